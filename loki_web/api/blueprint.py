@@ -1,0 +1,67 @@
+"""How a route says what it takes and gives; from that come its checks and its documentation."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import flask_smorest
+
+from loki_web.api.request_parser import RequestParser
+from loki_web.schemas.base import Answer, Body, OptionalBody, Query
+
+View = TypeVar("View", bound=Callable[..., Any])
+Decorator = Callable[[View], View]
+
+IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 128}
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library has no types
+    """A resource: its routes, each with schemas."""
+
+    ARGUMENTS_PARSER = RequestParser()
+
+    def __init__(self, name: str, import_name: str) -> None:
+        super().__init__(name, import_name)
+
+    def query(self, schema: type[Query]) -> Decorator[View]:
+        """The view gets the checked parameters as a dictionary."""
+        decorator: Decorator[View] = self.arguments(schema, location="query")
+        return decorator
+
+    def body(self, schema: type[Body]) -> Decorator[View]:
+        """The view gets the checked body as a dictionary, an empty one for no optional body."""
+        decorator: Decorator[View] = self.arguments(
+            schema,
+            location="json",
+            required=not issubclass(schema, OptionalBody),
+            example=schema.EXAMPLE,
+        )
+        return decorator
+
+    def answers(
+        self, status: int, schema: type[Answer] | None = None, *, many: bool = False
+    ) -> Decorator[View]:
+        """The status and shape of success."""
+        example = schema.EXAMPLE if schema else None
+        decorator: Decorator[View] = self.response(
+            status,
+            schema(many=many) if schema else None,
+            example=[example] if many and example is not None else example,
+        )
+        return decorator
+
+    def errors(self, **reasons: str) -> Decorator[View]:
+        """Errors of this route beyond those every route may have: `s404="Checkpoint not found"`."""
+
+        def decorate(view: View) -> View:
+            for status, reason in reasons.items():
+                document = self.alt_response(
+                    int(status.removeprefix("s")), schema="Error", description=reason
+                )
+                view = document(view)
+            return view
+
+        return decorate
+
+    def identified_by(self, name: str, about: str) -> list[dict[str, Any]]:
+        """The path parameter of a route whose ids are letters, digits, hyphens and underscores."""
+        return [{"in": "path", "name": name, "description": about, "schema": IDENTIFIER}]

@@ -1,0 +1,58 @@
+"""Every error is `{"detail": "sentence"}`, whoever raised it."""
+
+import logging
+import uuid
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from loki_web.errors import PublicError
+
+_SENTENCES = {
+    400: "The request is not valid",
+    404: "There is nothing at this address",
+    405: "The method is not allowed for this address",
+    408: "The request took too long to arrive",
+    413: "The body is larger than 1 MB",
+    414: "The address is too long",
+    415: "The content type is not supported",
+    431: "The header fields are too large",
+}
+
+log = logging.getLogger(__name__)
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(PublicError, _public)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _public(error: PublicError) -> Response:
+    response = _detail(error.detail, error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    """The framework's own errors; redirects keep their address, 405 its Allow."""
+    status = error.code or 500
+    response = _detail(_SENTENCES.get(status, error.name), status)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    request_id = uuid.uuid4().hex
+    log.error("request %s failed", request_id, exc_info=error)
+    response = _detail("Internal server error", 500)
+    response.headers["X-Request-ID"] = request_id
+    return response
+
+
+def _detail(sentence: str, status: int) -> Response:
+    response = jsonify({"detail": sentence})
+    response.status_code = status
+    return response

@@ -1,0 +1,48 @@
+"""Assembles the applications; nothing else happens here."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Flask
+from flask_compress import Compress
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from loki_web.api import blueprints, context, error_handlers, metrics, openapi
+from loki_web.api.json_provider import OrjsonProvider
+from loki_web.api.request_parser import MAX_BODY_BYTES
+from loki_web.security import cors, guard
+from loki_web.server_clock import STARTED_AT
+from loki_web.services.sources import Sources
+from loki_web.settings import Settings
+from loki_web.store.times import utc_now
+
+
+def create_app(
+    settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
+) -> Flask:
+    """The REST API with its description and metrics.
+
+    :param settings: those of the environment when left out.
+    :param now: the clock by which sessions are judged.
+    :raises SettingsError: when the environment has a setting the server cannot start with.
+    """
+    settings = settings or Settings.from_env()
+    app = Flask("loki_web", static_folder=None)
+    app.json = OrjsonProvider(app)
+    app.url_map.merge_slashes = False  # a project's path begins with one
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["COMPRESS_MIN_SIZE"] = 1024
+    sources = Sources.of(settings, STARTED_AT, now)
+    app.extensions[context.EXTENSION] = sources
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
+        )
+    Compress(app)
+    cors.install(app, settings)
+    guard.install(app, sources)
+    error_handlers.install(app)
+    openapi.install(app, blueprints.ALL)
+    metrics.install(app, sources)
+    return app

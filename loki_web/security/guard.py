@@ -1,0 +1,75 @@
+"""The one gate before every request, in the order in which it asks."""
+
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from loki_web.api.request_parser import MAX_BODY_BYTES
+from loki_web.errors import Forbidden, TooManyRequests
+from loki_web.security import access
+from loki_web.security.origins import host_is_allowed, origin_is_allowed
+from loki_web.services.sources import Sources
+from loki_web.settings import Settings
+from loki_web.store.cache_folder import cache_folder
+from loki_web.store.shared_window import SharedWindow
+
+STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_ANY_HOST = frozenset({"/health"})  # probes address a container by its number
+
+
+def install(app: Flask, sources: Sources) -> None:
+    settings = sources.settings
+    folder = cache_folder(
+        settings.cache_dir or settings.home / ".cache" / "loki-web", settings.loki_dir
+    )
+    window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+
+    @app.before_request
+    def guard() -> None:
+        _check_host(request, settings)
+        _check_origin(request, settings)
+        access.check(request, sources)
+        _check_rate(request, settings, window)
+        _check_length(request)
+
+    @app.after_request
+    def say_how_to_treat_the_answer(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        response.headers.setdefault("Referrer-Policy", "no-referrer")
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault(
+            "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
+        )
+        return response
+
+
+def _check_host(asked: Request, settings: Settings) -> None:
+    if asked.path not in _ANY_HOST and not host_is_allowed(asked.host, settings):
+        raise Forbidden("This server is not known under that host name; see LOKI_ALLOWED_HOSTS")
+
+
+def _check_origin(asked: Request, settings: Settings) -> None:
+    """Pages of other origins may read what CORS lets them, but change nothing."""
+    if asked.method not in STATE_CHANGING:
+        return
+    origin = asked.headers.get("Origin")
+    if origin is None:
+        foreign = asked.headers.get("Sec-Fetch-Site") == "cross-site"
+    else:
+        foreign = not origin_is_allowed(origin, asked.host, settings)
+    if foreign:
+        raise Forbidden("Pages of another origin may not change anything here")
+
+
+def _check_rate(asked: Request, settings: Settings, window: SharedWindow) -> None:
+    if asked.method not in STATE_CHANGING or asked.routing_exception is not None:
+        return
+    wait = window.hit(access.client_of(asked), settings.control_rate_limit)
+    if wait is not None:
+        raise TooManyRequests(f"Too many changes; try again in {wait} seconds", wait)
+
+
+def _check_length(asked: Request) -> None:
+    """Also for routes that do not read a body."""
+    if (asked.content_length or 0) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge

@@ -1,0 +1,63 @@
+"""Is this Host one of ours (DNS rebinding), may a page of this origin act here (CSRF)?"""
+
+from urllib.parse import urlsplit
+
+from loki_web.settings import Settings, is_loopback
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def host_is_allowed(host_header: str, settings: Settings) -> bool:
+    """Whether the name in a Host header is one under which this server is meant to be reached.
+
+    Ports do not matter. On a public address every name is allowed until LOKI_ALLOWED_HOSTS says
+    which; on loopback only loopback names and configured ones are.
+    """
+    name = _host_name(host_header)
+    if name is None:
+        return False
+    if name in _configured_names(settings) or is_loopback(name):
+        return True
+    return not settings.is_loopback and not settings.allowed_hosts
+
+
+def origin_is_allowed(origin: str, host_header: str, settings: Settings) -> bool:
+    """Whether a page of `origin` may change something: a configured origin, or our own."""
+    if origin in settings.cors_origins or "*" in settings.cors_origins:
+        return True
+    return _place(origin) is not None and _place(origin) == _place(f"{_scheme(origin)}://{host_header}")
+
+
+def _configured_names(settings: Settings) -> set[str]:
+    names = {name.lower() for name in settings.allowed_hosts}
+    names |= {_host_name(urlsplit(origin).netloc) or "" for origin in settings.cors_origins}
+    return names - {""} | {settings.host.lower()}
+
+
+def _host_name(host_header: str) -> str | None:
+    try:
+        parts = urlsplit(f"//{host_header}")
+        _ = parts.port  # raises where it is not a number
+        name = parts.hostname
+    except ValueError:
+        return None
+    if parts.path or parts.query or parts.fragment or parts.username is not None:
+        return None
+    return name.rstrip(".") if name else None
+
+
+def _scheme(origin: str) -> str:
+    return origin.partition("://")[0]
+
+
+def _place(origin: str) -> tuple[str, int] | None:
+    """Host name and port; the scheme is left out because a proxy may end TLS before us."""
+    scheme = _scheme(origin)
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or _DEFAULT_PORTS.get(scheme)
+    except ValueError:
+        return None
+    if not parts.hostname or port is None or parts.path:
+        return None
+    return parts.hostname, port

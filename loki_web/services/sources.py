@@ -1,0 +1,46 @@
+"""What a service reads from: the settings, the two trees of files, and the clock."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from loki_web.settings import Settings
+from loki_web.store.folder import Folder
+from loki_web.store.times import utc_now
+
+_MAX_OTHER_PROJECTS = 64
+
+
+@dataclass(frozen=True)
+class Sources:
+    """:param started_at: when the server started, seconds since the epoch."""
+
+    settings: Settings
+    project: Folder
+    user: Folder
+    started_at: float
+    now: Callable[[], datetime] = utc_now
+    _others: OrderedDict[Path, Folder] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(
+        cls, settings: Settings, started_at: float, now: Callable[[], datetime] = utc_now
+    ) -> "Sources":
+        user = Folder(settings.home / ".loki")
+        return cls(settings, Folder(settings.loki_dir), user, started_at, now)
+
+    def project_at(self, path: Path) -> Folder:
+        """The `.loki/` of another registered project; its caches are kept for the next call."""
+        loki_dir = path / ".loki"
+        if loki_dir == self.project.path:
+            return self.project
+        with self._lock:
+            folder = self._others.pop(loki_dir, None) or Folder(loki_dir)
+            self._others[loki_dir] = folder
+            while len(self._others) > _MAX_OTHER_PROJECTS:
+                self._others.popitem(last=False)
+            return folder

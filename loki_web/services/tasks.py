@@ -1,0 +1,181 @@
+"""Tasks from the queue files and the state file, one entry an id (`spec` 4)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from loki_web.services import session
+from loki_web.services.identities import Identities
+from loki_web.services.redaction import redact
+from loki_web.store.folder import Folder
+from loki_web.store.shapes import Json, as_dict, as_number, dicts_in, first_text
+from loki_web.store.times import tidy_time
+
+PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
+
+# Queue → status, weakest first: an id in several queues is where the last of them says.
+_STATUS_OF_QUEUE = {
+    "blocked": PENDING,
+    "pending": PENDING,
+    "in-progress": IN_PROGRESS,
+    "review": REVIEW,
+    "completed": DONE,
+    "dead-letter": DONE,
+    "failed": DONE,
+}
+_FAILED_QUEUES = ("failed", "dead-letter")
+_STATE_KEYS = {
+    "pending": "pending",
+    "in-progress": "inProgress",
+    "review": "review",
+    "completed": "completed",
+    "failed": "failed",
+}
+_LIST_ORDER = ("pending", "blocked", "in-progress", "review", "completed", "failed", "dead-letter")
+_PRIORITY_WORDS = {"critical", "high", "medium", "low"}
+_STRENGTH = {queue: strength for strength, queue in enumerate(_STATUS_OF_QUEUE)}
+
+
+def tasks(folder: Folder, *, status: str | None = None) -> list[Json]:
+    """All tasks, pending ones first; only those of one status where it is given."""
+    chosen: dict[str, tuple[str, Json]] = {}
+    for source in (_queue_entries(folder), _state_entries(folder, chosen)):
+        for identity, queue, entry in list(source):
+            held = chosen.get(identity)
+            if held is None or _STRENGTH[queue] > _STRENGTH[held[0]]:
+                chosen[identity] = (queue, entry)
+    listed = sorted(chosen.items(), key=lambda item: _LIST_ORDER.index(item[1][0]))
+    positions: Counter[str] = Counter()
+    answers = []
+    for identity, (queue, entry) in listed:
+        answer = _task(identity, queue, entry, positions[_STATUS_OF_QUEUE[queue]])
+        positions[answer["status"]] += 1
+        answers.append(answer)
+    return [task for task in answers if status is None or task["status"] == status]
+
+
+def counts(folder: Folder) -> dict[str, int]:
+    """How many tasks there are: `pending`, `in_progress`, `review`, `completed` and `failed`."""
+    found = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
+    for task in tasks(folder):
+        done = "failed" if task["failed"] else "completed"
+        found[done if task["status"] == DONE else task["status"]] += 1
+    return found
+
+
+def current_task(folder: Folder) -> str:
+    """The title of what is being worked on: the first entry that is not a whole iteration."""
+    active = tasks(folder, status=IN_PROGRESS)
+    for task in active:
+        if task["type"] != "iteration":
+            return str(task["title"])
+    return str(active[0]["title"]) if active else ""
+
+
+def task_entries(value: Any) -> list[Any]:
+    """The entries of a queue file in either form, bare or wrapped."""
+    entries = as_dict(value).get("tasks") if isinstance(value, dict) else value
+    return entries if isinstance(entries, list) else []
+
+
+def plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
+    """The documented fields of a task that is kept outside the queues."""
+    return _fields(identity, entry, status, position)
+
+
+def _queue_entries(folder: Folder) -> Iterator[tuple[str, str, Json]]:
+    for queue in _STATUS_OF_QUEUE:
+        yield from _identified(queue, folder.document(f"queue/{queue}.json"))
+
+
+def _state_entries(
+    folder: Folder, queued: dict[str, tuple[str, Json]]
+) -> Iterator[tuple[str, str, Json]]:
+    """What only the state file has: it lags behind the queues, so those win."""
+    in_queues = set(queued)
+    groups = as_dict(session.state(folder).get("tasks"))
+    for queue, key in _STATE_KEYS.items():
+        for identity, _, entry in _identified(queue, groups.get(key)):
+            if identity not in in_queues:
+                yield identity, queue, entry
+
+
+def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
+    identities = Identities(queue)
+    for entry in dicts_in(task_entries(value)):
+        title, description = _title(entry), _description(entry)
+        yield identities.of(entry.get("id"), title, description), queue, entry
+
+
+def _task(identity: str, queue: str, entry: Json, position: int) -> Json:
+    task = _fields(identity, entry, _STATUS_OF_QUEUE[queue], position)
+    task["queue"] = queue
+    task["failed"] = queue in _FAILED_QUEUES
+    return task
+
+
+def _fields(identity: str, entry: Json, status: str, position: int) -> Json:
+    task: Json = {
+        "id": identity,
+        "title": redact(_title(entry)),
+        "description": redact(_description(entry)),
+        "status": status,
+        "priority": _priority(entry),
+        "type": first_text(entry.get("type"), default="task"),
+        "position": position,
+    }
+    for key in ("source", "provider", "github_url"):
+        if isinstance(entry.get(key), str):
+            task[key] = redact(entry[key])
+    for key, names in _TIMES.items():
+        moment = next((tidy_time(entry[name]) for name in names if name in entry), "")
+        if moment:
+            task[key] = moment
+    if isinstance(entry.get("claimedBy"), str):
+        task["assigned_agent_id"] = entry["claimedBy"]
+    return task
+
+
+_TIMES = {
+    "created_at": ("created_at", "createdAt"),
+    "started_at": ("startedAt", "claimedAt"),
+    "completed_at": ("completedAt",),
+}
+
+
+def _title(entry: Json) -> str:
+    payload = entry.get("payload")
+    words = as_dict(payload)
+    first_line = payload.strip().partition("\n")[0] if isinstance(payload, str) else None
+    return first_text(
+        entry.get("title"),
+        words.get("action"),
+        entry.get("action"),
+        words.get("goal"),
+        first_line,
+        words.get("command"),
+        entry.get("type"),
+        default="Task",
+    )
+
+
+def _description(entry: Json) -> str:
+    payload = entry.get("payload")
+    words = as_dict(payload)
+    goal = words.get("goal")
+    return first_text(
+        entry.get("description"),
+        words.get("description"),
+        goal if goal != _title(entry) else None,
+        payload,
+    )
+
+
+def _priority(entry: Json) -> str:
+    for value in (entry.get("priority"), as_dict(entry.get("payload")).get("priority")):
+        if isinstance(value, str) and value.strip().lower() in _PRIORITY_WORDS:
+            return value.strip().lower()
+        number = as_number(value)
+        if number is not None:
+            return "high" if number >= 8 else "medium" if number >= 4 else "low"
+    return "medium"

@@ -1,0 +1,239 @@
+"""Every setting of the server, read once from the environment and checked before anything starts."""
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from loki_web.errors import SettingsError
+
+TRUE_WORDS = {"1", "true", "yes", "on"}
+FALSE_WORDS = {"", "0", "false", "no", "off"}
+SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in TRUE_WORDS | FALSE_WORDS:
+        raise ValueError("must be one of 1, true, yes, on, 0, false, no, off")
+    return word in TRUE_WORDS
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        digits = text.strip()
+        if not (digits.isascii() and digits.isdigit() and least <= int(digits[:12]) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(digits)
+
+    return parse
+
+
+def _amount(text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise ValueError("must be an amount in USD, zero or more")
+    return amount
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(word.rstrip("/") for word in _words(text))
+    for origin in origins:
+        if origin != "*" and not origin.startswith(("http://", "https://")):
+            raise ValueError("must be a comma-separated list of origins such as https://example.com")
+    return origins
+
+
+def _text(text: str) -> str:
+    return text.strip()
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser().absolute() if text.strip() else None
+
+
+def _directory(text: str) -> Path:
+    return Path(text.strip() or ".loki").expanduser().absolute()
+
+
+def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
+    """A field read from the environment variable `name`; `about` is its line in the README."""
+    metadata = {"name": name, "default": default, "parse": parse, "about": about}
+    return field(default=MISSING, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an administrator can set. `from_env` makes one; tests may use it with their own mapping."""
+
+    loki_dir: Path = _setting("LOKI_DIR", ".loki", _directory, "State directory of the session")
+    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", _text, "Address to listen on")
+    port: int = _setting("LOKI_DASHBOARD_PORT", "57374", _whole(1, 65535), "Port to listen on")
+    cors_origins: tuple[str, ...] = _setting(
+        "LOKI_DASHBOARD_CORS",
+        "http://localhost:57374,http://127.0.0.1:57374",
+        _origins,
+        "Origins whose pages may call the API, comma-separated; `*` for any",
+    )
+    tls_cert: Path | None = _setting(
+        "LOKI_TLS_CERT", "", _path, "PEM certificate file; with the key it makes the server speak HTTPS"
+    )
+    tls_key: Path | None = _setting("LOKI_TLS_KEY", "", _path, "PEM private key file")
+    allowed_hosts: tuple[str, ...] = _setting(
+        "LOKI_ALLOWED_HOSTS",
+        "",
+        _words,
+        "Further host names under which the server may be addressed, comma-separated",
+    )
+    trusted_proxies: int = _setting(
+        "LOKI_TRUSTED_PROXIES",
+        "0",
+        _whole(0, 10),
+        "How many proxies in front may set forwarded headers",
+    )
+    allow_anonymous: bool = _setting(
+        "LOKI_ALLOW_ANONYMOUS",
+        "false",
+        _boolean,
+        "Allow an address that is not loopback without authentication",
+    )
+    workers: int = _setting("LOKI_WORKERS", "2", _whole(1, 64), "Server processes")
+    threads: int = _setting("LOKI_THREADS", "8", _whole(1, 256), "Request threads a process")
+    control_rate_limit: int = _setting(
+        "LOKI_CONTROL_RATE_LIMIT",
+        "60",
+        _whole(1, 1_000_000),
+        "State-changing calls a minute that one client may make",
+    )
+    cache_dir: Path | None = _setting(
+        "LOKI_CACHE_DIR",
+        "",
+        _path,
+        "Folder for what the workers share and can lose; default `~/.cache/loki-web`",
+    )
+    enterprise_auth: bool = _setting(
+        "LOKI_ENTERPRISE_AUTH", "false", _boolean, "Require a bearer token for every call"
+    )
+    enterprise_audit: bool = _setting(
+        "LOKI_ENTERPRISE_AUDIT", "false", _boolean, "Let the audit log be queried"
+    )
+    oidc_issuer: str = _setting("LOKI_OIDC_ISSUER", "", _text, "OIDC issuer")
+    oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", _text, "OIDC client id")
+    metrics_public: bool = _setting(
+        "LOKI_METRICS_PUBLIC", "false", _boolean, "Serve `/metrics` without a token"
+    )
+    budget_limit: float | None = _setting(
+        "LOKI_BUDGET_LIMIT", "", _amount, "Budget in USD where `budget.json` has none"
+    )
+    max_iterations: int = _setting(
+        "LOKI_MAX_ITERATIONS", "1000", _whole(0, 10**9), "Shown as `loki_iteration_max`"
+    )
+    context_window_size: int = _setting(
+        "LOKI_CONTEXT_WINDOW_SIZE",
+        "0",
+        _whole(0, 10**9),
+        "Context window in tokens; 0 for that of the provider",
+    )
+    watchdog: bool = _setting(
+        "LOKI_WATCHDOG", "false", _boolean, "Shown as `watchdog_enabled`; the runner acts on it"
+    )
+    skill_dir: Path | None = _setting(
+        "LOKI_SKILL_DIR", "", _path, "Installation of Loki Mode, for its version"
+    )
+    home: Path = field(default_factory=Path.home)
+    secret_names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check all settings.
+
+        :param environ: the variables; the process's own when left out.
+        :raises SettingsError: with one sentence that names the variable.
+        """
+        env = os.environ if environ is None else environ
+        values = {
+            item.name: _parsed(item.metadata, env) for item in fields(cls) if item.metadata
+        }
+        home = Path(env.get("HOME") or "/").absolute()
+        secrets = tuple(name for name in SECRET_NAMES if env.get(name))
+        settings = cls(**values, home=home, secret_names=secrets)
+        settings._check()
+        return settings
+
+    @property
+    def oidc_enabled(self) -> bool:
+        return bool(self.oidc_issuer and self.oidc_client_id)
+
+    @property
+    def auth_required(self) -> bool:
+        return self.enterprise_auth or self.oidc_enabled
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    def _check(self) -> None:
+        self._check_exposure()
+        self._check_tls()
+        self._check_loki_dir()
+
+    def _check_exposure(self) -> None:
+        if not self.host:
+            raise SettingsError("LOKI_DASHBOARD_HOST must not be empty")
+        if not (self.is_loopback or self.auth_required or self.allow_anonymous):
+            raise SettingsError(
+                f"LOKI_DASHBOARD_HOST={self.host} is reachable from outside: set "
+                "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
+            )
+
+    def _check_tls(self) -> None:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            missing = "LOKI_TLS_KEY" if self.tls_cert else "LOKI_TLS_CERT"
+            raise SettingsError(f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty")
+        for name, path in (("LOKI_TLS_CERT", self.tls_cert), ("LOKI_TLS_KEY", self.tls_key)):
+            if path and not (path.is_file() and os.access(path, os.R_OK)):
+                raise SettingsError(f"{name} is not a file that can be read: {path}")
+        if self.tls_cert and self.tls_key:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key)
+            except (ssl.SSLError, OSError):
+                raise SettingsError(
+                    "LOKI_TLS_CERT and LOKI_TLS_KEY are not a PEM certificate and its key"
+                ) from None
+
+    def _check_loki_dir(self) -> None:
+        try:
+            readable = os.access(self.loki_dir, os.R_OK | os.X_OK)
+            wrong = self.loki_dir.exists() and not (self.loki_dir.is_dir() and readable)
+        except OSError:
+            wrong = True
+        if wrong:
+            raise SettingsError(f"LOKI_DIR is not a directory that can be read: {self.loki_dir}")
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and for literal loopback addresses, IPv6 in brackets or not."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _parsed(setting: Mapping[str, Any], env: Mapping[str, str]) -> Any:
+    text = env.get(setting["name"]) or setting["default"]
+    try:
+        return setting["parse"](text)
+    except ValueError as error:
+        raise SettingsError(f"{setting['name']} {error}") from None

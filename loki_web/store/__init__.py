@@ -1,0 +1,1 @@
+"""Everything that touches a disk; nothing above this package opens a file."""

@@ -1,0 +1,208 @@
+"""One tree of files that the CLI and we both write: `.loki/` of a project, or `~/.loki/`."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from loki_web.errors import StorageError
+from loki_web.store import files, json_text, tail, writing
+from loki_web.store.collection import Collection
+from loki_web.store.documents import Documents
+from loki_web.store.journal import Journal
+
+MAX_TEXT_BYTES = 1024 * 1024
+MAX_COPY_BYTES = 64 * 1024 * 1024
+_TRIES = 5  # readings of a file that somebody may be rewriting in place
+_RETRY_SECONDS = 0.02
+_CANNOT_WRITE = "The state folder cannot be written"
+_CANNOT_READ = "A file that this would change cannot be read, so it was left as it is"
+
+
+class Folder:
+    """The only way to a session's files. Every path is relative to `path`, nothing outside is read.
+
+    Reading never raises: what is missing or damaged is None or empty. Writing raises StorageError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._documents = Documents(path)
+        self._collections: dict[tuple[str, bool], Collection] = {}
+        self._journals: dict[str, Journal] = {}
+        self._lock = threading.Lock()
+
+    def document(self, relative: str) -> Any:
+        """The content of a JSON file, shared and not to be changed; None where there is none."""
+        return self._documents.read(relative)
+
+    def collection(self, relative: str, *, nested: bool = False) -> Collection:
+        """The JSON files of a folder, see `Collection`."""
+        with self._lock:
+            key = (relative, nested)
+            return self._collections.setdefault(key, Collection(self.path, relative, nested))
+
+    def journal(self, relative: str) -> Journal:
+        """A `.jsonl` file, see `Journal`."""
+        with self._lock:
+            return self._journals.setdefault(relative, Journal(self.path, relative))
+
+    def text(self, relative: str, limit: int = MAX_TEXT_BYTES) -> str | None:
+        """A text file as UTF-8 with replacement, cut at `limit` bytes; None where there is none."""
+        data = self._bytes(relative, limit)
+        return None if data is None else data.decode("utf-8-sig", errors="replace")
+
+    def tail(self, relative: str, lines: int) -> list[str]:
+        """The last lines of a log, see `store.tail`."""
+        return tail.tail(self.path, relative, lines)
+
+    def version(self, relative: str) -> files.Version | None:
+        """The version of a regular file, or None."""
+        return files.version(self.path, relative)
+
+    def exists(self, relative: str) -> bool:
+        """True for anything of that name, a directory or a broken link too."""
+        return os.path.lexists(self.path / relative)
+
+    def is_folder(self, relative: str) -> bool:
+        real = files.resolve(self.path, relative)
+        return real is not None and os.path.isdir(real)
+
+    def file_names(self, relative: str, suffix: str = "") -> list[str]:
+        """The names of the regular files in a folder, in order; links out of the root left out."""
+        return [
+            entry.name
+            for entry in files.entries(self.path, relative)
+            if entry.name.endswith(suffix) and self.version(os.path.join(relative, entry.name))
+        ]
+
+    def folder_names(self, relative: str) -> list[str]:
+        """The names of the real directories in a folder, in order; links left out."""
+        return [
+            entry.name
+            for entry in files.entries(self.path, relative)
+            if entry.is_dir(follow_symlinks=False)
+        ]
+
+    def consistent_copy(self, relative: str) -> bytes | None:
+        """The bytes of a file at one moment, as whole JSON where its name says so, or None."""
+        for _ in range(_TRIES):
+            before = self.version(relative)
+            data = self._bytes(relative, MAX_COPY_BYTES)
+            if data is None:
+                return None
+            if before == self.version(relative) and _is_whole(relative, data):
+                return data
+            time.sleep(_RETRY_SECONDS)
+        return None
+
+    def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
+        """Replace a JSON file as a whole."""
+        self.write_bytes(relative, json_text.dump(value), mode=mode)
+
+    def write_bytes(self, relative: str, data: bytes, *, mode: int | None = None) -> None:
+        """Replace a file as a whole, making its folder where it is missing."""
+        with writing.reported_as(_CANNOT_WRITE):
+            writing.write_whole(self._target(relative), data, mode)
+
+    def append_json_line(self, relative: str, value: Any) -> None:
+        """Add one record to a `.jsonl` file."""
+        with writing.reported_as(_CANNOT_WRITE):
+            writing.append_line(self._target(relative), json_text.dump_line(value))
+
+    def remove(self, relative: str) -> None:
+        """Make sure that no file of this name exists; an empty directory of that name goes too."""
+        with writing.reported_as(_CANNOT_WRITE):
+            path = self.path / relative
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
+
+    def remove_tree(self, relative: str) -> None:
+        """Delete a real directory directly below a folder of ours, never following a link."""
+        path = self.path / relative
+        if path.is_symlink() or not path.is_dir():
+            return
+        with writing.reported_as(_CANNOT_WRITE):
+            shutil.rmtree(path)
+
+    @contextmanager
+    def new_folder(self, relative: str) -> Iterator[Path]:
+        """A directory that appears under its name, complete, when the block ends without error.
+
+        :raises StorageError: when it cannot be made; nothing is left behind.
+        """
+        with writing.reported_as(_CANNOT_WRITE):
+            target = self._target(relative)
+            temporary = Path(writing.temporary_name(*os.path.split(target)))
+            temporary.mkdir()
+            try:
+                yield temporary
+                temporary.rename(target)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+
+    @contextmanager
+    def locked(self, relative: str, *, folder_mode: int = 0o755) -> Iterator[None]:
+        """Hold the lock of a file that several of our processes change."""
+        with (
+            writing.reported_as(_CANNOT_WRITE),
+            writing.locked(self._target(relative, folder_mode)),
+        ):
+            yield
+
+    def document_for_update(self, relative: str) -> Any:
+        """The latest content of a JSON file, for a change made under its lock; None where missing.
+
+        :raises StorageError: when there is a file that cannot be read or understood, since to
+            write it would lose what it holds.
+        """
+        for _ in range(_TRIES):
+            if not self.exists(relative):
+                return None
+            try:
+                data, _version = files.read(self.path, relative, MAX_COPY_BYTES)
+                return json_text.parse(data)
+            except (OSError, json_text.Damaged):
+                time.sleep(_RETRY_SECONDS)
+        raise StorageError(_CANNOT_READ)
+
+    def sweep(self, *relatives: str) -> None:
+        """Remove what our own processes left half-written in these folders when they were killed."""
+        for relative in relatives:
+            for path in writing.abandoned_temporaries(str(self.path / relative)):
+                shutil.rmtree(path, ignore_errors=True)
+                with suppress(OSError):
+                    os.unlink(path)
+
+    def _bytes(self, relative: str, limit: int) -> bytes | None:
+        try:
+            with files.opened(self.path, relative) as (stream, _):
+                return files.read_up_to(stream, limit)
+        except OSError:
+            return None
+
+    def _target(self, relative: str, folder_mode: int = 0o755) -> str:
+        folder, name = os.path.split(relative)
+        real = files.resolve(self.path, folder)
+        if real is None or not self.path.parent.is_dir():
+            raise StorageError(_CANNOT_WRITE)
+        os.makedirs(real, mode=folder_mode, exist_ok=True)
+        return os.path.join(real, name)
+
+
+def _is_whole(relative: str, data: bytes) -> bool:
+    if not relative.endswith(".json"):
+        return True
+    try:
+        json_text.parse(data)
+    except json_text.Damaged:
+        return False
+    return True

@@ -1,0 +1,131 @@
+"""One tolerant JSON reader for files, one strict reader for requests, one writer."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+import orjson
+
+MAX_DEPTH = 100
+_WRITABLE_DEPTH = 254  # what orjson can write
+_LARGEST_INTEGER = 2**63 - 1
+
+
+class Damaged(ValueError):
+    """The text is not JSON that the server can use."""
+
+
+def parse(data: bytes) -> Any:
+    """What a file holds, repaired where that costs no meaning.
+
+    NaN, infinities and numbers beyond a double become None, lone surrogates and bytes that are
+    not UTF-8 become U+FFFD, a byte order mark is skipped.
+
+    :raises Damaged: when nothing can be made of it, or it nests deeper than MAX_DEPTH levels.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = _parse_repairing(data.decode("utf-8-sig", errors="replace"))
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        _refuse_deep(value)
+    return value
+
+
+def parse_strict(data: bytes) -> Any:
+    """What a client sent, taken literally.
+
+    :raises Damaged: for anything RFC 8259 does not allow, repeated keys, numbers beyond a double,
+        lone surrogates and nesting deeper than MAX_DEPTH levels.
+    """
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(
+            text,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_integer,
+            object_pairs_hook=_unique,
+        )
+        _refuse_deep(value)
+    except (ValueError, RecursionError):
+        raise Damaged("not valid JSON") from None
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """The value as the pretty-printed JSON text that the CLI's own tools write.
+
+    :raises TypeError: when the value is not JSON.
+    """
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def dump_line(value: Any) -> bytes:
+    """The value as one line of a `.jsonl` file, line end included."""
+    return json.dumps(value).encode() + b"\n"
+
+
+def _parse_repairing(text: str) -> Any:
+    try:
+        value = json.loads(
+            text,
+            parse_constant=lambda _: None,
+            parse_float=_finite_or_none,
+            parse_int=_integer_or_none,
+        )
+        return _without_surrogates(value) if "\\u" in text else value
+    except (ValueError, RecursionError):
+        raise Damaged("not valid JSON") from None
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _refuse_deep(value: Any) -> None:
+    wrapped = value
+    for _ in range(_WRITABLE_DEPTH - MAX_DEPTH):
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)
+    except TypeError:
+        raise Damaged("nested too deeply") from None
+
+
+def _refuse(_: str) -> NoReturn:
+    raise Damaged("not a number that JSON knows")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise Damaged("number out of range")
+    return number
+
+
+def _integer(digits: str) -> int | float:
+    number = int(digits) if len(digits) < 20 else _finite(digits)
+    return number if abs(number) <= _LARGEST_INTEGER else float(number)
+
+
+def _finite_or_none(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _integer_or_none(digits: str) -> int | float | None:
+    return _integer(digits) if len(digits) < 300 else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Damaged("a key is repeated")
+    return value

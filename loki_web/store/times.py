@@ -1,0 +1,82 @@
+"""One parser for the many forms of time on disk (`spec` 1.3: ISO with and without zone, doubled
+suffixes, epoch seconds). Everything inside the server is an aware datetime in UTC."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_ISO = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?Z?",
+    re.ASCII | re.IGNORECASE,
+)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?", re.ASCII)
+UNKNOWN = datetime.min.replace(tzinfo=UTC)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def parse_time(value: Any) -> datetime | None:
+    """The instant in UTC, or None when the value tells none. A time without zone is UTC."""
+    try:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        if not isinstance(value, str):
+            return None
+        text = value.strip()
+        if match := _ISO.fullmatch(text):
+            day, clock, fraction, zone = match.groups()
+            micros = f".{fraction[:6]:0<6}" if fraction else ""
+            zone = "+00:00" if not zone or zone in "Zz" else zone
+            return datetime.fromisoformat(f"{day}T{clock}{micros}{zone}").astimezone(UTC)
+        if _EPOCH.fullmatch(text):
+            return datetime.fromtimestamp(float(text), UTC)
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def sort_key(value: Any) -> datetime:
+    """For sorting by instant: what has no time counts as oldest."""
+    return parse_time(value) or UNKNOWN
+
+
+def tidy_time(value: Any) -> str:
+    """The time as a browser can read it: one suffix, never two; `""` when there is none.
+
+    A form that was already sound is kept as it is.
+    """
+    instant = parse_time(value)
+    if instant is None:
+        return ""
+    if not isinstance(value, str):
+        return isoformat(instant)
+    text = value.strip()
+    if text.endswith("Z") and _has_offset(text[:-1]):
+        return text[:-1]
+    return text if text.endswith("Z") or _has_offset(text) else isoformat(instant)
+
+
+def isoformat(instant: datetime) -> str:
+    """ISO 8601 in UTC with the offset written out, as the CLI's Python writers do."""
+    return instant.astimezone(UTC).isoformat()
+
+
+def zulu(instant: datetime) -> str:
+    """ISO 8601 in UTC to the second with `Z`, as the CLI's shell writers do."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def zoneless(instant: datetime) -> str:
+    """ISO 8601 in UTC to the second without a zone, as the reference shows it for logs."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _has_offset(text: str) -> bool:
+    return bool(re.search(r"[+-]\d{2}:?\d{2}$", text)) and "T" in text
