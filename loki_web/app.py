@@ -17,9 +17,7 @@ from loki_web.settings import Settings
 from loki_web.store.times import utc_now
 
 
-def create_app(
-    settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
-) -> Flask:
+def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
     """The REST API with its description and metrics.
 
     :param settings: those of the environment when left out.

@@ -61,4 +61,4 @@ class StorageError(PublicError):
 
 
 class SettingsError(Exception):
-    """A setting has a value that the server cannot start with; the text is for the administrator."""
+    """A setting that the server cannot start with; the text is for the administrator."""

@@ -1,4 +1,4 @@
-"""When this server started. The gunicorn master imports it before it forks, so all workers agree."""
+"""When this server started. The gunicorn master imports it before it forks: all workers agree."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Every setting of the server, read once from the environment and checked before anything starts."""
+"""Every setting of the server, read once from the environment and checked before it starts."""
 
 import ipaddress
 import os
@@ -52,7 +52,9 @@ def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(word.rstrip("/") for word in _words(text))
     for origin in origins:
         if origin != "*" and not origin.startswith(("http://", "https://")):
-            raise ValueError("must be a comma-separated list of origins such as https://example.com")
+            raise ValueError(
+                "must be a comma-separated list of origins such as https://example.com"
+            )
     return origins
 
 
@@ -76,7 +78,7 @@ def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -
 
 @dataclass(frozen=True)
 class Settings:
-    """What an administrator can set. `from_env` makes one; tests may use it with their own mapping."""
+    """What an administrator can set. `from_env` makes one, in tests from their own mapping."""
 
     loki_dir: Path = _setting("LOKI_DIR", ".loki", _directory, "State directory of the session")
     host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", _text, "Address to listen on")
@@ -88,7 +90,10 @@ class Settings:
         "Origins whose pages may call the API, comma-separated; `*` for any",
     )
     tls_cert: Path | None = _setting(
-        "LOKI_TLS_CERT", "", _path, "PEM certificate file; with the key it makes the server speak HTTPS"
+        "LOKI_TLS_CERT",
+        "",
+        _path,
+        "PEM certificate file; with the key it makes the server speak HTTPS",
     )
     tls_key: Path | None = _setting("LOKI_TLS_KEY", "", _path, "PEM private key file")
     allowed_hosts: tuple[str, ...] = _setting(
@@ -163,9 +168,7 @@ class Settings:
         :raises SettingsError: with one sentence that names the variable.
         """
         env = os.environ if environ is None else environ
-        values = {
-            item.name: _parsed(item.metadata, env) for item in fields(cls) if item.metadata
-        }
+        values = {item.name: _parsed(item.metadata, env) for item in fields(cls) if item.metadata}
         home = Path(env.get("HOME") or "/").absolute()
         secrets = tuple(name for name in SECRET_NAMES if env.get(name))
         settings = cls(**values, home=home, secret_names=secrets)
@@ -201,7 +204,9 @@ class Settings:
     def _check_tls(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):
             missing = "LOKI_TLS_KEY" if self.tls_cert else "LOKI_TLS_CERT"
-            raise SettingsError(f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty")
+            raise SettingsError(
+                f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty"
+            )
         for name, path in (("LOKI_TLS_CERT", self.tls_cert), ("LOKI_TLS_KEY", self.tls_key)):
             if path and not (path.is_file() and os.access(path, os.R_OK)):
                 raise SettingsError(f"{name} is not a file that can be read: {path}")

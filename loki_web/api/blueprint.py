@@ -1,7 +1,7 @@
 """How a route says what it takes and gives; from that come its checks and its documentation."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import flask_smorest
 
@@ -9,7 +9,11 @@ from loki_web.api.request_parser import RequestParser
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query
 
 View = TypeVar("View", bound=Callable[..., Any])
-Decorator = Callable[[View], View]
+
+
+class Decorator(Protocol):
+    def __call__(self, view: View, /) -> View: ...
+
 
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 128}
 
@@ -22,14 +26,30 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
     def __init__(self, name: str, import_name: str) -> None:
         super().__init__(name, import_name)
 
-    def query(self, schema: type[Query]) -> Decorator[View]:
-        """The view gets the checked parameters as a dictionary."""
-        decorator: Decorator[View] = self.arguments(schema, location="query")
+    def get(self, rule: str, **options: Any) -> Decorator:
+        return self._routed("GET", rule, options)
+
+    def post(self, rule: str, **options: Any) -> Decorator:
+        return self._routed("POST", rule, options)
+
+    def put(self, rule: str, **options: Any) -> Decorator:
+        return self._routed("PUT", rule, options)
+
+    def delete(self, rule: str, **options: Any) -> Decorator:
+        return self._routed("DELETE", rule, options)
+
+    def _routed(self, method: str, rule: str, options: dict[str, Any]) -> Decorator:
+        decorator: Decorator = self.route(rule, methods=[method], **options)
         return decorator
 
-    def body(self, schema: type[Body]) -> Decorator[View]:
+    def query(self, schema: type[Query]) -> Decorator:
+        """The view gets the checked parameters as a dictionary."""
+        decorator: Decorator = self.arguments(schema, location="query")
+        return decorator
+
+    def body(self, schema: type[Body]) -> Decorator:
         """The view gets the checked body as a dictionary, an empty one for no optional body."""
-        decorator: Decorator[View] = self.arguments(
+        decorator: Decorator = self.arguments(
             schema,
             location="json",
             required=not issubclass(schema, OptionalBody),
@@ -39,17 +59,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
 
     def answers(
         self, status: int, schema: type[Answer] | None = None, *, many: bool = False
-    ) -> Decorator[View]:
+    ) -> Decorator:
         """The status and shape of success."""
         example = schema.EXAMPLE if schema else None
-        decorator: Decorator[View] = self.response(
+        decorator: Decorator = self.response(
             status,
             schema(many=many) if schema else None,
             example=[example] if many and example is not None else example,
         )
         return decorator
 
-    def errors(self, **reasons: str) -> Decorator[View]:
+    def errors(self, **reasons: str) -> Decorator:
         """Errors of this route beyond those every route may have: `s404="Checkpoint not found"`."""
 
         def decorate(view: View) -> View:

@@ -98,7 +98,7 @@ def text(**metadata: Any) -> fields.String:
 
 def optional(field: fields.Field[Any]) -> fields.Field[Any]:
     """A field of an answer that is not always there."""
-    field.metadata["optional"] = True
+    field.metadata = {**field.metadata, "optional": True}
     return field
 
 

@@ -25,7 +25,9 @@ def origin_is_allowed(origin: str, host_header: str, settings: Settings) -> bool
     """Whether a page of `origin` may change something: a configured origin, or our own."""
     if origin in settings.cors_origins or "*" in settings.cors_origins:
         return True
-    return _place(origin) is not None and _place(origin) == _place(f"{_scheme(origin)}://{host_header}")
+    return _place(origin) is not None and _place(origin) == _place(
+        f"{_scheme(origin)}://{host_header}"
+    )
 
 
 def _configured_names(settings: Settings) -> set[str]:

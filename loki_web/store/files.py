@@ -59,7 +59,7 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        yield stream, Version.of(status)  # type: ignore[misc]  # unbuffered: a raw stream
+        yield stream, Version.of(status)
 
 
 def version(root: Path, relative: str) -> Version | None:

@@ -175,7 +175,7 @@ class Folder:
         raise StorageError(_CANNOT_READ)
 
     def sweep(self, *relatives: str) -> None:
-        """Remove what our own processes left half-written in these folders when they were killed."""
+        """Remove what processes of ours left half-written in these folders when they died."""
         for relative in relatives:
             for path in writing.abandoned_temporaries(str(self.path / relative)):
                 shutil.rmtree(path, ignore_errors=True)

@@ -23,7 +23,9 @@ class SharedWindow:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._own = None if path else _prepared(sqlite3.connect(":memory:", check_same_thread=False))
+        self._own = (
+            None if path else _prepared(sqlite3.connect(":memory:", check_same_thread=False))
+        )
 
     def hit(self, key: str, most: int) -> int | None:
         """Count one hit unless there were `most` of this key in the window.
@@ -53,7 +55,7 @@ class SharedWindow:
             database.execute("COMMIT")
         if count < most:
             return None
-        return max(1, math.ceil(oldest + WINDOW_SECONDS - now))
+        return max(1, math.ceil(float(oldest) + WINDOW_SECONDS - now))
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,33 @@
+"""Steering the session."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import control as shapes
+from loki_web.services import control
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("control", __name__)
+
+
+@blueprint.post("/api/control/pause")
+@blueprint.body(shapes.ControlBody)
+@blueprint.answers(200, shapes.Paused)
+def pause(_: Json) -> Json:
+    """Pause the current session by creating a PAUSE file."""
+    return control.pause(sources())
+
+
+@blueprint.post("/api/control/resume")
+@blueprint.body(shapes.ControlBody)
+@blueprint.answers(200, shapes.Resumed)
+def resume(_: Json) -> Json:
+    """Resume a paused session by removing PAUSE/STOP files."""
+    return control.resume(sources())
+
+
+@blueprint.post("/api/control/stop")
+@blueprint.body(shapes.ControlBody)
+@blueprint.answers(200, shapes.Stopped)
+def stop(_: Json) -> Json:
+    """Stop the session by creating a STOP file and sending SIGTERM to the Loki process."""
+    return control.stop(sources())

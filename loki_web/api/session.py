@@ -1,0 +1,23 @@
+"""Is the server there, and what is the session doing?"""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas.session import Health, Status
+from loki_web.services import status
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("session", __name__)
+
+
+@blueprint.get("/health")
+@blueprint.answers(200, Health)
+def health() -> Json:
+    """Basic health check."""
+    return {"status": "healthy", "service": "loki-dashboard"}
+
+
+@blueprint.get("/api/status")
+@blueprint.answers(200, Status)
+def get_status() -> Json:
+    """Get detailed session status."""
+    return status.status(sources())

@@ -1,0 +1,17 @@
+"""What is to do, being done and done."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas.tasks import Task, TasksQuery
+from loki_web.services import tasks
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("tasks", __name__)
+
+
+@blueprint.get("/api/tasks")
+@blueprint.query(TasksQuery)
+@blueprint.answers(200, Task, many=True)
+def get_tasks(query: Json) -> list[Json]:
+    """List tasks from session state files."""
+    return tasks.tasks(sources().project, status=query["status"])

@@ -1,0 +1,17 @@
+from loki_web.schemas.base import OptionalBody, Success
+
+
+class ControlBody(OptionalBody):
+    """Clients send an empty object or nothing."""
+
+
+class Paused(Success):
+    EXAMPLE = {"success": True, "message": "Session paused"}
+
+
+class Resumed(Success):
+    EXAMPLE = {"success": True, "message": "Session resumed"}
+
+
+class Stopped(Success):
+    EXAMPLE = {"success": True, "message": "Stop signal sent"}

@@ -1,0 +1,42 @@
+from marshmallow import fields, validate
+
+from loki_web.schemas.base import Answer
+
+
+class Health(Answer):
+    EXAMPLE = {"status": "healthy", "service": "loki-dashboard"}
+
+    status = fields.String()
+    service = fields.String()
+
+
+class Status(Answer):
+    EXAMPLE = {
+        "status": "running",
+        "version": "5.49.0",
+        "uptime_seconds": 1234.5,
+        "active_sessions": 1,
+        "running_agents": 3,
+        "pending_tasks": 5,
+        "database_connected": True,
+        "phase": "development",
+        "iteration": 12,
+        "complexity": "standard",
+        "mode": "autonomous",
+        "provider": "claude",
+        "current_task": "implement-auth",
+    }
+
+    status = fields.String(validate=validate.OneOf(["stopped", "running", "paused", "autonomous"]))
+    version = fields.String()
+    uptime_seconds = fields.Float()
+    active_sessions = fields.Integer()
+    running_agents = fields.Integer()
+    pending_tasks = fields.Integer()
+    database_connected = fields.Boolean()
+    phase = fields.String()
+    iteration = fields.Integer()
+    complexity = fields.String()
+    mode = fields.String()
+    provider = fields.String()
+    current_task = fields.String()

@@ -1,0 +1,29 @@
+from marshmallow import fields, validate
+
+from loki_web.schemas.base import Answer, Query, optional, text
+
+
+class TasksQuery(Query):
+    status = text(description="Only tasks of this status: pending, in_progress, review or done")
+
+
+class Task(Answer):
+    EXAMPLE = {
+        "id": "task-001",
+        "title": "implement-auth",
+        "description": "Implement user authentication",
+        "status": "in_progress",
+        "priority": "medium",
+        "type": "task",
+        "position": 0,
+    }
+
+    id = fields.String()
+    title = fields.String()
+    description = fields.String()
+    status = fields.String(validate=validate.OneOf(["pending", "in_progress", "review", "done"]))
+    priority = fields.String()
+    type = fields.String()
+    position = fields.Integer()
+    queue = optional(fields.String())
+    failed = optional(fields.Boolean())

@@ -1,0 +1,30 @@
+"""What `/api/status` says, put together from the services that know."""
+
+from loki_web.services import agents, session, tasks
+from loki_web.services.sources import Sources
+from loki_web.store.shapes import Json, first_text
+from loki_web.store.times import isoformat
+
+
+def status(src: Sources) -> Json:
+    """The documented status and, beyond it, what clients of the old server look for."""
+    project, now = src.project, src.now()
+    alive = session.liveness(project, now)
+    return {
+        "status": session.status_word(project, now),
+        "version": session.version(src),
+        "uptime_seconds": round(max(0.0, now.timestamp() - src.started_at), 3),
+        "active_sessions": int(alive.alive),
+        "running_agents": agents.running_count(project, now),
+        "pending_tasks": len(tasks.tasks(project, status=tasks.PENDING)),
+        "database_connected": True,
+        "phase": session.phase(project),
+        "iteration": session.iteration(project),
+        "complexity": session.complexity(project),
+        "mode": first_text(session.state(project).get("mode")) if alive.alive else "",
+        "provider": session.provider(project),
+        "current_task": tasks.current_task(project),
+        "session_uptime_seconds": round(session.session_uptime_seconds(project, now), 3),
+        "pid": alive.pid,
+        "timestamp": isoformat(now),
+    }

@@ -1,0 +1,48 @@
+"""What tests share: places to serve, and servers of the real kind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests import places
+from tests.places import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A project with an empty `.loki/`."""
+    return places.empty(tmp_path / "place")
+
+
+@pytest.fixture
+def client(place: Place) -> FlaskClient:
+    """A client of a server on `place`."""
+    return place.client()
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Place:
+    """The recorded session as it was while running, with its pids dead."""
+    return places.recorded(tmp_path / "session")
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Place:
+    """The recorded session after its end."""
+    return places.recorded(tmp_path / "finished", finished=True)
+
+
+@pytest.fixture
+def ask(session: Place) -> Callable[[str], Any]:
+    """GET from a server on the recorded session: the JSON of an answer that has to be 200."""
+    client = session.client()
+
+    def get(path: str) -> Any:
+        response = client.get(path)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        return response.get_json()
+
+    return get

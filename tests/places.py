@@ -1,0 +1,107 @@
+"""Folders for tests: a HOME with one project in it, empty or as a real session left it."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from loki_web.app import create_app
+from loki_web.services.sources import Sources
+from loki_web.settings import Settings
+
+FIXTURES = Path(__file__).parent / "fixtures"
+SESSION_A = FIXTURES / "session-a"
+VARIANTS = SESSION_A / "variants"
+
+
+@dataclass(frozen=True)
+class Place:
+    """:param now: the moment at which a server with a frozen clock looks at it; None for today."""
+
+    home: Path
+    loki: Path
+    now: datetime | None = None
+
+    def write(self, relative: str, content: Any) -> Path:
+        """Put a file below `.loki/`: text and bytes as they are, everything else as JSON."""
+        return write(self.loki / relative, content)
+
+    def write_home(self, relative: str, content: Any) -> Path:
+        """Put a file below `~/.loki/`."""
+        return write(self.home / ".loki" / relative, content)
+
+    def variant(self, name: str, relative: str) -> None:
+        """Lay one of the fixture's odd shapes over a file of `.loki/`."""
+        self.write(relative, (VARIANTS / name).read_bytes())
+
+    def read(self, relative: str) -> Any:
+        return json.loads((self.loki / relative).read_text())
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        base = {"HOME": str(self.home), "LOKI_DIR": str(self.loki)}
+        return {**base, "LOKI_CONTROL_RATE_LIMIT": "100000", **settings}
+
+    def settings(self, **settings: str) -> Settings:
+        return Settings.from_env(self.environment(**settings))
+
+    def clock(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
+    def sources(self, **settings: str) -> Sources:
+        return Sources.of(self.settings(**settings), self.clock().timestamp(), self.clock)
+
+    def app(self, **settings: str) -> Flask:
+        return create_app(self.settings(**settings), now=self.clock)
+
+    def client(self, **settings: str) -> FlaskClient:
+        return self.app(**settings).test_client()
+
+
+def empty(folder: Path) -> Place:
+    """A project whose `.loki/` has nothing in it."""
+    loki = folder / "home" / "projects" / "demo" / ".loki"
+    loki.mkdir(parents=True)
+    return Place(folder / "home", loki)
+
+
+def recorded(
+    folder: Path, *, finished: bool = False, live_pid: int | None = None, today: bool = False
+) -> Place:
+    """The recorded session, its clock at the moment of recording or, with `today`, moved to now."""
+    arguments = [sys.executable, str(FIXTURES / "materialize.py"), str(SESSION_A), str(folder)]
+    arguments += ["--finished"] * finished + ["--now", "now"] * today
+    arguments += ["--live-pid", str(live_pid)] if live_pid else []
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    said = dict(line.split("=", 1) for line in done.stdout.split())
+    now = None if today else datetime.fromisoformat(said["AS_OF"])
+    return Place(Path(said["HOME"]), Path(said["LOKI_DIR"]), now)
+
+
+def write(path: Path, content: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    else:
+        path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Names, modification times and contents of everything below a folder."""
+    found = {}
+    for parent, folders, names in os.walk(folder):
+        for name in [*folders, *names]:
+            path = Path(parent, name)
+            status = path.lstat()
+            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+            found[str(path.relative_to(folder))] = (status.st_mtime_ns, content)
+    return found
