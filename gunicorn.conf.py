@@ -1,10 +1,3 @@
-"""gunicorn's settings, from the same LOKI_* variables as the application's."""
+"""gunicorn's settings: `gunicorn -c gunicorn.conf.py wsgi:app`."""
 
-from loki_web.settings import Settings
-
-_settings = Settings.from_env()
-
-bind = [f"{_settings.host}:{_settings.port}"]
-worker_class = "gthread"
-workers = _settings.workers
-threads = _settings.threads
+from loki_web.gunicorn_conf import *  # noqa: F403

@@ -1,0 +1,50 @@
+"""gunicorn's settings, from the same LOKI_* variables as the application's.
+
+`gunicorn.conf.py` and `loki-web serve` both use them; GUNICORN_CMD_ARGS and gunicorn's own options
+stand over them.
+"""
+
+import sys
+from typing import Any
+
+import gunicorn
+
+from loki_web import server_clock, startup
+from loki_web.errors import SettingsError
+from loki_web.settings import Settings
+
+try:
+    _settings = Settings.from_env()
+except SettingsError as _error:
+    sys.exit(f"loki-web: {_error}")
+
+gunicorn.SERVER = "loki-web"  # what the Server header says, without a version
+STARTED_AT = server_clock.STARTED_AT  # taken here, before workers are forked
+
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = [f"{_host}:{_settings.port}"]
+certfile = str(_settings.tls_cert) if _settings.tls_cert else None
+keyfile = str(_settings.tls_key) if _settings.tls_key else None
+
+worker_class = "gthread"
+workers = _settings.workers
+threads = _settings.threads
+timeout = 60
+graceful_timeout = 10  # orchestrators kill after 10 to 30 seconds
+keepalive = 75  # longer than balancers keep an idle connection, else they meet closed ones
+
+# Forwarded headers are for the application to judge, by the number of trusted proxies.
+forwarded_allow_ips = ""
+# A request line would show tokens that are sent in the query string; so would a Referer.
+access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(D)s'
+# Its socket would lie in the home directory, which may be read-only.
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    startup.refuse_exposure(_settings, server.cfg.address)
+    startup.sweep(_settings)
+
+
+def on_exit(server: Any) -> None:
+    startup.withdraw_pid(_settings, server.pid)

@@ -1,0 +1,42 @@
+"""What happens once when the server starts and once when it ends, in gunicorn's master."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from loki_web.services.processes import parse_pid
+from loki_web.settings import Settings, is_loopback
+from loki_web.store.folder import Folder
+
+# Where this server writes below `.loki/` and below `~/.loki/`.
+_WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
+_WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
+_PID_FILE = "dashboard/dashboard.pid"
+
+
+def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
+    """End the start where gunicorn was told to listen more openly than the settings allow.
+
+    :param addresses: pairs of host and port, or paths of unix sockets.
+    """
+    if settings.auth_required or settings.allow_anonymous:
+        return
+    for address in addresses:
+        if isinstance(address, tuple) and not is_loopback(str(address[0])):
+            sys.exit(
+                f"loki-web: {address[0]} is reachable from outside: set LOKI_ENTERPRISE_AUTH=true, "
+                "or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
+            )
+
+
+def sweep(settings: Settings) -> None:
+    """Remove what a killed server of ours left half-written."""
+    Folder(settings.loki_dir).sweep(*_WRITTEN)
+    Folder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+
+
+def withdraw_pid(settings: Settings, pid: int) -> None:
+    """Remove the pid file that whoever started this server wrote, if it still names it."""
+    folder = Folder(settings.loki_dir)
+    if parse_pid(folder.text(_PID_FILE, limit=64)) == pid:
+        folder.remove(_PID_FILE)
