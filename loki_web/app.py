@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from loki_web.api import blueprints, context, error_handlers, metrics, openapi
 from loki_web.api.json_provider import OrjsonProvider
 from loki_web.api.request_parser import MAX_BODY_BYTES
+from loki_web.docs import page as docs
 from loki_web.security import cors, guard
 from loki_web.server_clock import STARTED_AT
 from loki_web.services.sources import Sources
@@ -43,4 +44,5 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     error_handlers.install(app)
     openapi.install(app, blueprints.ALL)
     metrics.install(app, sources)
+    app.register_blueprint(docs.blueprint)
     return app

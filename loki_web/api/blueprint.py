@@ -1,5 +1,6 @@
 """How a route says what it takes and gives; from that come its checks and its documentation."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +25,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
     ARGUMENTS_PARSER = RequestParser()
 
     def __init__(self, name: str, import_name: str) -> None:
-        super().__init__(name, import_name)
+        super().__init__(name, import_name, description=sys.modules[import_name].__doc__)
 
     def get(self, rule: str, **options: Any) -> Decorator:
         return self._routed("GET", rule, options)

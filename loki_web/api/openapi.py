@@ -4,19 +4,35 @@ from collections.abc import Iterable
 from typing import Any
 
 import flask_smorest
-from flask import Flask, Response, current_app, jsonify
+from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.routing import PathConverter
 
 from loki_web import __version__
 from loki_web.api.blueprint import Blueprint
+from loki_web.schemas.base import Error
+from loki_web.store.shapes import Json
 
-EXTENSION = "loki_web.openapi"
-_ABOUT = 'Watch and steer a Loki Mode session. Every error is `{"detail": "sentence"}`.'
+_EXTENSION = "loki_web.openapi"
+_ABOUT = (
+    "Watch and steer a Loki Mode session. Everything is read from the session's files, so an "
+    'answer is as fresh as they are. Every error is `{"detail": "sentence"}`. Objects may carry '
+    "more fields than are named here."
+)
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token, asked for when LOKI_ENTERPRISE_AUTH or OIDC is on",
+}
 
 
 class _Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
+    ERROR_SCHEMA = Error
+
     def _register_error_handlers(self) -> None:
         """The library's would replace ours."""
+
+    def _register_pagination_header(self) -> None:
+        """Lists are plain arrays, without a header about pages."""
 
 
 def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
@@ -29,16 +45,18 @@ def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
     )
     described = _Api(app, spec_kwargs={"info": {"description": _ABOUT}})
     described.register_converter(PathConverter, _path_parameter)
+    described.spec.components.security_scheme("bearer", _BEARER)
+    described.spec.options["security"] = [{}, {"bearer": []}]
     for blueprint in blueprints:
         described.register_blueprint(blueprint)
-    app.extensions[EXTENSION] = described
+    app.extensions[_EXTENSION] = described
     app.add_url_rule("/openapi.json", "openapi", _document)
 
 
-def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the application at hand."""
-    found: dict[str, Any] = current_app.extensions[EXTENSION].spec.to_dict()
-    return found
+def document() -> Json:
+    """The OpenAPI 3.1 document of the application at hand, as seen by the request at hand."""
+    found: Json = current_app.extensions[_EXTENSION].spec.to_dict()
+    return {**found, "servers": [{"url": request.script_root or "/"}]}
 
 
 def _document() -> Response:

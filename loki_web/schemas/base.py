@@ -90,9 +90,9 @@ def offset() -> Whole:
 
 
 def text(**metadata: Any) -> fields.String:
-    """A filter that matches exactly; left out, everything matches."""
+    """A filter that matches exactly; left out, it is None and everything matches."""
     return fields.String(
-        load_default=None, validate=validate.Length(max=500), metadata=metadata or {}
+        load_default=lambda: None, validate=validate.Length(max=500), metadata=metadata
     )
 
 

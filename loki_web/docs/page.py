@@ -1,0 +1,30 @@
+"""`/docs` and its style sheet."""
+
+import json
+from pathlib import Path
+
+from flask import Blueprint, Response, make_response, render_template
+
+from loki_web.api.openapi import document
+from loki_web.docs.operations import groups
+
+HERE = Path(__file__).parent
+_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+blueprint = Blueprint(
+    "docs", __name__, url_prefix="/docs", template_folder="templates", static_folder="static"
+)
+
+
+@blueprint.get("")
+def show() -> Response:
+    """The description of every route, without a script."""
+    described = document()
+    page = render_template("docs.html", api=described, groups=groups(described), as_json=_as_json)
+    response = make_response(page)
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
