@@ -1,6 +1,7 @@
 """Secrets are taken out where text leaves the server, the words around them stay."""
 
 import re
+from typing import Any
 
 REDACTED = "[redacted]"
 
@@ -53,6 +54,17 @@ def redact(text: str) -> str:
     text = _TOKENS.sub(REDACTED, text)
     text = _ASSIGNED.sub(rf"\1\2{REDACTED}", text)
     return _URL_PASSWORD.sub(rf"\1{REDACTED}\2", text)
+
+
+def redact_within(value: Any) -> Any:
+    """A copy of a JSON value in which every text is redacted; the keys stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [redact_within(item) for item in value]
+    if isinstance(value, dict):
+        return {key: redact_within(item) for key, item in value.items()}
+    return value
 
 
 def redact_lines(lines: list[str]) -> list[str]:

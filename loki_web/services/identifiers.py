@@ -1,0 +1,18 @@
+"""What an id in a path may look like; anything else never gets near a file."""
+
+import re
+
+from loki_web.errors import BadRequest
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def checked(value: str, name: str) -> str:
+    """The value itself.
+
+    :param name: what the id is called in the error, such as `agent_id`.
+    :raises BadRequest: when it is not 1 to 128 letters, digits, hyphens and underscores.
+    """
+    if not _IDENTIFIER.fullmatch(value):
+        raise BadRequest(f"{name} must be 1 to 128 letters, digits, hyphens or underscores")
+    return value
