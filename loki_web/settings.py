@@ -187,6 +187,18 @@ class Settings:
     def is_loopback(self) -> bool:
         return is_loopback(self.host)
 
+    @property
+    def url(self) -> str:
+        """Where the server listens, as a browser on this machine would write it."""
+        scheme = "https" if self.tls_cert else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+    def in_force(self) -> list[str]:
+        """Each setting as `NAME=value`, for people."""
+        known = [item for item in fields(self) if item.metadata]
+        return [f"{item.metadata['name']}={_written(getattr(self, item.name))}" for item in known]
+
     def _check(self) -> None:
         self._check_exposure()
         self._check_tls()
@@ -236,9 +248,19 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
 def _parsed(setting: Mapping[str, Any], env: Mapping[str, str]) -> Any:
     text = env.get(setting["name"]) or setting["default"]
     try:
         return setting["parse"](text)
     except ValueError as error:
         raise SettingsError(f"{setting['name']} {error}") from None
+    except FileNotFoundError:
+        raise SettingsError(f"{setting['name']} is relative to a folder that is gone") from None

@@ -88,6 +88,15 @@ class Folder:
             if entry.is_dir(follow_symlinks=False)
         ]
 
+    def walk(self) -> list[str]:
+        """The paths of everything below that is no directory, in order; links are not followed."""
+        found = []
+        for parent, folders, names in os.walk(self.path):
+            folders.sort()
+            below = os.path.relpath(parent, self.path)
+            found += [os.path.normpath(os.path.join(below, name)) for name in sorted(names)]
+        return found
+
     def consistent_copy(self, relative: str) -> bytes | None:
         """The bytes of a file at one moment, as whole JSON where its name says so, or None."""
         for _ in range(_TRIES):
