@@ -26,9 +26,10 @@ _AUTHORIZATION = re.compile(
 )
 _COOKIE = re.compile(rf"(?i)\b((?:set-)?cookie){_NAMED}[\"']?[^\s\"';]+(?:;\s*[^\s\"';]+)*")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/-]{8,}=*")
+_SECRET = r"password|passwd|passphrase|secret|(?:api|access|auth|secret|private)[_-]?key|token"
+_SECRET_KEY = re.compile(rf"(?i).*(?:{_SECRET}|authorization|cookie)", re.DOTALL)
 _ASSIGNED = re.compile(
-    r"(?i)(password|passwd|passphrase|secret|(?:api|access|auth|secret|private)[_-]?key|token)"
-    rf"{_NAMED}(?:\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?|(?!\[redacted\])[^\s\"'&,;}})\]]+)"
+    rf"(?i)({_SECRET}){_NAMED}(?:\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?|(?!\[redacted\])[^\s\"'&,;}})\]]+)"
 )
 _URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://[^\s:/@]{0,100}:)[^\s:/@]+(@)")
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
@@ -57,14 +58,20 @@ def redact(text: str) -> str:
 
 
 def redact_within(value: Any) -> Any:
-    """A copy of a JSON value in which every text is redacted; the keys stay."""
+    """A copy of a JSON value in which every text is redacted, and what a key calls a secret."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
         return [redact_within(item) for item in value]
     if isinstance(value, dict):
-        return {key: redact_within(item) for key, item in value.items()}
+        return {key: _redact_under(key, item) for key, item in value.items()}
     return value
+
+
+def _redact_under(key: str, value: Any) -> Any:
+    if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key):
+        return REDACTED
+    return redact_within(value)
 
 
 def redact_lines(lines: list[str]) -> list[str]:
