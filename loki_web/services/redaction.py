@@ -26,10 +26,11 @@ _AUTHORIZATION = re.compile(
 )
 _COOKIE = re.compile(rf"(?i)\b((?:set-)?cookie){_NAMED}[\"']?[^\s\"';]+(?:;\s*[^\s\"';]+)*")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/-]{8,}=*")
-_SECRET = r"password|passwd|passphrase|secret|(?:api|access|auth|secret|private)[_-]?key|token"
-_SECRET_KEY = re.compile(rf"(?i).*(?:{_SECRET}|authorization|cookie)", re.DOTALL)
+_SENSITIVE = r"password|passwd|passphrase|secret|(?:api|access|auth|secret|private)[_-]?key|token"
+_SENSITIVE_KEY = re.compile(rf"(?i).*(?:{_SENSITIVE}|authorization|cookie)", re.DOTALL)
 _ASSIGNED = re.compile(
-    rf"(?i)({_SECRET}){_NAMED}(?:\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?|(?!\[redacted\])[^\s\"'&,;}})\]]+)"
+    rf"(?i)({_SENSITIVE}){_NAMED}"
+    r"(?:\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?|(?!\[redacted\])[^\s\"'&,;})\]]+)"
 )
 _URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://[^\s:/@]{0,100}:)[^\s:/@]+(@)")
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
@@ -69,7 +70,7 @@ def redact_within(value: Any) -> Any:
 
 
 def _redact_under(key: str, value: Any) -> Any:
-    if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key):
+    if isinstance(value, str) and value and _SENSITIVE_KEY.fullmatch(key):
         return REDACTED
     return redact_within(value)
 
