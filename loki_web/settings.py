@@ -1,6 +1,5 @@
 """Every setting of the server, read once from the environment and checked before it starts."""
 
-import ipaddress
 import os
 import ssl
 from collections.abc import Callable, Mapping
@@ -8,66 +7,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from loki_web import setting_values as kinds
 from loki_web.errors import SettingsError
 
-TRUE_WORDS = {"1", "true", "yes", "on"}
-FALSE_WORDS = {"", "0", "false", "no", "off"}
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
-
-
-def _boolean(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in TRUE_WORDS | FALSE_WORDS:
-        raise ValueError("must be one of 1, true, yes, on, 0, false, no, off")
-    return word in TRUE_WORDS
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        digits = text.strip()
-        if not (digits.isascii() and digits.isdigit() and least <= int(digits[:12]) <= most):
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return int(digits)
-
-    return parse
-
-
-def _amount(text: str) -> float | None:
-    if not text.strip():
-        return None
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount < float("inf"):
-        raise ValueError("must be an amount in USD, zero or more")
-    return amount
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(word.rstrip("/") for word in _words(text))
-    for origin in origins:
-        if origin != "*" and not origin.startswith(("http://", "https://")):
-            raise ValueError(
-                "must be a comma-separated list of origins such as https://example.com"
-            )
-    return origins
-
-
-def _text(text: str) -> str:
-    return text.strip()
-
-
-def _path(text: str) -> Path | None:
-    return Path(text).expanduser().absolute() if text.strip() else None
-
-
-def _directory(text: str) -> Path:
-    return Path(text.strip() or ".loki").expanduser().absolute()
 
 
 def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
@@ -80,82 +23,128 @@ def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -
 class Settings:
     """What an administrator can set. `from_env` makes one, in tests from their own mapping."""
 
-    loki_dir: Path = _setting("LOKI_DIR", ".loki", _directory, "State directory of the session")
-    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", _text, "Address to listen on")
-    port: int = _setting("LOKI_DASHBOARD_PORT", "57374", _whole(1, 65535), "Port to listen on")
+    loki_dir: Path = _setting(
+        "LOKI_DIR", ".loki", kinds.directory, "State directory of the session"
+    )
+    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", kinds.text, "Address to listen on")
+    port: int = _setting("LOKI_DASHBOARD_PORT", "57374", kinds.whole(1, 65535), "Port to listen on")
     cors_origins: tuple[str, ...] = _setting(
         "LOKI_DASHBOARD_CORS",
         "http://localhost:57374,http://127.0.0.1:57374",
-        _origins,
+        kinds.origins,
         "Origins whose pages may call the API, comma-separated; `*` for any",
     )
     tls_cert: Path | None = _setting(
         "LOKI_TLS_CERT",
         "",
-        _path,
+        kinds.path,
         "PEM certificate file; with the key it makes the server speak HTTPS",
     )
-    tls_key: Path | None = _setting("LOKI_TLS_KEY", "", _path, "PEM private key file")
+    tls_key: Path | None = _setting("LOKI_TLS_KEY", "", kinds.path, "PEM private key file")
     allowed_hosts: tuple[str, ...] = _setting(
         "LOKI_ALLOWED_HOSTS",
         "",
-        _words,
+        kinds.words,
         "Further host names under which the server may be addressed, comma-separated",
     )
     trusted_proxies: int = _setting(
         "LOKI_TRUSTED_PROXIES",
         "0",
-        _whole(0, 10),
+        kinds.whole(0, 10),
         "How many proxies in front may set forwarded headers",
     )
     allow_anonymous: bool = _setting(
         "LOKI_ALLOW_ANONYMOUS",
         "false",
-        _boolean,
+        kinds.boolean,
         "Allow an address that is not loopback without authentication",
     )
-    workers: int = _setting("LOKI_WORKERS", "2", _whole(1, 64), "Server processes")
-    threads: int = _setting("LOKI_THREADS", "8", _whole(1, 256), "Request threads a process")
+    workers: int = _setting("LOKI_WORKERS", "2", kinds.whole(1, 64), "Server processes")
+    threads: int = _setting("LOKI_THREADS", "8", kinds.whole(1, 256), "Request threads a process")
     control_rate_limit: int = _setting(
         "LOKI_CONTROL_RATE_LIMIT",
         "60",
-        _whole(1, 1_000_000),
+        kinds.whole(1, 1_000_000),
         "State-changing calls a minute that one client may make",
     )
     cache_dir: Path | None = _setting(
         "LOKI_CACHE_DIR",
         "",
-        _path,
+        kinds.path,
         "Folder for what the workers share and can lose; default `~/.cache/loki-web`",
     )
     enterprise_auth: bool = _setting(
-        "LOKI_ENTERPRISE_AUTH", "false", _boolean, "Require a bearer token for every call"
+        "LOKI_ENTERPRISE_AUTH", "false", kinds.boolean, "Require a bearer token for every call"
     )
     enterprise_audit: bool = _setting(
-        "LOKI_ENTERPRISE_AUDIT", "false", _boolean, "Let the audit log be queried"
+        "LOKI_ENTERPRISE_AUDIT", "false", kinds.boolean, "Let the audit log be queried"
     )
-    oidc_issuer: str = _setting("LOKI_OIDC_ISSUER", "", _text, "OIDC issuer")
-    oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", _text, "OIDC client id")
+    oidc_issuer: str = _setting(
+        "LOKI_OIDC_ISSUER", "", kinds.issuer, "OIDC issuer; with the client id it turns OIDC on"
+    )
+    oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", kinds.text, "OIDC client id")
+    oidc_audience: str = _setting(
+        "LOKI_OIDC_AUDIENCE", "", kinds.text, "Audience of OIDC tokens; default the client id"
+    )
+    oidc_roles_claim: str = _setting(
+        "LOKI_OIDC_ROLES_CLAIM",
+        "roles",
+        kinds.text,
+        "Claim with the roles admin, operator, viewer or auditor; dots lead into objects",
+    )
+    oidc_skip_signature_verify: bool = _setting(
+        "LOKI_OIDC_SKIP_SIGNATURE_VERIFY",
+        "false",
+        kinds.boolean,
+        "Must stay off: tokens are always verified, and with it the server does not start",
+    )
+    audit_disabled: bool = _setting(
+        "LOKI_AUDIT_DISABLED",
+        "false",
+        kinds.boolean,
+        "Record no audit log, unless LOKI_ENTERPRISE_AUDIT asks for one",
+    )
+    audit_no_integrity: bool = _setting(
+        "LOKI_AUDIT_NO_INTEGRITY", "false", kinds.boolean, "Audit entries without a hash chain"
+    )
+    audit_max_size_mb: int = _setting(
+        "LOKI_AUDIT_MAX_SIZE_MB", "10", kinds.whole(1, 10_000), "Size at which a file is rotated"
+    )
+    audit_max_files: int = _setting(
+        "LOKI_AUDIT_MAX_FILES", "10", kinds.whole(1, 10_000), "Audit files that rotation keeps"
+    )
+    audit_syslog_host: str = _setting(
+        "LOKI_AUDIT_SYSLOG_HOST", "", kinds.text, "Where audit entries are sent as well"
+    )
+    audit_syslog_port: int = _setting(
+        "LOKI_AUDIT_SYSLOG_PORT", "514", kinds.whole(1, 65535), "Port of the syslog server"
+    )
+    audit_syslog_proto: str = _setting(
+        "LOKI_AUDIT_SYSLOG_PROTO", "udp", kinds.one_of("udp", "tcp"), "`udp` or `tcp`"
+    )
     metrics_public: bool = _setting(
-        "LOKI_METRICS_PUBLIC", "false", _boolean, "Serve `/metrics` without a token"
+        "LOKI_METRICS_PUBLIC", "false", kinds.boolean, "Serve `/metrics` without a token"
     )
     budget_limit: float | None = _setting(
-        "LOKI_BUDGET_LIMIT", "", _amount, "Budget in USD where `budget.json` has none"
+        "LOKI_BUDGET_LIMIT", "", kinds.amount, "Budget in USD where `budget.json` has none"
     )
     max_iterations: int = _setting(
-        "LOKI_MAX_ITERATIONS", "1000", _whole(0, 10**9), "Shown as `loki_iteration_max`"
+        "LOKI_MAX_ITERATIONS", "1000", kinds.whole(0, 10**9), "Shown as `loki_iteration_max`"
     )
     context_window_size: int = _setting(
         "LOKI_CONTEXT_WINDOW_SIZE",
         "0",
-        _whole(0, 10**9),
+        kinds.whole(0, 10**9),
         "Context window in tokens; 0 for that of the provider",
     )
     watchdog: bool = _setting(
-        "LOKI_WATCHDOG", "false", _boolean, "Shown as `watchdog_enabled`; the runner acts on it"
+        "LOKI_WATCHDOG",
+        "false",
+        kinds.boolean,
+        "Shown as `watchdog_enabled`; the runner acts on it",
     )
     skill_dir: Path | None = _setting(
-        "LOKI_SKILL_DIR", "", _path, "Installation of Loki Mode, for its version"
+        "LOKI_SKILL_DIR", "", kinds.path, "Installation of Loki Mode, for its version"
     )
     home: Path = field(default_factory=Path.home)
     secret_names: tuple[str, ...] = ()
@@ -184,8 +173,12 @@ class Settings:
         return self.enterprise_auth or self.oidc_enabled
 
     @property
+    def audit_recorded(self) -> bool:
+        return self.enterprise_audit or not self.audit_disabled
+
+    @property
     def is_loopback(self) -> bool:
-        return is_loopback(self.host)
+        return kinds.is_loopback(self.host)
 
     @property
     def url(self) -> str:
@@ -201,6 +194,7 @@ class Settings:
 
     def _check(self) -> None:
         self._check_exposure()
+        self._check_oidc()
         self._check_tls()
         self._check_loki_dir()
 
@@ -211,6 +205,12 @@ class Settings:
             raise SettingsError(
                 f"LOKI_DASHBOARD_HOST={self.host} is reachable from outside: set "
                 "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
+            )
+
+    def _check_oidc(self) -> None:
+        if self.oidc_skip_signature_verify:
+            raise SettingsError(
+                "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
             )
 
     def _check_tls(self) -> None:
@@ -238,14 +238,6 @@ class Settings:
             wrong = True
         if wrong:
             raise SettingsError(f"LOKI_DIR is not a directory that can be read: {self.loki_dir}")
-
-
-def is_loopback(host: str) -> bool:
-    """True for `localhost` and for literal loopback addresses, IPv6 in brackets or not."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _written(value: Any) -> str:

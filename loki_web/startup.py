@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from loki_web.services.processes import parse_pid
-from loki_web.settings import Settings, is_loopback
+from loki_web.setting_values import is_loopback
+from loki_web.settings import Settings
 from loki_web.store.folder import Folder
 
 # Where this server writes below `.loki/` and below `~/.loki/`.
