@@ -52,13 +52,13 @@ class Documents:
         held = self._held.get(relative)
         if held is None or not held.settled or held.version != version:
             held = self._load(relative, version, held)
-        if held.damaged and _being_written(held.version):
+        if held.damaged and being_written(held.version):
             return held.last_good
         return held.value
 
     def _load(self, relative: str, version: Version, before: _Held | None) -> _Held:
         held = self._parse(relative, version, before)
-        if held.damaged and held.last_good is None and _being_written(version):
+        if held.damaged and held.last_good is None and being_written(version):
             time.sleep(_RETRY_SECONDS)
             held = self._parse(relative, version, before)
         if held.damaged and held.settled:
@@ -91,5 +91,6 @@ def settled(version: Version, read_at_ns: int) -> bool:
     return read_at_ns - version.mtime_ns > _CLOCK_GRAIN_NS
 
 
-def _being_written(version: Version) -> bool:
+def being_written(version: Version) -> bool:
+    """True while a damaged file may be one that somebody is just rewriting in place."""
     return abs(time.time() - version.mtime) < WRITE_GRACE_SECONDS

@@ -12,12 +12,15 @@ from typing import Any
 from loki_web.errors import StorageError
 from loki_web.store import files, json_text, tail, writing
 from loki_web.store.collection import Collection
-from loki_web.store.documents import Documents
+from loki_web.store.documents import Documents, being_written
 from loki_web.store.journal import Journal
+from loki_web.store.json_stream import JsonStream
+from loki_web.store.new_folder import NewFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_COPY_BYTES = 64 * 1024 * 1024
 _TRIES = 5  # readings of a file that somebody may be rewriting in place
+_COPY_TRIES = 20  # a copy that was not got is missing, so more of them
 _RETRY_SECONDS = 0.02
 _CANNOT_WRITE = "The state folder cannot be written"
 _CANNOT_READ = "A file that this would change cannot be read, so it was left as it is"
@@ -34,6 +37,7 @@ class Folder:
         self._documents = Documents(path)
         self._collections: dict[tuple[str, bool], Collection] = {}
         self._journals: dict[str, Journal] = {}
+        self._streams: dict[str, JsonStream] = {}
         self._lock = threading.Lock()
 
     def document(self, relative: str) -> Any:
@@ -50,6 +54,11 @@ class Folder:
         """A `.jsonl` file, see `Journal`."""
         with self._lock:
             return self._journals.setdefault(relative, Journal(self.path, relative))
+
+    def stream(self, relative: str) -> JsonStream:
+        """A file of JSON objects that may be printed over several lines, see `JsonStream`."""
+        with self._lock:
+            return self._streams.setdefault(relative, JsonStream(self.path, relative))
 
     def text(self, relative: str, limit: int = MAX_TEXT_BYTES) -> str | None:
         """A text file as UTF-8 with replacement, cut at `limit` bytes; None where there is none."""
@@ -99,15 +108,18 @@ class Folder:
 
     def consistent_copy(self, relative: str) -> bytes | None:
         """The bytes of a file at one moment, as whole JSON where its name says so, or None."""
-        for _ in range(_TRIES):
-            before = self.version(relative)
-            data = self._bytes(relative, MAX_COPY_BYTES)
-            if data is None:
-                return None
-            if before == self.version(relative) and _is_whole(relative, data):
-                return data
+        whole: bytes | None = None
+        for _ in range(_COPY_TRIES):
+            try:
+                data, found = files.read(self.path, relative, MAX_COPY_BYTES)
+            except OSError:
+                return whole
+            whole = data if _is_whole(relative, data) else whole
+            unchanged = found == self.version(relative)
+            if unchanged and (whole is data or not being_written(found)):
+                return whole
             time.sleep(_RETRY_SECONDS)
-        return None
+        return whole
 
     def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
         """Replace a JSON file as a whole."""
@@ -126,37 +138,35 @@ class Folder:
     def remove(self, relative: str) -> None:
         """Make sure that no file of this name exists; an empty directory of that name goes too."""
         with writing.reported_as(_CANNOT_WRITE):
-            path = self.path / relative
+            path = self._place(relative)
             with suppress(FileNotFoundError, NotADirectoryError):
-                if path.is_dir() and not path.is_symlink():
-                    path.rmdir()
+                if os.path.isdir(path) and not os.path.islink(path):
+                    os.rmdir(path)
                 else:
-                    path.unlink()
+                    os.unlink(path)
 
     def remove_tree(self, relative: str) -> None:
-        """Delete a real directory directly below a folder of ours, never following a link."""
-        path = self.path / relative
-        if path.is_symlink() or not path.is_dir():
+        """Delete a real directory, at one moment for all readers, never following a link."""
+        path = self._place(relative)
+        if os.path.islink(path) or not os.path.isdir(path):
             return
         with writing.reported_as(_CANNOT_WRITE):
-            shutil.rmtree(path)
+            hidden = writing.temporary_name(*os.path.split(path))
+            os.rename(path, hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
 
     @contextmanager
-    def new_folder(self, relative: str) -> Iterator[Path]:
-        """A directory that appears under its name, complete, when the block ends without error.
+    def new_folder(self, parent: str) -> Iterator[NewFolder]:
+        """A folder to be filled and then shown by its `appear_as`, in a folder of ours.
 
         :raises StorageError: when it cannot be made; nothing is left behind.
         """
         with writing.reported_as(_CANNOT_WRITE):
-            target = self._target(relative)
-            temporary = Path(writing.temporary_name(*os.path.split(target)))
-            temporary.mkdir()
+            made = NewFolder(self._made_folder(parent))
             try:
-                yield temporary
-                temporary.rename(target)
-            except BaseException:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise
+                yield made
+            finally:
+                made.close()
 
     @contextmanager
     def locked(self, relative: str, *, folder_mode: int = 0o755) -> Iterator[None]:
@@ -186,7 +196,8 @@ class Folder:
     def sweep(self, *relatives: str) -> None:
         """Remove what processes of ours left half-written in these folders when they died."""
         for relative in relatives:
-            for path in writing.abandoned_temporaries(str(self.path / relative)):
+            real = files.resolve(self.path, relative)
+            for path in writing.abandoned_temporaries(real) if real else ():
                 shutil.rmtree(path, ignore_errors=True)
                 with suppress(OSError):
                     os.unlink(path)
@@ -198,13 +209,24 @@ class Folder:
         except OSError:
             return None
 
-    def _target(self, relative: str, folder_mode: int = 0o755) -> str:
+    def _place(self, relative: str) -> str:
+        """Where a name is or will be, links in the folders before it resolved."""
         folder, name = os.path.split(relative)
         real = files.resolve(self.path, folder)
+        if real is None:
+            raise StorageError(_CANNOT_WRITE)
+        return os.path.join(real, name)
+
+    def _target(self, relative: str, folder_mode: int = 0o755) -> str:
+        folder, name = os.path.split(relative)
+        return os.path.join(self._made_folder(folder, folder_mode), name)
+
+    def _made_folder(self, relative: str, mode: int = 0o755) -> str:
+        real = files.resolve(self.path, relative)
         if real is None or not self.path.parent.is_dir():
             raise StorageError(_CANNOT_WRITE)
-        os.makedirs(real, mode=folder_mode, exist_ok=True)
-        return os.path.join(real, name)
+        os.makedirs(real, mode=mode, exist_ok=True)
+        return real
 
 
 def _is_whole(relative: str, data: bytes) -> bool:
