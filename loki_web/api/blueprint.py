@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
+from flask import Response
 
 from loki_web.api.request_parser import RequestParser
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query
@@ -61,7 +64,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
     def answers(
         self, status: int, schema: type[Answer] | None = None, *, many: bool = False
     ) -> Decorator:
-        """The status and shape of success."""
+        """The status and shape of success; 204 has no body, whatever the view returns."""
+        if status == HTTPStatus.NO_CONTENT:
+            return self._answers_nothing()
         example = schema.EXAMPLE if schema else None
         decorator: Decorator = self.response(
             status,
@@ -69,6 +74,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
             example=[example] if many and example is not None else example,
         )
         return decorator
+
+    def _answers_nothing(self) -> Decorator:
+        described = self.response(HTTPStatus.NO_CONTENT)
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def emptied(*args: Any, **kwargs: Any) -> Response:
+                view(*args, **kwargs)
+                return Response(status=HTTPStatus.NO_CONTENT)
+
+            return cast(View, described(emptied))
+
+        return decorate
 
     def errors(self, **reasons: str) -> Decorator:
         """Errors of this route beyond those every route may have: `s404="Checkpoint not found"`."""

@@ -1,9 +1,10 @@
 """All resources of the REST API, in the order in which they are described."""
 
-from loki_web.api import control, session, tasks
+from loki_web.api import control, registry, session, tasks
 
 ALL = (
     session.blueprint,
     control.blueprint,
     tasks.blueprint,
+    registry.blueprint,
 )

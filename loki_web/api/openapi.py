@@ -9,6 +9,7 @@ from werkzeug.routing import PathConverter
 
 from loki_web import __version__
 from loki_web.api.blueprint import Blueprint
+from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
 from loki_web.store.shapes import Json
 
@@ -43,6 +44,7 @@ def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX=None,
     )
+    app.url_map.converters["anything"] = Anything
     described = _Api(app, spec_kwargs={"info": {"description": _ABOUT}})
     described.register_converter(PathConverter, _path_parameter)
     described.spec.components.security_scheme("bearer", _BEARER)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 MAX_DEPTH = 100
 _WRITABLE_DEPTH = 254  # what orjson can write
 _LARGEST_INTEGER = 2**63 - 1
+_WHITE_SPACE = " \t\r\n"
 
 
 class Damaged(ValueError):
@@ -53,6 +55,25 @@ def parse_strict(data: bytes) -> Any:
     return value
 
 
+def values_in(text: str) -> Iterator[Any]:
+    """The values that stand in a text separated by white space, repaired as by `parse`.
+
+    What follows the first piece that is not JSON is left out.
+    """
+    position = 0
+    while position < len(text):
+        if text[position] in _WHITE_SPACE:
+            position += 1
+            continue
+        try:
+            value, position = _REPAIRING.raw_decode(text, position)
+            value = _without_surrogates(value)
+            _refuse_deep(value)
+        except (ValueError, RecursionError):
+            return
+        yield value
+
+
 def dump(value: Any) -> bytes:
     """The value as the pretty-printed JSON text that the CLI's own tools write.
 
@@ -68,12 +89,7 @@ def dump_line(value: Any) -> bytes:
 
 def _parse_repairing(text: str) -> Any:
     try:
-        value = json.loads(
-            text,
-            parse_constant=lambda _: None,
-            parse_float=_finite_or_none,
-            parse_int=_integer_or_none,
-        )
+        value = _REPAIRING.decode(text)
         return _without_surrogates(value) if "\\u" in text else value
     except (ValueError, RecursionError):
         raise Damaged("not valid JSON") from None
@@ -129,3 +145,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         raise Damaged("a key is repeated")
     return value
+
+
+_REPAIRING = json.JSONDecoder(
+    parse_constant=lambda _: None,
+    parse_float=_finite_or_none,
+    parse_int=_integer_or_none,
+)

@@ -1,0 +1,98 @@
+"""The projects of this user, and what is true of all of them together."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import registry as shapes
+from loki_web.schemas.base import OptionalBody
+from loki_web.services import cross_project, discovery, global_learnings, registry
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("registry", __name__)
+
+_PROJECTS = "/api/registry/projects"
+_PROJECT = "/api/registry/projects/<anything:identifier>"
+_UNKNOWN = "No project goes by that id, path or alias"
+
+
+@blueprint.get(_PROJECTS)
+@blueprint.query(shapes.ProjectsQuery)
+@blueprint.answers(200, shapes.Project, many=True)
+def get_projects(query: Json) -> list[Json]:
+    """List all registered projects."""
+    return registry.listing(sources(), include_inactive=query["include_inactive"])
+
+
+@blueprint.post(_PROJECTS)
+@blueprint.body(shapes.NewProject)
+@blueprint.answers(201, shapes.Project)
+def post_project(body: Json) -> Json:
+    """Register a new project."""
+    return registry.register(sources(), body["path"], body["name"], body["alias"])
+
+
+@blueprint.get(_PROJECT)
+@blueprint.answers(200, shapes.Project)
+@blueprint.errors(s404=_UNKNOWN)
+def get_project(identifier: str) -> Json:
+    """Get a registered project by ID, path, or alias."""
+    return registry.project(sources(), identifier)
+
+
+@blueprint.delete(_PROJECT)
+@blueprint.answers(204)
+@blueprint.errors(s404=_UNKNOWN)
+def delete_project(identifier: str) -> None:
+    """Remove a project from the registry."""
+    registry.remove(sources(), identifier)
+
+
+@blueprint.get(f"{_PROJECT}/health")
+@blueprint.answers(200, shapes.ProjectHealth)
+@blueprint.errors(s404=_UNKNOWN)
+def get_health(identifier: str) -> Json:
+    """Check the health of a registered project.
+
+    Where a project's own path ends in `/health`, its address answers with its entry.
+    """
+    return registry.health(sources(), identifier)
+
+
+@blueprint.post(f"{_PROJECT}/access")
+@blueprint.body(OptionalBody)
+@blueprint.answers(200, shapes.Project)
+@blueprint.errors(s404=_UNKNOWN)
+def post_access(_: Json, identifier: str) -> Json:
+    """Update the last accessed timestamp for a project."""
+    return registry.access(sources(), identifier)
+
+
+@blueprint.get("/api/registry/discover")
+@blueprint.query(shapes.DiscoverQuery)
+@blueprint.answers(200, shapes.Discovered, many=True)
+def get_discovered(query: Json) -> list[Json]:
+    """Discover projects with `.loki` directories."""
+    return discovery.discover(sources(), query["max_depth"])
+
+
+@blueprint.post("/api/registry/sync")
+@blueprint.body(OptionalBody)
+@blueprint.answers(200, shapes.Synced)
+def post_sync(_: Json) -> Json:
+    """Sync the registry with discovered projects."""
+    return registry.sync(sources())
+
+
+@blueprint.get("/api/registry/tasks")
+@blueprint.query(shapes.ProjectTasksQuery)
+@blueprint.answers(200, shapes.ProjectTask, many=True)
+def get_project_tasks(query: Json) -> list[Json]:
+    """Get tasks from multiple projects for unified view."""
+    return cross_project.all_tasks(sources(), query["project_ids"])
+
+
+@blueprint.get("/api/registry/learnings")
+@blueprint.query(shapes.LearningsQuery)
+@blueprint.answers(200, shapes.Learnings)
+def get_learnings(query: Json) -> Json:
+    """Get learnings from the global learnings database."""
+    return global_learnings.learnings(sources(), query["limit"])

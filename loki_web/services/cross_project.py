@@ -1,0 +1,69 @@
+"""The tasks of all registered projects in one list (`spec` 15.1)."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from loki_web.services import registry, tasks
+from loki_web.services.identities import Identities
+from loki_web.services.projects import Project
+from loki_web.services.sources import Sources
+from loki_web.store.folder import Folder
+from loki_web.store.shapes import Json, dicts_in
+
+# Task stores outside the queues: the old server's and that of the MCP tools.
+_STORES = ("state/tasks.json", "state/task-queue.json")
+_STATUS_OF_WORD = {
+    **dict.fromkeys(("in_progress", "running", "active", "doing"), tasks.IN_PROGRESS),
+    **dict.fromkeys(("review", "in_review"), tasks.REVIEW),
+    **dict.fromkeys(("done", "completed", "complete", "failed", "cancelled"), tasks.DONE),
+}
+
+
+def all_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
+    """The tasks of every project whose directory is there, project by project.
+
+    :param identifiers: ids, aliases or paths of the projects wanted; ones that are not
+        registered are left out. None for all projects.
+    """
+    found: list[Json] = []
+    for project in _chosen(src, identifiers):
+        marks = {
+            "_project_id": project.id,
+            "_project_name": project.name,
+            "_project_path": project.path,
+        }
+        if project.root is not None:
+            folder = src.project_at(project.root)
+            found += [{**task, **marks} for task in _tasks_of(folder)]
+    return found
+
+
+def _chosen(src: Sources, identifiers: list[str] | None) -> list[Project]:
+    """One project a directory, however often it is registered or named."""
+    known = registry.registered(src)
+    wanted = known
+    if identifiers is not None:
+        wanted = [project for each in identifiers for project in registry.matching(known, each)]
+    by_root = {project.root: project for project in reversed(wanted) if project.has_loki_dir}
+    return list(reversed(by_root.values()))
+
+
+def _tasks_of(folder: Folder) -> Iterator[Json]:
+    known: set[str] = set()
+    positions: Counter[str] = Counter()
+    for task in tasks.tasks(folder):
+        known.add(task["id"])
+        positions[task["status"]] += 1
+        yield task
+    for store in _STORES:
+        identities = Identities("task")
+        for entry in dicts_in(tasks.task_entries(folder.document(store))):
+            identity = identities.of(entry.get("id"), store, str(entry.get("title")))
+            if identity in known:
+                continue
+            known.add(identity)
+            word = str(entry.get("status")).strip().lower().replace("-", "_")
+            status = _STATUS_OF_WORD.get(word, tasks.PENDING)
+            task = tasks.plain_task(identity, entry, status, positions[status])
+            positions[status] += 1
+            yield {**task, "failed": word == "failed"}

@@ -1,0 +1,38 @@
+"""Projects that nobody registered yet, looked for where people keep their code (`spec` 15.1)."""
+
+from pathlib import Path
+
+from loki_web.services import projects
+from loki_web.services.sources import Sources
+from loki_web.store import directories
+from loki_web.store.shapes import Json
+
+DEFAULT_DEPTH = 3
+MAX_DEPTH = 10
+_PLACES = ("git", "projects", "code", "dev", "workspace", "src")
+_SKIPPED = frozenset({"node_modules"})
+
+
+def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
+    """The directories with a `.loki/` below the usual places in HOME, links resolved.
+
+    :param depth: 1 looks only directly in those places.
+    """
+    home = directories.resolved(str(src.settings.home))
+    if home is None:
+        return []
+    places = [home / name for name in _PLACES]
+    return directories.holding(projects.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
+
+
+def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
+    """What was found, whether it is registered or not."""
+    return [
+        {
+            "path": str(root),
+            "name": root.name,
+            "has_state": projects.has_state(root),
+            "has_prd": projects.has_prd(root),
+        }
+        for root in roots(src, depth)
+    ]

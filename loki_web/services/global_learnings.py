@@ -1,0 +1,42 @@
+"""What sessions of all projects of this user have learned (`spec` 15.4)."""
+
+from loki_web.services.redaction import redact
+from loki_web.services.sources import Sources
+from loki_web.store.shapes import Json, first_text
+from loki_web.store.times import sort_key, tidy_time
+
+# A writer of the CLI adds an s too many; both files hold successes.
+_FILES = {
+    "patterns": ("patterns.jsonl",),
+    "mistakes": ("mistakes.jsonl",),
+    "successes": ("successes.jsonl", "successs.jsonl"),
+}
+
+
+def learnings(src: Sources, limit: int) -> Json:
+    """`patterns`, `mistakes` and `successes`, up to `limit` of each, newest first."""
+    return {
+        kind: [_learning(entry) for entry in _newest(src, names, limit)]
+        for kind, names in _FILES.items()
+    }
+
+
+def _newest(src: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
+    """What has no description is a header or damage."""
+    entries = [
+        entry
+        for name in names
+        for entry in src.user.stream(f"learnings/{name}").objects()
+        if first_text(entry.get("description"))
+    ]
+    entries.sort(key=lambda entry: sort_key(entry.get("timestamp")), reverse=True)
+    return entries[:limit]
+
+
+def _learning(entry: Json) -> Json:
+    return {
+        "timestamp": tidy_time(entry.get("timestamp")),
+        "project": first_text(entry.get("project")),
+        "category": first_text(entry.get("category")),
+        "description": redact(entry["description"]),
+    }
