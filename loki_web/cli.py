@@ -14,13 +14,14 @@ from typing import Any, NoReturn
 import click
 
 from loki_web import __version__
+from loki_web.demo.show import show
 from loki_web.errors import PublicError, SettingsError
 from loki_web.services.diagnosis import diagnosis
 from loki_web.services.sources import Sources
 from loki_web.settings import Settings
 
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.gunicorn_conf")
-_APP = "loki_web.app:create_app()"
+_SERVER = (*_GUNICORN, "loki_web.app:create_app()")
 
 
 @click.group(no_args_is_help=True)
@@ -65,7 +66,17 @@ def serve(**chosen: Any) -> NoReturn:
     """Serve the session of this folder's .loki/: API, metrics and pages on one port."""
     settings = put_into_environment(chosen)
     click.echo(f"Loki Web {__version__} on {settings.url} for {settings.loki_dir}", err=True)
-    os.execv(sys.executable, [*_GUNICORN, _APP])  # the pid stays that of the started process
+    os.execv(sys.executable, _SERVER)  # the pid stays that of the process that was started
+
+
+@loki_web.command()
+@click.option("--speed", default=1.0, type=click.FloatRange(0.1, 100), help="How fast to play")
+@setting_options
+def demo(speed: float, **chosen: Any) -> int:
+    """Play a small session into a temporary folder and serve it: a first look."""
+    settings = put_into_environment({**chosen, "loki_dir": None})
+    click.echo(f"Loki Web {__version__} on {settings.url} with a demo session", err=True)
+    return show(_SERVER, speed)
 
 
 @loki_web.command()

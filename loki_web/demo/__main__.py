@@ -1,0 +1,18 @@
+"""`python -m loki_web.demo FOLDER [SPEED [SEED]]`: play a session into a folder."""
+
+import signal
+import sys
+from pathlib import Path
+
+from loki_web.demo.places import prepare
+from loki_web.demo.session import Session
+
+
+def main(folder: str, speed: str = "1", seed: str = "1") -> None:
+    session = Session(prepare(Path(folder)), float(speed), int(seed))
+    signal.signal(signal.SIGTERM, lambda *_: session.stop_requested.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it by SIGTERM
+    session.play()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,112 @@
+"""What the demo session spends: efficiency files, budget, context tracking and their alerts."""
+
+import random
+import time
+from typing import Any
+
+from loki_web.demo import story
+from loki_web.demo.writers import Writers, micros, seconds
+
+_WINDOW = 200_000
+_LIMIT = 5.0
+_MODELS = (("opus", 5, 25), ("sonnet", 3, 15), ("haiku", 1, 5))
+
+
+class Costs:
+    """Numbers grow as in a real session; the context is compacted when it is nearly full."""
+
+    def __init__(self, write: Writers, chance: random.Random) -> None:
+        self._write = write
+        self._chance = chance
+        self._spent = 0.0
+        self._used = 20_000
+        self._per_iteration: list[dict[str, Any]] = []
+        self._compactions: list[dict[str, Any]] = []
+
+    def begin(self) -> None:
+        models = {
+            name: {"input": given, "output": taken, "label": name.title(), "provider": "claude"}
+            for name, given, taken in _MODELS
+        }
+        head = {"provider": "claude", "updated": seconds()[:10], "source": "static"}
+        self._write.in_place("pricing.json", {**head, "models": models})
+        self._write.in_place("notifications/triggers.json", {"triggers": list(story.TRIGGERS)})
+        self._save_budget(created_at=seconds())
+
+    def start_iteration(self) -> None:
+        """The runner brings the budget up to date before each iteration, so it lags by one."""
+        self._save_budget(exceeded=self._spent >= _LIMIT)
+
+    def end_iteration(self, number: int, succeeded: bool, milliseconds: int) -> None:
+        given, taken = self._chance.randint(4_000, 16_000), self._chance.randint(1_500, 7_000)
+        cached = self._chance.randint(20_000, 60_000)
+        cost = round((given * 3 + taken * 15 + cached * 0.3) / 1e6, 4)
+        self._spent += cost
+        self._used += self._chance.randint(12_000, 40_000)
+        compacted = self._used > _WINDOW * 0.95
+        if compacted:
+            at = {"at_iteration": number, "timestamp": micros(), "tokens_before": self._used}
+            self._compactions.append({**at, "line": number * 4})
+            self._used = 35_000
+        tokens = {"input_tokens": given, "output_tokens": taken}
+        cache = {"cache_read_tokens": cached, "cache_creation_tokens": given // 2}
+        self._per_iteration.append(
+            {"iteration": number, **tokens, **cache, "cost_usd": cost, "timestamp": micros(),
+             "compacted": compacted}
+        )  # fmt: skip
+        self._track(tokens, cache)
+        self._write.in_place(
+            f"metrics/efficiency/iteration-{number}.json",
+            {"iteration": number, "model": "sonnet", "phase": "BOOTSTRAP",
+             "duration_ms": milliseconds, "provider": "claude",
+             "status": "completed" if succeeded else "failed", **tokens, "cost_usd": cost,
+             "timestamp": seconds()},
+        )  # fmt: skip
+        self._alert(number)
+
+    def _track(self, tokens: dict[str, int], cache: dict[str, int]) -> None:
+        share = round(100 * self._used / _WINDOW, 2)
+        current = {**tokens, **cache, "total_tokens": self._used, "context_window_pct": share}
+        totals = {
+            "total_input": sum(entry["input_tokens"] for entry in self._per_iteration),
+            "total_output": sum(entry["output_tokens"] for entry in self._per_iteration),
+            "total_cost_usd": round(self._spent, 4),
+            "compaction_count": len(self._compactions),
+            "iterations_tracked": len(self._per_iteration),
+        }
+        self._write.by_rename(
+            "context/tracking.json",
+            {"session_id": "demo", "provider": "claude", "updated_at": micros(),
+             "current": {**current, "estimated_cost_usd": round(self._spent, 4)},
+             "compactions": self._compactions, "per_iteration": self._per_iteration,
+             "totals": totals},
+        )  # fmt: skip
+
+    def _alert(self, number: int) -> None:
+        share = 100 * self._used / _WINDOW
+        if share < 80:
+            return
+        found = self._write.read("notifications/active.json", {"notifications": []})
+        listed = found["notifications"]
+        trigger = "context-90pct"
+        if any(entry["iteration"] == number for entry in listed):
+            return
+        listed.append(
+            {"id": f"notif-{int(time.time())}-{trigger}", "trigger_id": trigger,
+             "severity": "critical", "message": f"Context window at {share:.1f}% capacity",
+             "timestamp": micros(), "iteration": number, "acknowledged": False,
+             "data": {"context_pct": round(share, 2)}}
+        )  # fmt: skip
+        waiting = [entry for entry in listed if not entry["acknowledged"]]
+        summary = {"total": len(listed), "unacknowledged": len(waiting)}
+        for severity in ("critical", "warning", "info"):
+            summary[severity] = sum(1 for entry in waiting if entry["severity"] == severity)
+        self._write.by_rename(
+            "notifications/active.json", {"notifications": listed[-100:], "summary": summary}
+        )
+
+    def _save_budget(self, **more: Any) -> None:
+        limits = {"limit": _LIMIT, "budget_limit": _LIMIT}
+        self._write.in_place(
+            "metrics/budget.json", {**limits, "budget_used": round(self._spent, 4), **more}
+        )

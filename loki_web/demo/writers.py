@@ -1,0 +1,71 @@
+"""The ways in which the real programs write (`spec` 1.2): readers must stand all of them."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+class Writers:
+    """Writes below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def in_place(self, relative: str, value: Any) -> None:
+        """Truncate and rewrite: a reader may meet the file empty."""
+        with open(self._at(relative), "w", encoding="utf-8") as stream:
+            stream.write(text_of(value))
+
+    def by_rename(self, relative: str, value: Any) -> None:
+        """A temporary file that takes the other's place."""
+        path = self._at(relative)
+        temporary = f"{path}.tmp"
+        Path(temporary).write_text(text_of(value), encoding="utf-8")
+        os.replace(temporary, path)
+
+    def line(self, relative: str, value: Any) -> None:
+        """One more line at the end."""
+        written = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        with open(self._at(relative), "a", encoding="utf-8") as stream:
+            stream.write(f"{written}\n")
+
+    def touch(self, relative: str) -> None:
+        self._at(relative).touch()
+
+    def remove(self, relative: str) -> None:
+        self._at(relative).unlink(missing_ok=True)
+
+    def exists(self, relative: str) -> bool:
+        return (self.folder / relative).exists()
+
+    def read(self, relative: str, default: Any) -> Any:
+        """What others may have changed meanwhile; `default` where it cannot be read."""
+        try:
+            return json.loads((self.folder / relative).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return default
+
+    def _at(self, relative: str) -> Path:
+        path = self.folder / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2)
+
+
+def seconds() -> str:
+    """Now, as the shell writers put it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micros() -> str:
+    """Now, as the Python writers put it."""
+    return datetime.now(UTC).isoformat()
+
+
+def file_stamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
