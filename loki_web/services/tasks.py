@@ -8,7 +8,7 @@ from loki_web.services import session
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict, as_number, dicts_in, first_text
+from loki_web.store.shapes import Json, as_dict, as_number, entries_under, first_text
 from loki_web.store.times import tidy_time
 
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
@@ -72,10 +72,9 @@ def current_task(folder: Folder) -> str:
     return str(active[0]["title"]) if active else ""
 
 
-def task_entries(value: Any) -> list[Any]:
+def task_entries(value: Any) -> list[Json]:
     """The entries of a queue file in either form, bare or wrapped."""
-    entries = as_dict(value).get("tasks") if isinstance(value, dict) else value
-    return entries if isinstance(entries, list) else []
+    return entries_under(value, "tasks") or []
 
 
 def plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
@@ -102,7 +101,7 @@ def _state_entries(
 
 def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
     identities = Identities(queue)
-    for entry in dicts_in(task_entries(value)):
+    for entry in task_entries(value):
         title, description = _title(entry), _description(entry)
         yield identities.of(entry.get("id"), title, description), queue, entry
 

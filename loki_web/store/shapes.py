@@ -21,6 +21,12 @@ def dicts_in(value: Any) -> list[Json]:
     return [item for item in as_list(value) if isinstance(item, dict)]
 
 
+def entries_under(value: Any, key: str) -> list[Json] | None:
+    """The objects of `{key: [...]}` or of a bare array; None where there is neither."""
+    entries = value.get(key) if isinstance(value, dict) else value
+    return dicts_in(entries) if isinstance(entries, list) else None
+
+
 def texts_in(value: Any) -> list[str]:
     """The strings among the items of an array; the rest is left out."""
     return [item for item in as_list(value) if isinstance(item, str)]
