@@ -9,9 +9,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loki_web.store import files, json_text
 from loki_web.store.files import Version
@@ -19,8 +20,12 @@ from loki_web.store.files import Version
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 WRITE_GRACE_SECONDS = 2.0
 _RETRY_SECONDS = 0.03
+_STRICT_TRIES = 3
 _CLOCK_GRAIN_NS = 50_000_000
 _MAX_HELD = 4096
+_MAX_DERIVED = 64
+
+Made = TypeVar("Made")
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +45,17 @@ class Documents:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._derived: OrderedDict[tuple[str, Callable[[Any], Any]], tuple[Any, Any]] = (
+            OrderedDict()
+        )
         self._lock = threading.Lock()
 
-    def read(self, relative: str) -> Any:
-        """The content, or None when the file is missing, not usable or damaged."""
+    def read(self, relative: str, *, strict: bool = False) -> Any:
+        """The content, or None when the file is missing, not usable or damaged.
+
+        :param strict: read a file that is just being written again for a moment, but never let
+            what it held before stand in for it.
+        """
         version = files.version(self._root, relative)
         if version is None:
             with self._lock:
@@ -53,8 +65,31 @@ class Documents:
         if held is None or not held.settled or held.version != version:
             held = self._load(relative, version, held)
         if held.damaged and being_written(held.version):
-            return held.last_good
+            return self._read_again(relative, held) if strict else held.last_good
         return held.value
+
+    def derived(self, relative: str, make: Callable[[Any], Made]) -> Made:
+        """What `make` gives for the content, made once for each: shared, not to be changed."""
+        value = self.read(relative)
+        key = (relative, make)
+        before = self._derived.get(key)
+        if before is not None and before[0] is value:
+            known: Made = before[1]
+            return known
+        made = make(value)
+        with self._lock:
+            self._derived[key] = (value, made)
+            if len(self._derived) > _MAX_DERIVED:
+                self._derived.popitem(last=False)
+        return made
+
+    def _read_again(self, relative: str, held: _Held) -> Any:
+        for _ in range(_STRICT_TRIES):
+            time.sleep(_RETRY_SECONDS)
+            held = self._load(relative, held.version, held)
+            if not held.damaged:
+                return held.value
+        return None
 
     def _load(self, relative: str, version: Version, before: _Held | None) -> _Held:
         held = self._parse(relative, version, before)

@@ -4,13 +4,13 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loki_web.errors import StorageError
-from loki_web.store import files, json_text, tail, writing
+from loki_web.store import files, json_text, raw_lines, tail, writing
 from loki_web.store.collection import Collection
 from loki_web.store.documents import Documents, being_written
 from loki_web.store.journal import Journal
@@ -19,6 +19,7 @@ from loki_web.store.new_folder import NewFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_COPY_BYTES = 64 * 1024 * 1024
+Made = TypeVar("Made")
 _TRIES = 5  # readings of a file that somebody may be rewriting in place
 _COPY_TRIES = 20  # a copy that was not got is missing, so more of them
 _RETRY_SECONDS = 0.02
@@ -35,7 +36,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._documents = Documents(path)
-        self._collections: dict[tuple[str, bool], Collection] = {}
+        self._collections: dict[tuple[str, bool, Any], Collection] = {}
         self._journals: dict[str, Journal] = {}
         self._streams: dict[str, JsonStream] = {}
         self._lock = threading.Lock()
@@ -44,11 +45,27 @@ class Folder:
         """The content of a JSON file, shared and not to be changed; None where there is none."""
         return self._documents.read(relative)
 
-    def collection(self, relative: str, *, nested: bool = False) -> Collection:
+    def strict_document(self, relative: str) -> Any:
+        """As `document`, except that nothing older stands in for a file that is damaged now."""
+        return self._documents.read(relative, strict=True)
+
+    def derived(self, relative: str, make: Callable[[Any], Made]) -> Made:
+        """What `make` gives for a document, made once for each content; not to be changed."""
+        return self._documents.derived(relative, make)
+
+    def collection(
+        self,
+        relative: str,
+        *,
+        nested: bool = False,
+        digest: Callable[[Any], Any] | None = None,
+    ) -> Collection:
         """The JSON files of a folder, see `Collection`."""
         with self._lock:
-            key = (relative, nested)
-            return self._collections.setdefault(key, Collection(self.path, relative, nested))
+            key = (relative, nested, digest)
+            if key not in self._collections:
+                self._collections[key] = Collection(self.path, relative, nested, digest)
+            return self._collections[key]
 
     def journal(self, relative: str) -> Journal:
         """A `.jsonl` file, see `Journal`."""
@@ -64,6 +81,14 @@ class Folder:
         """A text file as UTF-8 with replacement, cut at `limit` bytes; None where there is none."""
         data = self._bytes(relative, limit)
         return None if data is None else data.decode("utf-8-sig", errors="replace")
+
+    def lines(self, relative: str) -> Iterator[bytes]:
+        """The lines of a file of any size, oldest first, see `store.raw_lines`."""
+        return raw_lines.forwards(self.path, relative)
+
+    def lines_backwards(self, relative: str, *, holding: tuple[bytes, ...] = ()) -> Iterator[bytes]:
+        """The lines of a file of any size, newest first, see `store.raw_lines`."""
+        return raw_lines.backwards(self.path, relative, holding)
 
     def tail(self, relative: str, lines: int) -> list[str]:
         """The last lines of a log, see `store.tail`."""
@@ -130,10 +155,26 @@ class Folder:
         with writing.reported_as(_CANNOT_WRITE):
             writing.write_whole(self._target(relative), data, mode)
 
+    def write_json_lines(self, relative: str, records: Iterable[Any]) -> None:
+        """Replace a `.jsonl` file as a whole."""
+        self.write_bytes(relative, b"".join(map(json_text.dump_line, records)))
+
     def append_json_line(self, relative: str, value: Any) -> None:
         """Add one record to a `.jsonl` file."""
         with writing.reported_as(_CANNOT_WRITE):
             writing.append_line(self._target(relative), json_text.dump_line(value))
+
+    def rename(self, relative: str, name: str) -> None:
+        """Give a file another name in its folder, one that is free."""
+        with writing.reported_as(_CANNOT_WRITE):
+            path = self._place(relative)
+            os.link(path, os.path.join(os.path.dirname(path), name), follow_symlinks=False)
+            os.unlink(path)
+
+    def make_private(self, relative: str) -> None:
+        """Make a folder where it is missing, and let nobody but its owner into it."""
+        with writing.reported_as(_CANNOT_WRITE):
+            os.chmod(self._made_folder(relative, 0o700), 0o700)
 
     def remove(self, relative: str) -> None:
         """Make sure that no file of this name exists; an empty directory of that name goes too."""
@@ -169,11 +210,17 @@ class Folder:
                 made.close()
 
     @contextmanager
-    def locked(self, relative: str, *, folder_mode: int = 0o755) -> Iterator[None]:
-        """Hold the lock of a file that several of our processes change."""
+    def locked(
+        self, relative: str, *, folder_mode: int = 0o755, seconds: float = writing.LOCK_SECONDS
+    ) -> Iterator[None]:
+        """Hold the lock of a file that several of our processes change.
+
+        :param folder_mode: of its folder, where that is missing.
+        :param seconds: how long to wait for the lock.
+        """
         with (
             writing.reported_as(_CANNOT_WRITE),
-            writing.locked(self._target(relative, folder_mode)),
+            writing.locked(self._target(relative, folder_mode), seconds),
         ):
             yield
 

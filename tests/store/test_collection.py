@@ -1,0 +1,302 @@
+"""A folder of JSON files: what is read of it, and when it is read again."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loki_web.store import collection as store
+from loki_web.store.collection import Collection
+from tests.places import write
+
+OLD = time.time() - 3600
+
+
+def put(folder: Path, name: str, content: Any, *, age_from: float = OLD) -> Path:
+    """A file that was written an hour ago, in a folder whose last change is as old."""
+    path = write(folder / name, content)
+    os.utime(path, (age_from, age_from))
+    os.utime(path.parent, (age_from, age_from))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "root" / "things"
+    made.mkdir(parents=True)
+    return made
+
+
+class Counting:
+    """Gives what it gets, and remembers how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def digest(self, content: Any) -> Any:
+        self.calls += 1
+        return content
+
+    def make(self, name: str, content: Any) -> tuple[str, Any]:
+        self.calls += 1
+        return name, content
+
+    def count(self, items: list[tuple[str, Any]]) -> int:
+        self.calls += 1
+        return len(items)
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+def flat(folder: Path, **options: Any) -> Collection:
+    return Collection(folder.parent, folder.name, **options)
+
+
+def contents(collection: Collection) -> dict[str, Any]:
+    return dict(collection.items())
+
+
+def test_files_come_in_name_order_and_others_are_left_out(folder: Path) -> None:
+    put(folder, "b.json", {"n": 2})
+    put(folder, "a.json", {"n": 1})
+    for name in ("a.txt", ".hidden.json", "c.json.tmp", "d.json.lock", "e.tmp.9.json"):
+        put(folder, name, {"n": 9})
+    assert flat(folder).items() == [("a.json", {"n": 1}), ("b.json", {"n": 2})]
+
+
+def test_folders_below_belong_to_it_where_nested(folder: Path) -> None:
+    put(folder, "a.json", {"n": 1})
+    put(folder, "2026-02-01/b.json", {"n": 2})
+    put(folder, "2026/02/c.json", {"n": 3})
+    assert list(contents(flat(folder))) == ["a.json"]
+    nested = contents(flat(folder, nested=True))
+    assert list(nested) == ["2026-02-01/b.json", "2026/02/c.json", "a.json"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[" * 100_000, b"\xff\xfe\x00", '"x" y'])
+def test_a_damaged_file_costs_only_itself(folder: Path, damage: str | bytes) -> None:
+    put(folder, "bad.json", damage)
+    put(folder, "good.json", {"n": 1})
+    assert contents(flat(folder)) == {"good.json": {"n": 1}}
+
+
+def test_a_file_beyond_the_bound_is_left_out(folder: Path) -> None:
+    put(folder, "big.json", {"text": "x" * store.MAX_ENTRY_BYTES})
+    put(folder, "good.json", {"n": 1})
+    assert contents(flat(folder)) == {"good.json": {"n": 1}}
+
+
+def test_contents_are_held_up_to_a_bound_in_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_HELD_BYTES", 300)
+    for n in range(9):
+        put(folder, f"{n}.json", {"text": "x" * 80})
+    assert len(contents(flat(folder))) == 3
+    assert len(contents(flat(folder, digest=len))) == 9
+
+
+def change_in_place(folder: Path) -> None:
+    write(folder / "a.json", {"n": 2})
+
+
+def change_in_place_keeping_size_and_time(folder: Path) -> None:
+    path = folder / "a.json"
+    moment = path.stat().st_mtime + 1
+    path.write_text('{"n": 2}')
+    os.utime(path, (moment, moment))
+
+
+def replace(folder: Path) -> None:
+    put(folder, "a.json.tmp", {"n": 2}).rename(folder / "a.json")
+
+
+def remove_and_make_anew(folder: Path) -> None:
+    (folder / "a.json").unlink()
+    write(folder / "a.json", {"n": 2})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_in_place, change_in_place_keeping_size_and_time, replace, remove_and_make_anew],
+)
+def test_a_change_is_seen_by_the_next_call(folder: Path, change: Callable[[Path], None]) -> None:
+    put(folder, "a.json", {"n": 1})
+    collection = flat(folder)
+    assert contents(collection) == {"a.json": {"n": 1}}
+    before = collection.generation
+    change(folder)
+    assert contents(collection) == {"a.json": {"n": 2}}
+    assert collection.generation > before
+
+
+def test_names_that_come_and_go_are_seen_by_the_next_call(folder: Path) -> None:
+    put(folder, "old/a.json", {"n": 1})
+    put(folder, "b.json", {"n": 2})
+    collection = flat(folder, nested=True)
+    assert list(contents(collection)) == ["b.json", "old/a.json"]
+    (folder / "b.json").unlink()
+    put(folder, "new/c.json", {"n": 3})
+    assert list(contents(collection)) == ["new/c.json", "old/a.json"]
+    (folder / "new").rename(folder / "newer")
+    assert list(contents(collection)) == ["newer/c.json", "old/a.json"]
+
+
+def test_a_folder_may_be_missing_come_and_go(folder: Path) -> None:
+    folder.rmdir()
+    collection = flat(folder)
+    assert collection.items() == []
+    put(folder, "a.json", {"n": 1})
+    assert list(contents(collection)) == ["a.json"]
+    (folder / "a.json").unlink()
+    folder.rmdir()
+    assert collection.items() == []
+
+
+def test_two_changes_within_the_grain_of_the_clock_are_both_seen(folder: Path) -> None:
+    moment = time.time()
+    for n in range(1, 4):
+        path = write(folder / "a.json", {"n": n})
+        os.utime(path, (moment, moment))
+        if n == 1:
+            collection = flat(folder)
+        assert contents(collection) == {"a.json": {"n": n}}
+
+
+def test_a_file_met_half_written_keeps_its_last_content_for_a_moment(folder: Path) -> None:
+    path = put(folder, "a.json", {"n": 1})
+    collection = flat(folder)
+    assert contents(collection) == {"a.json": {"n": 1}}
+    path.write_text('{"n": ')
+    assert contents(collection) == {"a.json": {"n": 1}}
+    os.utime(path, (OLD, OLD))
+    assert contents(collection) == {}
+    path.write_text('{"n": 3}')
+    assert contents(collection) == {"a.json": {"n": 3}}
+
+
+def test_nothing_outside_of_the_root_is_read(folder: Path, tmp_path: Path) -> None:
+    secret = write(tmp_path / "root-other" / "secret.json", {"secret": True})
+    put(folder, "a.json", {"n": 1})
+    (folder / "file.json").symlink_to(secret)
+    (folder / "folder").symlink_to(secret.parent)
+    (folder / "loop").symlink_to(folder)
+    (folder / "broken.json").symlink_to(folder / "nowhere")
+    found = contents(flat(folder, nested=True))
+    assert found["a.json"] == {"n": 1}
+    assert all(content == {"n": 1} for content in found.values())
+
+
+def test_a_whole_folder_that_is_a_link_out_has_nothing(folder: Path, tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside" / "a.json", {"secret": True}).parent
+    folder.rmdir()
+    folder.symlink_to(outside)
+    assert flat(folder).items() == []
+
+
+def test_a_link_inside_of_the_root_is_followed_and_its_target_watched(folder: Path) -> None:
+    target = put(folder.parent, "elsewhere.json", {"n": 1})
+    (folder / "a.json").symlink_to(target)
+    collection = flat(folder)
+    assert contents(collection) == {"a.json": {"n": 1}}
+    write(target, {"n": 2})
+    assert contents(collection) == {"a.json": {"n": 2}}
+
+
+def test_a_file_that_turns_into_a_link_out_is_gone(folder: Path, tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret.json", {"secret": True})
+    path = put(folder, "a.json", {"n": 1})
+    collection = flat(folder)
+    assert collection.items()
+    path.unlink()
+    path.symlink_to(secret)
+    assert collection.items() == []
+
+
+@pytest.mark.timeout(10)
+def test_what_is_no_regular_file_is_passed_over(folder: Path) -> None:
+    os.mkfifo(folder / "fifo.json")
+    (folder / "folder.json").mkdir()
+    put(folder, "a.json", {"n": 1})
+    assert list(contents(flat(folder, nested=True))) == ["a.json"]
+
+
+def test_of_many_files_none_is_parsed_twice(folder: Path, counting: Counting) -> None:
+    for n in range(5000):
+        put(folder, f"2026-02-{n % 20 + 1:02d}/{n}.json", {"n": n + 1})
+    collection = flat(folder, nested=True, digest=counting.digest)
+    for _ in range(2):
+        assert len(collection.items()) == 5000
+        assert counting.calls == 5000
+    put(folder, "2026-02-03/new.json", {"n": 1}, age_from=OLD + 1)
+    assert len(collection.items()) == 5001
+    assert counting.calls == 5001
+
+
+def test_an_old_file_among_many_that_changes_in_place_is_seen_within_a_second(
+    folder: Path, counting: Counting
+) -> None:
+    for n in range(2000):
+        put(folder, f"day/{n:04d}.json", {"n": 1}, age_from=OLD + n)
+    collection = flat(folder, nested=True, digest=counting.digest)
+    collection.items()
+    write(folder / "day" / "0007.json", {"n": 2})
+    deadline = time.monotonic() + 1.0
+    while contents(collection)["day/0007.json"] != {"n": 2}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert counting.calls <= 2000 + 3  # again while its time was not to be trusted
+
+
+def test_what_is_derived_is_made_once_a_generation(folder: Path, counting: Counting) -> None:
+    put(folder, "a.json", {"n": 1})
+    collection = flat(folder)
+    assert [collection.derived(counting.count) for _ in range(3)] == [1, 1, 1]
+    put(folder, "b.json", {"n": 1}, age_from=OLD + 1)
+    assert [collection.derived(counting.count) for _ in range(3)] == [2, 2, 2]
+    assert counting.calls == 2
+
+
+def test_what_is_made_of_one_file_is_made_once_a_version(folder: Path, counting: Counting) -> None:
+    put(folder, "a.json", {"n": 1})
+    collection = flat(folder, digest=lambda content: content["n"])
+    assert contents(collection) == {"a.json": 1}
+    for _ in range(3):
+        assert collection.made_of("a.json", counting.make) == ("a.json", {"n": 1})
+    assert counting.calls == 1
+    put(folder, "a.json", {"n": 2}, age_from=OLD + 1)
+    assert contents(collection) == {"a.json": 2}
+    assert collection.made_of("a.json", counting.make) == ("a.json", {"n": 2})
+    assert collection.made_of("b.json", counting.make) is None
+
+
+def test_what_was_made_is_kept_up_to_a_bound(
+    folder: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_MADE_BYTES", 100)
+    for n in range(10):
+        put(folder, f"{n}.json", {"text": "x" * 20})
+    collection = flat(folder, digest=len)
+    collection.items()
+    for name in ("0.json", "1.json", "0.json", "9.json", "0.json"):
+        collection.made_of(name, counting.make)
+    assert counting.calls == 3
+    for n in range(10):
+        collection.made_of(f"{n}.json", counting.make)
+    assert counting.calls == 3 + 8  # the first two were there, and go as the rest comes
+    collection.made_of("0.json", counting.make)
+    assert counting.calls == 3 + 8 + 1
+
+
+def test_a_digest_that_is_nothing_leaves_the_file_out(folder: Path) -> None:
+    put(folder, "a.json", {"id": "x"})
+    put(folder, "b.json", ["no object"])
+    collection = flat(folder, digest=lambda content: content if content == {"id": "x"} else None)
+    assert json.dumps(collection.items()) == '[["a.json", {"id": "x"}]]'
