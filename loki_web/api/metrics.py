@@ -1,12 +1,77 @@
 """`/metrics`, computed from the files at scrape time: every worker gives the same answer."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 
+from loki_web.api import openapi
+from loki_web.services.metrics import SessionCollector
 from loki_web.services.sources import Sources
+from loki_web.store.shapes import Json
+
+_PATH = "/metrics"
+_DESCRIPTION: Json = {
+    "operationId": "metrics",
+    "summary": "Prometheus/OpenMetrics compatible metrics.",
+    "description": "The text format, or OpenMetrics where the Accept header asks for it.",
+    "parameters": [
+        {
+            "in": "query",
+            "name": "name[]",
+            "description": "Only samples of this name; may be repeated",
+            "schema": {"type": "array", "items": {"type": "string"}},
+            "explode": True,
+        }
+    ],
+    "responses": {
+        "200": {
+            "description": "The numbers of this moment",
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string"},
+                    "example": (
+                        "# HELP loki_iteration_current Current iteration number\n"
+                        "# TYPE loki_iteration_current gauge\n"
+                        "loki_iteration_current 12.0\n"
+                    ),
+                }
+            },
+        },
+        "default": {"$ref": "#/components/responses/DEFAULT_ERROR"},
+    },
+}
+
+
+class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no types
+    """Only what its registry computes.
+
+    The library itself turns to files of process counters as soon as PROMETHEUS_MULTIPROC_DIR is
+    set, for whichever program that was meant.
+    """
+
+    def generate_metrics(
+        self, accept_header: str | None = None, names: list[str] | None = None
+    ) -> tuple[str, str]:
+        encode, content_type = _encoder(accept_header or "")
+        registry = self.registry.restricted_registry(names) if names else self.registry
+        return encode(registry).decode(), content_type
 
 
 def install(app: Flask, sources: Sources) -> None:
     registry = CollectorRegistry()
-    PrometheusMetrics(app, path="/metrics", registry=registry, export_defaults=False)
+    registry.register(SessionCollector(sources))
+    _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
+    about = {"name": "metrics", "description": "Numbers for Prometheus."}
+    openapi.describe(app, _PATH, about, {"get": _DESCRIPTION})
+
+
+def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:
+    """The format that the Accept header asks for; plain text where the library cannot read it."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # a version in it that is not made of numbers
+        return choose_encoder("")

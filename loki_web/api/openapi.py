@@ -55,6 +55,16 @@ def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
     app.add_url_rule("/openapi.json", "openapi", _document)
 
 
+def describe(app: Flask, path: str, tag: Json, operations: Json) -> None:
+    """Add a route that no blueprint has, under a tag of its own."""
+    spec = app.extensions[_EXTENSION].spec
+    spec.tag(tag)
+    spec.path(
+        path=path,
+        operations={method: {**op, "tags": [tag["name"]]} for method, op in operations.items()},
+    )
+
+
 def document() -> Json:
     """The OpenAPI 3.1 document of the application at hand, as seen by the request at hand."""
     found: Json = current_app.extensions[_EXTENSION].spec.to_dict()

@@ -1,0 +1,16 @@
+"""How full the context window of the agent is."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas.context_window import ContextWindow
+from loki_web.services import context_window
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("context", __name__)
+
+
+@blueprint.get("/api/context")
+@blueprint.answers(200, ContextWindow)
+def get_context() -> Json:
+    """Get current context window state including per-agent usage, totals and breakdown."""
+    return context_window.context_window(sources())

@@ -1,0 +1,23 @@
+"""What the session has cost, and by which prices."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas.cost import Cost, Pricing
+from loki_web.services import cost, pricing
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("cost", __name__)
+
+
+@blueprint.get("/api/cost")
+@blueprint.answers(200, Cost)
+def get_cost() -> Json:
+    """Get cost visibility data from `.loki/metrics/efficiency/` and budget.json."""
+    return cost.cost(sources())
+
+
+@blueprint.get("/api/pricing")
+@blueprint.answers(200, Pricing)
+def get_pricing() -> Json:
+    """Get current model pricing, from `.loki/pricing.json` or the defaults."""
+    return pricing.pricing(sources().project)

@@ -1,0 +1,45 @@
+"""What somebody should know, who has seen it, and when to tell."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import notifications as shapes
+from loki_web.services import notifications, triggers
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("notifications", __name__)
+
+
+@blueprint.get("/api/notifications")
+@blueprint.query(shapes.NotificationsQuery)
+@blueprint.answers(200, shapes.Notification, many=True)
+def get_notifications(query: Json) -> list[Json]:
+    """List all notifications, newest first."""
+    return notifications.notifications(sources().project, **query)
+
+
+@blueprint.get("/api/notifications/triggers")
+@blueprint.answers(200, shapes.Triggers)
+def get_triggers() -> Json:
+    """Get configured notification triggers."""
+    return triggers.triggers(sources().project)
+
+
+@blueprint.put("/api/notifications/triggers")
+@blueprint.body(shapes.TriggersBody)
+@blueprint.answers(200, shapes.TriggersUpdated)
+@blueprint.errors(s404="No such trigger, and no type to make a new one of")
+def put_triggers(body: Json) -> Json:
+    """Update notification trigger configuration; what a trigger leaves out stays as it is.
+
+    A trigger is named by its id or, where no id matches, by its type. A new one needs a type.
+    """
+    return triggers.update(sources(), body["triggers"])
+
+
+@blueprint.post("/api/notifications/<notification_id>/acknowledge")
+@blueprint.body(shapes.AcknowledgeBody)
+@blueprint.answers(200, shapes.Acknowledged)
+@blueprint.errors(s404="No such notification")
+def acknowledge(_: Json, notification_id: str) -> Json:
+    """Acknowledge a specific notification."""
+    return notifications.acknowledge(sources(), notification_id)

@@ -1,0 +1,113 @@
+"""How full the agent's context window is, from what the context tracker writes."""
+
+from typing import Any
+
+from loki_web.services import session
+from loki_web.services.sources import Sources
+from loki_web.services.spend import usd
+from loki_web.store.shapes import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
+from loki_web.store.times import tidy_time
+
+_DEFAULT_WINDOW = 200_000
+_WINDOWS = {"claude": 200_000, "codex": 200_000, "gemini": 1_000_000}
+_TOKEN_KINDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
+
+
+def context_window(src: Sources) -> Json:
+    """The documented state (`spec` 17.2), and beyond it what the tracker counted.
+
+    Nothing on disk tells kinds of content apart: what was sent anew is `prompts`, what came from
+    the cache is `memory`.
+    """
+    tracking = as_dict(src.project.document("context/tracking.json"))
+    current = _current(as_dict(tracking.get("current")))
+    used = current["total_tokens"]
+    capacity = _capacity(src, tracking, used)
+    percent = round(100 * used / capacity, 2)
+    orchestrator = {
+        "id": "orchestrator",
+        "tokens_used": used,
+        "capacity": capacity,
+        "usage_percent": percent,
+    }
+    return {
+        "total_capacity": capacity,
+        "total_used": used,
+        "usage_percent": percent,
+        "agents": [orchestrator] if tracking else [],
+        "breakdown": {
+            "code": 0,
+            "prompts": current["input_tokens"],
+            "memory": current["cache_read_tokens"],
+            "tool_output": 0,
+        },
+        "session_id": first_text(tracking.get("session_id")),
+        "provider": first_text(tracking.get("provider"), session.provider(src.project)),
+        "updated_at": tidy_time(tracking.get("updated_at")) or None,
+        "current": {"context_window_pct": percent, **current},
+        "compactions": [_compaction(entry) for entry in dicts_in(tracking.get("compactions"))],
+        "per_iteration": [_iteration(entry) for entry in dicts_in(tracking.get("per_iteration"))],
+        "totals": _totals(as_dict(tracking.get("totals"))),
+    }
+
+
+def _capacity(src: Sources, tracking: Json, used: int) -> int:
+    """The window in tokens, which no file holds: as set, of the provider, or by the percentage."""
+    provider = first_text(tracking.get("provider")).strip().lower()
+    percent = as_amount(as_dict(tracking.get("current")).get("context_window_pct"))
+    derived = round(as_amount(used * 100 / percent) or 0) if percent else 0
+    return (
+        src.settings.context_window_size
+        or _WINDOWS.get(provider)
+        or derived
+        or _WINDOWS.get(session.provider(src.project).lower(), _DEFAULT_WINDOW)
+    )
+
+
+def _current(record: Json) -> Json:
+    tokens = _tokens(record)
+    used = as_count(
+        record.get("total_tokens"), default=tokens["input_tokens"] + tokens["cache_read_tokens"]
+    )
+    current = {
+        **record,
+        **tokens,
+        "total_tokens": used,
+        "estimated_cost_usd": _usd(record.get("estimated_cost_usd")),
+    }
+    percent = as_amount(current.pop("context_window_pct", None))
+    return current if percent is None else {**current, "context_window_pct": percent}
+
+
+def _iteration(record: Json) -> Json:
+    return {
+        **record,
+        "iteration": as_count(record.get("iteration")),
+        **_tokens(record),
+        "cost_usd": _usd(record.get("cost_usd")),
+        "timestamp": tidy_time(record.get("timestamp")),
+        "compacted": as_flag(record.get("compacted")),
+    }
+
+
+def _compaction(record: Json) -> Json:
+    return {
+        **record,
+        "at_iteration": as_count(record.get("at_iteration")),
+        "timestamp": tidy_time(record.get("timestamp")),
+        "tokens_before": as_count(record.get("tokens_before")),
+    }
+
+
+def _totals(record: Json) -> Json:
+    names = ("total_input", "total_output", "compaction_count", "iterations_tracked")
+    counts = {name: as_count(record.get(name)) for name in names}
+    return {**record, **counts, "total_cost_usd": _usd(record.get("total_cost_usd"))}
+
+
+def _tokens(record: Json) -> Json:
+    return {name: as_count(record.get(name)) for name in _TOKEN_KINDS}
+
+
+def _usd(value: Any) -> float:
+    return usd([as_amount(value) or 0])

@@ -1,0 +1,141 @@
+"""The spend of a session: the one calculation behind the API, the budget and the metrics."""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loki_web.services.pricing import PriceList, price_list
+from loki_web.store.folder import Folder
+from loki_web.store.shapes import (
+    Json,
+    as_amount,
+    as_count,
+    as_dict,
+    dicts_in,
+    first_amount,
+    first_text,
+)
+from loki_web.store.times import tidy_time
+
+UNKNOWN = "unknown"
+_FILE = re.compile(r"iteration-(.+)\.json", re.DOTALL)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one iteration used.
+
+    :param cost_usd: as recorded, or the price of its tokens where nothing is recorded.
+    :param timestamp: when it ended, as a browser can read it; `""` where that is not known.
+    """
+
+    iteration: int
+    model: str
+    phase: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    is_recorded: bool
+    timestamp: str
+
+
+@dataclass(frozen=True)
+class Spend:
+    """:param uses: by iteration.
+    :param cost_usd: to six decimals.
+    :param source: `efficiency` or `tracking`, whichever was counted; `none` where nothing was
+        measured, which is not the same as a session that cost nothing.
+    """
+
+    uses: list[Use]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    source: str
+
+
+def spend(folder: Folder) -> Spend:
+    """Tokens and USD of all iterations.
+
+    A recorded cost counts, 0 too; without one the tokens are priced (`spec` 10.1). Where the
+    efficiency files have no tokens at all the context tracker stands in (`spec` 17), but never
+    with less than they recorded.
+    """
+    prices = price_list(folder)
+    uses = _efficiency(folder, prices)
+    read, written = _tokens(uses)
+    cost = usd(use.cost_usd for use in uses)
+    if not read and not written:
+        tracked = _tracking(folder, prices, uses, cost)
+        if tracked is not None:
+            return tracked
+    source = "efficiency" if read or written or cost else "none"
+    return Spend(uses, read, written, cost, source)
+
+
+def usd(amounts: Iterable[float]) -> float:
+    """The exact sum to six decimals."""
+    return round(math.fsum(amounts), 6)
+
+
+def _efficiency(folder: Folder, prices: PriceList) -> list[Use]:
+    """One use for each `iteration-….json`; what else lies there was counted by others already."""
+    uses = []
+    for name, record in folder.collection("metrics/efficiency").items():
+        match = _FILE.fullmatch(name)
+        if match and isinstance(record, dict):
+            digits = _NUMBER.fullmatch(match[1])
+            iteration = int(digits[0]) if digits else as_count(record.get("iteration"))
+            model = first_text(record.get("model"), default=UNKNOWN)
+            phase = first_text(record.get("phase"), default=UNKNOWN)
+            uses.append(_use(record, prices, iteration, model, phase))
+    return sorted(uses, key=lambda use: use.iteration)
+
+
+def _tracking(folder: Folder, prices: PriceList, known: list[Use], least: float) -> Spend | None:
+    """What the context tracker counted, or None when it counted nothing.
+
+    It knows neither model nor phase: those are of the efficiency file of the same iteration.
+    """
+    tracking = as_dict(folder.document("context/tracking.json"))
+    totals = as_dict(tracking.get("totals"))
+    whole = {
+        "input_tokens": totals.get("total_input"),
+        "output_tokens": totals.get("total_output"),
+        "cost_usd": totals.get("total_cost_usd"),
+    }
+    twins = {use.iteration: use for use in known}
+    uses = []
+    for record in dicts_in(tracking.get("per_iteration")) or [whole]:
+        iteration = as_count(record.get("iteration"))
+        twin = twins.get(iteration)
+        model, phase = (twin.model, twin.phase) if twin else (UNKNOWN, UNKNOWN)
+        uses.append(_use(record, prices, iteration, model, phase))
+    read, written = _tokens(uses)
+    read = as_count(whole["input_tokens"], default=read)
+    written = as_count(whole["output_tokens"], default=written)
+    if not read and not written:
+        return None
+    priced = usd(use.cost_usd for use in uses)
+    cost = first_amount(whole["cost_usd"], priced) or 0.0
+    return Spend(uses, read, written, usd([max(cost, least)]), "tracking")
+
+
+def _use(record: Json, prices: PriceList, iteration: int, model: str, phase: str) -> Use:
+    recorded = as_amount(record.get("cost_usd"))
+    return Use(
+        iteration=iteration,
+        model=model,
+        phase=phase,
+        input_tokens=as_count(record.get("input_tokens")),
+        output_tokens=as_count(record.get("output_tokens")),
+        cost_usd=prices.cost(model, record) if recorded is None else float(recorded),
+        is_recorded=recorded is not None,
+        timestamp=tidy_time(record.get("timestamp")),
+    )
+
+
+def _tokens(uses: list[Use]) -> tuple[int, int]:
+    return sum(use.input_tokens for use in uses), sum(use.output_tokens for use in uses)
