@@ -1,6 +1,7 @@
 """What tests share: places to serve, and servers of the real kind."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def session(tmp_path: Path) -> Place:
 def finished(tmp_path: Path) -> Place:
     """The recorded session after its end."""
     return places.recorded(tmp_path / "finished", finished=True)
+
+
+@pytest.fixture(scope="session")
+def sleeper() -> Iterator[int]:
+    """The pid of a process that lives as long as the tests, in a session of its own."""
+    process = subprocess.Popen(["sleep", "3600"], start_new_session=True)
+    yield process.pid
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture

@@ -42,6 +42,9 @@ class Server:
     def post(self, path: str, **options: Any) -> requests.Response:
         return requests.post(self.url + path, timeout=30, **options)
 
+    def head(self, path: str, **options: Any) -> requests.Response:
+        return requests.head(self.url + path, timeout=30, **options)
+
     def end(self) -> int:
         """SIGTERM to the master, as an administrator does; the exit code."""
         self.process.send_signal(signal.SIGTERM)
