@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from loki_web import __version__
 from loki_web.services import processes
@@ -109,9 +110,9 @@ def started_at(folder: Folder) -> datetime | None:
         written = folder.version(name)
         if written is not None:
             return datetime.fromtimestamp(written.mtime, UTC)
-    for event in reversed(folder.journal("events.jsonl").records()):
-        if event.get("type") == "session_start":
-            return parse_time(event.get("timestamp"))
+    for kind, timestamp in reversed(_milestones(folder)):
+        if kind == "session_start":
+            return parse_time(timestamp)
     return None
 
 
@@ -175,12 +176,24 @@ def _iteration_in_efficiency(folder: Folder) -> int:
 
 
 def _iteration_in_events(folder: Folder) -> int:
-    for event in reversed(folder.journal("events.jsonl").records()):
-        if event.get("type") == "session_start":
+    for kind, number in reversed(_milestones(folder)):
+        if kind == "session_start":
             break
-        if event.get("type") == "iteration_start":
-            return as_count(as_dict(event.get("data")).get("iteration"))
+        return as_count(number)
     return 0
+
+
+def _milestones(folder: Folder) -> list[tuple[str, Any]]:
+    return folder.journal("events.jsonl").window(_milestone).items
+
+
+def _milestone(event: Json, _: bytes) -> tuple[str, Any] | None:
+    """The start of a session with its time, or of an iteration with its number."""
+    if event.get("type") == "session_start":
+        return "session_start", event.get("timestamp")
+    if event.get("type") == "iteration_start":
+        return "iteration_start", as_dict(event.get("data")).get("iteration")
+    return None
 
 
 def project_path(folder: Folder) -> Path:

@@ -2,32 +2,68 @@
 
 import os
 import threading
-from collections import deque
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from loki_web.store import files, json_text
 from loki_web.store.shapes import Json
 
 WINDOW_BYTES = 10 * 1024 * 1024
-_MARK_BYTES = 64
+MAX_LINE_BYTES = 1024 * 1024
+_MARK_BYTES = 512
 _BLOCK_BYTES = 1 << 20
 
+T = TypeVar("T")
+Made = TypeVar("Made")
+Keep = Callable[[Json, bytes], T | None]
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a reader stopped, and the bytes just before, by which it knows the file again."""
+    """How far a reader came, and by what it knows the file again: its first bytes, which tell the
+    time of the first line, and those before the place, which hold the last line."""
 
     inode: int = -1
     offset: int = 0
+    head: bytes = b""
     mark: bytes = b""
 
+    @classmethod
+    def at(cls, offset: int, stream: BinaryIO, inode: int) -> "_Place":
+        size = min(offset, _MARK_BYTES)
+        return cls(
+            inode, offset, _bytes_at(stream, 0, size), _bytes_at(stream, offset - size, size)
+        )
+
     def is_in(self, stream: BinaryIO, found: files.Version) -> bool:
-        if found.inode != self.inode or found.size < self.offset:
-            return False
-        stream.seek(self.offset - len(self.mark))
-        return files.read_up_to(stream, len(self.mark)) == self.mark
+        return (
+            found.inode == self.inode
+            and found.size >= self.offset
+            and _bytes_at(stream, 0, len(self.head)) == self.head
+            and _bytes_at(stream, self.offset - len(self.mark), len(self.mark)) == self.mark
+        )
+
+
+class Window(Generic[T]):
+    """What one caller keeps of the last lines, oldest first; shared and not to be changed.
+
+    The same window is answered again until its items change.
+    """
+
+    def __init__(self, items: list[T]) -> None:
+        self.items = items
+        self._derived: dict[Any, Any] = {}
+
+    def derived(self, make: Callable[[list[T]], Made]) -> Made:
+        """What `make`, a function of a module, gives for the items: made once, shared."""
+        if make not in self._derived:
+            self._derived[make] = make(self.items)
+        made: Made = self._derived[make]
+        return made
 
 
 @dataclass(slots=True)
@@ -38,81 +74,168 @@ class Journal:
     relative: str
     _counted: _Place = field(default_factory=_Place)
     _lines: int = 0
-    _parsed: _Place = field(default_factory=_Place)
-    _records: deque[tuple[int, Json]] = field(default_factory=deque)
+    _readings: dict[Hashable, "_Reading[Any]"] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def line_count(self) -> int:
-        """How many complete lines the whole file has; only what was appended is counted anew."""
-        with self._lock:
-            try:
-                with files.opened(self.root, self.relative) as (stream, found):
-                    self._count(stream, found)
-            except OSError:
-                self._counted, self._lines = _Place(), 0
-            return self._lines
+        """How many lines the whole file has; only what was appended is counted anew.
 
-    def records(self) -> list[Json]:
-        """The objects in the last WINDOW_BYTES of the file, oldest first.
-
-        Lines that are no JSON object are left out. The objects are shared: do not change them.
+        A last line without line end counts when an object is complete in it, so that the count
+        does not change when the line end follows.
         """
         with self._lock:
             try:
                 with files.opened(self.root, self.relative) as (stream, found):
-                    self._parse(stream, found)
+                    self._count(stream, found)
+                    return self._lines + _last_line_is_whole(stream, self._counted.offset)
             except OSError:
-                self._parsed = _Place()
-                self._records.clear()
-            return [record for _, record in self._records]
+                self._counted, self._lines = _Place(), 0
+                return 0
+
+    def records(self) -> list[Json]:
+        """The objects in the last WINDOW_BYTES of the file, oldest first.
+
+        They are shared: do not change them. All of them stay in memory, so a journal that grows
+        long is better read by `window`.
+        """
+        return list(self.window(_whole_record).items)
+
+    def window(self, keep: Keep[T]) -> Window[T]:
+        """What `keep` makes of the objects in the last WINDOW_BYTES of the file, oldest first.
+
+        Each line is parsed once; only what is made of it stays in memory. Lines that hold no JSON
+        object or more than MAX_LINE_BYTES are left out; a last line without line end is one when
+        its object is complete.
+
+        :param keep: a function of a module, called with the object and the line it stands in;
+            what it makes None of is left out.
+        """
+        with self._lock:
+            reading = self._readings.get(keep)
+            if reading is None:
+                reading = self._readings[keep] = _Reading(keep)
+            try:
+                with files.opened(self.root, self.relative) as (stream, found):
+                    reading.refresh(stream, found)
+            except OSError:
+                reading.reset()
+            return reading.window
 
     def _count(self, stream: BinaryIO, found: files.Version) -> None:
         if not self._counted.is_in(stream, found):
-            self._counted, self._lines = _Place(inode=found.inode), 0
-        stream.seek(self._counted.offset)
-        offset, tail = self._counted.offset, self._counted.mark
+            self._counted, self._lines = _Place(), 0
+        offset = self._counted.offset
+        stream.seek(offset)
         while block := stream.read(_BLOCK_BYTES):
-            end = block.rfind(b"\n") + 1
-            if not end:
-                if len(block) < _BLOCK_BYTES:
-                    break
-                end = len(block)
-            self._lines += block.count(b"\n", 0, end)
-            offset += end
-            tail = (tail + block[:end])[-_MARK_BYTES:]
-            stream.seek(offset)
-        self._counted = _Place(found.inode, offset, tail)
+            self._lines += block.count(b"\n")
+            offset += len(block)
+        if offset != self._counted.offset:
+            self._counted = _Place.at(offset, stream, found.inode)
 
-    def _parse(self, stream: BinaryIO, found: files.Version) -> None:
-        if not self._parsed.is_in(stream, found):
-            self._parsed = _Place(inode=found.inode)
-            self._records.clear()
-        start = max(self._parsed.offset, found.size - WINDOW_BYTES)
+
+class _Reading(Generic[T]):
+    """The lines of a journal as one caller sees them."""
+
+    def __init__(self, keep: Keep[T]) -> None:
+        self.window: Window[T] = Window([])
+        self._keep = keep
+        self._place = _Place()
+        self._inside = False  # the place lies in a line of which nothing is kept
+        self._offsets = array("q")
+        self._kept: list[T] = []
+        self._last: list[T] = []
+
+    def reset(self) -> None:
+        """There is nothing to read."""
+        self._forget()
+        self._show(changed=bool(self.window.items))
+
+    def refresh(self, stream: BinaryIO, found: files.Version) -> None:
+        """Read what was added; everything, where it is not the file that was read before."""
+        changed = False
+        if not self._place.is_in(stream, found):
+            changed = bool(self.window.items)
+            self._forget()
+        first = found.size - WINDOW_BYTES
+        start = self._place.offset
+        if start < first:
+            # From one byte earlier, so that a line that begins just there is not taken for a part.
+            start, self._inside = first - 1, True
+        taken = len(self._kept)
+        offset, last = self._read(stream, start, found.size)
+        changed |= len(self._kept) > taken or last != self._last
+        self._last = last
+        if (found.inode, offset) != (self._place.inode, self._place.offset):
+            self._place = _Place.at(offset, stream, found.inode)
+        changed |= self._drop_before(first)
+        self._show(changed)
+
+    def _forget(self) -> None:
+        self._place, self._inside = _Place(), False
+        self._offsets, self._kept, self._last = array("q"), [], []
+
+    def _show(self, changed: bool) -> None:
+        if changed:
+            self.window = Window(self._kept + self._last)
+
+    def _read(self, stream: BinaryIO, start: int, end: int) -> tuple[int, list[T]]:
+        """Take in the complete lines of a part of the file.
+
+        Answers where the next line begins, and what is made of it where it only lacks its end.
+        """
+        rest, offset, position = b"", start, start
         stream.seek(start)
-        data = files.read_up_to(stream, found.size - start)
-        skipped = data.find(b"\n") + 1 if start > self._parsed.offset else 0
-        end = data.rfind(b"\n") + 1
-        offset = start + skipped
-        for line in data[skipped:end].split(b"\n"):
-            record = _object_in(line)
-            if record is not None:
-                self._records.append((offset, record))
-            offset += len(line) + 1
-        if end:
-            mark = data[max(0, end - _MARK_BYTES) : end]
-            self._parsed = _Place(found.inode, start + end, mark)
-        while self._records and self._records[0][0] < found.size - WINDOW_BYTES:
-            self._records.popleft()
+        while position < end and (block := stream.read(min(_BLOCK_BYTES, end - position))):
+            position += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                if not self._inside:
+                    self._take(offset, line)
+                self._inside = False
+                offset += len(line) + 1
+            if self._inside or len(rest) > MAX_LINE_BYTES:
+                self._inside, rest, offset = True, b"", position
+        return offset, self._made_of(rest)
+
+    def _take(self, offset: int, line: bytes) -> None:
+        for item in self._made_of(line):
+            self._kept.append(item)
+            self._offsets.append(offset)
+
+    def _made_of(self, line: bytes) -> list[T]:
+        if not line.strip() or len(line) > MAX_LINE_BYTES:
+            return []
+        try:
+            record = json_text.parse(line)
+        except json_text.Damaged:
+            return []
+        made = self._keep(record, line) if isinstance(record, dict) else None
+        return [] if made is None else [made]
+
+    def _drop_before(self, first: int) -> bool:
+        gone = bisect_left(self._offsets, first)
+        del self._kept[:gone], self._offsets[:gone]
+        return gone > 0
 
 
-def _object_in(line: bytes) -> Json | None:
-    if not line.strip():
-        return None
-    try:
-        value = json_text.parse(line)
-    except json_text.Damaged:
-        return None
-    return value if isinstance(value, dict) else None
+def _whole_record(record: Json, _: bytes) -> Json:
+    return record
+
+
+def _last_line_is_whole(stream: BinaryIO, end: int) -> bool:
+    start = max(0, end - MAX_LINE_BYTES)
+    if end == 0 or _bytes_at(stream, end - 1, 1) == b"\n":
+        return False
+    _, line_end, line = _bytes_at(stream, start, end - start).rpartition(b"\n")
+    if start and not line_end:
+        return False
+    values = json_text.values_in(line.decode("utf-8-sig", errors="replace"))
+    return isinstance(next(values, None), dict)
+
+
+def _bytes_at(stream: BinaryIO, offset: int, count: int) -> bytes:
+    stream.seek(offset)
+    return files.read_up_to(stream, count)
 
 
 def last_line_is_torn(path: str) -> bool:
