@@ -56,6 +56,19 @@ class TooManyRequests(PublicError):
         self.headers = {"Retry-After": str(retry_after)}
 
 
+class Unavailable(PublicError):
+    """Something outside of this server that is needed for the answer does not answer.
+
+    :param retry_after: seconds until it makes sense to ask again, at least 1.
+    """
+
+    status = 503
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
 class StorageError(PublicError):
     """A file could not be written, or must not be because it cannot be read."""
 

@@ -16,7 +16,7 @@ import psutil
 
 from loki_web.errors import StorageError
 
-_LOCK_SECONDS = 10.0
+LOCK_SECONDS = 10.0
 _LOCK_POLL_SECONDS = 0.005
 _NEW_SECONDS = 5.0  # how long the pid in its name alone can vouch for a temporary
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.loki-web\.tmp")
@@ -95,19 +95,19 @@ def append_line(path: str, line: bytes) -> None:
 
 
 @contextmanager
-def locked(path: str) -> Iterator[None]:
+def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock of `path` (a `.lock` file beside it) against threads and processes of ours.
 
     The CLI's memory engine and state manager lock the same companion; readers of a folder pass
     over names that end so.
 
-    :raises StorageError: when somebody holds it for longer than ten seconds.
+    :raises StorageError: when somebody holds it for longer than `seconds`.
     :raises OSError: when the lock file cannot be made.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(f"{path}.lock", flags, 0o600)
     try:
-        deadline = time.monotonic() + _LOCK_SECONDS
+        deadline = time.monotonic() + seconds
         while not _acquired(descriptor):
             if time.monotonic() > deadline:
                 raise StorageError("The file is being changed by somebody else; try again")
