@@ -1,0 +1,39 @@
+"""Copies of the session's state, to come back to."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas.checkpoints import (
+    Checkpoint,
+    CheckpointsQuery,
+    CreatedCheckpoint,
+    NewCheckpoint,
+)
+from loki_web.services import checkpoints
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("checkpoints", __name__)
+_ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")
+
+
+@blueprint.get("/api/checkpoints")
+@blueprint.query(CheckpointsQuery)
+@blueprint.answers(200, Checkpoint, many=True)
+def get_checkpoints(query: Json) -> list[Json]:
+    """List recent checkpoints, most recent first."""
+    return checkpoints.checkpoints(sources().project, limit=query["limit"])
+
+
+@blueprint.get("/api/checkpoints/<checkpoint_id>", parameters=_ID)
+@blueprint.answers(200, Checkpoint)
+@blueprint.errors(s404="Checkpoint not found")
+def get_checkpoint(checkpoint_id: str) -> Json:
+    """Get everything in the metadata of a checkpoint."""
+    return checkpoints.checkpoint(sources().project, checkpoint_id)
+
+
+@blueprint.post("/api/checkpoints")
+@blueprint.body(NewCheckpoint)
+@blueprint.answers(201, CreatedCheckpoint)
+def create_checkpoint(body: Json) -> Json:
+    """Copy the state files and the queues; of more than 50 checkpoints the oldest go."""
+    return checkpoints.create(sources(), body["message"])

@@ -1,0 +1,47 @@
+"""The completion council."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import council as shapes
+from loki_web.services import council
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("council", __name__)
+
+
+@blueprint.get("/api/council/state")
+@blueprint.answers(200, shapes.CouncilState)
+def get_state() -> Json:
+    """Get whether the council is enabled, the votes cast, and recent verdicts."""
+    return council.state(sources().project)
+
+
+@blueprint.get("/api/council/verdicts")
+@blueprint.query(shapes.VerdictsQuery)
+@blueprint.answers(200, shapes.Verdicts)
+def get_verdicts(query: Json) -> Json:
+    """Get the council's decisions and the votes behind them."""
+    return council.verdicts(sources().project, limit=query["limit"])
+
+
+@blueprint.get("/api/council/convergence")
+@blueprint.answers(200, shapes.Convergence)
+def get_convergence() -> Json:
+    """Get how much each iteration changed, to see stagnation."""
+    return council.convergence(sources().project)
+
+
+@blueprint.get("/api/council/report")
+@blueprint.answers(200, shapes.Report)
+def get_report() -> Json:
+    """Get the final report in markdown, null until there is one."""
+    return council.report(sources().project)
+
+
+@blueprint.post("/api/council/force-review")
+@blueprint.body(shapes.ReviewBody)
+@blueprint.answers(200, shapes.ReviewRequested)
+def force_review(_: Json) -> Json:
+    """Ask for a council review on the next iteration."""
+    src = sources()
+    return council.force_review(src.project, src.now())

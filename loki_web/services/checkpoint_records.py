@@ -1,0 +1,152 @@
+"""What there is below `state/checkpoints`, read from the forms of three writers (`spec` 11).
+
+The directories are the truth. The index is shared with the CLI and may name what is gone, miss
+what is there or end in a cut line; it lends the fields that a `metadata.json` does not have.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from loki_web.services.identifiers import is_identifier
+from loki_web.services.redaction import redact, redact_within
+from loki_web.store.folder import Folder
+from loki_web.store.shapes import Json, as_dict, first_text, texts_in
+from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
+
+FOLDER = "state/checkpoints"
+INDEX = f"{FOLDER}/index.jsonl"
+METADATA = "metadata.json"
+_TIME_KEYS = ("created_at", "timestamp", "ts")
+_MESSAGE_KEYS = ("message", "task", "task_description")
+_SHA_KEYS = ("git_sha", "sha")
+_ID_TIME = re.compile(r"(?:(\d{8})-(\d{6})|-(\d{9,11}))(?:-\d{1,4})?")
+_MOST_FILES = 1000
+_LONGEST_LISTED = 2000  # characters of a text in the list; the single answer has all of it
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """:param taken_at: when, as far as anything tells.
+    :param metadata: the content of its `metadata.json`, empty where that is damaged.
+    :param line: its latest line in the index, empty where there is none.
+    """
+
+    id: str
+    taken_at: datetime
+    metadata: Json
+    line: Json
+
+
+def checkpoints_in(folder: Folder) -> list[Checkpoint]:
+    """All that have a directory with a `metadata.json`, newest first by time."""
+    lines = index_lines(folder)
+    found = (
+        _checkpoint(folder, name, lines.get(name, {}))
+        for name in folder.folder_names(FOLDER)
+        if is_identifier(name)
+    )
+    return sorted((one for one in found if one), key=_age, reverse=True)
+
+
+def checkpoint_in(folder: Folder, identity: str) -> Checkpoint | None:
+    """One by its id, which has to be a safe one; links to directories are none."""
+    if identity not in folder.folder_names(FOLDER):
+        return None
+    return _checkpoint(folder, identity, index_lines(folder).get(identity, {}))
+
+
+def index_lines(folder: Folder) -> dict[str, Json]:
+    """The latest line of the index for each id; shared, not to be changed."""
+    return folder.journal(INDEX).window(_identified).derived(_latest)
+
+
+def listed(folder: Folder, checkpoint: Checkpoint) -> Json:
+    """The uniform fields, and what else is known in a few words."""
+    kept = {
+        key: value
+        for key, value in {**checkpoint.line, **checkpoint.metadata}.items()
+        if value is None or isinstance(value, bool | int | float) or _is_short(value)
+    }
+    answer = _answer(folder, checkpoint, kept)
+    answer["message"] = answer["message"][:_LONGEST_LISTED]
+    return answer
+
+
+def detailed(folder: Folder, checkpoint: Checkpoint) -> Json:
+    """The uniform fields and everything in its `metadata.json`."""
+    return _answer(folder, checkpoint, checkpoint.metadata)
+
+
+def time_in(identity: str) -> datetime | None:
+    """The time that an id tells: `cp-<iteration>-<epoch>` or `chk-YYYYMMDD-HHMMSS`."""
+    match = _ID_TIME.search(identity)
+    if match is None:
+        return None
+    day, clock, epoch = match.groups()
+    if epoch:
+        return parse_time(epoch)
+    try:
+        return datetime.strptime(day + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _checkpoint(folder: Folder, identity: str, line: Json) -> Checkpoint | None:
+    path = f"{FOLDER}/{identity}/{METADATA}"
+    content = folder.document(path)
+    if content is None and folder.version(path) is None:
+        return None
+    metadata = as_dict(content)
+    told = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
+    taken_at = next((moment for moment in told if moment), None) or time_in(identity)
+    if taken_at is None:
+        written = folder.version(path)
+        taken_at = datetime.fromtimestamp(written.mtime, UTC) if written else UNKNOWN
+    return Checkpoint(identity, taken_at, metadata, line)
+
+
+def _age(checkpoint: Checkpoint) -> tuple[datetime, int, str]:
+    """Of two in one moment the longer id, the one with a suffix, is the later."""
+    return checkpoint.taken_at, len(checkpoint.id), checkpoint.id
+
+
+def _answer(folder: Folder, checkpoint: Checkpoint, content: Json) -> Json:
+    sources = (checkpoint.metadata, checkpoint.line)
+    answer: Json = {
+        "id": checkpoint.id,
+        "created_at": isoformat(checkpoint.taken_at),
+        "git_sha": redact(_first(sources, _SHA_KEYS)),
+        "message": redact(_first(sources, _MESSAGE_KEYS)),
+        "files": [METADATA, *(name for name in _files(folder, checkpoint) if name != METADATA)],
+    }
+    for key, value in redact_within(content).items():
+        answer.setdefault(key, (tidy_time(value) or value) if key in _TIME_KEYS else value)
+    return answer
+
+
+def _files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
+    """As its maker listed them, else the names in its directory."""
+    for source in (checkpoint.metadata, checkpoint.line):
+        if isinstance(source.get("files"), list):
+            return texts_in(source["files"])[:_MOST_FILES]
+    place = f"{FOLDER}/{checkpoint.id}"
+    return sorted(folder.file_names(place) + folder.folder_names(place))[:_MOST_FILES]
+
+
+def _first(sources: tuple[Json, ...], keys: tuple[str, ...]) -> str:
+    return first_text(*(source.get(key) for source in sources for key in keys))
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_LISTED
+
+
+def _identified(record: Json, _: bytes) -> tuple[str, Json] | None:
+    identity = record.get("id")
+    return (identity, record) if isinstance(identity, str) and is_identifier(identity) else None
+
+
+def _latest(lines: list[tuple[str, Json]]) -> dict[str, Json]:
+    return dict(lines)
