@@ -76,10 +76,12 @@ def serving(
 
 
 @contextmanager
-def running(command: list[str], env: dict[str, str], host: str) -> Iterator[Server]:
+def running(
+    command: list[str], env: dict[str, str], host: str, folder: Path = ROOT
+) -> Iterator[Server]:
     """Any command that serves `/health` on `host`, waited for and ended by SIGTERM."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     server = Server(process, host)
     reader = threading.Thread(target=_collect, args=(process, server.errors))

@@ -1,0 +1,70 @@
+"""`loki-web doctor` says what the files are worth, and its exit code whether something is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import places
+from tests.places import Place
+from tests.servers import environment
+
+
+def doctor(place: Place) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "loki_web", "doctor"],
+        env=environment(place), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_a_finished_session_is_healthy(finished: Place) -> None:
+    code, said = doctor(finished)
+    assert "0 damaged, 0 unknown" in said
+    assert "session: stopped" in said
+    assert code == 0
+
+
+def test_versions_and_settings_are_told(finished: Place) -> None:
+    _, said = doctor(finished)
+    assert "Loki Mode 5.49.4" in said
+    assert "LOKI_CONTROL_RATE_LIMIT=100000" in said
+
+
+def test_a_live_session_is_told(tmp_path: Path, sleeper: int) -> None:
+    code, said = doctor(places.recorded(tmp_path / "s", live_pid=sleeper))
+    assert f"process {sleeper} is alive" in said
+    assert code == 0
+
+
+def test_a_killed_session_is_wrong(session: Place) -> None:
+    code, said = doctor(session)
+    assert "loki.pid names a process that is gone" in said
+    assert code == 1
+
+
+def test_damage_is_named_and_wrong(finished: Place) -> None:
+    finished.write("queue/pending.json", '[{"id": ')
+    finished.write("metrics/budget.json", [1, 2])
+    finished.write("events.jsonl", '{"type": "a"}\n5\n{"torn')
+    (finished.loki / "queue/failed.json").unlink()
+    (finished.loki / "queue/failed.json").symlink_to("/etc/hostname")
+    code, said = doctor(finished)
+    assert "damaged: queue/pending.json: not a JSON document" in said
+    assert "damaged: metrics/budget.json: not a JSON object" in said
+    assert "damaged: events.jsonl: 2 lines are not JSON objects" in said
+    assert "damaged: queue/failed.json: not a regular file of this folder" in said
+    assert code == 1
+
+
+def test_unknown_files_are_named_but_not_wrong(finished: Place) -> None:
+    finished.write("something/else.bin", "x")
+    code, said = doctor(finished)
+    assert "unknown: something/else.bin" in said
+    assert code == 0
+
+
+def test_no_folder_is_told(tmp_path: Path) -> None:
+    code, said = doctor(Place(tmp_path, tmp_path / "nowhere" / ".loki"))
+    assert "there is no such folder" in said
+    assert code == 0

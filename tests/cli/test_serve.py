@@ -1,0 +1,107 @@
+"""`loki-web serve`, `python -m loki_web` and gunicorn are the same server; bad settings end it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import places
+from tests.places import Place
+from tests.servers import ROOT, environment, free_port, running
+
+COMMANDS = {
+    "serve": ["-m", "loki_web", "serve"],
+    "module": ["-m", "loki_web"],
+    "gunicorn": ["-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_way_starts_the_complete_server(place: Place, name: str) -> None:
+    port = free_port()
+    settings = {"LOKI_DASHBOARD_PORT": str(port), "LOKI_WORKERS": "1"}
+    command = [sys.executable, *COMMANDS[name]]
+    with running(command, environment(place, **settings), f"127.0.0.1:{port}") as server:
+        assert server.get("/api/status").json()["status"] == "stopped"
+        assert "loki_session_status 0.0" in server.get("/metrics").text
+
+
+def test_options_stand_over_the_environment(place: Place) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "loki_web", "serve", "--port", str(port), "--workers", "1"]
+    env = environment(place, LOKI_DASHBOARD_PORT="1", LOKI_WORKERS="7")
+    with running(command, env, f"127.0.0.1:{port}") as server:
+        booted = [line for line in server.errors if "Booting worker" in line]
+        assert len(booted) == 1
+
+
+def test_the_state_directory_is_that_of_the_folder_it_is_started_in(tmp_path: Path) -> None:
+    place = places.empty(tmp_path)
+    place.write("queue/pending.json", [{"id": "here"}])
+    port = free_port()
+    env = environment(place, LOKI_DASHBOARD_PORT=str(port))
+    del env["LOKI_DIR"]
+    command = [sys.executable, "-m", "loki_web"]
+    with running(command, env, f"127.0.0.1:{port}", folder=place.loki.parent) as server:
+        assert [task["id"] for task in server.get("/api/tasks").json()] == ["here"]
+
+
+def test_a_pid_file_that_names_this_server_goes_with_it(place: Place) -> None:
+    port = free_port()
+    env = environment(place, LOKI_DASHBOARD_PORT=str(port))
+    with running([sys.executable, "-m", "loki_web"], env, f"127.0.0.1:{port}") as server:
+        pid_file = place.write("dashboard/dashboard.pid", f"{server.process.pid}\n")
+    assert not pid_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"LOKI_DASHBOARD_PORT": "0"}, "LOKI_DASHBOARD_PORT"),
+        ({"LOKI_DASHBOARD_PORT": "57374x"}, "LOKI_DASHBOARD_PORT"),
+        ({"LOKI_DASHBOARD_HOST": "0.0.0.0"}, "LOKI_ENTERPRISE_AUTH"),
+        ({"LOKI_TLS_CERT": "/no/such.pem"}, "LOKI_TLS_KEY"),
+        ({"LOKI_TLS_CERT": "/no/such.pem", "LOKI_TLS_KEY": "/no/key.pem"}, "LOKI_TLS_CERT"),
+        ({"LOKI_TLS_CERT": __file__, "LOKI_TLS_KEY": __file__}, "PEM"),
+        ({"LOKI_ENTERPRISE_AUTH": "perhaps"}, "LOKI_ENTERPRISE_AUTH"),
+        ({"LOKI_CONTROL_RATE_LIMIT": "-1"}, "LOKI_CONTROL_RATE_LIMIT"),
+        ({"LOKI_DASHBOARD_CORS": "localhost"}, "LOKI_DASHBOARD_CORS"),
+        ({"LOKI_BUDGET_LIMIT": "nan"}, "LOKI_BUDGET_LIMIT"),
+        ({"LOKI_DIR": __file__}, "LOKI_DIR"),
+    ],
+)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_setting_ends_the_start_with_one_line(
+    place: Place, name: str, settings: dict[str, str], words: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *COMMANDS[name]], env=environment(place, **settings), cwd=ROOT,
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("loki-web: ")
+    assert words in done.stderr
+
+
+def test_gunicorns_own_bind_is_not_a_way_around(place: Place) -> None:
+    command = [sys.executable, *COMMANDS["gunicorn"], "-b", f"0.0.0.0:{free_port()}"]
+    done = subprocess.run(
+        command, env=environment(place), cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode != 0
+    assert "reachable from outside" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["serve", "--bogus"], ["serve", "--port", "x"], ["doctor", "x"]]
+)
+def test_wrong_use_is_one_line_without_a_traceback(place: Place, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loki_web", *arguments],
+        env=environment(place), capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("loki-web: ")
