@@ -1,17 +1,15 @@
 """Pause, resume and stop: files that the runner obeys, and for stop one SIGTERM."""
 
-from datetime import datetime
+from typing import Any
 
-from loki_web.errors import StorageError
-from loki_web.services import processes, session
+from loki_web.services import markers, processes, session
 from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict
-from loki_web.store.times import isoformat
 
 
 def pause(src: Sources) -> Json:
-    _mark(src.project, "PAUSE", src.now())
+    markers.leave(src.project, "PAUSE", src.now())
     return {"success": True, "message": "Session paused"}
 
 
@@ -25,25 +23,37 @@ def stop(src: Sources) -> Json:
     """Write STOP first: a runner that gets SIGTERM without it pauses instead of ending."""
     now = src.now()
     alive = session.liveness(src.project, now)
-    _mark(src.project, "STOP", now)
-    written = src.project.version(alive.pid_file) if alive.pid_file else None
-    signalled = written is not None and processes.terminate(alive.pid, written_at=written.mtime)
+    markers.leave(src.project, "STOP", now)
+    signalled = _signal(src.project, alive)
     _mark_session_stopped(src.project, alive)
     message = "Stop signal sent" if signalled else "Stop file written; Loki process not found"
     return {"success": True, "message": message, "process_signalled": signalled}
 
 
-def _mark(folder: Folder, name: str, now: datetime) -> None:
-    if folder.is_folder(name):
-        raise StorageError(f"{name} is a directory in the state folder; remove it first")
-    folder.write_bytes(name, f"{isoformat(now)}\n".encode())
+def _signal(folder: Folder, alive: session.Liveness) -> bool:
+    written = folder.version(alive.pid_file) if alive.pid_file else None
+    if written is None:
+        return False
+    in_session_file = alive.pid_file == session.SESSION_FILE
+    started = session.session_file_start(folder) if in_session_file else None
+    return processes.terminate(
+        alive.pid,
+        written_at=written.mtime,
+        recorded_start=started.timestamp() if started else None,
+    )
 
 
 def _mark_session_stopped(folder: Folder, alive: session.Liveness) -> None:
     """A session without a process of its own has only its file to say that it ended."""
-    if not folder.exists("session.json") or alive.pid_file == "session.json":
+    if alive.pid_file == session.SESSION_FILE or not _says_running(
+        folder.document(session.SESSION_FILE)
+    ):
         return
-    with folder.locked("session.json"):
-        found = as_dict(folder.document("session.json"))
-        if found.get("status") == "running":
-            folder.write_json("session.json", {**found, "status": "stopped"})
+    with folder.locked(session.SESSION_FILE):
+        found = folder.document_for_update(session.SESSION_FILE)
+        if _says_running(found):
+            folder.write_json(session.SESSION_FILE, {**found, "status": session.STOPPED})
+
+
+def _says_running(content: Any) -> bool:
+    return as_dict(content).get("status") == session.RUNNING

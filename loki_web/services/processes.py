@@ -73,6 +73,16 @@ def is_own(pid: int) -> bool:
         return False
 
 
+def server_pid() -> int:
+    """The process by which this server is known: the gunicorn master above its workers."""
+    try:
+        parent = psutil.Process().parent()
+        same = parent is not None and parent.cmdline() == psutil.Process().cmdline()
+    except psutil.Error:
+        same = False
+    return os.getppid() if same else os.getpid()
+
+
 def _ancestors() -> set[int]:
     return {process.pid for process in psutil.Process().parents()}
 

@@ -1,47 +1,70 @@
 """Secrets are taken out where text leaves the server, the words around them stay."""
 
 import re
+from collections import deque
+from itertools import islice
 from typing import Any
 
 REDACTED = "[redacted]"
 
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"  # a word's, or after an escaped line end
 _TOKENS = re.compile(
-    r"""(?x)
-    \b(?:
-        sk-(?:ant-|proj-|live-|test-)?[A-Za-z0-9_-]{12,}      # Anthropic, OpenAI and alike
-      | (?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{16,}           # GitHub
-      | glpat-[A-Za-z0-9_-]{16,}                              # GitLab
-      | (?:AKIA|ASIA)[A-Z0-9]{16}                             # AWS key ids
-      | xox[a-z]-[A-Za-z0-9-]{8,}                             # Slack
-      | AIza[A-Za-z0-9_-]{30,}                                # Google
-      | eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*  # signed JSON tokens
-      | loki_[A-Za-z0-9_-]{20,}                               # ours
+    rf"""(?x)
+    {_START}(?:
+        sk-[A-Za-z0-9_-]{{12,}}                               # Anthropic, OpenAI and alike
+      | (?:sk|rk)_(?:live|test)_[A-Za-z0-9]{{10,}}            # Stripe
+      | (?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{{16,}}         # GitHub
+      | glpat-[A-Za-z0-9_-]{{16,}}                            # GitLab
+      | (?:AKIA|ASIA)[A-Z0-9]{{16}}                           # AWS key ids
+      | xox[a-z]-[A-Za-z0-9-]{{8,}}                           # Slack
+      | AIza[A-Za-z0-9_-]{{30,}}                              # Google
+      | loki_(?=[a-z_-]{{0,64}}[A-Z0-9])[A-Za-z0-9_-]{{20,}}  # ours, unlike a metric's name
+      | loki_[A-Za-z0-9_-]{{40,}}
     )
     """
 )
-_NAMED = r"(\\?[\"']?\s*[:=]\s*\\?)"
-_AUTHORIZATION = re.compile(
-    rf"(?i)\b((?:proxy-)?authorization){_NAMED}[\"']?(?:[a-z][\w-]*\s+)?[^\s\"'\\,]+"
-    r"(?:,\s*\w+=\"?[^\s\",]*\"?)*"
+# Begins at the beginning of a run only: one search a run, however long.
+_SIGNED_JSON = re.compile(
+    r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
+    r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
 )
-_COOKIE = re.compile(rf"(?i)\b((?:set-)?cookie){_NAMED}[\"']?[^\s\"';]+(?:;\s*[^\s\"';]+)*")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/-]{8,}=*")
+_NAMED = r"(\\?[\"']?\s*[:=]{1,3}>?\s*)"
+_QUOTED = r"\\\"[^\"\\\r\n]+(?:\\\")?|\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?"
+_PARAMETER = r"[\w-]+=(?:\\?\"[^\"\\]*\\?\"|[^\s\",\\]+)"
+_AUTHORIZATION = re.compile(
+    rf"(?i)((?:proxy-)?authorization)({_NAMED[1:-1]}\\?[\"']?)(?:[a-z][\w-]*\s+)?"
+    rf"(?:{_PARAMETER}(?:,\s*{_PARAMETER})*|[^\s\"'\\,]+)"
+)
+_COOKIE = re.compile(
+    rf"(?i)((?:set-)?cookie)({_NAMED[1:-1]}\\?[\"']?)[^\s\"';\\]+(?:;\s*[^\s\"';\\]+)*"
+)
+# A word after "basic" or "bearer" is no credential unless it looks like one.
+_BEARER = re.compile(
+    r"(?i)\b(bearer|basic)(\s+)"
+    r"(?-i:(?=\S{0,200}(?:[0-9]|[a-z][A-Z]|\w=)))[A-Za-z0-9._~+/-]{8,}=*"
+)
 _SENSITIVE = r"password|passwd|passphrase|secret|(?:api|access|auth|secret|private)[_-]?key|token"
 _SENSITIVE_KEY = re.compile(rf"(?i).*(?:{_SENSITIVE}|authorization|cookie)", re.DOTALL)
 _ASSIGNED = re.compile(
-    rf"(?i)({_SENSITIVE}){_NAMED}"
-    r"(?:\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?|(?!\[redacted\])[^\s\"'&,;})\]]+)"
+    rf"(?i)({_SENSITIVE}){_NAMED}(?:{_QUOTED}|(?!\[redacted\])[^\s\"'&,;}})\]\\]+)"
 )
-_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://[^\s:/@]{0,100}:)[^\s:/@]+(@)")
-_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
-_PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
-_PEM_END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY-----")
-_HINTS = (
-    *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "akia", "asia"),
-    *("xox", "aiza", "eyj", "loki_", "authorization", "cookie", "bearer", "basic", "password"),
-    *("passwd", "passphrase", "secret", "key", "token", "://", "private key"),
-)  # without any of these no pattern here can match
+_FLAG = re.compile(rf"(?i)(--[\w-]{{0,30}}(?:{_SENSITIVE}))(\s+)(?:{_QUOTED}|(?!-)[^\s\"'\\]+)")
+_URL_PASSWORD = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]{1,15}://[^\s:/@]{0,100}:)[^\s/?#\"'<>\\]{1,300}(@)"
+)
+_PEM = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{1,40}-----.*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)", re.DOTALL
+)
+_PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----")
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
+_PEM_LINE = re.compile(r"[\s|>]*(?:[A-Za-z0-9+/]{8,}={0,2}|(?:Proc-Type|DEK-Info): .*)\s*")
 _PEM_BODY = re.compile(r"[\s|>]*[A-Za-z0-9+/]{40,}={0,2}\s*")
+_MOST_PEM_LINES = 300
+_HINTS = (
+    *("sk-", "_live_", "_test_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *("akia", "asia", "xox", "aiza", "eyj", "loki_", "authorization", "cookie", "bearer", "basic"),
+    *("password", "passwd", "passphrase", "secret", "key", "token", "://", "-----begin "),
+)  # without any of these no pattern here can match
 
 
 def redact(text: str) -> str:
@@ -53,8 +76,10 @@ def redact(text: str) -> str:
     text = _AUTHORIZATION.sub(rf"\1\2{REDACTED}", text)
     text = _COOKIE.sub(rf"\1\2{REDACTED}", text)
     text = _BEARER.sub(rf"\1\2{REDACTED}", text)
+    text = _SIGNED_JSON.sub(REDACTED, text)
     text = _TOKENS.sub(REDACTED, text)
     text = _ASSIGNED.sub(rf"\1\2{REDACTED}", text)
+    text = _FLAG.sub(rf"\1\2{REDACTED}", text)
     return _URL_PASSWORD.sub(rf"\1{REDACTED}\2", text)
 
 
@@ -78,21 +103,47 @@ def _redact_under(key: str, value: Any) -> Any:
 def redact_lines(lines: list[str]) -> list[str]:
     """The same for consecutive lines of a log, where a key block spans several of them.
 
-    As many lines come out as went in; a block whose beginning lies before the first line is
-    known by its end.
+    As many lines come out as went in. A block whose beginning lies before the first line is known
+    by its end; one without an end in reach lasts as long as its lines look like a key's.
     """
+    ends = deque(index for index, line in enumerate(lines) if _has(_PEM_END, line))
     kept: list[str] = []
-    inside = False
-    for line in lines:
-        begins, ends = _PEM_BEGIN.search(line), _PEM_END.search(line)
-        if ends and not inside and not begins:
+    last_inside = -1
+    for index, line in enumerate(lines):
+        while ends and ends[0] < index:
+            ends.popleft()
+        if index <= last_inside:
+            kept.append(REDACTED)
+        elif ends and ends[0] == index and not _has(_PEM_BEGIN, line):
             _redact_body_before(kept)
-        if inside or ends:
             kept.append(REDACTED)
         else:
             kept.append(redact(line))
-        inside = (inside or bool(begins)) and not ends
+        if _is_open_at_end(line):
+            following = next((end for end in islice(ends, 2) if end > index), None)
+            last_inside = _end_of_block(lines, index, following)
     return kept
+
+
+def _has(mark: re.Pattern[str], line: str) -> bool:
+    return "-----" in line and mark.search(line) is not None
+
+
+def _is_open_at_end(line: str) -> bool:
+    if not _has(_PEM_BEGIN, line):
+        return False
+    *_, last = _PEM_BEGIN.finditer(line)
+    return _PEM_END.search(line, last.end()) is None
+
+
+def _end_of_block(lines: list[str], begin: int, end: int | None) -> int:
+    """The last line of the block that begins in line `begin`."""
+    if end is not None and end - begin <= _MOST_PEM_LINES:
+        return end
+    last = begin
+    while last + 1 < len(lines) and _PEM_LINE.fullmatch(lines[last + 1]):
+        last += 1
+    return last
 
 
 def _redact_body_before(kept: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Is the session alive, and how far is it: the one answer for the API, the metrics and the page."""
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.times import parse_time
 
 STOPPED, RUNNING, PAUSED, AUTONOMOUS = "stopped", "running", "paused", "autonomous"
+SESSION_FILE = "session.json"
 PID_FILES = ("loki.pid", "run.pid")
 _SKILL_SESSION_LIFE = timedelta(hours=6)
 _ITERATION_ID = re.compile(r"iteration-(\d{1,9})", re.ASCII)
@@ -43,14 +43,14 @@ def liveness(folder: Folder, now: datetime) -> Liveness:
         pid = recorded_pid(folder, name)
         if _counts_as_alive(pid):
             return Liveness(True, pid, name)
-    session = as_dict(folder.document("session.json"))
+    session = as_dict(folder.document(SESSION_FILE))
     if session.get("status") != "running":
         return Liveness(False)
     if session.get("pid") is not None:
         pid = processes.parse_pid(session["pid"])
-        return Liveness(True, pid, "session.json") if _counts_as_alive(pid) else Liveness(False)
+        return Liveness(True, pid, SESSION_FILE) if _counts_as_alive(pid) else Liveness(False)
     started = session_file_start(folder)
-    return Liveness(started is not None and now - started < _SKILL_SESSION_LIFE)
+    return Liveness(started is not None and abs(now - started) < _SKILL_SESSION_LIFE)
 
 
 def recorded_pid(folder: Folder, name: str) -> int | None:
@@ -60,12 +60,12 @@ def recorded_pid(folder: Folder, name: str) -> int | None:
 
 def session_file_start(folder: Folder) -> datetime | None:
     """When `session.json` says that its session began, else when the file was written."""
-    session = as_dict(folder.document("session.json"))
+    session = as_dict(folder.document(SESSION_FILE))
     for key in ("startedAt", "started", "start_time", "startTime"):
         started = parse_time(session.get(key))
         if started is not None:
             return started
-    version = folder.version("session.json")
+    version = folder.version(SESSION_FILE)
     return datetime.fromtimestamp(version.mtime, UTC) if version else None
 
 
@@ -164,15 +164,13 @@ def _iteration_in_queue(folder: Folder) -> int:
 
 
 def _iteration_in_efficiency(folder: Folder) -> int:
+    """The greatest of this session: its files overwrite those of earlier ones one by one."""
     started = started_at(folder)
     since = started.timestamp() if started else 0.0
-    greatest = 0
-    for name in folder.file_names("metrics/efficiency", ".json"):
-        match = _EFFICIENCY_FILE.fullmatch(name)
-        written = folder.version(os.path.join("metrics/efficiency", name))
-        if match and written and written.mtime >= since:
-            greatest = max(greatest, int(match[1]))
-    return greatest
+    versions = folder.collection("metrics/efficiency").versions()
+    current = (name for name, version in versions.items() if version.mtime >= since)
+    matches = map(_EFFICIENCY_FILE.fullmatch, current)
+    return max((int(match[1]) for match in matches if match), default=0)
 
 
 def _iteration_in_events(folder: Folder) -> int:

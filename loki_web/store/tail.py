@@ -4,7 +4,7 @@ from pathlib import Path
 
 from loki_web.store import files
 
-MAX_LINE_BYTES = 64 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 MAX_TAIL_BYTES = 4 * 1024 * 1024
 _BLOCK_BYTES = 256 * 1024
 _BLANK = b" \t\r\v\f\0"  # a log that was truncated under its writer begins with NULs
@@ -14,7 +14,8 @@ def tail(root: Path, relative: str, lines: int) -> list[str]:
     """Up to `lines` of the last lines that are not blank, oldest first, without line ends.
 
     Text is UTF-8 with replacement; a line is cut at MAX_LINE_BYTES and what lies more than
-    MAX_TAIL_BYTES before the end is not looked at. Empty where the file cannot be read.
+    MAX_TAIL_BYTES before the end is not looked at, so of a longer last line the end is returned.
+    Empty where the file cannot be read.
     """
     try:
         with files.opened(root, relative) as (stream, found):
@@ -30,9 +31,9 @@ def tail(root: Path, relative: str, lines: int) -> list[str]:
     except OSError:
         return []
     found_lines = b"".join(blocks).split(b"\n")
-    if start > lowest or lowest:
-        found_lines = found_lines[1:] or found_lines
     kept = [line for line in found_lines if line.strip(_BLANK)]
+    if start and len(kept) > 1 and kept[0] is found_lines[0]:
+        del kept[0]  # cut at its beginning
     return [_text(line) for line in kept[-lines:]]
 
 

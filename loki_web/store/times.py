@@ -1,7 +1,9 @@
 """One parser for the many forms of time on disk (`spec` 1.3: ISO with and without zone, doubled
-suffixes, epoch seconds). Everything inside the server is an aware datetime in UTC."""
+suffixes, epoch seconds, what `date` prints). Everything inside the server is an aware datetime in
+UTC."""
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +13,12 @@ _ISO = re.compile(
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?", re.ASCII)
+_DATE_TEXT = re.compile(
+    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) "
+    r"(\d{2}:\d{2}:\d{2})(?: ([AP])M)? ([A-Z]{3,5}) (\d{4})",
+    re.ASCII,
+)
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
@@ -37,9 +45,27 @@ def parse_time(value: Any) -> datetime | None:
             return datetime.fromtimestamp(float(text), UTC)
         if _DATE.fullmatch(text):
             return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        if match := _DATE_TEXT.fullmatch(text):
+            return _from_date_text(*match.groups())
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def _from_date_text(
+    month: str, day: str, clock: str, half: str | None, zone: str, year: str
+) -> datetime | None:
+    """What `date` prints, where its zone is one that this machine can tell.
+
+    :raises ValueError: when there is no such day or time.
+    """
+    number = _MONTHS.index(month) // 3 + 1
+    moment = datetime.fromisoformat(f"{year}-{number:02}-{int(day):02}T{clock}")
+    if half:
+        moment = moment.replace(hour=moment.hour % 12 + (12 if half == "P" else 0))
+    if zone in ("UTC", "GMT"):
+        return moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if zone in time.tzname else None
 
 
 def sort_key(value: Any) -> datetime:

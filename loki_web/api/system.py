@@ -1,0 +1,30 @@
+"""Processes, keys and ways to sign in."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas.system import AuthInfo, Processes, Secrets
+from loki_web.services import authentication, secrets, supervision
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("system", __name__)
+
+
+@blueprint.get("/api/health/processes")
+@blueprint.answers(200, Processes)
+def get_processes() -> Json:
+    """Get process supervision and watchdog status."""
+    return supervision.supervision(sources())
+
+
+@blueprint.get("/api/secrets/status")
+@blueprint.answers(200, Secrets)
+def get_secrets() -> Json:
+    """Get secret management status (Docker/K8s mount detection)."""
+    return secrets.status(sources().settings)
+
+
+@blueprint.get("/api/auth/info")
+@blueprint.answers(200, AuthInfo)
+def get_auth_info() -> Json:
+    """Get information about enabled authentication methods."""
+    return authentication.info(sources().settings)

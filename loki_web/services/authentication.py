@@ -1,0 +1,15 @@
+"""How callers can identify themselves."""
+
+from loki_web.settings import Settings
+from loki_web.store.shapes import Json
+
+
+def info(settings: Settings) -> Json:
+    """The methods that are switched on."""
+    oidc = settings.oidc_enabled
+    return {
+        "enterprise_auth": settings.enterprise_auth,
+        "oidc_enabled": oidc,
+        "oidc_issuer": settings.oidc_issuer if oidc else None,
+        "auth_methods": ["token"] * settings.enterprise_auth + ["oidc"] * oidc,
+    }

@@ -1,0 +1,122 @@
+"""The log of the session: which file it is, and its last lines as entries (`spec` 6)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from loki_web.services import log_lines
+from loki_web.services.redaction import redact_lines
+from loki_web.store.folder import Folder
+from loki_web.store.shapes import Json
+from loki_web.store.times import zoneless
+
+MAX_LINES = 10_000
+MAX_MESSAGE = 4096
+_PREFERRED = "logs/session.log"
+_SAME_MOMENT_NS = 1_000_000_000  # two logs that the runner writes together differ by less
+_RANKS = ("agent.log", "autonomy-", "background-")
+_WINDOW_LINES = 2 * MAX_LINES
+_CONTEXT_LINES = 200  # the longest key in a log has fewer
+_REDACTED_LENGTH = 4 * MAX_MESSAGE
+
+
+def recent(folder: Folder, lines: int) -> list[Json]:
+    """The last entries of the session's log, oldest first.
+
+    The answer for fewer lines is the end of the answer for more.
+    """
+    name = session_log(folder)
+    written = folder.version(name) if name else None
+    if name is None or written is None:
+        return []
+    window = folder.tail(name, _WINDOW_LINES)
+    start = _start_of_last(window, lines)
+    written_at = datetime.fromtimestamp(written.mtime, UTC)
+    return entries(window[start:], above=window[:start], written_at=written_at)
+
+
+def session_log(folder: Folder) -> str | None:
+    """The file that is the session's log now, relative to its folder; None where there is none.
+
+    That is `session.log`, else the newest; of those that were written at the same moment, the one
+    that says most.
+    """
+    preferred = folder.version(_PREFERRED)
+    if preferred and preferred.size:
+        return _PREFERRED
+    found = []
+    for name in folder.file_names("logs", ".log"):
+        written = folder.version(f"logs/{name}")
+        if written and written.size and _is_of_session(name):
+            found.append((name, written.mtime_ns))
+    newest = max((written for _, written in found), default=0)
+    together = [item for item in found if newest - item[1] < _SAME_MOMENT_NS]
+    together.sort(key=lambda item: (_rank(item[0]), -item[1]))
+    return f"logs/{together[0][0]}" if together else None
+
+
+def entries(
+    lines: Sequence[str],
+    *,
+    written_at: datetime,
+    above: Sequence[str] = (),
+    last_known: datetime | None = None,
+) -> list[Json]:
+    """Raw lines of a log as entries; a line in which nothing is to be seen has none.
+
+    :param written_at: when the file was last written: the time of lines that no time stands above.
+    :param above: the lines before these in the file, for the time and for key blocks that began
+        there.
+    :param last_known: the last time above `above`, where the caller knows it.
+    """
+    context = _read(above[-_CONTEXT_LINES:], written_at)
+    found = _read(lines, written_at)
+    messages = redact_lines([_bounded(line.message) for line in (*context, *found)])
+    moment = None
+    if found and found[0].moment is None:
+        moment = _last_moment(above, written_at) or last_known or written_at
+    listed = []
+    for line, message in zip(found, messages[len(context) :], strict=True):
+        moment = line.moment or moment or written_at
+        listed.append(
+            {"message": _cut(message), "level": line.level, "timestamp": zoneless(moment)}
+        )
+    return listed
+
+
+def _start_of_last(window: Sequence[str], lines: int) -> int:
+    """Where the last `lines` lines begin in which anything is to be seen."""
+    start, visible = len(window), 0
+    while start and visible < lines:
+        start -= 1
+        visible += bool(log_lines.cleaned(window[start]))
+    return start
+
+
+def _read(lines: Sequence[str], written_at: datetime) -> list[log_lines.LogLine]:
+    texts = map(log_lines.cleaned, lines)
+    return [log_lines.read(text, written_at) for text in texts if text]
+
+
+def _last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
+    stamped = filter(log_lines.may_tell_time, reversed(above))
+    moments = (log_lines.read(log_lines.cleaned(line), written_at).moment for line in stamped)
+    return next((moment for moment in moments if moment), None)
+
+
+def _is_of_session(name: str) -> bool:
+    return not (name == "api.log" or name.startswith("dashboard") or "test" in name)
+
+
+def _rank(name: str) -> int:
+    return next((rank for rank, start in enumerate(_RANKS) if name.startswith(start)), len(_RANKS))
+
+
+def _bounded(message: str) -> str:
+    """What is searched for secrets: more than is shown, and not the half of a word."""
+    if len(message) <= _REDACTED_LENGTH:
+        return message
+    return message[:_REDACTED_LENGTH].rsplit(None, 1)[0]
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"

@@ -1,0 +1,76 @@
+"""The processes of a session: its runner, this server, its agents and its helpers (`spec` 5)."""
+
+from datetime import datetime
+
+from loki_web.services import agents, processes, session
+from loki_web.services.redaction import redact
+from loki_web.services.sources import Sources
+from loki_web.store.folder import Folder
+from loki_web.store.shapes import Json, as_dict, first_text
+from loki_web.store.times import isoformat, parse_time, tidy_time
+
+_SERVER_PID_FILE = "dashboard/dashboard.pid"
+_ALIVE, _DEAD = "alive", "dead"
+
+
+def supervision(src: Sources) -> Json:
+    """Which processes there should be, and which of them live."""
+    folder, now = src.project, src.now()
+    return {
+        "main_process": _main_process(folder, now),
+        "dashboard": _server(folder),
+        "agents": [_agent(agent, now) for agent in agents.agents(folder, now) if agent.pid],
+        "session": {
+            "status": session.status_word(folder, now),
+            "alive": session.liveness(folder, now).alive,
+        },
+        "registered_processes": _registered(folder),
+        "watchdog_enabled": src.settings.watchdog,
+        "checked_at": isoformat(now),
+    }
+
+
+def _main_process(folder: Folder, now: datetime) -> Json:
+    """The runner that lives, else the one whose pid file was left behind."""
+    alive = session.liveness(folder, now)
+    recorded = (session.recorded_pid(folder, name) for name in session.PID_FILES)
+    pid = alive.pid or next((pid for pid in recorded if pid), None)
+    return {"pid": pid, "alive": alive.pid is not None}
+
+
+def _server(folder: Folder) -> Json:
+    pid = session.recorded_pid(folder, _SERVER_PID_FILE) or processes.server_pid()
+    return {"pid": pid, "alive": processes.is_alive(pid)}
+
+
+def _agent(agent: agents.Agent, now: datetime) -> Json:
+    """:return: `state` tells of the process, `status` what the record says of the agent."""
+    heartbeat = parse_time(agent.entry.get("heartbeat"))
+    age = max(0.0, (now - heartbeat).total_seconds()) if heartbeat else None
+    return {
+        "pid": agent.pid,
+        "status": agent.status,
+        "id": redact(agent.identity),
+        "state": _ALIVE if agent.alive else _DEAD,
+        "heartbeat_age_seconds": age if age is None else round(age, 3),
+    }
+
+
+def _registered(folder: Folder) -> list[Json]:
+    """The helpers in `pids/`; files whose name is no pid are something else."""
+    found = []
+    for name, content in folder.collection("pids").items():
+        pid, entry = processes.parse_pid(name.removesuffix(".json")), as_dict(content)
+        if pid is None or not entry:
+            continue
+        found.append(
+            {
+                "pid": pid,
+                "label": redact(first_text(entry.get("label"))),
+                "started": tidy_time(entry.get("started")) or None,
+                "parent_pid": processes.parse_pid(entry.get("ppid")),
+                "extra": redact(first_text(entry.get("extra"))),
+                "alive": processes.is_alive(pid),
+            }
+        )
+    return found
