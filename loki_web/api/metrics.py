@@ -14,6 +14,7 @@ from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
 
 _PATH = "/metrics"
+_ENDPOINT = "prometheus_metrics"  # the library's name for it
 _DESCRIPTION: Json = {
     "operationId": "metrics",
     "summary": "Prometheus/OpenMetrics compatible metrics.",
@@ -66,7 +67,7 @@ def install(app: Flask, sources: Sources) -> None:
     registry.register(SessionCollector(sources))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
     about = {"name": "metrics", "description": "Numbers for Prometheus."}
-    openapi.describe(app, _PATH, about, {"get": _DESCRIPTION})
+    openapi.describe(app, _ENDPOINT, about, {"get": _DESCRIPTION})
 
 
 def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:

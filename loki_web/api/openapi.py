@@ -55,14 +55,12 @@ def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
     app.add_url_rule("/openapi.json", "openapi", _document)
 
 
-def describe(app: Flask, path: str, tag: Json, operations: Json) -> None:
+def describe(app: Flask, endpoint: str, tag: Json, operations: Json) -> None:
     """Add a route that no blueprint has, under a tag of its own."""
     spec = app.extensions[_EXTENSION].spec
     spec.tag(tag)
-    spec.path(
-        path=path,
-        operations={method: {**op, "tags": [tag["name"]]} for method, op in operations.items()},
-    )
+    tagged = {method: {**about, "tags": [tag["name"]]} for method, about in operations.items()}
+    spec.path(rule=next(app.url_map.iter_rules(endpoint)), operations=tagged)
 
 
 def document() -> Json:
