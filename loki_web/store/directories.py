@@ -4,6 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from loki_web.store.names import is_clean
@@ -47,12 +48,13 @@ def holding(
     while waiting and left and time.monotonic() < deadline:
         directory, level = waiting.popleft()
         left -= 1
-        names = list(_directory_names(directory, deadline))
+        names = list(islice(_directory_names(directory, deadline), MAX_DIRECTORIES))
         if mark in names:
             found.append(directory)
         if level < depth and (level == 0 or mark not in names):
             wanted = (name for name in names if not name.startswith(".") and name not in skipped)
-            waiting.extend((directory / name, level + 1) for name in sorted(wanted))
+            room = max(0, left - len(waiting))
+            waiting.extend((directory / name, level + 1) for name in sorted(wanted)[:room])
     return sorted(found)
 
 

@@ -1,0 +1,54 @@
+"""The registry under writers in several processes at once."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from tests import registered
+from tests.places import Place
+from tests.registered import PROJECTS
+
+
+@pytest.fixture
+def processes() -> Iterator[Executor]:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def _register_all(place: Place, paths: list[Path]) -> list[int]:
+    """Statuses of registrations made by the threads of one process."""
+    app = place.app()
+
+    def post(path: Path) -> int:
+        return app.test_client().post(PROJECTS, json={"path": str(path)}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(post, paths))
+
+
+def test_forty_registrations_from_two_processes_are_forty_projects(
+    place: Place, processes: Executor
+) -> None:
+    paths = [registered.directory(place, f"many/p{number}") for number in range(40)]
+    jobs = [processes.submit(_register_all, place, half) for half in (paths[:20], paths[20:])]
+    statuses = [status for job in jobs for status in job.result()]
+    assert statuses == [201] * 40
+    found = place.client().get(PROJECTS).get_json()
+    assert {entry["path"] for entry in found} == set(map(str, paths))
+
+
+def test_one_path_registered_by_everybody_is_one_project(place: Place, processes: Executor) -> None:
+    path = registered.directory(place, "same")
+    jobs = [processes.submit(_register_all, place, [path] * 5) for _ in range(2)]
+    assert [status for job in jobs for status in job.result()] == [201] * 10
+    assert len(place.client().get(PROJECTS).get_json()) == 1
+
+
+def test_no_temporary_file_is_left(place: Place) -> None:
+    path = registered.directory(place, "a")
+    place.client().post(PROJECTS, json={"path": str(path)})
+    names = {each.name for each in (place.home / ".loki" / "dashboard").iterdir()}
+    assert names <= {"projects.json", "projects.json.lock"}
