@@ -1,0 +1,80 @@
+"""What is learned from the session's events and signals."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import learning as shapes
+from loki_web.services import aggregation, learning, signals
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("learning", __name__)
+
+
+@blueprint.get("/api/learning/metrics")
+@blueprint.query(shapes.SignalFilter)
+@blueprint.answers(200, shapes.Metrics)
+def get_metrics(query: Json) -> Json:
+    """Get learning metrics from events and metrics files."""
+    return learning.metrics(sources(), **query)
+
+
+@blueprint.get("/api/learning/trends")
+@blueprint.query(shapes.SignalFilter)
+@blueprint.answers(200, shapes.Trends)
+def get_trends(query: Json) -> Json:
+    """Get learning trend data grouped by hour."""
+    return learning.trends(sources(), **query)
+
+
+@blueprint.get("/api/learning/signals")
+@blueprint.query(shapes.SignalPage)
+@blueprint.answers(200, shapes.Signal, many=True)
+def get_signals(query: Json) -> list[Json]:
+    """Get raw learning signals."""
+    return learning.entries(sources(), **query)
+
+
+@blueprint.get("/api/learning/aggregation")
+@blueprint.answers(200, shapes.LatestAggregation)
+def get_aggregation() -> Json:
+    """Get latest learning aggregation result."""
+    return aggregation.latest(sources())
+
+
+@blueprint.post("/api/learning/aggregate")
+@blueprint.body(shapes.AggregateBody)
+@blueprint.answers(200, shapes.Aggregation)
+def aggregate(_: Json) -> Json:
+    """Aggregate learning signals from events.jsonl into structured metrics."""
+    return aggregation.aggregate(sources())
+
+
+@blueprint.get("/api/learning/preferences")
+@blueprint.query(shapes.LatestSignals)
+@blueprint.answers(200, shapes.PreferenceSignal, many=True)
+def get_preferences(query: Json) -> list[Json]:
+    """Get aggregated user preferences."""
+    return learning.entries_of(sources(), signals.USER_PREFERENCE, query["limit"])
+
+
+@blueprint.get("/api/learning/errors")
+@blueprint.query(shapes.LatestSignals)
+@blueprint.answers(200, shapes.ErrorSignal, many=True)
+def get_errors(query: Json) -> list[Json]:
+    """Get aggregated error patterns."""
+    return learning.entries_of(sources(), signals.ERROR_PATTERN, query["limit"])
+
+
+@blueprint.get("/api/learning/success")
+@blueprint.query(shapes.LatestSignals)
+@blueprint.answers(200, shapes.SuccessSignal, many=True)
+def get_success(query: Json) -> list[Json]:
+    """Get aggregated success patterns."""
+    return learning.entries_of(sources(), signals.SUCCESS_PATTERN, query["limit"])
+
+
+@blueprint.get("/api/learning/tools")
+@blueprint.query(shapes.LatestSignals)
+@blueprint.answers(200, shapes.ToolSignal, many=True)
+def get_tools(query: Json) -> list[Json]:
+    """Get tool efficiency rankings."""
+    return learning.entries_of(sources(), signals.TOOL_EFFICIENCY, query["limit"])

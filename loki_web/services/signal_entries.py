@@ -1,0 +1,102 @@
+"""How one record of the learning stream is shown: its own fields, those that clients read typed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from loki_web.services.redaction import redact_within
+from loki_web.services.signals import (
+    ERROR_PATTERN,
+    SUBJECTS,
+    SUCCESS_PATTERN,
+    TOOL_EFFICIENCY,
+    USER_PREFERENCE,
+    Record,
+    success_of,
+)
+from loki_web.store.shapes import Json, as_count, as_dict, as_list, first_amount, first_text
+from loki_web.store.times import tidy_time
+
+
+def _amount(value: Any) -> int | float:
+    return first_amount(value, 0) or 0
+
+
+_FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
+    USER_PREFERENCE: {"alternatives_rejected": as_list},
+    ERROR_PATTERN: {
+        "error_message": first_text,
+        "resolution": first_text,
+        "recovery_steps": as_list,
+    },
+    SUCCESS_PATTERN: {
+        "action_sequence": as_list,
+        "preconditions": as_list,
+        "postconditions": as_list,
+    },
+    TOOL_EFFICIENCY: {"tokens_used": as_count, "alternative_tools": as_list},
+    "workflow_pattern": {
+        "workflow_name": first_text,
+        "steps": as_list,
+        "parallel_steps": as_list,
+        "branching_conditions": as_dict,
+        "total_duration_seconds": _amount,
+    },
+    "context_relevance": {
+        "query": first_text,
+        "retrieved_context_ids": as_list,
+        "relevant_ids": as_list,
+        "irrelevant_ids": as_list,
+        "precision": _amount,
+        "recall": _amount,
+    },
+}
+
+
+def shown(record: Record) -> Json:
+    """The record as clients get it: secrets taken out, the time one that a browser can read.
+
+    Of events the learning fields are lifted out of `data`; `event_type` tells what a record was
+    called where its `type` says it better.
+    """
+    content = redact_within(record.content())
+    data = as_dict(content.get("data"))
+    both = {**data, **content}
+    entry: Json = {
+        **content,
+        "id": first_text(content.get("id")),
+        "type": record.type,
+        "source": record.source,
+        "action": first_text(content.get("action"), data.get("action")),
+        "outcome": _outcome(both),
+        "confidence": record.confidence,
+        "timestamp": tidy_time(content.get("timestamp")),
+    }
+    if record.written_type != record.type:
+        entry["event_type"] = record.written_type
+    for name, typed in _FIELDS.get(record.type, {}).items():
+        entry[name] = typed(both.get(name))
+    return {**entry, **_taught(record, both)}
+
+
+def _taught(record: Record, both: Json) -> Json:
+    lesson = record.lesson
+    if lesson is None:
+        return {}
+    taught: Json = {SUBJECTS[record.type]: lesson.subject}
+    if record.type == USER_PREFERENCE:
+        taught["preference_value"] = lesson.value
+    elif record.type == SUCCESS_PATTERN:
+        taught["duration_seconds"] = lesson.duration or 0
+    elif record.type == TOOL_EFFICIENCY:
+        taught["execution_time_ms"] = lesson.duration or 0
+        rate = success_of({"success_rate": both.get("success_rate")})
+        taught["success_rate"] = rate if rate is not None else lesson.success or 0
+    return taught
+
+
+def _outcome(both: Json) -> str:
+    flag = both.get("success")
+    told = None
+    if isinstance(flag, bool):
+        told = "success" if flag else "failure"
+    return first_text(both.get("outcome"), told, default="unknown")
