@@ -1,14 +1,118 @@
-"""Who asks, and may they? Deny by default, with a short list of what anyone may see."""
+"""Who asks, and may they? Deny by default, with a short list of what anyone may see.
 
-from flask import Request
+A new route needs `read` where it answers GET and `control` where it does anything else. What is
+different stands in the tables here, by rule, and nowhere else.
+"""
 
+from flask import Flask, Request, g
+
+from loki_web.errors import Forbidden, Unauthenticated
+from loki_web.security.authentication import Authenticator
+from loki_web.security.identity import STRANGER, Identity
+from loki_web.services.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.services.sources import Sources
 
+PUBLIC = frozenset(
+    {
+        *("/", "/health", "/api/enterprise/status", "/api/auth/info"),
+        *("/openapi.json", "/docs", "/favicon.ico"),
+    }
+)
+PUBLIC_FOLDERS = ("/assets/", "/docs/")
+METRICS = "/metrics"
+SOCKET = "/ws"  # browsers cannot send headers there, so its token may stand in the address
 
-def check(asked: Request, sources: Sources) -> None:
-    """Nothing to check while no authentication is asked for."""
+# The first beginning of a rule that fits decides.
+_SCOPE_OF_FOLDER = (
+    ("/api/enterprise/audit", AUDIT),
+    ("/api/enterprise/", ADMIN),
+    ("/api/secrets/", ADMIN),
+)
+_READING = frozenset({"GET", "HEAD"})
+READS_BY_POST = frozenset({"/api/memory/retrieve"})  # a search that has a body
+_EXTENSION = "loki_web.authenticator"
+_SUBPROTOCOL = "bearer"
+
+
+def install(app: Flask, sources: Sources) -> Authenticator:
+    """The authenticator of the application, which `authenticator` finds again."""
+    made = Authenticator(sources)
+    app.extensions[_EXTENSION] = made
+    return made
+
+
+def authenticator(app: Flask) -> Authenticator:
+    found: Authenticator = app.extensions[_EXTENSION]
+    return found
+
+
+def check(asked: Request, checker: Authenticator, sources: Sources) -> None:
+    """Let the request through, with its `identity`, or refuse it.
+
+    :raises Unauthenticated: without a token that opens anything.
+    :raises Forbidden: when its holder may do other things, but not this.
+    :raises Unavailable: when only the OIDC issuer could tell and it does not answer.
+    """
+    if is_public(asked, sources):
+        return
+    holder = checker.authenticate(bearer(asked))
+    if holder is None:
+        raise Unauthenticated("A valid access token is needed")
+    g.identity = holder
+    if asked.url_rule is not None:
+        needed = scope_of(asked.method, asked.url_rule.rule)
+        if not holder.may(needed):
+            raise Forbidden(f"The token does not allow this; it needs the scope {needed}")
+    checker.note_use(holder)
+
+
+def identity() -> Identity:
+    """Who the request at hand comes from."""
+    found: Identity = g.get("identity", STRANGER)
+    return found
+
+
+def is_public(asked: Request, sources: Sources) -> bool:
+    """What anyone may see, and preflights, which browsers send without a token."""
+    rule = asked.url_rule
+    if asked.method == "OPTIONS":
+        return rule is None or bool(getattr(rule, "provide_automatic_options", False))
+    if rule is not None and asked.method not in _READING:
+        return False
+    place = asked.path if rule is None else rule.rule
+    if place == METRICS:
+        return sources.settings.metrics_public
+    return place in PUBLIC or place.startswith(PUBLIC_FOLDERS)
+
+
+def scope_of(method: str, rule: str) -> str:
+    """The scope that a route needs."""
+    for beginning, scope in _SCOPE_OF_FOLDER:
+        if rule.startswith(beginning):
+            return scope
+    return READ if is_reading(method, rule) else CONTROL
+
+
+def is_reading(method: str, rule: str) -> bool:
+    """True where nothing is changed."""
+    return method in _READING or (method == "POST" and rule in READS_BY_POST)
+
+
+def bearer(asked: Request) -> str | None:
+    """The raw token of a request; a socket may bring it in its address or as a subprotocol
+    after the word `bearer`."""
+    scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
+    if token and scheme.lower() == "bearer":
+        return token.strip()
+    if asked.url_rule is None or asked.url_rule.rule != SOCKET:
+        return None
+    offered = [word.strip() for word in asked.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    if len(offered) == 2 and offered[0].lower() == _SUBPROTOCOL:
+        return offered[1]
+    return asked.args.get("token")
 
 
 def client_of(asked: Request) -> str:
-    """Whom a limit counts: the address of the caller; a unix socket has none."""
-    return asked.remote_addr or "local"
+    """Whom a limit counts: the holder of the token, else the address; a unix socket has none."""
+    holder = identity()
+    return f"{holder.kind}:{holder.key}" if holder.key else asked.remote_addr or "local"

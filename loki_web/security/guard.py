@@ -1,15 +1,14 @@
 """The one gate before every request, in the order in which it asks."""
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.errors import Forbidden, TooManyRequests
-from loki_web.security import access
+from loki_web.security import access, recording
 from loki_web.security.origins import host_is_allowed, origin_is_allowed
 from loki_web.services.sources import Sources
 from loki_web.settings import Settings
-from loki_web.store.cache_folder import cache_folder
 from loki_web.store.shared_window import SharedWindow
 
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -18,16 +17,18 @@ _ANY_HOST = frozenset({"/health"})  # probes address a container by its number
 
 def install(app: Flask, sources: Sources) -> None:
     settings = sources.settings
-    folder = cache_folder(
-        settings.cache_dir or settings.home / ".cache" / "loki-web", settings.loki_dir
-    )
+    folder = sources.cache_folder
     window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+
+    authenticator = access.install(app, sources)
+    recording.install(app, sources, window)
 
     @app.before_request
     def guard() -> None:
         _check_host(request, settings)
         _check_origin(request, settings)
-        access.check(request, sources)
+        access.check(request, authenticator, sources)
+        g.admitted = True
         _check_rate(request, settings, window)
         _check_length(request)
 

@@ -1,0 +1,72 @@
+"""Access tokens and the audit log."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import enterprise as shapes
+from loki_web.security import access
+from loki_web.services import audit_query, enterprise, tokens
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("enterprise", __name__)
+
+_TOKENS_OFF = "LOKI_ENTERPRISE_AUTH is off, or the scope `admin` is missing"
+_AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the scope `audit` is missing"
+
+
+@blueprint.get("/api/enterprise/status")
+@blueprint.answers(200, shapes.EnterpriseStatus)
+def get_enterprise_status() -> Json:
+    """Check which enterprise features are enabled."""
+    return enterprise.status(sources().settings)
+
+
+@blueprint.post("/api/enterprise/tokens")
+@blueprint.body(shapes.NewToken)
+@blueprint.answers(201, shapes.CreatedToken)
+@blueprint.errors(s403=_TOKENS_OFF)
+def post_token(body: Json) -> Json:
+    """Generate a new API token (requires `LOKI_ENTERPRISE_AUTH=true`).
+
+    It can do no more than the token that asks for it. The first token comes from the command line.
+    """
+    enterprise.refuse_without_tokens(sources().settings)
+    return tokens.create(sources(), **body, granted_by=access.identity().scopes)
+
+
+@blueprint.get("/api/enterprise/tokens")
+@blueprint.query(shapes.TokensQuery)
+@blueprint.answers(200, shapes.Token, many=True)
+@blueprint.errors(s403=_TOKENS_OFF)
+def get_tokens(query: Json) -> list[Json]:
+    """List all API tokens."""
+    enterprise.refuse_without_tokens(sources().settings)
+    return tokens.tokens(sources(), include_revoked=query["include_revoked"])
+
+
+@blueprint.delete("/api/enterprise/tokens/<identifier>")
+@blueprint.query(shapes.RemovalQuery)
+@blueprint.answers(204)
+@blueprint.errors(s403=_TOKENS_OFF, s404="Token not found")
+def delete_token(query: Json, identifier: str) -> None:
+    """Revoke or delete a token, named by its id or name."""
+    enterprise.refuse_without_tokens(sources().settings)
+    end = tokens.delete if query["permanent"] else tokens.revoke
+    end(sources(), identifier)
+
+
+@blueprint.get("/api/enterprise/audit")
+@blueprint.query(shapes.AuditQuery)
+@blueprint.answers(200, shapes.AuditEntry, many=True)
+@blueprint.errors(s403=_AUDIT_OFF)
+def get_audit(query: Json) -> list[Json]:
+    """Query audit logs (requires `LOKI_ENTERPRISE_AUDIT=true`)."""
+    return audit_query.entries(sources(), **query)
+
+
+@blueprint.get("/api/enterprise/audit/summary")
+@blueprint.query(shapes.SummaryQuery)
+@blueprint.answers(200, shapes.AuditSummary)
+@blueprint.errors(s403=_AUDIT_OFF)
+def get_audit_summary(query: Json) -> Json:
+    """Get audit activity summary."""
+    return audit_query.summary(sources(), query["days"])

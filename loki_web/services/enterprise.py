@@ -1,0 +1,22 @@
+"""Which enterprise features are switched on."""
+
+from loki_web.errors import Forbidden
+from loki_web.settings import Settings
+from loki_web.store.shapes import Json
+
+
+def status(settings: Settings) -> Json:
+    """The switches. `audit_enabled` says whether the log can be queried: it is always written,
+    unless LOKI_AUDIT_DISABLED is set."""
+    on = {
+        "auth_enabled": settings.enterprise_auth,
+        "oidc_enabled": settings.oidc_enabled,
+        "audit_enabled": settings.enterprise_audit,
+    }
+    return {**on, "enterprise_mode": any(on.values())}
+
+
+def refuse_without_tokens(settings: Settings) -> None:
+    """:raises Forbidden: while tokens are not what opens this server."""
+    if not settings.enterprise_auth:
+        raise Forbidden("Tokens can be managed only with LOKI_ENTERPRISE_AUTH=true")
