@@ -1,0 +1,241 @@
+"""The writing side of a folder: nothing outside is touched, everything is whole or not there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from loki_web.errors import StorageError
+from loki_web.store import folder as folders
+from loki_web.store.folder import Folder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "project" / ".loki")
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A folder outside with a file in it."""
+    outside = tmp_path / "precious"
+    outside.mkdir()
+    (outside / "file").write_text("precious")
+    return outside
+
+
+def names_in(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def test_a_new_folder_appears_complete_under_its_name(folder: Folder) -> None:
+    with folder.new_folder("made") as new:
+        new.write_bytes("queue/pending.json", b"[]")
+        new.write_json("metadata.json", {"id": "one"})
+        assert folder.folder_names("made") == []
+        new.appear_as("one")
+    made = folder.path / "made" / "one"
+    assert names_in(folder.path / "made") == ["one"]
+    assert (made / "queue" / "pending.json").read_bytes() == b"[]"
+    assert json.loads((made / "metadata.json").read_text()) == {"id": "one"}
+
+
+def test_a_new_folder_that_was_not_finished_leaves_nothing(folder: Folder) -> None:
+    def fail() -> None:
+        with folder.new_folder("made") as new:
+            new.write_bytes("file", b"")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with folder.new_folder("made") as new:
+        new.write_bytes("file", b"")
+    assert names_in(folder.path / "made") == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "broken link"])
+def test_a_new_folder_takes_no_name_that_is_taken(folder: Folder, kind: str) -> None:
+    taken = folder.path / "made" / "taken"
+    taken.parent.mkdir(parents=True)
+    if kind == "file":
+        taken.write_text("old")
+    elif kind == "broken link":
+        taken.symlink_to("nowhere")
+    else:
+        taken.mkdir()
+        if kind == "folder":
+            (taken / "file").write_text("old")
+    with folder.new_folder("made") as new:
+        new.write_bytes("new", b"")
+        with pytest.raises(FileExistsError):
+            new.appear_as("taken")
+    assert names_in(taken.parent) == ["taken"]
+    assert not (taken / "new").exists()
+
+
+MAKE_FOR_EVER = """
+import itertools, os, sys
+from pathlib import Path
+from loki_web.store.folder import Folder
+folder = Folder(Path(sys.argv[1]))
+print("making", flush=True)
+for turn in itertools.count():
+    with folder.new_folder("made") as new:
+        for name in ("a", "below/b", "c"):
+            new.write_bytes(name, b"x" * 10_000)
+        new.appear_as(f"{os.getpid()}-{turn}")
+    if turn % 2:
+        folder.remove_tree(f"made/{os.getpid()}-{turn}")
+"""
+
+
+def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Folder) -> None:
+    for turn in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", MAKE_FOR_EVER, str(folder.path)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        ) as maker:
+            assert maker.stdout
+            maker.stdout.readline()
+            time.sleep(0.05 + turn * 0.013)
+            maker.send_signal(signal.SIGKILL)
+    made = folder.path / "made"
+    names = folder.folder_names("made")
+    assert names
+    for name in names:
+        sizes = [(made / name / file).stat().st_size for file in ("a", "below/b", "c")]
+        assert sizes == [10_000] * 3
+    folder.sweep("made")
+    assert names_in(made) == names
+
+
+def test_sweeping_spares_what_is_being_made(folder: Folder) -> None:
+    with folder.new_folder("made") as new:
+        new.write_bytes("file", b"x")
+        Folder(folder.path).sweep("made", "missing")
+        new.appear_as("one")
+    assert names_in(folder.path / "made" / "one") == ["file"]
+
+
+def test_a_removed_tree_is_gone_at_once_with_all_in_it(folder: Folder, precious: Path) -> None:
+    tree = folder.path / "made" / "one"
+    (tree / "below").mkdir(parents=True)
+    (tree / "link").symlink_to(precious)
+    folder.remove_tree("made/one")
+    assert names_in(tree.parent) == []
+    assert names_in(precious) == ["file"]
+
+
+def test_links_are_not_followed_when_removing(folder: Folder, precious: Path) -> None:
+    folder.path.mkdir()
+    (folder.path / "link").symlink_to(precious)
+    folder.remove_tree("link")
+    assert names_in(precious) == ["file"]
+    for remove in (folder.remove, folder.remove_tree):
+        with pytest.raises(StorageError):
+            remove("link/file")
+    folder.remove("link")
+    assert names_in(folder.path) == []
+    assert names_in(precious) == ["file"]
+
+
+def test_nothing_is_written_through_a_link_that_leads_out(folder: Folder, precious: Path) -> None:
+    folder.path.mkdir()
+    (folder.path / "link").symlink_to(precious)
+    with pytest.raises(StorageError):
+        folder.write_bytes("link/new", b"")
+    with pytest.raises(StorageError):
+        folder.append_json_line("link/new.jsonl", {})
+    with pytest.raises(StorageError), folder.new_folder("link"):
+        pass
+    with pytest.raises(StorageError), folder.locked("link/file"):
+        pass
+    folder.sweep("link")
+    assert names_in(precious) == ["file"]
+
+
+def test_nothing_is_made_where_there_is_no_project(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        Folder(tmp_path / "gone" / ".loki").write_bytes("PAUSE", b"")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_an_error_tells_no_path(folder: Folder) -> None:
+    (folder.path / "file").mkdir(parents=True)
+    with pytest.raises(StorageError) as raised:
+        folder.write_bytes("file", b"")
+    assert "/" not in raised.value.detail
+
+
+def test_lines_replace_a_journal_as_a_whole(folder: Folder) -> None:
+    folder.append_json_line("lines.jsonl", {"old": True})
+    folder.write_json_lines("lines.jsonl", [{"a": 1}, {"b": "é\n"}])
+    assert folder.journal("lines.jsonl").records() == [{"a": 1}, {"b": "é\n"}]
+    assert (folder.path / "lines.jsonl").read_bytes().count(b"\n") == 2
+
+
+def test_a_copy_of_a_file_that_is_rewritten_in_place_is_whole(folder: Folder) -> None:
+    folder.path.mkdir()
+    path = folder.path / "pending.json"
+    contents = [json.dumps([word * 20] * 2000) for word in ("old", "newer")]
+    path.write_text(contents[0])
+    done = threading.Event()
+
+    def rewrite() -> None:
+        for turn in range(1_000_000):
+            with path.open("w") as stream:
+                half = len(contents[turn % 2]) // 2
+                stream.write(contents[turn % 2][:half])
+                stream.flush()
+                stream.write(contents[turn % 2][half:])
+            if done.wait(0.001):
+                return
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        copies = [folder.consistent_copy("pending.json") for _ in range(50)]
+    finally:
+        done.set()
+        writer.join()
+    assert {copy.decode() for copy in copies if copy} <= set(contents)
+    assert None not in copies
+
+
+def test_there_is_no_copy_of_what_is_damaged_for_good(folder: Folder) -> None:
+    folder.path.mkdir()
+    path = folder.path / "pending.json"
+    path.write_text('[{"id": ')
+    os.utime(path, (time.time() - 60,) * 2)
+    started = time.monotonic()
+    assert folder.consistent_copy("pending.json") is None
+    assert time.monotonic() - started < 0.2
+
+
+def test_there_is_no_copy_of_a_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write_bytes("notes.txt", b"x" * 101)
+    monkeypatch.setattr(folders, "MAX_COPY_BYTES", 100)
+    assert folder.consistent_copy("notes.txt") is None
+
+
+@pytest.mark.parametrize("content", ["{", "", "[1"])
+def test_a_file_that_cannot_be_understood_is_not_replaced(folder: Folder, content: str) -> None:
+    folder.path.mkdir()
+    (folder.path / "file.json").write_text(content)
+    with pytest.raises(StorageError):
+        folder.document_for_update("file.json")
+    assert folder.document_for_update("missing.json") is None

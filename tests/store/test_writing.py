@@ -1,0 +1,316 @@
+"""Writing: whole files and whole lines, whoever reads, writes or is killed at the moment."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loki_web.errors import StorageError
+from loki_web.store import writing
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Another process with a script of ours; its output is a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.endswith(".tmp")]
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "after"),
+    [
+        (None, None, 0o640),
+        (None, 0o666, 0o666),
+        (None, 0o600, 0o600),
+        (0o664, None, 0o664),
+        (0o600, None, 0o600),
+        (0o664, 0o600, 0o600),
+    ],
+)
+def test_a_new_file_has_the_umask_and_a_replaced_one_keeps_its_mode(
+    tmp_path: Path, umask: None, before: int | None, asked: int | None, after: int
+) -> None:
+    path = tmp_path / "file"
+    if before is not None:
+        path.write_text("old")
+        path.chmod(before)
+    writing.write_whole(str(path), b"new", asked)
+    assert (path.read_bytes(), mode_of(path)) == (b"new", after)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_replaced_file_keeps_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    os.chown(path, 4242, 4343)
+    writing.write_whole(str(path), b"new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (4242, 4343)
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("precious")
+    path = tmp_path / "file"
+    path.symlink_to(outside)
+    writing.write_whole(str(path), b"new")
+    assert (path.is_symlink(), path.read_bytes()) == (False, b"new")
+    assert outside.read_text() == "precious"
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        writing.write_whole(str(path), b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+FULL_DISK = """
+import os, resource, signal, sys
+from loki_web.store import writing
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for write in (writing.write_whole, writing.append_line):
+    try:
+        write(sys.argv[1], b"x" * 1001)
+    except OSError:
+        print("refused")
+"""
+
+
+def test_what_a_full_disk_takes_in_part_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("a line\n")
+    said, _ = run(FULL_DISK, path).communicate()
+    assert said.split() == ["refused", "refused"]
+    assert path.read_text() == "a line\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    contents = [json.dumps([word] * 50_000).encode() for word in ("old", "new")]
+    writing.write_whole(str(path), contents[0])
+    seen: set[bytes] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(40):
+        writing.write_whole(str(path), contents[turn % 2])
+    done.set()
+    reader.join()
+    assert seen <= set(contents)
+
+
+WRITE_FOR_EVER = """
+import itertools, json, sys
+from loki_web.store import writing
+print("writing", flush=True)
+for turn in itertools.count():
+    data = json.dumps([turn] * 20_000).encode()
+    writing.write_whole(sys.argv[1] + "/file.json", data)
+    writing.append_line(sys.argv[1] + "/lines.jsonl", data + b"\\n")
+"""
+
+
+def test_a_killed_writer_leaves_whole_files_and_whole_lines(tmp_path: Path) -> None:
+    for turn in range(6):
+        with run(WRITE_FOR_EVER, tmp_path) as writer:
+            assert writer.stdout
+            writer.stdout.readline()
+            time.sleep(0.05 + turn * 0.017)
+            writer.send_signal(signal.SIGKILL)
+        json.loads((tmp_path / "file.json").read_bytes())
+        text = (tmp_path / "lines.jsonl").read_text()
+        assert text.endswith("\n")
+        assert all(json.loads(line) for line in text.splitlines())
+    for path in writing.abandoned_temporaries(str(tmp_path)):
+        os.unlink(path)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, "new\n"), ("", "new\n"), ("old\n", "old\nnew\n"), ("to", "to\nnew\n")],
+)
+def test_a_line_stands_alone_even_after_a_torn_one(
+    tmp_path: Path, before: str | None, after: str
+) -> None:
+    path = tmp_path / "lines"
+    if before is not None:
+        path.write_text(before)
+    writing.append_line(str(path), b"new\n")
+    assert path.read_text() == after
+
+
+def test_a_line_goes_into_regular_files_only(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    (tmp_path / "link").symlink_to(outside)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "pipe", "folder"):
+        with pytest.raises(OSError, match=r"\w"):
+            writing.append_line(str(tmp_path / name), b"new\n")
+    assert outside.read_text() == ""
+
+
+APPEND = """
+import sys
+from loki_web.store import writing
+for turn in range(200):
+    writing.append_line(sys.argv[1], (sys.argv[2] * 500).encode() + b"\\n")
+"""
+
+
+def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    for process in [run(APPEND, path, word) for word in "abc"]:
+        process.communicate()
+    # One that saw another's line before its end put an empty line between them.
+    lines = [line for line in path.read_text().splitlines() if line]
+    assert sorted(lines) == sorted(word * 500 for word in "abc" for _ in range(200))
+
+
+COUNT = """
+import sys
+from loki_web.store import writing
+path = sys.argv[1]
+for turn in range(100):
+    with writing.locked(path):
+        with open(path) as stream:
+            number = int(stream.read())
+        with open(path, "w") as stream:
+            stream.write(str(number + 1))
+"""
+
+
+def test_the_lock_keeps_processes_apart(tmp_path: Path) -> None:
+    path = tmp_path / "number"
+    path.write_text("0")
+    for process in [run(COUNT, path) for _ in range(3)]:
+        process.communicate()
+    assert path.read_text() == "300"
+
+
+def test_the_lock_keeps_threads_apart(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(20):
+            with writing.locked(str(tmp_path / "file")):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.0005)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}
+
+
+HOLD = """
+import sys, time
+from loki_web.store import writing
+with writing.locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_that_stays_held_is_an_error_and_one_of_a_killed_process_is_free(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "file")
+    with run(HOLD, path) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with pytest.raises(StorageError), writing.locked(path, seconds=0.05):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    with writing.locked(path, seconds=0.5):
+        pass
+
+
+def test_the_lock_does_not_follow_a_link(tmp_path: Path) -> None:
+    (tmp_path / "file.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=r"\w"), writing.locked(str(tmp_path / "file")):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def dead_pid() -> int:
+    with run("pass") as process:
+        process.communicate()
+    return process.pid
+
+
+def temporary(folder: Path, pid: int, *, age: float = 0) -> Path:
+    path = folder / f".file.json.{pid}.0123abcd.loki-web.tmp"
+    path.write_text("half")
+    return path
+
+
+def test_a_temporary_of_a_dead_process_is_abandoned(tmp_path: Path) -> None:
+    dead = temporary(tmp_path, dead_pid())
+    ours = temporary(tmp_path, os.getpid())
+    for name in (".file.json.tmp", "file.json.tmp.123", ".file.1.0123abcd.loki-web.tmp.json"):
+        (tmp_path / name).write_text("somebody else's")
+    assert writing.abandoned_temporaries(str(tmp_path)) == [str(dead)]
+    assert ours.exists()
+
+
+def test_a_temporary_that_is_held_is_not_abandoned_whatever_its_pid_says(tmp_path: Path) -> None:
+    path = temporary(tmp_path, dead_pid())
+    descriptor = os.open(path, os.O_RDONLY)
+    writing.hold(descriptor)
+    assert writing.abandoned_temporaries(str(tmp_path)) == []
+    os.close(descriptor)
+    assert writing.abandoned_temporaries(str(tmp_path)) == [str(path)]
+
+
+def test_an_old_temporary_is_abandoned_though_its_pid_is_in_use_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = temporary(tmp_path, os.getpid())
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert writing.abandoned_temporaries(str(tmp_path)) == [str(path)]
