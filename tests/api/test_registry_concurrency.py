@@ -50,5 +50,5 @@ def test_one_path_registered_by_everybody_is_one_project(place: Place, processes
 def test_no_temporary_file_is_left(place: Place) -> None:
     path = registered.directory(place, "a")
     place.client().post(PROJECTS, json={"path": str(path)})
-    names = {each.name for each in (place.home / ".loki" / "dashboard").iterdir()}
-    assert names <= {"projects.json", "projects.json.lock"}
+    assert list((place.home / ".loki" / "dashboard").glob("*.tmp")) == []
+    assert list((place.home / ".loki" / "dashboard").glob(".*")) == []
