@@ -1,0 +1,268 @@
+"""GET /metrics: the nine families of the reference, in every state of the files."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.places import Place
+from tests.reference import REFERENCE
+
+Ask = Callable[[str], Any]
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+DEAD_PID = 4_999_999
+SAMPLES = 12
+
+
+def scrape(client: FlaskClient) -> dict[str, float]:
+    """Every sample under its name, followed by the value of its label where it has one."""
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    text = response.get_data(as_text=True)
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    found = {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+    assert len(found) == len(samples) == SAMPLES
+    return found
+
+
+def test_names_help_and_types_are_those_of_the_reference_in_its_order(
+    client: FlaskClient,
+) -> None:
+    documented = re.findall(r"(?m)^# (?:HELP|TYPE) .*$", REFERENCE.read_text(encoding="utf-8"))
+    text = client.get("/metrics").get_data(as_text=True)
+    assert [line for line in text.splitlines() if line.startswith("#")] == documented
+    assert len(documented) == 2 * 9
+    labels = re.findall(r'(?m)^loki_tasks_total\{status="(\w+)"\}', text)
+    assert labels == ["pending", "in_progress", "completed", "failed"]
+    assert text.endswith("\n")
+    assert "_created" not in text
+
+
+def test_numbers_are_those_of_the_api(ask: Ask, session: Place) -> None:
+    found = scrape(session.client(LOKI_MAX_ITERATIONS="77"))
+    status = ask("/api/status")
+    tasks = ask("/api/tasks")
+    assert found["loki_session_status"] == 0
+    assert found["loki_iteration_current"] == status["iteration"] > 0
+    assert found["loki_iteration_max"] == 77
+    assert found["loki_agents_active"] == status["running_agents"]
+    assert found["loki_agents_total"] == len(ask("/api/agents"))
+    assert found["loki_cost_usd"] == ask("/api/cost")["estimated_cost_usd"] > 0
+    lines = (session.loki / "events.jsonl").read_bytes().count(b"\n")
+    assert found["loki_events_total"] == lines
+    for state, chosen in {
+        "pending": [task for task in tasks if task["status"] == "pending"],
+        "in_progress": [task for task in tasks if task["status"] == "in_progress"],
+        "completed": [task for task in tasks if task["status"] == "done" and not task["failed"]],
+        "failed": [task for task in tasks if task["failed"]],
+    }.items():
+        assert found[f"loki_tasks_total {state}"] == len(chosen)
+
+
+def test_tasks_in_review_are_in_none_of_the_documented_states(
+    place: Place, client: FlaskClient
+) -> None:
+    place.write("queue/review.json", [{"id": "a"}])
+    place.write("queue/in-progress.json", [{"id": "b"}])
+    found = scrape(client)
+    assert {key: n for key, n in found.items() if "tasks" in key and n} == {
+        "loki_tasks_total in_progress": 1
+    }
+
+
+def test_without_a_state_folder_every_family_is_there_until_there_is_one(place: Place) -> None:
+    place.loki.rmdir()
+    client = place.client()
+    zeros = scrape(client)
+    assert zeros.pop("loki_iteration_max") == 1000
+    assert set(zeros.values()) == {0}
+    assert not place.loki.exists()
+    place.write("events.jsonl", "{}\n{}\n")
+    assert scrape(client)["loki_events_total"] == 2
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *([1, 2], "x", 5, None, "{"),
+        '{"iteration": "NaN\\n# x", "tasks": 5, "agents": {"a": NaN}}',
+        '{"iteration": NaN, "startedAt": 1e999, "tasks": {"pending": [1, null, {"id": []}]}}',
+        {"iteration": {}, "currentIteration": -4, "startedAt": "never", "mode": ["autonomous"]},
+        {"iteration": 1e300, "agents": ["a", None], "tasks": {"inProgress": "x"}},
+    ],
+)
+def test_no_content_gets_into_the_exposition(place: Place, client: FlaskClient, state: Any) -> None:
+    place.write("dashboard-state.json", state)
+    for name in ("state/agents.json", "queue/pending.json", "council/state.json"):
+        place.write(name, state)
+    place.write("metrics/efficiency/iteration-1.json", '{"cost_usd": NaN, "input_tokens": "x"}')
+    place.write("metrics/efficiency/iteration-2.json", '{"cost_usd": 1e999}')
+    found = scrape(client)
+    assert all(0 <= number < 1e15 for number in found.values())
+    assert "# x" not in client.get("/metrics").get_data(as_text=True)
+
+
+@pytest.fixture
+def zombie() -> Iterator[int]:
+    process = subprocess.Popen(["true"])
+    time.sleep(0.2)
+    yield process.pid
+    process.wait()
+
+
+def session_file(kind: str) -> Any:
+    now = datetime.now(UTC)
+    return {
+        "missing": None,
+        "fresh": {"status": "running", "startedAt": now.isoformat()},
+        "stale": {"status": "running", "startedAt": (now - timedelta(hours=7)).isoformat()},
+        "stopped": {"status": "stopped"},
+        "broken": '{"status": "runn',
+    }[kind]
+
+
+@pytest.mark.parametrize("session_kind", ["missing", "fresh", "stale", "stopped", "broken"])
+@pytest.mark.parametrize("pid", ["live", "dead", "zombie", "-1", "0", "garbage", "own", ""])
+@pytest.mark.parametrize("control", ["", "PAUSE", "STOP"])
+def test_status_and_metrics_agree_on_what_lives(
+    place: Place,
+    client: FlaskClient,
+    sleeper: int,
+    zombie: int,
+    pid: str,
+    session_kind: str,
+    control: str,
+) -> None:
+    pids = {"live": sleeper, "dead": DEAD_PID, "zombie": zombie, "own": os.getpid()}
+    if pid:
+        place.write("loki.pid", f"{pids.get(pid, pid)}\n")
+    if session_kind != "missing":
+        place.write("session.json", session_file(session_kind))
+    if control:
+        place.write(control, "")
+    alive = pid == "live" or session_kind == "fresh"
+    expected = 0 if not alive else 2 if control == "PAUSE" else 1
+    found = scrape(client)
+    status = client.get("/api/status").get_json()
+    codes = {"stopped": 0, "running": 1, "autonomous": 1, "paused": 2}
+    assert found["loki_session_status"] == codes[status["status"]] == expected
+    assert found["loki_agents_active"] == status["running_agents"]
+    assert (found["loki_uptime_seconds"] > 0) == alive
+
+
+@pytest.mark.parametrize(("mode", "word"), [("autonomous", "autonomous"), ("demo", "running")])
+def test_uptime_is_that_of_the_project_while_a_session_lives(
+    place: Place, client: FlaskClient, sleeper: int, mode: str, word: str
+) -> None:
+    started = datetime.now(UTC) - timedelta(hours=2)
+    place.write("dashboard-state.json", {"startedAt": started.isoformat(), "mode": mode})
+    assert scrape(client)["loki_uptime_seconds"] == 0
+    place.write("loki.pid", str(sleeper))
+    found = scrape(client)
+    assert 7200 <= found["loki_uptime_seconds"] < 7260
+    assert (found["loki_session_status"], client.get("/api/status").get_json()["status"]) == (
+        1,
+        word,
+    )
+
+
+def test_events_are_counted_as_they_come(place: Place, client: FlaskClient) -> None:
+    path = place.write("events.jsonl", '{"type": "a"}\n{"type": "b"}\n{"type": "c')
+    assert scrape(client)["loki_events_total"] == 2
+    with path.open("a") as stream:
+        stream.write('"}\n' + '{"type": "d"}\n' * 5)
+    assert scrape(client)["loki_events_total"] == 8
+    path.write_text('{"type": "new"}\n')
+    assert scrape(client)["loki_events_total"] == 1
+    place.variant("events.mixed.jsonl", "events.jsonl")
+    assert scrape(client)["loki_events_total"] == path.read_bytes().count(b"\n")
+
+
+def test_a_large_journal_is_counted_once(place: Place, client: FlaskClient) -> None:
+    line = b'{"type": "iteration_start", "data": {"text": "' + b"x" * 950 + b'"}}\n'
+    path = place.write("events.jsonl", line * 60_000)
+    assert scrape(client)["loki_events_total"] == 60_000
+    with path.open("ab") as stream:
+        stream.write(line * 5)
+    before = time.perf_counter()
+    assert scrape(client)["loki_events_total"] == 60_005
+    assert time.perf_counter() - before < 0.3
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "*/*",
+        "text/plain",
+        "application/openmetrics-text; version=one",
+        "text/plain; version=newest",
+        "application/json",
+    ],
+)
+def test_the_plain_format_is_what_most_get(client: FlaskClient, accept: str | None) -> None:
+    response = client.get("/metrics", headers={"Accept": accept} if accept else {})
+    assert (response.status_code, response.headers["Content-Type"]) == (200, PLAIN)
+    assert response.data.endswith(b"\n")
+
+
+def test_openmetrics_when_asked_for(place: Place, client: FlaskClient) -> None:
+    place.write("events.jsonl", "{}\n")
+    response = client.get(
+        "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+    text = response.get_data(as_text=True)
+    families = list(openmetrics.text_string_to_metric_families(text))
+    assert len(families) == 9
+    counter = next(family for family in families if family.type == "counter")
+    assert [(s.name, s.value) for s in counter.samples] == [("loki_events_total", 1)]
+    assert text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["loki_cost_usd"], ["loki_cost_usd"]),
+        (["loki_events_total"], ["loki_events_total"]),
+        (["loki_tasks_total", "loki_cost_usd"], ["loki_tasks_total"] * 4 + ["loki_cost_usd"]),
+        (["nope"], []),
+    ],
+)
+def test_only_the_samples_asked_for(
+    client: FlaskClient, names: list[str], expected: list[str]
+) -> None:
+    response = client.get("/metrics", query_string=[("name[]", name) for name in names])
+    text = response.get_data(as_text=True)
+    found = [s.name for family in text_string_to_metric_families(text) for s in family.samples]
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+def test_a_variable_meant_for_other_programs_changes_nothing(
+    session: Place, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    expected = scrape(session.client())
+    monkeypatch.setenv(name, str(session.home / "not there"))
+    assert scrape(session.client()) == expected
+
+
+def test_head_and_other_methods(client: FlaskClient) -> None:
+    response = client.head("/metrics")
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["Content-Type"] == PLAIN
+    assert client.post("/metrics").status_code == 405
+
+
+def test_it_is_described(client: FlaskClient) -> None:
+    operation = client.get("/openapi.json").get_json()["paths"]["/metrics"]["get"]
+    assert "text/plain" in operation["responses"]["200"]["content"]
+    assert operation["tags"] == ["metrics"]
