@@ -37,8 +37,9 @@ class RequestParser(FlaskParser):
         return value
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
+        known = {field.data_key or name for name, field in schema.fields.items()}
         for name, values in req.args.lists():
-            if len(values) > 1 and name in schema.fields:
+            if len(values) > 1 and name in known:
                 raise BadRequest(f"{name} is given more than once")
         return req.args.to_dict()
 

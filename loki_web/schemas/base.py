@@ -89,10 +89,13 @@ def offset() -> Whole:
     )
 
 
-def text(**metadata: Any) -> fields.String:
+def text(data_key: str | None = None, **metadata: Any) -> fields.String:
     """A filter that matches exactly; left out, it is None and everything matches."""
     return fields.String(
-        load_default=lambda: None, validate=validate.Length(max=500), metadata=metadata
+        load_default=lambda: None,
+        validate=validate.Length(max=500),
+        data_key=data_key,
+        metadata=metadata,
     )
 
 

@@ -1,8 +1,12 @@
 """/api/learning: events and signal files, sound and damaged, as counts, lists and aggregations."""
 
 import json
+import os
+import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -576,3 +580,43 @@ def test_what_is_written_is_seen_by_the_next_request(place: Place) -> None:
     assert get(client, "errors")[0]["error_type"] == "Changed in place"
     (place.loki / "events.jsonl").unlink()
     assert get(client, "metrics")["totalSignals"] == 1
+
+
+def test_a_file_of_half_a_gigabyte_costs_little_memory_and_time(place: Place) -> None:
+    path = place.write("events.jsonl", b"")
+    os.truncate(path, 490 * 1024 * 1024)
+    lines = (
+        json.dumps(event("learning_signal", signal_type="tool_usage", data={"n": n}))
+        for n in range(80_000)
+    )
+    with open(path, "a") as stream:
+        stream.write("\n" + "\n".join(lines) + "\n")
+    client = place.client()
+    tracemalloc.start()
+    try:
+        assert get(client, "signals?limit=1")[0]["data"]["n"] == 79_999
+        assert get(client, "metrics")["totalSignals"] > 50_000
+        assert tracemalloc.get_traced_memory()[1] < 50 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    fresh, began = place.client(), time.monotonic()
+    get(fresh, "signals")
+    assert time.monotonic() - began < 2
+
+
+def test_what_has_not_changed_is_not_read_again(place: Place) -> None:
+    write_events(place, *(event(data={"n": n}) for n in range(20_000)))
+    write_signals(place, *(signal("tool_efficiency") for _ in range(300)))
+    time.sleep(0.2)
+    client = place.client()
+    for path in GETS:
+        get(client, path)
+    before = _bytes_read()
+    for path in GETS:
+        get(client, path)
+    assert _bytes_read() - before < 100_000
+
+
+def _bytes_read() -> int:
+    fields = dict(row.split(": ") for row in Path("/proc/self/io").read_text().splitlines())
+    return int(fields["rchar"])
