@@ -8,7 +8,7 @@ from typing import Any
 
 REFERENCE = Path(__file__).parent / "fixtures" / "api-reference.md"
 _HEADING = re.compile(r"^#### `(GET|POST|PUT|DELETE|WS) (\S+)`")
-_JSON_BLOCK = re.compile(r"^(.*)\n```json\n(.*?)\n```", re.MULTILINE | re.DOTALL)
+_JSON_BLOCK = re.compile(r"^([^\n]*)\n```json\n(.*?)\n```", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"^\| `(\w+)` \| (\w+) \| (\S+) \|", re.MULTILINE)
 
 

@@ -54,7 +54,8 @@ def test_examples_of_answers_fit_and_are_shown(document: Any, route: Route) -> N
     success = next(iter(successes(described(document, route.path, route.method.lower()))))
     content = success["content"]["application/json"]
     check(document, content["schema"], route.answer)
-    assert content["example"] == route.answer[:1] or content["example"] == route.answer
+    first = route.answer[:1] if isinstance(route.answer, list) else route.answer
+    assert content["example"] in (route.answer, first)
 
 
 @pytest.mark.parametrize(
