@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests import places
+from tests.children import Children, children
 from tests.places import Place
 
 
@@ -56,3 +57,10 @@ def ask(session: Place) -> Callable[[str], Any]:
         return response.get_json()
 
     return get
+
+
+@pytest.fixture(name="children")
+def started_children() -> Iterator[Children]:
+    """Starts real processes that end with the test."""
+    with children() as started:
+        yield started

@@ -167,7 +167,9 @@ def _iteration_in_efficiency(folder: Folder) -> int:
     """The greatest of this session: its files overwrite those of earlier ones one by one."""
     started = started_at(folder)
     since = started.timestamp() if started else 0.0
-    versions = folder.collection("metrics/efficiency").versions()
+    files = folder.collection("metrics/efficiency")
+    files.items()
+    versions = files.versions()
     current = (name for name, version in versions.items() if version.mtime >= since)
     matches = map(_EFFICIENCY_FILE.fullmatch, current)
     return max((int(match[1]) for match in matches if match), default=0)

@@ -1,0 +1,224 @@
+"""GET /api/status: whether a session lives, by what evidence, and how far it is."""
+
+import itertools
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests import places
+from tests.children import Children, backdate
+from tests.places import Place
+
+DOCUMENTED = {
+    "status": str,
+    "version": str,
+    "uptime_seconds": (int, float),
+    "active_sessions": int,
+    "running_agents": int,
+    "pending_tasks": int,
+    "database_connected": bool,
+    "phase": str,
+    "iteration": int,
+    "complexity": str,
+    "mode": str,
+    "provider": str,
+    "current_task": str,
+}
+PIDS = ("live", "dead", "zombie", "-1", "0", "garbage", "own", "missing")
+SESSIONS = ("none", "fresh", "stale", "stopped", "broken", "live pid", "dead pid", "own pid")
+
+
+def ago(**time: float) -> str:
+    return (datetime.now(UTC) - timedelta(**time)).isoformat()
+
+
+@pytest.fixture
+def pid_of(children: Children) -> Callable[[str], str]:
+    made: dict[str, Callable[[], int | str]] = {
+        "live": lambda: children.sleeper().pid,
+        "dead": children.dead,
+        "zombie": children.zombie,
+        "own": os.getpid,
+    }
+    return lambda kind: str(made[kind]() if kind in made else kind)
+
+
+def session_file(kind: str, pid_of: Callable[[str], str]) -> Any:
+    shapes: dict[str, Callable[[], Any]] = {
+        "fresh": lambda: {"status": "running", "startedAt": ago(hours=5)},
+        "stale": lambda: {"status": "running", "startedAt": ago(hours=7)},
+        "stopped": lambda: {"status": "stopped", "startedAt": ago(hours=1)},
+        "broken": lambda: '{"status": "running", ',
+        "live pid": lambda: {"status": "running", "pid": pid_of("live"), "started": ago(days=2)},
+        "dead pid": lambda: {"status": "running", "pid": pid_of("dead"), "started": ago(hours=1)},
+        "own pid": lambda: {"status": "running", "pid": pid_of("own"), "started": ago(hours=1)},
+    }
+    return shapes[kind]()
+
+
+@pytest.mark.parametrize("pid", PIDS)
+@pytest.mark.parametrize("session", SESSIONS)
+def test_status_by_pid_session_file_and_markers(
+    place: Place, client: FlaskClient, pid_of: Callable[[str], str], pid: str, session: str
+) -> None:
+    if pid != "missing":
+        place.write("loki.pid", f"{pid_of(pid)}\n")
+    if session != "none":
+        place.write("session.json", session_file(session, pid_of))
+    alive = pid == "live" or session in ("fresh", "live pid")
+    for paused, stopping in itertools.product((False, True), repeat=2):
+        for name, wanted in (("PAUSE", paused), ("STOP", stopping)):
+            (place.loki / name).unlink(missing_ok=True)
+            if wanted:
+                place.write(name, "")
+        answer = client.get("/api/status").get_json()
+        assert answer["status"] == ("stopped" if not alive else "paused" if paused else "running")
+        assert answer["active_sessions"] == int(alive)
+        gauge = {"stopped": "0", "paused": "2"}.get(answer["status"], "1")
+        metrics = client.get("/metrics").get_data(as_text=True)
+        assert f"\nloki_session_status {gauge}" in metrics.replace(".0\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("start", "alive"),
+    [
+        ({"startedAt": ago(hours=1)}, True),
+        ({"started": ago(hours=7)}, False),
+        ({"start_time": datetime.now(UTC).timestamp() - 60}, True),
+        ({"startTime": str(int(datetime.now(UTC).timestamp() - 60))}, True),
+        ({"startedAt": ago(days=-30)}, False),
+        ({"startedAt": "nonsense"}, True),
+        ({}, True),
+        ({"pid": None}, True),
+        ({"pid": "abc"}, False),
+        ({"pid": True}, False),
+    ],
+)
+def test_a_session_file_is_believed_for_six_hours(
+    place: Place, client: FlaskClient, start: dict[str, Any], alive: bool
+) -> None:
+    place.write("session.json", {"status": "running", **start})
+    assert client.get("/api/status").get_json()["active_sessions"] == int(alive)
+
+
+def test_a_session_file_without_a_start_is_as_old_as_it_is(
+    place: Place, client: FlaskClient
+) -> None:
+    backdate(place.write("session.json", {"status": "running"}), 7 * 3600)
+    assert client.get("/api/status").get_json()["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "shown"),
+    [
+        ("autonomous", "autonomous", "autonomous"),
+        ("paused", "running", "paused"),
+        ("demo", "running", "demo"),
+        (None, "running", ""),
+        (["a"], "running", ""),
+    ],
+)
+def test_the_mode_counts_only_while_the_session_lives(
+    place: Place, client: FlaskClient, children: Children, mode: Any, status: str, shown: str
+) -> None:
+    place.write("dashboard-state.json", {"mode": mode})
+    answer = client.get("/api/status").get_json()
+    assert (answer["status"], answer["mode"]) == ("stopped", "")
+    place.write("loki.pid", f"{children.sleeper().pid}\n")
+    answer = client.get("/api/status").get_json()
+    assert (answer["status"], answer["mode"]) == (status, shown)
+
+
+def event(kind: str, iteration: Any = None) -> str:
+    data = {} if iteration is None else {"iteration": iteration}
+    return places.json.dumps({"timestamp": ago(minutes=1), "type": kind, "data": data}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "iteration"),
+    [
+        ({}, 0),
+        ({"dashboard-state.json": {"iteration": 0, "currentIteration": 4}}, 4),
+        ({"dashboard-state.json": {"iteration": "7"}}, 7),
+        ({"dashboard-state.json": {"iteration": -3}}, 0),
+        ({"queue/current-task.json": {"id": "iteration-3"}}, 3),
+        ({"queue/in-progress.json": [{"id": "todo-1"}, {"id": "iteration-6"}]}, 6),
+        ({"queue/in-progress.json": {"tasks": [{"id": "iteration-6"}]}}, 6),
+        ({"queue/in-progress.json": [{"id": "iteration-6x"}, 5, None]}, 0),
+        ({"council/state.json": {"last_track_iteration": 8}}, 8),
+        ({"metrics/efficiency/iteration-9.json": {"iteration": 9}}, 9),
+        ({"metrics/efficiency/summary-99.json": {"iteration": 99}}, 0),
+        ({"events.jsonl": event("iteration_start", 5)}, 5),
+        ({"events.jsonl": event("iteration_start", 5) + event("session_start")}, 0),
+        ({"events.jsonl": event("session_start") + event("iteration_start", 2)}, 2),
+        (
+            {
+                "dashboard-state.json": {"iteration": 0},
+                "council/state.json": {"last_track_iteration": 11},
+                "events.jsonl": event("iteration_start", 12),
+            },
+            12,
+        ),
+    ],
+)
+def test_the_iteration_is_the_greatest_that_any_file_tells(
+    place: Place, client: FlaskClient, files: dict[str, Any], iteration: int
+) -> None:
+    for name, content in files.items():
+        place.write(name, content)
+    assert client.get("/api/status").get_json()["iteration"] == iteration
+
+
+def test_files_of_an_earlier_session_do_not_count_as_iterations(
+    place: Place, client: FlaskClient, children: Children
+) -> None:
+    backdate(place.write("metrics/efficiency/iteration-40.json", {"iteration": 40}), 7200)
+    backdate(place.write("loki.pid", f"{children.sleeper().pid}\n"), 3600)
+    place.write("metrics/efficiency/iteration-2.json", {"iteration": 2})
+    assert client.get("/api/status").get_json()["iteration"] == 2
+
+
+@pytest.mark.parametrize("content", ["[1,2]", '"x"', "5", "null", "{", "", "NaN", "[" * 100_000])
+@pytest.mark.parametrize(
+    "name", ["dashboard-state.json", "session.json", "council/state.json", "state/agents.json"]
+)
+def test_damaged_files_leave_the_documented_shape(
+    place: Place, client: FlaskClient, name: str, content: str
+) -> None:
+    place.write(name, content)
+    response = client.get("/api/status")
+    assert response.status_code == 200
+    answer = response.get_json()
+    assert all(isinstance(answer[key], kind) for key, kind in DOCUMENTED.items())
+    assert (answer["status"], answer["iteration"]) == ("stopped", 0)
+
+
+def test_odd_values_do_not_change_the_types(place: Place, client: FlaskClient) -> None:
+    odd = {"phase": 5, "complexity": [], "version": {}, "mode": 1, "iteration": {}, "provider": 0}
+    place.write("dashboard-state.json", odd)
+    answer = client.get("/api/status").get_json()
+    assert all(isinstance(answer[key], kind) for key, kind in DOCUMENTED.items())
+
+
+def test_a_session_has_its_own_uptime(
+    place: Place, client: FlaskClient, children: Children
+) -> None:
+    assert client.get("/api/status").get_json()["session_uptime_seconds"] == 0
+    backdate(place.write("loki.pid", f"{children.sleeper().pid}\n"), 100)
+    assert 100 <= client.get("/api/status").get_json()["session_uptime_seconds"] < 160
+
+
+def test_the_recorded_session_is_stopped_until_its_runner_lives(
+    session: Place, children: Children
+) -> None:
+    client = session.client()
+    assert client.get("/api/status").get_json()["status"] == "stopped"
+    session.write("loki.pid", f"{children.sleeper().pid}\n")
+    answer = client.get("/api/status").get_json()
+    mode = session.read("dashboard-state.json")["mode"]
+    assert (answer["status"], answer["mode"]) == (mode, mode)
+    assert answer["iteration"] > session.read("dashboard-state.json")["iteration"]

@@ -1,0 +1,98 @@
+"""Real processes for tests that signal, each in a session of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_IGNORES_TERM = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('ready', flush=True); time.sleep(600)"
+)
+
+
+class Children:
+    """Starts processes and ends them all in the end."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[str]] = []
+
+    def sleeper(self) -> subprocess.Popen[str]:
+        """One that lives until somebody ends it."""
+        return self._start("sleep", "600")
+
+    def stubborn(self) -> subprocess.Popen[str]:
+        """One that ignores SIGTERM."""
+        child = self._start(sys.executable, "-c", _IGNORES_TERM)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        return child
+
+    def zombie(self) -> int:
+        """The pid of one that has ended and was not waited for."""
+        child = self._start("true")
+        state = f"/proc/{child.pid}/stat"
+        _wait_until(lambda: _text(state).rpartition(")")[2].split()[0] == "Z")
+        return child.pid
+
+    def dead(self) -> int:
+        """The pid of one that is gone."""
+        child = self._start("true")
+        child.wait()
+        return child.pid
+
+    def end_all(self) -> None:
+        for child in self._started:
+            child.kill()
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
+
+    def _start(self, *command: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
+        self._started.append(child)
+        return child
+
+
+@contextmanager
+def children() -> Iterator[Children]:
+    started = Children()
+    try:
+        yield started
+    finally:
+        started.end_all()
+
+
+def was_terminated(child: subprocess.Popen[str]) -> bool:
+    """True when SIGTERM ended it, within a moment."""
+    try:
+        return child.wait(timeout=5) == -signal.SIGTERM
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def still_lives(child: subprocess.Popen[str]) -> bool:
+    """True when no signal that was sent before has ended it."""
+    time.sleep(0.05)
+    return child.poll() is None
+
+
+def backdate(path: str | os.PathLike[str], seconds: float) -> None:
+    """Make a file look as if it was written that long ago."""
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as stream:
+        return stream.read()
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
