@@ -11,6 +11,7 @@ from typing import Any
 
 from loki_web.services.identifiers import is_identifier
 from loki_web.services.redaction import redact, redact_within
+from loki_web.store.files import Version
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, first_text, texts_in
 from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
@@ -43,18 +44,11 @@ def checkpoints_in(folder: Folder) -> list[Checkpoint]:
     """All that have a directory with a `metadata.json`, newest first by time."""
     lines = index_lines(folder)
     found = (
-        _checkpoint(folder, name, lines.get(name, {}))
-        for name in folder.folder_names(FOLDER)
+        _checkpoint(name, version, content, lines.get(name, {}))
+        for name, (version, content) in folder.documents_below(FOLDER, METADATA).items()
         if is_identifier(name)
     )
-    return sorted((one for one in found if one), key=_age, reverse=True)
-
-
-def checkpoint_in(folder: Folder, identity: str) -> Checkpoint | None:
-    """One by its id, which has to be a safe one; links to directories are none."""
-    if identity not in folder.folder_names(FOLDER):
-        return None
-    return _checkpoint(folder, identity, index_lines(folder).get(identity, {}))
+    return sorted(found, key=_age, reverse=True)
 
 
 def index_lines(folder: Folder) -> dict[str, Json]:
@@ -93,18 +87,11 @@ def time_in(identity: str) -> datetime | None:
         return None
 
 
-def _checkpoint(folder: Folder, identity: str, line: Json) -> Checkpoint | None:
-    path = f"{FOLDER}/{identity}/{METADATA}"
-    content = folder.document(path)
-    if content is None and folder.version(path) is None:
-        return None
+def _checkpoint(identity: str, version: Version, content: Any, line: Json) -> Checkpoint:
     metadata = as_dict(content)
     told = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
     taken_at = next((moment for moment in told if moment), None) or time_in(identity)
-    if taken_at is None:
-        written = folder.version(path)
-        taken_at = datetime.fromtimestamp(written.mtime, UTC) if written else UNKNOWN
-    return Checkpoint(identity, taken_at, metadata, line)
+    return Checkpoint(identity, taken_at or parse_time(version.mtime) or UNKNOWN, metadata, line)
 
 
 def _age(checkpoint: Checkpoint) -> tuple[datetime, int, str]:
@@ -131,8 +118,7 @@ def _files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
     for source in (checkpoint.metadata, checkpoint.line):
         if isinstance(source.get("files"), list):
             return texts_in(source["files"])[:_MOST_FILES]
-    place = f"{FOLDER}/{checkpoint.id}"
-    return sorted(folder.file_names(place) + folder.folder_names(place))[:_MOST_FILES]
+    return folder.names(f"{FOLDER}/{checkpoint.id}")[:_MOST_FILES]
 
 
 def _first(sources: tuple[Json, ...], keys: tuple[str, ...]) -> str:

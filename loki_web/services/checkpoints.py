@@ -10,7 +10,6 @@ from loki_web.services.checkpoint_records import (
     FOLDER,
     INDEX,
     METADATA,
-    checkpoint_in,
     checkpoints_in,
     detailed,
     listed,
@@ -37,7 +36,8 @@ def checkpoint(folder: Folder, identity: str) -> Json:
     :raises BadRequest: when the id is none.
     :raises NotFound: when there is no such checkpoint.
     """
-    found = checkpoint_in(folder, checked(identity, "checkpoint_id"))
+    checked(identity, "checkpoint_id")
+    found = next((one for one in checkpoints_in(folder) if one.id == identity), None)
     if found is None:
         raise NotFound("Checkpoint not found")
     return detailed(folder, found)

@@ -50,13 +50,14 @@ class Documents:
         )
         self._lock = threading.Lock()
 
-    def read(self, relative: str, *, strict: bool = False) -> Any:
+    def read(self, relative: str, *, strict: bool = False, version: Version | None = None) -> Any:
         """The content, or None when the file is missing, not usable or damaged.
 
         :param strict: read a file that is just being written again for a moment, but never let
             what it held before stand in for it.
+        :param version: the file's, where the caller has just looked at it.
         """
-        version = files.version(self._root, relative)
+        version = version or files.version(self._root, relative)
         if version is None:
             with self._lock:
                 self._held.pop(relative, None)

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -110,6 +110,21 @@ def entries(root: Path, relative: str) -> list[os.DirEntry[str]]:
     except OSError:
         return []
     return sorted(listed, key=lambda entry: entry.name)
+
+
+def versions_below(root: Path, relative: str, name: str) -> dict[str, Version]:
+    """The version of the regular file `name` in each real directory of a folder that has one.
+
+    No link is followed below the folder, so all of them cost what one path costs to resolve.
+    """
+    found: dict[str, Version] = {}
+    for entry in entries(root, relative):
+        if entry.is_dir(follow_symlinks=False):
+            with suppress(OSError):
+                status = os.lstat(os.path.join(entry.path, name))
+                if stat.S_ISREG(status.st_mode):
+                    found[entry.name] = Version.of(status)
+    return found
 
 
 def _counts(name: str) -> bool:

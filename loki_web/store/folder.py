@@ -53,6 +53,13 @@ class Folder:
         """What `make` gives for a document, made once for each content; not to be changed."""
         return self._documents.derived(relative, make)
 
+    def documents_below(self, relative: str, name: str) -> dict[str, tuple[files.Version, Any]]:
+        """Version and content of a JSON file in each real directory of a folder that has it."""
+        return {
+            folder: (found, self._documents.read(f"{relative}/{folder}/{name}", version=found))
+            for folder, found in files.versions_below(self.path, relative, name).items()
+        }
+
     def collection(
         self,
         relative: str,
@@ -120,6 +127,14 @@ class Folder:
             entry.name
             for entry in files.entries(self.path, relative)
             if entry.is_dir(follow_symlinks=False)
+        ]
+
+    def names(self, relative: str) -> list[str]:
+        """The names of the regular files and real directories in a folder, in order."""
+        return [
+            entry.name
+            for entry in files.entries(self.path, relative)
+            if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
         ]
 
     def walk(self) -> list[str]:
