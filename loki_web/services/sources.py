@@ -5,10 +5,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from loki_web.settings import Settings
+from loki_web.store.cache_folder import cache_folder
 from loki_web.store.folder import Folder
+from loki_web.store.search_index import SearchIndex
 from loki_web.store.times import utc_now
 
 _MAX_OTHER_PROJECTS = 64
@@ -32,6 +35,18 @@ class Sources:
     ) -> "Sources":
         user = Folder(settings.home / ".loki")
         return cls(settings, Folder(settings.loki_dir), user, started_at, now)
+
+    @cached_property
+    def cache_folder(self) -> Path | None:
+        """Where all workers keep what they share and can lose; None where nothing can be kept."""
+        preferred = self.settings.cache_dir or self.settings.home / ".cache" / "loki-web"
+        return cache_folder(preferred, self.project.path)
+
+    @cached_property
+    def memory_index(self) -> SearchIndex:
+        """The search index of the project's memory."""
+        folder = self.cache_folder
+        return SearchIndex(folder / "memory.sqlite3" if folder else None)
 
     def project_at(self, path: Path) -> Folder:
         """The `.loki/` of another registered project; its caches are kept for the next call."""

@@ -1,0 +1,70 @@
+"""What episodes, patterns and skills have in common when they leave the server."""
+
+import os
+from datetime import datetime
+from typing import Any
+
+from loki_web.services.identifiers import is_identifier
+from loki_web.services.identities import Identities
+from loki_web.services.redaction import redact, redact_within
+from loki_web.store.shapes import Json, texts_in
+from loki_web.store.times import UNKNOWN, sort_key, tidy_time
+
+_TIMES = frozenset(
+    (
+        *("timestamp", "created_at", "updated_at", "last_updated", "lastUpdated"),
+        *("last_used", "last_accessed", "started_at"),
+    )
+)
+
+
+def presentable(stored: Any) -> Any:
+    """A copy of a stored JSON value without secrets, its times as a browser can read them."""
+    return _with_tidy_times(redact_within(stored))
+
+
+def own_id(stored: Json) -> str | None:
+    """The id that an entry has, where an address can carry it and it is no secret."""
+    own = stored.get("id")
+    text = str(own) if isinstance(own, str | int) and not isinstance(own, bool) else ""
+    return text if is_identifier(text) and redact(text) == text else None
+
+
+def id_of_file(path: str) -> str:
+    """The id of an entry without one of its own: the file's name, or what is made of its path."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return own_id({"id": stem}) or Identities("file").of(None, path)
+
+
+def latest_time(stored: Json, *keys: str) -> datetime:
+    """The greatest of the times under these keys; what has none is oldest."""
+    return max((sort_key(stored.get(key)) for key in keys), default=UNKNOWN)
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts, also where the writer stored a single one."""
+    return [value] if isinstance(value, str) and value.strip() else texts_in(value)
+
+
+def words_of(value: Any) -> str:
+    """All texts in a stored value in one line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(words_of, value)))
+    if isinstance(value, dict):
+        return " ".join(filter(None, map(words_of, value.values())))
+    return ""
+
+
+def _with_tidy_times(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_tidy_times(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: tidy_time(item)
+        if key in _TIMES and isinstance(item, str | int | float)
+        else _with_tidy_times(item)
+        for key, item in value.items()
+    }

@@ -1,0 +1,121 @@
+"""Full-text search in episodes, patterns and skills, with the reason for each hit.
+
+The index says which entries to look at. What a result shows, and why it is one, comes from the
+files as they are now.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from loki_web.services import episodes, memory_words, patterns, search_words, skills
+from loki_web.services.memory_words import EPISODE, PATTERN, SKILL
+from loki_web.services.search_words import Term
+from loki_web.services.sources import Sources
+from loki_web.store.folder import Folder
+from loki_web.store.search_index import Hit
+from loki_web.store.shapes import Json, first_text
+
+DEFAULT_RESULTS = 10
+_TASK_TYPE_BOOST = 1.5
+_SUMMARIES = {EPISODE: "outcome", PATTERN: "correctApproach", SKILL: "description"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """:param coverage: which part of the words the entry has, above 0 to 1."""
+
+    kind: str
+    entry: Json
+    matched: list[Json]
+    coverage: float
+    weight: float
+
+
+def retrieve(src: Sources, body: Json) -> Json:
+    """Search with the words of `query`; an entry matches by one of them, or by their beginnings.
+
+    Entries with all words come first, then those where more and rarer words stand in more telling
+    places. Those of `taskType` (a phase, category or type of task) are moved up among their like.
+
+    :param body: as it was sent, which is given back; `topK` is how many results at most.
+    :return: results with a `score` above 0 to 1 and in `matched` the reason: the fields, the words
+        found there, and a part of the text around them.
+    """
+    asked = search_words.terms(body["query"])
+    most = body.get("topK") or DEFAULT_RESULTS
+    found = _found(src, asked, most, body.get("taskType") or "") if asked else []
+    greatest = max((one.weight for one in found), default=0.0)
+    scored = [(_score(one, greatest), one) for one in found]
+    scored.sort(key=lambda pair: pair[0], reverse=True)
+    return {"results": [_result(*pair) for pair in scored[:most]], "query": body}
+
+
+def _found(src: Sources, asked: Sequence[Term], most: int, task_type: str) -> list[_Found]:
+    matches = [search_words.all_of(asked)]
+    if len(asked) > 1:
+        matches.append(search_words.any_of(asked))
+    # More than are shown: what has most words need not have the greatest weight, and an entry may
+    # have changed since it was indexed.
+    hits = src.memory_index.search(memory_words.contents(src.project), matches, 2 * most + 20)
+    lookup = _lookup(src.project)
+    found = []
+    for hit in _once_each(hit for group in hits for hit in group):
+        entry = lookup[hit.kind](hit.id) if hit.kind in lookup else None
+        matched = _matched(hit.kind, entry, asked) if entry else []
+        if entry and matched:
+            words = {word for field in matched for word in field["words"]}
+            weight = hit.weight * (_TASK_TYPE_BOOST if _is_of(task_type, entry) else 1.0)
+            found.append(_Found(hit.kind, entry, matched, len(words) / len(asked), weight))
+    return found
+
+
+def _lookup(folder: Folder) -> dict[str, Callable[[str], Json | None]]:
+    known = {entry["id"]: entry for entry in patterns.patterns(folder)}
+    return {
+        EPISODE: lambda identifier: episodes.find(folder, identifier),
+        PATTERN: known.get,
+        SKILL: skills.shelf(folder).by_id.get,
+    }
+
+
+def _once_each(hits: Iterable[Hit]) -> Iterator[Hit]:
+    seen: set[tuple[str, str]] = set()
+    for hit in hits:
+        if (hit.kind, hit.id) not in seen:
+            seen.add((hit.kind, hit.id))
+            yield hit
+
+
+def _matched(kind: str, entry: Json, asked: Sequence[Term]) -> list[Json]:
+    """The fields with words of the question, those that tell most first."""
+    matched = []
+    for name, text in memory_words.fields(kind, entry):
+        found = search_words.matched_in(text, asked)
+        if found is not None:
+            matched.append({"field": name, **found})
+    return matched
+
+
+def _is_of(task_type: str, entry: Json) -> bool:
+    own = (entry.get("phase"), entry.get("category"), entry.get("task_type"))
+    wanted = task_type.strip().casefold()
+    return bool(wanted) and any(isinstance(word, str) and word.casefold() == wanted for word in own)
+
+
+def _score(found: _Found, greatest: float) -> float:
+    """Above one half for an entry with all words, at most one half for every other."""
+    weight = found.weight / greatest if greatest > 0 else 1.0
+    return 0.5 + 0.5 * weight if found.coverage == 1 else 0.5 * found.coverage * weight
+
+
+def _result(score: float, found: _Found) -> Json:
+    entry = found.entry
+    return {
+        "type": found.kind,
+        "id": entry["id"],
+        "title": memory_words.title(found.kind, entry),
+        "summary": first_text(entry.get(_SUMMARIES[found.kind])),
+        "score": round(max(score, 0.0001), 4),
+        "matched": found.matched,
+        "entry": entry,
+    }

@@ -1,0 +1,122 @@
+"""Which words of the memory are searched, and what the search index has to hold."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loki_web.services import episodes, patterns, skills
+from loki_web.services.memory_entries import words_of
+from loki_web.services.search_words import searchable
+from loki_web.store.documents import settled
+from loki_web.store.files import Version
+from loki_web.store.folder import Folder
+from loki_web.store.search_index import Contents, Row
+from loki_web.store.shapes import Json, as_dict, first_text
+
+EPISODE, PATTERN, SKILL = "episode", "pattern", "skill"
+
+# By type the fields of the title, of the labels and of the body, as they are answered.
+_FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    EPISODE: (
+        ("goal",),
+        ("id", "taskId", "agent", "phase", "outcome", "task_type"),
+        (
+            *("actionLog", "errors_encountered", "context.files_involved", "files_read"),
+            *("files_modified", "artifacts_produced", "edit_summary", "surrounding_context"),
+        ),
+    ),
+    PATTERN: (
+        ("pattern",),
+        ("id", "category"),
+        ("conditions", "correctApproach", "incorrectApproach", "why", "source_episodes"),
+    ),
+    SKILL: (
+        ("name",),
+        ("id",),
+        (
+            *("description", "steps", "prerequisites", "common_errors", "exitCriteria"),
+            "example_usage",
+        ),
+    ),
+}
+_COLLECTIONS = {
+    EPISODE: (episodes.collection, episodes.answer),
+    SKILL: (skills.collection, skills.answer),
+}
+
+
+def title(kind: str, entry: Json) -> str:
+    """What a person knows the entry by."""
+    words = (words_of(entry.get(name)) for name in _FIELDS[kind][0])
+    return first_text(*words, entry.get("taskId"), default=entry["id"])
+
+
+def fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
+    """The names of the fields that are searched, each with its text."""
+    for names in _FIELDS[kind]:
+        for name in names:
+            text = words_of(_value(entry, name))
+            if text:
+                yield name, text
+
+
+def contents(folder: Folder) -> Contents:
+    """All entries of the memory, for the search index.
+
+    Paths begin with the type of what is in the file; those of patterns stand for themselves.
+    """
+    episodes.catalogue(folder)
+    skills.shelf(folder)
+    places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
+    documents = {place: version for place in places if (version := folder.version(place))}
+    generations = tuple(of(folder).generation for of, _ in _COLLECTIONS.values())
+
+    def versions() -> dict[str, str]:
+        found = {place: _text(version) for place, version in documents.items()}
+        for kind, (of, _) in _COLLECTIONS.items():
+            found |= {f"{kind}/{path}": _text(held) for path, held in of(folder).versions().items()}
+        return found
+
+    return Contents((*generations, *documents.items()), versions, lambda path: _rows(folder, path))
+
+
+def _rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
+    if path in (patterns.PATTERNS, patterns.ANTI_PATTERNS):
+        return _rows_of_patterns(folder, path)
+    kind, _, below = path.partition("/")
+    if kind not in _COLLECTIONS:
+        return None
+    of, answer = _COLLECTIONS[kind]
+    content = of(folder).read(below)
+    if content is None:
+        return None
+    version = _text(content.version) if content.settled else ""
+    return version, [_row(kind, answer(below, as_dict(content.value)))]
+
+
+def _rows_of_patterns(folder: Folder, place: str) -> tuple[str, list[Row]] | None:
+    version = folder.version(place)
+    if version is None:
+        return None
+    entries = patterns.in_file(folder, place)
+    trusted = settled(version, time.time_ns())
+    return _text(version) if trusted else "", [_row(PATTERN, entry) for _, entry in entries]
+
+
+def _row(kind: str, entry: Json) -> Row:
+    columns = (
+        searchable(" ".join(words_of(_value(entry, name)) for name in names))
+        for names in _FIELDS[kind]
+    )
+    return Row(kind, entry["id"], *columns)
+
+
+def _value(entry: Json, name: str) -> Any:
+    value: Any = entry
+    for key in name.split("."):
+        value = as_dict(value).get(key)
+    return value
+
+
+def _text(version: Version) -> str:
+    return f"{version.inode}-{version.size}-{version.mtime_ns}"
