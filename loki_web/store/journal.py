@@ -1,6 +1,5 @@
 """Append-only files of one JSON object a line, resumed from the last complete line."""
 
-import os
 import threading
 from array import array
 from bisect import bisect_left
@@ -236,16 +235,3 @@ def _last_line_is_whole(stream: BinaryIO, end: int) -> bool:
 def _bytes_at(stream: BinaryIO, offset: int, count: int) -> bytes:
     stream.seek(offset)
     return files.read_up_to(stream, count)
-
-
-def last_line_is_torn(path: str) -> bool:
-    """True where the next line must start with a line end of its own to be one."""
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            if not stream.tell():
-                return False
-            stream.seek(-1, os.SEEK_END)
-            return stream.read(1) != b"\n"
-    except OSError:
-        return False
