@@ -88,8 +88,10 @@ def triggers(folder: Folder) -> Json:
 
 
 def types(folder: Folder) -> dict[str, str]:
-    """Trigger id → what it watches."""
-    return {trigger["id"]: trigger["type"] for trigger in _stored(folder.document(_FILE))}
+    """Trigger id → what it watches, for the triggers of the file (`spec` 17)."""
+    document = folder.document(_FILE)
+    known = [] if entries_under(document, "triggers") is None else _stored(document)
+    return {trigger["id"]: trigger["type"] for trigger in known}
 
 
 def update(src: Sources, changes: list[Json]) -> Json:

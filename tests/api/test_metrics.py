@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -221,7 +222,8 @@ def test_openmetrics_when_asked_for(place: Place, client: FlaskClient) -> None:
     )
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")
     text = response.get_data(as_text=True)
-    families = list(openmetrics.text_string_to_metric_families(text))
+    parse: Callable[[str], Iterator[Metric]] = openmetrics.text_string_to_metric_families
+    families = list(parse(text))
     assert len(families) == 9
     counter = next(family for family in families if family.type == "counter")
     assert [(s.name, s.value) for s in counter.samples] == [("loki_events_total", 1)]

@@ -141,6 +141,19 @@ def test_odd_entries_get_documented_types(place: Place, client: FlaskClient) -> 
     assert second["id"]
 
 
+def test_the_trigger_is_the_type_where_the_file_knows_it(place: Place, client: FlaskClient) -> None:
+    place.write(ACTIVE, [notification("a"), notification("b", trigger_id="mine")])
+    assert [e["trigger"] for e in client.get("/api/notifications").get_json()] == [
+        "context-90pct",
+        "mine",
+    ]
+    place.write(TRIGGERS, {"triggers": [{"id": "mine", "type": "weather"}, 5]})
+    assert [e["trigger"] for e in client.get("/api/notifications").get_json()] == [
+        "context-90pct",
+        "weather",
+    ]
+
+
 def test_secrets_do_not_leave(place: Place, client: FlaskClient) -> None:
     secret = "sk-ant-REDACTME0000000000000000"
     data = {"file": f"x {secret}", "nested": [{"note": secret}], "password": "hunter22"}
@@ -445,16 +458,20 @@ def test_bodies_that_are_no_list_of_changes(session: Place, body: str) -> None:
     assert snapshot(session.loki) == before
 
 
+WRONG_VALUES: dict[str, list[Any]] = {
+    "threshold": [-1, "80", True, [80], {}, 1e300],
+    "threshold_pct": [-1, "80", True],
+    "enabled": [1, "true", None, []],
+    "id": ["", " ", None, 5, [], "x" * 200],
+    "type": ["stagnation", 5, ""],
+    "severity": ["loud"],
+    "message": [5],
+    "patterns": ["x", ["("]],
+}
+
+
 @pytest.mark.parametrize(
-    "fault",
-    [
-        *({"threshold": value} for value in (-1, "80", True, [80], {}, 1e300)),
-        *({"threshold_pct": value} for value in (-1, "80", True)),
-        *({"enabled": value} for value in (1, "true", None, [])),
-        *({"id": value} for value in ("", " ", None, 5, [], "x" * 200)),
-        *({"type": value} for value in ("stagnation", 5, "")),
-        *({"severity": "loud"}, {"message": 5}, {"patterns": "x"}, {"patterns": ["("]}),
-    ],
+    "fault", [{key: value} for key, values in WRONG_VALUES.items() for value in values]
 )
 def test_one_wrong_value_refuses_the_whole_update(session: Place, fault: Any) -> None:
     before = snapshot(session.loki)
