@@ -1,6 +1,7 @@
 """GET /api/status: whether a session lives, by what evidence, and how far it is."""
 
 import itertools
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
 from tests.children import Children, backdate
 from tests.places import Place
 
-DOCUMENTED = {
+DOCUMENTED: dict[str, Any] = {
     "status": str,
     "version": str,
     "uptime_seconds": (int, float),
@@ -135,7 +135,7 @@ def test_the_mode_counts_only_while_the_session_lives(
 
 def event(kind: str, iteration: Any = None) -> str:
     data = {} if iteration is None else {"iteration": iteration}
-    return places.json.dumps({"timestamp": ago(minutes=1), "type": kind, "data": data}) + "\n"
+    return json.dumps({"timestamp": ago(minutes=1), "type": kind, "data": data}) + "\n"
 
 
 @pytest.mark.parametrize(
