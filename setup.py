@@ -19,6 +19,8 @@ TEST = [
     "schemathesis>=4.32",
     "types-psutil>=7.2",
     "types-requests>=2.32",
+    "websocket-client>=1.9",
+    "websockets>=17.4",
 ]
 
 setup(

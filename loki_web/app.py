@@ -7,10 +7,12 @@ from flask import Flask
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from loki_web.api import blueprints, context, error_handlers, metrics, openapi
+from loki_web.api import blueprints, context, error_handlers, metrics, openapi, session
 from loki_web.api.json_provider import OrjsonProvider
 from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.docs import page as docs
+from loki_web.live import asyncapi
+from loki_web.live import routes as live
 from loki_web.security import cors, guard
 from loki_web.server_clock import STARTED_AT
 from loki_web.services.sources import Sources
@@ -19,13 +21,31 @@ from loki_web.store.times import utc_now
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
-    """The REST API with its description and metrics.
+    """The complete server: the REST API with its description, the live feed, metrics.
 
     :param settings: those of the environment when left out.
     :param now: the clock by which sessions are judged.
     :raises SettingsError: when the environment has a setting the server cannot start with.
     """
-    settings = settings or Settings.from_env()
+    app, sources = _guarded_app(settings or Settings.from_env(), now)
+    openapi.install(app, blueprints.ALL)
+    metrics.install(app, sources)
+    app.register_blueprint(docs.blueprint)
+    app.register_blueprint(asyncapi.blueprint)
+    return app
+
+
+def create_sidecar(
+    settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
+) -> Flask:
+    """The live feed alone, for a proxy to send its connections to; raises as `create_app`."""
+    app, _ = _guarded_app(settings or Settings.from_env(), now)
+    app.add_url_rule("/health", view_func=session.health)
+    return app
+
+
+def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask, Sources]:
+    """What both have: the guard before every request, errors in one form, and the live feed."""
     app = Flask("loki_web", static_folder=None)
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a project's path begins with one
@@ -42,7 +62,5 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     cors.install(app, settings)
     guard.install(app, sources)
     error_handlers.install(app)
-    openapi.install(app, blueprints.ALL)
-    metrics.install(app, sources)
-    app.register_blueprint(docs.blueprint)
-    return app
+    live.install(app, sources)
+    return app, sources

@@ -46,6 +46,11 @@ class UnsupportedMediaType(PublicError):
     status = 415
 
 
+class UpgradeRequired(PublicError):
+    status = 426
+    headers = {"Sec-WebSocket-Version": "13"}
+
+
 class TooManyRequests(PublicError):
     """:param retry_after: seconds until the next call can succeed, at least 1."""
 

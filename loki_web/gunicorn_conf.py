@@ -11,6 +11,7 @@ import gunicorn
 
 from loki_web import server_clock, startup
 from loki_web.errors import SettingsError
+from loki_web.live import shutdown
 from loki_web.settings import Settings
 
 try:
@@ -44,6 +45,14 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     startup.refuse_exposure(_settings, server.cfg.address)
     startup.sweep(_settings)
+
+
+def post_worker_init(worker: Any) -> None:
+    shutdown.close_on_signals(worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    shutdown.wait_for_goodbyes(worker)
 
 
 def on_exit(server: Any) -> None:

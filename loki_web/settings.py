@@ -61,6 +61,18 @@ class Settings:
     )
     workers: int = _setting("LOKI_WORKERS", "2", kinds.whole(1, 64), "Server processes")
     threads: int = _setting("LOKI_THREADS", "8", kinds.whole(1, 256), "Request threads a process")
+    max_ws_connections: int = _setting(
+        "LOKI_MAX_WS_CONNECTIONS",
+        "1000",
+        kinds.whole(1, 1_000_000),
+        "WebSockets and event streams that all workers together hold open",
+    )
+    watch: str = _setting(
+        "LOKI_WATCH",
+        "auto",
+        kinds.one_of("auto", "events", "poll"),
+        "How changes of files are noticed: `events` of the file system, or `poll` each second",
+    )
     control_rate_limit: int = _setting(
         "LOKI_CONTROL_RATE_LIMIT",
         "60",

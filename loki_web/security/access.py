@@ -15,12 +15,13 @@ from loki_web.services.sources import Sources
 PUBLIC = frozenset(
     {
         *("/", "/health", "/api/enterprise/status", "/api/auth/info"),
-        *("/openapi.json", "/docs", "/favicon.ico"),
+        *("/openapi.json", "/asyncapi.json", "/docs", "/favicon.ico"),
     }
 )
 PUBLIC_FOLDERS = ("/assets/", "/docs/")
 METRICS = "/metrics"
-SOCKET = "/ws"  # browsers cannot send headers there, so its token may stand in the address
+# Browsers cannot send headers there, so the token may stand in the address.
+SOCKET, EVENT_STREAM = "/ws", "/api/events"
 
 # The first beginning of a rule that fits decides.
 _SCOPE_OF_FOLDER = (
@@ -32,6 +33,7 @@ _READING = frozenset({"GET", "HEAD"})
 READS_BY_POST = frozenset({"/api/memory/retrieve"})  # a search that has a body
 _EXTENSION = "loki_web.authenticator"
 _SUBPROTOCOL = "bearer"
+_TOKEN_SUBPROTOCOL = "loki.token."  # noqa: S105
 
 
 def install(app: Flask, sources: Sources) -> Authenticator:
@@ -99,16 +101,22 @@ def is_reading(method: str, rule: str) -> bool:
 
 
 def bearer(asked: Request) -> str | None:
-    """The raw token of a request; a socket may bring it in its address or as a subprotocol
-    after the word `bearer`."""
+    """The raw token of a request. A listener to the live feed may bring it in its address; a
+    socket also as the subprotocol `loki.token.…`, or as one after the word `bearer`."""
     scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer":
         return token.strip()
-    if asked.url_rule is None or asked.url_rule.rule != SOCKET:
+    rule = asked.url_rule.rule if asked.url_rule else None
+    if rule == EVENT_STREAM:
+        return asked.args.get("token")
+    if rule != SOCKET:
         return None
     offered = [word.strip() for word in asked.headers.get("Sec-WebSocket-Protocol", "").split(",")]
     if len(offered) == 2 and offered[0].lower() == _SUBPROTOCOL:
         return offered[1]
+    carried = [word for word in offered if word.startswith(_TOKEN_SUBPROTOCOL)]
+    if carried:
+        return carried[0].removeprefix(_TOKEN_SUBPROTOCOL)
     return asked.args.get("token")
 
 

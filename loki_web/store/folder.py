@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loki_web.errors import StorageError
-from loki_web.store import files, json_text, raw_lines, tail, writing
+from loki_web.store import files, following, json_text, raw_lines, tail, writing
 from loki_web.store.collection import Collection
 from loki_web.store.documents import Documents, being_written
 from loki_web.store.journal import Journal
@@ -100,6 +100,16 @@ class Folder:
     def tail(self, relative: str, lines: int) -> list[str]:
         """The last lines of a log, see `store.tail`."""
         return tail.tail(self.path, relative, lines)
+
+    def end_of_log(self, relative: str) -> following.Place | None:
+        """Where a log ends now, see `store.following`."""
+        return following.end(self.path, relative)
+
+    def log_after(
+        self, relative: str, place: following.Place | None, until: int | None = None
+    ) -> following.Step | None:
+        """What was written to a log after a place, see `store.following`."""
+        return following.step(self.path, relative, place, until)
 
     def version(self, relative: str) -> files.Version | None:
         """The version of a regular file, or None."""

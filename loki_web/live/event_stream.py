@@ -1,0 +1,81 @@
+"""A client of server-sent events: it only listens, and says at its return what it knows."""
+
+import re
+import socket
+from collections.abc import Mapping
+from typing import ClassVar
+
+from loki_web.live import protocol
+from loki_web.live.connection import Connection, MayStay
+from loki_web.live.feed import Standing
+from loki_web.live.messages import (
+    EVENT_STREAM_HEARTBEAT,
+    EVENT_STREAM_START,
+    Batch,
+    Message,
+    events,
+)
+
+MAX_ID_LENGTH = 1024
+_STATE = re.compile(r"([a-z]{1,20}):([0-9a-z.]{1,60})", re.ASCII)
+_RESET = "What was known by this id is not known any more; this is the present state"
+
+
+class EventStream(Connection):
+    """The id of an event names the state of each channel that is listened to."""
+
+    KEEPALIVE_SECONDS: ClassVar[float] = 15.0
+    ANSWERS: ClassVar[bool] = False
+
+    __slots__ = ("_known",)
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        head: bytes,
+        channels: frozenset[str],
+        last_id: str = "",
+        may_stay: MayStay | None = None,
+    ) -> None:
+        """:param head: the head of the response, written first.
+        :param last_id: the `Last-Event-ID` of a client that was here before.
+        """
+        super().__init__(sock, channels, may_stay)
+        self._known = _states(last_id, channels)
+        self.put(head + EVENT_STREAM_START)
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        return self._known
+
+    def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+        said = [protocol.connected(self.channels), *standing.missed]
+        if standing.unknown:
+            said.append(Message("reset", {"detail": _RESET, "channels": standing.unknown}))
+        self.put(events([*said, *standing.whole, *standing.current], self._id(tokens)))
+        self._known = {}
+
+    def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+        self.put(batch.events(self._id(tokens)))
+
+    def keep_alive(self) -> None:
+        self.put(EVENT_STREAM_HEARTBEAT)
+
+    def hear(self, data: bytes) -> None:
+        """Whatever it is, there is nothing to say to a stream."""
+
+    def say_goodbye(self, code: int, reason: str) -> None:
+        """The end of the stream says it; the client comes back by itself."""
+        self.is_over = True
+
+    def _id(self, tokens: Mapping[str, str]) -> str:
+        return ",".join(f"{name}:{tokens[name]}" for name in sorted(self.channels))
+
+
+def _states(last_id: str, channels: frozenset[str]) -> dict[str, str]:
+    """The state of each channel that an id names; one that cannot be read knows none of them."""
+    if not last_id:
+        return {}
+    matches = [_STATE.fullmatch(part) for part in last_id[:MAX_ID_LENGTH].split(",")]
+    found = {match[1]: match[2] for match in matches if match}
+    return {name: found[name] for name in channels if name in found} or dict.fromkeys(channels, "")

@@ -1,0 +1,275 @@
+"""All connections of one process, served by one thread.
+
+A connection costs a socket and a few objects. The hub waits for all of them at once and writes to
+each what it can take now; what it cannot take waits, up to a bound, and nobody else waits for it.
+"""
+
+import logging
+import selectors
+import threading
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+from loki_web.live import handover
+from loki_web.live.connection import Connection
+from loki_web.live.feed import Standing
+from loki_web.live.loop import Loop
+from loki_web.live.messages import Batch
+from loki_web.live.protocol import Command
+from loki_web.live.websocket import ANSWER_SECONDS, WebSocket
+
+GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
+PARTING_SECONDS = 2.0  # for the other side to say goodbye too
+_MOST_PARTING = 1000
+_GOING_AWAY = "The server goes away"
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where the messages come from, see `feed.Feed`."""
+
+    def want(
+        self,
+        channels: frozenset[str],
+        then: Callable[[Standing], None],
+        known: Mapping[str, str] | None = None,
+    ) -> None: ...
+
+
+class Hub:
+    """Its public methods may be called from any thread, `close` from a signal handler too.
+
+    :ivar source: set once, before the first connection.
+    :param give_back: called for each connection that was counted, when it is gone.
+    """
+
+    source: Source
+
+    def __init__(
+        self, loop: Loop | None = None, give_back: Callable[[], None] = lambda: None
+    ) -> None:
+        self._loop = loop or Loop()
+        self._clock = self._loop.clock
+        self._give_back = give_back
+        self._connections: set[Connection] = set()
+        self._listeners: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._tokens: dict[str, str] = {}
+        self._parting = 0
+        self._closes = False
+        self._all_gone = threading.Event()
+        self.channels_in_use: frozenset[str] = frozenset()
+
+    @property
+    def count(self) -> int:
+        return len(self._connections)
+
+    def adopt(self, connection: Connection) -> None:
+        """Serve a connection from now on."""
+        self._loop.start()
+        self.post(partial(self._join, connection))
+
+    def refuse(self, connection: Connection, code: int, reason: str) -> None:
+        """Let a connection in only to tell it why it cannot stay."""
+        self._loop.start()
+        self.post(partial(self._turn_away, connection, code, reason))
+
+    def publish(self, batch: Batch) -> None:
+        """Write a change to all who listen to its channel."""
+        self.post(partial(self._deliver, batch))
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Let the hub's thread do something soon."""
+        self._loop.post(action)
+
+    def close(self) -> None:
+        """Tell all clients that the server goes away, and let no new ones stay."""
+        self.post(self._begin_to_close)
+
+    def wait_until_empty(self, seconds: float) -> None:
+        """Wait until everybody is gone, after `close`."""
+        if self._connections:
+            self._all_gone.wait(seconds)
+
+    # What becomes of a connection, in the order of its life.
+
+    def _join(self, connection: Connection) -> None:
+        if self._closes:
+            self._turn_away(connection, GOING_AWAY, _GOING_AWAY)
+            return
+        self._connections.add(connection)
+        connection.heard_at = self._clock()
+        if isinstance(connection, WebSocket):
+            connection.subscribe = partial(self._subscribe, weakref.ref(connection))
+        then = partial(self._begin, connection)
+        self.source.want(connection.channels, then, connection.known)
+        self._guarded(connection, lambda: None)
+
+    def _begin(self, connection: Connection, standing: Standing) -> None:
+        def welcome() -> None:
+            connection.welcome(standing, self._tokens)
+            connection.is_joining = connection.is_paused = False
+            self._remind(connection, connection.KEEPALIVE_SECONDS)
+
+        self._tokens.update(standing.tokens)
+        self._guarded(connection, welcome)
+
+    def _subscribe(self, of: "weakref.ref[WebSocket]", command: Command) -> None:
+        connection = of()
+        if connection is not None:
+            self.source.want(command.channels, partial(self._subscribed, connection, command))
+
+    def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
+        def go_on() -> None:
+            connection.subscribed(command, standing)
+            if connection.has_undelivered_input and not connection.is_paused:
+                self._read(connection)
+
+        self._tokens.update(standing.tokens)
+        self._guarded(connection, go_on)
+
+    def _deliver(self, batch: Batch) -> None:
+        self._tokens[batch.channel] = batch.token
+        for connection in list(self._listeners[batch.channel]):
+            if connection.ends_at is None:
+                self._guarded(connection, partial(self._hand, connection, batch))
+
+    def _hand(self, connection: Connection, batch: Batch) -> None:
+        if connection.is_behind:
+            connection.forget_waiting()
+            self._part(connection, TRY_AGAIN_LATER, "Messages are not taken fast enough")
+        else:
+            connection.deliver(batch, self._tokens)
+
+    def _attend(self, connection: Connection, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE and connection.flush():
+            connection.heard_at = self._clock()
+        if mask & selectors.EVENT_READ:
+            self._read(connection)
+
+    def _read(self, connection: Connection) -> None:
+        while (data := connection.receive()) is not None:
+            if not data:
+                raise ConnectionResetError
+            connection.heard_at = self._clock()
+            connection.hear(data)
+            if connection.is_paused or not connection.has_undelivered_input:
+                return
+
+    def _keep(self, of: "weakref.ref[Connection]") -> None:
+        """The moment of a keepalive, or the last one of a connection that parts."""
+        connection = of()
+        if connection is None:
+            return
+        if connection.ends_at is None:
+            self._guarded(connection, partial(self._keep_alive, connection))
+        elif connection.ends_at <= self._clock():
+            self._drop(connection)
+
+    def _keep_alive(self, connection: Connection) -> None:
+        if self._is_dead(connection):
+            raise ConnectionResetError
+        if connection.may_stay is not None and not connection.may_stay():
+            self._part(connection, POLICY_VIOLATION, "The token opens nothing any more")
+            return
+        connection.keep_alive()
+        self._remind(connection, connection.KEEPALIVE_SECONDS)
+
+    def _is_dead(self, connection: Connection) -> bool:
+        """True where a ping was not answered, or nothing of what waits was taken."""
+        if not connection.ANSWERS and not connection.has_waiting:
+            connection.heard_at = self._clock()
+        silence = self._clock() - connection.heard_at
+        return silence > connection.KEEPALIVE_SECONDS + ANSWER_SECONDS
+
+    def _part(self, connection: Connection, code: int, reason: str) -> None:
+        connection.say_goodbye(code, reason)
+        connection.is_over = connection.is_over or self._parting >= _MOST_PARTING
+        connection.is_leaving = True
+
+    def _turn_away(self, connection: Connection, code: int, reason: str) -> None:
+        self._connections.add(connection)
+        connection.is_paused = False
+        self._guarded(connection, partial(self._part, connection, code, reason))
+
+    def _begin_to_close(self) -> None:
+        self._closes = True
+        for connection in list(self._connections):
+            if connection.ends_at is None:
+                goodbye = partial(self._part, connection, GOING_AWAY, _GOING_AWAY)
+                self._guarded(connection, goodbye)
+        self._note_all_gone()
+
+    def _drop(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        self._listen(connection, frozenset())
+        self._loop.watch(connection.sock, connection.mask, 0, _nothing)
+        with suppress(OSError):
+            handover.close(connection.sock)
+        self._parting -= connection.ends_at is not None
+        if connection.counted:
+            self._give_back()
+        self._note_all_gone()
+
+    # What is true of every connection after anything was done with it.
+
+    def _guarded(self, connection: Connection, action: Callable[[], None]) -> None:
+        """Do something with one connection; whatever goes wrong ends that one alone."""
+        if connection not in self._connections:
+            return
+        try:
+            action()
+            self._settle(connection)
+        except OSError:
+            self._drop(connection)
+        except Exception:
+            log.exception("a live connection met a fault")
+            self._drop(connection)
+
+    def _settle(self, connection: Connection) -> None:
+        if connection.is_over and not connection.has_waiting:
+            self._drop(connection)
+            return
+        if connection.ends_at is None and (connection.is_over or connection.is_leaving):
+            connection.ends_at = self._clock() + PARTING_SECONDS
+            self._parting += 1
+            self._remind(connection, PARTING_SECONDS)
+        has_begun = connection.ends_at is None and not connection.is_joining
+        self._listen(connection, connection.channels if has_begun else frozenset())
+        reads = connection.ends_at is not None or not connection.is_paused
+        mask = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * connection.has_waiting
+        if mask != connection.mask:
+            attend = partial(self._attended, connection)
+            self._loop.watch(connection.sock, connection.mask, mask, attend)
+            connection.mask = mask
+
+    def _attended(self, connection: Connection, mask: int) -> None:
+        self._guarded(connection, partial(self._attend, connection, mask))
+
+    def _listen(self, connection: Connection, channels: frozenset[str]) -> None:
+        before = connection.listens_to
+        if channels == before:
+            return
+        connection.listens_to = channels
+        for name in before - channels:
+            self._listeners[name].discard(connection)
+        for name in channels - before:
+            self._listeners[name].add(connection)
+        self.channels_in_use = frozenset(name for name, who in self._listeners.items() if who)
+
+    def _remind(self, connection: Connection, seconds: float) -> None:
+        self._loop.remind(seconds, partial(self._keep, weakref.ref(connection)))
+
+    def _note_all_gone(self) -> None:
+        if self._closes and not self._connections:
+            self._all_gone.set()
+
+
+def _nothing(_: int) -> None:
+    """For a socket that nothing is waited for any more."""

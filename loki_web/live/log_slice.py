@@ -1,0 +1,121 @@
+"""The channel `logs`: the new lines of the session's log, redacted, as `/api/logs` shows them."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from loki_web.live.messages import Message
+from loki_web.services import logs
+from loki_web.store.folder import Folder
+from loki_web.store.following import Place, Step
+from loki_web.store.shapes import Json
+
+_CONTEXT_LINES = 200  # the longest key block in a log has fewer
+_CONTEXT_BYTES = 32 * 1024
+_QUIET_SECONDS = 2.0
+
+
+class LogSlice:
+    """Follows one file. Where another one is the session's log now, it follows that one as soon as
+    nothing more comes in its own: the runner writes two at once."""
+
+    def __init__(self, folder: Folder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._name: str | None = None
+        self._place: Place | None = None
+        self._above: deque[str] = deque(maxlen=_CONTEXT_LINES)
+        self._seen: list[str] = []
+        self._last_moment = 0.0
+        self._is_read = False
+        self.has_more = False
+
+    @property
+    def token(self) -> str:
+        return f"{self._place.inode}.{self._place.offset}" if self._place else "none"
+
+    def refresh(self) -> list[Message]:
+        if not self._is_read:
+            self._is_read = True
+            self._seen = self._names()
+            self._name = logs.session_log(self._folder)
+            self._place = self._folder.end_of_log(self._name) if self._name else None
+            self._above.extend(self._folder.tail(self._name, _CONTEXT_LINES) if self._name else [])
+            return []
+        messages = self._new_lines()
+        if messages:
+            self._last_moment = self._clock()
+        elif self._clock() - self._last_moment >= _QUIET_SECONDS:
+            return self._switched()
+        return messages
+
+    def current(self) -> list[Message]:
+        return []
+
+    def whole(self) -> list[Message]:
+        return []
+
+    def since(self, token: str) -> list[Message] | None:
+        """The lines after a place in the file that is still followed."""
+        if token == self.token:
+            return []
+        inode, _, offset = token.partition(".")
+        if self._name is None or self._place is None or inode != str(self._place.inode):
+            return None
+        if not (offset.isascii() and offset.isdigit() and len(offset) < 20):
+            return None
+        missed: list[Message] = []
+        place, above = self._place_before(int(offset))
+        while place.offset < self._place.offset:
+            step = self._folder.log_after(self._name, place, self._place.offset)
+            if step is None or step.skipped or step.place.offset <= place.offset:
+                return None
+            missed += self._messages(step, above)
+            place, above = step.place, [*above, *step.lines][-_CONTEXT_LINES:]
+        return missed
+
+    def _new_lines(self) -> list[Message]:
+        step = self._folder.log_after(self._name, self._place) if self._name else None
+        self.has_more = step is not None and step.has_more
+        if step is None:
+            return []
+        messages = self._messages(step, list(self._above))
+        self._above.extend(step.lines)
+        self._place = step.place
+        return messages
+
+    def _switched(self) -> list[Message]:
+        """Follow what is the session's log now; one that is new is read from its beginning."""
+        name = logs.session_log(self._folder)
+        was_there = name in self._seen
+        self._seen = self._names()
+        if name is None or name == self._name:
+            return []
+        self._name = name
+        self._place = self._folder.end_of_log(name) if was_there else None
+        self._above.clear()
+        return [] if was_there else self._new_lines()
+
+    def _place_before(self, offset: int) -> tuple[Place, list[str]]:
+        """A place in the followed file, and the lines above it."""
+        inode = self._place.inode if self._place else -1
+        start = Place(inode, max(0, offset - _CONTEXT_BYTES), inside=offset > _CONTEXT_BYTES)
+        step = self._folder.log_after(self._name, start, offset) if self._name and offset else None
+        return Place(inode, offset), step.lines if step else []
+
+    def _names(self) -> list[str]:
+        return [f"logs/{name}" for name in self._folder.file_names("logs", ".log")]
+
+    def _messages(self, step: Step, above: list[str]) -> list[Message]:
+        entries: list[Json] = []
+        if step.skipped:
+            entries.append(_left_out(step.skipped))
+        written_at = datetime.now(UTC)
+        entries += logs.entries(step.lines, above=above, written_at=written_at)
+        return [Message("log", entry) for entry in entries]
+
+
+def _left_out(count: int) -> Json:
+    sentence = f"{count} bytes of the log were left out: it grows faster than it can be sent"
+    return {"message": sentence, "level": "warning", "timestamp": ""}

@@ -1,0 +1,111 @@
+"""`/ws` and `/api/events`: the two doors to the live feed, the same in every application.
+
+Neither keeps the thread of its request: the connection goes to the hub.
+"""
+
+from collections.abc import Callable, Iterable
+from socket import socket
+from typing import Any, NoReturn
+
+from flask import Blueprint, Flask, Response, current_app, request
+from flask_sock import Sock
+from simple_websocket import Server
+from werkzeug.http import http_date
+
+from loki_web.api.context import sources
+from loki_web.errors import Unavailable
+from loki_web.live import door, live, protocol
+from loki_web.live.connection import MayStay
+from loki_web.live.live import Live
+from loki_web.security import access
+from loki_web.services.scopes import READ
+from loki_web.services.sources import Sources
+
+_FULL_RETRY_SECONDS = 5
+
+blueprint = Blueprint("live", __name__)
+_socket = Sock()
+
+
+class _NoThread:
+    """In the place of the thread in which the library would read: the hub reads."""
+
+    name = ""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+
+class _EventStreamResponse(Response):
+    """Leaves the server's hands as soon as its head is made."""
+
+    automatically_set_content_length = False
+
+    def __init__(self, begin: Callable[[socket, bytes], None]) -> None:
+        super().__init__(mimetype="text/event-stream")
+        self.headers["X-Accel-Buffering"] = "no"
+        self.headers["Cache-Control"] = "no-store"
+        self._begin = begin
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        return self._hand_over(environ)
+
+    def _hand_over(self, environ: Any) -> NoReturn:
+        headers = [f"{name}: {value}" for name, value in self.get_wsgi_headers(environ)]
+        lines = ["HTTP/1.1 200 OK", f"Date: {http_date()}", "Connection: close", *headers]
+        self._begin(environ["gunicorn.socket"], "\r\n".join([*lines, "", ""]).encode("latin-1"))
+        raise StopIteration  # gunicorn's thread drops the request and is free for the next
+
+
+def install(app: Flask, src: Sources) -> None:
+    app.config["SOCK_SERVER_OPTIONS"] = {
+        "thread_class": _NoThread,
+        "subprotocols": list(door.SUBPROTOCOLS),
+    }
+    live.install(app, src)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.before_request
+def check() -> None:
+    door.check(request, sources().settings)
+    if request.path == access.SOCKET:
+        door.check_handshake(request)
+
+
+@_socket.route(access.SOCKET, bp=blueprint)  # type: ignore[untyped-decorator]
+def feed(server: Server) -> None:
+    server.connected = False  # the library has nothing to close
+    _live().open_socket(server.sock, server.ws.connection, _may_stay())
+
+
+@blueprint.get(access.EVENT_STREAM)
+def events() -> Response:
+    names = [name for name in request.args.get("channels", "").split(",") if name]
+    channels = protocol.channels_named(names) or protocol.BROADCASTS
+    if _live().is_full:
+        raise Unavailable("There are too many connections", _FULL_RETRY_SECONDS)
+    feed, last_id, may_stay = _live(), request.headers.get("Last-Event-ID", ""), _may_stay()
+    return _EventStreamResponse(
+        lambda sock, head: feed.open_stream(sock, head, channels, last_id, may_stay)
+    )
+
+
+def _live() -> Live:
+    found = live.of(current_app)
+    if found is None:
+        raise LookupError("the live feed is not installed")
+    return found
+
+
+def _may_stay() -> MayStay | None:
+    """Whether whoever opens the connection may still listen; None while nobody has to say who."""
+    checker, holder = access.authenticator(current_app), access.identity()
+    if not checker.required:
+        return None
+    return lambda: READ in checker.current_scopes(holder)

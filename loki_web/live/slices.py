@@ -1,0 +1,181 @@
+"""What one channel shows, as it was last read, and what is new since.
+
+The state of a channel has a token made of its content: every process that reads the same files
+knows it, so a client can go on at another worker, or at this one after a restart.
+"""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import orjson
+
+from loki_web.live.changes import Kind
+from loki_web.live.messages import Message
+from loki_web.store.shapes import Json
+
+GONE_SECONDS = 30.0
+_MAX_STATES = 256
+_MAX_HISTORY_BYTES = 1024 * 1024
+
+
+class Slice(Protocol):
+    """:ivar has_more: True where there is more to be read at once."""
+
+    has_more: bool
+
+    @property
+    def token(self) -> str:
+        """Names the present state; empty while none was read."""
+
+    def refresh(self) -> list[Message]:
+        """Read again; the messages that tell what is new since the last time."""
+
+    def current(self) -> list[Message]:
+        """What somebody is told who begins to listen."""
+
+    def whole(self) -> list[Message]:
+        """What somebody is told whose state is not known any more."""
+
+    def since(self, token: str) -> list[Message] | None:
+        """What somebody missed who knows the state of that token; None where it is not known."""
+
+
+class ValueSlice:
+    """A channel that always tells the whole value.
+
+    :param ignored: keys that change all the time and alone are nothing to tell.
+    """
+
+    has_more = False
+
+    def __init__(
+        self, message_type: str, read: Callable[[], Any], ignored: frozenset[str] = frozenset()
+    ) -> None:
+        self._type = message_type
+        self._read = read
+        self._ignored = ignored
+        self._value: Any = None
+        self.token = ""
+
+    def refresh(self) -> list[Message]:
+        self._value = self._read()
+        before, self.token = self.token, digest(self._lasting())
+        return self.current() if before not in ("", self.token) else []
+
+    def current(self) -> list[Message]:
+        return [Message(self._type, self._value)]
+
+    def whole(self) -> list[Message]:
+        return self.current()
+
+    def since(self, token: str) -> list[Message] | None:
+        return [] if token == self.token else self.current()
+
+    def _lasting(self) -> Any:
+        if not isinstance(self._value, dict):
+            return self._value
+        return {key: value for key, value in self._value.items() if key not in self._ignored}
+
+
+class ListSlice:
+    """A channel that tells what happened to the entries of a list, each known by its `id`.
+
+    An entry that is missing is remembered for a while: whoever moves it from file to file takes
+    it out of one before it is in the other.
+    """
+
+    has_more = False
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        read: Callable[[], list[Json]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._kind = kind
+        self._read = read
+        self._clock = clock
+        self._entries: list[Json] = []
+        self._known: dict[str, Json] = {}
+        self._gone: dict[str, tuple[float, Json]] = {}
+        self._history = _History()
+        self.token = ""
+        self._is_read = False
+
+    def refresh(self) -> list[Message]:
+        entries = self._read()
+        if self._is_read and entries == self._entries and not self._gone:
+            return []
+        messages = self._compared(entries) if self._is_read else []
+        if not self._is_read:
+            self._known = {entry["id"]: entry for entry in entries}
+        self._entries, self._is_read = entries, True
+        before, self.token = self.token, digest([self._kind.mark(entry) for entry in entries])
+        if messages or self.token != before:
+            self._history.add(self.token, messages)
+        return messages
+
+    def current(self) -> list[Message]:
+        return []
+
+    def whole(self) -> list[Message]:
+        return [Message(self._name, self._entries)]
+
+    def since(self, token: str) -> list[Message] | None:
+        return self._history.since(token)
+
+    def _compared(self, entries: Iterable[Json]) -> list[Message]:
+        now = self._clock()
+        self._gone = {
+            key: (left, entry)
+            for key, (left, entry) in self._gone.items()
+            if now - left < GONE_SECONDS
+        }
+        messages, known = [], {}
+        for entry in entries:
+            identity = entry["id"]
+            before = self._known.get(identity) or self._gone.pop(identity, (0.0, None))[1]
+            told = self._kind.told(before, entry)
+            known[identity] = entry
+            if told:
+                messages.append(Message(told, entry))
+        for identity, entry in self._known.items():
+            if identity not in known:
+                self._gone[identity] = (now, entry)
+        self._known = known
+        return messages
+
+
+class _History:
+    """The last states with the messages that led to each, as long as there is room."""
+
+    def __init__(self) -> None:
+        self._states: deque[tuple[str, list[Message], int]] = deque()
+        self._bytes = 0
+
+    def add(self, token: str, messages: list[Message]) -> None:
+        size = sum(len(message.text) for message in messages)
+        self._states.append((token, messages, size))
+        self._bytes += size
+        while len(self._states) > _MAX_STATES or (
+            self._bytes > _MAX_HISTORY_BYTES and len(self._states) > 1
+        ):
+            self._bytes -= self._states.popleft()[2]
+
+    def since(self, token: str) -> list[Message] | None:
+        missed: list[Message] = []
+        for known, messages, _ in reversed(self._states):
+            if known == token:
+                return missed
+            missed = messages + missed
+        return None
+
+
+def digest(value: Any) -> str:
+    text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    return hashlib.blake2b(text, digest_size=8).hexdigest()

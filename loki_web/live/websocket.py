@@ -1,0 +1,149 @@
+"""A WebSocket client. The frames are wsproto's work; what they say is `protocol`'s."""
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from wsproto.connection import Connection as Frames
+from wsproto.connection import ConnectionState, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import ProtocolError
+
+from loki_web.errors import BadRequest
+from loki_web.live import messages, protocol
+from loki_web.live.connection import Connection, MayStay
+from loki_web.live.feed import Standing
+from loki_web.live.messages import Batch, Message
+from loki_web.live.protocol import Command
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_FRAGMENTS = 1024
+ANSWER_SECONDS = 10.0  # in which a ping has to be answered
+_TOO_BIG = "A message may have 64 KiB"
+_PONG = messages.frames([protocol.PONG])
+
+
+class WebSocket(Connection):
+    """:ivar subscribe: asked, by the hub that has the connection, to begin with the channels of a
+    command; further commands wait until `subscribed` is called."""
+
+    KEEPALIVE_SECONDS: ClassVar[float] = 25.0
+    ANSWERS: ClassVar[bool] = True
+
+    __slots__ = ("_chose", "_fragments", "_frames", "_is_broken", "_pieces", "_size", "subscribe")
+
+    def __init__(
+        self, sock: socket.socket, frames: Frames | None = None, may_stay: MayStay | None = None
+    ) -> None:
+        super().__init__(sock, protocol.BROADCASTS, may_stay)
+        self._frames = frames or Frames(ConnectionType.SERVER)
+        self._chose = False
+        self._is_broken = False
+        self._pieces: list[str] = []
+        self._size = 0
+        self._fragments = 0
+        self.subscribe: Callable[[Command], None] = _refuse
+
+    def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+        self._say(protocol.connected(self.channels), *standing.current)
+
+    def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+        self.put(batch.frames)
+
+    def keep_alive(self) -> None:
+        self.put(self._frames.send(Ping()))
+
+    def hear(self, data: bytes) -> None:
+        if self._is_broken:
+            return
+        try:
+            self._frames.receive_data(data)
+            self._handle_events()
+        except ProtocolError:  # something after the end
+            self.is_over = True
+
+    def subscribed(self, command: Command, standing: Standing) -> None:
+        """The channels of the command are followed: say so, and go on with what came since."""
+        self.channels = (self.channels if self._chose else frozenset()) | command.channels
+        self._chose = True
+        self._say(command.confirmation, *standing.current)
+        self.is_paused = False
+        self.hear(b"")
+
+    def say_goodbye(self, code: int, reason: str) -> None:
+        if self._frames.state is ConnectionState.OPEN:
+            self.put(self._frames.send(CloseConnection(code, reason)))
+
+    def _handle_events(self) -> None:
+        for event in self._frames.events():
+            if isinstance(event, TextMessage | BytesMessage):
+                self._take(event)
+            elif isinstance(event, Ping) and self._frames.state is ConnectionState.OPEN:
+                self.put(self._frames.send(event.response()))
+            elif isinstance(event, CloseConnection):
+                self._part(event)
+            if self.is_paused or self.is_over or self._is_broken:
+                return
+
+    def _take(self, event: TextMessage | BytesMessage) -> None:
+        """Collect the pieces of a message, no more of them than fit."""
+        if self._frames.state is not ConnectionState.OPEN:
+            return
+        self._size += len(event.data) if isinstance(event, BytesMessage) else _size(event.data)
+        self._fragments += event.frame_finished
+        if self._size > MAX_MESSAGE_BYTES or self._fragments > MAX_FRAGMENTS:
+            self._pieces.clear()
+            self._break_off(CloseReason.MESSAGE_TOO_BIG, _TOO_BIG)
+            return
+        if isinstance(event, TextMessage):
+            self._pieces.append(event.data)
+        if event.message_finished:
+            text = "".join(self._pieces)
+            self._pieces.clear()
+            self._size = self._fragments = 0
+            self._answer(text if isinstance(event, TextMessage) else None)
+
+    def _answer(self, text: str | None) -> None:
+        try:
+            if text is None:
+                raise BadRequest("Messages are JSON in text frames")
+            self._obey(protocol.command_in(text))
+        except BadRequest as error:
+            self._say(protocol.error(error.detail))
+
+    def _obey(self, command: Command) -> None:
+        if command.type == protocol.PING:
+            self.put(_PONG)
+        elif command.type == protocol.SUBSCRIBE:
+            self.is_paused = True
+            self.subscribe(command)
+        else:
+            self.channels -= command.channels
+            self._chose = True
+            self._say(command.confirmation)
+
+    def _part(self, event: CloseConnection) -> None:
+        """The client says goodbye, answers ours, or breaks the rules of the protocol."""
+        if self._frames.state is ConnectionState.OPEN:
+            self._break_off(event.code, "Protocol error")
+            return
+        if self._frames.state is ConnectionState.REMOTE_CLOSING:
+            self.put(self._frames.send(event.response()))
+        self.is_over = True
+
+    def _break_off(self, code: int, reason: str) -> None:
+        """Say why, and take no notice of what still comes: it cannot be understood any more."""
+        self.say_goodbye(code, reason)
+        self._is_broken = self.is_leaving = True
+
+    def _say(self, *said: Message) -> None:
+        self.put(messages.frames(said))
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", errors="surrogatepass"))
+
+
+def _refuse(_: Command) -> None:
+    raise BadRequest("The feed has not begun")
