@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
+from loki_web.services.identifiers import checked
 from loki_web.services.memory_entries import id_of_file, own_id, presentable, texts
 from loki_web.store.collection import Collection
 from loki_web.store.folder import Folder
@@ -60,7 +61,10 @@ def episodes(folder: Folder, *, limit: int, offset: int = 0) -> list[Json]:
 
 
 def episode(folder: Folder, identifier: str) -> Json:
-    """:raises NotFound: when there is no episode of that id."""
+    """:raises NotFound: when there is no episode of that id.
+    :raises BadRequest: when it cannot be an id.
+    """
+    checked(identifier, "episode_id")
     found = find(folder, identifier)
     if found is None:
         raise NotFound("Episode not found")

@@ -12,7 +12,7 @@ from loki_web.services.memory_words import EPISODE, PATTERN, SKILL
 from loki_web.services.search_words import Term
 from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
-from loki_web.store.search_index import Hit
+from loki_web.store.search_index import Answer, Hit
 from loki_web.store.shapes import Json, first_text
 
 DEFAULT_RESULTS = 10
@@ -39,27 +39,34 @@ def retrieve(src: Sources, body: Json) -> Json:
 
     :param body: as it was sent, which is given back; `topK` is how many results at most.
     :return: results with a `score` above 0 to 1 and in `matched` the reason: the fields, the words
-        found there, and a part of the text around them.
+        found there, and a part of the text around them. `complete` is False while a large memory
+        that has never been searched is still being indexed.
     """
     asked = search_words.terms(body["query"])
     most = body.get("topK") or DEFAULT_RESULTS
-    found = _found(src, asked, most, body.get("taskType") or "") if asked else []
+    answer = _indexed(src, asked, most) if asked else Answer([], complete=True)
+    found = _found(src.project, answer, asked, body.get("taskType") or "")
     greatest = max((one.weight for one in found), default=0.0)
     scored = [(_score(one, greatest), one) for one in found]
     scored.sort(key=lambda pair: pair[0], reverse=True)
-    return {"results": [_result(*pair) for pair in scored[:most]], "query": body}
+    results = [_result(*pair) for pair in scored[:most]]
+    return {"results": results, "query": body, "complete": answer.complete}
 
 
-def _found(src: Sources, asked: Sequence[Term], most: int, task_type: str) -> list[_Found]:
+def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
+    """More than are shown: what has most words need not have the greatest weight, and an entry may
+    have changed since it was indexed.
+    """
     matches = [search_words.all_of(asked)]
     if len(asked) > 1:
         matches.append(search_words.any_of(asked))
-    # More than are shown: what has most words need not have the greatest weight, and an entry may
-    # have changed since it was indexed.
-    hits = src.memory_index.search(memory_words.contents(src.project), matches, 2 * most + 20)
-    lookup = _lookup(src.project)
+    return src.memory_index.search(memory_words.contents(src.project), matches, 2 * most + 20)
+
+
+def _found(folder: Folder, answer: Answer, asked: Sequence[Term], task_type: str) -> list[_Found]:
+    lookup = _lookup(folder)
     found = []
-    for hit in _once_each(hit for group in hits for hit in group):
+    for hit in _once_each(hit for group in answer.hits for hit in group):
         entry = lookup[hit.kind](hit.id) if hit.kind in lookup else None
         matched = _matched(hit.kind, entry, asked) if entry else []
         if entry and matched:

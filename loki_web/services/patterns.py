@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
+from loki_web.services.identifiers import checked
 from loki_web.services.identities import Identities
 from loki_web.services.memory_entries import latest_time, own_id, presentable, texts, words_of
 from loki_web.store.folder import Folder
@@ -40,7 +41,10 @@ def patterns(folder: Folder) -> list[Json]:
 
 
 def pattern(folder: Folder, identifier: str) -> Json:
-    """:raises NotFound: when there is no pattern of that id."""
+    """:raises NotFound: when there is no pattern of that id.
+    :raises BadRequest: when it cannot be an id.
+    """
+    checked(identifier, "pattern_id")
     for entry in patterns(folder):
         if entry["id"] == identifier:
             return entry

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loki_web.errors import NotFound
+from loki_web.services.identifiers import checked
 from loki_web.services.memory_entries import (
     id_of_file,
     latest_time,
@@ -47,7 +48,9 @@ def skill(folder: Folder, identifier: str) -> Json:
     """The skill of that id, else that in the file of that name.
 
     :raises NotFound: when there is none.
+    :raises BadRequest: when it cannot be an id.
     """
+    checked(identifier, "skill_id")
     known = shelf(folder)
     found = known.by_id.get(identifier) or known.by_stem.get(identifier)
     if found is None:

@@ -12,7 +12,7 @@ from loki_web.store import writing
 
 # Written into the file: a change of the tables, or of what is put into them, needs another number.
 SCHEMA_VERSION = 1
-_BUSY_SECONDS = 3.0
+BUSY_SECONDS = 3.0
 _TABLES = f"""
     CREATE TABLE source (path TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE entry (
@@ -45,7 +45,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         with closing(
-            sqlite3.connect(str(path), timeout=_BUSY_SECONDS, isolation_level=None)
+            sqlite3.connect(str(path), timeout=BUSY_SECONDS, isolation_level=None)
         ) as database:
             database.execute("PRAGMA synchronous = NORMAL")
             if _schema(database) != SCHEMA_VERSION:

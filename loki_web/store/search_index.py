@@ -7,6 +7,7 @@ says where to look: what is shown is read from the files again.
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from pathlib import Path
 from loki_web.store import index_file
 from loki_web.store.index_file import Damaged, Unusable
 
+REFRESH_SECONDS = 10.0
 _CHUNK = 100
 _WEIGHTS = "8.0, 3.0, 1.0"
 
@@ -39,6 +41,16 @@ class Hit:
     kind: str
     id: str
     weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """:param hits: for each expression what it matches, best first.
+    :param complete: False while there is something that is not indexed yet.
+    """
+
+    hits: list[list[Hit]]
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -69,19 +81,18 @@ class SearchIndex:
         self._refreshed: tuple[str, Hashable] | None = None
         self._checked = ""
 
-    def search(self, contents: Contents, matches: Sequence[str], most: int) -> list[list[Hit]]:
+    def search(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
         """For each FTS5 expression the best entries of `contents`, up to `most`, best first.
 
-        Where the shared file cannot be used, an index in this process stands in for it.
+        Where the shared file cannot be used, an index in this process stands in for it. What is
+        not indexed within REFRESH_SECONDS is left to the next search.
         """
         try:
             return self._search_shared(contents, matches, most)
         except Unusable:
             return self._search_own(contents, matches, most)
 
-    def _search_shared(
-        self, contents: Contents, matches: Sequence[str], most: int
-    ) -> list[list[Hit]]:
+    def _search_shared(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
         if self._path is None:
             raise Unusable
         found = index_file.inode(self._path)
@@ -94,30 +105,32 @@ class SearchIndex:
 
     def _search_file(
         self, path: Path, contents: Contents, matches: Sequence[str], most: int
-    ) -> list[list[Hit]]:
+    ) -> Answer:
         with index_file.opened(path) as database:
-            self._refresh(database, contents)
-            found = [_hits(database, match, most) for match in matches]
+            complete = self._refresh(database, contents)
+            found = Answer([_hits(database, match, most) for match in matches], complete)
         with self._lock:
             if self._own is not None:
                 self._own.close()
                 self._own = None
         return found
 
-    def _search_own(self, contents: Contents, matches: Sequence[str], most: int) -> list[list[Hit]]:
+    def _search_own(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
         with self._lock:
             if self._own is None:
                 self._own = sqlite3.connect(
                     ":memory:", check_same_thread=False, isolation_level=None
                 )
                 index_file.make_tables(self._own)
-            self._refresh(self._own, contents)
-            return [_hits(self._own, match, most) for match in matches]
+            complete = self._refresh(self._own, contents)
+            return Answer([_hits(self._own, match, most) for match in matches], complete)
 
-    def _refresh(self, database: sqlite3.Connection, contents: Contents) -> None:
+    def _refresh(self, database: sqlite3.Connection, contents: Contents) -> bool:
+        """Bring the index up to date; False where the time for that was too short."""
+        deadline = time.monotonic() + REFRESH_SECONDS
         epoch = index_file.epoch(database)
         if self._refreshed == (epoch, contents.state):
-            return
+            return True
         if self._checked != epoch:
             index_file.check(database)
             self._checked = epoch
@@ -131,7 +144,10 @@ class SearchIndex:
             held = {path: contents.rows(path) if path in wanted else None for path in chunk}
             trusted &= all(found is None or found[0] for found in held.values())
             _put(database, held)
+            if time.monotonic() > deadline:
+                return False
         self._refreshed = (epoch, contents.state) if trusted else None
+        return True
 
 
 def _still_differing(

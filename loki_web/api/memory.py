@@ -1,0 +1,109 @@
+"""What the session remembers: episodes, patterns and skills."""
+
+from loki_web.api.blueprint import Blueprint
+from loki_web.api.context import sources
+from loki_web.schemas import memory as shapes
+from loki_web.services import episodes, memory, memory_search, patterns, skills
+from loki_web.store.shapes import Json
+
+blueprint = Blueprint("memory", __name__)
+
+
+@blueprint.get("/api/memory/summary")
+@blueprint.answers(200, shapes.Summary)
+def get_summary() -> Json:
+    """Get memory system summary."""
+    return memory.summary(sources().project)
+
+
+@blueprint.get("/api/memory/episodes")
+@blueprint.query(shapes.EpisodesQuery)
+@blueprint.answers(200, shapes.Episode, many=True)
+def get_episodes(query: Json) -> list[Json]:
+    """List episodic memory entries, newest first."""
+    return episodes.episodes(sources().project, limit=query["limit"], offset=query["offset"])
+
+
+@blueprint.get(
+    "/api/memory/episodes/<episode_id>",
+    parameters=blueprint.identified_by("episode_id", "Id of the episode"),
+)
+@blueprint.answers(200, shapes.Episode)
+@blueprint.errors(s404="Episode not found")
+def get_episode(episode_id: str) -> Json:
+    """Get a specific episodic memory entry."""
+    return episodes.episode(sources().project, episode_id)
+
+
+@blueprint.get("/api/memory/patterns")
+@blueprint.answers(200, shapes.Pattern, many=True)
+def get_patterns() -> list[Json]:
+    """List semantic patterns and anti-patterns."""
+    return patterns.patterns(sources().project)
+
+
+@blueprint.get(
+    "/api/memory/patterns/<pattern_id>",
+    parameters=blueprint.identified_by("pattern_id", "Id of the pattern"),
+)
+@blueprint.answers(200, shapes.Pattern)
+@blueprint.errors(s404="Pattern not found")
+def get_pattern(pattern_id: str) -> Json:
+    """Get a specific semantic pattern."""
+    return patterns.pattern(sources().project, pattern_id)
+
+
+@blueprint.get("/api/memory/skills")
+@blueprint.answers(200, shapes.Skill, many=True)
+def get_skills() -> list[Json]:
+    """List procedural skills."""
+    return skills.skills(sources().project)
+
+
+@blueprint.get(
+    "/api/memory/skills/<skill_id>",
+    parameters=blueprint.identified_by("skill_id", "Id of the skill, or the name of its file"),
+)
+@blueprint.answers(200, shapes.Skill)
+@blueprint.errors(s404="Skill not found")
+def get_skill(skill_id: str) -> Json:
+    """Get a specific procedural skill."""
+    return skills.skill(sources().project, skill_id)
+
+
+@blueprint.get("/api/memory/economics")
+@blueprint.answers(200, shapes.Economics)
+def get_economics() -> Json:
+    """Get token usage economics."""
+    return memory.economics(sources().project)
+
+
+@blueprint.post("/api/memory/consolidate")
+@blueprint.query(shapes.ConsolidateQuery)
+@blueprint.body(shapes.ConsolidateBody)
+@blueprint.answers(200, shapes.Consolidation)
+def consolidate(query: Json, body: Json) -> Json:
+    """Say what there is to consolidate; Loki Mode itself does it, nothing is changed here."""
+    return memory.consolidation(sources(), body.get("sinceHours") or query["hours"])
+
+
+@blueprint.post("/api/memory/retrieve")
+@blueprint.body(shapes.RetrieveBody)
+@blueprint.answers(200, shapes.Retrieval)
+def retrieve(body: Json) -> Json:
+    """Search memories by query."""
+    return memory_search.retrieve(sources(), body)
+
+
+@blueprint.get("/api/memory/index")
+@blueprint.answers(200, shapes.Index)
+def get_index() -> Json:
+    """Get memory index (Layer 1 - lightweight discovery)."""
+    return memory.index(sources().project)
+
+
+@blueprint.get("/api/memory/timeline")
+@blueprint.answers(200, shapes.Timeline)
+def get_timeline() -> Json:
+    """Get memory timeline (Layer 2 - progressive disclosure)."""
+    return memory.timeline(sources().project)
