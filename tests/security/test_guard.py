@@ -1,0 +1,91 @@
+"""The gate before every request: host, origin, rate, length; and what it adds to every answer."""
+
+import pytest
+from flask import Flask
+
+from tests.accounts import bearer, entry, everybody, store
+from tests.places import Place, snapshot
+from tests.routes import Route, routes
+
+EVIL = "https://evil.example"
+
+
+def changing(app: Flask) -> list[Route]:
+    return [route for route in routes(app) if route.changes]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": EVIL}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_pages_of_other_origins_change_nothing(place: Place, headers: dict[str, str]) -> None:
+    app = place.app()
+    client, before = app.test_client(), snapshot(place.loki)
+    for route in changing(app):
+        response = client.open(
+            route.path, method=route.method, headers=headers, content_type="text/plain", data="{}"
+        )
+        assert response.status_code == 403, route
+        assert response.is_json
+    assert snapshot(place.loki) == before
+
+
+def test_clients_without_an_origin_may(place: Place) -> None:
+    assert place.client().post("/api/control/pause").status_code == 200
+
+
+def test_another_host_name_gets_nothing_but_health(place: Place) -> None:
+    app = place.app()
+    client = app.test_client()
+    for route in routes(app):
+        response = client.open(route.path, method=route.method, headers={"Host": "evil.example"})
+        assert response.status_code == (200 if route.rule == "/health" else 403), route
+
+
+def test_a_client_that_changes_too_much_waits_and_others_do_not(place: Place) -> None:
+    store(place, entry("first", "control"), entry("second", "control"))
+    client = place.client(LOKI_ENTERPRISE_AUTH="true", LOKI_CONTROL_RATE_LIMIT="3")
+    for _ in range(3):
+        assert client.post("/api/control/pause", headers=bearer("first")).status_code == 200
+    refused = client.post("/api/control/pause", headers=bearer("first"))
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert client.get("/api/status", headers=bearer("first")).status_code == 200
+    assert client.post("/api/control/pause", headers=bearer("second")).status_code == 200
+
+
+def test_a_forwarded_address_is_not_believed_unless_a_proxy_is_configured(place: Place) -> None:
+    client = place.client(LOKI_CONTROL_RATE_LIMIT="3")
+    codes = [
+        client.post("/api/control/pause", headers={"X-Forwarded-For": f"10.0.0.{n}"}).status_code
+        for n in range(6)
+    ]
+    assert codes == [200, 200, 200, 429, 429, 429]
+
+
+def test_behind_one_proxy_the_last_forwarded_address_counts(place: Place) -> None:
+    client = place.client(LOKI_CONTROL_RATE_LIMIT="1", LOKI_TRUSTED_PROXIES="1")
+
+    def call(forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded}
+        return client.post("/api/control/pause", headers=headers).status_code
+
+    assert call("127.0.0.1, 203.0.113.9") == 200
+    assert call("10.9.9.9, 203.0.113.9") == 429
+    assert call("127.0.0.1, 203.0.113.10") == 200
+
+
+def test_a_body_that_is_too_long_is_refused_also_where_none_is_read(place: Place) -> None:
+    app = place.app()
+    client = app.test_client()
+    for route in changing(app):
+        response = client.open(route.path, method=route.method, data=b"x" * (2 * 1024 * 1024))
+        assert response.status_code == 413, route
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/status", "/nothing"])
+def test_every_answer_says_how_to_treat_it(place: Place, path: str) -> None:
+    everybody(place)
+    headers = place.client(LOKI_ENTERPRISE_AUTH="true").get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -1,0 +1,267 @@
+"""Tokens of an OIDC issuer: what is verified, what people may do, and an issuer in trouble."""
+
+import base64
+import hmac
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask.testing import FlaskClient
+
+from loki_web.errors import SettingsError
+from tests.accounts import bearer, everybody
+from tests.issuer import Issuer, Key
+from tests.places import Place
+
+STATUS, PAUSE, TOKENS = "/api/status", "/api/control/pause", "/api/enterprise/tokens"
+
+
+def holding(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def client(place: Place, issuer: Issuer) -> FlaskClient:
+    return place.client(**issuer.settings())
+
+
+def test_a_verified_person_may_look_and_nothing_else(client: FlaskClient, issuer: Issuer) -> None:
+    headers = holding(issuer.token())
+    assert client.get(STATUS, headers=headers).status_code == 200
+    assert client.post(PAUSE, headers=headers).status_code == 403
+    assert client.get(TOKENS, headers=headers).status_code == 403
+    assert client.get(STATUS).status_code == 401
+
+
+def _unsigned(issuer: Issuer) -> str:
+    claims = jwt.decode(issuer.token(), options={"verify_signature": False})
+    return jwt.encode(claims, "", algorithm="none")
+
+
+def _signed_with_the_public_key(issuer: Issuer) -> str:
+    """The confusion of a public key with an HMAC secret, by hand: the library will not do it."""
+    _, claims, _ = issuer.token().split(".")
+    header = _encoded(json.dumps({"alg": "HS256", "typ": "JWT", "kid": "first"}).encode())
+    public = issuer.keys[0].private.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signature = hmac.digest(pem, f"{header}.{claims}".encode(), "sha256")
+    return f"{header}.{claims}.{_encoded(signature)}"
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _tampered(issuer: Issuer) -> str:
+    head, claims, signature = issuer.token().split(".")
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    changed = json.dumps({**decoded, "roles": ["admin"]}).encode()
+    return f"{head}.{_encoded(changed)}.{signature}"
+
+
+NOW = int(time.time())
+REFUSED: dict[str, Callable[[Issuer], str]] = {
+    "algorithm none": _unsigned,
+    "symmetric": _signed_with_the_public_key,
+    "tampered": _tampered,
+    "own key under the known id": lambda issuer: issuer.token(Key("first")),
+    "unknown key": lambda issuer: issuer.token(Key("other")),
+    "another algorithm": lambda issuer: issuer.token(Key("first", "ES256")),
+    "other issuer": lambda issuer: issuer.token(iss="https://evil.example"),
+    "other audience": lambda issuer: issuer.token(aud="other"),
+    "no audience": lambda issuer: issuer.token(aud=None),
+    "no issuer": lambda issuer: issuer.token(iss=None),
+    "no subject": lambda issuer: issuer.token(sub=None),
+    "never ends": lambda issuer: issuer.token(exp=None),
+    "ended": lambda issuer: issuer.token(exp=NOW - 60),
+    "ends beyond time": lambda issuer: issuer.token(exp=10**20),
+    "not yet": lambda issuer: issuer.token(nbf=NOW + 3600),
+    "issued tomorrow": lambda issuer: issuer.token(iat=NOW + 86400),
+    "critical header": lambda issuer: issuer.token(header={"crit": ["x"], "x": 1}),
+    "half": lambda issuer: issuer.token()[:-20],
+    "dots": lambda _: "a.b.c",
+    "long": lambda _: "a.b." + "c" * 20_000,
+    "empty": lambda _: "..",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_hold_is_refused(client: FlaskClient, issuer: Issuer, name: str) -> None:
+    response = client.get(STATUS, headers=holding(REFUSED[name](issuer)))
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256", "ES256", "EdDSA"])
+@pytest.mark.parametrize("says", [True, False])
+def test_asymmetric_algorithms(
+    client: FlaskClient, issuer: Issuer, algorithm: str, says: bool
+) -> None:
+    issuer.keys = [Key("k", algorithm, says_algorithm=says)]
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
+
+
+def test_a_token_without_key_id_is_tried_with_every_key(
+    client: FlaskClient, issuer: Issuer
+) -> None:
+    issuer.keys = [Key("a", "ES256"), Key("b"), Key("c")]
+    token = issuer.token(issuer.keys[2], header={"kid": None})
+    assert client.get(STATUS, headers=holding(token)).status_code == 200
+
+
+def test_a_changed_key_is_fetched_and_the_old_one_forgotten(
+    client: FlaskClient, issuer: Issuer
+) -> None:
+    old = issuer.token()
+    assert client.get(STATUS, headers=holding(old)).status_code == 200
+    issuer.keys = [Key("second")]
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
+    assert client.get(STATUS, headers=holding(old)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("claims", "allowed"),
+    [
+        ({"roles": ["admin"]}, {STATUS, PAUSE, TOKENS}),
+        ({"roles": "operator"}, {STATUS, PAUSE}),
+        ({"roles": ["operator", "auditor"]}, {STATUS, PAUSE}),
+        ({"roles": ["Admin", "root", 5]}, {STATUS}),
+        ({"roles": {"admin": True}}, {STATUS}),
+        ({"scope": "admin", "groups": ["admin"]}, {STATUS}),
+    ],
+)
+def test_roles(place: Place, issuer: Issuer, claims: dict[str, Any], allowed: set[str]) -> None:
+    client = place.client(**issuer.settings(LOKI_ENTERPRISE_AUTH="true"))
+    headers = holding(issuer.token(**claims))
+    found = {
+        path for path in (STATUS, TOKENS) if client.get(path, headers=headers).status_code == 200
+    }
+    found |= {PAUSE} if client.post(PAUSE, headers=headers).status_code == 200 else set()
+    assert found == allowed
+
+
+@pytest.mark.parametrize("claim", ["realm_access.roles", "https://loki.example/roles"])
+def test_the_claim_with_the_roles_is_configurable(place: Place, issuer: Issuer, claim: str) -> None:
+    client = place.client(**issuer.settings(LOKI_OIDC_ROLES_CLAIM=claim))
+    claims: dict[str, Any] = {
+        "realm_access": {"roles": ["operator"]},
+        "https://loki.example/roles": ["operator"],
+        "roles": ["admin"],
+    }
+    assert client.post(PAUSE, headers=holding(issuer.token(**claims))).status_code == 200
+
+
+def test_the_audience_is_configurable(place: Place, issuer: Issuer) -> None:
+    client = place.client(**issuer.settings(LOKI_OIDC_AUDIENCE="api://loki"))
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 401
+    token = issuer.token(aud=["other", "api://loki"])
+    assert client.get(STATUS, headers=holding(token)).status_code == 200
+
+
+def test_tokens_of_ours_open_nothing_while_only_oidc_is_on(
+    place: Place, client: FlaskClient
+) -> None:
+    everybody(place)
+    assert client.get(STATUS, headers=bearer("admin")).status_code == 401
+
+
+def test_both_kinds_of_token(place: Place, issuer: Issuer) -> None:
+    everybody(place)
+    client = place.client(**issuer.settings(LOKI_ENTERPRISE_AUTH="true"))
+    assert client.get(STATUS, headers=bearer("viewer")).status_code == 200
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
+
+
+def test_without_oidc_nothing_reads_its_tokens(place: Place, issuer: Issuer) -> None:
+    client = place.client(LOKI_ENTERPRISE_AUTH="true")
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 401
+    assert issuer.asked == 0
+
+
+def test_an_address_that_describes_another_issuer_is_not_trusted(
+    client: FlaskClient, issuer: Issuer
+) -> None:
+    issuer.stated = "https://evil.example"
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 503
+
+
+def test_an_issuer_in_trouble_costs_bounded_time_and_then_none(
+    place: Place, issuer: Issuer
+) -> None:
+    everybody(place)
+    client = place.client(**issuer.settings(LOKI_ENTERPRISE_AUTH="true"))
+    issuer.delay = 6.0
+    began = time.monotonic()
+    response = client.get(STATUS, headers=holding(issuer.token()))
+    assert time.monotonic() - began < 6
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) >= 1
+    assert client.get(STATUS, headers=bearer("viewer")).status_code == 200
+
+
+def test_a_dead_issuer_is_not_asked_again_at_once(place: Place) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    client = place.client(LOKI_OIDC_ISSUER=address, LOKI_OIDC_CLIENT_ID="x")
+    issuer = Issuer()
+    for _ in range(20):
+        assert client.get(STATUS, headers=holding(issuer.token())).status_code == 503
+
+
+def test_nonsense_from_the_issuer_is_unavailable(client: FlaskClient, issuer: Issuer) -> None:
+    issuer.broken = True
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 503
+
+
+def test_keys_serve_on_while_the_issuer_is_away(client: FlaskClient, issuer: Issuer) -> None:
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
+    issuer.broken = True
+    assert client.get(STATUS, headers=holding(issuer.token(sub="other"))).status_code == 200
+    assert client.get(STATUS, headers=holding(issuer.token(Key("new")))).status_code == 401
+
+
+def test_many_at_once_make_one_fetch(place: Place, issuer: Issuer) -> None:
+    app = place.app(**issuer.settings())
+    issuer.delay = 0.2
+    codes: list[int] = []
+
+    def call() -> None:
+        token = holding(issuer.token())
+        codes.append(app.test_client().get(STATUS, headers=token).status_code)
+
+    threads = [threading.Thread(target=call) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [200] * 16
+    assert issuer.asked == 2  # the description and the keys
+
+
+def test_invented_key_ids_do_not_drive_the_issuer(client: FlaskClient, issuer: Issuer) -> None:
+    for number in range(50):
+        token = issuer.token(header={"kid": f"invented-{number}"})
+        assert client.get(STATUS, headers=holding(token)).status_code == 401
+    assert issuer.asked <= 12
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LOKI_OIDC_SKIP_SIGNATURE_VERIFY": "true"},
+        {"LOKI_OIDC_ISSUER": "http://issuer.example", "LOKI_OIDC_CLIENT_ID": "x"},
+        {"LOKI_OIDC_ISSUER": "issuer", "LOKI_OIDC_CLIENT_ID": "x"},
+    ],
+)
+def test_settings_with_which_a_forged_token_could_pass(
+    place: Place, settings: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsError, match=next(iter(settings))):
+        place.settings(**settings)
