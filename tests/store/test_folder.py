@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.errors import StorageError
-from loki_web.store import folder as folders
+from loki_web.store import writable_folder
 from loki_web.store.folder import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -228,7 +228,7 @@ def test_there_is_no_copy_of_what_is_damaged_for_good(folder: Folder) -> None:
 
 def test_there_is_no_copy_of_a_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_bytes("notes.txt", b"x" * 101)
-    monkeypatch.setattr(folders, "MAX_COPY_BYTES", 100)
+    monkeypatch.setattr(writable_folder, "MAX_COPY_BYTES", 100)
     assert folder.consistent_copy("notes.txt") is None
 
 

@@ -139,11 +139,10 @@ def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
 WRITE_FOR_EVER = """
 import itertools, json, sys
 from loki_web.store import writing
-print("writing", flush=True)
 for turn in itertools.count():
-    data = json.dumps([turn] * 20_000).encode()
-    writing.write_whole(sys.argv[1] + "/file.json", data)
-    writing.append_line(sys.argv[1] + "/lines.jsonl", data + b"\\n")
+    writing.write_whole(sys.argv[1] + "/file.json", json.dumps([turn] * 20_000).encode())
+    writing.append_line(sys.argv[1] + "/lines.jsonl", json.dumps([turn] * 50).encode() + b"\\n")
+    print("written", flush=True)
 """
 
 
