@@ -11,6 +11,7 @@ _VARIABLE = re.compile(r"<[^>]*>")
 _BY_METHOD = {"GET": "read", "HEAD": "read", "POST": "create", "DELETE": "delete"}
 _UPDATE = "update"
 _NAMED = {
+    ("GET", "/ws"): ("connect", "socket"),
     ("POST", "/api/control/pause"): ("pause", "session"),
     ("POST", "/api/control/resume"): ("resume", "session"),
     ("POST", "/api/control/stop"): ("stop", "session"),

@@ -1,0 +1,307 @@
+"""/api/enterprise: the switches, tokens over HTTP, and queries of the audit log."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from loki_web.services.audit_verification import verify
+from tests.accounts import bearer, everybody
+from tests.places import Place
+from tests.servers import serving
+
+ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
+TOKENS, AUDIT = "/api/enterprise/tokens", "/api/enterprise/audit"
+
+
+@pytest.fixture
+def admin(place: Place) -> FlaskClient:
+    """A client that sends the administrator's token."""
+    everybody(place)
+    client = place.client(**ON)
+    client.environ_base["HTTP_AUTHORIZATION"] = bearer("admin")["Authorization"]
+    return client
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, (False, False, False, False)),
+        ({"LOKI_ENTERPRISE_AUTH": "true"}, (True, False, False, True)),
+        ({"LOKI_ENTERPRISE_AUDIT": "1"}, (False, False, True, True)),
+        (
+            {"LOKI_OIDC_ISSUER": "https://id.example", "LOKI_OIDC_CLIENT_ID": "x"},
+            (False, True, False, True),
+        ),
+        ({"LOKI_OIDC_ISSUER": "https://id.example"}, (False, False, False, False)),
+    ],
+)
+def test_status(place: Place, settings: dict[str, str], expected: tuple[bool, ...]) -> None:
+    answer = place.client(**settings).get("/api/enterprise/status").get_json()
+    names = ("auth_enabled", "oidc_enabled", "audit_enabled", "enterprise_mode")
+    assert tuple(answer[name] for name in names) == expected
+
+
+def test_a_token_is_created_shown_once_and_opens(admin: FlaskClient, place: Place) -> None:
+    response = admin.post(TOKENS, json={"name": "new", "scopes": ["read"], "expires_days": 30})
+    assert response.status_code == 201
+    made = response.get_json()
+    lifetime = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(
+        made["created_at"]
+    )
+    assert lifetime == timedelta(days=30)
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    other = place.client(**ON)
+    assert other.get("/api/status", headers=headers).status_code == 200
+    assert other.post(TOKENS, json={"name": "more"}, headers=headers).status_code == 403
+    assert made["token"] not in admin.get(TOKENS).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"scopes": "admin"}, {"scopes": "*"}, {"scopes": {"a": 1}}, {"scopes": 5}),
+        *({"scopes": [1]}, {"scopes": []}, {"scopes": ""}, {"scopes": ["bogus"]}, {"scopes": [[]]}),
+        *({"role": "root"}, {"role": 1}, {"expires_days": "5"}, {"expires_days": True}),
+        *({"expires_days": -1}, {"expires_days": 10**9}, {"expires_days": 1.5}, {"name": 5}),
+        *({"name": ""}, {"name": "\x00"}, {"name": "viewer"}, {"token": "loki_chosen"}),
+    ],
+)
+def test_a_bad_request_makes_no_token(admin: FlaskClient, body: dict[str, Any]) -> None:
+    before = admin.get(f"{TOKENS}?include_revoked=true").get_json()
+    response = admin.post(TOKENS, json={"name": "new", **body})
+    assert response.status_code == 400
+    assert admin.get(f"{TOKENS}?include_revoked=true").get_json() == before
+
+
+def test_no_stranger_gets_a_first_token(place: Place) -> None:
+    client = place.client(**ON)
+    for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+        assert client.post(TOKENS, json={"name": "evil"}, headers=headers).status_code == 401
+    assert not (place.home / ".loki/dashboard/tokens.json").exists()
+
+
+def test_without_authentication_there_are_no_tokens(client: FlaskClient) -> None:
+    assert client.post(TOKENS, json={"name": "x"}).status_code == 403
+    assert client.get(TOKENS).status_code == 403
+    assert client.delete(f"{TOKENS}/x").status_code == 403
+
+
+def test_revoking_and_deleting(admin: FlaskClient) -> None:
+    def names(query: str = "") -> list[str]:
+        return [token["name"] for token in admin.get(TOKENS + query).get_json()]
+
+    response = admin.delete(f"{TOKENS}/viewer")
+    assert (response.status_code, response.data) == (204, b"")
+    assert "viewer" not in names()
+    assert "viewer" in names("?include_revoked=true")
+    assert admin.delete(f"{TOKENS}/viewer").status_code == 204
+    assert admin.delete(f"{TOKENS}/viewer?permanent=true").status_code == 204
+    assert "viewer" not in names("?include_revoked=true")
+    assert admin.delete(f"{TOKENS}/viewer").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "identifier", ["..", "..%2f..%2fetc", "a%0A", "a%00", "%2e%2e", ".", "a" * 5000, "ä", "%20"]
+)
+def test_odd_identifiers(admin: FlaskClient, identifier: str) -> None:
+    assert admin.delete(f"{TOKENS}/{identifier}").status_code in (400, 404)
+
+
+def test_a_store_in_disorder_is_a_clean_error(place: Place) -> None:
+    everybody(place)
+    client = place.client(**ON)
+    path = place.home / ".loki/dashboard/tokens.json"
+    admin = bearer("admin")
+    assert client.get("/api/status", headers=admin).status_code == 200
+    content = path.read_text().replace('"tokens"', '"tokens')
+    path.write_text(content)
+    assert client.post(TOKENS, json={"name": "x"}, headers=admin).status_code == 401
+    assert path.read_text() == content
+
+
+def line(moment: str, action: str = "stop", **more: Any) -> dict[str, Any]:
+    return {
+        "timestamp": moment,
+        "action": action,
+        "resource_type": "session",
+        "resource_id": None,
+        "user_id": None,
+        "token_id": None,
+        "ip_address": None,
+        "user_agent": None,
+        "success": True,
+        "error": None,
+        "details": {},
+        **more,
+    }
+
+
+def log(place: Place, day: str, *lines: Any) -> None:
+    written = [text if isinstance(text, str) else json.dumps(text) for text in lines]
+    place.write_home(f"dashboard/audit/audit-{day}.jsonl", "".join(f"{text}\n" for text in written))
+
+
+@pytest.fixture
+def audit(place: Place) -> FlaskClient:
+    """A client of a server whose audit log can be queried, and has something in it."""
+    log(
+        place,
+        "2026-02-18",
+        line("2026-02-18T10:00:00+00:00", "create", resource_type="token", resource_id="a"),
+        line("2026-02-18T11:00:00+00:00", "login", success=False, error="no", user_id="maria"),
+    )
+    log(
+        place,
+        "2026-02-19",
+        "5",
+        "[1]",
+        '{"timestamp": 5, "action": "x"}',
+        '{"timestamp": "never", "action": "x"}',
+        '{"action": "x"}',
+        line("2026-02-19T10:00:00.5+00:00", "kill", resource_type="agent", resource_id="b"),
+        '{"torn":',
+        line("2026-02-19T12:00:00+00:00", token_id="t1", details=5, success="yes"),
+    )
+    log(place, "2026-02-20", line("2026-02-20T10:00:00+00:00", resource_id="café"))
+    return place.client(LOKI_ENTERPRISE_AUDIT="true")
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ("", ["20", "19", "19", "18", "18"]),
+        ("?limit=2", ["20", "19"]),
+        ("?limit=2&offset=2", ["19", "18"]),
+        ("?offset=5", []),
+        ("?start_date=2026-02-19", ["20", "19", "19"]),
+        ("?end_date=2026-02-18", ["18", "18"]),
+        ("?start_date=2026-02-19&end_date=2026-02-19", ["19", "19"]),
+        ("?start_date=2026-02-21", []),
+        ("?action=stop", ["20", "19"]),
+        ("?action=sto", []),
+        ("?resource_type=agent", ["19"]),
+        ("?resource_id=caf%C3%A9", ["20"]),
+        ("?action=stop&resource_type=session&limit=1&offset=1", ["19"]),
+        ("?action=session", []),
+    ],
+)
+def test_queries(audit: FlaskClient, query: str, days: list[str]) -> None:
+    found = audit.get(AUDIT + query).get_json()
+    assert [entry["timestamp"][8:10] for entry in found] == days
+
+
+def test_entries_have_the_documented_types(audit: FlaskClient) -> None:
+    for entry in audit.get(AUDIT).get_json():
+        assert isinstance(entry["success"], bool)
+        assert isinstance(entry["details"], dict)
+        assert set(line("")) <= set(entry)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("limit=-1", "limit=0", "limit=1001", "limit=x", "offset=-1", "start_date=zzzz"),
+        *("start_date=2020-13-99", "end_date=2026-02-30", "end_date=../../x", "start_date="),
+        *("start_date=2026-2-1", "start_date=2026-02-20T10:00", "limit=1&limit=2"),
+    ],
+)
+def test_bad_queries(audit: FlaskClient, query: str) -> None:
+    assert audit.get(f"{AUDIT}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("days", ["-1", "0", "366", "999999999", "x", "1.5", ""])
+def test_bad_summaries(audit: FlaskClient, days: str) -> None:
+    assert audit.get(f"{AUDIT}/summary?days={days}").status_code == 400
+
+
+def test_queries_need_the_setting(client: FlaskClient) -> None:
+    assert client.get(AUDIT).status_code == 403
+    assert client.get(f"{AUDIT}/summary").status_code == 403
+
+
+def test_a_summary_of_the_recorded_log(session: Place) -> None:
+    client = session.client(LOKI_ENTERPRISE_AUDIT="true")
+    entries = client.get(f"{AUDIT}?limit=1000").get_json()
+    found = client.get(f"{AUDIT}/summary?days=30").get_json()
+    assert found["total_events"] == len(entries)
+    assert found["failed_events"] == sum(not entry["success"] for entry in entries)
+    assert found["successful_events"] + found["failed_events"] == found["total_events"]
+    assert sum(found["by_action"].values()) == sum(found["by_user"].values()) == len(entries)
+    assert set(found["recent_failures"][0]) == {"timestamp", "action", "resource_type", "error"}
+
+
+def test_a_summary_looks_back_to_the_minute_and_sees_what_is_new(place: Place) -> None:
+    now = datetime.now(UTC)
+    for age in (timedelta(days=2, minutes=5), timedelta(days=2, minutes=-5), timedelta(0)):
+        moment = now - age
+        path = place.home / f".loki/dashboard/audit/audit-{moment.date()}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as stream:
+            stream.write(json.dumps(line(moment.isoformat())) + "\n")
+    client = place.client(LOKI_ENTERPRISE_AUDIT="true")
+
+    def total(days: int) -> int:
+        return int(client.get(f"{AUDIT}/summary?days={days}").get_json()["total_events"])
+
+    assert (total(1), total(2), total(3)) == (1, 2, 3)
+    client.post("/api/control/pause")
+    assert (total(1), total(3)) == (2, 4)
+
+
+def test_a_long_log_is_counted_as_a_whole(place: Place) -> None:
+    now = datetime.now(UTC).isoformat()
+    log(place, now[:10], *[line(now, success=number % 3 > 0) for number in range(12_000)])
+    client = place.client(LOKI_ENTERPRISE_AUDIT="true")
+    found = client.get(f"{AUDIT}/summary").get_json()
+    assert (found["total_events"], found["failed_events"]) == (12_000, 4_000)
+    assert len(found["recent_failures"]) == 10
+
+
+def test_creating_and_using_at_once_loses_no_token_across_workers(place: Place) -> None:
+    everybody(place)
+    codes: list[int] = []
+    made: list[str] = []
+    with serving(place, workers=3, LOKI_THREADS="8", **ON) as server:
+
+        def create(number: int) -> None:
+            body = {"name": f"new-{number}"}
+            response = server.post(TOKENS, json=body, headers=bearer("admin"))
+            made.append(response.json()["token"])
+
+        def use() -> None:
+            for _ in range(10):
+                codes.append(server.get("/api/status", headers=bearer("viewer")).status_code)
+
+        threads = [threading.Thread(target=create, args=(number,)) for number in range(40)]
+        threads += [threading.Thread(target=use) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 40
+        for token in made:
+            headers = {"Authorization": f"Bearer {token}"}
+            assert server.get("/api/status", headers=headers).status_code == 200
+    assert set(codes) == {200}
+    found = verify(place.sources().user)
+    assert (found.entries, found.ok, found.forks, found.torn) == (40, True, [], [])
+
+
+def test_the_chain_holds_across_workers(place: Place) -> None:
+    with serving(place, workers=3) as server:
+
+        def work() -> None:
+            for _ in range(10):
+                assert server.post("/api/control/pause").status_code == 200
+
+        threads = [threading.Thread(target=work) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    found = verify(place.sources().user)
+    assert (found.entries, found.ok, found.forks, found.torn) == (200, True, [], [])

@@ -1,0 +1,221 @@
+"""What the audit log gets to know: state changes and refusals, by whom and how they ended."""
+
+import json
+import os
+import socket
+import stat
+import threading
+from typing import Any
+
+import pytest
+
+from loki_web.security.action_names import Act, act
+from loki_web.services.audit_verification import verify
+from tests.accounts import bearer, everybody, raw
+from tests.places import Place, snapshot
+from tests.routes import routes
+
+ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
+KEYS = [
+    *("timestamp", "action", "resource_type", "resource_id", "user_id", "token_id"),
+    *("ip_address", "user_agent", "success", "error", "details", "_integrity_hash"),
+]
+
+
+def recorded(place: Place) -> list[dict[str, Any]]:
+    folder = place.home / ".loki/dashboard/audit"
+    lines = [path.read_text().splitlines() for path in sorted(folder.glob("audit-*.jsonl"))]
+    return [json.loads(line) for part in lines for line in part]
+
+
+def test_one_entry_for_each_change_with_its_actor(place: Place) -> None:
+    everybody(place)
+    app = place.app(**ON)
+    changing = [r for r in routes(app) if r.changes and r.rule != "/api/memory/retrieve"]
+    for route in changing:
+        app.test_client().open(route.path, method=route.method, headers=bearer("operator"))
+    entries = recorded(place)
+    assert [(e["details"]["method"], e["details"]["path"]) for e in entries] == [
+        (route.method, route.path) for route in changing
+    ]
+    for entry in entries:
+        assert list(entry) == KEYS
+        assert entry["user_id"] == "operator"
+        assert len(entry["token_id"]) == 12
+        assert entry["ip_address"] == "127.0.0.1"
+        assert entry["success"] is (entry["details"]["status"] < 400)
+        assert (entry["error"] is None) is entry["success"]
+    assert verify(place.sources().user).ok
+
+
+def test_refusals_are_recorded_and_successful_reads_are_not(place: Place) -> None:
+    everybody(place)
+    client = place.client(**ON)
+    client.get("/api/status", headers=bearer("viewer"))
+    client.post("/api/control/stop", headers=bearer("viewer"))
+    client.post("/api/control/stop")
+    client.get("/api/enterprise/tokens", headers=bearer("viewer"))
+    client.get("/nothing")
+    assert [
+        (e["action"], e["resource_type"], e["user_id"], e["success"], e["details"]["status"])
+        for e in recorded(place)
+    ] == [
+        ("stop", "session", "viewer", False, 403),
+        ("stop", "session", "anonymous", False, 401),
+        ("read", "token", "viewer", False, 403),
+    ]
+
+
+def test_a_page_that_keeps_asking_does_not_fill_the_log(place: Place) -> None:
+    client = place.client(**ON)
+    for _ in range(30):
+        client.get("/api/status")
+    assert 1 <= len(recorded(place)) <= 3
+
+
+def test_what_is_switched_off_is_no_refusal_of_a_reader(place: Place) -> None:
+    client, before = place.client(), snapshot(place.home / ".loki")
+    assert client.get("/api/enterprise/audit").status_code == 403
+    assert client.get("/api/enterprise/tokens").status_code == 403
+    assert snapshot(place.home / ".loki") == before
+
+
+def test_no_token_reaches_the_log(place: Place) -> None:
+    everybody(place)
+    client = place.client(**ON)
+    made = client.post("/api/enterprise/tokens", json={"name": "new"}, headers=bearer("admin"))
+    secret = made.get_json()["token"]
+    client.delete(f"/api/enterprise/tokens/{secret}", headers=bearer("admin"))
+    client.post("/api/control/pause", headers={**bearer("admin"), "User-Agent": raw("admin")})
+    client.post(f"/api/control/pause?token={secret}", headers={"Authorization": f"Bearer {secret}"})
+    for path in place.home.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+            assert raw("admin").encode() not in path.read_bytes(), path
+
+
+def test_a_created_token_is_named(place: Place) -> None:
+    everybody(place)
+    client = place.client(**ON)
+    body = {"name": "new", "role": "auditor"}
+    made = client.post("/api/enterprise/tokens", json=body, headers=bearer("admin")).get_json()
+    client.delete("/api/enterprise/tokens/new", headers=bearer("admin"))
+    client.delete("/api/enterprise/tokens/new?permanent=true", headers=bearer("admin"))
+    created, revoked, deleted = recorded(place)
+    assert (created["action"], created["resource_id"]) == ("create", made["id"])
+    assert created["details"]["name"] == "new"
+    assert created["details"]["scopes"] == ["read", "audit"]
+    assert (revoked["action"], deleted["action"]) == ("revoke", "delete")
+    assert revoked["resource_id"] == deleted["resource_id"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({}, 1),
+        ({"LOKI_AUDIT_DISABLED": "true"}, 0),
+        ({"LOKI_AUDIT_DISABLED": "true", "LOKI_ENTERPRISE_AUDIT": "true"}, 1),
+    ],
+)
+def test_when_it_is_recorded(place: Place, settings: dict[str, str], count: int) -> None:
+    place.client(**settings).post("/api/control/pause")
+    assert len(recorded(place)) == count
+
+
+def test_without_integrity_entries_have_no_hash(place: Place) -> None:
+    place.client(LOKI_AUDIT_NO_INTEGRITY="true").post("/api/control/pause")
+    (entry,) = recorded(place)
+    assert list(entry) == KEYS[:-1]
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.write_home("dashboard/audit", "in the way")
+    response = place.client().post("/api/control/pause")
+    assert response.status_code == 200
+    assert (place.loki / "PAUSE").exists()
+    assert "no audit entry" in caplog.text
+
+
+def test_the_log_is_private(place: Place) -> None:
+    place.client().post("/api/control/pause")
+    folder = place.home / ".loki/dashboard/audit"
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_entries_go_to_syslog_as_well(place: Place, protocol: str) -> None:
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    with socket.socket(type=kind) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        settings = {
+            "LOKI_AUDIT_SYSLOG_HOST": "127.0.0.1",
+            "LOKI_AUDIT_SYSLOG_PORT": str(server.getsockname()[1]),
+            "LOKI_AUDIT_SYSLOG_PROTO": protocol,
+        }
+        if protocol == "tcp":
+            server.listen()
+        place.client(**settings).post("/api/control/pause")
+        if protocol == "udp":
+            data = server.recv(65536)
+        else:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                data = connection.recv(65536)
+            assert data.endswith(b"\n")
+    priority, _, text = data.partition(b"loki-audit: ")
+    assert priority == b"<134>"
+    assert json.loads(text) == recorded(place)[0]
+
+
+def test_a_syslog_server_that_is_away_stops_nothing(place: Place) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = str(silent.getsockname()[1])
+        settings = {"LOKI_AUDIT_SYSLOG_HOST": "127.0.0.1", "LOKI_AUDIT_SYSLOG_PORT": port}
+        client = place.client(**settings, LOKI_AUDIT_SYSLOG_PROTO="tcp")
+        for _ in range(5):
+            assert client.post("/api/control/pause").status_code == 200
+
+
+def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
+    apps = [place.app() for _ in range(3)]
+
+    def work(number: int) -> None:
+        for _ in range(10):
+            apps[number % 3].test_client().post("/api/control/pause")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = verify(place.sources().user)
+    assert (found.entries, found.faults, found.forks, found.torn) == (80, [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("method", "rule", "expected"),
+    [
+        ("POST", "/api/control/stop", Act("stop", "session")),
+        ("POST", "/api/agents/<agent_id>/kill", Act("kill", "agent")),
+        ("DELETE", "/api/registry/projects/<anything:x>", Act("delete", "registry_project")),
+        ("POST", "/api/registry/projects", Act("create", "registry_project")),
+        ("POST", "/api/registry/projects/<x>/access", Act("access", "registry_project")),
+        ("POST", "/api/checkpoints", Act("create", "checkpoint")),
+        ("POST", "/api/notifications/<x>/acknowledge", Act("acknowledge", "notification")),
+        ("PUT", "/api/notifications/triggers", Act("update", "triggers")),
+        ("POST", "/api/enterprise/tokens", Act("create", "token")),
+        ("DELETE", "/api/enterprise/tokens/<x>", Act("revoke", "token")),
+        ("POST", "/api/council/force-review", Act("force_review", "council")),
+        ("PATCH", "/api/things/<x>", Act("update", "thing")),
+        ("GET", "/api/status", Act("read", "status")),
+        ("GET", "/ws", Act("connect", "socket")),
+        ("DELETE", "/", Act("delete", "api")),
+    ],
+)
+def test_names_of_actions(method: str, rule: str, expected: Act) -> None:
+    assert act(method, rule) == expected

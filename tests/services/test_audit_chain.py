@@ -1,0 +1,228 @@
+"""The hash chain of the audit log: unbroken by anything, and what was altered is found."""
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loki_web.services import audit
+from loki_web.services.audit import Event
+from loki_web.services.audit_verification import Verification, verify
+from loki_web.services.sources import Sources
+from loki_web.store.folder import Folder
+from tests.places import Place
+
+NOON = datetime(2026, 2, 20, 12, 0, 0, tzinfo=UTC)
+GENESIS = "0" * 64
+
+
+class Clock:
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def sources(place: Place, clock: Clock, **settings: str) -> Sources:
+    return Sources.of(place.settings(**settings), 0.0, clock)
+
+
+def write(src: Sources, count: int = 1, **more: Any) -> None:
+    for number in range(count):
+        assert audit.record(src, Event("create", "thing", f"t{number}", **more))
+
+
+def folder(place: Place) -> Path:
+    return place.home / ".loki/dashboard/audit"
+
+
+def checked(place: Place) -> Verification:
+    return verify(Folder(place.home / ".loki"))
+
+
+def by_the_book(paths: list[Path]) -> list[tuple[str, str]]:
+    """Stored and expected hash of each line, computed as the documents say, from zeros."""
+    previous, pairs = GENESIS, []
+    for path in paths:
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            stored = entry.pop("_integrity_hash")
+            text = json.dumps(entry, sort_keys=True, default=str)
+            pairs.append((stored, hashlib.sha256((previous + text).encode()).hexdigest()))
+            previous = stored
+    return pairs
+
+
+def test_hashes_are_those_of_the_documents(place: Place) -> None:
+    write(sources(place, Clock()), 3, details={"note": "café", "b": 1, "a": {"z": None, "y": 2.5}})
+    pairs = by_the_book([folder(place) / "audit-2026-02-20.jsonl"])
+    assert len(pairs) == 3
+    assert all(stored == expected for stored, expected in pairs)
+
+
+def test_a_recorded_log_of_the_old_server_verifies_and_goes_on(session: Place) -> None:
+    assert checked(session).ok
+    write(session.sources(), 2)
+    paths = sorted(folder(session).glob("audit-*.jsonl"))
+    assert all(stored == expected for stored, expected in by_the_book(paths))
+    found = checked(session)
+    assert (found.files, found.ok, found.forks) == (len(paths), True, [])
+
+
+def test_it_runs_across_midnight_and_restarts(place: Place) -> None:
+    clock = Clock(NOON.replace(hour=23, minute=59))
+    write(sources(place, clock), 2)
+    clock.now += timedelta(minutes=2)
+    write(sources(place, clock), 2)
+    names = sorted(path.name for path in folder(place).glob("*.jsonl"))
+    assert names == ["audit-2026-02-20.jsonl", "audit-2026-02-21.jsonl"]
+    assert all(s == e for s, e in by_the_book([folder(place) / name for name in names]))
+    assert checked(place).ok
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"torn":', '{"timestamp": "2026-02-20T12:0', "\0\0\0", '{"a": {}']
+)
+def test_a_torn_last_line_is_passed_over(place: Place, torn: str) -> None:
+    src = sources(place, Clock())
+    write(src, 2)
+    path = folder(place) / "audit-2026-02-20.jsonl"
+    with path.open("a") as stream:
+        stream.write(torn)
+    assert checked(place).ok
+    write(src, 2)
+    found = checked(place)
+    assert (found.entries, found.ok, found.forks) == (4, True, [])
+    assert [(spot.file, spot.line) for spot in found.torn] == [(path.name, 3)]
+
+
+def test_entries_without_hash_are_passed_over(place: Place) -> None:
+    clock = Clock()
+    write(sources(place, clock), 1)
+    write(sources(place, clock, LOKI_AUDIT_NO_INTEGRITY="true"), 2)
+    write(sources(place, clock), 1)
+    found = checked(place)
+    assert (found.entries, found.bare, found.ok) == (2, 2, True)
+
+
+def fill(path: Path, size: int = 1024 * 1024) -> None:
+    """Let the file have the size at which it is rotated, without another entry."""
+    with path.open("ab") as stream:
+        stream.write(b"\n" * (size - path.stat().st_size))
+
+
+def test_full_files_are_rotated_and_the_chain_goes_on(place: Place) -> None:
+    clock = Clock()
+    src = sources(place, clock, LOKI_AUDIT_MAX_SIZE_MB="1")
+    path = folder(place) / "audit-2026-02-20.jsonl"
+    for _ in range(3):  # in one second: the names must not collide
+        write(src, 2)
+        fill(path)
+    clock.now += timedelta(hours=1)
+    write(src, 2)
+    assert sorted(p.name for p in folder(place).glob("*.jsonl")) == [
+        *("audit-2026-02-20.120000.jsonl", "audit-2026-02-20.120001.jsonl"),
+        *("audit-2026-02-20.130000.jsonl", "audit-2026-02-20.jsonl"),
+    ]
+    found = checked(place)
+    assert (found.entries, found.ok, found.forks) == (8, True, [])
+
+
+def test_what_retention_leaves_still_verifies(place: Place) -> None:
+    clock = Clock()
+    src = sources(place, clock, LOKI_AUDIT_MAX_SIZE_MB="1", LOKI_AUDIT_MAX_FILES="3")
+    for _ in range(8):
+        write(src, 2)
+        fill(folder(place) / f"audit-{clock.now.date()}.jsonl")
+        write(src, 1)
+        clock.now += timedelta(days=1)
+    kept = sorted(path.name for path in folder(place).glob("*.jsonl"))
+    assert len(kept) <= 4
+    assert "2026-02-20" not in kept[0]
+    found = checked(place)
+    assert (found.ok, found.forks) == (True, [])
+    (folder(place) / kept[0]).unlink()
+    assert not checked(place).ok
+
+
+def test_any_altered_byte_is_found_where_it_is(place: Place) -> None:
+    src = sources(place, Clock())
+    write(src, 4, user_agent="curl/8.5.0", details={"n": 1.5, "s": "é\\"})
+    path = folder(place) / "audit-2026-02-20.jsonl"
+    sound = path.read_bytes()
+    assert checked(place).ok
+    for position in range(len(sound)):
+        line = sound.count(b"\n", 0, position) + 1
+        for change in (1, 0x20):
+            altered = bytearray(sound)
+            altered[position] ^= change
+            path.write_bytes(altered)
+            found = checked(place)
+            assert not found.ok, (position, change)
+            assert found.faults[0].file == path.name
+            assert found.faults[0].line == line, (position, change, found.faults)
+
+
+@pytest.mark.parametrize("kind", ["removed", "swapped", "repeated", "inserted", "beheaded"])
+def test_other_tampering_is_found(place: Place, kind: str) -> None:
+    write(sources(place, Clock()), 5)
+    path = folder(place) / "audit-2026-02-20.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    made_up = json.loads(lines[1]) | {"user_id": "somebody"}
+    changed = {
+        "removed": [*lines[:2], *lines[3:]],
+        "swapped": [lines[0], lines[2], lines[1], *lines[3:]],
+        "repeated": [*lines[:3], lines[2], *lines[3:]],
+        "inserted": [*lines[:2], json.dumps(made_up).encode() + b"\n", *lines[2:]],
+        "beheaded": lines[1:],
+    }
+    path.write_bytes(b"".join(changed[kind]))
+    found = checked(place)
+    assert not found.ok
+    assert found.faults[0].line in (1, 2, 3, 4)
+
+
+def test_a_file_that_is_gone_from_the_middle_is_missed(place: Place) -> None:
+    clock = Clock()
+    for _ in range(3):
+        write(sources(place, clock), 2)
+        clock.now += timedelta(days=1)
+    (folder(place) / "audit-2026-02-21.jsonl").unlink()
+    (fault,) = checked(place).faults
+    assert (fault.file, fault.line) == ("audit-2026-02-22.jsonl", 1)
+
+
+def test_two_old_servers_at_once_make_a_fork_that_is_told_but_no_fault(place: Place) -> None:
+    write(sources(place, Clock()), 2)
+    path = folder(place) / "audit-2026-02-20.jsonl"
+    start = json.loads(path.read_text().splitlines()[-1])["_integrity_hash"]
+    heads = {"a": start, "b": start}
+    for number, who in enumerate("abbaab"):
+        entry = {"timestamp": "2026-02-20T12:00:01+00:00", "action": "x", "resource_type": who}
+        entry["resource_id"] = str(number)
+        text = json.dumps(entry, sort_keys=True)
+        heads[who] = hashlib.sha256((heads[who] + text).encode()).hexdigest()
+        with path.open("a") as stream:
+            stream.write(json.dumps({**entry, "_integrity_hash": heads[who]}) + "\n")
+    write(sources(place, Clock()), 1)
+    found = checked(place)
+    assert found.faults == []
+    assert [spot.line for spot in found.forks] == [4]
+    assert found.entries == 9
+
+
+def test_an_empty_log_verifies(place: Place) -> None:
+    assert checked(place) == Verification()
+
+
+def test_other_files_are_not_of_the_log(place: Place) -> None:
+    write(sources(place, Clock()), 1)
+    for name in ("audit-2026-13-99.jsonl", "audit-x.jsonl", "audit-2026-02-20.jsonl.bak", "notes"):
+        (folder(place) / name).write_text("{}\n")
+    os.symlink("/etc/passwd", folder(place) / "audit-2026-02-19.jsonl")
+    assert checked(place).files == 1
