@@ -83,7 +83,7 @@ class Folder(WritableFolder):
         """The lines of a file of any size, oldest first, see `store.raw_lines`."""
         return raw_lines.forwards(self.path, relative)
 
-    def lines_backwards(self, relative: str, *, holding: tuple[bytes, ...] = ()) -> Iterator[bytes]:
+    def lines_backwards(self, relative: str, *, holding: raw_lines.Marks = ()) -> Iterator[bytes]:
         """The lines of a file of any size, newest first, see `store.raw_lines`."""
         return raw_lines.backwards(self.path, relative, holding)
 

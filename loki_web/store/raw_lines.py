@@ -1,5 +1,6 @@
 """The lines of a file of any size, one at a time, in either direction."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from loki_web.store import files
 
 MAX_LINE_BYTES = 1024 * 1024
 _BLOCK_BYTES = 1 << 20
+
+Marks = tuple[re.Pattern[bytes], ...]
 
 
 def forwards(root: Path, relative: str) -> Iterator[bytes]:
@@ -29,11 +32,11 @@ def forwards(root: Path, relative: str) -> Iterator[bytes]:
         return
 
 
-def backwards(root: Path, relative: str, holding: tuple[bytes, ...] = ()) -> Iterator[bytes]:
+def backwards(root: Path, relative: str, holding: Marks = ()) -> Iterator[bytes]:
     """The lines without their line ends, newest first; empty ones and ones that are longer than
     MAX_LINE_BYTES are left out.
 
-    :param holding: only lines in which each of these stands; a stretch of the file without one of
+    :param holding: only lines in which each of these is found; a stretch of the file without one of
         them is passed over at the speed of the disk.
     """
     try:
@@ -45,7 +48,7 @@ def backwards(root: Path, relative: str, holding: tuple[bytes, ...] = ()) -> Ite
                 stream.seek(start)
                 block = files.read_up_to(stream, size) + rest
                 rest, whole = _split(block) if start else (b"", block)
-                if all(part in whole for part in holding):
+                if all(mark.search(whole) for mark in holding):
                     yield from _lines_of(whole, holding)
     except OSError:
         return
@@ -59,7 +62,7 @@ def _split(block: bytes) -> tuple[bytes, bytes]:
     return end, whole
 
 
-def _lines_of(data: bytes, holding: tuple[bytes, ...]) -> Iterator[bytes]:
+def _lines_of(data: bytes, holding: Marks) -> Iterator[bytes]:
     for line in reversed(data.split(b"\n")):
-        if line and len(line) <= MAX_LINE_BYTES and all(part in line for part in holding):
+        if line and len(line) <= MAX_LINE_BYTES and all(mark.search(line) for mark in holding):
             yield line
