@@ -12,6 +12,7 @@ from loki_web.live.messages import Batch
 
 MAX_WAITING_BYTES = 256 * 1024
 SEND_BUFFER_BYTES = 64 * 1024
+DEAD_MILLISECONDS = 60_000  # how long what was sent may stay unacknowledged
 _READ_BYTES = 16 * 1024
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -161,6 +162,8 @@ class Connection:
 def _bound(sock: socket.socket) -> None:
     """A kernel buffer that grows to megabytes would hide for long that nobody reads."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    if sock.family != socket.AF_UNIX:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
+    if sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_MILLISECONDS)

@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import logging
+import os
 import selectors
 import socket
 import threading
@@ -34,7 +35,7 @@ class Loop:
         self._tie = itertools.count()
         self._lock = threading.Lock()
         self._selector: selectors.BaseSelector | None = None
-        self._waker: socket.socket | None = None
+        self._waker: int | None = None
 
     def start(self) -> None:
         """Begin, unless it has begun."""
@@ -47,9 +48,9 @@ class Loop:
     def prepare(self) -> None:
         """Make what `turn` works with."""
         selector = selectors.DefaultSelector()
-        self._waker, woken = socket.socketpair()
-        self._waker.setblocking(False)
-        woken.setblocking(False)
+        woken, self._waker = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(self._waker, False)
         selector.register(woken, selectors.EVENT_READ, lambda _: _empty(woken))
         self._selector = selector
 
@@ -58,7 +59,7 @@ class Loop:
         self._inbox.append(action)
         if self._waker is not None:
             with suppress(BlockingIOError):  # it is about to wake up anyway
-                self._waker.send(b"\0")
+                os.write(self._waker, b"\0")
 
     def remind(self, seconds: float, action: Action) -> None:
         """Do something later."""
@@ -104,6 +105,6 @@ class Loop:
         return due if most is None else min(due, most)
 
 
-def _empty(woken: socket.socket) -> None:
+def _empty(woken: int) -> None:
     with suppress(BlockingIOError):
-        woken.recv(4096)
+        os.read(woken, 4096)

@@ -1,0 +1,26 @@
+"""One server on an empty project, for the tests of a module that do not disturb each other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import places
+from tests.places import Place
+from tests.servers import Server, serving
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return places.empty(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module")
+def shared(shared_place: Place) -> Iterator[Server]:
+    with serving(shared_place) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(place: Place) -> Path:
+    return place.loki
