@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import gunicorn
+import gunicorn.util
 
 from loki_web import server_clock, startup
 from loki_web.errors import SettingsError
@@ -20,6 +21,7 @@ except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
 gunicorn.SERVER = "loki-web"  # what the Server header says, without a version
+gunicorn.util.write_error = startup.refuse  # for requests that are too broken for the application
 STARTED_AT = server_clock.STARTED_AT  # taken here, before workers are forked
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -32,6 +34,7 @@ workers = _settings.workers
 threads = _settings.threads
 timeout = 60
 graceful_timeout = 10  # orchestrators kill after 10 to 30 seconds
+limit_request_line = 8190
 keepalive = 75  # longer than balancers keep an idle connection, else they meet closed ones
 
 # Forwarded headers are for the application to judge, by the number of trusted proxies.

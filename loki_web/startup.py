@@ -1,8 +1,13 @@
-"""What happens once when the server starts and once when it ends, in gunicorn's master."""
+"""What gunicorn does for us beside calling the application: when it starts, when it ends, and when
+a request is too broken to reach the application."""
 
+import json
+import socket
 import sys
 from collections.abc import Iterable
 from typing import Any
+
+from gunicorn.util import write_nonblock
 
 from loki_web.services.processes import parse_pid
 from loki_web.setting_values import is_loopback
@@ -41,3 +46,16 @@ def withdraw_pid(settings: Settings, pid: int) -> None:
     folder = Folder(settings.loki_dir)
     if parse_pid(folder.text(_PID_FILE, limit=64)) == pid:
         folder.remove(_PID_FILE)
+
+
+def refuse(connection: socket.socket, status: int, reason: str, message: str) -> None:
+    """Answer what cannot be parsed as every other error is answered.
+
+    :param message: gunicorn's own words, which may repeat what was sent.
+    """
+    body = json.dumps({"detail": f"The request cannot be read: {reason}"})
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    write_nonblock(connection, f"{head}{body}".encode("latin1"))

@@ -4,7 +4,7 @@ from werkzeug.routing import PathConverter
 
 
 class Anything(PathConverter):
-    """Text with slashes in it, a leading one too: a project's path names the project."""
+    """A word without slashes, or an absolute path: both name a project."""
 
     part_isolating = False
-    regex = ".+?"
+    regex = "/.+?|[^/]+"

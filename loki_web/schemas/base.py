@@ -93,7 +93,7 @@ def text(data_key: str | None = None, **metadata: Any) -> fields.String:
     """A filter that matches exactly; left out, it is None and everything matches."""
     return fields.String(
         load_default=lambda: None,
-        validate=validate.Length(max=500),
+        validate=validate.Length(max=100),
         data_key=data_key,
         metadata=metadata,
     )
