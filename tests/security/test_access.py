@@ -14,7 +14,7 @@ from tests.routes import Route, routes
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 PUBLIC = {
     *("/", "/health", "/api/enterprise/status", "/api/auth/info", "/openapi.json", "/docs"),
-    "/favicon.ico",
+    *("/asyncapi.json", "/favicon.ico"),
 }
 NEEDED = {
     "/api/enterprise/tokens": "admin",
