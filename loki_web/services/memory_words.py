@@ -28,7 +28,7 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     PATTERN: (
         ("pattern",),
         ("id", "category"),
-        ("conditions", "correctApproach", "incorrectApproach", "why", "source_episodes"),
+        ("conditions", "correctApproach", "incorrectApproach", "source_episodes"),
     ),
     SKILL: (
         ("name",),

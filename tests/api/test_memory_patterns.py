@@ -1,0 +1,95 @@
+"""GET /api/memory/patterns and /api/memory/skills in all their forms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.memory_shapes import PATTERN_FIELDS, get, has
+from tests.places import Place
+
+Ask = Callable[[str], Any]
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_wrapped_and_bare_patterns(place: Place, client: FlaskClient, wrapped: bool) -> None:
+    place.variant("patterns.list.json", "memory/semantic/patterns.json")
+    if wrapped:
+        bare = place.read("memory/semantic/patterns.json")
+        place.write("memory/semantic/patterns.json", {"version": "1.0", "patterns": bare})
+    listed = get(client, "/api/memory/patterns")
+    assert [(entry["id"], entry["category"]) for entry in listed] == [
+        ("sem-11aa22bb", "performance"),
+        ("pattern-20260220091500", "anti-pattern"),
+    ]
+    assert all(has(entry, PATTERN_FIELDS) for entry in listed)
+    assert get(client, "/api/memory/summary")["semantic"] == {"patterns": 1, "antiPatterns": 1}
+
+
+@pytest.mark.parametrize(
+    ("variant", "fails"),
+    [
+        ("anti-patterns.json", ["Mocking the database in e2e tests", "Retrying 4xx"]),
+        ("anti-patterns.list.json", ["x"]),
+    ],
+)
+def test_both_forms_of_anti_patterns(
+    place: Place, client: FlaskClient, variant: str, fails: list[str]
+) -> None:
+    place.write("memory/semantic/patterns.json", [{"id": "p", "pattern": "Do"}])
+    place.variant(variant, "memory/semantic/anti-patterns.json")
+    listed = get(client, "/api/memory/patterns")
+    avoided = [entry for entry in listed if entry["category"] == "anti-pattern"]
+    assert [entry["pattern"] for entry in avoided] == fails
+    assert all(entry["incorrectApproach"] == entry["what_fails"] for entry in avoided)
+    assert all(entry["correctApproach"] == entry["prevention"] for entry in avoided)
+    assert all(entry["conditions"] == [entry["why"]] for entry in avoided)
+    for entry in listed:
+        assert get(client, f"/api/memory/patterns/{entry['id']}") == entry
+    counts = get(client, "/api/memory/summary")["semantic"]
+    assert counts == {"patterns": 1, "antiPatterns": len(fails)}
+
+
+def test_anti_patterns_wrapped_like_patterns(place: Place, client: FlaskClient) -> None:
+    place.write("memory/semantic/anti-patterns.json", {"patterns": [{"id": "a", "pattern": "No"}]})
+    (entry,) = get(client, "/api/memory/patterns")
+    assert (entry["id"], entry["category"]) == ("a", "anti-pattern")
+
+
+def test_of_two_patterns_with_one_id_the_newest_counts_then_the_first(
+    place: Place, client: FlaskClient
+) -> None:
+    place.write(
+        "memory/semantic/patterns.json",
+        [
+            {"id": "a", "pattern": "first", "last_used": "2026-02-01T00:00:00+00:00Z"},
+            {"id": "a", "pattern": "newest", "updated_at": "2026-02-02T00:00:00Z"},
+            {"id": "b", "pattern": "first"},
+            {"id": "b", "pattern": "second"},
+        ],
+    )
+    place.write("memory/semantic/anti-patterns.json", [{"id": "b", "what_fails": "third"}])
+    listed = get(client, "/api/memory/patterns")
+    assert [entry["pattern"] for entry in listed] == ["newest", "first"]
+    assert get(client, "/api/memory/summary")["semantic"] == {"patterns": 2, "antiPatterns": 0}
+
+
+def test_sound_patterns_stay_beside_bad_ones(place: Place, client: FlaskClient) -> None:
+    odd = {"id": "odd", "pattern": 5, "category": None, "confidence": "0.9", "usage_count": "x"}
+    more = {"conditions": "When", "links": 7, "correct_approach": [], "source_episodes": [1, "e"]}
+    place.write("memory/semantic/patterns.json", [None, 5, "x", [], {}, {**odd, **more}])
+    (entry,) = get(client, "/api/memory/patterns")
+    assert has(entry, PATTERN_FIELDS)
+    assert (entry["confidence"], entry["conditions"], entry["links"]) == (0.9, ["When"], [])
+    assert entry["source_episodes"] == ["e"]
+
+
+def test_a_skill_is_found_by_its_id_then_by_its_file(place: Place, client: FlaskClient) -> None:
+    place.write("memory/skills/deploy.json", {"id": "skill-deploy", "name": "Deploy"})
+    place.write("memory/skills/skill-deploy.json", {"id": "other", "name": "Other"})
+    place.write("memory/skills/deploy.md", "# Deploy")
+    assert get(client, "/api/memory/skills/skill-deploy")["name"] == "Deploy"
+    assert get(client, "/api/memory/skills/deploy")["name"] == "Deploy"
+    assert get(client, "/api/memory/skills/other")["name"] == "Other"
+    assert get(client, "/api/memory/summary")["procedural"] == {"skills": 2}
