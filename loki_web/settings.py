@@ -1,7 +1,6 @@
 """Every setting of the server, read once from the environment and checked before it starts."""
 
 import os
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from loki_web import setting_values as kinds
 from loki_web.errors import SettingsError
+from loki_web.setting_checks import check_loki_dir, check_tls
 
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
 
@@ -207,8 +207,8 @@ class Settings:
     def _check(self) -> None:
         self._check_exposure()
         self._check_oidc()
-        self._check_tls()
-        self._check_loki_dir()
+        check_tls(self.tls_cert, self.tls_key)
+        check_loki_dir(self.loki_dir)
 
     def _check_exposure(self) -> None:
         if not self.host:
@@ -224,32 +224,6 @@ class Settings:
             raise SettingsError(
                 "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
             )
-
-    def _check_tls(self) -> None:
-        if bool(self.tls_cert) != bool(self.tls_key):
-            missing = "LOKI_TLS_KEY" if self.tls_cert else "LOKI_TLS_CERT"
-            raise SettingsError(
-                f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty"
-            )
-        for name, path in (("LOKI_TLS_CERT", self.tls_cert), ("LOKI_TLS_KEY", self.tls_key)):
-            if path and not (path.is_file() and os.access(path, os.R_OK)):
-                raise SettingsError(f"{name} is not a file that can be read: {path}")
-        if self.tls_cert and self.tls_key:
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key)
-            except (ssl.SSLError, OSError):
-                raise SettingsError(
-                    "LOKI_TLS_CERT and LOKI_TLS_KEY are not a PEM certificate and its key"
-                ) from None
-
-    def _check_loki_dir(self) -> None:
-        try:
-            readable = os.access(self.loki_dir, os.R_OK | os.X_OK)
-            wrong = self.loki_dir.exists() and not (self.loki_dir.is_dir() and readable)
-        except OSError:
-            wrong = True
-        if wrong:
-            raise SettingsError(f"LOKI_DIR is not a directory that can be read: {self.loki_dir}")
 
 
 def _written(value: Any) -> str:
