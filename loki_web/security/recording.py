@@ -66,7 +66,7 @@ def _event(asked: Request, response: Response) -> audit.Event:
         resource_id=_resource_id(asked, answer),
         user_id=who.key if who.kind == PERSON else who.name,
         token_id=who.key if who.kind == TOKEN else None,
-        ip_address=asked.remote_addr,
+        ip_address=asked.remote_addr or None,  # a unix socket has none
         user_agent=asked.headers.get("User-Agent"),
         success=not failed,
         error=first_text(answer.get("detail")) or None if failed else None,
