@@ -60,6 +60,18 @@ class Whole(fields.Integer):
         return int(value)
 
 
+class Integral(fields.Integer):
+    """A whole number in a JSON body, which may be written `5.0`; not a text, not a boolean."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if not whole or isinstance(value, bool):
+            raise ValidationError("Must be a whole number.")
+        return int(value)
+
+
 class TrueFalse(fields.Boolean):
     """`true` or `false` in a query string."""
 

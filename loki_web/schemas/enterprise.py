@@ -8,6 +8,7 @@ from marshmallow import ValidationError, fields, validate
 from loki_web.schemas.base import (
     Answer,
     Body,
+    Integral,
     Query,
     TrueFalse,
     Whole,
@@ -57,10 +58,9 @@ class NewToken(Body):
         metadata={"description": "Left out together with `role`, the token can only read"},
     )
     role = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(list(ROLES)))
-    expires_days = fields.Integer(
+    expires_days = Integral(
         load_default=None,
         allow_none=True,
-        strict=True,
         validate=validate.Range(1, MAX_EXPIRY_DAYS),
         metadata={"description": "Left out, the token does not expire"},
     )

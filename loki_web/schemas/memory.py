@@ -1,6 +1,6 @@
 from marshmallow import INCLUDE, fields, validate
 
-from loki_web.schemas.base import Answer, Body, OptionalBody, Query, Whole, limit, offset
+from loki_web.schemas.base import Answer, Body, Integral, OptionalBody, Query, Whole, limit, offset
 
 MAX_QUERY = 1000
 MAX_RESULTS = 100
@@ -105,8 +105,7 @@ class ConsolidateQuery(Query):
 class ConsolidateBody(OptionalBody):
     EXAMPLE = {"sinceHours": 24}
 
-    sinceHours = fields.Integer(  # noqa: N815
-        strict=True,
+    sinceHours = Integral(  # noqa: N815
         validate=validate.Range(1, MAX_HOURS),
         metadata={"description": "The same as `hours`, and preferred to it"},
     )
@@ -143,8 +142,7 @@ class RetrieveBody(Body):
         validate=validate.Length(max=MAX_QUERY),
         metadata={"description": "A phase, category or type of task whose entries move up"},
     )
-    topK = fields.Integer(  # noqa: N815
-        strict=True,
+    topK = Integral(  # noqa: N815
         allow_none=True,
         validate=validate.Range(1, MAX_RESULTS),
         metadata={"description": "How many results at most, 10 when left out"},
