@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from tests.places import Place
@@ -44,6 +45,21 @@ class Server:
 
     def head(self, path: str, **options: Any) -> requests.Response:
         return requests.head(self.url + path, timeout=30, **options)
+
+    def put(self, path: str, **options: Any) -> requests.Response:
+        return requests.put(self.url + path, timeout=30, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        return requests.request(method, self.url + path, timeout=30, **options)
+
+    def workers(self) -> list[int]:
+        """The pids of the processes that answer."""
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes at once, as when the power fails."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=20)
 
     def end(self) -> int:
         """SIGTERM to the master, as an administrator does; the exit code."""
