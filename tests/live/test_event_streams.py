@@ -1,0 +1,152 @@
+"""GET /api/events: the same feed for clients that only listen, and come back."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.clients import Stream, streaming, told
+from tests.places import Place
+from tests.servers import Server, serving
+
+TASKS = "queue/pending.json"
+
+
+@pytest.fixture
+def server(place: Place) -> Iterator[Server]:
+    with serving(place, workers=2) as made:
+        yield made
+
+
+def test_the_head_says_how_to_treat_the_stream(shared: Server) -> None:
+    with streaming(shared) as stream:
+        assert stream.head.startswith("HTTP/1.1 200 OK\r\n")
+        lines = dict(line.split(": ", 1) for line in stream.head.split("\r\n")[1:])
+        assert lines["Content-Type"].startswith("text/event-stream")
+        assert lines["X-Accel-Buffering"] == "no"
+        assert lines["Cache-Control"] == "no-store"
+        assert lines["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Encoding" not in lines
+        assert "Transfer-Encoding" not in lines
+
+
+def test_head_answers_without_a_stream(shared: Server) -> None:
+    answer = shared.head("/api/events")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+
+
+def test_the_client_is_told_when_to_come_back(shared: Server) -> None:
+    stream = Stream(shared.host)
+    assert stream.block() == "retry: 3000"
+    stream.close()
+
+
+def test_events_are_the_messages_of_the_socket(place: Place, server: Server) -> None:
+    with streaming(server) as stream:
+        place.write(TASKS, [{"id": "a"}])
+        assert stream.hear() == {"type": "task_created", "data": server.get("/api/tasks").json()[0]}
+
+
+def test_only_the_channels_that_are_named_come(place: Place, server: Server) -> None:
+    with streaming(server, "/api/events?channels=logs,status") as stream:
+        assert stream.hear()["type"] == "status"
+        place.write(TASKS, [{"id": "a"}])
+        place.write("logs/agent.log", "hello\n")
+        assert {message["type"] for message in stream.hear_all(3)} == {"status", "log"}
+
+
+@pytest.mark.parametrize("query", ["channels=nonsense", "channels=tasks,nonsense", "channels=%00"])
+def test_a_channel_that_there_is_not_is_refused(shared: Server, query: str) -> None:
+    answer = shared.get(f"/api/events?{query}")
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"detail"}
+
+
+def came_back(server: Server, last_id: str, path: str = "/api/events") -> list[tuple[str, str]]:
+    """What a returning client is told, whichever worker it meets; the same at each of them."""
+    answers = []
+    for _ in range(6):
+        with streaming(server, path, Last_Event_ID=last_id) as stream:
+            messages = stream.hear_all(0.5)
+        assert all(message["type"] != "reset" for message in messages)
+        answers.append(told(messages))
+    assert all(answer == answers[0] for answer in answers)
+    return answers[0]
+
+
+def test_who_comes_back_gets_what_he_missed(place: Place) -> None:
+    with serving(place) as server, streaming(server) as other:
+        with streaming(server) as stream:
+            place.write(TASKS, [{"id": "a"}])
+            stream.hear()
+            last_id = stream.last_id
+        place.write(TASKS, [{"id": "a"}, {"id": "b"}])
+        other.hear_all(0.5)
+        place.write(TASKS, [{"id": "a"}, {"id": "b", "title": "B"}])
+        other.hear_all(0.5)
+        assert came_back(server, last_id) == [("task_created", "b"), ("task_updated", "b")]
+
+
+def test_who_missed_nothing_is_told_nothing_by_any_worker(place: Place, server: Server) -> None:
+    place.write(TASKS, [{"id": "a"}])
+    with streaming(server) as stream:
+        last_id = stream.last_id
+    assert came_back(server, last_id) == []
+
+
+def test_an_id_outlives_the_server(place: Place) -> None:
+    place.write(TASKS, [{"id": "a"}])
+    with serving(place) as server, streaming(server) as stream:
+        last_id = stream.last_id
+    with serving(place) as server:
+        assert came_back(server, last_id) == []
+
+
+@pytest.mark.parametrize("last_id", ["17", "tasks:beef,projects:beef", "x" * 5000, "tasks:", "%"])
+def test_what_is_not_known_any_more_is_replaced_by_the_whole(
+    place: Place, server: Server, last_id: str
+) -> None:
+    place.write(TASKS, [{"id": "a"}])
+    with streaming(server, Last_Event_ID=last_id) as stream:
+        messages = stream.hear_all(0.5)
+        assert messages[0]["type"] == "reset"
+        whole = {message["type"]: message["data"] for message in messages[1:]}
+        assert whole["tasks"] == server.get("/api/tasks").json()
+
+
+def test_a_value_that_changed_meanwhile_is_told(place: Place, server: Server) -> None:
+    path = "/api/events?channels=cost"
+    with streaming(server, path) as stream:
+        stream.hear()
+        last_id = stream.last_id
+    place.write("metrics/efficiency/iteration-1.json", {"cost_usd": 2.0})
+    with streaming(server, path, Last_Event_ID=last_id) as stream:
+        assert stream.hear()["data"]["estimated_cost_usd"] == 2.0
+
+
+def test_log_lines_that_were_missed_come_at_the_return(place: Place) -> None:
+    place.write("logs/agent.log", "old\n")
+    path = "/api/events?channels=logs"
+    with serving(place) as server, streaming(server, path):
+        with streaming(server, path) as stream:
+            last_id = stream.last_id
+        with (place.loki / "logs/agent.log").open("a") as log:
+            log.write("one\ntwo\n")
+        time.sleep(0.5)
+        with streaming(server, path, Last_Event_ID=last_id) as stream:
+            assert [stream.hear()["data"]["message"] for _ in range(2)] == ["one", "two"]
+
+
+def test_listeners_take_no_thread(place: Place) -> None:
+    with serving(place, LOKI_THREADS="2") as server:
+        streams = [Stream(server.host) for _ in range(50)]
+        for stream in streams:
+            assert stream.hear()["type"] == "connected"
+        started = time.monotonic()
+        assert server.get("/health").status_code == 200
+        assert time.monotonic() - started < 1
+        place.write(TASKS, [{"id": "a"}])
+        for stream in streams:
+            assert stream.hear()["type"] == "task_created"
+            stream.close()

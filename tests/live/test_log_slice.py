@@ -1,0 +1,172 @@
+"""The new lines of the session's log: each once, redacted, through all that happens to a log."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from loki_web.live.log_slice import LogSlice
+from tests.live.hubs import Time
+from tests.places import Place
+
+
+class Log:
+    """The log channel of a place, whose time the test sets."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.time = Time()
+        self.slice = LogSlice(place.sources().project, self.time)
+        self.slice.refresh()
+
+    def append(self, text: str, name: str = "agent.log") -> None:
+        path = self.place.loki / "logs" / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as stream:
+            stream.write(text)
+
+    def new(self) -> list[str]:
+        found = [message.data["message"] for message in self.slice.refresh()]
+        while self.slice.has_more:
+            found += [message.data["message"] for message in self.slice.refresh()]
+        return found
+
+
+@pytest.fixture
+def log(place: Place) -> Log:
+    place.write("logs/agent.log", "old\n")
+    return Log(place)
+
+
+def test_only_new_lines_are_told_and_each_once(log: Log) -> None:
+    assert log.new() == []
+    log.append("[INFO] one\n[ERROR] two\n")
+    assert log.new() == ["one", "two"]
+    assert log.new() == []
+
+
+def test_a_line_is_told_when_it_is_complete(log: Log) -> None:
+    log.append("hal")
+    assert log.new() == []
+    log.append("f\n")
+    assert log.new() == ["half"]
+
+
+def test_a_line_begun_before_anybody_listened_is_told_whole(place: Place) -> None:
+    place.write("logs/agent.log", "old\nbeg")
+    log = Log(place)
+    log.append("un\n")
+    assert log.new() == ["begun"]
+
+
+def test_entries_are_those_of_the_rest_api(log: Log) -> None:
+    log.append("[2026-02-07T01:32:00] [WARN] token=abcdef123456 seen\n")
+    (message,) = log.slice.refresh()
+    assert message.type == "log"
+    assert message.data == log.place.client().get("/api/logs?lines=1").get_json()[0]
+    assert "abcdef123456" not in message.data["message"]
+
+
+def test_a_key_that_comes_in_two_pieces_is_not_told(log: Log) -> None:
+    body = "Ab1+" * 16
+    log.append(f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n")
+    first = log.new()
+    log.append(f"{body}\n-----END RSA PRIVATE KEY-----\nafter\n")
+    told = first + log.new()
+    assert body not in "".join(told)
+    assert told[-1] == "after"
+
+
+def trimmed_by_rename(log: Log) -> None:
+    path = log.place.loki / "logs/agent.log"
+    kept = path.read_text().splitlines(keepends=True)[-30:]
+    log.place.write("logs/new", "".join(kept))
+    os.replace(log.place.loki / "logs/new", path)
+
+
+def trimmed_in_place(log: Log) -> None:
+    path = log.place.loki / "logs/agent.log"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[-30:]))
+
+
+@pytest.mark.parametrize("trim", [trimmed_by_rename, trimmed_in_place])
+def test_a_log_that_is_cut_goes_on_where_it_was(log: Log, trim: Callable[[Log], None]) -> None:
+    log.append("".join(f"line number {number}\n" for number in range(50)))
+    assert len(log.new()) == 50
+    trim(log)
+    log.append("next\n")
+    assert log.new() == ["next"]
+
+
+def test_a_log_that_begins_anew_is_read_from_its_beginning(log: Log) -> None:
+    log.place.write("logs/agent.log", "another session\n")
+    assert log.new() == ["another session"]
+
+
+def test_a_log_that_goes_and_comes_back_is_followed(log: Log) -> None:
+    (log.place.loki / "logs/agent.log").unlink()
+    assert log.new() == []
+    log.append("back again\n")
+    assert log.new() == ["back again"]
+
+
+def test_a_first_log_is_told_from_its_beginning(place: Place) -> None:
+    log = Log(place)
+    log.append("first\n")
+    log.time.now += 3
+    assert log.new() == ["first"]
+    log.append("second\n")
+    assert log.new() == ["second"]
+
+
+def test_of_two_logs_written_at_once_one_is_followed(log: Log) -> None:
+    for number in range(5):
+        log.append(f"line {number}\n", "autonomy-20260220.log")
+        log.append(f"line {number}\n")
+        log.time.now += 1
+        assert log.new() == [f"line {number}"]
+
+
+def test_a_log_that_takes_over_is_followed_as_soon_as_the_other_is_quiet(log: Log) -> None:
+    log.append("from now on here\n", "background-20260220-090102.log")
+    before = (log.place.loki / "logs/agent.log").stat()
+    os.utime(log.place.loki / "logs/agent.log", (before.st_atime, before.st_mtime - 60))
+    log.time.now += 3
+    assert log.new() == ["from now on here"]
+
+
+def test_a_log_that_grows_faster_than_it_can_be_sent_says_what_is_left_out(log: Log) -> None:
+    log.append("x" * 99 + "\n")
+    log.new()
+    log.append(("y" * 999 + "\n") * 6000)
+    told = log.new()
+    assert "left out" in told[0]
+    assert len(told) < 200
+    log.append("the end\n")
+    assert log.new()[-1] == "the end"
+
+
+def test_very_long_lines_are_cut_and_what_follows_is_whole(log: Log) -> None:
+    log.append("z" * 3_000_000 + "\nnext\n")
+    told = log.new()
+    assert told[-1] == "next"
+    assert len(told) == 2
+    assert len(told[0]) < 5000
+
+
+def test_who_comes_back_gets_the_lines_in_between(log: Log) -> None:
+    log.append("one\n")
+    log.new()
+    known = log.slice.token
+    log.append("two\nthree\n")
+    log.new()
+    missed = log.slice.since(known)
+    assert [message.data["message"] for message in missed or []] == ["two", "three"]
+    assert log.slice.since(log.slice.token) == []
+
+
+@pytest.mark.parametrize("token", ["", "none", "1.2", "x.y", "999999999999.0"])
+def test_a_place_in_no_log_that_is_followed_is_not_known(log: Log, token: str) -> None:
+    log.append("one\n")
+    log.new()
+    assert log.slice.since(token) is None

@@ -1,0 +1,189 @@
+"""Two states of the files compared: exactly what changed is told, once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loki_web.live import changes
+from loki_web.live.channels import CHANNELS
+from loki_web.live.slices import GONE_SECONDS, ListSlice, Slice
+from tests.live.clients import told
+from tests.live.hubs import Time
+from tests.places import Place
+
+Entry = dict[str, Any]
+
+
+def task(identity: str, **more: Any) -> Entry:
+    return {"id": identity, "status": "pending", "position": 0, "title": "T", **more}
+
+
+class Listed:
+    """A slice of a list that the test sets."""
+
+    def __init__(self, kind: changes.Kind = changes.TASKS) -> None:
+        self.entries: list[Entry] = []
+        self.time = Time()
+        self.slice = ListSlice("tasks", kind, lambda: self.entries, self.time)
+
+    def told(self, *entries: Entry) -> list[tuple[str, str]]:
+        self.entries = list(entries)
+        return told([{"type": m.type, "data": m.data} for m in self.slice.refresh()])
+
+
+@pytest.fixture
+def listed() -> Listed:
+    made = Listed()
+    made.told(task("a"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ([task("a")], []),
+        ([task("a"), task("b", position=1)], [("task_created", "b")]),
+        ([task("a", title="U")], [("task_updated", "a")]),
+        ([task("a", status="done")], [("task_moved", "a")]),
+        ([task("a", position=1)], [("task_moved", "a")]),
+        ([task("a", status="done", title="U")], [("task_moved", "a")]),
+        ([], []),
+    ],
+)
+def test_each_change_is_one_event(
+    listed: Listed, after: list[Entry], expected: list[tuple[str, str]]
+) -> None:
+    assert listed.told(*after) == expected
+    assert listed.told(*after) == []
+
+
+def test_what_is_there_at_the_beginning_is_not_told() -> None:
+    assert Listed().told(task("a"), task("b")) == []
+
+
+def test_a_task_between_two_files_is_moved_not_made(listed: Listed) -> None:
+    assert listed.told() == []
+    assert listed.told(task("a", status="in_progress")) == [("task_moved", "a")]
+
+
+def test_a_task_that_comes_back_as_it_was_is_nothing_new(listed: Listed) -> None:
+    listed.told()
+    assert listed.told(task("a")) == []
+
+
+def test_a_task_that_comes_back_much_later_is_made_anew(listed: Listed) -> None:
+    listed.told()
+    listed.time.now += GONE_SECONDS + 1
+    assert listed.told(task("a")) == [("task_created", "a")]
+
+
+def test_an_announced_entry_is_told_once() -> None:
+    listed = Listed(changes.announced("project_created"))
+    listed.told()
+    assert listed.told({"id": "p", "name": "n"}) == [("project_created", "p")]
+    assert listed.told({"id": "p", "name": "m"}) == []
+
+
+def test_a_reported_entry_is_told_at_each_change() -> None:
+    listed = Listed(changes.reported("notification"))
+    listed.told()
+    seen = {"id": "n", "acknowledged": False}
+    assert listed.told(seen) == [("notification", "n")]
+    assert listed.told({**seen, "acknowledged": True}) == [("notification", "n")]
+
+
+def test_who_comes_back_gets_what_came_after_the_state_that_he_knew(listed: Listed) -> None:
+    known = listed.slice.token
+    listed.told(task("a"), task("b"))
+    between = listed.slice.token
+    listed.told(task("a"), task("b", title="U"))
+    since = [listed.slice.since(token) for token in (known, between, listed.slice.token)]
+    assert [[m.type for m in messages or []] for messages in since] == [
+        ["task_created", "task_updated"],
+        ["task_updated"],
+        [],
+    ]
+    assert listed.slice.since("never heard of") is None
+
+
+def test_two_processes_name_the_same_state_alike() -> None:
+    one, other = Listed(), Listed()
+    one.told(task("a"))
+    one.told(task("a"), task("b"))
+    other.told(task("a"), task("b"))
+    assert one.slice.token == other.slice.token
+
+
+@pytest.fixture
+def made(place: Place) -> Callable[[str], Slice]:
+    src = place.sources()
+
+    def make(channel: str) -> Slice:
+        made = CHANNELS[channel].make(src)
+        assert made.refresh() == []
+        return made
+
+    return make
+
+
+VALUES = {
+    "status": ("PAUSE", "", "queue/pending.json", [{"id": "t"}]),
+    "agents": ("state/agents.json", [{"id": "x"}], "state/agents.json", [{"id": "y"}]),
+    "cost": (
+        *("metrics/efficiency/iteration-1.json", {"cost_usd": 1.5}),
+        *("metrics/efficiency/iteration-2.json", {"cost_usd": 2.5}),
+    ),
+    "council": (
+        *("council/state.json", {"enabled": True, "total_votes": 3}),
+        *("council/state.json", {"enabled": True, "total_votes": 6, "x": "longer"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("channel", VALUES)
+def test_a_value_is_told_when_it_changes_and_only_then(
+    place: Place, made: Callable[[str], Slice], channel: str
+) -> None:
+    first, content, second, other = VALUES[channel]
+    place.write(first, content)
+    slice_ = made(channel)
+    assert slice_.refresh() == []
+    place.write(second, other)
+    (message,) = slice_.refresh()
+    assert message.type == channel
+    assert slice_.refresh() == []
+    place.write(second, other)
+    assert slice_.refresh() == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "content", "expected"),
+    [
+        ("tasks", "queue/pending.json", [{"id": "t1"}], ("task_created", "t1")),
+        (
+            *("notifications", "notifications/active.json"),
+            *({"notifications": [{"id": "n1", "trigger_id": "x"}]}, ("notification", "n1")),
+        ),
+        (
+            *("checkpoints", "state/checkpoints/cp-1-1771578784/metadata.json"),
+            *({"id": "cp-1-1771578784"}, ("checkpoint", "cp-1-1771578784")),
+        ),
+    ],
+)
+def test_an_entry_is_told_when_its_file_appears(
+    place: Place, made: Callable[[str], Slice], channel: str, path: str, content: Any, expected: Any
+) -> None:
+    slice_ = made(channel)
+    place.write(path, content)
+    assert told([{"type": m.type, "data": m.data} for m in slice_.refresh()]) == [expected]
+    assert slice_.refresh() == []
+
+
+def test_a_registered_project_is_told(place: Place, made: Callable[[str], Slice]) -> None:
+    slice_ = made("projects")
+    entry = {"id": "p1", "path": str(place.loki.parent), "name": "demo"}
+    place.write_home("dashboard/projects.json", {"version": "1.0", "projects": {"p1": entry}})
+    (message,) = slice_.refresh()
+    assert message.type == "project_created"
+    assert message.data["path"] == str(place.loki.parent)
