@@ -1,0 +1,76 @@
+"""A real Prometheus scrapes the server and has no complaint."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests import places
+from tests.programs import needed
+from tests.servers import Server, free_port, serving
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: loki-mode
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path, sleeper: int) -> Iterator[Server]:
+    place = places.recorded(tmp_path / "p", live_pid=sleeper, today=True)
+    with serving(place, workers=2) as server:
+        yield server
+
+
+@pytest.fixture
+def prometheus(server: Server, tmp_path: Path) -> Iterator[str]:
+    """The address of a Prometheus that scrapes the server each second."""
+    program = needed("prometheus", "prometheus")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(CONFIG.format(target=server.host))
+    address = f"127.0.0.1:{free_port()}"
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+    with subprocess.Popen(
+        [*command, f"--web.listen-address={address}"], stderr=subprocess.DEVNULL
+    ) as process:
+        yield f"http://{address}"
+        process.terminate()
+
+
+def asked(url: str) -> Any:
+    try:
+        return requests.get(url, timeout=5).json()["data"]
+    except (requests.RequestException, ValueError, KeyError):
+        return None
+
+
+def until_scraped(prometheus: str) -> Any:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = asked(f"{prometheus}/api/v1/targets")
+        if found and found["activeTargets"] and found["activeTargets"][0]["health"] != "unknown":
+            return found["activeTargets"][0]
+        time.sleep(0.2)
+    raise AssertionError("Prometheus did not scrape")
+
+
+def test_the_scrape_succeeds_and_the_samples_are_those_of_the_api(
+    prometheus: str, server: Server
+) -> None:
+    target = until_scraped(prometheus)
+    assert (target["health"], target["lastError"]) == ("up", "")
+    status = server.get("/api/status").json()
+    for query, expected in [
+        ("loki_session_status", 1),
+        ("loki_iteration_current", status["iteration"]),
+        ('loki_tasks_total{status="pending"}', status["pending_tasks"]),
+        ("count({__name__=~'loki_.*'})", 12),
+    ]:
+        found = requests.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5)
+        assert float(found.json()["data"]["result"][0]["value"][1]) == expected, query
