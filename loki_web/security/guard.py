@@ -63,7 +63,12 @@ def _check_origin(asked: Request, settings: Settings) -> None:
 
 
 def _check_rate(asked: Request, settings: Settings, window: SharedWindow) -> None:
-    if asked.method not in STATE_CHANGING or asked.routing_exception is not None:
+    rule = asked.url_rule
+    if (
+        asked.method not in STATE_CHANGING
+        or rule is None
+        or access.is_reading(asked.method, rule.rule)
+    ):
         return
     wait = window.hit(access.client_of(asked), settings.control_rate_limit)
     if wait is not None:

@@ -89,3 +89,9 @@ def test_every_answer_says_how_to_treat_it(place: Place, path: str) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_a_search_is_no_change_and_counts_for_no_limit(place: Place) -> None:
+    client = place.client(LOKI_CONTROL_RATE_LIMIT="1")
+    asked = [client.post("/api/memory/retrieve", json={"query": "x"}) for _ in range(3)]
+    assert [answer.status_code for answer in asked] == [200, 200, 200]
