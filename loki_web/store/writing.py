@@ -159,9 +159,17 @@ def _is_abandoned(path: str, pid: int) -> bool:
         return False
     try:
         new = abs(time.time() - os.fstat(descriptor).st_ctime) < _NEW_SECONDS
-        return not (new and psutil.pid_exists(pid)) and _acquired(descriptor)
+        return not (new and _runs(pid)) and _acquired(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _runs(pid: int) -> bool:
+    """A killed process that nobody has waited for yet makes nothing any more."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _acquired(descriptor: int) -> bool:

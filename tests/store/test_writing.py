@@ -15,6 +15,7 @@ import pytest
 
 from loki_web.errors import StorageError
 from loki_web.store import writing
+from tests.children import Children
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +98,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 FULL_DISK = """
 import os, resource, signal, sys
 from loki_web.store import writing
+from tests.children import Children
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for write in (writing.write_whole, writing.append_line):
@@ -139,6 +141,7 @@ def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
 WRITE_FOR_EVER = """
 import itertools, json, sys
 from loki_web.store import writing
+from tests.children import Children
 for turn in itertools.count():
     writing.write_whole(sys.argv[1] + "/file.json", json.dumps([turn] * 20_000).encode())
     writing.append_line(sys.argv[1] + "/lines.jsonl", json.dumps([turn] * 50).encode() + b"\\n")
@@ -191,6 +194,7 @@ def test_a_line_goes_into_regular_files_only(tmp_path: Path) -> None:
 APPEND = """
 import sys
 from loki_web.store import writing
+from tests.children import Children
 for turn in range(200):
     writing.append_line(sys.argv[1], (sys.argv[2] * 500).encode() + b"\\n")
 """
@@ -208,6 +212,7 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
 COUNT = """
 import sys
 from loki_web.store import writing
+from tests.children import Children
 path = sys.argv[1]
 for turn in range(100):
     with writing.locked(path):
@@ -249,6 +254,7 @@ def test_the_lock_keeps_threads_apart(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from loki_web.store import writing
+from tests.children import Children
 with writing.locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -295,6 +301,13 @@ def test_a_temporary_of_a_dead_process_is_abandoned(tmp_path: Path) -> None:
         (tmp_path / name).write_text("somebody else's")
     assert writing.abandoned_temporaries(str(tmp_path)) == [str(dead)]
     assert ours.exists()
+
+
+def test_a_temporary_of_a_killed_process_that_nobody_has_waited_for_is_abandoned(
+    tmp_path: Path, children: Children
+) -> None:
+    path = temporary(tmp_path, children.zombie())
+    assert writing.abandoned_temporaries(str(tmp_path)) == [str(path)]
 
 
 def test_a_temporary_that_is_held_is_not_abandoned_whatever_its_pid_says(tmp_path: Path) -> None:
