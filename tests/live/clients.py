@@ -28,9 +28,9 @@ class Client:
         return message
 
     def hear_all(self, seconds: float = QUIET_SECONDS) -> list[Message]:
-        """Everything that comes until it has been quiet for so long."""
+        """Everything that comes until it has been quiet for so long, or ends."""
         found = []
-        with contextlib.suppress(websocket.WebSocketTimeoutException):
+        with contextlib.suppress(websocket.WebSocketException, OSError):
             while True:
                 found.append(self.hear(seconds))
         return found
@@ -61,6 +61,11 @@ class Client:
     def close(self) -> None:
         with contextlib.suppress(OSError, websocket.WebSocketException):
             self.socket.close(timeout=1)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End without a goodbye."""
+        self.socket.shutdown()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
