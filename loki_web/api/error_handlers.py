@@ -4,6 +4,7 @@ import logging
 import uuid
 
 from flask import Flask, Response, jsonify
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from loki_web.errors import PublicError
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 def install(app: Flask) -> None:
     app.register_error_handler(PublicError, _public)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -42,6 +44,11 @@ def _http(error: HTTPException) -> Response:
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
+
+
+def _unreadable(_: ParseException) -> Response:
+    """The body comes in chunks that are none; gunicorn finds that out while it is read."""
+    return _detail(_SENTENCES[400], 400)
 
 
 def _unexpected(error: Exception) -> Response:

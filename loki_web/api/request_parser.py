@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 import marshmallow
 from flask import Request
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from loki_web.errors import BadRequest, UnsupportedMediaType
 from loki_web.schemas.base import OptionalBody
@@ -21,7 +22,7 @@ class RequestParser(FlaskParser):
     DEFAULT_VALIDATION_STATUS = 400
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
-        data = req.get_data()
+        data = _whole_body(req)
         if not data.strip():
             if isinstance(schema, OptionalBody):
                 return {}
@@ -53,6 +54,20 @@ class RequestParser(FlaskParser):
         error_headers: Any,
     ) -> NoReturn:
         raise BadRequest(_sentence(error.messages_dict)) from None
+
+
+def _whole_body(req: Request) -> bytes:
+    """The body; it is not acted upon where its end is missing.
+
+    The framework does not notice that a client hung up in the middle of what it had announced, and
+    cuts off a body that comes in chunks at the limit.
+    """
+    data = req.get_data()
+    if len(data) >= MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    if len(data) < (req.content_length or 0):
+        raise BadRequest("The body is shorter than its announced length")
+    return data
 
 
 def _sentence(messages: dict[str, Any]) -> str:
