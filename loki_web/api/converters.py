@@ -7,4 +7,4 @@ class Anything(PathConverter):
     """A word without slashes, or an absolute path: both name a project."""
 
     part_isolating = False
-    regex = "/.+?|[^/]+"
+    regex = "/.*?|[^/]+"
