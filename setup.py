@@ -7,10 +7,12 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 RUNTIME = (HERE / "requirements.txt").read_text(encoding="utf-8").split()
 TEST = [
+    "axe-playwright-python>=0.1.8",
     "hypothesis>=6.170",
     "jsonschema>=4.26",
     "mypy>=2.4",
     "openapi-spec-validator>=0.9",
+    "playwright>=1.65",
     "pytest>=9.2",
     "pytest-timeout>=2.4",
     "pytest-xdist>=3.8",
@@ -31,7 +33,9 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["loki_web", "loki_web.*"]),
-    package_data={"loki_web": ["py.typed", "docs/templates/*", "docs/static/*"]},
+    package_data={
+        "loki_web": ["py.typed", "docs/templates/*", "docs/static/*", "dashboard/static/**/*"],
+    },
     install_requires=RUNTIME,
     extras_require={"test": TEST},
     entry_points={"console_scripts": ["loki-web=loki_web.cli:main"]},

@@ -7,9 +7,18 @@ from flask import Flask
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from loki_web.api import blueprints, context, error_handlers, metrics, openapi, session
+from loki_web.api import (
+    blueprints,
+    context,
+    error_handlers,
+    metrics,
+    openapi,
+    revalidation,
+    session,
+)
 from loki_web.api.json_provider import OrjsonProvider
 from loki_web.api.request_parser import MAX_BODY_BYTES
+from loki_web.dashboard import page as dashboard
 from loki_web.docs import page as docs
 from loki_web.live import asyncapi
 from loki_web.live import routes as live
@@ -30,6 +39,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     app, sources = _guarded_app(settings or Settings.from_env(), now)
     openapi.install(app, blueprints.ALL)
     metrics.install(app, sources)
+    dashboard.install(app)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(asyncapi.blueprint)
     return app
@@ -61,6 +71,7 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     Compress(app)
     cors.install(app, settings)
     guard.install(app, sources)
+    revalidation.install(app)
     error_handlers.install(app)
     live.install(app, sources)
     return app, sources

@@ -1,0 +1,1 @@
+"""The page at `/`: our own modules and style sheets, served as they are."""

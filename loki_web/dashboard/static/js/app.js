@@ -1,0 +1,82 @@
+// Starts the page: the shell, the view that the address names, keys.
+
+import { locked } from './core/api.js';
+import { draw, h } from './core/dom.js';
+import * as live from './core/live.js';
+import { go, route } from './core/router.js';
+import { status } from './core/slices.js';
+import { ViewContext } from './core/view.js';
+import { askForToken, loading } from './ui/faces.js';
+import { listenToKeys, openHelp, openPalette } from './ui/keys.js';
+import { setTitle, shell } from './ui/shell.js';
+import { VIEWS } from './views.js';
+
+const main = document.getElementById('main');
+let current = null;
+
+async function enter(place) {
+  const view = VIEWS[place.view];
+  if (!view) return go('now');
+  if (current?.name === place.view) return current.ctx.moved(place);
+  current?.ctx.leave();
+  const isFirst = !current;
+  const ctx = new ViewContext(place);
+  current = { name: place.view, ctx };
+  mark(place.view);
+  setTitle(view.title);
+  if (!isFirst) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
+  const [module, error] = await view.load().then((loaded) => [loaded], (reason) => [null, reason]);
+  if (current.ctx !== ctx) return undefined;
+  main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view, error)].flat());
+  if (isFirst) return undefined;
+  scrollTo(0, 0);
+  main.focus({ preventScroll: true });
+  return undefined;
+}
+
+function notLoaded(view) {
+  return [h('h1', view.title), h('div.card', h('div.face', h('b', 'This view could not be loaded'),
+    h('p', 'The server does not answer, or it has been updated since this page was opened.'),
+    h('button.button.small', { type: 'button', onclick: () => location.reload() }, 'Reload the page')))];
+}
+
+function mark(name) {
+  for (const each of document.querySelectorAll('[data-view]')) {
+    if (each.dataset.view === name) each.setAttribute('aria-current', 'page');
+    else each.removeAttribute('aria-current');
+  }
+}
+
+function switchTheme() {
+  const root = document.documentElement;
+  const isDark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  root.dataset.theme = isDark ? 'light' : 'dark';
+  try {
+    localStorage.setItem('loki-theme', root.dataset.theme);
+  } catch {
+    // storage is forbidden: it holds until the page is left
+  }
+}
+
+document.getElementById('open-palette').onclick = openPalette;
+document.getElementById('open-help').onclick = openHelp;
+document.getElementById('switch-theme').onclick = switchTheme;
+document.querySelector('.skip').onclick = (event) => {
+  event.preventDefault();
+  main.focus();
+};
+document.getElementById('rail').addEventListener('click', ({ currentTarget, target }) => {
+  if (target.closest('a, button') && currentTarget.matches(':popover-open')) currentTarget.hidePopover();
+});
+
+listenToKeys({ switchTheme });
+shell(new ViewContext(route.value));
+route.watch(enter);
+locked.watch((why) => why && askForToken());
+const started = status.watch(({ data }) => data && setTimeout(() => {
+  started();
+  live.start();
+}));
+// a watcher of its own, so that a failing first answer is asked for again
+status.watch(() => {});
+draw(document.getElementById('banner'));

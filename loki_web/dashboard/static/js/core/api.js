@@ -1,0 +1,113 @@
+// Every request of the page. Addresses are relative to where the server put its assets.
+
+import { cell, keptCell } from './cell.js';
+import { heardTime } from './clock.js';
+
+export const BASE = new URL('../../../../', import.meta.url);
+const TIMEOUT = 20_000;
+const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
+
+/** The access token of this tab; empty where none is needed or known. */
+export const token = keptCell('token', '', 'sessionStorage');
+/** Whether the server wants a token that we do not have: `''`, or why. */
+export const locked = cell('');
+/** The scopes that the token turned out to lack. */
+export const denied = cell(new Set());
+/** When the server last answered (ms), and whether it has stopped answering. */
+export const contact = cell({ at: 0, lost: false });
+
+/**
+ * What went wrong with a request.
+ * `kind`: offline, unauthenticated, forbidden, missing, limited, invalid, failed or aborted.
+ */
+export class ApiError extends Error {
+  constructor(kind, detail, { status = 0, retryAfter = 0, scope = '' } = {}) {
+    super(detail);
+    Object.assign(this, { kind, detail, status, retryAfter, scope });
+  }
+
+  /** What to tell people, with what they can do about it. */
+  get sentence() {
+    if (this.kind === 'limited') return `${this.detail || 'Too many requests'}. Try again in ${this.retryAfter} s.`;
+    if (this.kind === 'forbidden' && this.scope) return `This token lacks the scope “${this.scope}”.`;
+    return this.detail;
+  }
+}
+
+export const get = (path, options) => request('GET', path, undefined, options);
+export const post = (path, body) => request('POST', path, body).then(readJson);
+export const put = (path, body) => request('PUT', path, body).then(readJson);
+export const del = (path) => request('DELETE', path).then(readJson);
+
+/** GET and read in one. */
+export const getJson = (path, options) => get(path, options).then(readJson);
+
+/** A path with its parts made safe and its empty parameters left out. */
+export function address(parts, query = {}) {
+  const path = [].concat(parts).map((part, index) => (index ? encodeURIComponent(part) : part)).join('/');
+  const given = Object.entries(query).filter(([, value]) => value != null && value !== '');
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+/** The text of an answer, once the server said yes. */
+async function request(method, path, body, { signal } = {}) {
+  const headers = authorization();
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const deadline = AbortSignal.timeout(TIMEOUT);
+  let response, text;
+  try {
+    response = await fetch(new URL(path, BASE), {
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: 'same-origin', signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+    });
+    text = await response.text();
+  } catch {
+    if (signal?.aborted) throw new ApiError('aborted', 'No longer wanted');
+    contact.set({ ...contact.value, lost: true });
+    throw new ApiError('offline', deadline.aborted ? 'The server took too long to answer' : 'The server does not answer');
+  }
+  heardTime(response.headers.get('Date'));
+  contact.set({ at: Date.now(), lost: false });
+  if (!response.ok) throw refusal(response, text);
+  if (!OPEN_TO_ALL.has(path)) locked.set('');
+  return text;
+}
+
+/** The headers that say who asks. */
+export function authorization() {
+  return token.value ? { Authorization: `Bearer ${token.value}` } : {};
+}
+
+function readJson(text) {
+  if (!text) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError('failed', 'The answer was not JSON; something between here and the server changed it');
+  }
+}
+
+function refusal({ status, headers }, text) {
+  const detail = detailIn(text) || `The server answered ${status}`;
+  const retryAfter = Number(headers.get('Retry-After')) || 0;
+  const known = { 401: 'unauthenticated', 403: 'forbidden', 404: 'missing', 429: 'limited' };
+  const kind = known[status] ?? (status < 500 ? 'invalid' : 'failed');
+  const scope = status === 403 ? (/scope (\S+)/.exec(detail)?.[1] ?? '') : '';
+  if (scope) denied.set(new Set([...denied.value, scope]));
+  if (status === 401) locked.set(token.value ? 'The server does not accept this token.' : 'This server wants an access token.');
+  return new ApiError(kind, detail, { status, retryAfter, scope });
+}
+
+function detailIn(text) {
+  try {
+    return String(JSON.parse(text).detail ?? '');
+  } catch {
+    return '';
+  }
+}
+
+/** Use another token from now on. */
+export function useToken(next) {
+  denied.set(new Set());
+  token.set(next);
+}

@@ -1,0 +1,150 @@
+// Elements from names and values. Text is always text: nothing here reads markup.
+
+const SVG = 'http://www.w3.org/2000/svg';
+const PROPERTIES = new Set(['value', 'checked', 'indeterminate']);
+
+/**
+ * An HTML element: `h('p.note.small', {id: 'x', onclick: f}, 'text', child, [more])`.
+ *
+ * Values: `on…` are listeners, `vars` custom properties, `key` tells an element from its
+ * neighbours when a list is drawn again, `props` are those of a component; the rest are attributes
+ * (true: present, false and null: absent). The second argument may be left out.
+ */
+export function h(tag, ...rest) {
+  const [name, ...classes] = tag.split('.');
+  return build(document.createElement(name), classes, rest);
+}
+
+/** The same for SVG. */
+export function s(tag, ...rest) {
+  const [name, ...classes] = tag.split('.');
+  return build(document.createElementNS(SVG, name), classes, rest);
+}
+
+/** One of the symbols in index.html. */
+export function icon(name) {
+  return s('svg.icon', { 'aria-hidden': 'true' }, s('use', { href: `#i-${name}` }));
+}
+
+/** Content that only a screen reader says. */
+export const spoken = (...text) => h('span.spoken', text);
+
+function build(element, classes, rest) {
+  if (classes.length) element.setAttribute('class', classes.join(' '));
+  const [first] = rest;
+  const isProps = first?.constructor === Object;
+  if (isProps) for (const [name, value] of Object.entries(first)) give(element, name, value);
+  element.append(...nodes(isProps ? rest.slice(1) : rest));
+  if (isProps && 'value' in first) element.value = first.value;
+  return element;
+}
+
+function give(element, name, value) {
+  if (value == null || value === false) return;
+  if (name === 'key') element.$key = String(value);
+  else if (name === 'props') element.props = value;
+  else if (name === 'class') element.setAttribute('class', [element.getAttribute('class'), value].filter(Boolean).join(' '));
+  else if (name === 'vars') setVars(element, value);
+  else if (name.startsWith('on')) listen(element, name, value);
+  else if (PROPERTIES.has(name) && name in element) { element[name] = value; element.$has = { ...element.$has, [name]: value }; }
+  else element.setAttribute(name, value === true ? '' : value);
+}
+
+function listen(element, name, listener) {
+  element[name] = listener;
+  (element.$on ??= {})[name] = listener;
+}
+
+function setVars(element, vars) {
+  for (const [name, value] of Object.entries(vars)) element.style.setProperty(`--${name}`, value);
+  element.$vars = vars;
+}
+
+function nodes(children) {
+  return children.flat(Infinity)
+    .filter((child) => child != null && child !== false && child !== true && child !== '')
+    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+}
+
+/**
+ * Make the children of `parent` like those given, keeping the elements that are there: focus,
+ * scrolling, open disclosures and what somebody is typing stay. Children with a `key` are found
+ * again wherever they are.
+ */
+export function draw(parent, ...children) {
+  const focused = document.activeElement;
+  const before = [...parent.childNodes];
+  const keyed = new Map(before.filter((node) => node.$key != null).map((node) => [node.$key, node]));
+  const kept = new Set();
+  let at = parent.firstChild;
+  for (const fresh of nodes(children)) {
+    while (at && kept.has(at)) at = at.nextSibling;
+    const known = before.includes(fresh) ? fresh : fresh.$key != null ? keyed.get(fresh.$key) : at;
+    if (known && !kept.has(known) && isSame(known, fresh)) {
+      kept.add(known);
+      if (known === at) at = at.nextSibling;
+      else parent.insertBefore(known, at);
+      patch(known, fresh);
+    } else {
+      kept.add(fresh);
+      parent.insertBefore(fresh, at);
+    }
+  }
+  for (const node of before) if (!kept.has(node) && node.parentNode === parent) node.remove();
+  if (focused !== document.activeElement && focused?.isConnected && parent.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+function isSame(known, fresh) {
+  return known === fresh || (known.nodeName === fresh.nodeName && known.$key === fresh.$key && known.type === fresh.type);
+}
+
+function patch(known, fresh) {
+  if (known === fresh || known.$busy) return;
+  if (known.nodeType === Node.TEXT_NODE) {
+    if (known.data !== fresh.data) known.data = fresh.data;
+    return;
+  }
+  patchAttributes(known, fresh);
+  for (const name of Object.keys(known.$on ?? {})) if (!fresh.$on?.[name]) known[name] = null;
+  known.$on = undefined;
+  for (const [name, listener] of Object.entries(fresh.$on ?? {})) listen(known, name, listener);
+  if (fresh.$vars) setVars(known, fresh.$vars);
+  if (known instanceof Component) {
+    known.props = fresh.props;
+    return;
+  }
+  draw(known, ...fresh.childNodes);
+  const given = fresh.$has;
+  for (const name of Object.keys(given ?? {})) {
+    if (known[name] !== given[name] && known !== document.activeElement) known[name] = given[name];
+  }
+}
+
+function patchAttributes(known, fresh) {
+  for (const { name } of [...known.attributes]) {
+    const isUsers = name === 'style' || (name === 'open' && known.nodeName === 'DETAILS');
+    if (!isUsers && !fresh.hasAttribute(name)) known.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (name !== 'style' && known.getAttribute(name) !== value) known.setAttribute(name, value);
+  }
+}
+
+/** A custom element that lives on between drawings: `props` are replaced, `update()` follows. */
+export class Component extends HTMLElement {
+  #props = {};
+
+  get props() { return this.#props; }
+
+  set props(props) {
+    this.#props = props;
+    if (this.isConnected) this.update();
+  }
+
+  connectedCallback() {
+    this.connected?.();
+    this.update();
+  }
+
+  disconnectedCallback() { this.disconnected?.(); }
+}

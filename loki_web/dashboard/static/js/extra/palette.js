@@ -1,0 +1,88 @@
+import { post } from '../core/api.js';
+import { draw, h, icon } from '../core/dom.js';
+import { go } from '../core/router.js';
+import { isPaused, isRunning } from '../core/situation.js';
+import { checkpoints, council, status, tasks } from '../core/slices.js';
+import { perform } from '../ui/action.js';
+import { askFor, openDialog } from '../ui/dialog.js';
+import { askForToken } from '../ui/faces.js';
+import { pause, resume, stop } from '../ui/session.js';
+import { toast } from '../ui/toast.js';
+import { VIEWS } from '../views.js';
+
+const MOST = 60;
+
+/** Make a checkpoint, asking for its message. */
+export const createCheckpoint = () => askFor({
+  title: 'New checkpoint', verb: 'Create checkpoint', fields: [{ name: 'message', label: 'Message', hint: 'What is about to happen, as “before the refactoring”.' }],
+  async run({ message }) {
+    const made = await post('api/checkpoints', message ? { message } : {});
+    toast(`Checkpoint ${made.id} created`);
+    checkpoints.refresh();
+  },
+});
+
+export const forceReview = { label: 'Ask the council to review now', run: () => post('api/council/force-review'), refresh: [council] };
+
+function commands({ switchTheme }) {
+  const views = Object.entries(VIEWS).map(([name, { title, key }]) => ({ icon: name, label: title, keys: `g ${key}`, run: () => go(name) }));
+  const state = status.data;
+  const isOn = isRunning(state) || isPaused(state);
+  return [
+    ...views,
+    isOn && isPaused(state) && { icon: 'play', label: 'Resume the session', run: () => perform(resume) },
+    isOn && !isPaused(state) && { icon: 'pause', label: 'Pause the session', run: () => perform(pause) },
+    isOn && { icon: 'stop', label: 'Stop the session…', run: () => perform(stop) },
+    { icon: 'council', label: forceReview.label, run: () => perform(forceReview) },
+    { icon: 'checkpoints', label: 'Create a checkpoint…', run: createCheckpoint },
+    { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
+    { icon: 'key', label: 'Use another access token…', run: askForToken },
+    ...(tasks.data ?? []).map((task) => ({ icon: 'tasks', label: task.title || task.id, note: task.id, isLate: true, run: () => go('tasks', task.id) })),
+  ].filter(Boolean);
+}
+
+/** Everything that can be gone to or done, by typing a part of its name. */
+export function open(offered) {
+  const all = commands(offered);
+  let shown = [];
+  let at = 0;
+  const list = h('ul', { id: 'palette-list', role: 'listbox', 'aria-label': 'Commands' });
+  const field = h('input.input', {
+    type: 'text', placeholder: 'Go to or do…', 'aria-label': 'Command', role: 'combobox', 'aria-expanded': 'true', 'aria-controls': 'palette-list', autocomplete: 'off', spellcheck: 'false',
+    oninput: () => filter(), onkeydown: (event) => press(event),
+  });
+  const dialog = openDialog({ title: 'Commands', class: 'palette' }, field, list);
+
+  function filter() {
+    const wanted = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = ({ label, note = '', isLate }) => (wanted.length || !isLate) && wanted.every((word) => `${label} ${note}`.toLowerCase().includes(word));
+    shown = all.filter(fits).slice(0, MOST);
+    at = 0;
+    show();
+  }
+
+  function show() {
+    draw(list, shown.length ? shown.map((command, index) => h('li', {
+      role: 'option', id: `command-${index}`, 'aria-selected': String(index === at), onclick: () => choose(command), onpointermove: () => { if (at !== index) { at = index; show(); } },
+    }, icon(command.icon), command.label, command.keys && h('kbd', command.keys), command.note && h('small.quiet.mono', command.note)))
+      : h('li', { role: 'option', 'aria-selected': 'false', 'aria-disabled': 'true' }, 'Nothing of that name'));
+    field.setAttribute('aria-activedescendant', shown.length ? `command-${at}` : '');
+    list.children[at]?.scrollIntoView({ block: 'nearest' });
+  }
+
+  function press(event) {
+    const { key } = event;
+    if (key === 'ArrowDown' || key === 'ArrowUp') at = (at + (key === 'ArrowDown' ? 1 : -1) + shown.length) % (shown.length || 1);
+    else if (key === 'Enter' && shown[at]) choose(shown[at]);
+    else return;
+    event.preventDefault();
+    if (key !== 'Enter') show();
+  }
+
+  function choose(command) {
+    dialog.close();
+    command.run();
+  }
+
+  filter();
+}

@@ -1,0 +1,19 @@
+import { getJson, locked, useToken } from '../core/api.js';
+import { askFor } from '../ui/dialog.js';
+
+let dialog = null;
+
+/** Ask for the access token of this tab. */
+export function open() {
+  if (dialog?.open) return;
+  dialog = askFor({
+    title: 'Access token',
+    body: locked.value || 'Use another token for this tab.',
+    fields: [{ name: 'token', label: 'Token', type: 'password', required: true, hint: 'Kept in this tab only, until it is closed.' }],
+    verb: 'Use token',
+    async run({ token }) {
+      useToken(token.trim());
+      await getJson('api/status');
+    },
+  });
+}

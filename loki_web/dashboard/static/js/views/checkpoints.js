@@ -1,0 +1,5 @@
+import { h } from '../core/dom.js';
+
+export function view() {
+  return h('h1', 'Checkpoints');
+}
