@@ -5,7 +5,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ def follow(
     token: str | None = None,
     *,
     wait: Callable[[float], None] = time.sleep,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """The messages of the feed as they come, for ever; a connection that breaks is made anew.
 
     Each connection begins with `connected`. What came in between is not missed, or `reset` says

@@ -19,8 +19,9 @@ QUIET_SECONDS = 0.6  # longer than a change takes to come
 class Client:
     """A WebSocket client that has heard `connected`, unless it is told not to wait for it."""
 
-    def __init__(self, host: str, path: str = "/ws", **options: Any) -> None:
-        self.socket = websocket.create_connection(f"ws://{host}{path}", timeout=10, **options)
+    def __init__(self, host: str, path: str = "/ws", scheme: str = "ws", **options: Any) -> None:
+        address = f"{scheme}://{host}{path}"
+        self.socket = websocket.create_connection(address, timeout=10, **options)
 
     def hear(self, seconds: float = 10) -> Message:
         self.socket.settimeout(seconds)

@@ -1,0 +1,71 @@
+"""Following the feed from another program."""
+
+import pytest
+
+from loki_web.live.client import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Refused, follow
+from tests import accounts
+from tests.live.clients import listening
+from tests.places import Place
+from tests.servers import free_port, serving
+
+
+def test_it_tells_what_changes(place: Place) -> None:
+    with serving(place) as server:
+        messages = follow(server.url, ["tasks"])
+        assert next(messages)["type"] == "connected"
+        place.write("queue/pending.json", [{"id": "a"}])
+        assert next(messages)["type"] == "task_created"
+        messages.close()
+
+
+def test_it_comes_back_and_misses_nothing(place: Place) -> None:
+    """The server reloads; a worker that comes after tells all, as it cannot know what is new."""
+    waits: list[float] = []
+
+    with serving(place, workers=2) as server:
+        place.write("queue/pending.json", [{"id": "a"}])
+
+        def change_meanwhile(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 1:
+                place.write("queue/pending.json", [{"id": "a"}, {"id": "b"}])
+
+        messages = follow(server.url, wait=change_meanwhile)
+        assert next(messages)["type"] == "connected"
+        with listening(server):
+            server.process.send_signal(1)  # SIGHUP
+            heard = [next(messages) for _ in range(4)]
+        assert [message["type"] for message in heard[:2]] == ["connected", "reset"]
+        whole = {message["type"]: message["data"] for message in heard[2:]}
+        assert [task["id"] for task in whole["tasks"]] == ["a", "b"]
+        messages.close()
+    assert waits[0] == FIRST_WAIT_SECONDS
+
+
+def test_it_waits_longer_and_longer_for_a_server_that_is_not_there() -> None:
+    class Enough(Exception):
+        pass
+
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 8:
+            raise Enough
+
+    with pytest.raises(Enough):
+        next(follow(f"http://127.0.0.1:{free_port()}", wait=wait))
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
+
+
+def test_it_shows_its_token_and_says_why_it_is_refused(place: Place) -> None:
+    accounts.everybody(place)
+    with serving(place, LOKI_ENTERPRISE_AUTH="true") as server:
+        messages = follow(server.url, token=accounts.raw("viewer"))
+        assert next(messages)["type"] == "connected"
+        messages.close()
+        with pytest.raises(Refused, match="token"):
+            next(follow(server.url))
+    with serving(place) as server, pytest.raises(Refused, match="channels"):
+        next(follow(server.url, ["nonsense"]))
