@@ -9,7 +9,10 @@ from pathlib import Path
 
 from werkzeug.http import generate_etag
 
+from loki_web.dashboard import linking
+
 INDEX = "index.html"
+STYLE = "style.css"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -17,10 +20,9 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _VERSION_MARK = "{{version}}"
-_PRELOADS_MARK = "<!-- preloads -->"
-_STYLES = "css/"
-STYLE = "style.css"
-_PRELOADED = ("js/core/", "js/ui/")
+_FIRST = "js/app.js"
+_SHARED = ("js/core/", "js/ui/", "js/views.js")
+_BEFORE_PAINT = "js/theme.js"
 
 
 @dataclass(frozen=True)
@@ -45,32 +47,32 @@ class Assets:
 
 
 def read(folder: Path) -> Assets:
-    """All files of the page; those of other types than the page has are left out."""
-    found = {
-        path.relative_to(folder).as_posix(): Asset(path.read_bytes(), _TYPES[path.suffix])
+    """All files of the page as they are served; those of other types than it has are left out."""
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(folder.rglob("*"))
         if path.suffix in _TYPES and path.is_file()
     }
     digest = hashlib.sha256()
-    for name, asset in found.items():
-        digest.update(name.encode() + b"\0" + asset.content + b"\0")
+    for name, text in texts.items():
+        digest.update(f"{name}\0{text}\0".encode())
     version = digest.hexdigest()[:16]
-    index = found.pop(INDEX)
-    found[STYLE] = _one_of([found.pop(name) for name in list(found) if name.startswith(_STYLES)])
-    return Assets(version, Asset(_filled(index, version, found), index.content_type), found)
-
-
-def _one_of(styles: list[Asset]) -> Asset:
-    """The style sheets, in the order of their names, as one: the page has to wait for them."""
-    return Asset(b"".join(style.content for style in styles), _TYPES[".css"])
-
-
-def _filled(index: Asset, version: str, files: dict[str, Asset]) -> bytes:
-    """The index with the version, and with the modules that each view needs asked for at once."""
-    links = "\n".join(
-        f'<link rel="modulepreload" href="assets/{version}/{name}">'
-        for name in files
-        if name.startswith(_PRELOADED)
+    index = texts.pop(INDEX).replace(_VERSION_MARK, version)
+    served = {
+        **{name: text for name, text in texts.items() if name.endswith(".svg")},
+        STYLE: "".join(text for name, text in texts.items() if name.endswith(".css")),
+        **_scripts(texts),
+    }
+    return Assets(
+        version, _asset(INDEX, index), {name: _asset(name, served[name]) for name in served}
     )
-    text = index.content.decode().replace(_PRELOADS_MARK, links)
-    return text.replace(_VERSION_MARK, version).encode()
+
+
+def _scripts(texts: dict[str, str]) -> dict[str, str]:
+    scripts = {name: text for name, text in texts.items() if name.endswith(".js")}
+    alone = scripts.pop(_BEFORE_PAINT)
+    return {_BEFORE_PAINT: alone, **linking.linked(scripts, _FIRST, _SHARED)}
+
+
+def _asset(name: str, text: str) -> Asset:
+    return Asset(text.encode(), _TYPES[Path(name).suffix])

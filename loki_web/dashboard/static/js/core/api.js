@@ -1,9 +1,9 @@
-// Every request of the page. Addresses are relative to where the server put its assets.
+// Every request of the page. Addresses are relative to where the page is.
 
 import { cell, keptCell } from './cell.js';
 import { heardTime } from './clock.js';
 
-export const BASE = new URL('../../../../', import.meta.url);
+export const BASE = new URL('.', document.baseURI);
 const TIMEOUT = 20_000;
 const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
 
