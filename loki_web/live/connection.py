@@ -13,6 +13,7 @@ from loki_web.live.messages import Batch
 MAX_WAITING_BYTES = 256 * 1024
 SEND_BUFFER_BYTES = 64 * 1024
 DEAD_MILLISECONDS = 60_000  # how long what was sent may stay unacknowledged
+ANSWER_SECONDS = 10.0  # in which a keepalive has to be answered, or taken
 _READ_BYTES = 16 * 1024
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -89,6 +90,12 @@ class Connection:
     def is_behind(self) -> bool:
         """True where the client takes less than it is sent."""
         return self._waiting > MAX_WAITING_BYTES
+
+    def is_dead(self, now: float) -> bool:
+        """True where the last keepalive was not answered, or nothing of what waits was taken."""
+        if not self.ANSWERS and not self.has_waiting:
+            self.heard_at = now
+        return now - self.heard_at > self.KEEPALIVE_SECONDS + ANSWER_SECONDS
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
         """The first that the client is sent."""

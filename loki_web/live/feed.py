@@ -58,6 +58,17 @@ class Standing:
     whole: list[Message] = field(default_factory=list)
 
 
+class Source(Protocol):
+    """Where the messages come from, as the hub knows it: `Feed`."""
+
+    def want(
+        self,
+        channels: frozenset[str],
+        then: Callable[[Standing], None],
+        known: Mapping[str, str] | None = None,
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class _Request:
     channels: frozenset[str]
@@ -123,10 +134,9 @@ class Feed:
         thread.start()
         try:
             while not self._is_over():
-                self._turn()
+                self._turn_safely()
         finally:
             watcher.stop()
-            self._tracked.clear()
 
     def _is_over(self) -> bool:
         now = time.monotonic()
@@ -141,6 +151,13 @@ class Feed:
                 return False
             self._runs = False
             return True
+
+    def _turn_safely(self) -> None:
+        try:
+            self._turn()
+        except Exception:  # a fault must not end the feed for everybody
+            log.exception("the live feed could not be read")
+            time.sleep(_MORE_SECONDS)
 
     def _turn(self) -> None:
         requests: list[_Request] = []
@@ -206,7 +223,7 @@ class Feed:
         try:
             messages = tracked.slice.refresh()
             if messages:
-                self._outlet.publish(Batch(name, tuple(messages), tracked.slice.token))
+                self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
         except Exception:  # the feed of the other channels goes on
             log.exception("the channel %s could not be read", name)
         tracked.schedule(time.monotonic(), was_touched=was_touched)

@@ -8,37 +8,26 @@ import logging
 import selectors
 import threading
 import weakref
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
 from loki_web.live import handover
+from loki_web.live.audience import Audience
 from loki_web.live.connection import Connection
-from loki_web.live.feed import Standing
+from loki_web.live.feed import Source, Standing
 from loki_web.live.loop import Loop
 from loki_web.live.messages import Batch
 from loki_web.live.protocol import Command
-from loki_web.live.websocket import ANSWER_SECONDS, WebSocket
+from loki_web.live.websocket import WebSocket
 
 GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
 PARTING_SECONDS = 2.0  # for the other side to say goodbye too
+NOWHERE: frozenset[str] = frozenset()
 _MOST_PARTING = 1000
 _GOING_AWAY = "The server goes away"
 
 log = logging.getLogger(__name__)
-
-
-class Source(Protocol):
-    """Where the messages come from, see `feed.Feed`."""
-
-    def want(
-        self,
-        channels: frozenset[str],
-        then: Callable[[Standing], None],
-        known: Mapping[str, str] | None = None,
-    ) -> None: ...
 
 
 class Hub:
@@ -57,16 +46,19 @@ class Hub:
         self._clock = self._loop.clock
         self._give_back = give_back
         self._connections: set[Connection] = set()
-        self._listeners: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._audience = Audience()
         self._tokens: dict[str, str] = {}
         self._parting = 0
         self._closes = False
         self._all_gone = threading.Event()
-        self.channels_in_use: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
         return len(self._connections)
+
+    @property
+    def channels_in_use(self) -> frozenset[str]:
+        return self._audience.channels
 
     def adopt(self, connection: Connection) -> None:
         """Serve a connection from now on."""
@@ -134,7 +126,7 @@ class Hub:
 
     def _deliver(self, batch: Batch) -> None:
         self._tokens[batch.channel] = batch.token
-        for connection in list(self._listeners[batch.channel]):
+        for connection in self._audience.of(batch.channel):
             if connection.ends_at is None:
                 self._guarded(connection, partial(self._hand, connection, batch))
 
@@ -171,20 +163,13 @@ class Hub:
             self._drop(connection)
 
     def _keep_alive(self, connection: Connection) -> None:
-        if self._is_dead(connection):
+        if connection.is_dead(self._clock()):
             raise ConnectionResetError
         if connection.may_stay is not None and not connection.may_stay():
             self._part(connection, POLICY_VIOLATION, "The token opens nothing any more")
             return
         connection.keep_alive()
         self._remind(connection, connection.KEEPALIVE_SECONDS)
-
-    def _is_dead(self, connection: Connection) -> bool:
-        """True where a ping was not answered, or nothing of what waits was taken."""
-        if not connection.ANSWERS and not connection.has_waiting:
-            connection.heard_at = self._clock()
-        silence = self._clock() - connection.heard_at
-        return silence > connection.KEEPALIVE_SECONDS + ANSWER_SECONDS
 
     def _part(self, connection: Connection, code: int, reason: str) -> None:
         connection.say_goodbye(code, reason)
@@ -208,7 +193,7 @@ class Hub:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._listen(connection, frozenset())
+        self._audience.place(connection, NOWHERE)
         self._loop.watch(connection.sock, connection.mask, 0, _nothing)
         with suppress(OSError):
             handover.close(connection.sock)
@@ -241,7 +226,7 @@ class Hub:
             self._parting += 1
             self._remind(connection, PARTING_SECONDS)
         has_begun = connection.ends_at is None and not connection.is_joining
-        self._listen(connection, connection.channels if has_begun else frozenset())
+        self._audience.place(connection, connection.channels if has_begun else NOWHERE)
         reads = connection.ends_at is not None or not connection.is_paused
         mask = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * connection.has_waiting
         if mask != connection.mask:
@@ -251,17 +236,6 @@ class Hub:
 
     def _attended(self, connection: Connection, mask: int) -> None:
         self._guarded(connection, partial(self._attend, connection, mask))
-
-    def _listen(self, connection: Connection, channels: frozenset[str]) -> None:
-        before = connection.listens_to
-        if channels == before:
-            return
-        connection.listens_to = channels
-        for name in before - channels:
-            self._listeners[name].discard(connection)
-        for name in channels - before:
-            self._listeners[name].add(connection)
-        self.channels_in_use = frozenset(name for name, who in self._listeners.items() if who)
 
     def _remind(self, connection: Connection, seconds: float) -> None:
         self._loop.remind(seconds, partial(self._keep, weakref.ref(connection)))

@@ -44,6 +44,16 @@ class Batch:
     token: str
     _event_streams: dict[str, bytes] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, channel: str, messages: Iterable[Message], token: str) -> "Batch":
+        """One that is certain to be writable.
+
+        :raises TypeError: when a message is not JSON.
+        """
+        made = cls(channel, tuple(messages), token)
+        _ = made.frames
+        return made
+
     @cached_property
     def frames(self) -> bytes:
         return frames(self.messages)

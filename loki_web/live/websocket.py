@@ -19,7 +19,6 @@ from loki_web.live.protocol import Command
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FRAGMENTS = 1024
-ANSWER_SECONDS = 10.0  # in which a ping has to be answered
 _TOO_BIG = "A message may have 64 KiB"
 _PONG = messages.frames([protocol.PONG])
 
