@@ -29,7 +29,7 @@ bind = [f"{_host}:{_settings.port}"]
 certfile = str(_settings.tls_cert) if _settings.tls_cert else None
 keyfile = str(_settings.tls_key) if _settings.tls_key else None
 
-worker_class = "gthread"
+worker_class = "loki_web.worker.Worker"
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
