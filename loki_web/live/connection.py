@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -72,7 +71,7 @@ class Connection:
         self.is_over = False
         self.listens_to: frozenset[str] = frozenset()
         self.mask = 0
-        self._queue: deque[memoryview] = deque()
+        self._queue: list[memoryview] = []  # short, and empty it is small
         self._waiting = 0
         self._offset = 0
         _bound(self.sock)
@@ -141,7 +140,7 @@ class Connection:
                 self._queue[0] = self._queue[0][sent:]
                 self._offset += sent
             else:
-                self._queue.popleft()
+                self._queue.pop(0)
                 self._offset = 0
         return self._waiting < before
 
