@@ -1,0 +1,61 @@
+"""The page in the distribution's Chromium, on real servers."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import places, programs, servers
+from tests.browser.watching import Watched
+
+OpenPage = Callable[..., Watched]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = os.environ.get("CHROMIUM") or programs.needed("chromium", "chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[servers.Server]:
+    """A server on the recorded session, its clock moved to now, with a living process."""
+    place = places.recorded(tmp_path_factory.mktemp("running"), live_pid=sleeper, today=True)
+    with servers.serving(place) as server:
+        yield server
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens an address, watched from the first moment, and waits until it shows something.
+
+    Options are those of a browser context, as `color_scheme` and `viewport`.
+    """
+    contexts = []
+
+    def open_it(
+        url: str, *, prepare: Callable[[Page], object] | None = None, **options: Any
+    ) -> Watched:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        watched = Watched(page)
+        if prepare:
+            prepare(page)
+        page.goto(url)
+        return watched
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def empty_place(tmp_path: Path) -> places.Place:
+    return places.empty(tmp_path / "empty")

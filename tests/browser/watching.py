@@ -1,0 +1,39 @@
+"""A page of which everything that it says and asks for is noted."""
+
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Locator, Page, expect
+
+
+@dataclass
+class Watched:
+    """:param said: messages on the console and errors that nobody caught.
+    :param asked: the addresses of all requests and sockets.
+    """
+
+    page: Page
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("websocket", lambda socket: self.asked.append(socket.url))
+
+    @property
+    def strip(self) -> Locator:
+        return self.page.locator("#strip")
+
+    def fact(self, name: str) -> Locator:
+        """A value of the session strip."""
+        return self.strip.locator(".fact", has=self.page.get_by_text(name, exact=True)).locator(
+            "dd"
+        )
+
+
+def settled(watched: Watched) -> Watched:
+    """Wait until the page is live and nothing in it is being loaded any more."""
+    expect(watched.strip.locator(".link-state")).to_have_text("Live")
+    expect(watched.page.locator("#main [aria-busy]")).to_have_count(0)
+    return watched
