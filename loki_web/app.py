@@ -13,6 +13,7 @@ from loki_web.api import (
     error_handlers,
     metrics,
     openapi,
+    request_ids,
     revalidation,
     session,
 )
@@ -68,6 +69,7 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
         )
+    request_ids.install(app)
     Compress(app)
     cors.install(app, settings)
     guard.install(app, sources)

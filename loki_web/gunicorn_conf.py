@@ -10,7 +10,7 @@ from typing import Any
 import gunicorn
 import gunicorn.util
 
-from loki_web import server_clock, startup
+from loki_web import gunicorn_log, server_clock, server_log, startup
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
 from loki_web.settings import Settings
@@ -39,8 +39,9 @@ keepalive = 75  # longer than balancers keep an idle connection, else they meet 
 
 # Forwarded headers are for the application to judge, by the number of trusted proxies.
 forwarded_allow_ips = ""
-# A request line would show tokens that are sent in the query string; so would a Referer.
-access_log_format = '%(h)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(D)s'
+logger_class = gunicorn_log.speaking(_settings.log_format)
+loglevel = _settings.log_level
+accesslog = "-" if _settings.access_log else None
 # Its socket would lie in the home directory, which may be read-only.
 control_socket_disable = True
 
@@ -52,6 +53,11 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
+
+
+def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    worker.log.handed_over(resp, req, environ)
+    server_log.end_request()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

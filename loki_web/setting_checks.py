@@ -1,10 +1,30 @@
-"""Whether the files that settings name are what the server needs at its start."""
+"""Whether the settings together are what the server can start with."""
 
 import os
 import ssl
 from pathlib import Path
 
 from loki_web.errors import SettingsError
+from loki_web.setting_values import is_loopback
+
+
+def check_exposure(host: str, *, may_be_open: bool) -> None:
+    """:raises SettingsError: where strangers could reach a server that asks nobody who they are."""
+    if not host:
+        raise SettingsError("LOKI_DASHBOARD_HOST must not be empty")
+    if not (is_loopback(host) or may_be_open):
+        raise SettingsError(
+            f"LOKI_DASHBOARD_HOST={host} is reachable from outside: set "
+            "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
+        )
+
+
+def check_oidc(*, skips_verification: bool) -> None:
+    """:raises SettingsError: where tokens would count without their signature."""
+    if skips_verification:
+        raise SettingsError(
+            "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
+        )
 
 
 def check_tls(certificate: Path | None, key: Path | None) -> None:

@@ -1,15 +1,41 @@
 """How the text of an environment variable becomes the value of a setting.
 
-Each raises ValueError with the rest of a sentence that begins with the variable's name.
+Each kind raises ValueError with the rest of a sentence that begins with the variable's name.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from loki_web.errors import SettingsError
 
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"", "0", "false", "no", "off"}
+
+
+def parsed(setting: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    """The value of a setting, its default where the variable is empty or missing.
+
+    :raises SettingsError: with a sentence that names the variable.
+    """
+    text = environ.get(setting["name"]) or setting["default"]
+    try:
+        return setting["parse"](text)
+    except ValueError as error:
+        raise SettingsError(f"{setting['name']} {error}") from None
+    except FileNotFoundError:
+        raise SettingsError(f"{setting['name']} is relative to a folder that is gone") from None
+
+
+def written(value: Any) -> str:
+    """A value as it can stand in the variable."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
 
 
 def boolean(text: str) -> bool:

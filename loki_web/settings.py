@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from loki_web import setting_values as kinds
-from loki_web.errors import SettingsError
-from loki_web.setting_checks import check_loki_dir, check_tls
+from loki_web.setting_checks import check_exposure, check_loki_dir, check_oidc, check_tls
 
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
+_OF_ACCOUNTS = ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT", "LOKI_CACHE_DIR")
 
 
 def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
@@ -72,6 +72,21 @@ class Settings:
         "auto",
         kinds.one_of("auto", "events", "poll"),
         "How changes of files are noticed: `events` of the file system, or `poll` each second",
+    )
+    log_format: str = _setting(
+        "LOKI_LOG_FORMAT",
+        "text",
+        kinds.one_of("text", "json"),
+        "Form of log lines: `text` or `json`",
+    )
+    log_level: str = _setting(
+        "LOKI_LOG_LEVEL",
+        "info",
+        kinds.one_of("debug", "info", "warning", "error"),
+        "The least that is logged: `debug`, `info`, `warning` or `error`",
+    )
+    access_log: bool = _setting(
+        "LOKI_ACCESS_LOG", "false", kinds.boolean, "Log each request, without its query string"
     )
     control_rate_limit: int = _setting(
         "LOKI_CONTROL_RATE_LIMIT",
@@ -169,12 +184,24 @@ class Settings:
         :raises SettingsError: with one sentence that names the variable.
         """
         env = os.environ if environ is None else environ
-        values = {item.name: _parsed(item.metadata, env) for item in fields(cls) if item.metadata}
+        values = {
+            item.name: kinds.parsed(item.metadata, env) for item in fields(cls) if item.metadata
+        }
         home = Path(env.get("HOME") or "/").absolute()
         secrets = tuple(name for name in SECRET_NAMES if env.get(name))
         settings = cls(**values, home=home, secret_names=secrets)
         settings._check()
         return settings
+
+    @classmethod
+    def of_accounts(cls) -> "Settings":
+        """What tokens and the audit log depend on; whatever else is set wrongly does not matter.
+
+        :raises SettingsError: as `from_env`, for those.
+        """
+        kept = {name: text for name, text in os.environ.items() if name.startswith(_OF_ACCOUNTS)}
+        home = os.environ.get("HOME") or "/"
+        return cls.from_env({**kept, "HOME": home, "LOKI_DIR": os.path.join(home, ".loki")})
 
     @property
     def oidc_enabled(self) -> bool:
@@ -202,43 +229,22 @@ class Settings:
     def in_force(self) -> list[str]:
         """Each setting as `NAME=value`, for people."""
         known = [item for item in fields(self) if item.metadata]
-        return [f"{item.metadata['name']}={_written(getattr(self, item.name))}" for item in known]
+        return [
+            f"{item.metadata['name']}={kinds.written(getattr(self, item.name))}" for item in known
+        ]
 
     def _check(self) -> None:
-        self._check_exposure()
-        self._check_oidc()
+        check_exposure(self.host, may_be_open=self.auth_required or self.allow_anonymous)
+        check_oidc(skips_verification=self.oidc_skip_signature_verify)
         check_tls(self.tls_cert, self.tls_key)
         check_loki_dir(self.loki_dir)
 
-    def _check_exposure(self) -> None:
-        if not self.host:
-            raise SettingsError("LOKI_DASHBOARD_HOST must not be empty")
-        if not (self.is_loopback or self.auth_required or self.allow_anonymous):
-            raise SettingsError(
-                f"LOKI_DASHBOARD_HOST={self.host} is reachable from outside: set "
-                "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
-            )
 
-    def _check_oidc(self) -> None:
-        if self.oidc_skip_signature_verify:
-            raise SettingsError(
-                "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
-            )
+def environment(chosen: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of this process with options laid over them, for a process to be started.
 
-
-def _written(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)
-
-
-def _parsed(setting: Mapping[str, Any], env: Mapping[str, str]) -> Any:
-    text = env.get(setting["name"]) or setting["default"]
-    try:
-        return setting["parse"](text)
-    except ValueError as error:
-        raise SettingsError(f"{setting['name']} {error}") from None
-    except FileNotFoundError:
-        raise SettingsError(f"{setting['name']} is relative to a folder that is gone") from None
+    :param chosen: values by the name of the setting's field; None where an option was left out.
+    """
+    names = {item.name: item.metadata["name"] for item in fields(Settings) if item.metadata}
+    given = {names[key]: kinds.written(value) for key, value in chosen.items() if value is not None}
+    return {**os.environ, **given}

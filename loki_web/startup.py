@@ -2,6 +2,7 @@
 a request is too broken to reach the application."""
 
 import json
+import logging
 import socket
 import sys
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from typing import Any
 
 from gunicorn.util import write_nonblock
 
+from loki_web import server_log
 from loki_web.services.processes import parse_pid
 from loki_web.setting_values import is_loopback
 from loki_web.settings import Settings
@@ -18,6 +20,8 @@ from loki_web.store.folder import Folder
 _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
 _PID_FILE = "dashboard/dashboard.pid"
+
+log = logging.getLogger(__name__)
 
 
 def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
@@ -53,9 +57,13 @@ def refuse(connection: socket.socket, status: int, reason: str, message: str) ->
 
     :param message: gunicorn's own words, which may repeat what was sent.
     """
+    request_id = server_log.begin_request()
+    log.info("refused a request: %s %s", status, reason)
+    server_log.end_request()
     body = json.dumps({"detail": f"The request cannot be read: {reason}"})
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     write_nonblock(connection, f"{head}{body}".encode("latin1"))

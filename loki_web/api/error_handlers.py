@@ -1,7 +1,6 @@
 """Every error is `{"detail": "sentence"}`, whoever raised it."""
 
 import logging
-import uuid
 
 from flask import Flask, Response, jsonify
 from gunicorn.http.errors import ParseException
@@ -52,11 +51,8 @@ def _unreadable(_: ParseException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    request_id = uuid.uuid4().hex
-    log.error("request %s failed", request_id, exc_info=error)
-    response = _detail("Internal server error", 500)
-    response.headers["X-Request-ID"] = request_id
-    return response
+    log.error("the request failed", exc_info=error)
+    return _detail("Internal server error", 500)
 
 
 def _detail(sentence: str, status: int) -> Response:

@@ -1,11 +1,10 @@
 """`loki-web demo`: the writer and the server as two processes, in a folder that goes with them."""
 
-import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,17 +14,18 @@ _WRITER = (sys.executable, "-m", "loki_web.demo")
 _END_SECONDS = 15
 
 
-def show(server: Sequence[str], speed: float) -> int:
+def show(server: Sequence[str], speed: float, variables: Mapping[str, str]) -> int:
     """Play a session and serve it until the server ends.
 
-    :param server: the command that serves, configured by the environment.
+    :param server: the command that serves.
+    :param variables: its environment, except for the places.
     :return: the server's exit code.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then too
     with ExitStack() as ends:
         folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="loki-web-demo-"))
         places = places_in(Path(folder))
-        environment = {**os.environ, "HOME": str(places.home), "LOKI_DIR": str(places.loki)}
+        environment = {**variables, "HOME": str(places.home), "LOKI_DIR": str(places.loki)}
         writer = subprocess.Popen([*_WRITER, folder, str(speed)])
         ends.callback(_end, writer)
         serving = subprocess.Popen(server, env=environment)

@@ -46,6 +46,17 @@ class SyslogForwarder:
         except queue.Full:
             self._say_trouble("too many audit entries are waiting for the syslog server")
 
+    def send_now(self, entry: Json) -> bool:
+        """Send an entry before returning, for a program that ends then.
+
+        :return: False where that failed.
+        """
+        if not self._address[0]:
+            return True
+        error = self._attempt(message(entry))
+        self._close()
+        return error is None
+
     def _run(self) -> None:
         while True:
             data = self._waiting.get()

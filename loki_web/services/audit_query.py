@@ -1,6 +1,7 @@
 """Questions to the audit log: entries newest first, and what they add up to."""
 
 from datetime import date, timedelta
+from typing import Any
 
 from loki_web.errors import Forbidden
 from loki_web.services.audit_digests import Digest, digest_of
@@ -12,7 +13,16 @@ from loki_web.store.shapes import Json
 _FAR = 1000  # entries to pass over, from which on it pays to know how many a file has
 
 
-def entries(
+def entries(src: Sources, **question: Any) -> list[Json]:
+    """As `matching`.
+
+    :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
+    """
+    _refuse_unless_enabled(src)
+    return matching(src, **question)
+
+
+def matching(
     src: Sources,
     *,
     start_date: date | None = None,
@@ -24,9 +34,7 @@ def entries(
     """Entries of the days from `start_date` to `end_date` (UTC, both included), newest first.
 
     :param filters: `action`, `resource_type` and `resource_id`, which match exactly.
-    :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
     """
-    _refuse_unless_enabled(src)
     wanted = {key: value for key, value in filters.items() if value is not None}
     files = audit_files(src.user)
     found: list[Json] = []

@@ -61,8 +61,12 @@ def verify(user: Folder) -> Verification:
     files = audit_files(user)
     walk = _Walk([GENESIS, *(anchor["hash"] for anchor in audit_chain.anchors(user))])
     for file in files:
+        number = 0
         for number, line in enumerate(user.lines(file.path), start=1):
             walk.take(file, number, line)
+        version = user.version(file.path)
+        if not number and version and version.size:
+            walk.found.faults.append(Spot(file.name, 1, "cannot be read"))
     walk.finish()
     walk.found.files = len(files)
     return walk.found

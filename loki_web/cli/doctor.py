@@ -1,0 +1,23 @@
+"""`doctor`: what is there, and what is wrong with it."""
+
+import time
+from typing import Any
+
+import click
+
+from loki_web.cli.options import setting_options
+from loki_web.printable import printable
+from loki_web.services.diagnosis import diagnosis
+from loki_web.services.sources import Sources
+from loki_web.settings import Settings, environment
+
+
+@click.command()
+@setting_options()
+def doctor(**chosen: Any) -> int:
+    """Say what this folder's .loki/ holds, what is damaged, who is alive and what is set."""
+    settings = Settings.from_env(environment(chosen))
+    found = diagnosis(Sources.of(settings, time.time()))
+    for line in [*found.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:
+        click.echo(printable(line))
+    return 1 if found.faults else 0

@@ -1,0 +1,72 @@
+"""Commands that become a server: `serve`, `sidecar`, `demo`."""
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from loki_web import __version__
+from loki_web.cli.options import setting_options
+from loki_web.demo.show import show
+from loki_web.server_log import TEXT
+from loki_web.settings import Settings, environment
+
+_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.gunicorn_conf")
+_SERVER = (*_GUNICORN, "loki_web.app:create_app()")
+_SIDECAR = (*_GUNICORN, "--workers", "1", "loki_web.app:create_sidecar()")
+
+
+@click.command()
+@setting_options()
+def serve(**chosen: Any) -> NoReturn:
+    """Serve the session of this folder's .loki/: API, live feed, metrics and page on one port."""
+    variables = environment(chosen)
+    settings = Settings.from_env(variables)
+    _announce(settings, f"on {settings.url} for {settings.loki_dir}")
+    os.execve(sys.executable, _SERVER, variables)  # the pid stays that of whoever was started
+
+
+@click.command()
+@click.option(
+    "--bind",
+    metavar="ADDRESS",
+    help="Port, host:port or unix:/path to listen on; left out, LOKI_DASHBOARD_HOST and the port "
+    "after LOKI_DASHBOARD_PORT",
+)
+@setting_options(without=("port", "workers"))
+def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
+    """Serve the live feed alone, in one process, for a proxy to send /ws and /api/events to.
+
+    It runs beside `serve` with the same settings.
+    """
+    variables = environment(chosen)
+    settings = Settings.from_env(variables)
+    address = _address(settings, bind)
+    _announce(settings, f"live feed on {address} for {settings.loki_dir}")
+    os.execve(sys.executable, (*_SIDECAR, "--bind", address), variables)
+
+
+@click.command()
+@click.option("--speed", default=1.0, type=click.FloatRange(0.1, 100), help="How fast to play")
+@setting_options(without=("loki_dir",))
+def demo(speed: float, **chosen: Any) -> int:
+    """Play a small session into a temporary folder and serve it: a first look."""
+    variables = environment(chosen)
+    settings = Settings.from_env(variables)
+    _announce(settings, f"on {settings.url} with a demo session")
+    return show(_SERVER, speed, variables)
+
+
+def _announce(settings: Settings, what: str) -> None:
+    """For people; among JSON lines it would be none."""
+    if settings.log_format == TEXT:
+        click.echo(f"Loki Web {__version__} {what}", err=True)
+
+
+def _address(settings: Settings, bind: str | None) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    if bind is None and settings.port == 65535:
+        raise click.UsageError("There is no port after LOKI_DASHBOARD_PORT; say --bind")
+    port = bind if bind is not None else str(settings.port + 1)
+    return f"{host}:{port}" if port.isdecimal() else port

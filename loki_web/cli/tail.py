@@ -1,0 +1,172 @@
+"""`tail`: a running server's live feed in a terminal."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from loki_web.live.client import Refused, follow
+from loki_web.live.protocol import CHANNELS
+from loki_web.printable import printable
+from loki_web.settings import Settings
+from loki_web.store.shapes import Json, as_amount, as_dict
+
+TOKEN_VARIABLE = "LOKI_TOKEN"  # noqa: S105
+_MOST = 500  # characters of what is told of one message
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option(
+    "--channel", "-c", "channels", multiple=True, type=click.Choice(CHANNELS), help="Repeatable"
+)
+@click.option(
+    "--token",
+    envvar=TOKEN_VARIABLE,
+    help=f"With which the server lets us listen. Others on this machine can see an option; the "
+    f"variable {TOKEN_VARIABLE} they cannot",
+)
+@click.option("--json", "as_json", is_flag=True, help="The messages as they come, one a line")
+def tail(url: str | None, channels: tuple[str, ...], token: str | None, as_json: bool) -> int:
+    """Show what happens on a running server as it happens, until Ctrl-C.
+
+    URL is that of the server, by default the one that the settings describe. Without a channel all
+    of them are shown. A connection that breaks is made anew, and what came in between is told.
+    """
+    address = Settings.from_env().url if url is None else _checked_url(url)
+    _check_token(token)
+    write = _as_json if as_json else _as_line
+    try:
+        with closing(
+            follow(address, channels or CHANNELS, token, wait=_waiting_for(address))
+        ) as feed:
+            for message in feed:
+                click.echo(write(message))
+    except KeyboardInterrupt:
+        return 0
+    except Refused as error:
+        raise click.ClickException(str(error)) from None
+    except ValueError:
+        raise click.ClickException(f"what answers at {address} is no Loki Web") from None
+    return 0
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
+        raise click.UsageError("URL must be one of a server, such as http://localhost:57374")
+    return url.partition("?")[0].partition("#")[0]
+
+
+def _check_token(token: str | None) -> None:
+    if token and not (token.isascii() and token.isprintable()):
+        raise click.UsageError("The token has characters in it that no token has")
+
+
+def _waiting_for(address: str) -> Callable[[float], None]:
+    def wait(seconds: float) -> None:
+        click.echo(f"loki-web: no connection to {address}; next try in {seconds:.0f} s", err=True)
+        time.sleep(seconds)
+
+    return wait
+
+
+def _as_json(message: Any) -> str:
+    return json.dumps(message)  # in ASCII, control characters as escapes
+
+
+def _as_line(message: Any) -> str:
+    """Time of day here, type, and what it tells."""
+    kind, data = str(as_dict(message).get("type")), as_dict(message).get("data")
+    told = " ".join(_WORDS.get(kind, _plain)(data).split())
+    return f"{datetime.now():%H:%M:%S}  {printable(kind):16}  {printable(told)[:_MOST]}".rstrip()
+
+
+def _plain(data: Any) -> str:
+    return "" if data is None else json.dumps(data, ensure_ascii=False)
+
+
+def _told(*keys: str) -> Callable[[Any], str]:
+    """The values of these keys, as far as there are such."""
+
+    def words(data: Any) -> str:
+        found = (as_dict(data).get(key) for key in keys)
+        return "  ".join(str(value) for value in found if value not in (None, "", []))
+
+    return words
+
+
+def _listed(things: str) -> Callable[[Any], str]:
+    return lambda data: f"{len(data) if isinstance(data, list) else 0} {things}"
+
+
+def _channels(data: Any) -> str:
+    names = as_dict(data).get("channels")
+    return ", ".join(map(str, names)) if isinstance(names, list) else ""
+
+
+def _status(data: Any) -> str:
+    status = as_dict(data)
+    counts = f"{status.get('running_agents')} agents, {status.get('pending_tasks')} tasks pending"
+    iteration = f"iteration {status.get('iteration')}"
+    return f"{_told('status', 'phase')(status)}  {iteration}  {counts}"
+
+
+def _agents(data: Any) -> str:
+    agents = [as_dict(agent) for agent in data] if isinstance(data, list) else []
+    alive = sum(agent.get("alive") is True for agent in agents)
+    return (
+        f"{alive} of {len(agents)} alive: " + ", ".join(map(_agent, agents)) if agents else "none"
+    )
+
+
+def _agent(agent: Json) -> str:
+    return f"{agent.get('name') or agent.get('id')} ({agent.get('status')})"
+
+
+def _cost(data: Any) -> str:
+    cost = as_dict(data)
+    limit = as_amount(cost.get("budget_limit"))
+    spent = f"{as_amount(cost.get('estimated_cost_usd')) or 0:.2f} USD"
+    return spent if limit is None else f"{spent} of {limit:.2f} USD"
+
+
+def _council(data: Any) -> str:
+    council = as_dict(data)
+    verdicts = council.get("verdicts")
+    last = as_dict(verdicts[-1]) if isinstance(verdicts, list) and verdicts else {}
+    if not last:
+        return "no verdict yet" if council.get("enabled") else "not enabled"
+    return f"{last.get('result')} in iteration {last.get('iteration')}"
+
+
+_task = _told("id", "status", "title")
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "connected": _channels,
+    "error": _told("detail"),
+    "reset": _channels,
+    "task_created": _task,
+    "task_updated": _task,
+    "task_moved": _task,
+    "project_created": _told("name", "path"),
+    "status": _status,
+    "agents": _agents,
+    "log": _told("level", "message"),
+    "notification": _told("severity", "message"),
+    "cost": _cost,
+    "council": _council,
+    "checkpoint": _told("id", "message"),
+    "tasks": _listed("tasks"),
+    "projects": _listed("projects"),
+    "notifications": _listed("notifications"),
+    "checkpoints": _listed("checkpoints"),
+}
