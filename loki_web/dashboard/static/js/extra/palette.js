@@ -2,11 +2,11 @@ import { post } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { go } from '../core/router.js';
 import { isPaused, isRunning } from '../core/situation.js';
-import { checkpoints, council, status, tasks } from '../core/slices.js';
+import { checkpoints, status, tasks } from '../core/slices.js';
 import { perform } from '../ui/action.js';
 import { askFor, openDialog } from '../ui/dialog.js';
 import { askForToken } from '../ui/faces.js';
-import { pause, resume, stop } from '../ui/session.js';
+import { forceReview, pause, resume, stop } from '../ui/session.js';
 import { toast } from '../ui/toast.js';
 import { VIEWS } from '../views.js';
 
@@ -21,8 +21,6 @@ export const createCheckpoint = () => askFor({
     checkpoints.refresh();
   },
 });
-
-export const forceReview = { label: 'Ask the council to review now', run: () => post('api/council/force-review'), refresh: [council] };
 
 function commands({ switchTheme }) {
   const views = Object.entries(VIEWS).map(([name, { title, key }]) => ({ icon: name, label: title, keys: `g ${key}`, run: () => go(name) }));

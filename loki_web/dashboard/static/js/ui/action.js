@@ -25,6 +25,8 @@ export function actionButton({ label, name, icon: symbol, class: more, scope = '
     await perform(action);
     button.$busy = false;
     button.removeAttribute('aria-busy');
+    button.$later?.();
+    button.$later = null;
   }
   return h('button.button', {
     type: 'button', class: more, key, onclick, title: why, 'aria-label': name && (why ? `${name}. ${why}` : name), 'aria-disabled': why ? 'true' : null,
@@ -45,6 +47,7 @@ export async function perform({ run, done, confirm, undo, refresh = [] }) {
   if (confirm && !(await ask(confirm))) return false;
   try {
     const answer = await run();
+    if (answer?.success === false) throw new Error(answer.message);
     const text = typeof done === 'function' ? done(answer) : done ?? answer?.message;
     if (text) toast(text, { action: undo && { label: undo.label, run: () => perform(undo) } });
     return true;

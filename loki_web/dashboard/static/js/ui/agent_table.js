@@ -23,7 +23,7 @@ export function agentTable({ agents, contextWindow, columns = [] }) {
       { label: 'Agent', cell: (agent) => h('a.strong', { href: link('agents', agent.id), 'data-row': '' }, agent.name || agent.id), sort: (agent) => agent.name || agent.id },
       { label: 'State', cell: (agent) => pill(agentState(agent)), sort: agentState },
       { label: 'Task', cell: (agent) => agent.task || h('span.quiet', NONE), sort: (agent) => agent.task },
-      ...(windows.size ? [{ label: 'Context', cell: (agent) => drawWindow(agent, windows), sort: (agent) => windows.get(agent.id) }] : []),
+      ...(agents.some(({ id }) => windows.has(id)) ? [{ label: 'Context', cell: (agent) => drawWindow(agent, windows), sort: (agent) => windows.get(agent.id) }] : []),
       { label: 'Heartbeat', cell: (agent) => h('span.quiet.nowrap', ago(agent.heartbeat)), sort: silence },
       ...columns,
       { label: '', class: 'acts', cell: agentActions },
@@ -42,11 +42,12 @@ export function agentActions(agent) {
   const call = (verb) => () => post(address(['api/agents', agent.id, verb]));
   const name = agent.name || agent.id;
   const off = agent.alive ? null : 'Its process is not running';
+  const noProcess = agent.pid ? off : 'It has no process of its own';
   const resume = { label: 'Resume', run: call('resume'), refresh };
   return [
     agent.pause_requested ? actionButton({ ...resume, class: 'small', key: 'resume', name: `Resume ${name}` })
       : actionButton({ label: 'Pause', class: 'small', key: 'pause', name: `Pause ${name}`, off, run: call('pause'), undo: resume, refresh }),
-    actionButton({ label: 'Kill', class: 'small danger', key: 'kill', name: `Kill ${name}`, off, run: call('kill'), refresh,
+    actionButton({ label: 'Kill', class: 'small danger', key: 'kill', name: `Kill ${name}`, off: noProcess, run: call('kill'), refresh,
       confirm: { title: `Kill ${name}?`, body: `The process ${agent.pid} is ended at once. What it has not written is lost${agent.task ? `, and “${agent.task}” stays unfinished` : ''}.`, verb: 'Kill agent' } }),
   ];
 }

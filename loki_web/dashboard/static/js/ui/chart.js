@@ -16,6 +16,7 @@ import { table } from './table.js';
  * @param {{at: number, shape: 'next'|'check'|'alert', tone: string, label: string}[]} [props.marks] by index
  * @param {{from: number, to: number, label: string}[]} [props.bands] by index
  * @param {{value: number, label: string}} [props.limit]
+ * @param {{value: number, label: string}[]} [props.warnings] lines below it
  * @param {{steps: number, value: number}} [props.forecast] of the first series
  * @param {number} [props.height]
  */

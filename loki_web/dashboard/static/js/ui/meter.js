@@ -13,14 +13,15 @@ export function meter(value, label, { warn = 75, bad = 90 } = {}) {
 /**
  * The parts of a whole as one bar with a legend.
  *
- * @param {{label: string, value: number, tone?: string}[]} parts
+ * @param {{label: string, value: number, tone?: string, note?: string}[]} parts
  * @param {function(number): string} format
  */
 export function shares(parts, format = compact) {
   const toned = parts.map((part, index) => ({ ...part, tone: part.tone ?? TONES[index % TONES.length] }));
+  const whole = toned.reduce((sum, { value }) => sum + value, 0);
   return [
-    h('div.share', { 'aria-hidden': 'true' }, toned.filter(({ value }) => value > 0).map(({ value, tone }) => h('i', { class: tone, vars: { share: value } }))),
-    h('ul.legend', toned.map(({ label, value, tone }) => h('li', { key: label }, h('span.swatch', { class: tone }), label, h('b', format(value))))),
+    h('div.share', { 'aria-hidden': 'true' }, toned.filter(({ value }) => value > 0).map(({ value, tone }) => h('i', { class: tone, vars: { share: (value / whole) * 100 } }))),
+    h('ul.legend', toned.map(({ label, value, tone, note }) => h('li', { key: label }, h('span.swatch', { class: tone }), h('span', label, note && h('small.quiet', ` ${note}`)), h('b', format(value))))),
   ];
 }
 

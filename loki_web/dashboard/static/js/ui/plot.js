@@ -34,15 +34,15 @@ export function layout({ labels, series, limit, forecast, marks = [], bands = []
 }
 
 export function plot(props, place) {
-  const { series, labels, format, limit, forecast, marks = [], bands = [] } = props;
+  const { series, labels, format, limit, forecast, marks = [], bands = [], warnings = [] } = props;
   return [
     place.scale.map((value) => s('g', s('line.grid-line', { x1: LEFT, x2: place.width - RIGHT, y1: place.y(value), y2: place.y(value) }),
       s('text', { x: LEFT - 8, y: place.y(value) + 4, 'text-anchor': 'end' }, format(value)))),
     s('g', bands.map((band) => drawBand(band, place))),
     marks.map((mark) => s('line.mark-line', { x1: place.x(mark.at), x2: place.x(mark.at), y1: MARKS, y2: place.bottom })),
     series.map((each) => DRAWN[each.kind](each, place)),
-    limit && s('g', s('line.limit', { x1: LEFT, x2: place.width - RIGHT, y1: place.y(limit.value), y2: place.y(limit.value) }),
-      s('text.limit-text', { x: LEFT + 4, y: place.y(limit.value) - 5 }, limit.label)),
+    warnings.map((each) => drawLimit(each, place, 'warning')),
+    limit && drawLimit(limit, place),
     forecast && drawForecast(forecast, series[0], place),
     marks.map((mark) => drawMark(mark, place)),
     drawLabels(labels, place),
@@ -77,6 +77,10 @@ function path(values, { x, y }) {
     isDown = true;
     return step;
   }).join('');
+}
+
+function drawLimit({ value, label }, { width, y }, kind = '') {
+  return s('g', { class: kind }, s('line.limit', { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }), s('text.limit-text', { x: LEFT + 4, y: y(value) - 5 }, label));
 }
 
 function drawForecast({ steps, value }, { values, tone }, { x, y }) {

@@ -15,6 +15,8 @@ export const stop = {
   confirm: { title: 'Stop the session?', body: 'All agents are ended. Work that is not committed may be lost, and a session can only be started again on the command line.', verb: 'Stop session' },
 };
 
+export const forceReview = { label: 'Ask the council to review now', run: () => post('api/council/force-review'), refresh: [slices.council] };
+
 /** Pause or Resume, and Stop, as the state of the session allows. */
 export function sessionButtons(status) {
   const isOn = isRunning(status) || isPaused(status);
