@@ -79,14 +79,27 @@ def environment(place: Place, **settings: str) -> dict[str, str]:
     return {**base, **place.environment(**settings)}
 
 
+def without_privileges(command: list[str]) -> list[str]:
+    """The command as somebody whom permissions hold back, which root is not."""
+    if os.geteuid() != 0:
+        return command
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *command]
+
+
 @contextmanager
 def serving(
-    place: Place, *, workers: int = 1, target: str = "wsgi:app", **settings: str
+    place: Place,
+    *,
+    workers: int = 1,
+    target: str = "wsgi:app",
+    privileged: bool = True,
+    **settings: str,
 ) -> Iterator[Server]:
     """`gunicorn -c gunicorn.conf.py TARGET` on a place; it has to end cleanly."""
     port = free_port()
     settings = {"LOKI_WORKERS": str(workers), "LOKI_DASHBOARD_PORT": str(port), **settings}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", target]
+    command = command if privileged else without_privileges(command)
     with running(command, environment(place, **settings), f"127.0.0.1:{port}") as server:
         yield server
 

@@ -6,6 +6,7 @@ SQLite outside the session's folder; losing it forgets one minute of counting.
 import math
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -23,9 +24,8 @@ class SharedWindow:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._own = (
-            None if path else _prepared(sqlite3.connect(":memory:", check_same_thread=False))
-        )
+        self._own = None if path else _opened(":memory:")
+        self._lock = threading.Lock()  # a connection has one transaction at a time
 
     def hit(self, key: str, most: int) -> int | None:
         """Count one hit unless there were `most` of this key in the window.
@@ -43,16 +43,20 @@ class SharedWindow:
             return None
 
     def _hit(self, key: str, most: int) -> int | None:
-        now = time.monotonic()  # one clock for all processes; after a reboot old hits lie ahead
-        with self._connection() as database:
+        with self._lock, self._connection() as database, database:
+            # All in one: what begins by reading can be refused the writing without any waiting.
             database.execute("BEGIN IMMEDIATE")
+            # One clock for all processes, read when it is our turn, so that every hit lies before;
+            # after a reboot old ones lie ahead.
+            now = time.monotonic()
+            database.execute("CREATE TABLE IF NOT EXISTS hit (key TEXT NOT NULL, at REAL NOT NULL)")
+            database.execute("CREATE INDEX IF NOT EXISTS hit_key ON hit (key, at)")
             database.execute("DELETE FROM hit WHERE at > ? OR at <= ?", (now, now - WINDOW_SECONDS))
             count, oldest = database.execute(
                 "SELECT count(*), min(at) FROM hit WHERE key = ?", (key,)
             ).fetchone()
             if count < most:
                 database.execute("INSERT INTO hit VALUES (?, ?)", (key, now))
-            database.execute("COMMIT")
         if count < most:
             return None
         return max(1, math.ceil(float(oldest) + WINDOW_SECONDS - now))
@@ -62,21 +66,19 @@ class SharedWindow:
         if self._own is not None:
             yield self._own
             return
-        with closing(
-            sqlite3.connect(str(self._path), timeout=_BUSY_SECONDS, isolation_level=None)
-        ) as database:
-            yield _prepared(database)
+        with closing(_opened(str(self._path))) as database:
+            yield database
 
     def _discard(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                os.unlink(f"{self._path}{suffix}")
+        with suppress(OSError):
+            os.unlink(str(self._path))
 
 
-def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
-    database.isolation_level = None
-    database.execute("PRAGMA journal_mode = WAL")
+def _opened(path: str) -> sqlite3.Connection:
+    """A connection for one process; its threads have to take turns."""
+    database = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    database.execute("PRAGMA journal_mode = MEMORY")
     database.execute("PRAGMA synchronous = OFF")
-    database.execute("CREATE TABLE IF NOT EXISTS hit (key TEXT NOT NULL, at REAL NOT NULL)")
-    database.execute("CREATE INDEX IF NOT EXISTS hit_key ON hit (key, at)")
     return database
