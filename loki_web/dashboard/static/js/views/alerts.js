@@ -1,5 +1,106 @@
-import { h } from '../core/dom.js';
+// What somebody should know and who has seen it; beside it, when to tell.
 
-export function view() {
-  return h('h1', 'Alerts');
+import { address, post } from '../core/api.js';
+import { draw, h } from '../core/dom.js';
+import { count, number, words } from '../core/format.js';
+import { link, replace } from '../core/router.js';
+import { notifications } from '../core/slices.js';
+import { facts } from '../extra/facts.js';
+import { actionButton } from '../ui/action.js';
+import { ago } from '../ui/ago.js';
+import { empty, sign } from '../ui/faces.js';
+import { panel } from '../ui/panel.js';
+import { triggerPanel } from './alerts_triggers.js';
+
+const SEVERITIES = ['critical', 'warning', 'info'];
+const MOST = 1000; // as many as the server gives at once
+const AT_ONCE = 50;
+// where to look when such a trigger has fired
+const PLACES = {
+  budget_threshold: 'cost', budget_limit: 'cost', context_threshold: 'cost', compaction_frequency: 'cost',
+  task_failure: 'tasks', quality_gate: 'council', stagnation: 'council', file_access: 'logs',
+};
+
+export function view(ctx) {
+  const head = h('div.head');
+  let { severity, isOpen } = read(ctx.route);
+  let shown = AT_ONCE;
+  const fits = (each) => (!severity || each.severity === severity) && !(isOpen && each.acknowledged);
+  const filter = (next) => {
+    const now = { severity, isOpen, ...next };
+    replace('alerts', [], { severity: now.severity, open: now.isOpen ? 1 : '' });
+  };
+
+  function drawHead() {
+    const all = notifications.data ?? [];
+    const chip = (name, label) => {
+      const found = all.filter((each) => !name || each.severity === name).length;
+      return h('button.chip', { type: 'button', key: label, 'aria-pressed': String(severity === name), onclick: () => filter({ severity: name }) },
+        label, notifications.data && h('span.quiet', ` ${number(found)}`));
+    };
+    const waiting = all.filter((each) => fits(each) && !each.acknowledged);
+    draw(head, h('h1', 'Alerts'),
+      h('div.tabs', { role: 'group', 'aria-label': 'Severity' }, chip('', 'All'), SEVERITIES.map((each) => chip(each, words(each)))),
+      h('button.chip', { type: 'button', 'aria-pressed': String(isOpen), onclick: () => filter({ isOpen: !isOpen }) }, 'Not acknowledged'),
+      h('div.end', actionButton({
+        label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all', off: waiting.length ? null : 'There is nothing to acknowledge',
+        run: () => acknowledgeAll(waiting), done: `${count(waiting.length, 'alert')} acknowledged`, refresh: [notifications],
+      })));
+  }
+
+  function show(all) {
+    const found = all.filter(fits);
+    if (!all.length) return empty('No alerts', 'What the session’s triggers find, such as a full context window or a budget that runs out, is listed here. None has fired.');
+    if (!found.length) return [empty(`No ${isOpen ? 'open ' : ''}${severity || 'such'} alert`, `${count(all.length, 'alert')} of other kinds or acknowledged.`), h('button.button.small', { type: 'button', onclick: () => filter({ severity: '', isOpen: false }) }, 'Show all')];
+    return [
+      h('ul.needs', found.slice(0, shown).map(drawAlert)),
+      found.length > shown && h('p.row', h('button.button.small', { type: 'button', onclick: () => { shown += AT_ONCE; list.redraw(); } }, 'Show more'), h('span.quiet', `${number(shown)} of ${count(found.length, 'alert')}`)),
+      all.length >= MOST && h('p.quiet', `Only the newest ${number(MOST)} are known here.`),
+    ];
+  }
+
+  const list = panel(ctx, { title: 'Notifications', class: 'w7', from: { notifications }, lines: 6, show: (data) => show(data.notifications) });
+  ctx.onRoute((route) => {
+    ({ severity, isOpen } = read(route));
+    shown = AT_ONCE;
+    drawHead();
+    list.redraw();
+  });
+  ctx.redraws(drawHead);
+  ctx.watch(notifications, () => ctx.schedule(drawHead));
+  drawHead();
+  return [head, h('div.grid', list, triggerPanel(ctx))];
+}
+
+function read({ query }) {
+  const wanted = query.get('severity');
+  return { severity: SEVERITIES.includes(wanted) ? wanted : '', isOpen: query.get('open') === '1' };
+}
+
+const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowledge']));
+
+/** One after the other, for the server has no other way; where it stops half way it says so. */
+async function acknowledgeAll(waiting) {
+  let done = 0;
+  try {
+    for (const each of waiting) {
+      await acknowledge(each);
+      done += 1;
+    }
+  } catch (error) {
+    throw new Error(`${done} of ${count(waiting.length, 'alert')} acknowledged, then: ${error.sentence}`);
+  }
+}
+
+function drawAlert(each) {
+  const { id, trigger, message, data, acknowledged } = each;
+  const place = PLACES[trigger];
+  return h('li', { key: id, class: acknowledged ? 'seen' : null }, sign(each.severity),
+    h('div', h('p', message || h('span.quiet', 'No message')),
+      h('p.small.quiet', ago(each.timestamp), trigger && [' · ', place ? h('a', { href: link(place), 'data-row': '' }, words(trigger)) : words(trigger)], each.iteration > 0 && ` · iteration ${number(each.iteration)}`),
+      h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data }))),
+    actionButton({
+      label: acknowledged ? 'Acknowledged' : 'Acknowledge', name: `${acknowledged ? 'Acknowledged' : 'Acknowledge'}: ${message}`, class: acknowledged ? 'small seen' : 'small',
+      off: acknowledged && 'Somebody has acknowledged it', run: () => acknowledge(each), done: 'Alert acknowledged', refresh: [notifications],
+    }));
 }
