@@ -9,6 +9,7 @@ from pathlib import Path
 
 from werkzeug.http import generate_etag
 
+from loki_web import __version__
 from loki_web.dashboard import linking
 
 INDEX = "index.html"
@@ -20,6 +21,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _VERSION_MARK = "{{version}}"
+_RELEASE_MARK = "{{release}}"
 _FIRST = "js/app.js"
 _SHARED = ("js/core/", "js/ui/", "js/views.js")
 _BEFORE_PAINT = "js/theme.js"
@@ -57,7 +59,7 @@ def read(folder: Path) -> Assets:
     for name, text in texts.items():
         digest.update(f"{name}\0{text}\0".encode())
     version = digest.hexdigest()[:16]
-    index = texts.pop(INDEX).replace(_VERSION_MARK, version)
+    index = texts.pop(INDEX).replace(_VERSION_MARK, version).replace(_RELEASE_MARK, __version__)
     served = {
         **{name: text for name, text in texts.items() if name.endswith(".svg")},
         STYLE: "".join(text for name, text in texts.items() if name.endswith(".css")),

@@ -4,7 +4,7 @@ A new route needs `read` where it answers GET and `control` where it does anythi
 different stands in the tables here, by rule, and nowhere else.
 """
 
-from flask import Flask, Request, g
+from flask import Flask, Request, Response, g
 
 from loki_web.errors import Forbidden, Unauthenticated
 from loki_web.security.authentication import Authenticator
@@ -20,6 +20,7 @@ PUBLIC = frozenset(
 )
 PUBLIC_FOLDERS = ("/assets/", "/docs/")
 METRICS = "/metrics"
+SCOPES_HEADER = "X-Loki-Scopes"
 # Browsers cannot send headers there, so the token may stand in the address.
 SOCKET, EVENT_STREAM = "/ws", "/api/events"
 
@@ -72,6 +73,16 @@ def identity() -> Identity:
     """Who the request at hand comes from."""
     found: Identity = g.get("identity", STRANGER)
     return found
+
+
+def tell_scopes(response: Response) -> None:
+    """Say what the holder of a token may do, so that a page need not offer what would be refused.
+
+    Nothing where no token was needed.
+    """
+    holder = identity()
+    if holder.key:
+        response.headers[SCOPES_HEADER] = " ".join(sorted(holder.scopes))
 
 
 def is_public(asked: Request, sources: Sources) -> bool:

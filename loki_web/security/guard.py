@@ -34,6 +34,7 @@ def install(app: Flask, sources: Sources) -> None:
 
     @app.after_request
     def say_how_to_treat_the_answer(response: Response) -> Response:
+        access.tell_scopes(response)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("X-Frame-Options", "DENY")
         response.headers.setdefault("Referrer-Policy", "no-referrer")

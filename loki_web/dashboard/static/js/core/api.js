@@ -5,13 +5,16 @@ import { heardTime } from './clock.js';
 
 export const BASE = new URL('.', document.baseURI);
 const TIMEOUT = 20_000;
+const SCOPES = ['read', 'control', 'audit', 'admin'];
 const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
 
 /** The access token of this tab; empty where none is needed or known. */
 export const token = keptCell('token', '', 'sessionStorage');
 /** Whether the server wants a token that we do not have: `''`, or why. */
 export const locked = cell('');
-/** The scopes that the token turned out to lack. */
+/** What the token may do, as the server said last; null where nobody has to say who they are. */
+export const scopes = cell(null);
+/** The scopes that the token lacks. */
 export const denied = cell(new Set());
 /** When the server last answered (ms), and whether it has stopped answering. */
 export const contact = cell({ at: 0, lost: false });
@@ -28,7 +31,7 @@ export class ApiError extends Error {
 
   /** What to tell people, with what they can do about it. */
   get sentence() {
-    if (this.kind === 'limited') return `${this.detail || 'Too many requests'}. Try again in ${this.retryAfter} s.`;
+    if (this.kind === 'limited') return `Too many requests. Try again in ${this.retryAfter || 60} s.`;
     if (this.kind === 'forbidden' && this.scope) return `This token lacks the scope “${this.scope}”.`;
     return this.detail;
   }
@@ -68,9 +71,16 @@ async function request(method, path, body, { signal } = {}) {
   }
   heardTime(response.headers.get('Date'));
   contact.set({ at: Date.now(), lost: false });
+  hearScopes(response.headers.get('X-Loki-Scopes'));
   if (!response.ok) throw refusal(response, text);
   if (!OPEN_TO_ALL.has(path)) locked.set('');
   return text;
+}
+
+function hearScopes(held) {
+  if (held === null || held === scopes.value) return;
+  scopes.set(held);
+  denied.set(new Set(SCOPES.filter((scope) => !held.split(' ').includes(scope))));
 }
 
 /** The headers that say who asks. */
@@ -108,6 +118,7 @@ function detailIn(text) {
 
 /** Use another token from now on. */
 export function useToken(next) {
+  scopes.set(null);
   denied.set(new Set());
   token.set(next);
 }

@@ -99,7 +99,11 @@ function isSame(known, fresh) {
 }
 
 function patch(known, fresh) {
-  if (known === fresh || known.$busy) return;
+  if (known === fresh) return;
+  if (known.$busy) {
+    known.$later = () => patch(known, fresh);
+    return;
+  }
   if (known.nodeType === Node.TEXT_NODE) {
     if (known.data !== fresh.data) known.data = fresh.data;
     return;

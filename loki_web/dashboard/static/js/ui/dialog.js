@@ -40,14 +40,16 @@ export function ask({ title, body, verb }) {
  * @param {object} how
  * @param {string} how.title
  * @param {*} [how.body]
- * @param {{name: string, label: string, type?: string, value?: string, hint?: string, required?: boolean}[]} how.fields
+ * @param {(Node|{name: string, label: string, type?: string, value?: string, hint?: string, required?: boolean})[]} how.fields
+ *   an element of one's own counts by the names of the fields in it
  * @param {string} how.verb on the button
  * @param {function(Object<string, string>): Promise} how.run with the values by name
  */
 export function askFor({ title, body, fields, verb, run }) {
   const problem = h('p.bad', { role: 'alert' });
   const button = h('button.button.primary', { type: 'submit' }, verb);
-  const inputs = fields.map(({ name, label, hint, ...more }) => h('label.field', label, h('input.input', { name, autocomplete: 'off', spellcheck: 'false', ...more }), hint && h('small.quiet', hint)));
+  const input = ({ name, label, hint, ...more }) => h('label.field', label, h('input.input', { name, autocomplete: 'off', spellcheck: 'false', ...more }), hint && h('small.quiet', hint));
+  const inputs = fields.map((field) => (field instanceof Node ? field : input(field)));
   const form = h('form', { onsubmit }, body && h('p', body), inputs, problem,
     h('div.acts', h('button.button', { type: 'button', onclick: () => dialog.close() }, 'Cancel'), button));
   const dialog = openDialog({ title }, form);
