@@ -88,18 +88,27 @@ def without_privileges(command: list[str]) -> list[str]:
 
 @contextmanager
 def serving(
-    place: Place,
-    *,
-    workers: int = 1,
-    target: str = "wsgi:app",
-    privileged: bool = True,
-    **settings: str,
+    place: Place, *, workers: int = 1, target: str = "wsgi:app", **settings: str
 ) -> Iterator[Server]:
     """`gunicorn -c gunicorn.conf.py TARGET` on a place; it has to end cleanly."""
-    port = free_port()
-    settings = {"LOKI_WORKERS": str(workers), "LOKI_DASHBOARD_PORT": str(port), **settings}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", target]
-    command = command if privileged else without_privileges(command)
+    with _served(command, place, {"LOKI_WORKERS": str(workers), **settings}) as server:
+        yield server
+
+
+@contextmanager
+def serving_without_privileges(place: Place, **settings: str) -> Iterator[Server]:
+    """The same by somebody whom permissions hold back, with two workers."""
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    settings = {"LOKI_WORKERS": "2", **settings}
+    with _served(without_privileges(command), place, settings) as server:
+        yield server
+
+
+@contextmanager
+def _served(command: list[str], place: Place, settings: dict[str, str]) -> Iterator[Server]:
+    port = free_port()
+    settings = {"LOKI_DASHBOARD_PORT": str(port), **settings}
     with running(command, environment(place, **settings), f"127.0.0.1:{port}") as server:
         yield server
 

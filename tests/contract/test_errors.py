@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import pytest
 
@@ -11,6 +12,11 @@ from tests.places import Place, snapshot
 from tests.routes import routes
 from tests.servers import Server, serving
 from tests.wire import Answer, exchange, head
+
+
+class Headers(Protocol):
+    def get(self, name: str, /) -> str | None: ...
+
 
 EVIL = "https://evil.example"
 OWN = "http://localhost:57374"
@@ -36,9 +42,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def is_a_sentence(headers: object, content: bytes) -> bool:
+def is_a_sentence(headers: Headers, content: bytes) -> bool:
     body = json.loads(content)
-    typed = getattr(headers, "get", dict)("content-type") == "application/json"
+    typed = headers.get("content-type") == "application/json"
     return typed and set(body) == {"detail"} and 5 < len(body["detail"]) < 400
 
 
@@ -87,7 +93,8 @@ def test_who_changes_too_much(guarded: Server) -> None:
 def test_a_fault_of_the_server_is_told_without_words(place: Place) -> None:
     """A route that breaks, beside the real ones."""
     app = place.app()
-    app.add_url_rule("/api/broken", view_func=lambda: {}["/secret/path"])
+    nothing: dict[str, Any] = {}
+    app.add_url_rule("/api/broken", view_func=lambda: nothing["/secret/path"])
     answer = app.test_client().get("/api/broken")
     assert (answer.status_code, is_a_sentence(answer.headers, answer.data)) == (500, True)
     assert b"secret" not in answer.data

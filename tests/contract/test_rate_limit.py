@@ -70,7 +70,7 @@ def test_the_address_in_the_audit_log_is_the_one_that_is_believed(place: Place) 
     forged = {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}
     for hops, expected in (("0", "127.0.0.1"), ("1", "203.0.113.9")):
         settings = {"LOKI_TRUSTED_PROXIES": hops, "LOKI_ENTERPRISE_AUDIT": "true"}
-        with serving(place, **settings) as server:
+        with serving(place, workers=2, **settings) as server:
             assert server.post("/api/control/pause", headers=forged).status_code == 200
             (newest, *_) = server.get("/api/enterprise/audit").json()
             assert newest["ip_address"] == expected
@@ -88,9 +88,9 @@ def test_holders_of_tokens_are_counted_by_token(place: Place) -> None:
 
 def test_a_restart_is_no_fresh_start(place: Place) -> None:
     settings = {"LOKI_CONTROL_RATE_LIMIT": "1"}
-    with serving(place, **settings) as server:
+    with serving(place, workers=2, **settings) as server:
         assert pause(server) == 200
-    with serving(place, **settings) as server:
+    with serving(place, workers=2, **settings) as server:
         assert pause(server) == 429
 
 

@@ -14,7 +14,14 @@ import requests
 from tests import answers, places
 from tests.places import Place, snapshot
 from tests.routes import Route, routes
-from tests.servers import ROOT, Server, environment, serving, without_privileges
+from tests.servers import (
+    ROOT,
+    Server,
+    environment,
+    serving,
+    serving_without_privileges,
+    without_privileges,
+)
 
 # What no body may hold: a path of this machine, or the words of an exception.
 TELLTALE = re.compile(rb"(?<![\w:/.])/(?:tmp|home|root|usr|etc|work|proc)/|Traceback|Errno|Error\(")
@@ -71,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(place: Place) -> N
     settings = {"LOKI_ENTERPRISE_AUDIT": "true"}
     with (
         modes(place.home, of_files=0o444, of_folders=0o555),
-        serving(place, workers=2, privileged=False, **settings) as server,
+        serving_without_privileges(place, **settings) as server,
     ):
         document = server.get("/openapi.json").json()
         for template, path, answer in get_everything(server):
@@ -103,14 +110,14 @@ def test_nothing_can_be_read(place: Place) -> None:
     with (
         modes(place.loki, of_files=0o000, of_folders=0o755),
         modes(place.home / ".loki", of_files=0o000, of_folders=0o755),
-        serving(place, privileged=False, LOKI_ENTERPRISE_AUDIT="true") as server,
+        serving_without_privileges(place, LOKI_ENTERPRISE_AUDIT="true") as server,
     ):
         check_that_nothing_is_told(server)
 
 
 def test_no_folder_can_be_entered(place: Place) -> None:
     with (
-        serving(place, privileged=False, LOKI_ENTERPRISE_AUDIT="true") as server,
+        serving_without_privileges(place, LOKI_ENTERPRISE_AUDIT="true") as server,
         modes(place.loki, of_files=0o644, of_folders=0o000),
         modes(place.home / ".loki", of_files=0o644, of_folders=0o000),
     ):
@@ -119,7 +126,7 @@ def test_no_folder_can_be_entered(place: Place) -> None:
             answer = server.request(route.method, route.path)
             assert answer.status_code < 300 or set(answer.json()) == {"detail"}, route
             assert not TELLTALE.search(answer.content), (route, answer.text)
-    with serving(place, privileged=False) as server:
+    with serving_without_privileges(place) as server:
         assert server.get("/api/tasks").json() != []
 
 
