@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     app, sources = _guarded_app(settings or Settings.from_env(), now)
     openapi.install(app, blueprints.ALL)
     metrics.install(app, sources)
-    dashboard.install(app)
+    dashboard.install(app, sources.settings)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(asyncapi.blueprint)
     return app

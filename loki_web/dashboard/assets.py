@@ -4,12 +4,12 @@ A path is looked up by its exact name, so none leads out of the folder.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from werkzeug.http import generate_etag
 
-from loki_web import __version__
 from loki_web.dashboard import linking
 
 INDEX = "index.html"
@@ -20,8 +20,6 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_VERSION_MARK = "{{version}}"
-_RELEASE_MARK = "{{release}}"
 _FIRST = "js/app.js"
 _SHARED = ("js/core/", "js/ui/", "js/views.js")
 _BEFORE_PAINT = "js/theme.js"
@@ -48,8 +46,11 @@ class Assets:
     files: dict[str, Asset]
 
 
-def read(folder: Path) -> Assets:
-    """All files of the page as they are served; those of other types than it has are left out."""
+def read(folder: Path, said: Mapping[str, str] | None = None) -> Assets:
+    """All files of the page as they are served; those of other types than it has are left out.
+
+    :param said: what stands in the index for further marks, by their names.
+    """
     texts = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(folder.rglob("*"))
@@ -59,7 +60,9 @@ def read(folder: Path) -> Assets:
     for name, text in texts.items():
         digest.update(f"{name}\0{text}\0".encode())
     version = digest.hexdigest()[:16]
-    index = texts.pop(INDEX).replace(_VERSION_MARK, version).replace(_RELEASE_MARK, __version__)
+    index = texts.pop(INDEX)
+    for name, text in {"version": version, **(said or {})}.items():
+        index = index.replace(f"{{{{{name}}}}}", text)
     served = {
         **{name: text for name, text in texts.items() if name.endswith(".svg")},
         STYLE: "".join(text for name, text in texts.items() if name.endswith(".css")),

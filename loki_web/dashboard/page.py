@@ -9,8 +9,10 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from loki_web import __version__
 from loki_web.dashboard import assets
 from loki_web.dashboard.assets import Asset, Assets
+from loki_web.settings import Settings
 
 HERE = Path(__file__).parent
 _EXTENSION = "loki_web.dashboard"
@@ -25,8 +27,10 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 blueprint = Blueprint("dashboard", __name__)
 
 
-def install(app: Flask) -> None:
-    app.extensions[_EXTENSION] = assets.read(HERE / "static")
+def install(app: Flask, settings: Settings) -> None:
+    """:param settings: whether a token is needed is told to the page, to ask for it first."""
+    said = {"release": __version__, "access": "token" if settings.auth_required else "open"}
+    app.extensions[_EXTENSION] = assets.read(HERE / "static", said)
     app.register_blueprint(blueprint)
 
 

@@ -1,6 +1,6 @@
 // Starts the page: the shell, the view that the address names, keys.
 
-import { locked } from './core/api.js';
+import { locked, token, useToken } from './core/api.js';
 import { draw, h } from './core/dom.js';
 import * as live from './core/live.js';
 import { go, route } from './core/router.js';
@@ -13,25 +13,40 @@ import { VIEWS } from './views.js';
 
 const main = document.getElementById('main');
 let current = null;
+let isFirst = true;
 
 async function enter(place) {
   const view = VIEWS[place.view];
   if (!view) return go('now');
-  if (current?.name === place.view) return current.ctx.moved(place);
+  if (current?.name === place.view && !locked.value) return current.ctx.moved(place);
   current?.ctx.leave();
-  const isFirst = !current;
+  if (locked.value) return shut(view, place.view);
   const ctx = new ViewContext(place);
   current = { name: place.view, ctx };
   mark(place.view);
   setTitle(view.title);
-  if (!isFirst) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
+  const isLater = !isFirst;
+  isFirst = false;
+  if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
   const [module, error] = await view.load().then((loaded) => [loaded], (reason) => [null, reason]);
-  if (current.ctx !== ctx) return undefined;
+  if (current?.ctx !== ctx) return undefined;
   main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view, error)].flat());
-  if (isFirst) return undefined;
+  if (!isLater) return undefined;
   scrollTo(0, 0);
   main.focus({ preventScroll: true });
   return undefined;
+}
+
+/** Nothing is shown behind the question for a token. */
+function shut(view, name) {
+  current = null;
+  isFirst = false;
+  mark(name);
+  setTitle(view.title);
+  main.replaceChildren(h('div.head', h('h1', view.title)), h('div.card', h('div.face', h('b', 'An access token is needed'),
+    h('p', `${locked.value} Who runs the server makes tokens with `, h('code', 'loki-web token create'), '.'),
+    h('div.row', h('button.button.small.primary', { type: 'button', onclick: askForToken }, 'Enter a token'),
+      token.value && h('button.button.small', { type: 'button', onclick: () => useToken(token.value) }, 'Try again')))));
 }
 
 function notLoaded(view) {
@@ -72,7 +87,10 @@ document.getElementById('rail').addEventListener('click', ({ currentTarget, targ
 listenToKeys({ switchTheme });
 shell(new ViewContext(route.value));
 route.watch(enter);
-locked.watch((why) => why && askForToken());
+locked.watch((why) => {
+  if (why) askForToken();
+  if (Boolean(why) === Boolean(current)) enter(route.value);
+});
 const started = status.watch(({ data }) => data && setTimeout(() => {
   started();
   live.start();

@@ -6,12 +6,14 @@ import { heardTime } from './clock.js';
 export const BASE = new URL('.', document.baseURI);
 const TIMEOUT = 20_000;
 const SCOPES = ['read', 'control', 'audit', 'admin'];
+const WANTED = 'This server wants an access token.';
 const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
 
 /** The access token of this tab; empty where none is needed or known. */
 export const token = keptCell('token', '', 'sessionStorage');
+const isClosed = document.body.dataset.access === 'token';
 /** Whether the server wants a token that we do not have: `''`, or why. */
-export const locked = cell('');
+export const locked = cell(isClosed && !token.value ? WANTED : '');
 /** What the token may do, as the server said last; null where nobody has to say who they are. */
 export const scopes = cell(null);
 /** The scopes that the token lacks. */
@@ -52,15 +54,27 @@ export function address(parts, query = {}) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** The text of an answer, once the server said yes. */
+/** The text of an answer, once the server said yes. While no token opens the server it is not even asked. */
 async function request(method, path, body, { signal } = {}) {
-  const headers = authorization();
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (locked.value && !OPEN_TO_ALL.has(path)) throw new ApiError('unauthenticated', locked.value);
+  const held = token.value;
+  const { response, text } = await send(method, path, { headers: authorization(), body, signal });
+  const isOurs = held === token.value;
+  if (isOurs) hearScopes(response.headers.get('X-Loki-Scopes'));
+  if (response.ok) return text;
+  const error = refusal(response, text);
+  if (isOurs && error.scope) denied.set(new Set([...denied.value, error.scope]));
+  if (isOurs && error.status === 401) locked.set(held ? 'The server does not accept this token.' : WANTED);
+  throw error;
+}
+
+async function send(method, path, { headers, body, signal }) {
   const deadline = AbortSignal.timeout(TIMEOUT);
+  const isJson = body !== undefined;
   let response, text;
   try {
     response = await fetch(new URL(path, BASE), {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers: isJson ? { ...headers, 'Content-Type': 'application/json' } : headers, body: isJson ? JSON.stringify(body) : undefined,
       credentials: 'same-origin', signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
     text = await response.text();
@@ -71,21 +85,16 @@ async function request(method, path, body, { signal } = {}) {
   }
   heardTime(response.headers.get('Date'));
   contact.set({ at: Date.now(), lost: false });
-  hearScopes(response.headers.get('X-Loki-Scopes'));
-  if (!response.ok) throw refusal(response, text);
-  if (!OPEN_TO_ALL.has(path)) locked.set('');
-  return text;
+  return { response, text };
 }
+
+/** The headers that say who asks. */
+export const authorization = (held = token.value) => (held ? { Authorization: `Bearer ${held}` } : {});
 
 function hearScopes(held) {
   if (held === null || held === scopes.value) return;
   scopes.set(held);
   denied.set(new Set(SCOPES.filter((scope) => !held.split(' ').includes(scope))));
-}
-
-/** The headers that say who asks. */
-export function authorization() {
-  return token.value ? { Authorization: `Bearer ${token.value}` } : {};
 }
 
 function readJson(text) {
@@ -99,13 +108,9 @@ function readJson(text) {
 
 function refusal({ status, headers }, text) {
   const detail = detailIn(text) || `The server answered ${status}`;
-  const retryAfter = Number(headers.get('Retry-After')) || 0;
   const known = { 401: 'unauthenticated', 403: 'forbidden', 404: 'missing', 429: 'limited' };
-  const kind = known[status] ?? (status < 500 ? 'invalid' : 'failed');
   const scope = status === 403 ? (/scope (\S+)/.exec(detail)?.[1] ?? '') : '';
-  if (scope) denied.set(new Set([...denied.value, scope]));
-  if (status === 401) locked.set(token.value ? 'The server does not accept this token.' : 'This server wants an access token.');
-  return new ApiError(kind, detail, { status, retryAfter, scope });
+  return new ApiError(known[status] ?? (status < 500 ? 'invalid' : 'failed'), detail, { status, retryAfter: Number(headers.get('Retry-After')) || 0, scope });
 }
 
 function detailIn(text) {
@@ -116,9 +121,17 @@ function detailIn(text) {
   }
 }
 
-/** Use another token from now on. */
+/** Use another token from now on, once the server has said that it opens something. */
+export async function tryToken(next) {
+  const { response, text } = await send('GET', 'api/status', { headers: authorization(next) });
+  if (!response.ok && response.status !== 403) throw refusal(response, text);
+  useToken(next);
+}
+
+/** Use another token, or none, from now on. */
 export function useToken(next) {
   scopes.set(null);
   denied.set(new Set());
   token.set(next);
+  locked.set(next || !isClosed ? '' : WANTED);
 }

@@ -15,7 +15,7 @@ const CHANNEL_OF = {
 const TRANSPORTS = [openSocket, openStream];
 const LONGEST_WAIT = 30;
 
-/** connecting, live, polling or offline. */
+/** connecting, live, polling, offline or locked. */
 export const state = cell('connecting');
 /** When the next try is made (ms), while there is no connection. */
 export const nextTry = cell(0);
@@ -121,9 +121,14 @@ contact.watch(({ lost }) => {
 });
 locked.watch((why) => {
   if (why) {
-    connection?.close();
+    const open = connection;
     connection = null;
-  } else connect();
+    open?.close();
+    state.set('locked');
+  } else {
+    if (state.value === 'locked') state.set('connecting');
+    connect();
+  }
 });
 let known = token.value;
 token.watch((next) => {

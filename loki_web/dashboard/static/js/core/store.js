@@ -154,6 +154,11 @@ contact.watch(({ lost }) => {
   wasLost = lost;
 });
 
+locked.watch((why) => {
+  if (!why) refreshAll();
+  else for (const each of slices.values()) each.forget();
+});
+
 let known = token.value;
 token.watch((next) => {
   if (next === known) return;

@@ -1,4 +1,4 @@
-import { getJson, locked, useToken } from '../core/api.js';
+import { locked, tryToken } from '../core/api.js';
 import { askFor } from '../ui/dialog.js';
 
 let dialog = null;
@@ -12,8 +12,8 @@ export function open() {
     fields: [{ name: 'token', label: 'Token', type: 'password', required: true, hint: 'Kept in this tab only, until it is closed.' }],
     verb: 'Use token',
     async run({ token }) {
-      useToken(token.trim());
-      await getJson('api/status');
+      if (!/^[!-~]+$/.test(token.trim())) throw new Error('A token has no blanks, and no letters beyond A to Z.');
+      await tryToken(token.trim());
     },
   });
 }

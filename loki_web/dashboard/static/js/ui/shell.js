@@ -55,7 +55,7 @@ function facts(data, { used, limit, share }) {
 
 const fact = (label, value, more) => h('div.fact', { class: more, key: label }, h('dt', label), h('dd', value));
 
-const WORDS = { connecting: 'Connecting', live: 'Live', polling: 'Polling', offline: 'Offline' };
+const WORDS = { connecting: 'Connecting', live: 'Live', polling: 'Polling', offline: 'Offline', locked: 'No access' };
 
 function linkState() {
   const state = live.state.value;
