@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests import places, registered
+from tests.accounts import bearer, everybody
 from tests.places import Place
 from tests.servers import Server, serving
 
@@ -85,6 +86,23 @@ def test_no_change_of_a_trigger_is_lost(place: Place, server: Server) -> None:
     assert [(t["id"], t["threshold_pct"], t["mine"]) for t in stored] == [
         (f"t{n}", 10 + n, n) for n in range(30)
     ]
+
+
+def test_a_revoked_token_opens_nothing_at_any_worker(place: Place) -> None:
+    everybody(place)
+    with serving(place, workers=WORKERS, LOKI_ENTERPRISE_AUTH="true") as server:
+        for number in range(5):
+            wanted = {"name": f"reader{number}", "scopes": ["read"]}
+            made = server.post(
+                "/api/enterprise/tokens", json=wanted, headers=bearer("admin")
+            ).json()
+            holder = {"Authorization": f"Bearer {made['token']}"}
+            before = at_once(lambda _, h=holder: server.get("/api/status", headers=h), 12)
+            assert codes(before) == {200}
+            address = f"/api/enterprise/tokens/{made['id']}"
+            assert server.request("DELETE", address, headers=bearer("admin")).status_code < 300
+            after = at_once(lambda _, h=holder: server.get("/api/status", headers=h), 12)
+            assert codes(after) == {401}
 
 
 REWRITER = """

@@ -124,6 +124,37 @@ def test_head_is_get_without_a_body(server: Server, place: Place) -> None:
         assert asked.headers["Content-Type"] == got.headers["Content-Type"]
 
 
+def files(place: Place) -> dict[str, tuple[int, bytes]]:
+    """What the session and its user have; a lock is nobody's."""
+    found = {**snapshot(place.loki), **snapshot(place.home / ".loki")}
+    return {name: held for name, held in found.items() if name.endswith((".json", "jsonl"))}
+
+
+ODD_IDENTIFIERS = [
+    *("..", "%2e%2e", ".", "..%2f..%2fetc", "..%5c..%5cetc", "%2e%2e%2f%2e%2e%2fetc%2fpasswd"),
+    *("a%0A", "a%0a%0d", "%0a", "a%00", "%00", "a%1b", "%20", "a%20b", "%ff", "a%ff"),
+    *("%c3%a4", "%ef%bc%97", "a" * 129, "a" * 5000, "*", "a;b", "a%3fb", "~", "$HOME", "a.json"),
+]
+
+
+@pytest.mark.parametrize("identifier", ODD_IDENTIFIERS, ids=range(len(ODD_IDENTIFIERS)))
+def test_odd_identifiers_find_nothing_and_touch_nothing(
+    place: Place, server: Server, identifier: str
+) -> None:
+    before = files(place)
+    for route in routes(place.app()):
+        if "<" not in route.rule:
+            continue
+        path = route.path.replace("x1", identifier)
+        request = head(f"{route.method} {path} HTTP/1.1", "Connection: close")
+        (answer,) = exchange(server, request)
+        assert answer.status_code in (400, 404, 405, 414) or (
+            answer.status_code == 403 and "/tokens/" in route.rule  # there are none
+        ), (route, answer.content)
+        assert is_a_sentence(answer.headers, answer.content)
+    assert files(place) == before
+
+
 def test_a_head_of_the_event_stream_opens_none(server: Server) -> None:
     asked = server.head("/api/events")
     assert (asked.status_code, asked.content) == (200, b"")
