@@ -50,3 +50,48 @@ def test_an_id_in_several_queues_is_one_task_and_failure_wins(
         place.write(f"queue/{queue}.json", [{"id": "i1", "title": queue}])
     (task,) = client.get("/api/tasks").get_json()
     assert (task["status"], task["failed"]) == ("done", True)
+
+
+def test_ids_are_unique_whatever_repeats_them(place: Place, client: FlaskClient) -> None:
+    state = {
+        "pending": [{"id": "a"}, {"id": "only"}, {"id": "a"}],
+        "completed": [{"id": "b"}],
+        "inProgress": [{"id": "b"}],
+    }
+    place.write("dashboard-state.json", {"tasks": state})
+    place.write("queue/in-progress.json", [{"id": "a"}, {"id": "a"}])
+    place.write("queue/dead-letter.json", [{"id": "a"}])
+    tasks = client.get("/api/tasks").get_json()
+    found = {task["id"]: (task["status"], task["failed"]) for task in tasks}
+    assert len(found) == len(tasks)
+    assert found == {"a": ("done", True), "b": ("done", False), "only": ("pending", False)}
+
+
+def test_a_number_is_an_id(place: Place, client: FlaskClient) -> None:
+    place.write("queue/pending.json", [{"id": 7}, {"id": "7"}, {"id": 0}])
+    assert [task["id"] for task in client.get("/api/tasks").get_json()] == ["7", "0"]
+
+
+def test_entries_without_an_id_are_all_there_under_ids_that_stay(
+    place: Place, client: FlaskClient
+) -> None:
+    unnamed = [{"title": "x"}, {"title": "x"}, {"id": ""}, {"id": None}, {"id": []}, {"id": True}]
+    for queue in ("pending", "failed", "completed"):
+        place.write(f"queue/{queue}.json", unnamed)
+    before = [task["id"] for task in client.get("/api/tasks").get_json()]
+    assert len(set(before)) == 18
+    place.write("queue/pending.json", [*unnamed, {"title": "one more"}])
+    after = [task["id"] for task in client.get("/api/tasks").get_json()]
+    assert set(before) < set(after)
+    assert [task["id"] for task in place.client().get("/api/tasks").get_json()] == after
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 5, "x", [], {}, {"tasks": 5}, {"tasks": {"a": 1}}, {"tasks": [1, None, "x"]}]
+)
+def test_odd_queues_leave_the_others(place: Place, client: FlaskClient, odd: Any) -> None:
+    place.write("queue/pending.json", odd)
+    place.write("queue/review.json", ["x", None, {"id": "sound", "priority": [1], "type": {}}, 5])
+    (task,) = client.get("/api/tasks").get_json()
+    assert (task["id"], task["status"]) == ("sound", "review")
+    assert (task["priority"], task["type"]) == ("medium", "task")

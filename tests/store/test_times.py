@@ -1,0 +1,57 @@
+"""All forms of time that are met on disk, as instants."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from loki_web.store.times import UNKNOWN, parse_time, sort_key, tidy_time
+
+TEN = datetime(2026, 2, 20, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("2026-02-20T10:00:00Z", "2026-02-20T10:00:00+00:00", "2026-02-20T15:00:00+05:00"),
+        *("2026-02-20T10:00:00", "2026-02-20 10:00:00", "2026-02-20T10:00", "2026-02-20T10:00:00z"),
+        *("2026-02-20T10:00:00+00:00Z", "2026-02-20T10:00:00.000000Z", " 2026-02-20T10:00:00Z\n"),
+        *("2026-02-20T04:30:00-0530", "2026-02-20T10:00:00,000Z", 1771581600, "1771581600"),
+        *(1771581600.0, "Fri Feb 20 10:00:00 UTC 2026", "Fri Feb 20 10:00:00 AM UTC 2026"),
+    ],
+)
+def test_one_instant_in_many_forms(value: Any) -> None:
+    assert parse_time(value) == TEN
+    shown = tidy_time(value)
+    assert datetime.fromisoformat(shown.replace("Z", "+00:00")) == TEN
+    assert not shown.endswith("+00:00Z")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, True, False, [], {}, "", " ", "yesterday", "2026", "2026-13-01", "2026-02-30"),
+        *("2026-99-99T99:99:99Z", "2026-02-20T25:00:00Z", "10:00:00", "９９９９-０１-０１", "nan"),
+        *(
+            1e300,
+            -1e300,
+            10**400,
+            float("inf"),
+            float("nan"),
+            "1" * 40,
+            "2026-02-20T10:00:00+99:99",
+        ),
+        *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "Fri Foo 20 10:00:00 UTC 2026"),
+    ],
+)
+def test_what_tells_no_time(value: Any) -> None:
+    assert parse_time(value) is None
+    assert tidy_time(value) == ""
+    assert sort_key(value) == UNKNOWN
+
+
+def test_order_is_that_of_the_instants() -> None:
+    values = ["2026-02-20T12:00:00+05:00", "2026-02-20T10:00:00Z", None, "2026-02-20T10:00:01", "x"]
+    assert sorted(values, key=sort_key)[2:] == [
+        *("2026-02-20T12:00:00+05:00", "2026-02-20T10:00:00Z", "2026-02-20T10:00:01"),
+    ]
