@@ -90,19 +90,20 @@ def test_no_change_of_a_trigger_is_lost(place: Place, server: Server) -> None:
 
 def test_a_revoked_token_opens_nothing_at_any_worker(place: Place) -> None:
     everybody(place)
+    tokens, admin = "/api/enterprise/tokens", bearer("admin")
     with serving(place, workers=WORKERS, LOKI_ENTERPRISE_AUTH="true") as server:
         for number in range(5):
             wanted = {"name": f"reader{number}", "scopes": ["read"]}
-            made = server.post(
-                "/api/enterprise/tokens", json=wanted, headers=bearer("admin")
-            ).json()
+            made = server.post(tokens, json=wanted, headers=admin).json()
             holder = {"Authorization": f"Bearer {made['token']}"}
-            before = at_once(lambda _, h=holder: server.get("/api/status", headers=h), 12)
-            assert codes(before) == {200}
-            address = f"/api/enterprise/tokens/{made['id']}"
-            assert server.request("DELETE", address, headers=bearer("admin")).status_code < 300
-            after = at_once(lambda _, h=holder: server.get("/api/status", headers=h), 12)
-            assert codes(after) == {401}
+            assert codes(twelve_at_once(server, holder)) == {200}
+            ended = server.request("DELETE", f"{tokens}/{made['id']}", headers=admin)
+            assert ended.status_code < 300
+            assert codes(twelve_at_once(server, holder)) == {401}
+
+
+def twelve_at_once(server: Server, headers: dict[str, str]) -> list[requests.Response]:
+    return at_once(lambda _: server.get("/api/status", headers=headers), 12)
 
 
 REWRITER = """

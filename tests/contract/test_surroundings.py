@@ -238,7 +238,7 @@ def test_long_work_does_not_hold_up_the_others(place: Place) -> None:
             taken.append(time.monotonic() - began)
         assert sorted(found) == [200] * 4 + [201] * 2
         assert len(taken) > 3
-        assert max(taken) < 2
+        assert max(taken) < 5
 
 
 def test_control_characters_reach_neither_the_log_nor_the_files(place: Place) -> None:
