@@ -64,7 +64,7 @@ def create(name: str, scopes: tuple[str, ...], role: str | None, expires_days: i
 def list_tokens(everything: bool, as_json: bool) -> None:
     """Show the tokens, without what could open anything."""
     src = sources()
-    if src.user.exists(token_store.FILE) and src.user.strict_document(token_store.FILE) is None:
+    if not token_store.is_in_order(src.user):
         raise click.ClickException(f"{_place(src)} is damaged or cannot be read")
     found = tokens.tokens(src, include_revoked=everything)
     if as_json:

@@ -28,6 +28,11 @@ def entries(user: Folder) -> dict[str, Json]:
     return {identity: entry for identity, entry in found.items() if isinstance(entry, dict)}
 
 
+def is_in_order(user: Folder) -> bool:
+    """False where there is a store that cannot be read or is none."""
+    return not user.exists(FILE) or _is_store(user.strict_document(FILE))
+
+
 def matching(user: Folder, raw: str) -> tuple[str, Json] | None:
     """The id and entry of a token, whatever state it is in.
 
@@ -74,11 +79,15 @@ def changing(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str,
         document = user.document_for_update(FILE)
         if document is None:
             document = {"version": "1.0", "tokens": {}}
-        if not isinstance(document, dict) or not isinstance(document.get("tokens", {}), dict):
+        if not _is_store(document):
             raise StorageError("The token store is not in order, so it was left as it is")
         tokens: dict[str, Any] = dict(document.get("tokens", {}))
         yield tokens
         user.write_json(FILE, {**document, "tokens": tokens}, mode=0o600)
+
+
+def _is_store(document: Any) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("tokens", {}), dict)
 
 
 def _belongs(entry: Json, raw: str) -> bool:
