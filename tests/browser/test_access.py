@@ -1,0 +1,237 @@
+"""The page on a server that wants tokens: asking for one, and what it can do."""
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests import accounts, places, servers
+from tests.browser.conftest import OpenPage
+from tests.browser.watching import Watched, settled
+from tests.servers import Server
+
+CLOSED = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> places.Place:
+    made = places.recorded(tmp_path_factory.mktemp("closed"), live_pid=sleeper, today=True)
+    accounts.everybody(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def closed(place: places.Place) -> Iterator[Server]:
+    """A server that lets nobody in without a token."""
+    with servers.serving(place, workers=1, **CLOSED) as server:
+        yield server
+
+
+def holding(name: str) -> Callable[[Page], object]:
+    """Give the tab a token before the page is there."""
+    script = f"sessionStorage.setItem('loki-token', '{accounts.raw(name)}')"
+    return lambda page: page.add_init_script(script)
+
+
+def enter(page: Page, token: str) -> None:
+    dialog = page.get_by_role("dialog", name="Access token")
+    dialog.get_by_label("Token").fill(token)
+    dialog.get_by_role("button", name="Use token").click()
+
+
+def calls(watched: Watched) -> list[str]:
+    return [url for url in watched.asked if "/api/" in url or urlsplit(url).path == "/ws"]
+
+
+def test_nothing_is_asked_for_and_nothing_shown_before_there_is_a_token(
+    closed: Server, open_page: OpenPage
+) -> None:
+    watched = open_page(f"{closed.url}/#/tasks")
+    expect(watched.page.get_by_role("dialog", name="Access token")).to_be_visible()
+    expect(watched.page.get_by_role("dialog").get_by_label("Token")).to_be_focused()
+    expect(watched.page.locator("#main")).to_contain_text("An access token is needed")
+    assert calls(watched) == []
+    assert watched.said == []
+
+
+def test_a_wrong_token_is_said_and_not_used(closed: Server, open_page: OpenPage) -> None:
+    watched = open_page(f"{closed.url}/#/tasks")
+    enter(watched.page, accounts.raw("nobody"))
+    dialog = watched.page.get_by_role("dialog", name="Access token")
+    expect(dialog.get_by_role("alert")).to_have_text("A valid access token is needed")
+    assert len(calls(watched)) == 1
+    assert watched.page.evaluate("sessionStorage.getItem('loki-token')") is None
+
+
+@pytest.mark.parametrize("token", ["two words", "tökén", "→"])
+def test_what_cannot_be_a_token_is_not_sent(
+    closed: Server, open_page: OpenPage, token: str
+) -> None:
+    watched = open_page(closed.url)
+    enter(watched.page, token)
+    expect(watched.page.get_by_role("alert").filter(has_text="no blanks")).to_be_visible()
+    assert calls(watched) == []
+    expect(watched.page.locator("#banner")).to_be_empty()
+
+
+def test_a_right_token_opens_the_view_and_goes_with_every_call(
+    closed: Server, open_page: OpenPage
+) -> None:
+    watched = open_page(f"{closed.url}/#/tasks")
+    bearers = []
+    watched.page.on(
+        "request",
+        lambda request: bearers.append((request.url, request.headers.get("authorization"))),
+    )
+    enter(watched.page, f"  {accounts.raw('operator')} ")
+    settled(watched)
+    expect(watched.page.get_by_role("dialog")).to_have_count(0)
+    tasks = closed.get("/api/tasks", headers=accounts.bearer("operator")).json()
+    expect(watched.page.locator("#main")).to_contain_text(tasks[0]["title"])
+    held = {header for url, header in bearers if "/api/" in url}
+    assert held == {f"Bearer {accounts.raw('operator')}"}
+    sockets = [url for url in watched.asked if url.startswith("ws:")]
+    assert [parse_qs(urlsplit(url).query)["token"] for url in sockets] == [
+        [accounts.raw("operator")]
+    ]
+    kept = "[sessionStorage.getItem('loki-token'), localStorage.getItem('loki-token')]"
+    assert watched.page.evaluate(kept) == [accounts.raw("operator"), None]
+
+
+def test_a_reload_keeps_the_token_and_another_tab_does_not_have_it(
+    closed: Server, open_page: OpenPage
+) -> None:
+    page = open_page(closed.url).page
+    enter(page, accounts.raw("viewer"))
+    expect(page.locator("#strip .state")).to_have_text("Running")
+    page.reload()
+    expect(page.locator("#strip .state")).to_have_text("Running")
+    other = page.context.new_page()
+    other.goto(closed.url)
+    expect(other.get_by_role("dialog", name="Access token")).to_be_visible()
+
+
+WHY = re.compile("scope “control”|process")
+VIEWS = {
+    "agents": ["Pause", "Kill"],
+    "council": ["Force review"],
+    "alerts": ["Acknowledge all"],
+    "checkpoints": ["New checkpoint"],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_viewer_sees_what_cannot_be_done_and_why_without_having_tried(
+    closed: Server, open_page: OpenPage, view: str
+) -> None:
+    watched = settled(open_page(f"{closed.url}/#/{view}", prepare=holding("viewer")))
+    expect(watched.page.get_by_role("button", name="Stop session")).to_have_attribute(
+        "title", "The token lacks the scope “control”"
+    )
+    for name in VIEWS[view]:
+        for button in watched.page.locator("#main .button", has_text=name).all():
+            expect(button).to_have_attribute("aria-disabled", "true")
+            expect(button).to_have_attribute("title", WHY)
+    before = len(calls(watched))
+    watched.page.get_by_role("button", name="Stop session").click(force=True)
+    watched.page.wait_for_timeout(200)
+    assert watched.page.get_by_role("dialog").count() == 0
+    assert [url for url in calls(watched)[before:] if "/control/" in url] == []
+    assert watched.said == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("admin", {"Tokens": "New token", "Audit log": "First day", "Secrets": "Docker"}),
+        ("viewer", {"Tokens": "“admin”", "Audit log": "“audit”", "Secrets": "“admin”"}),
+        ("auditor", {"Tokens": "“admin”", "Audit log": "First day", "Secrets": "“admin”"}),
+        ("operator", {"Tokens": "“admin”", "Audit log": "“audit”", "Secrets": "“admin”"}),
+    ],
+)
+def test_admin_shows_what_the_token_may_see_and_asks_for_nothing_else(
+    closed: Server, open_page: OpenPage, name: str, shown: dict[str, str]
+) -> None:
+    watched = settled(open_page(f"{closed.url}/#/admin", prepare=holding(name)))
+    for title, text in shown.items():
+        region = watched.page.get_by_role("region", name=title, exact=True)
+        expect(region).to_contain_text(text)
+    assert watched.said == []
+
+
+def test_another_token_takes_the_place_of_the_first(closed: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{closed.url}/#/admin", prepare=holding("viewer"))).page
+    access = page.get_by_role("region", name="Access", exact=True)
+    expect(access).to_contain_text("Your token mayread")
+    access.get_by_role("button", name="Use another token").click()
+    enter(page, accounts.raw("admin"))
+    expect(access).to_contain_text("Your token maydo everything")
+    expect(page.get_by_role("button", name="New token")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop session")).not_to_have_attribute(
+        "aria-disabled", "true"
+    )
+
+
+def test_a_forgotten_token_empties_the_page(closed: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{closed.url}/#/admin", prepare=holding("admin")))
+    watched.page.get_by_role("button", name="Forget it").click()
+    expect(watched.page.get_by_role("dialog", name="Access token")).to_be_visible()
+    expect(watched.page.locator("#main")).not_to_contain_text("operator")
+    expect(watched.strip.locator(".link-state")).to_contain_text("No access")
+    assert watched.page.evaluate("sessionStorage.getItem('loki-token')") is None
+
+
+def test_a_token_that_is_revoked_meanwhile_empties_the_page(
+    place: places.Place, closed: Server, open_page: OpenPage
+) -> None:
+    watched = settled(open_page(f"{closed.url}/#/tasks", prepare=holding("operator")))
+    title = closed.get("/api/tasks", headers=accounts.bearer("operator")).json()[0]["title"]
+    expect(watched.page.locator("#main")).to_contain_text(title)
+    gone = closed.request(
+        "DELETE", "/api/enterprise/tokens/operator", headers=accounts.bearer("admin")
+    )
+    assert gone.status_code == 204
+    try:
+        watched.page.get_by_role("button", name="Pause session").click()
+        dialog = watched.page.get_by_role("dialog", name="Access token")
+        expect(dialog).to_contain_text("does not accept this token")
+        expect(watched.page.locator("#main")).not_to_contain_text(title)
+        expect(watched.strip).not_to_contain_text("Cost")
+        enter(watched.page, accounts.raw("viewer"))
+        expect(watched.page.locator("#main")).to_contain_text(title)
+    finally:
+        accounts.everybody(place)
+
+
+def test_too_many_changes_say_when_to_try_again(place: places.Place, open_page: OpenPage) -> None:
+    with servers.serving(place, workers=1, LOKI_CONTROL_RATE_LIMIT="1", **CLOSED) as server:
+        page = settled(open_page(f"{server.url}/#/council", prepare=holding("operator"))).page
+        button = page.get_by_role("button", name="Force review")
+        button.click()
+        expect(page.locator("#said")).to_contain_text("requested")
+        button.click()
+        warned = page.locator("#warned")
+        expect(warned).to_contain_text("Too many requests. Try again in")
+        expect(warned).to_contain_text(" s.")
+
+
+def test_a_403_that_nobody_foresaw_says_which_scope_is_missing(
+    closed: Server, open_page: OpenPage
+) -> None:
+    def refuse(route: Route) -> None:
+        detail = "The token does not allow this; it needs the scope control"
+        route.fulfill(status=403, json={"detail": detail})
+
+    page = settled(
+        open_page(
+            f"{closed.url}/#/council",
+            prepare=lambda page: (holding("admin")(page), page.route("**/force-review", refuse)),
+        )
+    ).page
+    button = page.get_by_role("button", name="Force review")
+    button.click()
+    expect(page.locator("#warned")).to_contain_text("lacks the scope “control”")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(button).to_be_visible()
