@@ -179,7 +179,7 @@ def _iteration_in_events(folder: Folder) -> int:
     for kind, number in reversed(_milestones(folder)):
         if kind == "session_start":
             break
-        return as_count(number)
+        return int(number)
     return 0
 
 
@@ -191,8 +191,9 @@ def _milestone(event: Json, _: bytes) -> tuple[str, Any] | None:
     """The start of a session with its time, or of an iteration with its number."""
     if event.get("type") == "session_start":
         return "session_start", event.get("timestamp")
-    if event.get("type") == "iteration_start":
-        return "iteration_start", as_dict(event.get("data")).get("iteration")
+    number = as_count(as_dict(event.get("data")).get("iteration"))
+    if event.get("type") == "iteration_start" and number:
+        return "iteration_start", number
     return None
 
 

@@ -153,6 +153,7 @@ def event(kind: str, iteration: Any = None) -> str:
         ({"metrics/efficiency/iteration-9.json": {"iteration": 9}}, 9),
         ({"metrics/efficiency/summary-99.json": {"iteration": 99}}, 0),
         ({"events.jsonl": event("iteration_start", 5)}, 5),
+        ({"events.jsonl": event("iteration_start", 5) + event("iteration_start", "x")}, 5),
         ({"events.jsonl": event("iteration_start", 5) + event("session_start")}, 0),
         ({"events.jsonl": event("session_start") + event("iteration_start", 2)}, 2),
         (
