@@ -36,10 +36,10 @@ def put_triggers(body: Json) -> Json:
     return triggers.update(sources(), body["triggers"])
 
 
-@blueprint.post("/api/notifications/<notification_id>/acknowledge")
+@blueprint.post("/api/notifications/<id>/acknowledge")
 @blueprint.body(shapes.AcknowledgeBody)
 @blueprint.answers(200, shapes.Acknowledged)
 @blueprint.errors(s404="No such notification")
-def acknowledge(_: Json, notification_id: str) -> Json:
+def acknowledge(_: Json, id: str) -> Json:  # noqa: A002  # the reference calls it so
     """Acknowledge a specific notification."""
-    return notifications.acknowledge(sources(), notification_id)
+    return notifications.acknowledge(sources(), id)

@@ -483,3 +483,10 @@ def test_a_damaged_trigger_file_is_not_overwritten(place: Place, client: FlaskCl
     path = place.write(TRIGGERS, '{"triggers": [')
     assert put(client, SOUND) == 500
     assert path.read_text() == '{"triggers": ['
+
+
+def test_an_acknowledgement_is_described_with_the_parameter_of_the_reference(
+    client: FlaskClient,
+) -> None:
+    paths = client.get("/openapi.json").get_json()["paths"]
+    assert "post" in paths["/api/notifications/{id}/acknowledge"]
