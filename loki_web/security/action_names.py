@@ -52,4 +52,6 @@ def act(method: str, rule: str, *, permanent: bool = False) -> Act:
 
 def _singular(word: str) -> str:
     plain = word.replace("-", "_")
+    if plain.endswith("sses"):
+        return plain[:-2]
     return plain[:-1] if plain.endswith("s") and not plain.endswith(("ss", "us")) else plain

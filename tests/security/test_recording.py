@@ -213,6 +213,7 @@ def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
         ("POST", "/api/council/force-review", Act("force_review", "council")),
         ("PATCH", "/api/things/<x>", Act("update", "thing")),
         ("GET", "/api/status", Act("read", "status")),
+        ("GET", "/api/health/processes", Act("read", "process")),
         ("GET", "/ws", Act("connect", "socket")),
         ("DELETE", "/", Act("delete", "api")),
     ],
