@@ -13,9 +13,9 @@ _BLANK = b" \t\r\v\f\0"  # a log that was truncated under its writer begins with
 def tail(root: Path, relative: str, lines: int) -> list[str]:
     """Up to `lines` of the last lines that are not blank, oldest first, without line ends.
 
-    Text is UTF-8 with replacement; a line is cut at MAX_LINE_BYTES and what lies more than
-    MAX_TAIL_BYTES before the end is not looked at, so of a longer last line the end is returned.
-    Empty where the file cannot be read.
+    Text is UTF-8 with replacement; a line is cut at MAX_LINE_BYTES. What lies more than
+    MAX_TAIL_BYTES before the end is not looked at: of a line that begins there a part is returned,
+    unless that line may be a short one. Empty where the file cannot be read.
     """
     try:
         with files.opened(root, relative) as (stream, found):
@@ -32,7 +32,7 @@ def tail(root: Path, relative: str, lines: int) -> list[str]:
         return []
     found_lines = b"".join(blocks).split(b"\n")
     kept = [line for line in found_lines if line.strip(_BLANK)]
-    if start and len(kept) > 1 and kept[0] is found_lines[0]:
+    if start and len(kept) > 1 and kept[0] is found_lines[0] and len(kept[0]) <= MAX_LINE_BYTES:
         del kept[0]  # cut at its beginning
     return [_text(line) for line in kept[-lines:]]
 

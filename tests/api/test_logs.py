@@ -380,18 +380,26 @@ def test_a_log_of_gigabytes_costs_as_little_as_a_short_one(
     assert peak_kilobytes() - before < 20 * 1024
 
 
-@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize(("end", "after"), [("", []), ("\n", []), ("\nlast\n", ["last"])])
 def test_one_line_of_a_hundred_megabytes_is_cut(
-    place: Place, client: FlaskClient, end: str
+    place: Place, client: FlaskClient, end: str, after: list[str]
 ) -> None:
     path = place.write("logs/agent.log", "first\n")
     with path.open("a") as stream:
         for _ in range(100):
             stream.write("x" * (1 << 20))
         stream.write(end)
-    (entry,) = read(client)
+    entry, *rest = read(client)
     assert entry["message"].startswith("xxx")
+    assert len(entry["message"]) < 100_000
+    assert [line["message"] for line in rest] == after
     path.unlink()
+
+
+def test_no_fragment_of_a_short_line_is_read_as_a_line(place: Place, client: FlaskClient) -> None:
+    line = "whole " + "y" * 1000
+    written_log(place, *[line] * 9_000)
+    assert {entry["message"] for entry in read(client, 10_000)} == {line}
 
 
 def test_ten_thousand_lines_are_read_quickly(place: Place, client: FlaskClient) -> None:
