@@ -166,9 +166,7 @@ def test_only_sound_files_count(place: Place, client: FlaskClient) -> None:
 def test_iterations_are_listed_by_number_with_a_running_sum(
     place: Place, client: FlaskClient
 ) -> None:
-    efficiency(
-        place, *({"cost_usd": 0.1, "input_tokens": 1, "iteration": n} for n in range(1, 12))
-    )
+    efficiency(place, *({"cost_usd": 0.1, "input_tokens": 1, "iteration": n} for n in range(1, 12)))
     place.write(
         "metrics/efficiency/iteration-2.json",
         {"cost_usd": 0.1, "input_tokens": 1, "timestamp": "2026-02-20T09:03:17.1+00:00Z"},
@@ -204,7 +202,9 @@ def test_the_tracker_stands_in_when_no_file_has_tokens(session: Place) -> None:
             id="totals only",
         ),
         pytest.param(
-            {"totals": {"total_input": 1000, "total_output": 1000}}, (1000, 1000, 0.018), id="priced"
+            {"totals": {"total_input": 1000, "total_output": 1000}},
+            (1000, 1000, 0.018),
+            id="priced",
         ),
         pytest.param(
             {"per_iteration": [{"input_tokens": 5, "output_tokens": 1, "cost_usd": 0.3}, 7]},
