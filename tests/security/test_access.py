@@ -256,3 +256,18 @@ def test_who_was_let_in_may_be_asked_about_later(place: Place) -> None:
     assert not checker.is_still_valid(viewer)
     assert checker.authenticate(raw("viewer")) is None
     assert checker.authenticate(None) is None
+
+
+@pytest.mark.parametrize(
+    ("who", "may"),
+    [("viewer", "read"), ("auditor", "audit read"), ("bogus", ""), ("nobody", None)],
+)
+def test_each_answer_tells_the_holder_what_the_token_may_do(
+    app: Flask, who: str, may: str | None
+) -> None:
+    answer = app.test_client().get("/api/status", headers=bearer(who))
+    assert answer.headers.get(access.SCOPES_HEADER) == may
+
+
+def test_where_everybody_may_do_everything_nothing_is_told(place: Place) -> None:
+    assert access.SCOPES_HEADER not in place.client().get("/api/status").headers

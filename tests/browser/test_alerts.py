@@ -1,0 +1,390 @@
+"""The view Alerts: notifications and who has seen them, triggers and when they tell."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests import servers
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import panel
+from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
+from tests.browser.watching import settled
+from tests.places import Place
+from tests.servers import Server
+
+NOTIFICATIONS = "notifications/active.json"
+TRIGGERS = "notifications/triggers.json"
+
+
+def alert(identity: str, severity: str, *, seen: bool = False, **more: Any) -> dict[str, Any]:
+    number = int(identity[-1])
+    return {
+        "id": identity,
+        "trigger_id": "context",
+        "severity": severity,
+        "message": f"Message of {identity}",
+        "timestamp": f"2026-11-24T10:0{number}:00Z",
+        "iteration": number,
+        "acknowledged": seen,
+        **more,
+    }
+
+
+ALERTS = [
+    alert("n-1", "warning"),
+    alert("n-2", "critical"),
+    alert("n-3", "info", seen=True),
+    alert("n-4", "warning", seen=True, data={"context_pct": 81.5}),
+    alert("n-5", "warning"),
+]
+CONFIGURED = [
+    {"id": "context", "type": "context_threshold", "enabled": True, "threshold_pct": 80, "own": 1},
+    {"id": "stuck", "type": "stagnation", "enabled": False, "max_no_progress": 4},
+    {"id": "files", "type": "file_access", "enabled": True, "patterns": ["\\.pem$"]},
+]
+
+
+@pytest.fixture
+def alerting(empty_place: Place) -> Place:
+    empty_place.write(NOTIFICATIONS, {"notifications": ALERTS})
+    empty_place.write(TRIGGERS, {"triggers": CONFIGURED})
+    return empty_place
+
+
+def listed(page: Page) -> Locator:
+    return panel(page, "Notifications").locator("li")
+
+
+def stored(place: Place) -> dict[str, dict[str, Any]]:
+    return {each["id"]: each for each in place.read(TRIGGERS)["triggers"]}
+
+
+def seen(place: Place) -> set[str]:
+    entries = place.read(NOTIFICATIONS)["notifications"]
+    return {each["id"] for each in entries if each["acknowledged"]}
+
+
+def test_what_the_api_lists_is_shown_in_its_order(running: Server, open_page: OpenPage) -> None:
+    said = running.get("/api/notifications").json()
+    assert said
+    watched = settled(open_page(f"{running.url}/#/alerts"))
+    shown = listed(watched.page)
+    expect(shown).to_have_count(len(said))
+    for row, each in zip(shown.all(), said, strict=True):
+        expect(row).to_contain_text(each["message"])
+        expect(row).to_contain_text(f"iteration {each['iteration']}")
+        expect(row.locator("time")).to_have_attribute("datetime", _browser_time(each["timestamp"]))
+        expect(row.get_by_role("button")).to_have_text(
+            "Acknowledged" if each["acknowledged"] else "Acknowledge"
+        )
+        assert row.inner_text().startswith(each["severity"].capitalize())
+    assert watched.said == []
+
+
+def _browser_time(timestamp: str) -> str:
+    return f"{timestamp[:23]}Z"
+
+
+def test_details_have_what_the_checker_noted(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        row = listed(settled(open_page(f"{server.url}/#/alerts")).page).nth(1)
+        row.get_by_text("Details").click()
+        expect(row.locator("dl")).to_contain_text("81.5%")
+        expect(row.locator("dl")).to_contain_text("n-4")
+
+
+FILTERS: list[tuple[str, list[str]]] = [
+    ("", ["n-5", "n-4", "n-3", "n-2", "n-1"]),
+    ("?severity=warning", ["n-5", "n-4", "n-1"]),
+    ("?severity=info", ["n-3"]),
+    ("?open=1", ["n-5", "n-2", "n-1"]),
+    ("?severity=critical&open=1", ["n-2"]),
+    ("?severity=none-such", ["n-5", "n-4", "n-3", "n-2", "n-1"]),
+]
+
+
+@pytest.mark.parametrize(("query", "names"), FILTERS)
+def test_a_filter_is_a_link(
+    alerting: Place, open_page: OpenPage, query: str, names: list[str]
+) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts{query}")).page
+        expect(listed(page).locator("p:first-child")).to_have_text(
+            [f"Message of {name}" for name in names]
+        )
+
+
+def test_chips_filter_and_count(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        chips = page.get_by_role("group", name="Severity").get_by_role("button")
+        expect(chips).to_have_text(["All 5", "Critical 1", "Warning 3", "Info 1"])
+        chips.nth(2).click()
+        expect(listed(page)).to_have_count(3)
+        expect(chips.nth(2)).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="Not acknowledged").click()
+        expect(listed(page)).to_have_count(2)
+        assert page.url.endswith("#/alerts?severity=warning&open=1")
+
+
+def test_acknowledging_one_changes_the_file_and_keeps_the_place(
+    alerting: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        button = page.get_by_role("button", name="Acknowledge: Message of n-2")
+        button.focus()
+        page.keyboard.press("Enter")
+        done = page.get_by_role("button", name="Acknowledged: Message of n-2")
+        expect(done).to_be_focused()
+        expect(page.locator("#said")).to_contain_text("Alert acknowledged")
+        assert seen(alerting) == {"n-2", "n-3", "n-4"}
+        expect(page.locator('[data-badge="alerts"]')).to_contain_text("2")
+
+
+@pytest.mark.parametrize(
+    ("query", "label", "after"),
+    [
+        ("", "Acknowledge all", {"n-1", "n-2", "n-3", "n-4", "n-5"}),
+        ("?severity=warning", "Acknowledge all warning", {"n-1", "n-3", "n-4", "n-5"}),
+    ],
+)
+def test_all_that_are_listed_are_acknowledged_at_once(
+    alerting: Place, open_page: OpenPage, query: str, label: str, after: set[str]
+) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts{query}")).page
+        page.get_by_role("button", name=label, exact=True).click()
+        expect(page.locator("#said")).to_contain_text("acknowledged")
+        assert seen(alerting) == after
+        button = page.get_by_role("button", name=label)
+        expect(button).to_have_attribute("aria-disabled", "true")
+        expect(button).to_have_attribute("title", "There is nothing to acknowledge")
+
+
+def test_where_not_all_could_be_acknowledged_it_says_how_many(
+    alerting: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(alerting, LOKI_CONTROL_RATE_LIMIT="2") as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        page.get_by_role("button", name="Acknowledge all").click()
+        expect(page.locator("#warned")).to_contain_text("2 of 3 alerts acknowledged")
+        expect(page.locator("#warned")).to_contain_text("Try again in")
+        assert len(seen(alerting)) == 4
+        expect(listed(page).get_by_text("Acknowledged", exact=True)).to_have_count(4)
+
+
+def test_a_new_alert_appears_by_itself(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        expect(listed(page)).to_have_count(5)
+        alerting.write(NOTIFICATIONS, {"notifications": [*ALERTS, alert("n-6", "critical")]})
+        expect(listed(page).first).to_contain_text("Message of n-6", timeout=10_000)
+
+
+def test_many_alerts_come_fifty_at_a_time(alerting: Place, open_page: OpenPage) -> None:
+    many = [{**alert("n-1", "info"), "id": f"n-{number}"} for number in range(120)]
+    alerting.write(NOTIFICATIONS, {"notifications": many})
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        expect(listed(page)).to_have_count(50)
+        page.get_by_role("button", name="Show more").click()
+        expect(listed(page)).to_have_count(100)
+
+
+def trigger(page: Page, identity: str) -> Locator:
+    return panel(page, "Triggers").locator("li").filter(has_text=identity)
+
+
+def test_triggers_are_shown_as_the_api_has_them(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        said = server.get("/api/notifications/triggers").json()["triggers"]
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        expect(panel(page, "Triggers").locator("li")).to_have_count(len(said))
+        for each in said:
+            row = trigger(page, each["id"])
+            expect(row.get_by_role("switch")).to_be_checked(checked=each["enabled"])
+            fields = row.get_by_role("spinbutton")
+            if each["threshold"] is None:
+                expect(fields).to_have_count(0)
+            else:
+                expect(fields).to_have_value(str(each["threshold"]))
+                expect(row.get_by_role("slider")).to_have_value(str(each["threshold"]))
+        expect(trigger(page, "context")).to_contain_text("Context window at 80% capacity")
+        expect(trigger(page, "files")).to_contain_text("\\.pem$")
+
+
+def test_changes_are_kept_back_until_saved_and_only_they_are_sent(
+    alerting: Place, open_page: OpenPage
+) -> None:
+    before = stored(alerting)
+    with servers.serving(alerting) as server:
+        watched = settled(open_page(f"{server.url}/#/alerts"))
+        page = watched.page
+        save = page.get_by_role("button", name="Save triggers")
+        expect(save).to_have_attribute("aria-disabled", "true")
+        trigger(page, "context").get_by_role("spinbutton").fill("72")
+        expect(trigger(page, "context").get_by_role("slider")).to_have_value("72")
+        expect(trigger(page, "context")).to_contain_text("at 72% capacity")
+        trigger(page, "stuck").get_by_role("switch").check()
+        expect(panel(page, "Triggers")).to_contain_text("2 changes not saved")
+        assert stored(alerting) == before
+        with page.expect_request("**/api/notifications/triggers") as put:
+            save.click()
+        assert put.value.post_data_json == {
+            "triggers": [{"id": "context", "threshold": 72}, {"id": "stuck", "enabled": True}]
+        }
+        expect(page.locator("#said")).to_contain_text("Triggers saved")
+        after = stored(alerting)
+        assert after["context"]["threshold_pct"] == 72
+        assert after["context"]["own"] == 1
+        assert after["stuck"]["enabled"] is True
+        assert after["files"]["patterns"] == before["files"]["patterns"]
+        expect(save).to_have_attribute("aria-disabled", "true")
+        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("72")
+        assert watched.said == []
+
+
+def test_the_slider_is_moved_by_keys(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        trigger(page, "context").get_by_role("slider").focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("82")
+
+
+def test_discarding_puts_back_what_is_stored(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        trigger(page, "context").get_by_role("spinbutton").fill("12")
+        trigger(page, "files").get_by_role("switch").uncheck()
+        page.get_by_role("button", name="Discard").click()
+        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("80")
+        expect(trigger(page, "files").get_by_role("switch")).to_be_checked()
+        expect(panel(page, "Triggers")).not_to_contain_text("not saved")
+
+
+def test_changing_back_by_hand_is_no_change(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        field = trigger(page, "context").get_by_role("spinbutton")
+        field.fill("81")
+        expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
+        field.fill("80")
+        expect(panel(page, "Triggers")).not_to_contain_text("not saved")
+
+
+def test_changes_wait_while_another_view_is_looked_at(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        trigger(page, "context").get_by_role("spinbutton").fill("61")
+        page.goto(f"{server.url}/#/checkpoints")
+        expect(page.get_by_role("heading", name="Checkpoints", level=1)).to_be_visible()
+        page.goto(f"{server.url}/#/alerts")
+        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("61")
+        expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
+
+
+@pytest.mark.parametrize("value", ["", "-1", "101"])
+def test_a_threshold_that_cannot_be_is_not_sent(
+    alerting: Place, open_page: OpenPage, value: str
+) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        field = trigger(page, "context").get_by_role("spinbutton")
+        field.fill(value)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        save = page.get_by_role("button", name="Save triggers")
+        expect(save).to_have_attribute("aria-disabled", "true")
+        expect(save).to_have_attribute(
+            "title", "The threshold of “Context threshold” has to be a number from 0 to 100"
+        )
+
+
+def test_what_the_server_refuses_stays_unsaved(alerting: Place, open_page: OpenPage) -> None:
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT":
+            route.fulfill(status=500, json={"detail": "The triggers cannot be written"})
+        else:
+            route.continue_()
+
+    with servers.serving(alerting) as server:
+        page = settled(
+            open_page(
+                f"{server.url}/#/alerts",
+                prepare=lambda page: page.route("**/api/notifications/triggers", refuse),
+            )
+        ).page
+        trigger(page, "context").get_by_role("spinbutton").fill("50")
+        page.get_by_role("button", name="Save triggers").click()
+        expect(page.locator("#warned")).to_contain_text("The triggers cannot be written")
+        expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
+        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("50")
+
+
+def test_without_a_session_it_says_what_would_be_here(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/alerts"))
+        expect(panel(watched.page, "Notifications")).to_contain_text("No alerts")
+        said = server.get("/api/notifications/triggers").json()["triggers"]
+        expect(panel(watched.page, "Triggers").locator("li")).to_have_count(len(said))
+        assert watched.said == []
+
+
+def test_a_filter_that_nothing_fits_can_be_put_away(alerting: Place, open_page: OpenPage) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts?severity=info&open=1")).page
+        expect(panel(page, "Notifications")).to_contain_text("No open info alert")
+        page.get_by_role("button", name="Show all").click()
+        expect(listed(page)).to_have_count(5)
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [("**/api/notifications?**", "Notifications"), ("**/api/notifications/triggers", "Triggers")],
+)
+def test_one_part_that_fails_says_so_and_the_other_stays(
+    alerting: Place, open_page: OpenPage, path: str, title: str
+) -> None:
+    with servers.serving(alerting) as server:
+        page = open_page(
+            f"{server.url}/#/alerts",
+            prepare=lambda page: page.route(
+                path, lambda route: route.fulfill(status=503, json={"detail": "Not now"})
+            ),
+        ).page
+        expect(panel(page, title)).to_contain_text("Not now")
+        other = {"Notifications": "Triggers", "Triggers": "Notifications"}[title]
+        expect(panel(page, other).locator("li").first).to_be_visible()
+        page.unroute(path)
+        panel(page, title).get_by_role("button", name="Retry").click()
+        expect(panel(page, title).locator("li").first).to_be_visible()
+
+
+def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> None:
+    hostile = {**alert("n-1", "critical", data={HOSTILE: HOSTILE}), "message": HOSTILE}
+    empty_place.write(NOTIFICATIONS, {"notifications": [hostile]})
+    empty_place.write(
+        TRIGGERS,
+        {"triggers": [{"id": HOSTILE, "type": HOSTILE, "description": HOSTILE, "threshold": 1}]},
+    )
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/alerts", viewport=PHONE))
+        watched.page.get_by_text("Details").click()
+        is_only_text(watched)
+        is_no_wider(watched, PHONE["width"])
+
+
+@both_themes
+def test_axe_finds_nothing(alerting: Place, open_page: OpenPage, theme: str) -> None:
+    with servers.serving(alerting) as server:
+        watched = settled(open_page(f"{server.url}/#/alerts", bypass_csp=True, color_scheme=theme))
+        trigger(watched.page, "context").get_by_role("spinbutton").fill("50")
+        is_accessible(watched)
+        watched.page.set_viewport_size(PHONE)
+        is_accessible(watched)
+        is_no_wider(watched, PHONE["width"])
