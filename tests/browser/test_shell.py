@@ -12,7 +12,10 @@ from tests.browser.conftest import OpenPage
 from tests.browser.watching import settled
 from tests.servers import Server
 
-VIEWS = ("now", "tasks", "logs")
+VIEWS = (
+    *("now", "tasks", "logs", "agents", "council", "cost"),
+    *("agents/orchestrator-main", "council/6"),
+)
 THEMES = ("light", "dark")
 PHONE = {"width": 390, "height": 844}
 

@@ -81,7 +81,7 @@ export function drawer(ctx, onclose) {
   const title = h('h2');
   const body = h('div.stack');
   const close = h('button.button.small.plain', { type: 'button', 'aria-label': 'Close', onclick: onclose }, icon('close'));
-  const pane = h('dialog.drawer', { onkeydown: (event) => event.key === 'Escape' && onclose() }, h('header', title, close), body);
+  const pane = h('dialog.drawer', { onkeydown: (event) => event.key === 'Escape' && onclose() }, h('header', { role: 'presentation' }, title, close), body);
   let from = null;
   document.body.append(pane);
   ctx.onLeave(() => pane.remove());

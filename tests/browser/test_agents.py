@@ -1,0 +1,295 @@
+"""The view Agents: who works on what, which processes there are, and what can be done to each."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import accounts, servers
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import cells, facts, panel, refusing, retry
+from tests.browser.watching import settled
+from tests.children import Children, backdate, still_lives, was_terminated
+from tests.places import Place
+from tests.servers import Server
+
+FILE = "state/agents.json"
+HOSTILE = "<img src=x onerror=\"document.title='gone'\"><b>bold</b>"
+
+
+def entry(
+    identity: str, pid: int | None = None, *, heard: float = 5, **more: Any
+) -> dict[str, Any]:
+    """A record of `agents.json` whose agent was heard so many seconds ago."""
+    moment = (datetime.now(UTC) - timedelta(seconds=heard)).isoformat()
+    own = {"pid": pid} if pid else {}
+    return {"id": identity, "status": "running", "heartbeat": moment, **own, **more}
+
+
+@pytest.fixture
+def alive(empty_place: Place, sleeper: int) -> Place:
+    """A project whose session lives."""
+    empty_place.write("loki.pid", f"{sleeper}\n")
+    return empty_place
+
+
+def table(page: Page) -> list[dict[str, str]]:
+    expect(panel(page, "Agents").locator("tbody tr").first).to_be_visible()
+    return cells(panel(page, "Agents").locator("table"))
+
+
+def test_the_table_says_what_the_api_says(running: Server, open_page: OpenPage) -> None:
+    agents = running.get("/api/agents").json()
+    watched = settled(open_page(f"{running.url}/#/agents"))
+    shown = {row["Agent"]: row for row in table(watched.page)}
+    assert set(shown) == {agent["name"] for agent in agents}
+    for agent in agents:
+        row = shown[agent["name"]]
+        assert row["State"] == ("Paused" if agent["pause_requested"] else "Running")
+        assert row["Task"] == agent["task"]
+        assert row["Model"] == agent["model"]
+        assert row["Type"].lower() == agent["type"].replace("-", " ")
+    assert watched.said == []
+
+
+def test_those_that_need_somebody_come_first(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    working, quiet = children.sleeper().pid, children.sleeper().pid
+    alive.write(
+        FILE,
+        [
+            entry("done", status="completed"),
+            entry("working", working),
+            entry("quiet", quiet, heard=90),
+            entry("broken", status="failed"),
+        ],
+    )
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        rows = [(row["Agent"], row["State"]) for row in table(page)]
+        assert rows == [
+            ("broken", "Failed"),
+            ("quiet", "Silent"),
+            ("working", "Running"),
+            ("done", "Completed"),
+        ]
+        expect(page.locator("h1 + [role=status]")).to_contain_text("1 silent")
+
+
+def test_silence_shows_without_news_from_the_server(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    alive.write(FILE, [entry("worker", children.sleeper().pid, heard=56)])
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        assert table(page)[0]["State"] == "Running"
+        expect(panel(page, "Agents").locator(".pill")).to_have_text("Silent", timeout=10_000)
+
+
+def test_pausing_leaves_the_signal_and_resuming_takes_it_away(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    alive.write(FILE, [entry("worker", children.sleeper().pid)])
+    signal = alive.loki / "signals/PAUSE_AGENT_worker"
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        page.get_by_role("button", name="Pause worker").click()
+        expect(page.locator("#said")).to_contain_text("Pause signal sent to agent worker")
+        assert signal.exists()
+        expect(panel(page, "Agents").locator(".pill")).to_have_text("Paused")
+        page.get_by_role("button", name="Resume worker").click()
+        expect(page.get_by_role("button", name="Pause worker")).to_be_visible()
+        assert not signal.exists()
+        page.get_by_role("button", name="Pause worker").click()
+        page.locator("#said").get_by_role("button", name="Resume").last.click()
+        expect(page.get_by_role("button", name="Pause worker")).to_be_visible()
+        assert not signal.exists()
+
+
+def test_killing_asks_first_and_ends_the_process(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    child = children.sleeper()
+    alive.write(FILE, [entry("worker", child.pid, task="Write the mails")])
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        page.get_by_role("button", name="Kill worker").click()
+        dialog = page.get_by_role("dialog", name="Kill worker?")
+        expect(dialog).to_contain_text(str(child.pid))
+        expect(dialog).to_contain_text("Write the mails")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(dialog).to_have_count(0)
+        assert still_lives(child)
+        page.get_by_role("button", name="Kill worker").click()
+        dialog.get_by_role("button", name="Kill agent").click()
+        expect(page.locator("#said")).to_contain_text("Agent worker terminated")
+        assert was_terminated(child)
+        assert alive.read(FILE)[0]["status"] == "terminated"
+        expect(panel(page, "Agents").locator(".pill")).to_have_text("Terminated")
+
+
+def test_what_was_not_killed_is_not_said_to_be(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    child = children.sleeper()
+    backdate(alive.write(FILE, [entry("worker", child.pid)]), 3600)
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        page.get_by_role("button", name="Kill worker").click()
+        page.get_by_role("button", name="Kill agent").click()
+        expect(page.locator("#warned")).to_contain_text("Failed: Agent worker was not signalled")
+        expect(page.locator("#said")).to_be_empty()
+        assert still_lives(child)
+
+
+def test_an_agent_without_a_process_cannot_be_killed(running: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{running.url}/#/agents"))
+    button = watched.page.get_by_role("button", name="Kill").first
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(button).to_have_attribute("title", "It has no process of its own")
+    button.click(force=True)
+    assert not [url for url in watched.asked if url.endswith("/kill")]
+
+
+def test_processes_are_those_of_the_api(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    living, gone = children.sleeper().pid, children.dead()
+    alive.write(FILE, [entry("worker", living, name="Worker"), entry("lost", gone)])
+    helper = {"label": "resource-monitor", "started": "2026-11-24T09:01:28Z", "ppid": living}
+    alive.write(f"pids/{gone}.json", helper)
+    with servers.serving(alive, LOKI_WATCHDOG="true") as server:
+        found = server.get("/api/health/processes").json()
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        expect(panel(page, "Processes")).to_contain_text("Watchdog on")
+        rows = {
+            row["Process"]: (row["State"], row["Pid"])
+            for row in cells(panel(page, "Processes").locator("table"))
+        }
+    assert rows == {
+        f"Session {found['session']['status']}": ("Alive", str(found["main_process"]["pid"])),
+        "Dashboard": ("Alive", str(found["dashboard"]["pid"])),
+        "Worker agent": ("Alive", str(living)),
+        "lost agent": ("Dead", str(gone)),
+        f"resource-monitor child of {living}": ("Dead", str(gone)),
+    }
+
+
+def test_the_context_window_is_measured_against_the_alert(
+    running: Server, open_page: OpenPage
+) -> None:
+    (window,) = running.get("/api/context").json()["agents"]
+    page = settled(open_page(f"{running.url}/#/agents")).page
+    shown = panel(page, "Context windows")
+    meter = shown.get_by_role("meter", name=f"Context window of {window['id']}")
+    expect(meter).to_have_attribute("aria-valuenow", str(round(window["usage_percent"])))
+    expect(shown).to_contain_text("Alerts at 90%")
+
+
+def test_an_agent_opens_by_its_link_and_closes_by_a_key(
+    running: Server, open_page: OpenPage
+) -> None:
+    agent = running.get("/api/agents").json()[0]
+    page = settled(open_page(f"{running.url}/#/agents/{agent['id']}")).page
+    drawer = page.get_by_role("dialog", name=agent["name"])
+    shown = facts(drawer)
+    assert shown["Task"] == agent["task"]
+    assert shown["Tools used"] == str(agent["tool_count"])
+    assert shown["Id"] == agent["id"]
+    assert agent["raw_status"] in shown["State"]
+    expect(drawer.get_by_role("button", name="Close")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    assert page.url.endswith("#/agents")
+
+
+def test_a_link_to_an_agent_that_is_not_there_says_so(running: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{running.url}/#/agents/nobody")).page
+    expect(page.get_by_role("dialog", name="nobody")).to_contain_text("There is no such agent")
+
+
+def test_an_agent_that_leaves_the_list_while_it_is_read_stays(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    alive.write(FILE, [entry("worker", children.sleeper().pid, task="Write the mails")])
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents/worker")).page
+        drawer = page.get_by_role("dialog", name="worker")
+        expect(drawer).to_contain_text("Write the mails")
+        alive.write(FILE, [])
+        expect(drawer).to_contain_text("no longer in the list")
+        expect(drawer).to_contain_text("Write the mails")
+        expect(panel(page, "Agents")).to_contain_text("No agents")
+
+
+def test_a_new_agent_appears_by_itself_and_the_focus_stays(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    first = entry("first", children.sleeper().pid)
+    alive.write(FILE, [first])
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        button = page.get_by_role("button", name="Pause first")
+        button.focus()
+        alive.write(FILE, [entry("broken", status="failed"), first])
+        expect(panel(page, "Agents").locator("tbody tr")).to_have_count(2)
+        expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize("view", ["agents", "agents/bad"])
+def test_texts_of_agents_stay_texts(
+    alive: Place, children: Children, open_page: OpenPage, view: str
+) -> None:
+    texts = {"name": HOSTILE, "task": HOSTILE, "type": HOSTILE, "model": HOSTILE}
+    alive.write(FILE, [{**entry("bad", children.sleeper().pid), **texts}])
+    alive.write("pids/4999999.json", {"label": HOSTILE, "extra": HOSTILE})
+    with servers.serving(alive) as server:
+        watched = settled(open_page(f"{server.url}/#/{view}"))
+        assert table(watched.page)[0]["Task"] == HOSTILE
+        assert watched.page.locator("#main img, dialog img, #main b b").count() == 0
+        assert watched.said == []
+
+
+def test_without_a_session_it_says_what_would_be_there(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/agents"))
+        expect(panel(watched.page, "Agents")).to_contain_text("No agents")
+        expect(panel(watched.page, "Context windows")).to_contain_text("No window is known")
+        rows = cells(panel(watched.page, "Processes").locator("table"))
+        assert [row["State"] for row in rows] == ["Not running", "Alive"]
+        assert watched.said == []
+
+
+def test_a_failure_keeps_its_place_and_can_be_tried_again(
+    running: Server, open_page: OpenPage
+) -> None:
+    address = "**/api/health/processes"
+    prepare = refusing(address, "The list cannot be read")
+    page = open_page(f"{running.url}/#/agents", prepare=prepare).page
+    shown = panel(page, "Processes")
+    expect(shown).to_contain_text("The list cannot be read")
+    expect(panel(page, "Agents").locator("tbody tr").first).to_be_visible()
+    retry(shown, address)
+    expect(shown.locator("tbody tr").first).to_be_visible()
+
+
+def test_who_may_only_read_sees_why_a_button_is_off(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    alive.write(FILE, [entry("worker", children.sleeper().pid)])
+    accounts.everybody(alive)
+    with servers.serving(alive, LOKI_ENTERPRISE_AUTH="true") as server:
+        token = f"sessionStorage.setItem('loki-token', {accounts.raw('viewer')!r})"
+        page = open_page(
+            f"{server.url}/#/agents", prepare=lambda page: page.add_init_script(token)
+        ).page
+        button = page.get_by_role("button", name="Pause worker")
+        button.click(force=True)
+        expect(button).to_have_attribute("aria-disabled", "true")
+        expect(button).to_have_attribute("title", "The token lacks the scope “control”")
+        assert not (alive.loki / "signals/PAUSE_AGENT_worker").exists()

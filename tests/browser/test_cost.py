@@ -1,0 +1,286 @@
+"""The view Cost and context: what was spent, on what, at what rate, and how full the window is."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import servers
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import cells, chart_rows, compact, facts, money, panel, refusing, retry
+from tests.browser.watching import settled
+from tests.places import Place
+from tests.servers import Server
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def iteration(place: Place, number: int, **more: Any) -> None:
+    """Write down what an iteration used; they are a minute apart."""
+    used = {"model": "sonnet", "phase": "QA", "input_tokens": 1000, "output_tokens": 500}
+    moment = f"2026-11-24T09:{number:02}:00Z"
+    record = {**used, "cost_usd": 0.5, "timestamp": moment, **more, "iteration": number}
+    place.write(f"metrics/efficiency/iteration-{number}.json", record)
+
+
+@pytest.fixture
+def spending(empty_place: Place, sleeper: int) -> Place:
+    """A running session that has spent 2 of 4 dollars, half a dollar a minute."""
+    empty_place.write("loki.pid", f"{sleeper}\n")
+    empty_place.write("metrics/budget.json", {"limit": 4.0, "budget_used": 2.0})
+    iteration(empty_place, 1, phase="BOOTSTRAP")
+    iteration(empty_place, 2, model="opus", input_tokens=150_000)
+    iteration(empty_place, 3)
+    iteration(empty_place, 4)
+    return empty_place
+
+
+def legend(shown: Any) -> dict[str, str]:
+    """The parts of a whole, each with what it is worth."""
+    found: dict[str, str] = shown.locator(".legend li").evaluate_all(
+        "items => Object.fromEntries(items.map(item =>"
+        " [item.children[1].textContent.trim(), item.lastElementChild.textContent]))"
+    )
+    return found
+
+
+def test_the_figures_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
+    cost = running.get("/api/cost").json()
+    budget = running.get("/api/budget").json()
+    watched = settled(open_page(f"{running.url}/#/cost"))
+    shown = facts(panel(watched.page, "Budget burn"))
+    limit = money(budget["budget_limit"])
+    assert shown["Spent"] == f"{money(budget['budget_used'])} of {limit}"
+    assert shown["Left"].startswith(money(budget["budget_remaining"]))
+    tokens = (cost["total_input_tokens"], cost["total_output_tokens"])
+    assert shown["Tokens"] == f"{compact(tokens[0])} in {compact(tokens[1])} out"
+    share = round(100 * budget["budget_used"] / budget["budget_limit"])
+    expect(panel(watched.page, "Budget burn").locator(".pill")).to_have_text(f"{share}% used")
+    assert watched.said == []
+
+
+def test_the_rate_and_the_time_left_are_said_in_words(spending: Place, open_page: OpenPage) -> None:
+    with servers.serving(spending) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        shown = facts(panel(page, "Budget burn"))
+        expect(panel(page, "Budget burn").locator("path.forecast")).to_have_count(1)
+    assert shown["Rate"].startswith("$30.00 an hour")
+    assert shown["Limit reached"] == "In 4m 00s at this rate"
+
+
+def test_a_stopped_session_has_no_forecast(spending: Place, open_page: OpenPage) -> None:
+    (spending.loki / "loki.pid").unlink()
+    with servers.serving(spending) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        assert facts(panel(page, "Budget burn"))["Limit reached"] == "– nothing is running"
+        expect(panel(page, "Budget burn").locator("path.area")).to_have_count(1)
+        expect(panel(page, "Budget burn").locator("path.forecast")).to_have_count(0)
+
+
+def test_the_burn_has_every_iteration_and_the_lines_of_the_triggers(
+    running: Server, open_page: OpenPage
+) -> None:
+    cost = running.get("/api/cost").json()
+    triggers = running.get("/api/notifications/triggers").json()["triggers"]
+    page = settled(open_page(f"{running.url}/#/cost")).page
+    shown = panel(page, "Budget burn")
+    lines = [
+        f"Alert at {trigger['threshold']:g}%"
+        for trigger in triggers
+        if trigger["type"] == "budget_threshold" and trigger["enabled"]
+    ]
+    budget = f"Budget {money(cost['budget_limit'])}"
+    expect(shown.locator(".limit-text")).to_have_text([*lines, budget])
+    assert [(row["Iteration"], row["spent"]) for row in chart_rows(shown)] == [
+        (str(each["iteration"]), money(each["cumulative"])) for each in cost["by_iteration"]
+    ]
+
+
+def test_a_trigger_that_is_off_draws_no_line(spending: Place, open_page: OpenPage) -> None:
+    budget = {"id": "b", "type": "budget_threshold", "enabled": False, "threshold_pct": 70}
+    window = {"id": "c", "type": "context_threshold", "enabled": True, "threshold_pct": 65}
+    spending.write("notifications/triggers.json", {"triggers": [budget, window]})
+    spending.write("context/tracking.json", {"current": {"total_tokens": 140_000}})
+    with servers.serving(spending) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        expect(panel(page, "Budget burn").locator(".limit-text")).to_have_text(["Budget $4.00"])
+        expect(panel(page, "Context windows")).to_contain_text("Alerts at 65%")
+        expect(panel(page, "Context windows").get_by_role("meter")).to_have_class("meter tbad")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "labels"),
+    [
+        ("By phase", "by_phase", {"QA": "QA", "BOOTSTRAP": "Bootstrap"}),
+        ("By model", "by_model", {"sonnet": "Sonnet 4.5", "opus": "Opus 4.6"}),
+    ],
+)
+def test_what_it_was_spent_on_is_what_the_api_says(
+    spending: Place, open_page: OpenPage, name: str, key: str, labels: dict[str, str]
+) -> None:
+    with servers.serving(spending) as server:
+        parts = server.get("/api/cost").json()[key]
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        shown = legend(panel(page, name))
+    assert len(parts) == 2
+    assert shown == {
+        f"{labels[part]} {compact(use['input_tokens'])} in, {compact(use['output_tokens'])} out": (
+            money(use["cost_usd"])
+        )
+        for part, use in parts.items()
+    }
+
+
+def test_a_model_without_a_price_is_named(empty_place: Place, open_page: OpenPage) -> None:
+    iteration(empty_place, 1, model="brandnew-9", cost_usd=None)
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        said = "No price is known for brandnew-9; counted as sonnet."
+        expect(panel(page, "By model")).to_contain_text(said)
+
+
+def test_tokens_of_each_iteration_with_its_compactions(
+    running: Server, open_page: OpenPage
+) -> None:
+    cost = running.get("/api/cost").json()["by_iteration"]
+    window = running.get("/api/context").json()
+    page = settled(open_page(f"{running.url}/#/cost")).page
+    shown = panel(page, "Tokens in each iteration")
+    compacted = {str(each["at_iteration"]) for each in window["compactions"]}
+    expect(shown.locator(".mark")).to_have_count(len(compacted))
+    rows = chart_rows(shown)
+    assert [(row["Iteration"], row["input"], row["output"]) for row in rows] == [
+        (str(each["iteration"]), compact(each["input_tokens"]), compact(each["output_tokens"]))
+        for each in cost
+    ]
+    assert {row["Iteration"] for row in rows if "compacted" in row["Event"]} == compacted
+    shown.get_by_role("button", name="Cached tokens").click()
+    expect(shown.get_by_role("columnheader", name="read from cache")).to_be_visible()
+    assert [row["read from cache"] for row in cells(shown.locator("details table"))] == [
+        compact(each["cache_read_tokens"]) for each in window["per_iteration"]
+    ]
+
+
+def test_the_window_and_what_fills_it(running: Server, open_page: OpenPage) -> None:
+    window = running.get("/api/context").json()
+    page = settled(open_page(f"{running.url}/#/cost")).page
+    shown = panel(page, "Context windows")
+    for agent in window["agents"]:
+        row = shown.locator("li", has_text=agent["id"])
+        used, capacity = compact(agent["tokens_used"]), compact(agent["capacity"])
+        expect(row).to_contain_text(f"{used} of {capacity}")
+    assert legend(panel(page, "What fills it")) == {
+        part.replace("_", " ").capitalize(): compact(tokens)
+        for part, tokens in window["breakdown"].items()
+    }
+    totals = window["totals"]
+    said = f"{totals['compaction_count']} compactions in {totals['iterations_tracked']} iterations"
+    expect(panel(page, "What fills it")).to_contain_text(said)
+
+
+def test_prices_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
+    pricing = running.get("/api/pricing").json()
+    spent = running.get("/api/cost").json()["by_model"]
+    page = settled(open_page(f"{running.url}/#/cost")).page
+    rows = cells(panel(page, "Prices").locator("table"))
+    assert [tuple(row.values()) for row in rows] == [
+        (
+            f"{model['label']} {key}",
+            model["provider"],
+            money(model["input"]),
+            money(model["output"]),
+            money(spent[key]["cost_usd"]) if key in spent else "–",
+        )
+        for key, model in pricing["models"].items()
+    ]
+    expect(panel(page, "Prices")).to_contain_text(f"as of {pricing['updated']}")
+
+
+def test_an_exceeded_budget_says_when(spending: Place, open_page: OpenPage) -> None:
+    at = "2026-11-24T09:05:00Z"
+    exceeded = {"limit": 2.0, "budget_used": 2.0, "exceeded": True, "exceeded_at": at}
+    spending.write("metrics/budget.json", exceeded)
+    with servers.serving(spending) as server:
+        page = settled(open_page(f"{server.url}/#/cost", timezone_id="UTC")).page
+        shown = panel(page, "Budget burn")
+        expect(shown.locator(".pill")).to_have_text("Exceeded at 09:05:00")
+        assert facts(shown)["Limit reached"] == "Reached nothing is left"
+        assert facts(shown)["Left"].startswith("$0.00")
+
+
+def test_without_a_limit_there_is_none_to_reach(spending: Place, open_page: OpenPage) -> None:
+    (spending.loki / "metrics/budget.json").unlink()
+    with servers.serving(spending) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        shown = panel(page, "Budget burn")
+        assert facts(shown)["Spent"] == "$2.00 no budget is set"
+        assert "Limit reached" not in facts(shown)
+        expect(shown.locator(".limit")).to_have_count(0)
+
+
+def test_an_iteration_that_ends_appears_by_itself(spending: Place, open_page: OpenPage) -> None:
+    with servers.serving(spending) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        key = panel(page, "Budget burn").locator(".chart-key")
+        expect(key).to_contain_text("Iteration 4")
+        iteration(spending, 5, phase="DEPLOYMENT", cost_usd=1.25)
+        expect(key).to_contain_text("Iteration 5")
+        expect(key).to_contain_text("$3.25")
+        expect(panel(page, "By phase")).to_contain_text("Deployment")
+        expect(panel(page, "Budget burn").locator(".pill")).to_have_text("81% used")
+
+
+def test_names_of_phases_and_models_stay_texts(empty_place: Place, open_page: OpenPage) -> None:
+    iteration(empty_place, 1, phase=HOSTILE, model=HOSTILE)
+    prices = {HOSTILE: {"input": 1, "output": 2, "label": HOSTILE, "provider": HOSTILE}}
+    empty_place.write("pricing.json", {"models": prices, "updated": HOSTILE})
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/cost"))
+        expect(panel(watched.page, "Prices").locator("tbody b")).to_have_text(HOSTILE)
+        expect(panel(watched.page, "By model")).to_contain_text(HOSTILE)
+        assert watched.page.locator("#main img").count() == 0
+        assert watched.said == []
+
+
+def test_without_a_session_it_says_what_would_be_there(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/cost"))
+        for name, said in {
+            "Budget burn": "Nothing was spent yet",
+            "Tokens in each iteration": "No tokens yet",
+            "By phase": "Nothing was spent yet",
+            "Context windows": "No window is known",
+            "What fills it": "The window is empty",
+        }.items():
+            expect(panel(watched.page, name)).to_contain_text(said)
+        expect(panel(watched.page, "Prices").locator("tbody tr").first).to_be_visible()
+        assert watched.said == []
+
+
+@pytest.mark.parametrize(
+    ("address", "broken", "sound"),
+    [
+        ("**/api/cost", ["Budget burn", "By phase", "Tokens in each iteration"], "Prices"),
+        ("**/api/context", ["Context windows", "What fills it"], "Budget burn"),
+        ("**/api/pricing", ["Prices"], "By model"),
+    ],
+)
+def test_a_failure_keeps_its_place_and_can_be_tried_again(
+    running: Server, open_page: OpenPage, address: str, broken: list[str], sound: str
+) -> None:
+    page = open_page(f"{running.url}/#/cost", prepare=refusing(address, "It cannot be read")).page
+    for name in broken:
+        expect(panel(page, name)).to_contain_text("It cannot be read")
+    expect(panel(page, sound)).not_to_contain_text("It cannot be read")
+    retry(panel(page, broken[0]), address)
+    for name in broken:
+        expect(panel(page, name)).not_to_contain_text("It cannot be read")
+
+
+@pytest.mark.parametrize("address", ["**/api/budget", "**/api/notifications/triggers"])
+def test_what_only_adds_to_it_may_fail(running: Server, open_page: OpenPage, address: str) -> None:
+    page = open_page(f"{running.url}/#/cost", prepare=refusing(address, "It cannot be read")).page
+    expect(panel(page, "Budget burn").locator(".pill")).to_have_text(re.compile("used$"))

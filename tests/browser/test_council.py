@@ -1,0 +1,295 @@
+"""The view Council: convergence, verdicts and their grounds, the report, forced reviews."""
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests import accounts, servers
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import cells, chart_rows, facts, panel, refusing, retry
+from tests.browser.watching import settled
+from tests.places import Place
+from tests.servers import Server
+
+SIGNAL = "signals/COUNCIL_REVIEW_REQUESTED"
+KINDS = {"review": "Forced review", "evaluation": "Evaluation"}
+HOSTILE = "<script>document.title='gone'</script><img src=x onerror=alert(1)>"
+REPORT = f"""# Report
+
+All **21** tests pass, see `pytest -q`.
+
+- [x] Login
+- [ ] Filters
+
+| member | vote |
+|---|---|
+| 1 | approve |
+
+{HOSTILE}
+"""
+
+
+def point(iteration: int, *, changed: int = 3, streak: int = 0, signals: int = 0) -> str:
+    return f"{1_795_000_000 + iteration * 60}|{iteration}|{changed}|{streak}|{signals}\n"
+
+
+@pytest.fixture
+def judged(empty_place: Place) -> Place:
+    """A project with three iterations, one forced review and a report."""
+    empty_place.write(
+        "council/convergence.log", point(1) + point(2, changed=0, streak=1) + point(3)
+    )
+    verdict = {"iteration": 3, "approve": 2, "reject": 1, "result": "APPROVED"}
+    empty_place.write(
+        "council/state.json",
+        {
+            "enabled": True,
+            "verdicts": [{**verdict, "timestamp": "2026-11-24T09:08:41Z"}],
+            "total_votes": 3,
+            "approve_votes": 2,
+            "reject_votes": 1,
+            "check_interval": 5,
+            "last_check_iteration": 3,
+            "last_track_iteration": 3,
+        },
+    )
+    grounds = "council/votes/iteration-3"
+    empty_place.write(f"{grounds}/evidence.md", f"# Evidence\n\n{HOSTILE}")
+    empty_place.write(f"{grounds}/member-1.txt", f"VOTE:APPROVE\nREASON: {HOSTILE}\n")
+    empty_place.write(f"{grounds}/member-2.txt", "VOTE:CANNOT_VALIDATE\nREASON: no tests ran\n")
+    empty_place.write(f"{grounds}/contrarian.txt", "VOTE:REJECT\nREASON: too early\n")
+    empty_place.write("council/report.md", REPORT)
+    return empty_place
+
+
+def verdict_rows(page: Page) -> list[dict[str, str]]:
+    shown = panel(page, "Verdicts")
+    expect(shown.locator("tbody tr").first).to_be_visible()
+    return cells(shown.locator("table"))
+
+
+def test_verdicts_are_those_of_the_api_newest_first(running: Server, open_page: OpenPage) -> None:
+    verdicts = running.get("/api/council/verdicts").json()["verdicts"]
+    watched = settled(open_page(f"{running.url}/#/council"))
+    shown = [
+        tuple(
+            row[name] for name in ("Iteration", "Result", "Kind", "For completion", "To continue")
+        )
+        for row in verdict_rows(watched.page)
+    ]
+    expected = [
+        (
+            str(verdict["iteration"]),
+            verdict["result"].capitalize(),
+            KINDS[verdict["kind"]],
+            str(verdict["votes_complete"]),
+            str(verdict["votes_continue"]),
+        )
+        for verdict in reversed(verdicts)
+    ]
+    assert shown == expected
+    assert watched.said == []
+
+
+def test_the_chart_has_every_point_and_marks_the_verdicts(
+    running: Server, open_page: OpenPage
+) -> None:
+    points = running.get("/api/council/convergence").json()["dataPoints"]
+    verdicts = running.get("/api/council/verdicts").json()["verdicts"]
+    page = settled(open_page(f"{running.url}/#/council")).page
+    shown = panel(page, "Convergence")
+    expect(shown.locator(".mark")).to_have_count(len(verdicts))
+    rows = chart_rows(shown)
+    names = ("files_changed", "done_signals", "no_change_streak")
+    assert [
+        (row["Iteration"], row["files changed"], row["done signals"], row["without change"])
+        for row in rows
+    ] == [(str(each["iteration"]), *(str(each[name]) for name in names)) for each in points]
+    judged_iterations = {str(verdict["iteration"]) for verdict in verdicts}
+    assert {row["Iteration"] for row in rows if "council:" in row["Event"]} == judged_iterations
+
+
+def test_the_chart_is_read_by_keys(running: Server, open_page: OpenPage) -> None:
+    first = running.get("/api/council/convergence").json()["dataPoints"][0]
+    page = settled(open_page(f"{running.url}/#/council")).page
+    shown = panel(page, "Convergence")
+    shown.get_by_role("img").focus()
+    page.keyboard.press("Home")
+    expect(shown.locator(".chart-key")).to_contain_text(f"Iteration {first['iteration']}")
+    expect(shown.locator(".chart-key")).to_contain_text(f"files changed {first['files_changed']}")
+
+
+def test_the_state_is_that_of_the_api(judged: Place, open_page: OpenPage) -> None:
+    with servers.serving(judged) as server:
+        page = settled(open_page(f"{server.url}/#/council")).page
+        expect(page.locator(".head .pill")).to_have_text("Enabled")
+        shown = facts(panel(page, "State"))
+    assert shown["Forced reviews"] == "3 votes: 2 for completion, 1 against"
+    assert shown["Evaluates"] == "every 5 iterations"
+    assert shown["Last review"] == "Iteration 3"
+
+
+def test_the_grounds_open_by_a_link_and_close_by_a_key(
+    running: Server, open_page: OpenPage
+) -> None:
+    found = running.get("/api/council/verdicts").json()
+    detail = found["details"][0]
+    page = settled(open_page(f"{running.url}/#/council/{detail['iteration']}")).page
+    drawer = page.get_by_role("dialog", name=f"Iteration {detail['iteration']}")
+    expect(drawer.get_by_role("button", name="Close")).to_be_focused()
+    votes = drawer.locator(".vote", has=page.locator("b", has_text="Member"))
+    expect(votes).to_have_count(len(detail["members"]))
+    for index, member in enumerate(detail["members"]):
+        vote, _, reason = member["content"].partition("\n")
+        expect(votes.nth(index).locator(".pill")).to_have_text(
+            vote.removeprefix("VOTE:").capitalize()
+        )
+        expect(votes.nth(index)).to_contain_text(reason.strip())
+    heading = detail["evidence_preview"].splitlines()[0].removeprefix("# ")
+    expect(drawer.locator("h3", has_text=heading)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    assert page.url.endswith("#/council")
+
+
+def test_a_row_leads_to_its_grounds_and_the_focus_comes_back(
+    running: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{running.url}/#/council")).page
+    row = panel(page, "Verdicts").locator("tbody a").first
+    number = row.inner_text()
+    row.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name=f"Iteration {number}")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(row).to_be_focused()
+
+
+def test_an_iteration_of_which_nothing_is_known(running: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{running.url}/#/council/987")).page
+    expect(page.get_by_role("dialog", name="Iteration 987")).to_contain_text("Nothing is known")
+
+
+def test_grounds_without_a_verdict_are_listed_too(empty_place: Place, open_page: OpenPage) -> None:
+    empty_place.write("council/votes/iteration-4/evidence.md", "Some grounds")
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/council")).page
+        assert [(row["Iteration"], row["Result"]) for row in verdict_rows(page)] == [("4", "–")]
+        panel(page, "Verdicts").get_by_role("link", name="4").click()
+        drawer = page.get_by_role("dialog", name="Iteration 4")
+        expect(drawer).to_contain_text("There is no verdict on it")
+        expect(drawer).to_contain_text("Some grounds")
+
+
+def test_the_report_is_shown_as_elements(judged: Place, open_page: OpenPage) -> None:
+    with servers.serving(judged) as server:
+        watched = settled(open_page(f"{server.url}/#/council"))
+        shown = panel(watched.page, "Report")
+        expect(shown.locator("h3")).to_have_text("Report")
+        expect(shown.locator("strong")).to_have_text("21")
+        expect(shown.locator("code")).to_have_text("pytest -q")
+        expect(shown.locator("li")).to_have_text(["☑ Login", "☐ Filters"])
+        expect(shown.locator("td")).to_have_text(["1", "approve"])
+        expect(shown).to_contain_text(HOSTILE)
+        assert watched.page.locator("#main :is(img, script)").count() == 0
+        assert watched.said == []
+
+
+def test_texts_of_members_stay_texts(judged: Place, open_page: OpenPage) -> None:
+    with servers.serving(judged) as server:
+        watched = settled(open_page(f"{server.url}/#/council/3"))
+        drawer = watched.page.get_by_role("dialog", name="Iteration 3")
+        expect(drawer.locator(".vote").first).to_contain_text(HOSTILE)
+        expect(drawer.locator(".vote", has_text="Contrarian")).to_contain_text("too early")
+        expect(drawer.locator(".vote", has_text="no tests ran").locator(".pill")).to_have_class(
+            "pill warn"
+        )
+        assert drawer.locator(":is(img, script)").count() == 0
+        assert watched.said == []
+
+
+def test_forcing_a_review_leaves_the_signal(judged: Place, open_page: OpenPage) -> None:
+    with servers.serving(judged) as server:
+        page = settled(open_page(f"{server.url}/#/council")).page
+        page.get_by_role("button", name="Force review").click()
+        expect(page.locator("#said")).to_contain_text("meets when a session runs")
+        assert (judged.loki / SIGNAL).exists()
+
+
+def test_a_refused_review_is_not_said_to_be_requested(running: Server, open_page: OpenPage) -> None:
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, json={"detail": "The folder is full"})
+
+    page = settled(
+        open_page(
+            f"{running.url}/#/council",
+            prepare=lambda page: page.route("**/api/council/force-review", refuse),
+        )
+    ).page
+    page.get_by_role("button", name="Force review").click()
+    expect(page.locator("#warned")).to_contain_text("Failed: The folder is full")
+    expect(page.locator("#said")).to_be_empty()
+
+
+def test_what_the_session_does_appears_by_itself(judged: Place, open_page: OpenPage) -> None:
+    with servers.serving(judged) as server:
+        page = settled(open_page(f"{server.url}/#/council")).page
+        expect(panel(page, "Convergence").locator(".chart-key")).to_contain_text("Iteration 3")
+        log = (judged.loki / "council/convergence.log").read_text()
+        judged.write("council/convergence.log", log + point(4, changed=7))
+        judged.write("council/votes/round-4.json", {"verdict": "CONTINUE", "continue_votes": 3})
+        judged.write("council/report.md", "# Another one")
+        key = panel(page, "Convergence").locator(".chart-key")
+        expect(key).to_contain_text("Iteration 4")
+        expect(key).to_contain_text("files changed 7")
+        expect(panel(page, "Verdicts").locator("tbody tr")).to_have_count(2)
+        expect(panel(page, "Report")).to_contain_text("Another one")
+
+
+def test_without_a_session_it_says_what_would_be_there(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/council"))
+        for name, said in {
+            "Convergence": "No iteration has ended yet",
+            "Verdicts": "No verdict yet",
+            "Report": "No report yet",
+            "State": "No council decides",
+        }.items():
+            expect(panel(watched.page, name)).to_contain_text(said)
+        expect(watched.page.locator(".head .pill")).to_have_text("Off")
+        assert watched.said == []
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "other"),
+    [
+        ("**/api/council/convergence", "Convergence", "Verdicts"),
+        ("**/api/council/verdicts*", "Verdicts", "Convergence"),
+        ("**/api/council/state", "State", "Verdicts"),
+        ("**/api/council/report", "Report", "Verdicts"),
+    ],
+)
+def test_a_failure_is_one_panel_s(
+    running: Server, open_page: OpenPage, address: str, name: str, other: str
+) -> None:
+    page = open_page(
+        f"{running.url}/#/council", prepare=refusing(address, "It cannot be read")
+    ).page
+    expect(panel(page, name)).to_contain_text("It cannot be read")
+    expect(panel(page, other)).not_to_contain_text("It cannot be read")
+    retry(panel(page, name), address)
+    expect(panel(page, name)).not_to_contain_text("It cannot be read")
+
+
+def test_who_may_only_read_cannot_force_a_review(judged: Place, open_page: OpenPage) -> None:
+    accounts.everybody(judged)
+    with servers.serving(judged, LOKI_ENTERPRISE_AUTH="true") as server:
+        token = f"sessionStorage.setItem('loki-token', {accounts.raw('viewer')!r})"
+        page = open_page(
+            f"{server.url}/#/council", prepare=lambda page: page.add_init_script(token)
+        ).page
+        button = page.get_by_role("button", name="Force review")
+        button.click(force=True)
+        expect(button).to_have_attribute("title", "The token lacks the scope “control”")
+        assert not (judged.loki / SIGNAL).exists()
