@@ -1,5 +1,7 @@
 """The view Council: convergence, verdicts and their grounds, the report, forced reviews."""
 
+from itertools import pairwise
+
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -97,15 +99,33 @@ def test_the_chart_has_every_point_and_marks_the_verdicts(
     verdicts = running.get("/api/council/verdicts").json()["verdicts"]
     page = settled(open_page(f"{running.url}/#/council")).page
     shown = panel(page, "Convergence")
-    expect(shown.locator(".mark")).to_have_count(len(verdicts))
+    judged_iterations = {str(verdict["iteration"]) for verdict in verdicts}
+    expect(shown.locator(".mark")).to_have_count(len(judged_iterations))
     rows = chart_rows(shown)
     names = ("files_changed", "done_signals", "no_change_streak")
     assert [
         (row["Iteration"], row["files changed"], row["done signals"], row["without change"])
         for row in rows
     ] == [(str(each["iteration"]), *(str(each[name]) for name in names)) for each in points]
-    judged_iterations = {str(verdict["iteration"]) for verdict in verdicts}
     assert {row["Iteration"] for row in rows if "council:" in row["Event"]} == judged_iterations
+
+
+def test_marks_do_not_cover_each_other_and_completion_always_shows(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    numbers = range(1, 301)
+    empty_place.write("council/convergence.log", "".join(map(point, numbers)))
+    for number in numbers:
+        word = "COMPLETE" if number == 150 else "CONTINUE"
+        empty_place.write(f"council/votes/round-{number}.json", {"verdict": word})
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/council")).page
+        marks = panel(page, "Convergence").locator(".mark")
+        expect(panel(page, "Convergence").locator(".mark.tgood")).to_have_count(1)
+        places = sorted(box["x"] for mark in marks.all() if (box := mark.bounding_box()))
+    assert 10 < len(places) < 60
+    crowded = [a for a, b in pairwise(places) if b - a < 15]
+    assert len(crowded) <= 1
 
 
 def test_the_chart_is_read_by_keys(running: Server, open_page: OpenPage) -> None:

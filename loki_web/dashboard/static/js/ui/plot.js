@@ -34,7 +34,8 @@ export function layout({ labels, series, limit, forecast, marks = [], bands = []
 }
 
 export function plot(props, place) {
-  const { series, labels, format, limit, forecast, marks = [], bands = [], warnings = [] } = props;
+  const { series, labels, format, limit, forecast, bands = [], warnings = [] } = props;
+  const marks = legible(props.marks ?? [], place);
   return [
     place.scale.map((value) => s('g', s('line.grid-line', { x1: LEFT, x2: place.width - RIGHT, y1: place.y(value), y2: place.y(value) }),
       s('text', { x: LEFT - 8, y: place.y(value) + 4, 'text-anchor': 'end' }, format(value)))),
@@ -95,6 +96,16 @@ function drawBand({ from, to, label }, { x, slot, bottom }) {
 }
 
 const SHAPES = { next: 'M-1.5 -3.5L2 0L-1.5 3.5', check: 'M-3.5 0L-1 2.8L3.6 -2.8', alert: 'M0 -3.5V1M0 3.6V3.8' };
+
+/** The last mark at each place, as many as do not cover each other; the decisive ones always. */
+function legible(marks, { x }) {
+  let free = 0;
+  return [...new Map(marks.map((mark) => [mark.at, mark])).values()].filter(({ at, shape }) => {
+    const isShown = x(at) >= free || shape === 'check';
+    if (isShown) free = x(at) + MARKS;
+    return isShown;
+  });
+}
 
 function drawMark({ at, shape, tone }, { x }) {
   return s('g.mark', { class: tone, transform: `translate(${x(at)} 10)` }, s('circle', { r: 7.5 }), s('path', { d: SHAPES[shape] }));
