@@ -23,7 +23,7 @@ export function view(ctx) {
   const tabs = h('nav.tabs', { 'aria-label': 'Kinds of memory' });
   const acts = h('div.end');
   const list = stage(ctx, 'left');
-  const side = stage(ctx);
+  const side = stage(ctx, 'side');
   const pair = h('div.pair', list, side);
   let opened = [];
 

@@ -16,13 +16,13 @@ const KINDS = { episodes: ['Episode', episode], patterns: ['Pattern', pattern], 
 
 export function entryPanel(part, kind, id) {
   const [title, show] = KINDS[kind] ?? [];
-  const close = () => h('a.button.small', { href: link('memory', kind, { q: part.route.query.get('q') }) }, 'Close');
-  if (!show) return h('section.card', empty('There is no such kind of memory', 'The link may be wrong.'), h('p', close()));
-  return panel(part, { title, from: { entry: slice(address([`api/memory/${kind}`, id]), { every: 60 }) }, lines: 8, tools: close, show: ({ entry }) => h('div.stack', show(entry)) });
+  const close = h('a.button.small.close', { href: link('memory', kind, { q: part.route.query.get('q') }) }, 'Close');
+  if (!show) return [close, h('section.card', empty('There is no such kind of memory', 'The link may be wrong.'))];
+  return [close, panel(part, { title, from: { entry: slice(address([`api/memory/${kind}`, id]), { every: 60 }) }, lines: 8, show: ({ entry }) => h('div.stack', show(entry)) })];
 }
 
-const part = (title, ...content) => h('section', h('h3', title), content);
-const several = (title, texts, tag = 'ul') => texts.length > 0 && part(title, h(`${tag}.prose-list`, texts.map((text) => h('li', text))));
+const section = (title, ...content) => h('section', h('h3', title), content);
+const several = (title, texts, tag = 'ul') => texts.length > 0 && section(title, h(`${tag}.prose-list`, texts.map((text) => h('li', text))));
 const links = (kind) => (ids) => [].concat(ids).map((id) => h('a.mono', { key: id, href: link('memory', [kind, id]) }, String(id))).flatMap((each) => [each, ' ']);
 
 function episode(entry) {
@@ -30,7 +30,7 @@ function episode(entry) {
   return [
     h('h3.big', entry.goal || entry.id),
     h('div.row', pill(entry.outcome || 'unknown'), entry.phase, entry.agent && h('span.quiet', entry.agent)),
-    entry.actionLog.length > 0 && part('What it did', table({
+    entry.actionLog.length > 0 && section('What it did', table({
       caption: 'Actions', rows: entry.actionLog.map((action, index) => [index, action]), key: ([index]) => index,
       columns: [
         { label: 'After', class: 'nowrap', cell: ([, { t }]) => inWords(t, 'seconds') },
@@ -39,8 +39,8 @@ function episode(entry) {
         { label: 'Result', cell: ([, { result }]) => inWords(result) },
       ],
     })),
-    errors.length > 0 && part('Errors', errors.map((error) => facts(error))),
-    part('Details', facts(entry, ['goal', 'outcome', 'phase', 'agent', 'action_log', 'errors_encountered'], {
+    errors.length > 0 && section('Errors', errors.map((error) => facts(error))),
+    section('Details', facts(entry, ['goal', 'outcome', 'phase', 'agent', 'action_log', 'errors_encountered'], {
       task_id: (id) => h('a.mono', { href: link('tasks', id) }, id), tokens_used: compact, context: (held) => facts(held, ['phase', 'goal']) || '–',
     })),
   ];
@@ -51,9 +51,9 @@ function pattern(entry) {
     h('h3.big', entry.pattern || entry.id),
     h('div.row', categoryPill(entry), h('span', percent(entry.confidence * 100), ' sure'), meter(entry.confidence * 100, 'Confidence', { warn: 101, bad: 101 })),
     several('When', entry.conditions),
-    entry.correctApproach && part('Do', h('p.keep.do', entry.correctApproach)),
-    entry.incorrectApproach && part('Avoid', h('p.keep.avoid', entry.incorrectApproach)),
-    part('Details', facts(entry, ['pattern', 'category', 'confidence', 'conditions', 'correct_approach', 'incorrect_approach'], {
+    entry.correctApproach && section('Do', h('p.keep.do', entry.correctApproach)),
+    entry.incorrectApproach && section('Avoid', h('p.keep.avoid', entry.incorrectApproach)),
+    section('Details', facts(entry, ['pattern', 'category', 'confidence', 'conditions', 'correct_approach', 'incorrect_approach'], {
       source_episodes: links('episodes'),
       links: (found) => h('ul', [].concat(found).map((each) => h('li', links('patterns')(each.to), inWords(each.relation)))),
     })),
@@ -67,6 +67,6 @@ function skill(entry) {
     several('Before', entry.prerequisites),
     several('Steps', entry.steps, 'ol'),
     several('Done when', entry.exitCriteria),
-    part('Details', facts(entry, ['name', 'description', 'prerequisites', 'steps', 'exit_criteria'])),
+    section('Details', facts(entry, ['name', 'description', 'prerequisites', 'steps', 'exit_criteria'])),
   ];
 }

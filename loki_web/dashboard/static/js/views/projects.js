@@ -107,7 +107,7 @@ export function view(ctx) {
     const [id] = ctx.route.parts;
     if (!id) return pane.hide();
     inside.show(id, (part) => details(part, id));
-    return pane.show(projects.data?.find((each) => each.id === id)?.name ?? id, inside);
+    return pane.show(projects.data?.find((each) => [each.id, each.alias, each.path].includes(id))?.name ?? id, inside);
   }
 
   const drawActs = () => draw(acts,

@@ -1,0 +1,394 @@
+"""The view Learning: how many signals there are, what they say together, and they themselves."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests import places, servers
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import cells, chart_rows, panel, refusing
+from tests.browser.watching import settled
+from tests.places import Place
+from tests.servers import Server
+
+HOSTILE = "<img src=x onerror=alert(1)> ${7*7}"
+KINDS = {
+    "errors": "Errors",
+    "success": "Successes",
+    "preferences": "Preferences",
+    "tools": "Tools",
+}
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the recorded session."""
+    with servers.serving(places.recorded(tmp_path_factory.mktemp("taught"), today=True)) as server:
+        yield server
+
+
+def ago(**past: float) -> str:
+    return (datetime.now(UTC) - timedelta(**past)).isoformat()
+
+
+def signal(place: Place, name: str, **more: Any) -> None:
+    """A signal of the learning engine, of a moment ago unless it says when."""
+    said = {"id": name, "source": "cli", "outcome": "success", "timestamp": ago(seconds=30)}
+    place.write(f"learning/signals/{name}.json", {**said, **more})
+
+
+def share(value: float) -> str:
+    return f"{round(value * 1000) / 10:g}%"
+
+
+def parts(shown: Locator) -> dict[str, str]:
+    found: dict[str, str] = shown.locator(".parts li").evaluate_all(
+        "items => Object.fromEntries(items.map(item =>"
+        " [item.firstElementChild.textContent, item.lastElementChild.textContent]))"
+    )
+    return found
+
+
+def words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def test_signals_are_counted_as_the_api_counts_them(taught: Server, open_page: OpenPage) -> None:
+    told = taught.get("/api/learning/metrics?timeRange=7d").json()
+    watched = settled(open_page(f"{taught.url}/#/learning"))
+    said = f"{told['totalSignals']} signals, {share(told['avgConfidence'])} sure on average"
+    expect(panel(watched.page, "Trend")).to_contain_text(said)
+    for name, key in {"By type": "signalsByType", "By source": "signalsBySource"}.items():
+        assert parts(panel(watched.page, name)) == {
+            words(each): str(count) for each, count in told[key].items()
+        }
+    assert watched.said == []
+
+
+def test_the_trend_has_every_hour_of_the_api_and_the_empty_ones_between(
+    taught: Server, open_page: OpenPage
+) -> None:
+    points = taught.get("/api/learning/trends?timeRange=7d").json()["dataPoints"]
+    page = settled(open_page(f"{taught.url}/#/learning", timezone_id="UTC")).page
+    rows = chart_rows(panel(page, "Trend"))
+    counted = {row["Hour from"]: int(row["signals"]) for row in rows}
+    hours = [datetime.strptime(point["label"], "%Y-%m-%dT%H") for point in points]
+    assert {at: count for at, count in counted.items() if count} == {
+        f"{hour.day} {hour:%b, %H}:00": point["count"]
+        for hour, point in zip(hours, points, strict=True)
+    }
+    assert len(rows) >= 12
+
+
+def test_old_and_future_signals_do_not_fill_the_trend(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    signal(empty_place, "old", type="success_pattern", timestamp=ago(days=5000))
+    signal(empty_place, "new", type="success_pattern")
+    signal(empty_place, "later", type="success_pattern", timestamp="9999-01-01T00:00:00Z")
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/learning?timeRange=9999d")).page
+        shown = panel(page, "Trend")
+        expect(shown.locator("svg .bar:not(.idle)")).to_have_count(3)
+        assert shown.locator("svg .bar").count() < 500
+
+
+def test_a_longer_time_shows_more(empty_place: Place, open_page: OpenPage) -> None:
+    signal(empty_place, "a", type="error_pattern", error_type="Near")
+    signal(empty_place, "b", type="error_pattern", error_type="Far", timestamp=ago(days=20))
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/learning")).page
+        expect(panel(page, "Trend")).to_contain_text("1 signal")
+        expect(panel(page, "Errors")).not_to_contain_text("Far")
+        month = page.get_by_role("button", name="Month")
+        month.click()
+        expect(panel(page, "Trend")).to_contain_text("2 signals")
+        expect(panel(page, "Errors")).to_contain_text("Far")
+        expect(month).to_have_attribute("aria-pressed", "true")
+        expect(month).to_be_focused()
+        assert page.url.endswith("?timeRange=30d")
+
+
+def test_a_filter_chooses_in_every_panel_and_in_the_address(
+    taught: Server, open_page: OpenPage
+) -> None:
+    path = "timeRange=30d&signalType=success_pattern&source=cli"
+    told = taught.get(f"/api/learning/metrics?{path}").json()
+    page = settled(open_page(f"{taught.url}/#/learning?timeRange=30d")).page
+    page.get_by_label("Source", exact=True).select_option("cli")
+    panel(page, "By type").get_by_role("button", name="Success pattern").click()
+    expect(panel(page, "Trend")).to_contain_text(f"{told['totalSignals']} signals")
+    expect(page.get_by_label("Type", exact=True)).to_have_value("success_pattern")
+    expect(page.get_by_label("Type", exact=True)).to_be_focused()
+    assert page.url.endswith("?timeRange=30d&source=cli&type=success_pattern")
+    table = panel(page, "Signals").locator("table")
+    expect(table.locator("tbody tr")).to_have_count(told["totalSignals"])
+    assert {row["Type"] for row in cells(table)} == {"Success pattern"}
+    expect(panel(page, "Tools")).to_contain_text("None in this time")
+    page.reload()
+    expect(panel(page, "Trend")).to_contain_text(f"{told['totalSignals']} signals")
+
+
+def lessons(page: Page) -> dict[str, list[dict[str, str]]]:
+    return {name: cells(panel(page, name).locator("table")) for name in KINDS.values()}
+
+
+def seconds(value: float) -> str:
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
+def as_shown(told: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """The four lists of the API as the tables have them."""
+    return {
+        "Errors": [
+            {
+                "Error": each["error_type"],
+                "Resolved": share(each["resolution_rate"]),
+                "Times": str(each["frequency"]),
+                "Sure": share(each["confidence"]),
+            }
+            for each in told["error_patterns"]
+        ],
+        "Successes": [
+            {
+                "Pattern": each["pattern_name"],
+                "Takes": seconds(each["avg_duration_seconds"]),
+                "Times": str(each["frequency"]),
+                "Sure": share(each["confidence"]),
+            }
+            for each in told["success_patterns"]
+        ],
+        "Preferences": [
+            {
+                "Preference": each["preference_key"],
+                "Preferred": str(each["preferred_value"]),
+                "Times": str(each["frequency"]),
+                "Sure": share(each["confidence"]),
+            }
+            for each in told["preferences"]
+        ],
+        "Tools": [
+            {
+                "Tool": each["tool_name"],
+                "Score": share(each["efficiency_score"]),
+                "Succeeds": share(each["success_rate"]),
+                "Takes": seconds(each["avg_execution_time_ms"] / 1000),
+                "Uses": str(each["usage_count"]),
+                "Tokens": str(each["total_tokens_used"]),
+                "Sure": share(each["confidence"]),
+            }
+            for each in told["tool_efficiencies"]
+        ],
+    }
+
+
+def test_what_signals_say_together_is_what_the_api_says(
+    taught: Server, open_page: OpenPage
+) -> None:
+    chosen = taught.get("/api/learning/metrics?timeRange=30d").json()["aggregation"]
+    latest = taught.get("/api/learning/aggregation").json()
+    page = settled(open_page(f"{taught.url}/#/learning?timeRange=30d")).page
+    expect(panel(page, "Tools").locator("table")).to_be_visible()
+    assert lessons(page) == as_shown(chosen)
+    page.get_by_role("button", name="The latest aggregation").click()
+    rate = share(latest["success_patterns"][0]["confidence"])
+    expect(panel(page, "Successes").locator("td.num").last).not_to_have_text("80%")
+    assert lessons(page) == as_shown(latest)
+    assert rate in {row["Sure"] for row in lessons(page)["Successes"]}
+
+
+def test_the_tables_can_be_sorted(taught: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{taught.url}/#/learning?timeRange=30d")).page
+    table = panel(page, "Successes").locator("table")
+    table.get_by_role("button", name="Times").click()
+    assert [int(row["Times"]) for row in cells(table)] == sorted(
+        int(row["Times"]) for row in cells(table)
+    )
+    expect(table.locator("th[aria-sort=ascending]")).to_have_text(re.compile("Times"))
+
+
+def test_aggregating_writes_what_is_then_the_latest(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    signal(empty_place, "t", type="tool_efficiency", tool_name="npm", success_rate=0.5)
+    signal(empty_place, "e", type="error_pattern", error_type="TypeError", resolution="typed it")
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/learning")).page
+        shown = panel(page, "What they say together")
+        expect(shown).to_contain_text("Never aggregated")
+        shown.get_by_role("button", name="Aggregate").click()
+        said = "Aggregated: 1 error, 0 successes, 0 preferences, 1 tool"
+        expect(page.locator(".toast")).to_contain_text(said)
+        expect(shown).to_contain_text("Aggregated")
+        expect(shown).not_to_contain_text("Never aggregated")
+    stored = empty_place.read("metrics/aggregation.json")
+    assert [each["error_type"] for each in stored["error_patterns"]] == ["TypeError"]
+    assert [each["tool_name"] for each in stored["tool_efficiencies"]] == ["npm"]
+
+
+def test_all_signals_newest_first(taught: Server, open_page: OpenPage) -> None:
+    told = taught.get("/api/learning/signals?timeRange=7d").json()
+    page = settled(open_page(f"{taught.url}/#/learning")).page
+    rows = cells(panel(page, "Signals").locator("table"))
+    assert [(row["Type"], row["Source"], row["Action"], row["Outcome"]) for row in rows] == [
+        (
+            words(each["type"]),
+            each["source"],
+            each["action"] or "–",
+            words(each["outcome"]),
+        )
+        for each in told
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "key"),
+    [
+        ("errors", "Message", "error_message"),
+        ("success", "Pattern", "pattern_name"),
+        ("preferences", "Preferred", "preference_value"),
+        ("tools", "Tool", "tool_name"),
+    ],
+)
+def test_single_signals_of_a_kind(
+    taught: Server, open_page: OpenPage, kind: str, column: str, key: str
+) -> None:
+    told = taught.get(f"/api/learning/{kind}").json()
+    page = settled(open_page(f"{taught.url}/#/learning?timeRange=30d")).page
+    panel(page, KINDS[kind]).get_by_role("link", name="Single signals").click()
+    assert f"#/learning/{kind}?" in page.url
+    shown = panel(page, "Signals")
+    expect(shown.get_by_role("link", name=KINDS[kind])).to_have_attribute("aria-current", "true")
+    expect(shown.locator("tbody tr")).to_have_count(len(told))
+    assert [row[column] for row in cells(shown.locator("table"))] == [each[key] for each in told]
+    expect(shown).to_be_in_viewport()
+
+
+def test_a_signal_in_full(taught: Server, open_page: OpenPage) -> None:
+    [told, *_] = taught.get("/api/learning/errors").json()
+    page = settled(open_page(f"{taught.url}/#/learning/errors")).page
+    row = panel(page, "Signals").locator("tbody button").first
+    row.press("Enter")
+    drawer = page.get_by_role("dialog", name="Error pattern")
+    for text in (told["id"], told["error_message"], *told["recovery_steps"]):
+        expect(drawer).to_contain_text(text)
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(row).to_be_focused()
+
+
+def test_more_signals_on_demand(empty_place: Place, open_page: OpenPage) -> None:
+    events = [{"type": "phase_change", "timestamp": ago(minutes=at)} for at in range(60)]
+    empty_place.write("events.jsonl", "".join(f"{json.dumps(each)}\n" for each in events))
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/learning")).page
+        expect(panel(page, "Signals").locator("tbody tr")).to_have_count(50)
+        page.get_by_role("button", name="More than 50 signals").click()
+        expect(panel(page, "Signals").locator("tbody tr")).to_have_count(60)
+
+
+@pytest.fixture(scope="module")
+def untaught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with servers.serving(places.empty(tmp_path_factory.mktemp("untaught"))) as server:
+        yield server
+
+
+def test_without_signals_it_says_so(untaught: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{untaught.url}/#/learning"))
+    for name, said in {
+        "Trend": "No signals in this time",
+        "By type": "None",
+        "Errors": "None in this time",
+        "What they say together": "Never aggregated",
+        "Signals": "Nothing of this kind was noted",
+    }.items():
+        expect(panel(watched.page, name)).to_contain_text(said)
+    assert watched.said == []
+
+
+def test_a_time_that_is_none_is_said(untaught: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{untaught.url}/#/learning?timeRange=soon").page
+    expect(panel(page, "Trend")).to_contain_text("timeRange must be a number")
+
+
+def test_what_signals_say_stays_text(empty_place: Place, open_page: OpenPage) -> None:
+    odd: Any = {"deep": [[{"x": [HOSTILE]}]]}
+    types = ("error_pattern", "success_pattern", "user_preference", "tool_efficiency", HOSTILE)
+    for number, kind in enumerate(types):
+        signal(
+            empty_place,
+            f"s{number}",
+            type=kind,
+            source=HOSTILE,
+            action=HOSTILE,
+            outcome=HOSTILE,
+            error_type=HOSTILE,
+            error_message=HOSTILE,
+            recovery_steps=[odd, 5, None],
+            pattern_name=HOSTILE,
+            action_sequence=[HOSTILE, odd],
+            preference_key=HOSTILE,
+            preference_value=odd,
+            alternatives_rejected=[odd],
+            tool_name=HOSTILE,
+            execution_time_ms=1e308,
+        )
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/learning"))
+        page = watched.page
+        for name in ("By source", *KINDS.values(), "Signals"):
+            expect(panel(page, name)).to_contain_text("onerror=alert(1)>")
+        for kind in KINDS:
+            settled(watched)
+            page.goto(f"{server.url}/#/learning/{kind}")
+            expect(panel(page, "Signals")).to_contain_text("onerror=alert(1)>")
+            panel(page, "Signals").locator("tbody button").first.click()
+            expect(page.locator("dialog.drawer[open]")).to_contain_text("onerror=alert(1)>")
+        assert page.locator("img").count() == 0
+        expect(page.locator("#main")).not_to_contain_text("cannot be shown")
+        assert watched.said == []
+
+
+@pytest.mark.parametrize(
+    ("address", "broken", "sound"),
+    [
+        ("**/api/learning/trends?*", "Trend", "By type"),
+        ("**/api/learning/signals?*", "Signals", "Trend"),
+        ("**/api/learning/aggregation", "What they say together", "By type"),
+    ],
+)
+def test_a_failure_keeps_its_place_and_can_be_tried_again(
+    taught: Server, open_page: OpenPage, address: str, broken: str, sound: str
+) -> None:
+    prepare = refusing(address, "It cannot be read")
+    page = open_page(f"{taught.url}/#/learning", prepare=prepare).page
+    expect(panel(page, broken)).to_contain_text("It cannot be read")
+    expect(panel(page, sound)).not_to_contain_text("It cannot be read")
+    page.unroute(address)
+    panel(page, broken).get_by_role("button", name="Retry").click()
+    expect(panel(page, broken)).not_to_contain_text("It cannot be read")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1024, 1280])
+def test_nothing_is_wider_than_the_screen(taught: Server, open_page: OpenPage, width: int) -> None:
+    size = {"width": width, "height": 900}
+    page = settled(open_page(f"{taught.url}/#/learning?timeRange=30d", viewport=size)).page
+    expect(panel(page, "Tools").locator("table")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("place", ["?timeRange=30d", "/success", "?timeRange=1h&type=none"])
+def test_axe_finds_nothing(taught: Server, open_page: OpenPage, place: str, theme: str) -> None:
+    options = {"color_scheme": theme, "bypass_csp": True}
+    page = settled(open_page(f"{taught.url}/#/learning{place}", **options)).page
+    expect(panel(page, "Signals").locator(".card-body > *").first).to_be_visible()
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []

@@ -1,0 +1,378 @@
+"""The view Projects: all that are registered, how they are, and how they come and go."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests import accounts, places, registered, servers
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import cells, facts, panel, refusing
+from tests.browser.watching import settled
+from tests.places import Place
+from tests.servers import Server
+
+HOSTILE = "<img src=x onerror=alert(1)> ${7*7}"
+
+
+@pytest.fixture
+def fleet(empty_place: Place) -> Place:
+    """Three projects, one of them gone, another one not registered."""
+    shop = registered.directory(empty_place, "projects/shop")
+    blog = registered.directory(empty_place, "projects/blog", loki=False)
+    registered.directory(empty_place, "projects/found")
+    registered.queue(shop, "Sell", "Ship")
+    registered.register(
+        empty_place,
+        registered.entry(shop, name="Shop", alias="s", last_accessed="2026-11-01T10:00:00Z"),
+        registered.entry(blog, name="Blog"),
+        registered.entry(empty_place.home / "gone", name="Gone"),
+    )
+    return empty_place
+
+
+@pytest.fixture
+def serving(fleet: Place) -> Iterator[Server]:
+    with servers.serving(fleet) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the recorded session, with the registry that was recorded with it."""
+    with servers.serving(places.recorded(tmp_path_factory.mktemp("known"), today=True)) as server:
+        yield server
+
+
+def opened(open_page: OpenPage, server: Server, where: str = "") -> Page:
+    page = settled(open_page(f"{server.url}/#/projects{where}")).page
+    expect(panel(page, "Registered").locator(".card-body > *").first).to_be_visible()
+    return page
+
+
+def row(page: Page, name: str) -> Locator:
+    link = page.get_by_role("link", name=name, exact=True)
+    return panel(page, "Registered").locator("tbody tr", has=link)
+
+
+def toast(page: Page) -> Locator:
+    return page.locator(".toast").last
+
+
+def test_every_registered_project_is_shown_with_its_health(
+    known: Server, open_page: OpenPage
+) -> None:
+    told = known.get("/api/registry/projects?include_inactive=true").json()
+    watched = settled(open_page(f"{known.url}/#/projects"))
+    table = panel(watched.page, "Registered").locator("table")
+    expect(table.locator(".pill")).to_have_count(len(told))
+    health = [known.get(f"/api/registry/projects/{each['id']}/health").json() for each in told]
+    assert [(row["Project"], row["Health"], row["Folder"]) for row in cells(table)] == [
+        (
+            " ".join(filter(None, (each["name"], each["alias"]))),
+            its["status"].capitalize(),
+            each["path"],
+        )
+        for each, its in zip(told, health, strict=True)
+    ]
+    expect(watched.page.locator("#main").get_by_role("status")).to_have_text(
+        f"{len(told)} projects"
+    )
+    assert watched.said == []
+
+
+def test_a_project_that_is_gone_or_has_no_folder_for_us_is_told_apart(
+    serving: Server, open_page: OpenPage
+) -> None:
+    page = opened(open_page, serving)
+    for name, health in {"Shop": "Idle", "Blog": "Uninitialized", "Gone": "Missing"}.items():
+        expect(row(page, name).locator(".pill")).to_have_text(health)
+    expect(row(page, "Shop")).to_contain_text("2 of 2 open")
+    expect(row(page, "Blog").locator("td").nth(2)).to_have_text("–")
+
+
+def test_the_tasks_and_the_learnings_of_all_projects(known: Server, open_page: OpenPage) -> None:
+    tasks = known.get("/api/registry/tasks").json()
+    learned = known.get("/api/registry/learnings").json()
+    page = opened(open_page, known)
+    shown = cells(panel(page, "Tasks of all projects").locator("table"))
+    assert [(row["Task"], row["Project"], row["State"]) for row in shown] == [
+        (
+            task["title"],
+            task["_project_name"],
+            ("failed" if task["failed"] else task["status"]).replace("_", " ").capitalize(),
+        )
+        for task in tasks
+    ]
+    lessons = panel(page, "Learned")
+    for kind, entries in learned.items():
+        lessons.get_by_role("button", name=f"{kind.capitalize()} {len(entries)}").click()
+        expect(lessons.locator("li p")).to_have_text([each["description"] for each in entries])
+
+
+def test_filtering_by_name_alias_or_path(serving: Server, open_page: OpenPage) -> None:
+    page = opened(open_page, serving)
+    page.keyboard.press("/")
+    page.keyboard.type("blog")
+    expect(panel(page, "Registered").locator("tbody tr")).to_have_count(1)
+    expect(page.locator("#main").get_by_role("status")).to_have_text("1 of 3 projects")
+    expect(panel(page, "Tasks of all projects")).to_contain_text("None in the projects")
+    assert page.url.endswith("#/projects?q=blog")
+    page.get_by_label("Filter projects").fill("nowhere")
+    expect(panel(page, "Registered")).to_contain_text("None has “nowhere”")
+
+
+def test_one_project_by_its_link(serving: Server, open_page: OpenPage) -> None:
+    told = serving.get("/api/registry/projects/s").json()
+    page = opened(open_page, serving, f"/{told['id']}")
+    drawer = page.get_by_role("dialog", name="Shop")
+    expect(drawer.locator("dt").first).to_be_visible()
+    named = facts(drawer)
+    assert (named["Folder"], named["Id"]) == (told["path"], told["id"])
+    expect(drawer.locator(".checks li")).to_have_text(
+        [
+            "Its folder is there",
+            "It has a .loki folder",
+            "A session has run in it: no",
+            "It has a PRD: no",
+        ]
+    )
+    expect(drawer).to_contain_text(f"cd {told['path']} && loki-web serve")
+    expect(drawer.get_by_role("heading", name="2 tasks")).to_be_visible()
+    expect(drawer).to_contain_text("Ship")
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    assert page.url.endswith("#/projects")
+
+
+def test_an_alias_names_a_project_too(serving: Server, open_page: OpenPage) -> None:
+    page = opened(open_page, serving, "/s")
+    expect(page.get_by_role("dialog", name="Shop")).to_contain_text("projects/shop")
+
+
+def test_a_project_that_is_not_registered(serving: Server, open_page: OpenPage) -> None:
+    page = opened(open_page, serving, "/nobody")
+    expect(page.get_by_role("dialog", name="nobody")).to_contain_text("Project not found")
+
+
+def test_a_folder_name_that_means_something_to_a_shell_is_quoted(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    folder = registered.directory(empty_place, "projects/it's; rm")
+    registered.register(empty_place, registered.entry(folder, id="a", name="Odd"))
+    [identity] = registered.held(empty_place)
+    with servers.serving(empty_place) as server:
+        page = opened(open_page, server, f"/{identity}")
+        said = "cd '" + str(folder).replace("'", "'\\''") + "' && loki-web serve"
+        expect(page.get_by_role("dialog", name="Odd").locator("pre")).to_have_text(said)
+
+
+def test_noting_that_a_project_was_used(serving: Server, fleet: Place, open_page: OpenPage) -> None:
+    page = opened(open_page, serving, "/s")
+    before = [each["last_accessed"] for each in registered.held(fleet).values()]
+    page.get_by_role("button", name="Mark as used now").click()
+    expect(toast(page)).to_contain_text("Noted that Shop was used")
+    after = [each["last_accessed"] for each in registered.held(fleet).values()]
+    assert [new != old for new, old in zip(after, before, strict=True)] == [True, False, False]
+    expect(page.get_by_role("dialog", name="Shop").locator("time").first).to_have_text(
+        "just now", timeout=3000
+    )
+
+
+def test_a_project_is_registered_by_its_folder(
+    serving: Server, fleet: Place, open_page: OpenPage
+) -> None:
+    page = opened(open_page, serving)
+    page.get_by_role("button", name="Register…").click()
+    dialog = page.get_by_role("dialog", name="Register a project")
+    expect(dialog.locator("[name=path]")).to_be_focused()
+    dialog.locator("[name=path]").fill(str(fleet.home / "nowhere"))
+    dialog.get_by_role("button", name="Register").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Must be the absolute path of a directory")
+    dialog.locator("[name=path]").fill(str(fleet.home / "projects/found"))
+    dialog.locator("[name=name]").fill("New one")
+    dialog.locator("[name=alias]").fill("n1")
+    dialog.get_by_role("button", name="Register").click()
+    expect(dialog).to_have_count(0)
+    expect(row(page, "New one")).to_contain_text("n1")
+    assert {"New one"} <= {each["name"] for each in registered.held(fleet).values()}
+
+
+def test_removing_names_the_project_and_says_what_stays(
+    serving: Server, fleet: Place, open_page: OpenPage
+) -> None:
+    page = opened(open_page, serving)
+    row(page, "Blog").get_by_role("button", name="Remove").click()
+    dialog = page.get_by_role("dialog", name="Remove Blog?")
+    expect(dialog).to_contain_text(f"Nothing in {fleet.home / 'projects/blog'} is touched")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    dialog.get_by_role("button", name="Cancel").click()
+    assert len(registered.held(fleet)) == 3
+    row(page, "Blog").get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove project").click()
+    expect(toast(page)).to_contain_text("Blog is no longer registered")
+    expect(row(page, "Blog")).to_have_count(0)
+    assert {each["name"] for each in registered.held(fleet).values()} == {"Shop", "Gone"}
+    assert (fleet.home / "projects/blog").is_dir()
+
+
+def test_syncing_says_what_came_of_it(serving: Server, fleet: Place, open_page: OpenPage) -> None:
+    page = opened(open_page, serving)
+    page.get_by_role("button", name="Sync").click()
+    expect(toast(page)).to_contain_text("2 added, 1 updated, 1 missing; 5 registered")
+    expect(row(page, "found")).to_be_visible()
+    assert len(registered.held(fleet)) == 5
+
+
+def test_what_is_discovered_can_be_registered(
+    serving: Server, fleet: Place, open_page: OpenPage
+) -> None:
+    page = opened(open_page, serving)
+    page.get_by_role("button", name="Discover…").click()
+    dialog = page.get_by_role("dialog", name="Discover projects")
+    told = serving.get("/api/registry/discover").json()
+    expect(dialog.locator("li b")).to_have_text([each["name"] for each in told])
+    expect(dialog.locator("li", has_text="shop")).to_contain_text("Registered")
+    dialog.get_by_role("button", name="Register found").click()
+    expect(dialog.locator("li", has_text="found")).to_contain_text("Registered")
+    assert "found" in {each["name"] for each in registered.held(fleet).values()}
+    dialog.get_by_role("button", name="Close").click()
+    expect(row(page, "found")).to_be_visible()
+
+
+def test_how_deep_to_look_can_be_chosen(serving: Server, fleet: Place, open_page: OpenPage) -> None:
+    registered.directory(fleet, "projects/a/b/c/kelp")
+    page = opened(open_page, serving)
+    page.get_by_role("button", name="Discover…").click()
+    dialog = page.get_by_role("dialog", name="Discover projects")
+    expect(dialog.locator("li b").first).to_be_visible()
+    expect(dialog.locator("li", has_text="kelp")).to_have_count(0)
+    dialog.get_by_label("Levels of folders to look into").select_option("4")
+    expect(dialog.locator("li", has_text="kelp")).to_have_count(1)
+
+
+def test_what_another_program_registers_appears(
+    serving: Server, fleet: Place, open_page: OpenPage
+) -> None:
+    page = opened(open_page, serving)
+    held: dict[str, Any] = json.loads(registered.file(fleet).read_text())
+    path = registered.directory(fleet, "projects/late")
+    held["projects"]["late"] = registered.entry(path, id="late", name="Late")
+    registered.file(fleet).write_text(json.dumps(held))
+    expect(row(page, "Late").locator(".pill")).to_have_text("Idle", timeout=10_000)
+
+
+@pytest.mark.parametrize("registry", ["", "[5", '{"projects": 5}'])
+def test_without_projects_it_says_how_to_get_some(
+    empty_place: Place, open_page: OpenPage, registry: str
+) -> None:
+    if registry:
+        empty_place.write_home(registered.FILE, registry)
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/projects"))
+        for name, said in {
+            "Registered": "No project is registered",
+            "Tasks of all projects": "No tasks",
+            "Learned": "Nothing learned here",
+        }.items():
+            expect(panel(watched.page, name)).to_contain_text(said)
+        assert watched.said == []
+
+
+def test_what_projects_are_called_stays_text(empty_place: Place, open_page: OpenPage) -> None:
+    folder = registered.directory(empty_place, "projects/<img src=x onerror=alert(2)>")
+    registered.queue(folder, HOSTILE)
+    registered.register(empty_place, registered.entry(folder, id="h", name=HOSTILE, alias=HOSTILE))
+    [identity] = registered.held(empty_place)
+    learned = {"project": HOSTILE, "category": HOSTILE, "description": HOSTILE}
+    empty_place.write_home("learnings/patterns.jsonl", json.dumps(learned) + "\n")
+    with servers.serving(empty_place) as server:
+        watched = settled(open_page(f"{server.url}/#/projects/{identity}"))
+        page = watched.page
+        expect(page.locator("dialog.drawer[open]")).to_contain_text("onerror=alert(2)>")
+        for name in ("Registered", "Tasks of all projects", "Learned"):
+            expect(panel(page, name)).to_contain_text("onerror=alert(1)>")
+        assert page.locator("img").count() == 0
+        assert watched.said == []
+
+
+@pytest.mark.parametrize(
+    ("address", "broken", "sound"),
+    [
+        ("**/api/registry/projects?*", "Registered", "Tasks of all projects"),
+        ("**/api/registry/tasks", "Tasks of all projects", "Registered"),
+        ("**/api/registry/learnings?*", "Learned", "Registered"),
+    ],
+)
+def test_a_failure_keeps_its_place_and_can_be_tried_again(
+    known: Server, open_page: OpenPage, address: str, broken: str, sound: str
+) -> None:
+    prepare = refusing(address, "It cannot be read")
+    page = open_page(f"{known.url}/#/projects", prepare=prepare).page
+    expect(panel(page, broken)).to_contain_text("It cannot be read")
+    expect(panel(page, sound)).not_to_contain_text("It cannot be read")
+    page.unroute(address)
+    panel(page, broken).get_by_role("button", name="Retry").click()
+    expect(panel(page, broken)).not_to_contain_text("It cannot be read")
+
+
+def test_health_that_cannot_be_had_is_unknown_not_good(known: Server, open_page: OpenPage) -> None:
+    prepare = refusing("**/health", "It cannot be read")
+    page = open_page(f"{known.url}/#/projects", prepare=prepare).page
+    expect(panel(page, "Registered").locator("tbody tr").first).to_contain_text("unknown")
+    expect(panel(page, "Registered").locator(".pill")).to_have_count(0)
+
+
+def test_who_may_only_read_sees_why_nothing_can_be_done(fleet: Place, open_page: OpenPage) -> None:
+    accounts.everybody(fleet)
+    token = f"sessionStorage.setItem('loki-token', '{accounts.raw('viewer')}')"
+    with servers.serving(fleet, LOKI_ENTERPRISE_AUTH="true") as server:
+        page = open_page(
+            f"{server.url}/#/projects", prepare=lambda page: page.add_init_script(token)
+        ).page
+        for name in ("Register…", "Sync"):
+            button = page.get_by_role("button", name=name)
+            expect(button).to_have_attribute("aria-disabled", "true")
+            expect(button).to_have_attribute("title", "The token lacks the scope “control”")
+        page.get_by_role("button", name="Sync").click(force=True)
+        expect(row(page, "Shop")).to_be_visible()
+    assert len(registered.held(fleet)) == 3
+
+
+def test_a_hundred_projects_on_one_screen(tmp_path: Path, open_page: OpenPage) -> None:
+    place = places.empty(tmp_path / "many")
+    entries = []
+    for number in range(120):
+        path = registered.directory(place, f"projects/p{number}")
+        entries.append(registered.entry(path, id=f"p{number}"))
+    place.write_home(
+        registered.FILE, {"version": "1.0", "projects": {each["id"]: each for each in entries}}
+    )
+    with servers.serving(place) as server:
+        watched = settled(open_page(f"{server.url}/#/projects"))
+        page = watched.page
+        page.get_by_role("button", name="Show more").click()
+        expect(panel(page, "Registered").locator(".pill")).to_have_count(120, timeout=15_000)
+        assert watched.said == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1024, 1280])
+def test_nothing_is_wider_than_the_screen(known: Server, open_page: OpenPage, width: int) -> None:
+    size = {"width": width, "height": 900}
+    page = settled(open_page(f"{known.url}/#/projects/notes", viewport=size)).page
+    expect(panel(page, "Registered").locator("table")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("place", ["", "/notes"])
+def test_axe_finds_nothing(known: Server, open_page: OpenPage, place: str, theme: str) -> None:
+    options = {"color_scheme": theme, "bypass_csp": True}
+    page = settled(open_page(f"{known.url}/#/projects{place}", **options)).page
+    expect(panel(page, "Registered").locator(".pill").first).to_be_visible()
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
