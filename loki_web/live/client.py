@@ -38,18 +38,23 @@ def follow(
     """
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"
     headers = {"Accept": "text/event-stream"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
     seconds = FIRST_WAIT_SECONDS
     while True:
         with suppress(*_BROKEN):
-            for message, last_id in _messages(urllib.request.Request(address, headers=headers)):  # noqa: S310
+            for message, last_id in _messages(_request(address, headers, token)):
                 if last_id:
                     headers["Last-Event-ID"] = last_id
                 seconds = FIRST_WAIT_SECONDS
                 yield message
         wait(seconds)
         seconds = min(LONGEST_WAIT_SECONDS, seconds * 2)
+
+
+def _request(address: str, headers: dict[str, str], token: str | None) -> urllib.request.Request:
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310
+    if token:  # meant for this server only, wherever it may redirect to
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    return request
 
 
 def _messages(request: urllib.request.Request) -> Iterator[tuple[dict[str, Any], str]]:
