@@ -43,7 +43,7 @@ export function view(ctx) {
       part.redraws(drawBar);
       part.watch(all, drawBar);
       return h('div.grid',
-        panel(part, { title: 'Trend', class: 'w8', from: { trends: slice(address('api/learning/trends', filter)), metrics }, lines: 8, show: showTrend, tools: ({ metrics: { totalSignals, avgConfidence } }) => h('span.quiet', `${count(totalSignals, 'signal')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`) }),
+        panel(part, { title: 'Trend', class: 'w8 tall', from: { trends: slice(address('api/learning/trends', filter)), metrics }, lines: 8, show: showTrend, tools: ({ metrics: { totalSignals, avgConfidence } }) => h('span.quiet', `${count(totalSignals, 'signal')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`) }),
         h('div.stack.w4', parts(part, metrics, 'type', 'signalsByType'), parts(part, metrics, 'source', 'signalsBySource')),
         lessons(part, metrics),
         signalsPanel(part, filter));
