@@ -376,3 +376,16 @@ def test_axe_finds_nothing(known: Server, open_page: OpenPage, place: str, theme
     expect(panel(page, "Registered").locator(".pill").first).to_be_visible()
     found = Axe().run(page).response["violations"]
     assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+def test_what_scrolls_can_be_reached_by_keys(fleet: Place, open_page: OpenPage) -> None:
+    learned = {"project": "Shop", "category": "c", "description": "Long " * 40}
+    fleet.write_home("learnings/patterns.jsonl", (json.dumps(learned) + "\n") * 30)
+    with servers.serving(fleet) as server:
+        options = {"bypass_csp": True}
+        page = settled(open_page(f"{server.url}/#/projects", **options)).page
+        expect(panel(page, "Learned").locator("li")).to_have_count(30)
+        page.get_by_role("button", name="Discover…").click()
+        expect(page.get_by_role("dialog").locator("li").first).to_be_visible()
+        found = Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []

@@ -96,7 +96,7 @@ export function view(ctx) {
       const tab = (name) => h('button.chip', { type: 'button', 'aria-pressed': String(name === kind), onclick: () => { kind = name; lessons.redraw(); } }, `${words(name)} ${all[name].length}`);
       const rows = all[kind].filter(({ project }) => fits(project));
       return [h('div.tabs', { role: 'group', 'aria-label': 'Kind' }, ['patterns', 'mistakes', 'successes'].map(tab)),
-        rows.length ? h('ul.needs.lessons', rows.map((each, index) => h('li', { key: index }, h('div', h('p', each.description || NONE), h('small.quiet', [each.project, each.category].filter(Boolean).join(' · '), ' · ', ago(each.timestamp))))))
+        rows.length ? h('ul.needs.lessons', { tabindex: 0, 'aria-label': words(kind) }, rows.map((each, index) => h('li', { key: index }, h('div', h('p', each.description || NONE), h('small.quiet', [each.project, each.category].filter(Boolean).join(' · '), ' · ', ago(each.timestamp))))))
           : empty('Nothing learned here', 'What one project taught is kept for the others.')];
     },
   });

@@ -77,6 +77,7 @@ export const register = () => askFor({
 /** What lies in the usual folders, registered or not. */
 export function discover(ctx) {
   const place = stage(ctx);
+  place.tabIndex = 0;
   const depth = h('select.input', { onchange: () => look() }, DEPTHS.map((each) => h('option', { value: each, selected: each === 3 }, String(each))));
   const look = () => place.show(depth.value, (part) => panel(part, {
     title: 'Folders with a .loki', class: 'bare', from: { found: slice(address('api/registry/discover', { max_depth: depth.value }), { every: 60 }), projects },
