@@ -25,6 +25,7 @@ from loki_web.live import asyncapi
 from loki_web.live import routes as live
 from loki_web.security import cors, guard
 from loki_web.server_clock import STARTED_AT
+from loki_web.server_settings import settings_of_this_server
 from loki_web.services.sources import Sources
 from loki_web.settings import Settings
 from loki_web.store.times import utc_now
@@ -37,7 +38,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     :param now: the clock by which sessions are judged.
     :raises SettingsError: when the environment has a setting the server cannot start with.
     """
-    app, sources = _guarded_app(settings or Settings.from_env(), now)
+    app, sources = _guarded_app(settings or settings_of_this_server(), now)
     openapi.install(app, blueprints.ALL)
     metrics.install(app, sources)
     dashboard.install(app, sources.settings)
@@ -50,7 +51,7 @@ def create_sidecar(
     settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
 ) -> Flask:
     """The live feed alone, for a proxy to send its connections to; raises as `create_app`."""
-    app, _ = _guarded_app(settings or Settings.from_env(), now)
+    app, _ = _guarded_app(settings or settings_of_this_server(), now)
     app.add_url_rule("/health", view_func=session.health)
     return app
 

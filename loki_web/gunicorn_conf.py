@@ -13,10 +13,10 @@ import gunicorn.util
 from loki_web import gunicorn_log, server_clock, server_log, startup
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.settings import Settings
+from loki_web.server_settings import settings_of_this_server
 
 try:
-    _settings = Settings.from_env()
+    _settings = settings_of_this_server()
 except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
@@ -35,6 +35,7 @@ threads = _settings.threads
 timeout = 60
 graceful_timeout = 10  # orchestrators kill after 10 to 30 seconds
 limit_request_line = 8190
+sendfile = False  # it would wait for the client
 keepalive = 75  # longer than balancers keep an idle connection, else they meet closed ones
 
 # Forwarded headers are for the application to judge, by the number of trusted proxies.

@@ -16,8 +16,9 @@ import pytest
 import requests
 
 from tests import registered
+from tests.live.clients import until
 from tests.places import Place
-from tests.servers import Server, serving
+from tests.servers import Server, serving, serving_without_privileges
 
 SETTINGS = {"LOKI_ENTERPRISE_AUDIT": "true", "LOKI_AUDIT_MAX_SIZE_MB": "1"}
 
@@ -126,3 +127,32 @@ def test_a_killed_server_leaves_whole_files_and_the_next_one_tidies_up(busy: Pla
         assert temporaries(busy) == []
         listed = {entry["id"] for entry in server.get("/api/checkpoints?limit=200").json()}
         assert listed == {path.name for path in (busy.loki / "state/checkpoints").glob("chk-*")}
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a file", "a closed folder"])
+def test_dead_workers_are_replaced_whatever_stands_in_the_place_of_the_session(
+    place: Place, instead: str
+) -> None:
+    place.write("queue/pending.json", [{"id": "kept"}])
+    away = place.loki.with_name("away")
+    with serving_without_privileges(place) as server:
+        place.loki.rename(away)
+        if instead == "a file":
+            place.loki.write_text("in the way")
+        elif instead == "a closed folder":
+            place.loki.mkdir(mode=0)
+        before = server.workers()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert until(lambda: has_new_workers(server, before))
+        assert server.get("/api/tasks").json() == []
+        if instead == "a file":
+            place.loki.unlink()
+        elif instead == "a closed folder":
+            place.loki.rmdir()
+        away.rename(place.loki)
+        assert [task["id"] for task in server.get("/api/tasks").json()] == ["kept"]
+
+
+def has_new_workers(server: Server, before: list[int]) -> bool:
+    return len(server.workers()) == len(before) and not set(before) & set(server.workers())
