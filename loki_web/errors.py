@@ -38,10 +38,6 @@ class NotFound(PublicError):
     status = 404
 
 
-class TooLarge(PublicError):
-    status = 413
-
-
 class UnsupportedMediaType(PublicError):
     status = 415
 
