@@ -1,7 +1,6 @@
 """The feed as a process of its own, with nginx in front that sends its connections there."""
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ import pytest
 from loki_web.live.client import follow
 from tests.live.clients import Client, listening, streaming
 from tests.places import Place
-from tests.servers import Server, environment, free_port, running, serving
+from tests.programs import needed
+from tests.servers import ROOT, Server, environment, free_port, running, serving
 
-HOW_TO_INSTALL = "nginx is needed for this test: apt-get install nginx-light"
-CONFIGURATION = """
+SAMPLE = ROOT / "deploy" / "nginx.conf"
+AROUND = """
 {user}
 daemon off;
 pid {folder}/nginx.pid;
@@ -24,40 +24,14 @@ error_log {folder}/error.log;
 worker_processes 1;
 events {{ worker_connections 256; }}
 http {{
-    access_log off;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://{app};
-            proxy_set_header Host $http_host;
-        }}
-        location ~ ^/(ws|api/events)$ {{
-            proxy_pass http://unix:{folder}/live.sock;
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_read_timeout 60s;
-        }}
-    }}
+    {sample}
 }}
 """
-
-
-def nginx() -> str:
-    """The program; a test that needs it says how to install it, and may not be skipped in CI."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail(HOW_TO_INSTALL)
-    if found is None:
-        pytest.skip(HOW_TO_INSTALL)
-    return found
 
 
 @contextmanager
@@ -65,10 +39,17 @@ def proxied(app: Server, folder: Path) -> Iterator[Server]:
     port = free_port()
     configuration = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""  # as is who owns the test's folder
-    configuration.write_text(
-        CONFIGURATION.format(folder=folder, app=app.host, port=port, user=user)
-    )
-    command = [nginx(), "-c", str(configuration), "-p", str(folder)]
+    sample = SAMPLE.read_text(encoding="utf-8")
+    for theirs, ours in {
+        "127.0.0.1:57374": app.host,
+        "/run/loki-web": str(folder),
+        "listen 80": f"listen 127.0.0.1:{port}",
+        "/var/log/nginx": str(folder),
+    }.items():
+        assert theirs in sample
+        sample = sample.replace(theirs, ours)
+    configuration.write_text(AROUND.format(folder=folder, user=user, sample=sample))
+    command = [needed("nginx", "nginx"), "-c", str(configuration), "-p", str(folder)]
     with running(command, dict(os.environ), f"127.0.0.1:{port}") as server:
         yield server
 
@@ -77,7 +58,7 @@ def proxied(app: Server, folder: Path) -> Iterator[Server]:
 def behind_nginx(place: Place, tmp_path: Path) -> Iterator[Server]:
     """Everything at one address: the API from one process, the feed from another."""
     with (
-        serving(place) as app,
+        serving(place, LOKI_TRUSTED_PROXIES="1") as app,
         serving_sidecar(place, tmp_path),
         proxied(app, tmp_path) as server,
     ):
@@ -90,7 +71,7 @@ def serving_sidecar(place: Place, folder: Path) -> Iterator[None]:
     host = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:sidecar"]
     command += ["--bind", f"unix:{folder}/live.sock", "--bind", host]
-    with running(command, environment(place, LOKI_WORKERS="1"), host):
+    with running(command, environment(place, LOKI_WORKERS="1", LOKI_TRUSTED_PROXIES="1"), host):
         yield
 
 
@@ -132,3 +113,11 @@ def test_the_end_of_the_sidecar_reaches_clients_of_the_proxy(place: Place, tmp_p
         client.close()
         with serving_sidecar(place, tmp_path), listening(server):
             pass
+
+
+def test_the_proxys_log_holds_no_token(behind_nginx: Server, tmp_path: Path) -> None:
+    behind_nginx.get("/api/events?channels=bogus&token=loki_never-in-a-log")
+    behind_nginx.get("/api/status?token=loki_never-in-a-log")
+    logged = (tmp_path / "loki-web.log").read_text()
+    assert "/api/status" in logged
+    assert "never-in-a-log" not in logged
