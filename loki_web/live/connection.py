@@ -90,6 +90,11 @@ class Connection:
         """True where the client takes less than it is sent."""
         return self._waiting > MAX_WAITING_BYTES
 
+    @property
+    def listens(self) -> bool:
+        """False while nothing more is to be asked: until an answer is there, or those are taken."""
+        return not (self.is_paused or self.is_behind)
+
     def is_dead(self, now: float) -> bool:
         """True where the last keepalive was not answered, or nothing of what waits was taken."""
         if not self.ANSWERS and not self.has_waiting:

@@ -118,7 +118,7 @@ class Hub:
     def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
         def go_on() -> None:
             connection.subscribed(command, standing)
-            if connection.has_undelivered_input and not connection.is_paused:
+            if connection.has_undelivered_input:
                 self._read(connection)
 
         self._tokens.update(standing.tokens)
@@ -140,16 +140,23 @@ class Hub:
     def _attend(self, connection: Connection, mask: int) -> None:
         if mask & selectors.EVENT_WRITE and connection.flush():
             connection.heard_at = self._clock()
+            if connection.listens:
+                connection.hear(b"")  # what it said before it had room for the answers
+                if connection.has_undelivered_input:
+                    self._read(connection)
         if mask & selectors.EVENT_READ:
             self._read(connection)
 
     def _read(self, connection: Connection) -> None:
-        while (data := connection.receive()) is not None:
+        while connection.listens or connection.ends_at is not None:
+            data = connection.receive()
+            if data is None:
+                return
             if not data:
                 raise ConnectionResetError
             connection.heard_at = self._clock()
             connection.hear(data)
-            if connection.is_paused or not connection.has_undelivered_input:
+            if not connection.has_undelivered_input:
                 return
 
     def _keep(self, of: "weakref.ref[Connection]") -> None:
@@ -227,7 +234,7 @@ class Hub:
             self._remind(connection, PARTING_SECONDS)
         has_begun = connection.ends_at is None and not connection.is_joining
         self._audience.place(connection, connection.channels if has_begun else NOWHERE)
-        reads = connection.ends_at is not None or not connection.is_paused
+        reads = connection.ends_at is not None or connection.listens
         mask = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * connection.has_waiting
         if mask != connection.mask:
             attend = partial(self._attended, connection)

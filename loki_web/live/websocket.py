@@ -82,7 +82,7 @@ class WebSocket(Connection):
                 self.put(self._frames.send(event.response()))
             elif isinstance(event, CloseConnection):
                 self._part(event)
-            if self.is_paused or self.is_over or self._is_broken:
+            if not self.listens or self.is_over or self._is_broken:
                 return
 
     def _take(self, event: TextMessage | BytesMessage) -> None:
