@@ -12,6 +12,7 @@ from loki_web.settings import Settings
 from loki_web.store.shared_window import SharedWindow
 
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_UNPROXIED = "werkzeug.proxy_fix.orig"
 _ANY_HOST = frozenset({"/health"})  # probes address a container by its number
 
 
@@ -46,7 +47,10 @@ def install(app: Flask, sources: Sources) -> None:
 
 
 def _check_host(asked: Request, settings: Settings) -> None:
-    if asked.path not in _ANY_HOST and not host_is_allowed(asked.host, settings):
+    """A proxy that sets no X-Forwarded-Host lets through what a page made up, but not its Host."""
+    unproxied = asked.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or asked.host
+    hosts = {asked.host, unproxied}
+    if asked.path not in _ANY_HOST and not all(host_is_allowed(h, settings) for h in hosts):
         raise Forbidden("This server is not known under that host name; see LOKI_ALLOWED_HOSTS")
 
 

@@ -50,7 +50,7 @@ def _host_name(host_header: str) -> str | None:
 
 
 def _scheme(origin: str) -> str:
-    return origin.partition("://")[0]
+    return origin.partition("://")[0].lower()
 
 
 def _place(origin: str) -> tuple[str, int] | None:
@@ -58,9 +58,9 @@ def _place(origin: str) -> tuple[str, int] | None:
     scheme = _scheme(origin)
     try:
         parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS.get(scheme)
-    except ValueError:
+        port = parts.port or _DEFAULT_PORTS[scheme]
+    except (ValueError, KeyError):
         return None
-    if not parts.hostname or port is None or parts.path:
+    if not parts.hostname or parts.username is not None or parts[2:] != ("", "", ""):
         return None
     return parts.hostname, port

@@ -24,10 +24,16 @@ def _made(parent: Path, name: str) -> Path | None:
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        ours = all(_is_private(path) for path in (parent, folder))
+        ours = all(_is_private(path) for path in (parent, folder)) and _is_firm(parent)
     except OSError:
         return None
     return folder if ours and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def _is_firm(folder: Path) -> bool:
+    """Whether nobody else can put another folder in its place, as in one that all may write to."""
+    modes = [os.stat(above).st_mode for above in folder.resolve().parents]
+    return not any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes)
 
 
 def _is_private(path: Path) -> bool:

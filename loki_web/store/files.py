@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+# Where there is O_PATH, it also enters folders that may not be listed.
+_ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,26 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
     real = resolve(root, relative)
     if real is None:
         raise OSError(errno.EPERM, "outside the folder")
-    with open(os.open(real, _FLAGS), "rb", buffering=0) as stream:
+    with open(_descriptor(os.path.realpath(root), real), "rb", buffering=0) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         yield stream, Version.of(status)
+
+
+def _descriptor(base: str, real: str) -> int:
+    """Of the file at `real`, where all links are resolved: a folder on the way that has become one
+    since then is not followed."""
+    *folders, name = real[len(base) :].strip(os.sep).split(os.sep)
+    inside = os.open(base, _ENTER)
+    try:
+        for folder in folders:
+            entered = os.open(folder, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
+            os.close(inside)
+            inside = entered
+        return os.open(name, _FLAGS, dir_fd=inside)
+    finally:
+        os.close(inside)
 
 
 def version(root: Path, relative: str) -> Version | None:
