@@ -18,7 +18,7 @@ const secrets = slice('api/secrets/status', { every: 60 });
 const release = () => document.querySelector('meta[name="generator"]').content;
 
 const PAGES = [
-  ['docs', 'Documentation', 'every request, to read and to try'], ['openapi.json', 'OpenAPI', 'the same for programs'], ['asyncapi.json', 'AsyncAPI', 'the live feed, for programs'],
+  ['docs', 'Documentation', 'every request, for people'], ['openapi.json', 'OpenAPI', 'the same for programs'], ['asyncapi.json', 'AsyncAPI', 'the live feed, for programs'],
   ['metrics', 'Metrics', 'for Prometheus'], ['health', 'Health', 'for probes'],
 ];
 
