@@ -6,6 +6,7 @@ from loki_web.errors import BadRequest, NotFound
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact, redact_within
 from loki_web.services.sources import Sources
+from loki_web.store import json_text
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (
     Json,
@@ -18,6 +19,7 @@ from loki_web.store.shapes import (
 
 _FILE = "notifications/triggers.json"
 _MOST = 1000
+_MOST_BYTES = 4 * 1024 * 1024  # of the file, in which further keys of a trigger are kept
 _DEFAULTS: tuple[Json, ...] = (
     {
         "id": "budget-80pct",
@@ -103,7 +105,7 @@ def update(src: Sources, changes: list[Json]) -> Json:
     added if its type is known: from the change itself, or because its id is a documented one.
 
     :raises NotFound: for an unknown id without a type: nothing could tell what it watches.
-    :raises BadRequest: when an existing trigger would change its type, or there are too many.
+    :raises BadRequest: when an existing trigger would change its type, or there is too much.
     :raises StorageError: when the file is damaged or cannot be written.
     """
     folder = src.project
@@ -111,6 +113,8 @@ def update(src: Sources, changes: list[Json]) -> Json:
     with folder.locked(_FILE):
         document = folder.document_for_update(_FILE)
         merged = _merged(_stored(document), changes)
+        if len(json_text.dump(merged)) > _MOST_BYTES:
+            raise BadRequest("The triggers would be larger than 4 MB")
         folder.write_json(_FILE, {**as_dict(document), "triggers": merged})
     return {"success": True, "message": "Triggers updated"}
 

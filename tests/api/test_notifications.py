@@ -490,3 +490,13 @@ def test_an_acknowledgement_is_described_with_the_parameter_of_the_reference(
 ) -> None:
     paths = client.get("/openapi.json").get_json()["paths"]
     assert "post" in paths["/api/notifications/{id}/acknowledge"]
+
+
+def test_triggers_do_not_grow_without_end(place: Place, client: FlaskClient) -> None:
+    answers = []
+    for number in range(6):
+        one = {"id": f"big-{number}", "type": "file_access", "note": "x" * 900_000}
+        answers.append(client.put("/api/notifications/triggers", json={"triggers": [one]}))
+    assert answers[-1].status_code == 400
+    assert "larger" in answers[-1].get_json()["detail"]
+    assert (place.loki / "notifications/triggers.json").stat().st_size < 5 * 1024 * 1024
