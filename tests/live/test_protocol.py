@@ -1,12 +1,11 @@
 """What clients of /ws say and are told, with real clients on a real server."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 import websocket
-import websockets
+from websockets.sync.client import connect
 
 from tests.live.clients import Client, Message, listening
 from tests.servers import Server
@@ -125,14 +124,11 @@ def test_a_message_in_fragments_is_one_message(shared: Server) -> None:
 
 
 def test_another_client_library_is_understood_too(shared: Server) -> None:
-    async def talk() -> list[str]:
-        async with websockets.connect(f"ws://{shared.host}/ws") as socket:
-            first = json.loads(await socket.recv())
-            await (await socket.ping())
-            await socket.send(json.dumps(PING))
-            return [first["type"], json.loads(await socket.recv())["type"]]
-
-    assert asyncio.run(talk()) == ["connected", "pong"]
+    with connect(f"ws://{shared.host}/ws") as socket:
+        first = json.loads(socket.recv())
+        assert socket.ping().wait(10)
+        socket.send(json.dumps(PING))
+        assert [first["type"], json.loads(socket.recv())["type"]] == ["connected", "pong"]
 
 
 def test_compression_is_not_negotiated(shared: Server) -> None:
