@@ -14,6 +14,7 @@ TEST = [
     "openapi-spec-validator>=0.9",
     "playwright>=1.65",
     "pytest>=9.2",
+    "pytest-rerunfailures>=16.7",
     "pytest-timeout>=2.4",
     "pytest-xdist>=3.8",
     "requests>=2.32",
