@@ -10,6 +10,7 @@ from loki_web.live.feed import Standing
 from loki_web.live.messages import Batch
 
 MAX_WAITING_BYTES = 256 * 1024
+MAX_WAITING = 1000  # writes, since small ones cost more than their bytes
 SEND_BUFFER_BYTES = 64 * 1024
 DEAD_MILLISECONDS = 60_000  # how long what was sent may stay unacknowledged
 ANSWER_SECONDS = 10.0  # in which a keepalive has to be answered, or taken
@@ -88,7 +89,7 @@ class Connection:
     @property
     def is_behind(self) -> bool:
         """True where the client takes less than it is sent."""
-        return self._waiting > MAX_WAITING_BYTES
+        return self._waiting > MAX_WAITING_BYTES or len(self._queue) > MAX_WAITING
 
     @property
     def listens(self) -> bool:

@@ -55,10 +55,9 @@ def _scheme(origin: str) -> str:
 
 def _place(origin: str) -> tuple[str, int] | None:
     """Host name and port; the scheme is left out because a proxy may end TLS before us."""
-    scheme = _scheme(origin)
     try:
-        parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS[scheme]
+        parts, usual_port = urlsplit(origin), _DEFAULT_PORTS[_scheme(origin)]
+        port = parts.port or usual_port
     except (ValueError, KeyError):
         return None
     if not parts.hostname or parts.username is not None or parts[2:] != ("", "", ""):
