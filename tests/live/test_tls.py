@@ -1,13 +1,7 @@
 """The feed over TLS that gunicorn itself speaks, where a socket cannot leave its object."""
 
-import contextlib
 import json
-import signal
-import socket
 import ssl
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,58 +10,15 @@ import websocket
 
 from tests.live.clients import Client, Message
 from tests.places import Place
-from tests.servers import ROOT, environment, free_port
+from tests.tls import secured, serving_tls
 
 PING = {"type": "ping"}
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-keyout", key, "-out", cert]
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
-
-
 @pytest.fixture
-def host(place: Place, certificate: tuple[str, str], tmp_path: Path) -> Iterator[str]:
-    """Where a server speaks TLS; it has to end cleanly and without a fault in its log."""
-    port, (cert, key) = free_port(), certificate
-    settings = {"LOKI_TLS_CERT": cert, "LOKI_TLS_KEY": key, "LOKI_DASHBOARD_PORT": str(port)}
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
-    said = tmp_path / "said"
-    with (
-        said.open("w") as stderr,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment(place, LOKI_WORKERS="1", **settings), stderr=stderr
-        ) as process,
-    ):
-        try:
-            assert is_reachable(port), said.read_text()
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=20)
-    assert code == 0
-    assert not [line for line in said.read_text().splitlines() if "ERROR" in line]
-
-
-def is_reachable(port: int) -> bool:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), secured(port):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def secured(port: int) -> ssl.SSLSocket:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+def host(place: Place, tmp_path: Path) -> Iterator[str]:
+    with serving_tls(place, tmp_path) as found:
+        yield found
 
 
 def connect(host: str) -> Client:

@@ -1,0 +1,71 @@
+"""Who can write where we read: links that come between the look and the opening."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loki_web.store import files
+from loki_web.store.cache_folder import cache_folder
+
+TRIES = 20_000
+SECRET = b"secret"
+
+
+def swap_folder(root: Path, outside: Path) -> None:
+    """The folder of the file, for a link and back."""
+    folder, hidden = root / "queue", root / "hidden"
+    os.rename(folder, hidden)
+    os.symlink(outside, folder)
+    os.unlink(folder)
+    os.rename(hidden, folder)
+
+
+def swap_file(root: Path, outside: Path) -> None:
+    file, other = root / "queue" / "a.json", root / "other"
+    os.symlink(outside / "a.json", other)
+    os.replace(other, file)
+    other.write_bytes(b"ours")
+    os.replace(other, file)
+
+
+@pytest.mark.parametrize("swap", [swap_folder, swap_file])
+def test_no_link_is_followed_that_comes_after_the_look(
+    tmp_path: Path, swap: Callable[[Path, Path], None]
+) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder, content in ((root / "queue", b"ours"), (outside, SECRET)):
+        folder.mkdir(parents=True)
+        (folder / "a.json").write_bytes(content)
+    over = threading.Event()
+
+    def keep_swapping() -> None:
+        while not over.is_set():
+            swap(root, outside)
+
+    thread = threading.Thread(target=keep_swapping)
+    thread.start()
+    read = set()
+    for _ in range(TRIES):
+        try:
+            read.add(files.read(root, "queue/a.json", 100)[0])
+        except OSError:
+            continue
+    over.set()
+    thread.join()
+    assert read == {b"ours"}
+
+
+def test_a_cache_that_others_could_exchange_is_not_used(tmp_path: Path) -> None:
+    everybodys = tmp_path / "everybodys"
+    (everybodys / "deep").mkdir(parents=True)
+    everybodys.chmod(0o777)
+    for parent in (everybodys, everybodys / "cache", everybodys / "deep" / "cache"):
+        found = cache_folder(parent, Path("/x"))
+        assert found is None or everybodys not in found.parents
+    everybodys.chmod(0o1777)
+    found = cache_folder(everybodys / "cache", Path("/x"))
+    assert found is not None
+    assert everybodys in found.parents

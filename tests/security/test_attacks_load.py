@@ -1,0 +1,212 @@
+"""Clients who want the server down: each attack has more of them than there are threads, or places,
+and none has a token; somebody else is served all the while.
+
+What a thread has to wait for, and for how long, is in `contract/test_slow_clients.py`.
+"""
+
+import contextlib
+import resource
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+import websocket
+
+from tests import places
+from tests.accounts import everybody
+from tests.live.clients import listening
+from tests.places import Place
+from tests.servers import Server, environment, free_port, running, serving
+from tests.tls import secured, serving_tls
+from tests.wire import connect, head, received
+
+THREADS = 2
+MANY = 12  # far more than threads
+PROMPT = 4.0  # seconds, on a machine that does other things too; an attack that works takes ten
+PLACES = 60  # connections of a worker, fewer than attackers
+BODY = head(
+    "POST /api/control/pause HTTP/1.1", "Content-Type: application/json", "Content-Length: 900000"
+)
+CHUNKS = head(
+    "POST /api/control/pause HTTP/1.1",
+    *("Content-Type: application/json", "Transfer-Encoding: chunked"),
+)
+EXPECTING = BODY[:-2] + b"Expect: 100-continue\r\n\r\n"
+HUGE = head("POST /api/control/pause HTTP/1.1", "Content-Length: 99999999999")
+LAST = head("GET /health HTTP/1.1", "Connection: close")
+WITHOUT_A_THREAD = {
+    "nothing": b"",
+    "half a head": b"GET /hea",
+    "half a body, which is refused": BODY + b"{",
+    "half a chunk, which is refused": CHUNKS + b"5\r\n{",
+    "a body that waits for a word": EXPECTING,
+    "a body beyond all bounds": HUGE + b"x" * 10_000,
+    "an end that is not taken": LAST,
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = places.empty(tmp_path_factory.mktemp("load"))
+    everybody(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def server(place: Place) -> Iterator[Server]:
+    with serving(place, LOKI_THREADS=str(THREADS), LOKI_ENTERPRISE_AUTH="true") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def secure(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server that speaks TLS."""
+    settings = {"LOKI_THREADS": str(THREADS), "LOKI_ENTERPRISE_AUTH": "true"}
+    with serving_tls(place, tmp_path_factory.mktemp("tls"), **settings) as host:
+        yield int(host.rpartition(":")[2])
+
+
+def slowest(url: str) -> float:
+    taken = []
+    for _ in range(10):
+        began = time.monotonic()
+        answer = requests.get(f"{url}/health", timeout=30, verify=False)  # noqa: S501
+        assert answer.status_code == 200
+        taken.append(time.monotonic() - began)
+    return max(taken)
+
+
+@pytest.mark.parametrize("name", WITHOUT_A_THREAD)
+def test_no_client_takes_a_thread_by_taking_its_time(server: Server, name: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(MANY):
+            sock = stack.enter_context(connect(server))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            sock.sendall(WITHOUT_A_THREAD[name])
+        time.sleep(0.3)
+        assert slowest(server.url) < PROMPT
+
+
+def plain(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+TLS: dict[str, tuple[Callable[[int], socket.socket], bytes]] = {
+    "nothing": (plain, b""),
+    "no TLS": (plain, LAST),
+    "an end that is not taken": (secured, LAST),
+    "a body that is refused": (secured, BODY + b"{"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.parametrize("name", TLS)
+def test_no_client_takes_a_thread_over_tls(secure: int, name: str) -> None:
+    made, said = TLS[name]
+    with ExitStack() as stack:
+        for _ in range(MANY):
+            stack.enter_context(made(secure)).sendall(said)
+        time.sleep(0.3)
+        assert slowest(f"https://127.0.0.1:{secure}") < PROMPT
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing", "half a body, which is refused", "an end that is not taken"]
+)
+def test_no_client_takes_a_thread_at_a_unix_socket(place: Place, tmp_path: Path, name: str) -> None:
+    host, path = f"127.0.0.1:{free_port()}", str(tmp_path / "s")
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    command += ["--bind", f"unix:{path}", "--bind", host]
+    settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": str(THREADS), "LOKI_ENTERPRISE_AUTH": "true"}
+    with running(command, environment(place, **settings), host), ExitStack() as stack:
+        for said in [WITHOUT_A_THREAD[name]] * MANY + [LAST]:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.settimeout(PROMPT)
+            sock.connect(path)
+            sock.sendall(said)
+        assert received(sock).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /hea", head("GET /health HTTP/1.1")])
+def test_silent_connections_make_room(place: Place, said: bytes) -> None:
+    few = f"--worker-connections {PLACES}"
+    settings = {"LOKI_THREADS": str(THREADS), "GUNICORN_CMD_ARGS": few}
+    with serving(place, workers=1, **settings) as server, ExitStack() as stack:
+        for _ in range(3 * PLACES):
+            stack.enter_context(connect(server)).sendall(said)
+        assert slowest(server.url) < PROMPT
+        process = psutil.Process(server.workers()[0])
+        assert len(process.net_connections()) < 2 * PLACES
+
+
+def test_a_server_without_descriptors_goes_on_with_fewer_connections(place: Place) -> None:
+    few = 100
+    with serving(place, LOKI_THREADS=str(THREADS)) as server, ExitStack() as stack:
+        pid = server.workers()[0]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
+        for _ in range(3 * few):
+            stack.enter_context(connect(server))
+        time.sleep(0.5)
+        answered = [works(server) for _ in range(10)]
+        assert answered.count(True) >= 5  # who comes while the last descriptor is in use waits
+        stack.close()
+        time.sleep(1)
+        assert slowest(server.url) < PROMPT
+        assert server.workers() == [pid]
+
+
+def works(server: Server) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(f"{server.url}/health", timeout=5).status_code == 200
+    return False
+
+
+PONG = b'\x81\x0f{"type":"pong"}'
+FLOODS = {
+    "pings": websocket.ABNF.create_frame(b"", 9).format(),
+    "questions": websocket.ABNF.create_frame('{"type":"ping"}', 1).format(),
+    "nonsense": websocket.ABNF.create_frame("x", 1).format(),
+    "subscriptions": websocket.ABNF.create_frame('{"type":"subscribe"}', 1).format(),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_who_asks_and_takes_no_answers_costs_no_memory(place: Place, name: str) -> None:
+    frame = FLOODS[name]
+    with serving(place) as server, listening(server) as client, listening(server) as other:
+        sock = client.socket.sock
+        assert sock is not None
+        sock.setblocking(False)
+        process = psutil.Process(server.workers()[0])
+        before, sent, deadline = process.memory_info().rss, 0, time.monotonic() + 6
+        while time.monotonic() < deadline:
+            try:
+                sent += sock.send((frame * 3000)[sent % len(frame) :])
+            except BlockingIOError:
+                time.sleep(0.01)
+        assert sent > 100_000
+        grown = process.memory_info().rss - before
+        assert grown < 20 * 1024 * 1024, grown
+        assert other.ask({"type": "ping"}) == {"type": "pong"}
+
+
+def test_who_takes_the_answers_late_gets_all_of_them(place: Place) -> None:
+    ping = websocket.ABNF.create_frame('{"type":"ping"}', 1).format()
+    count = 60_000  # answers of a megabyte, four times what may wait
+    with serving(place) as server, listening(server) as client:
+        sock = client.socket.sock
+        assert sock is not None
+        asking = threading.Thread(target=sock.sendall, args=(ping * count,))
+        asking.start()
+        time.sleep(1)
+        came = 0
+        while came < len(PONG) * count:
+            came += len(sock.recv(65536))
+        asking.join()

@@ -1,0 +1,63 @@
+"""Servers that speak TLS themselves, and sockets to speak it with them."""
+
+import contextlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.places import Place
+from tests.servers import ROOT, environment, free_port
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """The files of a new certificate and its key."""
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-keyout", key, "-out", cert]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+@contextmanager
+def serving_tls(place: Place, folder: Path, **settings: str) -> Iterator[str]:
+    """The host and port of a server; it has to end cleanly and without a fault in its log."""
+    cert, key = certificate(folder)
+    port = free_port()
+    own = {"LOKI_TLS_CERT": cert, "LOKI_TLS_KEY": key, "LOKI_DASHBOARD_PORT": str(port)}
+    env = environment(place, **{"LOKI_WORKERS": "1", **own, **settings})
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    said = folder / "said"
+    with (
+        said.open("w") as stderr,
+        subprocess.Popen(command, cwd=ROOT, env=env, stderr=stderr) as process,
+    ):
+        try:
+            assert _is_reachable(port), said.read_text()
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(timeout=20)
+    assert code == 0
+    assert not [line for line in said.read_text().splitlines() if "ERROR" in line]
+
+
+def secured(port: int) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+
+
+def _is_reachable(port: int) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), secured(port):
+            return True
+        time.sleep(0.05)
+    return False
