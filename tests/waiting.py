@@ -1,0 +1,23 @@
+"""The only place in which tests let time pass."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+# For a condition that always comes. A busy machine makes it late, so this is generous; how long
+# something takes is measured in benchmarks/.
+PATIENCE_SECONDS = 60.0
+_STEP_SECONDS = 0.02
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], what: str) -> T:
+    """Return the first true value of `condition`; fail when it never becomes true.
+
+    :param what: the condition in words, for the message.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(_STEP_SECONDS)
+    return value
