@@ -104,10 +104,15 @@ def without_privileges(command: list[str]) -> list[str]:
 
 @contextmanager
 def serving(
-    place: Place, *, workers: int = 1, target: str = "wsgi:app", **settings: str
+    place: Place,
+    *,
+    workers: int = 1,
+    target: str = "wsgi:app",
+    conf: str | Path = "gunicorn.conf.py",
+    **settings: str,
 ) -> Iterator[Server]:
-    """`gunicorn -c gunicorn.conf.py TARGET` on a place; it has to end cleanly."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", target]
+    """`gunicorn -c CONF TARGET` on a place; it has to end cleanly."""
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), target]
     with _served(command, place, {"LOKI_WORKERS": str(workers), **settings}) as server:
         yield server
 
