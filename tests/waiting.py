@@ -11,13 +11,14 @@ _STEP_SECONDS = 0.02
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str) -> T:
+def wait_until(condition: Callable[[], T], what: str, *, often: bool = False) -> T:
     """Return the first true value of `condition`; fail when it never becomes true.
 
     :param what: the condition in words, for the message.
+    :param often: look all the time, for what is true for a moment only.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(_STEP_SECONDS)
+        time.sleep(0 if often else _STEP_SECONDS)
     return value

@@ -60,13 +60,15 @@ class Client:
         return self.hear_to_end()[1]
 
     def hear_to_end(self) -> tuple[list[Message], int]:
-        """Everything until the server closes, and the code with which it does."""
+        """Everything until the server closes, and the code with which it does; 1006 for none."""
         found: list[Message] = []
-        while True:
-            opcode, data = self.socket.recv_data()
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return found, int.from_bytes(data[:2], "big")
-            found.append(json.loads(data))
+        with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionError):
+            while True:
+                opcode, data = self.socket.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    return found, int.from_bytes(data[:2], "big")
+                found.append(json.loads(data))
+        return found, 1006
 
     def close(self) -> None:
         with contextlib.suppress(OSError, websocket.WebSocketException):

@@ -49,15 +49,19 @@ def test_events_are_the_messages_of_the_socket(place: Place, server: Server) -> 
 
 
 def test_only_the_channels_that_are_named_come(place: Place) -> None:
-    with serving(place) as server, listening(server) as other:
-        with streaming(server, "/api/events?channels=logs,status") as stream:
-            assert stream.hear()["type"] == "status"
-            place.write(TASKS, [{"id": "a"}])
-            assert other.hear()["type"] == "task_created"
-            place.write("logs/agent.log", "hello\n")
-            assert other.subscribe("logs", "status")["type"] == "subscribed"
-            assert server.end() == 0
-            assert {message["type"] for message in stream.hear_to_end()} == {"status", "log"}
+    path = "/api/events?channels=logs,status"
+    with (
+        serving(place) as server,
+        listening(server) as other,
+        streaming(server, path) as stream,
+    ):
+        assert stream.hear()["type"] == "status"
+        place.write(TASKS, [{"id": "a"}])
+        assert other.hear()["type"] == "task_created"
+        place.write("logs/agent.log", "hello\n")
+        assert other.subscribe("logs", "status")["type"] == "subscribed"
+        assert server.end() == 0
+        assert {message["type"] for message in stream.hear_to_end()} == {"status", "log"}
 
 
 @pytest.mark.parametrize("query", ["channels=nonsense", "channels=tasks,nonsense", "channels=%00"])
