@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 _IGNORES_TERM = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    "print('ready', flush=True); time.sleep(600)"
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('ready', flush=True); signal.pause()"
 )
 
 

@@ -25,13 +25,15 @@ def certificate(folder: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def serving_tls(place: Place, folder: Path, **settings: str) -> Iterator[str]:
+def serving_tls(
+    place: Place, folder: Path, *, conf: str | Path = "gunicorn.conf.py", **settings: str
+) -> Iterator[str]:
     """The host and port of a server; it has to end cleanly and without a fault in its log."""
     cert, key = certificate(folder)
     port = free_port()
     own = {"LOKI_TLS_CERT": cert, "LOKI_TLS_KEY": key, "LOKI_DASHBOARD_PORT": str(port)}
     env = environment(place, **{"LOKI_WORKERS": "1", **own, **settings})
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "wsgi:app"]
     said = folder / "said"
     with (
         said.open("w") as stderr,
