@@ -154,7 +154,7 @@ def running(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        reader.join(timeout=10)
+        reader.join(timeout=PATIENCE_SECONDS)
         assert process.stderr is not None
         process.stderr.close()
 

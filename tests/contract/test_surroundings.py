@@ -76,7 +76,7 @@ def without_a_network(place: Place, settings: Path, **more: str) -> Iterator[tup
     finally:
         process.kill()
         process.wait()
-        reader.join(timeout=10)
+        reader.join(timeout=PATIENCE_SECONDS)
         process.stderr.close()
         shutil.rmtree(folder)
 
