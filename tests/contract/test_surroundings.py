@@ -191,6 +191,7 @@ def test_a_server_outlives_its_parent(place: Place) -> None:
         server = Server(parent, f"127.0.0.1:{port}")
         try:
             wait_until(lambda: is_healthy(port), "a server")
+            wait_until(lambda: len(turns_of_workers(pid)) == 2, "two workers")
             parent.kill()
             parent.wait()
             turns = turns_of_workers(pid)
