@@ -70,7 +70,7 @@ class Size:
 
 SIZES = {
     "S": Size(
-        days=7, events=200, tasks=20, episodes=60, signals=60, iterations=20, log_lines=1_000,
+        days=7, events=200, tasks=20, episodes=60, signals=150, iterations=20, log_lines=1_000,
         agents=4, notifications=50, checkpoints=20, votes=20, patterns=6, skills=4, tracked=10,
         projects=3, audit=100,
     ),
