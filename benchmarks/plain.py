@@ -1,7 +1,7 @@
 """The main routes by a straightforward server that reads and parses the files at each request.
 
-`gunicorn -c gunicorn.conf.py benchmarks.plain:app` with LOKI_DIR. It keeps nothing between requests,
-redacts nothing and believes what it reads.
+`gunicorn -c gunicorn.conf.py benchmarks.plain:app` with LOKI_DIR. It keeps nothing between
+requests, redacts nothing and believes what it reads.
 """
 
 import glob

@@ -186,9 +186,7 @@ class _Maker:
              "lastRun": seconds(self._ends), "pid": None, "maxRetries": 50, "baseWait": 5},
         )  # fmt: skip
         self._write("session.lock", "")
-        self._write(
-            "dashboard-state.json", dashboard_state(self._loki, queues, agents, self._ends)
-        )
+        self._write("dashboard-state.json", dashboard_state(self._loki, queues, agents, self._ends))
 
     def _events(self) -> None:
         per_iteration = max(1, self._size.events // self._size.iterations)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.writer /tmp/sessions/L [SPEED]
 
-Changes a generated session at the pace of the real programs until SIGTERM: log lines several times a
-second, the agent list with each tool call, the state file every two seconds, queues when a task
+Changes a generated session at the pace of the real programs until SIGTERM: log lines several times
+a second, the agent list with each tool call, the state file every two seconds, queues when a task
 moves, and everything that belongs to an iteration every half minute. The session is made again
 before its next use.
 """
