@@ -65,6 +65,11 @@ class Writer:
             due[work] += self._periods[work]
         self._write.remove("loki.pid")
 
+    def write_each_once(self) -> None:
+        """Make every kind of change once, at once."""
+        for work in self._periods:
+            work()
+
     def _read(self, relative: str) -> Any:
         return self._write.read(relative, None)
 
