@@ -32,7 +32,7 @@ from typing import Any
 from benchmarks import bare, feed, load, plain, records, servers, sessions
 from benchmarks.load import Run
 from benchmarks.servers import Server
-from benchmarks.sessions import Session
+from benchmarks.sessions import SIZES, Session
 from tests import answers
 
 # The ones in the README's table.
@@ -58,23 +58,24 @@ class Benchmark:
     """Measures one size.
 
     :param asked: the command line.
-    :param keep: called with the figures so far after each step.
+    :param figures: where the figures are added.
+    :param keep: called after each step.
     """
 
     def __init__(
-        self, size: str, asked: argparse.Namespace, keep: Callable[[Figures], None]
+        self, size: str, asked: argparse.Namespace, figures: Figures, keep: Callable[[], None]
     ) -> None:
         self._size = size
         self._asked = asked
         self._keep = keep
         self._headers = {"Accept-Encoding": asked.encoding}
         self._scratch = Path(tempfile.mkdtemp(prefix="loki-web-benchmark-"))
-        self.session = sessions.session(size, asked.where)
-        self.figures: Figures = {}
+        self._session = sessions.session(size, asked.where)
+        self._figures = figures
 
     def run(self) -> None:
         try:
-            with _alive(self.session):
+            with _alive(self._session):
                 for part in self._asked.parts:
                     if part != "writer":
                         self._measure(part)
@@ -94,15 +95,15 @@ class Benchmark:
             "retrieve": self._retrieve,
         }
         for name, found in work[part]():
-            self.figures.setdefault(part, {})[name] = found
-            self._keep(self.figures)
+            self._figures.setdefault(part, {})[name] = found
+            self._keep()
             _say(f"{self._size} {part} {name}: {_in_short(found)}")
 
     # The servers
 
     @contextmanager
     def _ours(self, cache: str = "cache") -> Iterator[Server]:
-        with self._serving(servers.OURS, self.session, cache, self._asked.tree) as server:
+        with self._serving(servers.OURS, self._session, cache, self._asked.tree) as server:
             yield server
 
     @contextmanager
@@ -138,9 +139,9 @@ class Benchmark:
             captured = self._captured(ours)
             rival = stack.enter_context(self._bare(captured))
             tree = self._asked.tree
-            simple = stack.enter_context(self._serving(servers.PLAIN, self.session, "plain", tree))
+            simple = stack.enter_context(self._serving(servers.PLAIN, self._session, "plain", tree))
             alone = stack.enter_context(
-                self._serving(servers.BARE_HEALTH, self.session, "alone", tree)
+                self._serving(servers.BARE_HEALTH, self._session, "alone", tree)
             )
             for number, (route, answer) in enumerate(captured.items()):
                 path = answer[0]
@@ -172,7 +173,7 @@ class Benchmark:
 
     def _written(self) -> Iterator[tuple[str, Figures]]:
         """Rates of several clients and latencies of a single one while the writer is at work."""
-        command = (sys.executable, "-m", "benchmarks.writer", str(self.session.folder))
+        command = (sys.executable, "-m", "benchmarks.writer", str(self._session.folder))
         with ExitStack() as stack:
             writer = subprocess.Popen(
                 [*command, str(self._asked.speed)], cwd=servers.ROOT, env=_environment()
@@ -221,7 +222,7 @@ class Benchmark:
     def _feed(self) -> Iterator[tuple[str, Figures]]:
         with self._ours() as ours:
             yield "idle", {"cpu_percent": feed.idle_cpu(ours, _IDLE_SECONDS)}
-            yield from feed.latencies(ours, self.session, _SAMPLES, _KIND_SECONDS).items()
+            yield from feed.latencies(ours, self._session, _SAMPLES, _KIND_SECONDS).items()
 
     def _retrieve(self) -> Iterator[tuple[str, Figures]]:
         chance, taken = random.Random(2), []
@@ -325,11 +326,12 @@ def _steady_table(part: str, found: dict[str, Figures]) -> str:
             row += [_ratio(one.get("ours"), one.get(name)) for name in ("bare", "plain")]
         rows.append(row)
     if len(found) > 1:
-        (small_name, first), *_, (large_name, last) = found.items()
-        head.append(f"CPU {large_name} : {small_name}")
+        (smallest, first), *_, (largest, last) = found.items()
+        head.append(f"CPU {largest} : {smallest}")
         for row in rows:
-            large, small = (x.get(part, {}).get(row[0], {}) for x in (last, first))
-            row.append(_ratio(large.get("ours"), small.get("ours")))
+            row.append(
+                _growth(*(figures.get(part, {}).get(row[0], {}) for figures in (last, first)))
+            )
     text = _table(head, rows)
     for size, figures in found.items():
         health = figures.get(part, {}).get("/health", {})
@@ -385,7 +387,9 @@ def _routes(part: str, found: dict[str, Figures]) -> list[str]:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    """In Markdown; the routes of the README's table are bold."""
+    bold = [[f"**{name}**" if name in MAIN else name, *rest] for name, *rest in rows]
+    lines = [head, ["---"] * len(head), *bold]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -399,6 +403,13 @@ def _ratio(one: Figures | None, other: Figures | None, name: str = "cpu") -> str
     if not one or not other or not other[name]:
         return "–"
     return f"{one[name] / other[name]:.2f}"
+
+
+def _growth(large: Figures, small: Figures) -> str:
+    """CPU of one answer to the other's, in brackets where they are not of about the same size."""
+    ratio = _ratio(large.get("ours"), small.get("ours"))
+    sizes = [figures.get("bytes", 1) for figures in (large, small)]
+    return ratio if max(sizes) <= 1.25 * min(sizes) else f"({ratio})"
 
 
 def _in_short(found: Figures) -> str:
@@ -416,7 +427,7 @@ def _say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure every GET at three sizes.")
-    parser.add_argument("--sizes", type=_words(tuple(sessions.SIZES)), default=["S", "M", "L"])
+    parser.add_argument("--sizes", type=_words(tuple(SIZES)), default=["S", "M", "L"])
     parser.add_argument(
         "--routes",
         default="main",
@@ -433,20 +444,24 @@ def main() -> None:
     )
     parser.add_argument("--where", type=Path, default=Path("/tmp/loki-web-sessions"))  # noqa: S108
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="all figures")
+    parser.add_argument("--add", action="store_true", help="to the figures in that file")
     asked = parser.parse_args()
     load.require_wrk()
     asked.tree = asked.tree.absolute()
     asked.routes = _routes_named(asked.routes)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended
     found: dict[str, Figures] = {}
-    for size in asked.sizes:
+    if asked.add and asked.json.exists():
+        found = json.loads(asked.json.read_text())
 
-        def keep(figures: Figures, size: str = size) -> None:
-            found[size] = figures
-            asked.json.write_text(json.dumps(found, indent=1))
+    def keep() -> None:
+        asked.json.write_text(json.dumps(found, indent=1))
 
-        Benchmark(size, asked, keep).run()
-    sys.stdout.write(report(found) + "\n")
+    try:
+        for size in asked.sizes:
+            Benchmark(size, asked, found.setdefault(size, {}), keep).run()
+    finally:
+        sys.stdout.write(report({size: found[size] for size in SIZES if size in found}) + "\n")
 
 
 def _words(known: tuple[str, ...]) -> Callable[[str], list[str]]:

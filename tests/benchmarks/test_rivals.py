@@ -55,7 +55,7 @@ def test_a_run_gives_figures_and_a_table(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "| /api/agents |" in run.stdout
+    assert "| **/api/agents** |" in run.stdout
     found = json.loads(figures.read_text())["S"]["steady"]["/api/agents"]
     for name in ("ours", "bare", "plain"):
         assert found[name]["requests"] > 0
