@@ -8,9 +8,21 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
+from tests import places, servers
 from tests.children import Children, children
+from tests.markers import starts_a_server
 from tests.places import Place
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and starts_a_server(item):
+            item.add_marker("server")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    servers.running_test = item
 
 
 @pytest.fixture
