@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import requests
 
 from tests.places import Place
 
 ROOT = Path(__file__).parent.parent
 _START_SECONDS = 30.0
+running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
 
 
 @dataclass
@@ -86,6 +88,13 @@ def without_privileges(command: list[str]) -> list[str]:
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *command]
 
 
+def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start the process of a server; only tests that are marked `server` may."""
+    if running_test and not running_test.get_closest_marker("server"):
+        pytest.fail(f"mark {running_test.nodeid} with @pytest.mark.server: it starts a server")
+    return subprocess.Popen(command, **options)
+
+
 @contextmanager
 def serving(
     place: Place, *, workers: int = 1, target: str = "wsgi:app", **settings: str
@@ -118,7 +127,7 @@ def running(
     command: list[str], env: dict[str, str], host: str, folder: Path = ROOT
 ) -> Iterator[Server]:
     """Any command that serves `/health` on `host`, waited for and ended by SIGTERM."""
-    process = subprocess.Popen(
+    process = start(
         command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     server = Server(process, host)

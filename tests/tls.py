@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.places import Place
-from tests.servers import ROOT, environment, free_port
+from tests.servers import ROOT, environment, free_port, start
 
 
 def certificate(folder: Path) -> tuple[str, str]:
@@ -35,7 +35,7 @@ def serving_tls(place: Place, folder: Path, **settings: str) -> Iterator[str]:
     said = folder / "said"
     with (
         said.open("w") as stderr,
-        subprocess.Popen(command, cwd=ROOT, env=env, stderr=stderr) as process,
+        start(command, cwd=ROOT, env=env, stderr=stderr) as process,
     ):
         try:
             assert _is_reachable(port), said.read_text()

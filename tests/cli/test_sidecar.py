@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import COMMAND, is_one_complaint, run
 from tests.live.clients import listening, until
 from tests.places import Place
-from tests.servers import Server, environment, free_port, running
+from tests.servers import Server, environment, free_port, running, start
 
 
 def check(server: Server, place: Place) -> None:
@@ -40,7 +40,7 @@ def test_it_takes_the_port_it_is_told(place: Place, before: str) -> None:
 def test_it_takes_a_unix_socket(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "s"
     command = [*COMMAND, "sidecar", "--bind", f"unix:{path}"]
-    with subprocess.Popen(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
+    with start(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
         try:
             assert until(lambda: answer_over(path).startswith(b"HTTP/1.1 200"))
         finally:
