@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from loki_web.store import files, json_text, tail, watching
 from loki_web.store.files import Version, being_written, settled
-from loki_web.store.look import state_of
+from loki_web.store.look import Unsettled, state_of
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
@@ -42,7 +42,9 @@ class Root:
         if None in identity or identity != self._identity:
             self._base = os.path.realpath(self.path)
             self._identity = _identity(self.path), _identity(self._base)
-            self.is_told = None not in self._identity and self._events and watching.reports_changes(self.path)
+            self.is_told = (
+                None not in self._identity and self._events and watching.reports_changes(self.path)
+            )
         return self._base
 
 
@@ -110,7 +112,7 @@ class ContentInput(PathInput):
 
     def examine(self) -> Any:
         version = self.version()
-        return version if version is None or settled(version, time.time_ns()) else object()
+        return version if version is None or settled(version, time.time_ns()) else Unsettled()
 
 
 class FolderInput(PathInput):
