@@ -8,9 +8,32 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
+from tests import places, programs, servers
 from tests.children import Children, children
+from tests.markers import starts_a_server
 from tests.places import Place
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and starts_a_server(item):
+            item.add_marker("server")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    servers.running_test = item
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = list(programs.left_out(terminalreporter.stats.get("skipped", [])))
+    if lines:
+        terminalreporter.section("left out")
+        for line in lines:
+            terminalreporter.write_line(line)
+    seed = terminalreporter.config.getoption("randomly_seed", None)
+    if seed and {"failed", "error"} & terminalreporter.stats.keys():
+        terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")
 
 
 @pytest.fixture

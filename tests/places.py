@@ -1,13 +1,15 @@
 """Folders for tests: a HOME with one project in it, empty or as a real session left it."""
 
+import io
 import json
 import os
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -75,13 +77,20 @@ def recorded(
     folder: Path, *, finished: bool = False, live_pid: int | None = None, today: bool = False
 ) -> Place:
     """The recorded session, its clock at the moment of recording or, with `today`, moved to now."""
-    arguments = [sys.executable, str(FIXTURES / "materialize.py"), str(SESSION_A), str(folder)]
+    arguments = [str(SESSION_A), str(folder)]
     arguments += ["--finished"] * finished + ["--now", "now"] * today
     arguments += ["--live-pid", str(live_pid)] if live_pid else []
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    said = dict(line.split("=", 1) for line in done.stdout.split())
+    said = dict(line.split("=", 1) for line in _materialize(arguments).split())
     now = None if today else datetime.fromisoformat(said["AS_OF"])
     return Place(Path(said["HOME"]), Path(said["LOKI_DIR"]), now)
+
+
+def _materialize(arguments: list[str]) -> str:
+    """Run the fixture's own script in this process; return what it prints."""
+    output = io.StringIO()
+    with redirect_stdout(output), patch("sys.argv", ["materialize.py", *arguments]):
+        import_module("tests.fixtures.materialize").main()
+    return output.getvalue()
 
 
 def write(path: Path, content: Any) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import requests
 
 from tests.places import Place
@@ -22,6 +23,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 ROOT = Path(__file__).parent.parent
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
 _reserved: deque[socket.socket] = deque()
+running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
 
 
 @dataclass
@@ -102,6 +104,13 @@ def without_privileges(command: list[str]) -> list[str]:
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *command]
 
 
+def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start the process of a server; only tests that are marked `server` may."""
+    if running_test and not running_test.get_closest_marker("server"):
+        pytest.fail(f"mark {running_test.nodeid} with @pytest.mark.server: it starts a server")
+    return subprocess.Popen(command, **options)
+
+
 @contextmanager
 def serving(
     place: Place,
@@ -139,7 +148,7 @@ def running(
     command: list[str], env: dict[str, str], host: str, folder: Path = ROOT
 ) -> Iterator[Server]:
     """Any command that serves `/health` on `host`, waited for and ended by SIGTERM."""
-    process = subprocess.Popen(
+    process = start(
         command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     server = Server(process, host)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.places import Place
-from tests.servers import ROOT, environment, free_port
+from tests.servers import ROOT, environment, free_port, start
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
@@ -37,7 +37,7 @@ def serving_tls(
     said = folder / "said"
     with (
         said.open("w") as stderr,
-        subprocess.Popen(command, cwd=ROOT, env=env, stderr=stderr) as process,
+        start(command, cwd=ROOT, env=env, stderr=stderr) as process,
     ):
         try:
             wait_until(lambda: process.poll() is not None or _is_reachable(port), "a TLS server")

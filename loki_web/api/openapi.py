@@ -1,6 +1,7 @@
 """The API described by itself: the OpenAPI document comes from the schemas of the routes."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import flask_smorest
@@ -8,6 +9,7 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.routing import PathConverter
 
 from loki_web import __version__
+from loki_web.api.answers import kept
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
@@ -36,7 +38,48 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
         """Lists are plain arrays, without a header about pages."""
 
 
-def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
+class _Description:
+    """The OpenAPI document of an application, built when it is first asked for and then kept.
+
+    Building takes longer than everything else at the start of an application, and few are asked.
+    """
+
+    def __init__(self, app: Flask, blueprints: Sequence[Blueprint]) -> None:
+        self._app = app
+        self._blueprints = blueprints
+        self._others: list[tuple[str, Json, Json]] = []
+        self._lock = Lock()
+        self._document: Json | None = None
+
+    def add(self, endpoint: str, tag: Json, operations: Json) -> None:
+        """Add a route that no blueprint has, under a tag of its own."""
+        self._others.append((endpoint, tag, operations))
+
+    def document(self) -> Json:
+        """Return the document; of several threads that ask first, one builds it."""
+        with self._lock:
+            if self._document is None:
+                self._document = self._build()
+            return self._document
+
+    def _build(self) -> Json:
+        api = _Api(self._app, spec_kwargs={"info": {"description": _ABOUT}})
+        api.register_converter(PathConverter, _path_parameter)
+        spec = api.spec
+        spec.components.security_scheme("bearer", _BEARER)
+        spec.options["security"] = [{}, {"bearer": []}]
+        for each in self._blueprints:
+            each.register_views_in_doc(api, self._app, spec, name=each.name, parameters=None)
+            spec.tag({"name": each.name, "description": each.description})
+        for endpoint, tag, operations in self._others:
+            spec.tag(tag)
+            tagged = {method: {**op, "tags": [tag["name"]]} for method, op in operations.items()}
+            spec.path(rule=next(self._app.url_map.iter_rules(endpoint)), operations=tagged)
+        document: Json = spec.to_dict()
+        return document
+
+
+def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     """Register the blueprints and `/openapi.json`, which describes them."""
     app.config.update(
         API_TITLE="Loki Web",
@@ -45,28 +88,21 @@ def install(app: Flask, blueprints: Iterable[Blueprint]) -> None:
         OPENAPI_URL_PREFIX=None,
     )
     app.url_map.converters["anything"] = Anything
-    described = _Api(app, spec_kwargs={"info": {"description": _ABOUT}})
-    described.register_converter(PathConverter, _path_parameter)
-    described.spec.components.security_scheme("bearer", _BEARER)
-    described.spec.options["security"] = [{}, {"bearer": []}]
     for blueprint in blueprints:
-        described.register_blueprint(blueprint)
-    app.extensions[_EXTENSION] = described
-    app.add_url_rule("/openapi.json", "openapi", _document)
+        app.register_blueprint(blueprint)
+    app.extensions[_EXTENSION] = _Description(app, blueprints)
+    app.add_url_rule("/openapi.json", "openapi", kept(_document))
 
 
 def describe(app: Flask, endpoint: str, tag: Json, operations: Json) -> None:
     """Add a route that no blueprint has, under a tag of its own."""
-    spec = app.extensions[_EXTENSION].spec
-    spec.tag(tag)
-    tagged = {method: {**about, "tags": [tag["name"]]} for method, about in operations.items()}
-    spec.path(rule=next(app.url_map.iter_rules(endpoint)), operations=tagged)
+    app.extensions[_EXTENSION].add(endpoint, tag, operations)
 
 
 def document() -> Json:
     """The OpenAPI 3.1 document of the application at hand, as seen by the request at hand."""
-    found: Json = current_app.extensions[_EXTENSION].spec.to_dict()
-    return {**found, "servers": [{"url": request.script_root or "/"}]}
+    description: _Description = current_app.extensions[_EXTENSION]
+    return {**description.document(), "servers": [{"url": request.script_root or "/"}]}
 
 
 def _document() -> Response:

@@ -6,6 +6,7 @@ A path is looked up by its exact name, so none leads out of the folder.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from werkzeug.http import generate_etag
@@ -76,7 +77,13 @@ def read(folder: Path, said: Mapping[str, str] | None = None) -> Assets:
 def _scripts(texts: dict[str, str]) -> dict[str, str]:
     scripts = {name: text for name, text in texts.items() if name.endswith(".js")}
     alone = scripts.pop(_BEFORE_PAINT)
-    return {_BEFORE_PAINT: alone, **linking.linked(scripts, _FIRST, _SHARED)}
+    return {_BEFORE_PAINT: alone, **_linked(tuple(scripts.items()))}
+
+
+@lru_cache(maxsize=1)
+def _linked(scripts: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Join the modules once for all applications of a process: they have the same contents."""
+    return linking.linked(dict(scripts), _FIRST, _SHARED)
 
 
 def _asset(name: str, text: str) -> Asset:

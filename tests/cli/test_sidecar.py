@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import COMMAND, is_one_complaint, run
 from tests.live.clients import listening
 from tests.places import Place
-from tests.servers import Server, environment, free_port, running
+from tests.servers import Server, environment, free_port, running, start
 from tests.waiting import wait_until
 
 
@@ -41,7 +41,7 @@ def test_it_takes_the_port_it_is_told(place: Place, before: str) -> None:
 def test_it_takes_a_unix_socket(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "s"
     command = [*COMMAND, "sidecar", "--bind", f"unix:{path}"]
-    with subprocess.Popen(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
+    with start(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
         try:
             wait_until(lambda: answer_over(path).startswith(b"HTTP/1.1 200"), "an answer")
         finally:

@@ -20,7 +20,7 @@ import pytest
 from tests import answers, places, registered
 from tests.places import Place
 from tests.routes import routes
-from tests.servers import ROOT, Server, environment, free_port, running, serving
+from tests.servers import ROOT, Server, environment, free_port, running, serving, start
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tests.wire import Answer, answers_in, head, received
 
@@ -48,7 +48,7 @@ def without_a_network(place: Place, settings: Path, **more: str) -> Iterator[tup
     address = folder / "s"
     namespace = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--net"]
     command = [*namespace, sys.executable, "-m", "gunicorn", "-c", str(settings)]
-    process = subprocess.Popen(
+    process = start(
         [*command, "-b", f"unix:{address}", "wsgi:app"], cwd=ROOT, text=True,
         env=environment(place, LOKI_WORKERS="2", **more), stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_server_outlives_its_parent(place: Place) -> None:
     port = free_port()
     env = environment(place, LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="2")
     command = [sys.executable, "-m", "loki_web", "serve"]
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-c", PARENT, *command], cwd=ROOT, env=env, text=True,
         stdout=subprocess.PIPE,
     ) as parent:  # fmt: skip
