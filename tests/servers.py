@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parent.parent
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
-_reserved: deque[socket.socket] = deque()
+_reserved: deque[int] = deque()  # the descriptors of sockets
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
 
 
@@ -85,10 +85,11 @@ def free_port() -> int:
     probe = socket.socket()
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     probe.bind(("127.0.0.1", 0))
-    _reserved.append(probe)
+    port = int(probe.getsockname()[1])
+    _reserved.append(probe.detach())
     if len(_reserved) > _MOST_RESERVED:
-        _reserved.popleft().close()  # its server has been listening for long
-    return int(probe.getsockname()[1])
+        os.close(_reserved.popleft())  # its server has been listening for long
+    return port
 
 
 def environment(place: Place, **settings: str) -> dict[str, str]:
