@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,10 @@ class Benchmark:
 
     def run(self) -> None:
         try:
-            with _alive(self._session):
-                for part in self._asked.parts:
-                    if part != "writer":
+            for part in PARTS:  # those that change the session are the last
+                if part in self._asked.parts:
+                    with nullcontext() if part == "writer" else _alive(self._session):
                         self._measure(part)
-            if "writer" in self._asked.parts:
-                self._measure("writer")
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -290,8 +288,10 @@ def _alive(session: Session) -> Iterator[None]:
     """The session runs: this process is the one that its pid file names."""
     file = session.loki / "loki.pid"
     file.write_text(f"{os.getpid()}\n")
-    yield
-    file.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _memory(server: Server) -> Figures:
