@@ -12,7 +12,8 @@ files, against the bare view and the plain server), `304`, `memory` (a worker, b
 distinct queries), `cold` (the first request after a start, with an empty and with a warm cache
 folder), `retrieve` (`POST /api/memory/retrieve`), `feed` (change to subscriber, idle CPU) and
 `writer` (rates and latency while the session is written to). The last two change the session, which
-is then made again; do not run two of these at once in one folder (`--where`).
+is then made again; do not run two of these at once in one folder (`--where`). A folder in memory
+(`--where /dev/shm/sessions`) keeps a busy disk out of the figures.
 """
 
 import argparse
