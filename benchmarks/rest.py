@@ -7,10 +7,13 @@ that a drift of the machine meets all of them. Prints a table in Markdown for ea
 all figures to a JSON file after each step. Read the ratios of CPU a request: rates depend on what
 else the machine does.
 
-Parts: `steady` (unchanged files, against the bare view and, for the main routes, the plain server),
-`304`, `writer` (while the session is written to), `cold` (the first request after a start, with an
-empty and with a warm cache folder), `memory` (a worker, before and after distinct queries), `feed`
-(change to subscriber, idle CPU) and `retrieve` (`POST /api/memory/retrieve`).
+Parts: `counts` (files opened, looked at and read, regular expressions run), `steady` (unchanged
+files, against the bare view and the plain server), `304`, `memory` (a worker, before and after
+distinct queries), `cold` (the first request after a start, with an empty and with a warm cache
+folder), `retrieve` (`POST /api/memory/retrieve`), `feed` (change to subscriber, idle CPU) and
+`writer` (rates and latency while the session is written to). The last two change the session, which
+is then made again; do not run two of these at once in one folder (`--where`). A folder in memory
+(`--where /dev/shm/sessions`) keeps a busy disk out of the figures.
 """
 
 import argparse
@@ -25,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,7 @@ MAIN = (
     *("/api/learning/signals", "/api/cost", "/api/council/verdicts", "/api/agents"),
     *("/api/notifications", "/api/checkpoints", "/metrics"),
 )
-PARTS = ("steady", "304", "memory", "cold", "retrieve", "feed", "writer")
+PARTS = ("counts", "steady", "304", "memory", "cold", "retrieve", "feed", "writer")
 _CAPTURED = ("Content-Type", "Content-Encoding")
 _WARM_SECONDS = 0.3
 _SAMPLES = 120
@@ -75,12 +78,10 @@ class Benchmark:
 
     def run(self) -> None:
         try:
-            with _alive(self._session):
-                for part in self._asked.parts:
-                    if part != "writer":
+            for part in PARTS:  # those that change the session are the last
+                if part in self._asked.parts:
+                    with nullcontext() if part == "writer" else _alive(self._session):
                         self._measure(part)
-            if "writer" in self._asked.parts:
-                self._measure("writer")
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -93,6 +94,7 @@ class Benchmark:
             "memory": self._memory,
             "feed": self._feed,
             "retrieve": self._retrieve,
+            "counts": self._counts,
         }
         for name, found in work[part]():
             self._figures.setdefault(part, {})[name] = found
@@ -176,7 +178,8 @@ class Benchmark:
         command = (sys.executable, "-m", "benchmarks.writer", str(self._session.folder))
         with ExitStack() as stack:
             writer = subprocess.Popen(
-                [*command, str(self._asked.speed)], cwd=servers.ROOT, env=_environment()
+                [*command, str(self._asked.speed)],
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(servers.ROOT)},
             )
             stack.callback(_end, writer)
             ours = stack.enter_context(self._ours())
@@ -236,6 +239,18 @@ class Benchmark:
         figures = {"p50": statistics.median(taken), "p99": last, "first": taken[0]}
         yield "POST /api/memory/retrieve", figures
 
+    def _counts(self) -> Iterator[tuple[str, Figures]]:
+        """In a process of its own, which serves nobody else."""
+        home, loki, tree = self._session.home, self._session.loki, self._asked.tree
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.counts", *self._asked.routes],
+            env=servers.environment(home, loki, self._scratch / "counts", tree),
+            cwd=tree,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        yield from json.loads(done.stdout).items()
+
     # The requests
 
     def _captured(self, server: Server) -> dict[str, bare.Answer]:
@@ -274,8 +289,10 @@ def _alive(session: Session) -> Iterator[None]:
     """The session runs: this process is the one that its pid file names."""
     file = session.loki / "loki.pid"
     file.write_text(f"{os.getpid()}\n")
-    yield
-    file.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _memory(server: Server) -> Figures:
@@ -291,10 +308,6 @@ def _distinct_query(server: Server, number: int) -> None:
         server.get(f"/api/logs?lines={number % 10_000 + 1}")
     else:
         server.post("/api/memory/retrieve", {"query": f"basket {number}", "topK": 5})
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(servers.ROOT)}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -461,7 +474,9 @@ def main() -> None:
         for size in asked.sizes:
             Benchmark(size, asked, found.setdefault(size, {}), keep).run()
     finally:
-        sys.stdout.write(report({size: found[size] for size in SIZES if size in found}) + "\n")
+        ordered = {size: found[size] for size in SIZES if size in found}
+        busy = f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+        sys.stdout.write(f"{report(ordered)}\n\n{busy}\n")
 
 
 def _words(known: tuple[str, ...]) -> Callable[[str], list[str]]:

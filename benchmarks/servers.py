@@ -71,6 +71,22 @@ class Server:
         return [self.master, *self.workers()]
 
 
+def environment(home: Path, loki: Path, cache: Path, tree: Path = ROOT) -> dict[str, str]:
+    """Our own settings and nothing of the machine's but where programs are.
+
+    :param tree: the checkout whose code is used, with the benchmarks of this one.
+    """
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{tree}{os.pathsep}{ROOT}",
+        "HOME": str(home),
+        "LOKI_DIR": str(loki),
+        "LOKI_CACHE_DIR": str(cache),
+        "LOKI_WORKERS": "2",
+        "LOKI_ENTERPRISE_AUDIT": "true",  # opens the routes that read the audit log
+    }
+
+
 @contextmanager
 def serving(
     target: str, *, home: Path, loki: Path, cache: Path, tree: Path = ROOT, **more: str
@@ -83,16 +99,7 @@ def serving(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    places = {"HOME": str(home), "LOKI_DIR": str(loki), "LOKI_CACHE_DIR": str(cache)}
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{tree}{os.pathsep}{ROOT}",
-        "LOKI_DASHBOARD_PORT": str(port),
-        "LOKI_WORKERS": "2",
-        "LOKI_ENTERPRISE_AUDIT": "true",  # opens the routes that read the audit log
-        **places,
-        **more,
-    }
+    env = environment(home, loki, cache, tree) | {"LOKI_DASHBOARD_PORT": str(port), **more}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", target]
     started = time.monotonic()
     process = subprocess.Popen(

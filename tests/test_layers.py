@@ -17,7 +17,6 @@ FORBIDDEN = {
 }
 MAY_TOUCH_THE_ENVIRONMENT = {"settings.py"}
 OPENS_A_FILE = {"open", ".read_text", ".read_bytes", ".write_text"}
-MOST_LINES = 260
 
 
 def name_of(module: Path) -> str:
@@ -73,11 +72,6 @@ def test_views_and_services_open_no_file() -> None:
         for name in called(module)
         if name in OPENS_A_FILE
     ]
-
-
-def test_modules_stay_small() -> None:
-    lengths = {m: len(m.read_text(encoding="utf-8").splitlines()) for m in MODULES}
-    assert not [f"{name_of(m)}: {lines}" for m, lines in lengths.items() if lines > MOST_LINES]
 
 
 def test_importing_anything_has_no_effect(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""What an unchanged GET does: files opened, looked at and read, regular expressions run.
+
+    HOME=... LOKI_DIR=... python -m benchmarks.counts /api/status /api/tasks
+
+Prints JSON: for each route the counts of one request after three others. They do not depend on the
+machine or its load, so a test can hold them to a limit.
+"""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from werkzeug.test import create_environ, run_wsgi_app
+
+from loki_web.app import create_app
+from tests import answers
+
+_WARM_UP = 3
+_HEADERS = {"Accept-Encoding": "gzip"}
+_IO = Path("/proc/self/io")
+_STATS = {"stat", "lstat", "fstat", "readlink", "access"}
+_LISTS = {"listdir", "scandir"}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """:param opens: files that were opened.
+    :param stats: `stat`, `lstat`, `fstat`, `readlink` and `access`.
+    :param lists: folders that were listed.
+    :param read: bytes of files, from the page cache or not.
+    :param regexes: calls of a method of a compiled pattern.
+    """
+
+    opens: int
+    stats: int
+    lists: int
+    read: int
+    regexes: int
+
+
+def counted(call: Callable[[], Any]) -> Counts:
+    """Count what a call does in this thread.
+
+    Functions in C that are called by other functions in C are not seen, except for what they read.
+    """
+    seen: Counter[str] = Counter()
+
+    def note(_: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and (kind := _kind(function)):
+            seen[kind] += 1
+
+    before = _IO.read_text()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    read = _bytes_in(_IO.read_text()) - _bytes_in(before) - len(before)
+    return Counts(seen["opens"], seen["stats"], seen["lists"], read, seen["regexes"])
+
+
+def _kind(function: Any) -> str:
+    owner, name = getattr(function, "__self__", None), function.__name__
+    if isinstance(owner, re.Pattern):
+        return "regexes"
+    module = getattr(function, "__module__", None) or type(owner).__module__
+    if module not in ("posix", "_io", "io"):
+        return ""
+    if name == "open":
+        return "opens"
+    return "stats" if name in _STATS else "lists" if name in _LISTS else ""
+
+
+def _bytes_in(text: str) -> int:
+    """What the process had read before it read this text."""
+    return int(text.split()[1])
+
+
+def main(routes: list[str]) -> None:
+    app = create_app()
+    client = app.test_client()
+    found = {}
+    for route in routes:
+        path = next(answers.addresses(client.get, route), route)
+        for _ in range(_WARM_UP):
+            client.get(path, headers=_HEADERS)
+        environ = create_environ(path, headers=_HEADERS)
+        found[route] = asdict(counted(partial(run_wsgi_app, app, environ)))
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
