@@ -58,7 +58,7 @@ def _metadata(folder: Folder) -> list[tuple[str, Version, Any]]:
     found = folder.collection(FOLDER, nested=True, named=METADATA)
     return [
         (path.removesuffix(f"/{METADATA}"), version, found.value(path))
-        for path, version in found.versions().items()
+        for path, version in found.versions(damaged=True).items()
         if path.count("/") == 1
     ]
 

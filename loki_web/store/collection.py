@@ -106,6 +106,11 @@ class Collection:
         )
         self._lock = threading.RLock()
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells of each change since it was examined."""
+        return self._is_trusted and not (self._touched or self._is_lost or self._unsettled)
+
     def examine(self) -> int:
         """Bring the entries up to date and return the generation, which grows with each change."""
         notifier().drain()

@@ -5,8 +5,10 @@ that was complete when it began. One descriptor serves the whole process: there 
 each user of a machine.
 """
 
+import fcntl
 import logging
 import os
+import termios
 import threading
 from collections.abc import Hashable
 from typing import Any, Protocol
@@ -35,13 +37,17 @@ class Subscriber(Protocol):
 
 
 class Notifier:
-    """The watches of this process."""
+    """The watches of this process.
+
+    :ivar epoch: grows with each event that was drained.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._watches: dict[int, WeakKeyDictionary[Subscriber, Hashable]] = {}
         self._inotify: INotify | None = None
         self._has_failed = False
+        self.epoch = 0
 
     def watch(self, folder: str, subscriber: Subscriber, key: Hashable) -> bool:
         """Tell the subscriber of each change of a name or a file directly in a real folder.
@@ -65,10 +71,12 @@ class Notifier:
 
     def drain(self) -> None:
         """Tell the subscribers of everything that has happened until now."""
-        if self._inotify is None:
+        if self._inotify is None or not _has_events(self._inotify.fileno()):
             return
         with self._lock:
-            for number, mask, _, name in self._inotify.read(timeout=0):
+            events = self._inotify.read(timeout=0)
+            self.epoch += bool(events)
+            for number, mask, _, name in events:
                 if mask & _OVERFLOW:
                     for subscribers in list(self._watches.values()):
                         _tell_lost(subscribers)
@@ -99,6 +107,11 @@ class Notifier:
         if not self._has_failed:
             log.warning("no file system events (%s): folders are looked at instead", error)
         self._has_failed = True
+
+
+def _has_events(descriptor: int) -> bool:
+    waiting = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+    return waiting != b"\0\0\0\0"
 
 
 def _tell_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:
