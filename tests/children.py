@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
 _IGNORES_TERM = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    "print('ready', flush=True); time.sleep(600)"
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('ready', flush=True); signal.pause()"
 )
 
 
@@ -35,7 +37,7 @@ class Children:
         """The pid of one that has ended and was not waited for."""
         child = self._start("true")
         state = f"/proc/{child.pid}/stat"
-        _wait_until(lambda: _text(state).rpartition(")")[2].split()[0] == "Z")
+        wait_until(lambda: _text(state).rpartition(")")[2].split()[0] == "Z", "a zombie")
         return child.pid
 
     def dead(self) -> int:
@@ -67,17 +69,22 @@ def children() -> Iterator[Children]:
 
 
 def was_terminated(child: subprocess.Popen[str]) -> bool:
-    """True when SIGTERM ended it, within a moment."""
+    """True when SIGTERM ended it."""
     try:
-        return child.wait(timeout=5) == -signal.SIGTERM
+        return child.wait(timeout=PATIENCE_SECONDS) == -signal.SIGTERM
     except subprocess.TimeoutExpired:
         return False
 
 
 def still_lives(child: subprocess.Popen[str]) -> bool:
-    """True when no signal that was sent before has ended it."""
-    time.sleep(0.05)
-    return child.poll() is None
+    """True when no signal that was sent before has ended it.
+
+    A process that was sent a fatal signal does not stop any more, it ends.
+    """
+    child.send_signal(signal.SIGSTOP)
+    state = os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    child.send_signal(signal.SIGCONT)
+    return state is not None and state.si_code == os.CLD_STOPPED
 
 
 def backdate(path: str | os.PathLike[str], seconds: float) -> None:
@@ -89,10 +96,3 @@ def backdate(path: str | os.PathLike[str], seconds: float) -> None:
 def _text(path: str) -> str:
     with open(path, encoding="utf-8") as stream:
         return stream.read()
-
-
-def _wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

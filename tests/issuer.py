@@ -12,6 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from tests.waiting import PATIENCE_SECONDS
+
 CLIENT = "loki-web"
 
 
@@ -36,13 +38,15 @@ class Key:
 
 
 class Issuer:
-    """:param delay: seconds before every answer.
+    """:param answers: cleared, it holds every answer back until it is set.
     :param broken: answer what is no JSON.
     """
 
     def __init__(self) -> None:
         self.keys = [Key("first")]
-        self.delay, self.broken, self.asked = 0.0, False, 0
+        self.broken, self.asked = False, 0
+        self.answers = threading.Event()
+        self.answers.set()
         self.stated: str | None = None
         self.url = ""
 
@@ -63,7 +67,7 @@ class Issuer:
 
     def answer(self, path: str) -> bytes:
         self.asked += 1
-        time.sleep(self.delay)
+        self.answers.wait(PATIENCE_SECONDS)
         if self.broken:
             return b"<html>"
         if path == "/.well-known/openid-configuration":

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +18,12 @@ import pytest
 import requests
 
 from tests.places import Place
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parent.parent
-_START_SECONDS = 30.0
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
+_MOST_RESERVED = 64  # far more than servers that are being started at one time
+_reserved: deque[socket.socket] = deque()
 
 
 @dataclass
@@ -40,19 +42,19 @@ class Server:
         return f"http://{self.host}"
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(self.url + path, timeout=30, **options)
+        return requests.get(self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     def post(self, path: str, **options: Any) -> requests.Response:
-        return requests.post(self.url + path, timeout=30, **options)
+        return requests.post(self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     def head(self, path: str, **options: Any) -> requests.Response:
-        return requests.head(self.url + path, timeout=30, **options)
+        return requests.head(self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     def put(self, path: str, **options: Any) -> requests.Response:
-        return requests.put(self.url + path, timeout=30, **options)
+        return requests.put(self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        return requests.request(method, self.url + path, timeout=30, **options)
+        return requests.request(method, self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     def workers(self) -> list[int]:
         """The pids of the processes that answer."""
@@ -61,18 +63,32 @@ class Server:
     def kill(self) -> None:
         """SIGKILL to all of its processes at once, as when the power fails."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=PATIENCE_SECONDS)
 
     def end(self) -> int:
         """SIGTERM to the master, as an administrator does; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Reserve a port of the loopback address for a server that this test process starts.
+
+    The socket that found the port stays bound without listening. With SO_REUSEADDR at both, which
+    gunicorn, nginx and Prometheus set, a server can listen there all the same, while Linux gives
+    the port to nobody who asks for any port, to bind or to connect. When it was closed instead,
+    two tests in parallel could be given the same port (there are 14,000 of them, and each is free
+    until the server binds it half a second later). gunicorn then tries again for five seconds, the
+    server of the other test passes for healthy meanwhile, and when that test ends it, the clients
+    of this one are told 1001 in the middle.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    _reserved.append(probe)
+    if len(_reserved) > _MOST_RESERVED:
+        _reserved.popleft().close()  # its server has been listening for long
+    return int(probe.getsockname()[1])
 
 
 def environment(place: Place, **settings: str) -> dict[str, str]:
@@ -97,10 +113,15 @@ def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
 
 @contextmanager
 def serving(
-    place: Place, *, workers: int = 1, target: str = "wsgi:app", **settings: str
+    place: Place,
+    *,
+    workers: int = 1,
+    target: str = "wsgi:app",
+    conf: str | Path = "gunicorn.conf.py",
+    **settings: str,
 ) -> Iterator[Server]:
-    """`gunicorn -c gunicorn.conf.py TARGET` on a place; it has to end cleanly."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", target]
+    """`gunicorn -c CONF TARGET` on a place; it has to end cleanly."""
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), target]
     with _served(command, place, {"LOKI_WORKERS": str(workers), **settings}) as server:
         yield server
 
@@ -154,13 +175,11 @@ def _collect(process: subprocess.Popen[str], errors: list[str]) -> None:
 
 
 def _wait_until_healthy(server: Server) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            break
+    def is_healthy_or_over() -> bool:
         try:
-            if server.get("/health").status_code == 200:
-                return
+            return server.process.poll() is not None or server.get("/health").status_code == 200
         except requests.ConnectionError:
-            time.sleep(0.05)
-    raise AssertionError("the server did not start:\n" + "\n".join(server.errors))
+            return False
+
+    wait_until(is_healthy_or_over, "a healthy server")
+    assert server.process.poll() is None, "\n".join(server.errors)

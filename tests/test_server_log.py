@@ -13,9 +13,10 @@ import requests
 
 from tests import accounts
 from tests.accounts import bearer, raw
-from tests.live.clients import listening, until
+from tests.live.clients import listening
 from tests.places import Place
 from tests.servers import ROOT, Server, serving
+from tests.waiting import wait_until
 
 EVERYTHING = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ACCESS_LOG": "true", "LOKI_LOG_LEVEL": "debug"}
 NEW_ID = re.compile(r"[0-9a-f]{32}")
@@ -64,7 +65,9 @@ def objects(server: Server) -> list[dict[str, Any]]:
 
 def has_ended(server: Server) -> bool:
     """Ends the server, and true when its last line has come through."""
-    return server.end() == 0 and until(lambda: "Shutting down" in server.errors[-1])
+    return server.end() == 0 and wait_until(
+        lambda: "Shutting down" in server.errors[-1], "its last line"
+    )
 
 
 def accesses(server: Server) -> list[dict[str, Any]]:
@@ -225,7 +228,9 @@ def test_what_cannot_be_read_has_an_id_that_is_in_the_log(place: Place) -> None:
     with logging_server(place, "json") as server:
         answer = send(server, b"GET / HTTP/9.9\r\n\r\n").decode()
         (given,) = re.findall(r"X-Request-ID: (\w+)\r\n", answer)
-        assert until(lambda: given in [entry.get("request_id") for entry in objects(server)])
+        wait_until(
+            lambda: given in [entry.get("request_id") for entry in objects(server)], "the id"
+        )
 
 
 def test_what_services_log_carries_the_id_and_what_comes_after_does_not(place: Place) -> None:
@@ -234,7 +239,7 @@ def test_what_services_log_carries_the_id_and_what_comes_after_does_not(place: P
     with logging_server(place, "json", **settings) as server:
         server.get("/api/tasks", headers={"X-Request-ID": "mine"})
         server.get("/api/tasks", headers={"X-Request-ID": "mine"})
-        assert until(lambda: "damaged" in str(server.errors))
+        wait_until(lambda: "damaged" in str(server.errors), "a warning")
         (entry,) = [entry for entry in objects(server) if "damaged" in entry["message"]][:1]
         assert entry["request_id"] == "mine"
         assert entry["level"] == "warning"
@@ -262,7 +267,7 @@ def test_faults_of_ours_are_told_with_their_traceback(
         for path in ("stream", "thread"):
             with contextlib.suppress(requests.RequestException):
                 server.get(f"/api/{path}?token={raw('viewer')}", headers=bearer("admin"))
-        assert until(lambda: "KeyError" in str(server.errors))
+        wait_until(lambda: "KeyError" in str(server.errors), "the fault in the log")
         assert has_ended(server)
         for line in server.errors:
             assert raw("viewer") not in line

@@ -6,13 +6,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.places import Place
 from tests.servers import ROOT, environment, free_port, start
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 def certificate(folder: Path) -> tuple[str, str]:
@@ -25,24 +25,27 @@ def certificate(folder: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def serving_tls(place: Place, folder: Path, **settings: str) -> Iterator[str]:
+def serving_tls(
+    place: Place, folder: Path, *, conf: str | Path = "gunicorn.conf.py", **settings: str
+) -> Iterator[str]:
     """The host and port of a server; it has to end cleanly and without a fault in its log."""
     cert, key = certificate(folder)
     port = free_port()
     own = {"LOKI_TLS_CERT": cert, "LOKI_TLS_KEY": key, "LOKI_DASHBOARD_PORT": str(port)}
     env = environment(place, **{"LOKI_WORKERS": "1", **own, **settings})
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "wsgi:app"]
     said = folder / "said"
     with (
         said.open("w") as stderr,
         start(command, cwd=ROOT, env=env, stderr=stderr) as process,
     ):
         try:
-            assert _is_reachable(port), said.read_text()
+            wait_until(lambda: process.poll() is not None or _is_reachable(port), "a TLS server")
+            assert process.poll() is None, said.read_text()
             yield f"127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=20)
+            code = process.wait(timeout=PATIENCE_SECONDS)
     assert code == 0
     assert not [line for line in said.read_text().splitlines() if "ERROR" in line]
 
@@ -51,13 +54,12 @@ def secured(port: int) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    return context.wrap_socket(
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+    )
 
 
 def _is_reachable(port: int) -> bool:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), secured(port):
-            return True
-        time.sleep(0.05)
+    with contextlib.suppress(OSError), secured(port):
+        return True
     return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.servers import Server
+from tests.waiting import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Answer:
         return json.loads(self.content)
 
 
-def connect(server: Server, seconds: float = 10) -> socket.socket:
+def connect(server: Server, seconds: float = PATIENCE_SECONDS) -> socket.socket:
     host, _, port = server.host.rpartition(":")
     return socket.create_connection((host, int(port)), timeout=seconds)
 

@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 
 from tests import places
 from tests.places import Place
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINTS = "state/checkpoints"
@@ -195,12 +196,12 @@ def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskC
 
 def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place) -> None:
     recorded = directories(session)
-    for turn in range(4):
+    for _ in range(4):
         with another_server(session) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             assert process.stdout.readline() == "201\n"
-            time.sleep(0.02 + turn * 0.023)
+            wait_until(lambda: half_made(session), "a checkpoint in the making", often=True)
             process.send_signal(signal.SIGKILL)
     assert len(index(session)) >= 4
     client = session.client()
@@ -212,6 +213,10 @@ def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place
         assert entry["files"] == files
         for file in files:
             json.loads((session.loki / CHECKPOINTS / identity / file).read_text())
+
+
+def half_made(place: Place) -> list[str]:
+    return [name for name in os.listdir(place.loki / CHECKPOINTS) if name.endswith(".tmp")]
 
 
 @contextmanager
@@ -487,8 +492,6 @@ def test_a_repository_runs_nothing(place: Place, client: FlaskClient, tmp_path: 
 def test_a_git_that_hangs_is_not_waited_for(
     place: Place, client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(tmp_path / "bin" / "git", "exec sleep 30")
+    program(tmp_path / "bin" / "git", "exec sleep 3600")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    started = time.monotonic()
     assert create(client)["git_sha"] == ""
-    assert time.monotonic() - started < 10

@@ -118,9 +118,8 @@ def test_stop_does_not_wait_for_a_process_that_ignores_it(
 ) -> None:
     child = children.stubborn()
     place.write("loki.pid", f"{child.pid}\n")
-    began = time.monotonic()
     assert post(client, "stop")["process_signalled"] is True
-    assert time.monotonic() - began < 5
+    assert still_lives(child)
     assert client.get("/api/status").get_json()["status"] != "stopped"
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from flask.testing import FlaskClient
 from loki_web.services import logs
 from tests.children import backdate
 from tests.places import Place
+from tests.work import bytes_read
 
 LEVELS = {"debug", "info", "warning", "error", "critical"}
 WRITTEN = datetime(2026, 2, 20, 9, 13, 40, tzinfo=UTC)
@@ -300,9 +300,7 @@ def test_what_is_no_file_does_not_hold_the_request_up(
 ) -> None:
     make(place.loki / "logs" / name)
     backdate(place.write("logs/mine.log", "honest\n"), 60)
-    began = time.monotonic()
     assert [entry["message"] for entry in read(client)] == ["honest"]
-    assert time.monotonic() - began < 1
 
 
 def test_bytes_that_are_no_text_are_replaced(place: Place, client: FlaskClient) -> None:
@@ -374,9 +372,9 @@ def test_a_log_of_gigabytes_costs_as_little_as_a_short_one(
         stream.truncate(2 << 30)
         stream.seek(2 << 30)
         stream.write(b"\n[INFO] the end\n")
-    before, began = peak_kilobytes(), time.monotonic()
+    before, read_before = peak_kilobytes(), bytes_read()
     assert [entry["message"] for entry in read(client)][-1] == "the end"
-    assert time.monotonic() - began < 1
+    assert bytes_read() - read_before < 20 << 20
     assert peak_kilobytes() - before < 20 * 1024
 
 
@@ -402,9 +400,9 @@ def test_no_fragment_of_a_short_line_is_read_as_a_line(place: Place, client: Fla
     assert {entry["message"] for entry in read(client, 10_000)} == {line}
 
 
-def test_ten_thousand_lines_are_read_quickly(place: Place, client: FlaskClient) -> None:
+def test_ten_thousand_lines_are_read(place: Place, client: FlaskClient) -> None:
     line = json.dumps(turn("assistant", tool("Bash", command=f"echo {KEY} token=abc")))
     written_log(place, *[line] * 20_000)
-    began = time.monotonic()
+    before = bytes_read()
     assert len(read(client, 10_000)) == 10_000
-    assert time.monotonic() - began < 3
+    assert bytes_read() - before < 2 * 10_000 * len(line)

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +12,10 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.children import Children
 from tests.places import Place
 from tests.reference import REFERENCE
+from tests.work import bytes_read
 
 Ask = Callable[[str], Any]
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
@@ -112,11 +112,8 @@ def test_no_content_gets_into_the_exposition(place: Place, client: FlaskClient, 
 
 
 @pytest.fixture
-def zombie() -> Iterator[int]:
-    process = subprocess.Popen(["true"])
-    time.sleep(0.2)
-    yield process.pid
-    process.wait()
+def zombie(children: Children) -> int:
+    return children.zombie()
 
 
 def session_file(kind: str) -> Any:
@@ -193,9 +190,9 @@ def test_a_large_journal_is_counted_once(place: Place, client: FlaskClient) -> N
     assert scrape(client)["loki_events_total"] == 60_000
     with path.open("ab") as stream:
         stream.write(line * 5)
-    before = time.perf_counter()
+    before = bytes_read()
     assert scrape(client)["loki_events_total"] == 60_005
-    assert time.perf_counter() - before < 0.3
+    assert bytes_read() - before < 1 << 20
 
 
 @pytest.mark.parametrize(

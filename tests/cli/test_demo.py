@@ -3,8 +3,7 @@
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from loki_web.demo.places import places_in
 from tests.places import Place
 from tests.servers import Server, environment, free_port, running
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SPEED = "40"
 
@@ -26,25 +26,15 @@ def demo(place: Place, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """The first true answer; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("did not happen in time")
-
-
 def status(server: Server) -> Any:
     return server.get("/api/status").json()
 
 
 def test_a_session_lives_until_the_council_approves(demo: Server, tmp_path: Path) -> None:
-    until(lambda: status(demo)["status"] == "autonomous")
-    until(lambda: status(demo)["iteration"] >= 2)
+    wait_until(lambda: status(demo)["status"] == "autonomous", "a session")
+    wait_until(lambda: status(demo)["iteration"] >= 2, "the second iteration")
     assert status(demo)["running_agents"] == 4
-    until(lambda: status(demo)["status"] == "stopped")
+    wait_until(lambda: status(demo)["status"] == "stopped", "its end")
     tasks = demo.get("/api/tasks").json()
     assert {task["status"] for task in tasks} == {"done"}
     assert demo.get("/api/council/report").json()["report"]
@@ -56,34 +46,36 @@ def test_a_session_lives_until_the_council_approves(demo: Server, tmp_path: Path
 
 
 def test_pause_resume_and_stop_are_obeyed(demo: Server) -> None:
-    until(lambda: status(demo)["status"] == "autonomous")
+    wait_until(lambda: status(demo)["status"] == "autonomous", "a session")
     demo.post("/api/control/pause")
-    paused = until(lambda: status(demo)["status"] == "paused" and status(demo))
+    paused = wait_until(
+        lambda: (now := status(demo))["status"] == "paused" and now, "a paused session"
+    )
     demo.post("/api/control/resume")
-    until(lambda: status(demo)["iteration"] > paused["iteration"])
+    wait_until(lambda: status(demo)["iteration"] > paused["iteration"], "another iteration")
     stopped = demo.post("/api/control/stop").json()
     assert stopped["success"]
-    until(lambda: status(demo)["status"] == "stopped")
+    wait_until(lambda: status(demo)["status"] == "stopped", "its end")
 
 
 def test_a_killed_agent_is_missed_and_replaced(demo: Server) -> None:
-    agents = until(lambda: demo.get("/api/agents").json())
+    agents = wait_until(lambda: demo.get("/api/agents").json(), "agents")
     first = agents[0]
     assert demo.post(f"/api/agents/{first['id']}/kill").json()["success"]
-    replaced = until(
+    wait_until(
         lambda: [
             agent
             for agent in demo.get("/api/agents").json()
             if agent["id"] == first["id"] and agent["pid"] != first["pid"] and agent["alive"]
-        ]
+        ],
+        "another agent in its place",
     )
-    assert replaced
 
 
 def test_the_writer_alone_ends_on_sigterm(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-m", "loki_web.demo", str(tmp_path), SPEED])
     loki = places_in(tmp_path).loki
-    until(lambda: (loki / "loki.pid").exists())
+    wait_until((loki / "loki.pid").exists, "a session")
     writer.send_signal(signal.SIGTERM)
-    assert writer.wait(10) == 0
+    assert writer.wait(PATIENCE_SECONDS) == 0
     assert not (loki / "loki.pid").exists()

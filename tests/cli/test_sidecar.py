@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import COMMAND, is_one_complaint, run
-from tests.live.clients import listening, until
+from tests.live.clients import listening
 from tests.places import Place
 from tests.servers import Server, environment, free_port, running, start
+from tests.waiting import wait_until
 
 
 def check(server: Server, place: Place) -> None:
@@ -42,7 +43,7 @@ def test_it_takes_a_unix_socket(place: Place, tmp_path: Path) -> None:
     command = [*COMMAND, "sidecar", "--bind", f"unix:{path}"]
     with start(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
         try:
-            assert until(lambda: answer_over(path).startswith(b"HTTP/1.1 200"))
+            wait_until(lambda: answer_over(path).startswith(b"HTTP/1.1 200"), "an answer")
         finally:
             process.terminate()
     assert process.returncode == 0

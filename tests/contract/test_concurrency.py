@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from tests import places, registered
 from tests.accounts import bearer, everybody
 from tests.places import Place
 from tests.servers import Server, serving
+from tests.waiting import wait_until
 
 WORKERS = 3
 TRIGGERS = "notifications/triggers.json"
@@ -169,13 +169,18 @@ def test_a_folder_that_vanishes_and_comes_back_breaks_nothing(tmp_path: Path) ->
         *("/api/tasks", "/api/status", "/api/logs", "/api/memory/summary", "/api/cost"),
         *("/api/checkpoints", "/api/learning/signals", "/metrics", "/api/council/state"),
     )
-    over = Event()
+    over, answers = Event(), list[requests.Response]()
+
+    def let_requests_pass() -> None:
+        before = len(answers)
+        wait_until(lambda: len(answers) > before + 5 or over.is_set(), "answers")
 
     def come_and_go() -> None:
-        while not over.wait(0.05):
+        while not over.is_set():
             shutil.rmtree(place.loki)
-            time.sleep(0.05)
+            let_requests_pass()
             shutil.copytree(spare, place.loki, symlinks=True)
+            let_requests_pass()
 
     with serving(place, workers=WORKERS) as server:
         before = {path: server.get(path).text for path in asked if "status" not in path}
@@ -183,7 +188,8 @@ def test_a_folder_that_vanishes_and_comes_back_breaks_nothing(tmp_path: Path) ->
         trouble.start()
         try:
             with ThreadPoolExecutor(6) as pool:
-                answers = list(pool.map(server.get, asked * 40))
+                for answer in pool.map(server.get, asked * 40):
+                    answers.append(answer)
         finally:
             over.set()
             trouble.join()

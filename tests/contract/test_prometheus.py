@@ -1,7 +1,6 @@
 """A real Prometheus scrapes the server and has no complaint."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import requests
 from tests import places
 from tests.programs import needed
 from tests.servers import Server, free_port, serving
+from tests.waiting import wait_until
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -51,13 +51,12 @@ def asked(url: str) -> Any:
 
 
 def until_scraped(prometheus: str) -> Any:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def target() -> Any:
         found = asked(f"{prometheus}/api/v1/targets")
-        if found and found["activeTargets"] and found["activeTargets"][0]["health"] != "unknown":
-            return found["activeTargets"][0]
-        time.sleep(0.2)
-    raise AssertionError("Prometheus did not scrape")
+        targets = found["activeTargets"] if found else []
+        return targets[0] if targets and targets[0]["health"] != "unknown" else None
+
+    return wait_until(target, "a scrape")
 
 
 def test_the_scrape_succeeds_and_the_samples_are_those_of_the_api(

@@ -1,29 +1,24 @@
-"""Clients that take their time do not cost the others theirs."""
+"""Clients that take their time do not cost the others theirs.
+
+Most of them meet a server that waits for an hour, so that who is held up by them never gets an
+answer; what an end is put to is tried with one that waits for a second or two.
+"""
 
 import socket
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from tests import places
+from tests.patience import serves, with_patience
 from tests.places import Place
-from tests.servers import Server, environment, free_port, running, serving
+from tests.servers import Server, serving
 from tests.wire import Answer, answers_in, connect, exchange, head, received
 
 THREADS = 2
 SLOW = 8  # clients, far more than threads
-HELD_UP = 5.0  # seconds; who really waits for them waits longer
-HASTY = """
-from loki_web.gunicorn_conf import *
-from loki_web import worker
-worker.HEAD_SECONDS = 1.0
-worker.REQUEST_SECONDS = 2.0
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +29,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="module")
-def server(place: Place) -> Iterator[Server]:
-    with serving(place, workers=1, LOKI_THREADS=str(THREADS)) as server:
+def server(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    conf = with_patience(tmp_path_factory.mktemp("patient"), head=3600, request=3600)
+    with serving(place, conf=conf, LOKI_THREADS=str(THREADS)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def hasty(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same with so short a patience that a test can wait for its end."""
-    settings: Path = tmp_path_factory.mktemp("hasty") / "conf.py"
-    settings.write_text(HASTY)
-    port = free_port()
-    env = environment(
-        place, LOKI_WORKERS="1", LOKI_THREADS=str(THREADS), LOKI_DASHBOARD_PORT=str(port)
-    )
-    command = [sys.executable, "-m", "gunicorn", "-c", str(settings), "wsgi:app"]
-    with running(command, env, f"127.0.0.1:{port}") as server:
+    conf = with_patience(tmp_path_factory.mktemp("hasty"), head=1, request=2)
+    with serving(place, conf=conf, LOKI_THREADS=str(THREADS)) as server:
         yield server
 
 
@@ -79,7 +68,6 @@ def dribbling(server: Server, data: bytes, *, at_once: int = 0) -> Iterator[None
         for sock, thread in zip(socks, threads, strict=True):
             sock.sendall(data[:at_once])
             thread.start()
-        time.sleep(0.3)
         try:
             yield
         finally:
@@ -88,30 +76,20 @@ def dribbling(server: Server, data: bytes, *, at_once: int = 0) -> Iterator[None
                 thread.join()
 
 
-def slowest_of_twenty(server: Server) -> float:
-    taken = []
-    for _ in range(20):
-        began = time.monotonic()
-        assert server.get("/health").status_code == 200
-        taken.append(time.monotonic() - began)
-    return max(taken)
-
-
 LONG_HEAD = head("GET /health HTTP/1.1", f"X-Long: {'a' * 5000}")
 
 
 @pytest.mark.parametrize("at_once", [0, 1, 20, 4000])
 def test_a_request_that_comes_byte_by_byte_holds_nobody_up(server: Server, at_once: int) -> None:
     with dribbling(server, LONG_HEAD, at_once=at_once):
-        assert slowest_of_twenty(server) < HELD_UP
+        serves(server.url)
 
 
 def test_connections_on_which_nothing_comes_hold_nobody_up(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(SLOW):
             stack.enter_context(connect(server))
-        time.sleep(0.2)
-        assert slowest_of_twenty(server) < HELD_UP
+        serves(server.url)
 
 
 def test_a_request_in_pieces_is_answered_once_it_is_there(server: Server) -> None:
@@ -119,7 +97,7 @@ def test_a_request_in_pieces_is_answered_once_it_is_there(server: Server) -> Non
     with connect(server) as sock:
         for byte in request:
             sock.sendall(bytes([byte]))
-            time.sleep(0.002)
+            serves(server.url, times=1)  # the piece that came before has been seen
         (answer,) = answers_in(received(sock))
     assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
 
@@ -138,7 +116,7 @@ def test_many_requests_on_one_connection_each_in_pieces(server: Server) -> None:
     with connect(server) as sock:
         for _ in range(3):
             sock.sendall(request[:10])
-            time.sleep(0.05)
+            serves(server.url, times=1)
             sock.sendall(request[10:])
             answer = b""
             while not answer.endswith(b"}\n"):
@@ -160,7 +138,7 @@ def test_a_head_without_an_end_is_turned_away(hasty: Server) -> None:
 
 def test_a_head_that_comes_too_slowly_is_turned_away(hasty: Server) -> None:
     with connect(hasty) as sock:
-        assert dribble(sock, LONG_HEAD, Event()) < 100
+        assert dribble(sock, LONG_HEAD, Event()) < len(LONG_HEAD)
 
 
 def test_a_head_beyond_all_bounds_is_turned_away(server: Server) -> None:
@@ -179,9 +157,7 @@ def test_a_body_that_does_not_come_holds_a_thread_for_a_bounded_time(
     hasty: Server, place: Place
 ) -> None:
     with dribbling(hasty, SLOW_BODY + b" " * 900_000, at_once=len(SLOW_BODY)):
-        began = time.monotonic()
-        assert hasty.get("/health").status_code == 200
-        assert time.monotonic() - began < 2 * SLOW / THREADS + 5
+        serves(hasty.url, times=1)
     assert not (place.loki / "PAUSE").exists()
 
 
@@ -192,10 +168,8 @@ def test_an_answer_that_nobody_takes_holds_a_thread_for_a_bounded_time(hasty: Se
             sock = stack.enter_context(connect(hasty))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             sock.sendall(request * 10)
-        time.sleep(0.3)
-        began = time.monotonic()
-        assert hasty.get("/health").status_code == 200
-        assert time.monotonic() - began < 10
+            assert sock.recv(1)  # a thread is at work
+        serves(hasty.url, times=1)
 
 
 def test_those_who_hang_up_leave_nothing_behind(server: Server) -> None:
@@ -203,8 +177,7 @@ def test_those_who_hang_up_leave_nothing_behind(server: Server) -> None:
         for _ in range(5):
             with connect(server) as sock:
                 sock.sendall(LONG_HEAD[:end])
-    time.sleep(0.5)
     process = server.workers()
-    assert slowest_of_twenty(server) < HELD_UP
+    serves(server.url)
     assert server.workers() == process
     assert not [line for line in server.errors if "Traceback" in line]

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import websocket
 
 from tests.servers import Server
+from tests.waiting import PATIENCE_SECONDS
 
 Message = dict[str, Any]
-QUIET_SECONDS = 0.6  # longer than a change takes to come
 
 
 class Client:
@@ -21,19 +20,24 @@ class Client:
 
     def __init__(self, host: str, path: str = "/ws", scheme: str = "ws", **options: Any) -> None:
         address = f"{scheme}://{host}{path}"
-        self.socket = websocket.create_connection(address, timeout=10, **options)
+        self.socket = websocket.create_connection(address, timeout=PATIENCE_SECONDS, **options)
 
-    def hear(self, seconds: float = 10) -> Message:
-        self.socket.settimeout(seconds)
+    def hear(self) -> Message:
         message: Message = json.loads(self.socket.recv())
         return message
 
-    def hear_all(self, seconds: float = QUIET_SECONDS) -> list[Message]:
-        """Everything that comes until it has been quiet for so long, or ends."""
+    def hear_rest(self, *channels: str) -> list[Message]:
+        """Everything that is still to be told of what has happened until now.
+
+        For a subscription the server reads the files of the channels, also of those that the
+        client had before, and tells all of its clients what is new before it answers.
+
+        :param channels: `tasks` and `projects` where none are given.
+        """
+        self.say({"type": "subscribe", "data": {"channels": channels or ["tasks", "projects"]}})
         found = []
-        with contextlib.suppress(websocket.WebSocketException, OSError):
-            while True:
-                found.append(self.hear(seconds))
+        while (message := self.hear())["type"] != "subscribed":
+            found.append(message)
         return found
 
     def say(self, content: Any) -> None:
@@ -51,13 +55,20 @@ class Client:
     def subscribe(self, *channels: str) -> Message:
         return self.ask({"type": "subscribe", "data": {"channels": list(channels)}})
 
-    def close_code(self, seconds: float = 10) -> int:
+    def close_code(self) -> int:
         """The code with which the server closes, whatever it says before."""
-        self.socket.settimeout(seconds)
-        while True:
-            opcode, data = self.socket.recv_data()
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return int.from_bytes(data[:2], "big")
+        return self.hear_to_end()[1]
+
+    def hear_to_end(self) -> tuple[list[Message], int]:
+        """Everything until the server closes, and the code with which it does; 1006 for none."""
+        found: list[Message] = []
+        with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionError):
+            while True:
+                opcode, data = self.socket.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    return found, int.from_bytes(data[:2], "big")
+                found.append(json.loads(data))
+        return found, 1006
 
     def close(self) -> None:
         with contextlib.suppress(OSError, websocket.WebSocketException):
@@ -91,7 +102,7 @@ class Stream:
 
     def __init__(self, host: str, path: str = "/api/events", **headers: str) -> None:
         name, _, port = host.partition(":")
-        self._socket = socket.create_connection((name, int(port)), timeout=10)
+        self._socket = socket.create_connection((name, int(port)), timeout=PATIENCE_SECONDS)
         lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Accept-Encoding: gzip"]
         lines += [f"{key.replace('_', '-')}: {value}" for key, value in headers.items()]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -99,36 +110,26 @@ class Stream:
         self.last_id = ""
         self.head = self._until(b"\r\n\r\n").decode()
 
-    def block(self, seconds: float = 10) -> str:
+    def block(self) -> str:
         """The next block of lines, a comment or an event."""
-        self._socket.settimeout(seconds)
         return self._until(b"\n\n").decode().strip("\n")
 
-    def hear(self, seconds: float = 10) -> Message:
+    def hear(self) -> Message:
         """The next message."""
         while True:
-            lines = dict(line.split(": ", 1) for line in self.block(seconds).split("\n"))
+            lines = dict(line.split(": ", 1) for line in self.block().split("\n"))
             if "data" in lines:
                 self.last_id = lines.get("id", self.last_id)
                 message: Message = json.loads(lines["data"])
                 return message
 
-    def hear_all(self, seconds: float = QUIET_SECONDS) -> list[Message]:
+    def hear_to_end(self) -> list[Message]:
+        """Everything until the server ends the stream."""
         found = []
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(ConnectionError):
             while True:
-                found.append(self.hear(seconds))
+                found.append(self.hear())
         return found
-
-    def ended(self, seconds: float = 5) -> bool:
-        """True when the server ends the stream in time."""
-        self._socket.settimeout(seconds)
-        try:
-            while self._socket.recv(65536):
-                pass
-        except TimeoutError:
-            return False
-        return True
 
     def close(self) -> None:
         self._socket.close()
@@ -157,13 +158,3 @@ def streaming(server: Server, path: str = "/api/events", **headers: str) -> Iter
 def told(messages: list[Message]) -> list[tuple[str, str]]:
     """Type and id of each."""
     return [(message["type"], message["data"]["id"]) for message in messages]
-
-
-def until(condition: Any, seconds: float = 10) -> bool:
-    """Whether it comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())

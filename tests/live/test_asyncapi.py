@@ -91,7 +91,9 @@ def test_what_a_session_sends_is_what_is_described(
         assert server.post("/api/registry/projects", json={"path": path}).status_code == 201
         client.say("nonsense")
         client.say({"type": "ping"})
-        heard, streamed = client.hear_all(2.6), stream.hear_all(1)
+        heard = client.hear_rest(*protocol.CHANNELS)
+        assert server.end() == 0
+        streamed = stream.hear_to_end()
     for message in heard:
         validate(document, "socket", message)
     for message in streamed:

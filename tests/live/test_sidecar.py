@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from loki_web.live.client import follow
-from tests.live.clients import Client, listening, streaming, until
+from tests.live.clients import Client, listening, streaming
 from tests.places import Place
 from tests.programs import needed
 from tests.servers import ROOT, Server, environment, free_port, running, serving
+from tests.waiting import wait_until
 
 SAMPLE = ROOT / "deploy" / "nginx.conf"
 AROUND = """
@@ -90,11 +90,9 @@ def test_clients_of_the_proxy_get_what_changes(place: Place, behind_nginx: Serve
     assert behind_nginx.get("/api/status").status_code == 200
     with listening(behind_nginx) as client, closing(follow(behind_nginx.url)) as events:
         assert next(events)["type"] == "connected"
-        started = time.monotonic()
         place.write("queue/pending.json", [{"id": "a"}])
         assert client.hear()["type"] == "task_created"
         assert next(events)["type"] == "task_created"
-        assert time.monotonic() - started < 3
 
 
 def test_pages_of_other_origins_are_refused_behind_the_proxy_too(behind_nginx: Server) -> None:
@@ -119,6 +117,6 @@ def test_the_proxys_log_holds_no_token(behind_nginx: Server, tmp_path: Path) -> 
     behind_nginx.get("/api/events?channels=bogus&token=loki_never-in-a-log")
     behind_nginx.get("/api/status?token=loki_never-in-a-log")
     log = tmp_path / "loki-web.log"
-    assert until(lambda: "/api/status" in log.read_text())
+    wait_until(lambda: "/api/status" in log.read_text(), "the request in the log")
     logged = log.read_text()
     assert "never-in-a-log" not in logged

@@ -14,6 +14,7 @@ import pytest
 from loki_web.errors import StorageError
 from loki_web.store import writable_folder
 from loki_web.store.folder import Folder
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +91,7 @@ MAKE_FOR_EVER = """
 import itertools, os, sys
 from pathlib import Path
 from loki_web.store.folder import Folder
+from tests.waiting import wait_until
 folder = Folder(Path(sys.argv[1]))
 print("making", flush=True)
 for turn in itertools.count():
@@ -103,7 +105,8 @@ for turn in itertools.count():
 
 
 def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Folder) -> None:
-    for turn in range(6):
+    made = folder.path / "made"
+    for _ in range(6):
         with subprocess.Popen(
             [sys.executable, "-c", MAKE_FOR_EVER, str(folder.path)],
             cwd=ROOT,
@@ -111,9 +114,8 @@ def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Fol
         ) as maker:
             assert maker.stdout
             maker.stdout.readline()
-            time.sleep(0.05 + turn * 0.013)
+            wait_until(lambda: has_temporaries(made), "a folder being made", often=True)
             maker.send_signal(signal.SIGKILL)
-    made = folder.path / "made"
     names = folder.folder_names("made")
     assert names
     for name in names:
@@ -121,6 +123,10 @@ def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Fol
         assert sizes == [10_000] * 3
     folder.sweep("made")
     assert names_in(made) == names
+
+
+def has_temporaries(made: Path) -> bool:
+    return made.is_dir() and any(name.endswith(".tmp") for name in names_in(made))
 
 
 def test_sweeping_spares_what_is_being_made(folder: Folder) -> None:
@@ -216,14 +222,15 @@ def test_a_copy_of_a_file_that_is_rewritten_in_place_is_whole(folder: Folder) ->
     assert None not in copies
 
 
-def test_there_is_no_copy_of_what_is_damaged_for_good(folder: Folder) -> None:
+def test_there_is_no_copy_of_what_is_damaged_for_good_and_it_is_not_waited_for(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writable_folder, "_RETRY_SECONDS", 3600.0)
     folder.path.mkdir()
     path = folder.path / "pending.json"
     path.write_text('[{"id": ')
     os.utime(path, (time.time() - 60,) * 2)
-    started = time.monotonic()
     assert folder.consistent_copy("pending.json") is None
-    assert time.monotonic() - started < 0.2
 
 
 def test_there_is_no_copy_of_a_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
