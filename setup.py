@@ -21,6 +21,7 @@ TEST = [
     "requests>=2.32",
     "ruff>=0.17",
     "schemathesis>=4.32",
+    "types-cachetools>=6",
     "types-psutil>=7.2",
     "types-requests>=2.32",
     "websocket-client>=1.9",

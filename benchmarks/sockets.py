@@ -102,9 +102,7 @@ def server(name: str, loki: Path) -> Iterator[tuple[int, psutil.Process]]:
     limits = {"LOKI_DASHBOARD_PORT": str(port), "LOKI_MAX_WS_CONNECTIONS": "100000"}
     command = [sys.executable, *(word.format(port=port) for word in COMMANDS[name])]
     env = {**os.environ, **settings, **limits}
-    with subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(port)
             master = psutil.Process(process.pid)

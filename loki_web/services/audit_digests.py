@@ -22,7 +22,7 @@ _FAILURE_KEYS = ("timestamp", "action", "resource_type", "error")
 _COUNTERS = ("by_action", "by_resource_type", "by_user")
 _MAX_TEXT = 200
 _MAX_HELD = 1000
-_FORM = 1  # of what is kept in the cache folder
+_FORM = 2  # of what is kept in the cache folder
 
 
 @dataclass
@@ -130,4 +130,4 @@ def _name(file: AuditFile) -> str:
 
 
 def _written(version: Version) -> list[Any]:
-    return [_FORM, version.inode, version.size, version.mtime_ns]
+    return [_FORM, *version]

@@ -11,6 +11,7 @@ from typing import Any
 
 from loki_web.services.identifiers import is_identifier
 from loki_web.services.redaction import redact, redact_within
+from loki_web.store.derived import derived
 from loki_web.store.files import Version
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, first_text, texts_in
@@ -40,15 +41,26 @@ class Checkpoint:
     line: Json
 
 
+@derived
 def checkpoints_in(folder: Folder) -> list[Checkpoint]:
     """All that have a directory with a `metadata.json`, newest first by time."""
     lines = index_lines(folder)
     found = (
         _checkpoint(name, version, content, lines.get(name, {}))
-        for name, (version, content) in folder.documents_below(FOLDER, METADATA).items()
+        for name, version, content in _metadata(folder)
         if is_identifier(name)
     )
     return sorted(found, key=_age, reverse=True)
+
+
+def _metadata(folder: Folder) -> list[tuple[str, Version, Any]]:
+    """The name of each real directory with a `metadata.json`, the version and content of that."""
+    found = folder.collection(FOLDER, nested=True, named=METADATA)
+    return [
+        (path.removesuffix(f"/{METADATA}"), version, found.value(path))
+        for path, version in found.versions().items()
+        if path.count("/") == 1
+    ]
 
 
 def index_lines(folder: Folder) -> dict[str, Json]:

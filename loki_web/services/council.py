@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.services.redaction import redact
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (
     Json,
@@ -102,10 +103,11 @@ def _is_enabled(found: Json) -> bool:
     return as_flag(found.get("enabled"), default="enabled" not in found and _TRACKED[0] in found)
 
 
+@derived
 def _verdicts(folder: Folder) -> list[Json]:
     """One an iteration and kind, the latest of it, by iteration and then by time."""
     latest: dict[tuple[int, str], Json] = {}
-    reviews = folder.derived("council/state.json", _reviews)
+    reviews = _reviews(folder)
     for verdict in reviews + folder.collection(_VOTES).derived(_evaluations):
         latest[verdict["iteration"], verdict["kind"]] = verdict
     return sorted(latest.values(), key=_order)
@@ -115,7 +117,9 @@ def _order(verdict: Json) -> tuple[int, datetime]:
     return verdict["iteration"], sort_key(verdict["timestamp"])
 
 
-def _reviews(content: Any) -> list[Json]:
+@derived
+def _reviews(folder: Folder) -> list[Json]:
+    content = folder.document("council/state.json")
     return [_verdict(entry, REVIEW) for entry in dicts_in(as_dict(content).get("verdicts"))]
 
 

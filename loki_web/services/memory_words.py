@@ -7,8 +7,7 @@ from typing import Any
 from loki_web.services import episodes, patterns, skills
 from loki_web.services.memory_entries import words_of
 from loki_web.services.search_words import searchable
-from loki_web.store.documents import settled
-from loki_web.store.files import Version
+from loki_web.store.files import Version, settled
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Contents, Row
 from loki_web.store.shapes import Json, as_dict, first_text
@@ -69,7 +68,7 @@ def contents(folder: Folder) -> Contents:
     skills.shelf(folder)
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
     documents = {place: version for place in places if (version := folder.version(place))}
-    generations = tuple(of(folder).generation for of, _ in _COLLECTIONS.values())
+    generations = tuple(of(folder).changes(None).generation for of, _ in _COLLECTIONS.values())
 
     def versions() -> dict[str, str]:
         found = {place: _text(version) for place, version in documents.items()}
@@ -119,4 +118,4 @@ def _value(entry: Json, name: str) -> Any:
 
 
 def _text(version: Version) -> str:
-    return f"{version.inode}-{version.size}-{version.mtime_ns}"
+    return "-".join(map(str, version))

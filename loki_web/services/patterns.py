@@ -10,6 +10,7 @@ from loki_web.errors import NotFound
 from loki_web.services.identifiers import checked
 from loki_web.services.identities import Identities
 from loki_web.services.memory_entries import latest_time, own_id, presentable, texts, words_of
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (
     Json,
@@ -29,6 +30,7 @@ _TIMES = ("updated_at", "last_used", "created_at")
 Dated = tuple[datetime, Json]
 
 
+@derived
 def patterns(folder: Folder) -> list[Json]:
     """All patterns and anti-patterns, the latter by their category, in the order of their files."""
     known: dict[str, Dated] = {}
@@ -51,9 +53,11 @@ def pattern(folder: Folder, identifier: str) -> Json:
     raise NotFound("Pattern not found")
 
 
+@derived
 def in_file(folder: Folder, place: str) -> list[Dated]:
     """The entries of one of the two files, each with its time; shared, not to be changed."""
-    return folder.derived(place, _patterns if place == PATTERNS else _anti_patterns)
+    make = _patterns if place == PATTERNS else _anti_patterns
+    return make(folder.document(place))
 
 
 def is_anti_pattern(entry: Json) -> bool:

@@ -2,9 +2,12 @@
 
 import os
 import signal
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
+
+from loki_web.store.look import observe
 
 _CLOCK_SLACK_SECONDS = 2.0
 _RECORD_SLACK_SECONDS = 60.0
@@ -25,14 +28,25 @@ def parse_pid(value: Any) -> int | None:
 
 def is_alive(pid: int | None) -> bool:
     """True while the process runs, whoever owns it; a zombie is gone."""
-    if pid is None:
-        return False
-    try:
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.AccessDenied:
-        return True
-    except psutil.Error:
-        return False
+    return pid is not None and bool(observe(_Process(pid)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A process; its state is when it started while it runs, None when it is gone."""
+
+    pid: int
+
+    def examine(self) -> object | None:
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return None
+            return process.create_time()
+        except psutil.AccessDenied:
+            return True
+        except psutil.Error:
+            return None
 
 
 def terminate(pid: int | None, *, written_at: float, recorded_start: float | None = None) -> bool:

@@ -10,11 +10,34 @@ from pathlib import Path
 
 from loki_web.settings import Settings
 from loki_web.store.cache_folder import cache_folder
+from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
+from loki_web.store.look import observe
 from loki_web.store.search_index import SearchIndex
 from loki_web.store.times import utc_now
 
 _MAX_OTHER_PROJECTS = 64
+POLL = "poll"  # a way of LOKI_WATCH
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A state of the clock, equal to all others of its second."""
+
+    second: datetime
+    exact: datetime = field(compare=False)
+
+
+class Clock:
+    """The clock by which sessions are judged, as an input: what was computed with it is kept to
+    the end of the second."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    def examine(self) -> _Moment:
+        exact = self._now()
+        return _Moment(exact.replace(microsecond=0), exact)
 
 
 @dataclass(frozen=True)
@@ -25,7 +48,7 @@ class Sources:
     project: Folder
     user: Folder
     started_at: float
-    now: Callable[[], datetime] = utc_now
+    clock: Clock = field(default_factory=lambda: Clock(utc_now))
     _others: OrderedDict[Path, Folder] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -33,8 +56,20 @@ class Sources:
     def of(
         cls, settings: Settings, started_at: float, now: Callable[[], datetime] = utc_now
     ) -> "Sources":
-        user = Folder(settings.home / ".loki")
-        return cls(settings, Folder(settings.loki_dir), user, started_at, now)
+        events = settings.watch != POLL
+        user = Folder(settings.home / ".loki", events=events)
+        project = Folder(settings.loki_dir, events=events)
+        return cls(settings, project, user, started_at, Clock(now))
+
+    @cached_property
+    def values(self) -> Values:
+        """The values that are derived from more than one folder, see `store.derived`."""
+        return Values()
+
+    def now(self) -> datetime:
+        """The present moment; within a look always the same one."""
+        moment: _Moment = observe(self.clock)
+        return moment.exact
 
     @cached_property
     def cache_folder(self) -> Path | None:
@@ -54,7 +89,9 @@ class Sources:
         if loki_dir == self.project.path:
             return self.project
         with self._lock:
-            folder = self._others.pop(loki_dir, None) or Folder(loki_dir)
+            folder = self._others.pop(loki_dir, None) or Folder(
+                loki_dir, events=self.settings.watch != POLL
+            )
             self._others[loki_dir] = folder
             while len(self._others) > _MAX_OTHER_PROJECTS:
                 self._others.popitem(last=False)

@@ -5,17 +5,19 @@ import math
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
-from loki_web.store import files, json_text
-from loki_web.store.documents import being_written, settled
-from loki_web.store.files import Version
+from cachetools import LRUCache
+
+from loki_web.store import files, json_text, watching
+from loki_web.store.files import Version, being_written, settled
+from loki_web.store.inputs import PathInput, Root
 from loki_web.store.listing import Listing
-from loki_web.store.recent import Recent
+from loki_web.store.look import observe, state_of
+from loki_web.store.notifier import notifier
 
 MAX_ENTRY_BYTES = 1024 * 1024
 MAX_ENTRIES = 100_000
@@ -23,6 +25,7 @@ MAX_HELD_BYTES = 256 * 1024 * 1024  # of files whose content is held as it is
 MAX_MADE_BYTES = 16 * 1024 * 1024  # of files of which something else was made
 _LIVELY = 256
 _ROUND_SECONDS = 0.9
+_MAX_LOG = 10_000
 
 Made = TypeVar("Made")
 log = logging.getLogger(__name__)
@@ -30,83 +33,146 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Entry:
+    """:ivar is_settled: False while the file has to be looked at again without being told."""
+
     version: Version
-    settled: bool
+    is_settled: bool
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """:param settled: False where the file may still change without its version changing."""
+    """:ivar settled: False where the file may still change without its version changing."""
 
     value: Any
     version: Version
     settled: bool
 
 
-class Collection:
-    """The `*.json` files of a folder and, where `nested`, of the folders below it.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has changed in a collection since a generation.
 
-    A name that comes, goes or is replaced is seen at once, and so is a change in place of one of
-    the files that changed last. The rest is looked at in turns, each file once in a second.
+    :ivar generation: the present one.
+    :ivar names: the paths of files that came, went or changed; None where everything may have.
+    """
+
+    generation: int
+    names: set[str] | None
+
+
+class Collection:
+    """The JSON files of a folder and, where `nested`, of the folders below it.
+
+    Where the file system tells of events, every change is seen at once. Elsewhere a name that comes,
+    goes or is replaced is seen at once, and so is a change in place of one of the files that changed
+    last; the rest is looked at in turns, each file once in a second.
 
     :param root: nothing outside it is read, whatever links there are.
     :param relative: the folder, seen from `root`.
     :param digest: what is held of each content instead of the content; None leaves the file out.
+    :param named: only the files of this name, None for all that end with `.json`.
     """
 
     def __init__(
         self,
-        root: Path,
+        root: Root,
         relative: str,
         nested: bool = False,
+        *,
         digest: Callable[[Any], Any] | None = None,
+        named: str | None = None,
     ) -> None:
-        self.generation = 0
+        self._generation = 0
         self._root = root
+        self._folder = PathInput(root, relative)
         self._relative = relative
         self._digest = digest
-        self._listing = Listing(root, relative, nested)
-        self._names: list[str] = []
+        self._listing = Listing(relative, nested, self._watch, named)
+        self._base = ""
+        self._identity: tuple[int, int] | None = None
         self._entries: dict[str, _Entry] = {}
         self._held_bytes = 0
         self._lively: OrderedDict[str, None] = OrderedDict()
         self._unsettled: set[str] = set()
         self._turns = _Turns()
+        self._touched: set[tuple[str, str]] = set()
+        self._is_lost = True
+        self._is_trusted = False
+        self._log: deque[tuple[int, str]] = deque(maxlen=_MAX_LOG)
         self._derived: dict[Any, tuple[int, Any]] = {}
-        self._made = Recent(MAX_MADE_BYTES)
-        self._lock = threading.Lock()
+        self._made: LRUCache[Any, tuple[Version, Any]] = LRUCache(
+            MAX_MADE_BYTES, getsizeof=lambda kept: kept[0].size
+        )
+        self._lock = threading.RLock()
+
+    def examine(self) -> int:
+        """Bring the entries up to date and return the generation, which grows with each change."""
+        notifier().drain()
+        base: str = state_of(self._root)
+        identity = self._identity_now()
+        is_same = self._is_trusted and base == self._base and identity == self._identity
+        if not is_same or self._touched or self._is_lost or self._unsettled:
+            with self._lock:
+                self._refresh(base, is_same)
+                self._base, self._identity = base, identity
+        return self._generation
 
     def items(self) -> list[tuple[str, Any]]:
         """`(path below the folder, content)` in name order; damaged files are left out.
 
-        `generation` grows whenever the answer changes. Contents are shared: do not change them.
+        Contents are shared: do not change them.
         """
         return list(self.derived(_as_they_are))
 
     def derived(self, make: Callable[[list[tuple[str, Any]]], Made]) -> Made:
         """What `make` gives for `items`, made once a generation: shared, not to be changed."""
+        observe(self)
         with self._lock:
-            self._refresh()
             generation, value = self._derived.get(make, (-1, None))
-            if generation != self.generation:
-                pairs = ((name, self._entries.get(name)) for name in self._names)
-                value = make([(name, held.value) for name, held in pairs if held and held.value])
-                self._derived[make] = (self.generation, value)
+            if generation != self._generation:
+                pairs = ((name, self._entries.get(name)) for name in self._names())
+                value = make(
+                    [(name, held.value) for name, held in pairs if held and held.value is not None]
+                )
+                self._derived[make] = (self._generation, value)
             made: Made = value
             return made
 
-    def versions(self) -> dict[str, Version]:
-        """The versions that the latest `items` or `derived` came from, by path."""
+    def changes(self, since: int | None) -> Changes:
+        """What has changed since a generation that `changes` returned, None for the beginning."""
+        observe(self)
         with self._lock:
-            return {name: held.version for name, held in self._entries.items() if held.value}
+            is_full = len(self._log) == _MAX_LOG
+            if since is None or (is_full and self._log[0][0] > since):
+                return Changes(self._generation, None)
+            names = {name for number, name in self._log if number > since}
+            return Changes(self._generation, names)
+
+    def value(self, name: str) -> Any:
+        """What is held of a file, None where there is nothing; see `changes` for the names."""
+        held = self._entries.get(name)
+        return held.value if held else None
+
+    def versions(self) -> dict[str, Version]:
+        """The versions of the files, by path."""
+        observe(self)
+        with self._lock:
+            return {
+                name: held.version
+                for name, held in self._entries.items()
+                if held.value is not None
+            }
 
     def read(self, name: str) -> Content | None:
         """The content of one file as it is now; None where it cannot be read or understood."""
+        with files.OpenFolders(state_of(self._root)) as folders:
+            return self._read(name, folders)
+
+    def _read(self, name: str, folders: files.OpenFolders) -> Content | None:
         read_at = time.time_ns()
         try:
-            path = os.path.join(self._relative, name)
-            data, version = files.read(self._root, path, MAX_ENTRY_BYTES)
+            data, version = self._bytes(name, folders)
             return Content(json_text.parse(data), version, settled(version, read_at))
         except (OSError, json_text.Damaged):
             return None
@@ -116,82 +182,131 @@ class Collection:
 
         Of what was made the latest is kept. None for a file that is not among `items`.
         """
+        observe(self)
         with self._lock:
             held, kept = self._entries.get(name), self._made.get((name, make))
         if held is None:
             return None
-        made: Made | None = kept.value if kept else None
-        if kept and kept.version == held.version:
+        made: Made | None = kept[1] if kept else None
+        if kept and kept[0] == held.version:
             return made
         content = self.read(name)
         if content is None:
             return made
         made = make(name, content.value)
-        if content.settled:
+        is_sure = self._is_trusted or content.settled
+        if is_sure and content.version.size <= MAX_MADE_BYTES:
             with self._lock:
-                self._made.keep((name, make), content.version, made)
+                self._made[name, make] = content.version, made
         return made
 
-    def _refresh(self) -> None:
-        changed, due = self._refresh_names()
-        due.update(self._lively, self._unsettled, self._turns.due(self._names))
-        stale: list[tuple[int, str, Version]] = []
-        for name in due:
-            held = self._entries.get(name)
-            if held and held.settled and self._listing.is_still(name, held.version):
-                continue
-            version = self._listing.version(name)
-            if version is None:
-                changed |= self._forget(name)
-            else:
-                stale.append((version.mtime_ns, name, version))
-        for _, name, version in sorted(stale, key=lambda found: found[:2]):
-            self._take(name, version)
-        self.generation += changed or bool(stale)
+    def touched(self, key: str, name: str, is_folder: bool) -> None:
+        """Take note of an event in one of the directories, see `store.notifier`."""
+        if is_folder:
+            self._is_lost = True
+        else:
+            self._touched.add((key, name))
 
-    def _refresh_names(self) -> tuple[bool, set[str]]:
-        """Whether files are gone, and the names in directories that were listed anew."""
-        anew = self._listing.refresh()
+    def lost(self) -> None:
+        """Take note that anything may have changed."""
+        self._is_lost = True
+
+    def _watch(self, real: str, below: str) -> bool:
+        return self._root.is_told and notifier().watch(real, self, below)
+
+    def _identity_now(self) -> tuple[int, int] | None:
+        status = self._folder.status()
+        return (status.st_dev, status.st_ino) if status else None
+
+    def _names(self) -> list[str]:
+        return self._listing.names[-MAX_ENTRIES:]
+
+    def _refresh(self, base: str, is_same: bool) -> None:
+        touched, self._touched = self._touched, set()
+        if is_same and not self._is_lost:
+            due = {path for one in touched if (path := self._listing.note(*one)) is not None}
+        else:
+            due = self._relist(base)
+        due |= self._unsettled
+        due.update(self._listing.linked)
+        if not self._is_trusted:
+            due.update(self._lively, self._turns.due(self._names()))
+        self._take_in(due, base)
+
+    def _relist(self, base: str) -> set[str]:
+        """Look at the directories again; the names that have to be looked at because of that."""
+        was_lost, self._is_lost = self._is_lost, False
+        anew = self._listing.refresh(base)
+        self._is_trusted = self._listing.is_watched and not self._listing.linked
+        names = self._names()
         if anew is None:
-            return False, set()
-        self._names = self._listing.names[-MAX_ENTRIES:]
-        listed = set(self._names)
-        gone = [name for name in self._entries if name not in listed]
+            return set(names) if was_lost else set()
+        listed = set(names)
+        gone = {name for name in self._entries if name not in listed}
+        return gone | (listed if was_lost else listed & anew)
+
+    def _take_in(self, due: set[str], base: str) -> None:
+        stale: list[tuple[int, str, Version]] = []
+        gone: list[str] = []
+        for name in due:
+            version = self._listing.version(name)
+            held = self._entries.get(name)
+            if version is None:
+                self._unsettled.discard(name)
+                if held is not None:
+                    gone.append(name)
+            elif held is None or not held.is_settled or held.version != version:
+                stale.append((version.mtime_ns, name, version))
+        if not gone and not stale:
+            return
         for name in gone:
             self._forget(name)
-        return bool(gone), listed.intersection(anew)
+        with files.OpenFolders(base) as folders:
+            gone += [name for _, name, one in sorted(stale) if self._take(name, one, folders)]
+        if gone:
+            self._generation += 1
+            self._log.extend((self._generation, name) for name in gone)
 
-    def _take(self, name: str, version: Version) -> None:
+    def _take(self, name: str, version: Version, folders: files.OpenFolders) -> bool:
+        """Read a file; whether that changed what is held of it."""
         held = self._entries.get(name)
         self._forget(name)
-        entry = self._loaded(name, version, held)
+        entry = self._loaded(name, version, held, folders)
         self._entries[name] = entry
         self._held_bytes += entry.version.size
-        if not entry.settled:
+        if not entry.is_settled:
             self._unsettled.add(name)
         self._lively[name] = None
         if len(self._lively) > _LIVELY:
             self._lively.popitem(last=False)
+        return held is None or held.value != entry.value or held.version != entry.version
 
-    def _loaded(self, name: str, version: Version, before: _Entry | None) -> _Entry:
-        trusted = settled(version, time.time_ns())
+    def _loaded(
+        self, name: str, version: Version, before: _Entry | None, folders: files.OpenFolders
+    ) -> _Entry:
+        is_told = self._is_trusted
         fits = self._digest is not None or self._held_bytes + version.size <= MAX_HELD_BYTES
-        content = self.read(name) if fits else None
+        content = self._read(name, folders) if fits else None
         if content is not None:
             value = self._digest(content.value) if self._digest else content.value
-            return _Entry(content.version, content.settled, value)
-        if before is not None and being_written(version):
-            return _Entry(version, False, before.value)
-        if trusted:
-            log.warning("left out damaged file %s", os.path.join(self._relative, name))
-        return _Entry(version, trusted, None)
+            return _Entry(content.version, is_told or content.settled, value)
+        if being_written(version):
+            return _Entry(version, False, before.value if before else None)
+        log.warning("left out damaged file %s", os.path.join(self._relative, name))
+        return _Entry(version, True, None)
 
-    def _forget(self, name: str) -> bool:
+    def _forget(self, name: str) -> None:
         held = self._entries.pop(name, None)
         self._held_bytes -= held.version.size if held else 0
         self._lively.pop(name, None)
         self._unsettled.discard(name)
-        return held is not None
+
+    def _bytes(self, name: str, folders: files.OpenFolders) -> tuple[bytes, Version]:
+        """:raises OSError: when it cannot be read, or is larger than MAX_ENTRY_BYTES."""
+        place = self._listing.place(name)
+        if place is None:
+            return files.read(self._root.path, os.path.join(self._relative, name), MAX_ENTRY_BYTES)
+        return folders.read(*place, MAX_ENTRY_BYTES)
 
 
 class _Turns:

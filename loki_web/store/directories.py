@@ -4,9 +4,11 @@ import os
 import time
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from loki_web.store.look import UNREPEATABLE, observe
 from loki_web.store.names import is_clean
 
 MAX_DIRECTORIES = 20_000
@@ -15,18 +17,37 @@ MAX_SECONDS = 5.0
 
 def resolved(path: str) -> Path | None:
     """An absolute path without links, whether there is something or not; None for others."""
-    if not os.path.isabs(path):
-        return None
-    try:
-        real = os.path.realpath(path)
-        real.encode()
-    except ValueError:  # an embedded NUL, or bytes that are no text
-        return None
-    return Path(real)
+    found: Path | None = observe(_Path(path)) if os.path.isabs(path) else None
+    return found
 
 
 def is_directory(path: Path) -> bool:
-    return os.path.isdir(path)
+    return bool(observe(_Directory(str(path))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """An absolute path; its state is the path without links, None where it cannot be one."""
+
+    path: str
+
+    def examine(self) -> Path | None:
+        try:
+            real = os.path.realpath(self.path)
+            real.encode()
+        except ValueError:  # an embedded NUL, or bytes that are no text
+            return None
+        return Path(real)
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """An absolute path; its state is whether there is a directory."""
+
+    path: str
+
+    def examine(self) -> bool:
+        return os.path.isdir(self.path)
 
 
 def holding(
@@ -41,6 +62,7 @@ def holding(
     :param depth: how far below its place a directory may lie; 1 for those directly in it.
     :param skipped: names of directories that are not looked into.
     """
+    observe(UNREPEATABLE)
     found: list[Path] = []
     deadline = time.monotonic() + MAX_SECONDS
     waiting = deque((place, 0) for place in places if not os.path.islink(place))

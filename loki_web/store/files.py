@@ -7,38 +7,66 @@ links are resolved, never more bytes than the caller asked for.
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+WRITE_GRACE_SECONDS = 2.0
+_CLOCK_GRAIN_NS = 50_000_000
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 # Where there is O_PATH, it also enters folders that may not be listed.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """What tells one content of a file from the next."""
 
+    device: int
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Version":
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
 
     @property
     def mtime(self) -> float:
         """Seconds since the epoch."""
         return self.mtime_ns / 1e9
 
+    @property
+    def changed_ns(self) -> int:
+        """When the file last changed in any way, nanoseconds since the epoch."""
+        return max(self.mtime_ns, self.ctime_ns)
+
+
+def settled(version: Version, read_at_ns: int) -> bool:
+    """Return False where a later write could leave the version as it is.
+
+    The clock that stamps files has a grain: a file that was read within it may change without its
+    version changing.
+    """
+    return abs(read_at_ns - version.changed_ns) > _CLOCK_GRAIN_NS
+
+
+def being_written(version: Version) -> bool:
+    """Return True while a damaged file may be one that somebody is just rewriting in place."""
+    return abs(time.time() - version.mtime) < WRITE_GRACE_SECONDS
+
 
 def resolve(root: Path, relative: str) -> str | None:
     """The real path of `relative` below `root`, or None where a link leads out of it."""
-    base = os.path.realpath(root)
+    return resolve_below(os.path.realpath(root), relative)
+
+
+def resolve_below(base: str, relative: str) -> str | None:
+    """The same below a folder whose own path is real."""
     try:
         real = os.path.realpath(os.path.join(base, relative))
     except ValueError:  # an embedded NUL
@@ -67,16 +95,67 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
 def _descriptor(base: str, real: str) -> int:
     """Of the file at `real`, where all links are resolved: a folder on the way that has become one
     since then is not followed."""
-    *folders, name = real[len(base) :].strip(os.sep).split(os.sep)
-    inside = os.open(base, _ENTER)
+    folder, name = os.path.split(real)
+    inside = _folder_descriptor(base, folder)
     try:
-        for folder in folders:
-            entered = os.open(folder, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
-            os.close(inside)
-            inside = entered
         return os.open(name, _FLAGS, dir_fd=inside)
     finally:
         os.close(inside)
+
+
+def _folder_descriptor(base: str, real: str) -> int:
+    inside = os.open(base, _ENTER)
+    for name in filter(None, real[len(base) :].split(os.sep)):
+        try:
+            entered = os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
+        finally:
+            os.close(inside)
+        inside = entered
+    return inside
+
+
+class OpenFolders:
+    """Reads many files of a few folders below one root, each folder opened once.
+
+    :param base: the real path of the root.
+    """
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._descriptors: dict[str, int] = {}
+
+    def __enter__(self) -> "OpenFolders":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    def read(self, folder: str, name: str, limit: int) -> tuple[bytes, Version]:
+        """Return all bytes of a file of at most `limit` bytes.
+
+        :param folder: a real path below the root.
+        :raises OSError: as `files.read`.
+        """
+        inside = self._descriptors.get(folder)
+        if inside is None:
+            inside = self._descriptors[folder] = _folder_descriptor(self._base, folder)
+        descriptor = os.open(name, _FLAGS, dir_fd=inside)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            if status.st_size > limit:
+                raise OSError(errno.EFBIG, "larger than what is read")
+            data = os.read(descriptor, limit + 1)
+            while len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
+                data += more
+        finally:
+            os.close(descriptor)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, "larger than what is read")
+        return data, Version.of(status)
 
 
 def version(root: Path, relative: str) -> Version | None:
@@ -119,11 +198,14 @@ def entries(root: Path, relative: str) -> list[os.DirEntry[str]]:
     are names that are not UTF-8.
     """
     real = resolve(root, relative)
-    if real is None:
-        return []
+    return [] if real is None else entries_of(real)
+
+
+def entries_of(real: str) -> list[os.DirEntry[str]]:
+    """The same for a folder whose path is real."""
     try:
         with os.scandir(real) as found:
-            listed = [entry for entry in found if _counts(entry.name)]
+            listed = [entry for entry in found if counts(entry.name)]
     except OSError:
         return []
     return sorted(listed, key=lambda entry: entry.name)
@@ -144,7 +226,7 @@ def versions_below(root: Path, relative: str, name: str) -> dict[str, Version]:
     return found
 
 
-def _counts(name: str) -> bool:
+def counts(name: str) -> bool:
     if name.startswith(".") or name.endswith((".tmp", ".lock")) or ".tmp." in name:
         return False
     try:

@@ -1,14 +1,16 @@
 """Append-only files of one JSON object a line, resumed from the last complete line."""
 
 import threading
+import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from loki_web.store import files, json_text
+from loki_web.store.inputs import PathInput, Root
+from loki_web.store.look import observe
 from loki_web.store.shapes import Json
 
 WINDOW_BYTES = 10 * 1024 * 1024
@@ -65,16 +67,15 @@ class Window(Generic[T]):
         return made
 
 
-@dataclass(slots=True)
 class Journal:
     """One `.jsonl` file. A replaced, truncated or rotated file is noticed and read anew."""
 
-    root: Path
-    relative: str
-    _counted: _Place = field(default_factory=_Place)
-    _lines: int = 0
-    _readings: dict[Hashable, "_Reading[Any]"] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, root: Root, relative: str) -> None:
+        self._root = root
+        self._relative = relative
+        self._count = _LineCount(root, relative)
+        self._readings: dict[Hashable, _Reading[Any]] = {}
+        self._lock = threading.Lock()
 
     def line_count(self) -> int:
         """How many lines the whole file has; only what was appended is counted anew.
@@ -82,14 +83,7 @@ class Journal:
         A last line without line end counts when an object is complete in it, so that the count
         does not change when the line end follows.
         """
-        with self._lock:
-            try:
-                with files.opened(self.root, self.relative) as (stream, found):
-                    self._count(stream, found)
-                    return self._lines + _last_line_is_whole(stream, self._counted.offset)
-            except OSError:
-                self._counted, self._lines = _Place(), 0
-                return 0
+        return int(observe(self._count))
 
     def records(self) -> list[Json]:
         """The objects in the last WINDOW_BYTES of the file, oldest first.
@@ -112,30 +106,79 @@ class Journal:
         with self._lock:
             reading = self._readings.get(keep)
             if reading is None:
-                reading = self._readings[keep] = _Reading(keep)
-            try:
-                with files.opened(self.root, self.relative) as (stream, found):
-                    reading.refresh(stream, found)
-            except OSError:
-                reading.reset()
-            return reading.window
+                reading = self._readings[keep] = _Reading(self._root, self._relative, keep)
+        found: Window[T] = observe(reading)
+        return found
 
-    def _count(self, stream: BinaryIO, found: files.Version) -> None:
-        if not self._counted.is_in(stream, found):
-            self._counted, self._lines = _Place(), 0
-        offset = self._counted.offset
+
+class _Followed(PathInput):
+    """A file of which only what was appended is read."""
+
+    def __init__(self, root: Root, relative: str) -> None:
+        super().__init__(root, relative)
+        self._version: files.Version | None = None
+        self._settled = False
+
+    def examine(self) -> Any:
+        version = self.version()
+        if version is None or version != self._version or not self._settled:
+            with self._lock:
+                self._follow()
+        return self._state()
+
+    def _follow(self) -> None:
+        read_at = time.time_ns()
+        try:
+            with files.opened(self._root.path, self.relative) as (stream, found):
+                self.refresh(stream, found)
+                self._version, self._settled = found, files.settled(found, read_at)
+        except OSError:
+            self.reset()
+            self._version = None
+
+    def refresh(self, stream: BinaryIO, found: files.Version) -> None:
+        """Take in what was added; everything, where it is not the file that was read before."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Take in that there is nothing to read."""
+        raise NotImplementedError
+
+    def _state(self) -> Any:
+        raise NotImplementedError
+
+
+class _LineCount(_Followed):
+    """How many lines there are."""
+
+    _place = _Place()
+    _lines = 0
+    _total = 0
+
+    def _state(self) -> int:
+        return self._total
+
+    def reset(self) -> None:
+        self._place, self._lines, self._total = _Place(), 0, 0
+
+    def refresh(self, stream: BinaryIO, found: files.Version) -> None:
+        if not self._place.is_in(stream, found):
+            self._place, self._lines = _Place(), 0
+        offset = self._place.offset
         stream.seek(offset)
         while block := stream.read(_BLOCK_BYTES):
             self._lines += block.count(b"\n")
             offset += len(block)
-        if offset != self._counted.offset:
-            self._counted = _Place.at(offset, stream, found.inode)
+        if offset != self._place.offset:
+            self._place = _Place.at(offset, stream, found.inode)
+        self._total = self._lines + _last_line_is_whole(stream, self._place.offset)
 
 
-class _Reading(Generic[T]):
+class _Reading(_Followed, Generic[T]):
     """The lines of a journal as one caller sees them."""
 
-    def __init__(self, keep: Keep[T]) -> None:
+    def __init__(self, root: Root, relative: str, keep: Keep[T]) -> None:
+        super().__init__(root, relative)
         self.window: Window[T] = Window([])
         self._keep = keep
         self._place = _Place()
@@ -144,13 +187,14 @@ class _Reading(Generic[T]):
         self._kept: list[T] = []
         self._last: list[T] = []
 
+    def _state(self) -> Window[T]:
+        return self.window
+
     def reset(self) -> None:
-        """There is nothing to read."""
         self._forget()
         self._show(changed=bool(self.window.items))
 
     def refresh(self, stream: BinaryIO, found: files.Version) -> None:
-        """Read what was added; everything, where it is not the file that was read before."""
         changed = False
         if not self._place.is_in(stream, found):
             changed = bool(self.window.items)

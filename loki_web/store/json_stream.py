@@ -1,13 +1,12 @@
 """JSON objects one after the other, on lines of their own or printed over several."""
 
 import re
-import threading
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import BinaryIO
 
-from loki_web.store import files, json_text
-from loki_web.store.documents import settled
+from loki_web.store import json_text
+from loki_web.store.files import Version, read_up_to
+from loki_web.store.inputs import FileInput, Root
+from loki_web.store.look import observe
 from loki_web.store.shapes import Json
 
 WINDOW_BYTES = 10 * 1024 * 1024
@@ -15,39 +14,37 @@ MAX_PIECE = 1024 * 1024  # characters
 _PIECE_START = re.compile(r"^(?=\{)", re.MULTILINE)
 
 
-@dataclass(slots=True)
-class JsonStream:
-    """One such file, parsed once per version."""
+class JsonStream(FileInput):
+    """One such file, parsed once for each content."""
 
-    root: Path
-    relative: str
-    _version: files.Version | None = None
-    _settled: bool = False
-    _objects: list[Json] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, root: Root, relative: str) -> None:
+        super().__init__(root, relative)
+        self._fingerprint = 0
+        self._objects: list[Json] = []
 
     def objects(self) -> list[Json]:
         """The objects in the last WINDOW_BYTES of the file, in its order; see `objects_in`.
 
         They are shared: do not change them. Empty where the file cannot be read.
         """
-        with self._lock:
-            version = files.version(self.root, self.relative)
-            if version is None or not self._settled or version != self._version:
-                self._load()
-            return self._objects
+        found: list[Json] = observe(self)
+        return found
 
-    def _load(self) -> None:
-        read_at = time.time_ns()
-        try:
-            with files.opened(self.root, self.relative) as (stream, found):
-                stream.seek(max(0, found.size - WINDOW_BYTES))
-                data = files.read_up_to(stream, WINDOW_BYTES)
-        except OSError:
-            self._version, self._settled, self._objects = None, False, []
-            return
-        self._version, self._settled = found, settled(found, read_at)
-        self._objects = objects_in(data.decode("utf-8-sig", errors="replace"))
+    def _read(self, stream: BinaryIO, found: Version) -> bytes:
+        stream.seek(max(0, found.size - WINDOW_BYTES))
+        return read_up_to(stream, WINDOW_BYTES)
+
+    def _take(self, data: bytes | None) -> None:
+        if hash(data) != self._fingerprint:
+            text = (data or b"").decode("utf-8-sig", errors="replace")
+            self._objects, self._fingerprint = objects_in(text), hash(data)
+
+    def _missing(self) -> list[Json]:
+        self._version = None
+        return []
+
+    def _state(self) -> list[Json]:
+        return self._objects
 
 
 def objects_in(text: str) -> list[Json]:

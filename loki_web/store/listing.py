@@ -3,13 +3,12 @@
 import os
 import stat
 import time
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from loki_web.store import files
-from loki_web.store.documents import settled
-from loki_web.store.files import Version
+from loki_web.store.files import Version, settled
 
 MAX_FOLDERS = 4096
 _MAX_DEPTH = 3  # a link to a folder above would have no end
@@ -17,104 +16,151 @@ _MAX_DEPTH = 3  # a link to a folder above would have no end
 
 @dataclass(slots=True)
 class _Directory:
+    """:ivar path: its real path.
+    :ivar is_watched: whether each change in it is told.
+    """
+
+    path: str
     version: Version
-    settled: bool
-    linked: bool
-    files: list[tuple[str, bool]]
-    folders: list[tuple[str, bool]]
+    is_settled: bool
+    is_linked: bool
+    is_watched: bool
+    files: list[tuple[str, bool]] = field(default_factory=list)
+    folders: list[tuple[str, bool]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class Listing:
-    """The `*.json` files of a folder and, where `nested`, of the folders below it.
+    """The JSON files of a folder and, where `nested`, of the folders below it.
 
     A directory's own modification time tells of every name that came, went or was replaced. With
     each name stands whether it, or a folder above it, is a link: then it is resolved each time.
+
+    :param watch: asked, with the real path of a directory and its path below the folder, before
+        that is listed; returns whether each later change in it is told.
+    :param named: only files of this name, None for all that end with `.json`.
     """
 
-    root: Path
-    relative: str
-    nested: bool
-    _files: dict[str, bool] = field(default_factory=dict)
-    _directories: dict[str, _Directory] = field(default_factory=dict)
-    _base: str | None = None
+    def __init__(
+        self, relative: str, nested: bool, watch: Callable[[str, str], bool], named: str | None
+    ) -> None:
+        self.names: list[str] = []
+        self._relative = relative
+        self._nested = nested
+        self._watch = watch
+        self._named = named
+        self._base = ""
+        self._links: dict[str, bool] = {}
+        self._directories: dict[str, _Directory] = {}
 
     @property
-    def names(self) -> list[str]:
-        """The paths below the folder, in order, as of the last `refresh`."""
-        return list(self._files)
+    def is_watched(self) -> bool:
+        """Whether each change in any of the directories is told."""
+        return bool(self._directories) and all(
+            one.is_watched and not one.is_linked for one in self._directories.values()
+        )
 
-    def refresh(self) -> list[str] | None:
+    @property
+    def linked(self) -> list[str]:
+        """The files that are links, or lie behind one."""
+        return [name for name, is_linked in self._links.items() if is_linked]
+
+    def refresh(self, base: str) -> set[str] | None:
         """Look at the directories again.
 
+        :param base: the real path of the root.
         :return: None where none has changed, else the names in those that were listed anew.
         """
-        self._base = files.resolve(self.root, self.relative)
+        self._base = base
         fresh: dict[str, _Directory] = {}
-        pending = [("", 0, False)]
+        pending = [("", 0, True)]
         while pending and len(fresh) < MAX_FOLDERS:
-            below, depth, linked = pending.pop()
-            directory = self._directory(below, linked)
+            below, depth, is_linked = pending.pop()
+            directory = self._directory(below, is_linked)
             if directory is None:
                 continue
             fresh[below] = directory
-            if self.nested and depth < _MAX_DEPTH:
+            if self._nested and depth < _MAX_DEPTH:
                 pending += [
-                    (os.path.join(below, name), depth + 1, linked or is_link)
+                    (os.path.join(below, name), depth + 1, directory.is_linked or is_link)
                     for name, is_link in directory.folders
                 ]
         before, self._directories = self._directories, fresh
         anew = [below for below in fresh if fresh[below] is not before.get(below)]
         if not anew and len(before) == len(fresh):
             return None
-        self._files = dict(sorted(file for below in fresh for file in _files(below, fresh[below])))
-        return [name for below in anew for name, _ in _files(below, fresh[below])]
+        self._links = {name: link for below in fresh for name, link in _files(below, fresh[below])}
+        self.names = sorted(self._links)
+        return {name for below in anew for name, _ in _files(below, fresh[below])}
+
+    def note(self, below: str, name: str) -> str | None:
+        """Take note that a name in a directory may have come, gone or become another file.
+
+        :return: its path below the folder; None for a name that does not matter.
+        """
+        directory = self._directories.get(below)
+        if directory is None or not self._takes(name):
+            return None
+        path = os.path.join(below, name)
+        kind = _kind(os.path.join(directory.path, name))
+        if kind is None:
+            if self._links.pop(path, None) is not None:
+                del self.names[bisect_left(self.names, path)]
+        else:
+            if path not in self._links:
+                insort(self.names, path)
+            self._links[path] = kind is stat.S_ISLNK
+        return path
+
+    def place(self, name: str) -> tuple[str, str] | None:
+        """The real directory of a listed file and its name there; None for links."""
+        below, _, own = name.rpartition("/")
+        directory = self._directories.get(below)
+        if directory is None or self._links.get(name, True):
+            return None
+        return directory.path, own
 
     def version(self, name: str) -> Version | None:
         """The version that a listed file has now; None where it is no regular file any more."""
-        if self._base is None or self._files[name]:
-            return files.version(self.root, os.path.join(self.relative, name))
-        return _version(os.path.join(self._base, name), stat.S_ISREG)
+        place = self.place(name)
+        if place is None:
+            real = files.resolve_below(self._base, os.path.join(self._relative, name))
+            return _version(real, stat.S_ISREG) if real else None
+        return _version(f"{place[0]}/{place[1]}", stat.S_ISREG)
 
-    def is_still(self, name: str, version: Version) -> bool:
-        """True where a listed file has this version now: `version` for many files, quickly."""
-        if self._base is None or self._files[name]:
-            return self.version(name) == version
-        try:
-            status = os.lstat(f"{self._base}/{name}")
-        except OSError:
-            return False
-        return (
-            status.st_mtime_ns == version.mtime_ns
-            and status.st_size == version.size
-            and status.st_ino == version.inode
-            and stat.S_ISREG(status.st_mode)
-        )
-
-    def _directory(self, below: str, linked: bool) -> _Directory | None:
-        relative = os.path.join(self.relative, below)
-        real = files.resolve(self.root, relative) if linked else self._base
+    def _directory(self, below: str, is_linked: bool) -> _Directory | None:
+        relative = os.path.join(self._relative, below)
+        real = files.resolve_below(self._base, relative) if is_linked else self._path(below)
         if real is None:
             return None
+        is_linked = real != os.path.normpath(os.path.join(self._base, relative))
+        is_watched = self._watch(real, below)
         looked_at = time.time_ns()
-        version = _version(real if linked else os.path.join(real, below), stat.S_ISDIR)
+        version = _version(real, stat.S_ISDIR)
         if version is None:
             return None
         held = self._directories.get(below)
-        if held and held.settled and (held.version, held.linked) == (version, linked):
+        if held and held.is_settled and (held.path, held.version) == (real, version):
+            held.is_watched = is_watched
             return held
-        directory = _Directory(version, settled(version, looked_at), linked, [], [])
-        for entry in files.entries(self.root, relative):
+        directory = _Directory(real, version, settled(version, looked_at), is_linked, is_watched)
+        for entry in files.entries_of(real):
             is_link = entry.is_symlink()
-            if entry.name.endswith(".json"):
-                directory.files.append((entry.name, linked or is_link))
-            elif _is_folder(entry):
+            if self._takes(entry.name):
+                directory.files.append((entry.name, is_linked or is_link))
+            elif self._nested and _is_folder(entry):
                 directory.folders.append((entry.name, is_link))
         return directory
 
+    def _path(self, below: str) -> str:
+        return os.path.normpath(os.path.join(self._base, self._relative, below))
+
+    def _takes(self, name: str) -> bool:
+        wanted = name == self._named if self._named else name.endswith(".json")
+        return wanted and files.counts(name)
+
 
 def _files(below: str, directory: _Directory) -> list[tuple[str, bool]]:
-    return [(os.path.join(below, name), linked) for name, linked in directory.files]
+    return [(os.path.join(below, name), is_linked) for name, is_linked in directory.files]
 
 
 def _version(path: str, is_kind: Callable[[int], bool]) -> Version | None:
@@ -123,6 +169,14 @@ def _version(path: str, is_kind: Callable[[int], bool]) -> Version | None:
     except OSError:
         return None
     return Version.of(status) if is_kind(status.st_mode) else None
+
+
+def _kind(path: str) -> Callable[[int], bool] | None:
+    """What is there: S_ISLNK for a link, S_ISREG for all else, None for nothing."""
+    try:
+        return stat.S_ISLNK if stat.S_ISLNK(os.lstat(path).st_mode) else stat.S_ISREG
+    except OSError:
+        return None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from loki_web.errors import StorageError
 from loki_web.store import files, json_text, writing
-from loki_web.store.documents import being_written
+from loki_web.store.files import being_written
 from loki_web.store.new_folder import NewFolder
 
 MAX_COPY_BYTES = 64 * 1024 * 1024

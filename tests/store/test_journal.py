@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from loki_web.store.inputs import Root
 from loki_web.store.journal import MAX_LINE_BYTES, WINDOW_BYTES, Journal
 from loki_web.store.shapes import Json
 
@@ -32,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def journal(path: Path) -> Journal:
     seen.clear()
-    return Journal(path.parent, path.name)
+    return Journal(Root(path.parent), path.name)
 
 
 def numbers(journal: Journal) -> list[Any]:
@@ -204,7 +205,7 @@ def test_a_line_that_begins_with_the_window_is_in_it(
 
 def test_lines_leave_the_window_as_it_moves_on(path: Path, journal: Journal) -> None:
     filler = "x" * 1000
-    growing, whole = Journal(path.parent, path.name), 0
+    growing, whole = Journal(Root(path.parent), path.name), 0
     for _ in range(6):
         append(path, b"".join(line(n, text=filler) for n in range(whole, whole + 3000)))
         whole += 3000
@@ -260,5 +261,5 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").write_bytes(line(1))
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "events.jsonl").symlink_to(tmp_path / "outside")
-    journal = Journal(tmp_path / "inside", "events.jsonl")
+    journal = Journal(Root(tmp_path / "inside"), "events.jsonl")
     assert (numbers(journal), journal.line_count()) == ([], 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from loki_web.store.inputs import Root
 from loki_web.store.json_stream import MAX_PIECE, WINDOW_BYTES, JsonStream, objects_in
 
 A, B = {"a": 1, "in": {"x": [1, {"y": 2}]}}, {"b": "ü"}
@@ -52,7 +53,7 @@ def test_a_file_is_parsed_once_a_version(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     path.write_text(json.dumps(A))
     os.utime(path, (1, 1))
-    stream = JsonStream(tmp_path, "s.jsonl")
+    stream = JsonStream(Root(tmp_path), "s.jsonl")
     first = stream.objects()
     assert first == [A]
     assert stream.objects() is first
@@ -64,7 +65,7 @@ def test_a_file_is_parsed_once_a_version(tmp_path: Path) -> None:
 
 def test_a_change_within_the_grain_of_the_clock_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
-    stream = JsonStream(tmp_path, "s.jsonl")
+    stream = JsonStream(Root(tmp_path), "s.jsonl")
     for value in range(20):
         path.write_text(json.dumps({"n": value % 10}))
         assert stream.objects() == [{"n": value % 10}]
@@ -75,7 +76,7 @@ def test_only_the_end_of_a_large_file_is_read(tmp_path: Path) -> None:
     last = json.dumps({"n": 2})
     count = WINDOW_BYTES // len(line) + 100
     (tmp_path / "s.jsonl").write_text(line * count + last)
-    found = JsonStream(tmp_path, "s.jsonl").objects()
+    found = JsonStream(Root(tmp_path), "s.jsonl").objects()
     assert found[-1] == {"n": 2}
     assert count - 110 < len(found) <= count - 98
 
@@ -93,4 +94,4 @@ def test_what_is_no_file_below_the_root_is_empty(tmp_path: Path, kind: str) -> N
         os.mkfifo(target)
     elif kind == "link":
         target.symlink_to(outside)
-    assert JsonStream(root, "s.jsonl").objects() == []
+    assert JsonStream(Root(root), "s.jsonl").objects() == []

@@ -1,0 +1,126 @@
+"""Requests by the thousand: wrk, or one after another where a single one takes long."""
+
+import http.client
+import re
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from benchmarks.servers import Server
+
+CONNECTIONS = 4
+_SLOW_SECONDS = 0.1  # from here on what is unfinished when wrk ends would distort its figures
+_MOST_SECONDS = 15.0
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+@dataclass
+class Run:
+    """:param cpu: microseconds of the workers' CPU a request.
+    :param p50: milliseconds, as `p99`.
+    :param errors: answers that were neither 2xx nor 3xx, and connections that failed.
+    """
+
+    requests: int
+    seconds: float
+    cpu: float
+    p50: float
+    p99: float
+    errors: int
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    def figures(self) -> dict[str, float]:
+        return {**asdict(self), "rate": self.rate}
+
+
+def require_wrk() -> None:
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is needed: apt-get update && apt-get install -y wrk")
+
+
+def measure(
+    server: Server,
+    path: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    connections: int = CONNECTIONS,
+) -> Run:
+    """Ask for one path as often as it goes within the seconds."""
+    began = time.perf_counter()
+    _ask(server, path, headers, 0.0, 1)
+    is_slow = time.perf_counter() - began > _SLOW_SECONDS
+    before, began = server.cpu_seconds(), time.perf_counter()
+    if is_slow:
+        latencies, errors = _ask(server, path, headers, seconds, 3)
+        took = time.perf_counter() - began
+        p50, p99, count = statistics.median(latencies), max(latencies), len(latencies)
+    else:
+        count, took, p50, p99, errors = _wrk(server.url + path, headers, seconds, connections)
+    cpu = (server.cpu_seconds() - before) / max(count, 1) * 1e6
+    return Run(count, took, cpu, p50, p99, errors)
+
+
+def total(runs: list[Run]) -> Run:
+    """Several runs as one: sums, CPU by request, the median of the latencies."""
+    count = sum(run.requests for run in runs)
+    cpu = sum(run.cpu * run.requests for run in runs) / max(count, 1)
+    p50, p99 = (statistics.median(x) for x in zip(*((r.p50, r.p99) for r in runs), strict=True))
+    seconds, errors = sum(run.seconds for run in runs), sum(run.errors for run in runs)
+    return Run(count, seconds, cpu, p50, p99, errors)
+
+
+def _ask(
+    server: Server, path: str, headers: Mapping[str, str], seconds: float, least: int
+) -> tuple[list[float], int]:
+    """One request after another on a kept connection; milliseconds of each, and errors."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    latencies: list[float] = []
+    errors = 0
+    began = time.perf_counter()
+    while (past := time.perf_counter() - began) < seconds or len(latencies) < least:
+        if past > _MOST_SECONDS and latencies:
+            break
+        asked = time.perf_counter()
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        answer.read()
+        latencies.append((time.perf_counter() - asked) * 1000)
+        errors += answer.status >= 400
+    connection.close()
+    return latencies, errors
+
+
+def _wrk(
+    url: str, headers: Mapping[str, str], seconds: float, connections: int
+) -> tuple[int, float, float, float, int]:
+    options = [f"-H{name}: {value}" for name, value in headers.items()]
+    # wrk takes whole seconds; `timeout` ends it earlier by the signal after which it reports
+    command = ["timeout", "-s", "INT", str(seconds), "wrk", "-t1", f"-c{connections}"]
+    done = subprocess.run(
+        [*command, f"-d{int(seconds) + 1}s", "--timeout", "60s", "--latency", *options, url],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 90,
+        check=False,
+    )
+    found = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", done.stdout)
+    if found is None:
+        raise SystemExit(f"wrk failed: {done.stdout}{done.stderr}")
+    took = float(found[2]) * _UNITS[found[3]] / 1000
+    p50, p99 = (_percentile(done.stdout, share) for share in (50, 99))
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+    broken = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", done.stdout)
+    errors = int(failed[1]) if failed else 0
+    errors += sum(int(number) for number in broken.groups()) if broken else 0
+    return int(found[1]), took, p50, p99, errors
+
+
+def _percentile(report: str, share: int) -> float:
+    found = re.search(rf"\s{share}%\s+([\d.]+)(us|ms|s|m)\b", report)
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0

@@ -1,0 +1,63 @@
+"""The servers that ours is compared with do the same work."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bare, plain, servers, sessions
+from benchmarks.sessions import SIZES
+from tests.programs import needed
+
+S = SIZES["S"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ("/api/tasks?status=done", 200, {"Content-Type": "application/json"}, b"[]"),
+        ("/api/cost", 200, {"Content-Type": "text/x", "Content-Encoding": "gzip"}, b"\x1f\x8b"),
+        ("/api/agents", 304, {}, b""),
+    ],
+)
+def test_the_bare_view_gives_an_answer_back(answer: bare.Answer) -> None:
+    path, status, headers, body = answer
+    got = bare.create_app([answer]).test_client().get(f"/0{path}")
+    assert (got.status_code, got.data) == (status, body)
+    assert {name: got.headers[name] for name in headers} == headers
+    assert got.content_length == (len(body) if status == 200 else None)
+
+
+def test_the_plain_server_reads_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "LOKI", str(sessions.session("S", tmp_path).loki))
+    client = plain.app.test_client()
+    assert {client.get(route).status_code for route in plain.ROUTES} == {200}
+    assert len(client.get("/api/tasks").get_json()) == S.tasks
+    assert len(client.get("/api/logs?lines=100").get_json()) == 100
+    assert client.get("/api/memory/summary").get_json()["episodic"]["count"] == S.episodes
+    assert client.get("/api/learning/metrics").get_json()["totalSignals"] > S.events / 2
+    assert f"loki_events_total {S.events}" in client.get("/metrics").text
+
+
+def test_a_run_gives_figures_and_a_table(tmp_path: Path) -> None:
+    needed("wrk", "wrk")
+    figures = tmp_path / "figures.json"
+    options = ["--sizes", "S", "--parts", "steady", "--routes", "/api/agents"]
+    brief = ["--seconds", "0.1", "--rounds", "1", "--where", str(tmp_path), "--json", str(figures)]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.rest", *options, *brief],
+        cwd=servers.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "| **/api/agents** |" in run.stdout
+    found = json.loads(figures.read_text())["S"]["steady"]["/api/agents"]
+    for name in ("ours", "bare", "plain"):
+        assert found[name]["requests"] > 0
+        assert found[name]["p50"] > 0
+        assert found[name]["errors"] == 0
