@@ -28,10 +28,10 @@ def test_program():
 def test_a_program_is_missing(tmp_path: Path, ci: str, code: int, message: str) -> None:
     (tmp_path / "test_needs_it.py").write_text(TESTS)
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("PYTEST_")}
+    own = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true", "CI": ci}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "1", "-p", "tests.conftest"],
-        cwd=tmp_path, env={**inherited, "PYTHONPATH": str(ROOT), "CI": ci},
-        capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-p", "xdist", "-n", "1", "-p", "tests.conftest"],
+        cwd=tmp_path, env={**inherited, **own}, capture_output=True, text=True,
     )  # fmt: skip
     assert message in done.stdout
     assert done.returncode == code

@@ -159,9 +159,7 @@ class Collection:
         observe(self)
         with self._lock:
             return {
-                name: held.version
-                for name, held in self._entries.items()
-                if held.value is not None
+                name: held.version for name, held in self._entries.items() if held.value is not None
             }
 
     def read(self, name: str) -> Content | None:

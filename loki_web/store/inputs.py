@@ -42,7 +42,9 @@ class Root:
         if None in identity or identity != self._identity:
             self._base = os.path.realpath(self.path)
             self._identity = _identity(self.path), _identity(self._base)
-            self.is_told = None not in self._identity and self._events and watching.reports_changes(self.path)
+            self.is_told = (
+                None not in self._identity and self._events and watching.reports_changes(self.path)
+            )
         return self._base
 
 

@@ -136,5 +136,3 @@ class _Unrepeatable:
 
 
 UNREPEATABLE: Input = _Unrepeatable()
-
-
