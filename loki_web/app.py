@@ -8,13 +8,12 @@ from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from loki_web.api import (
+    answers,
     blueprints,
     context,
     error_handlers,
     metrics,
     openapi,
-    request_ids,
-    revalidation,
     session,
 )
 from loki_web.api.json_provider import OrjsonProvider
@@ -65,16 +64,15 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     app.config["COMPRESS_MIN_SIZE"] = 1024
     sources = Sources.of(settings, STARTED_AT, now)
     app.extensions[context.EXTENSION] = sources
+    guarding = guard.install(app, sources)
+    Compress(app)
+    cors.install(app, settings)
+    error_handlers.install(app)
+    answers.install(app, guarding)
+    live.install(app, sources)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
         )
-    request_ids.install(app)
-    Compress(app)
-    cors.install(app, settings)
-    guard.install(app, sources)
-    revalidation.install(app)
-    error_handlers.install(app)
-    live.install(app, sources)
     return app, sources

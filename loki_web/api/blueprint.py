@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 import flask_smorest
 from flask import Response
 
+from loki_web.api.answers import kept
 from loki_web.api.request_parser import RequestParser
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query
 
@@ -30,8 +31,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
     def __init__(self, name: str, import_name: str) -> None:
         super().__init__(name, import_name, description=sys.modules[import_name].__doc__)
 
-    def get(self, rule: str, **options: Any) -> Decorator:
-        return self._routed("GET", rule, options)
+    def get(self, rule: str, *, is_kept: bool = True, **options: Any) -> Decorator:
+        """:param is_kept: whether the answer is kept until a file has changed, see `api.answers`;
+        not where it shows keys, accounts or who did what.
+        """
+        routed = self._routed("GET", rule, options)
+        return (lambda view: routed(kept(view))) if is_kept else routed
 
     def post(self, rule: str, **options: Any) -> Decorator:
         return self._routed("POST", rule, options)

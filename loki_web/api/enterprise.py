@@ -13,7 +13,7 @@ _TOKENS_OFF = "LOKI_ENTERPRISE_AUTH is off, or the scope `admin` is missing"
 _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the scope `audit` is missing"
 
 
-@blueprint.get("/api/enterprise/status")
+@blueprint.get("/api/enterprise/status", is_kept=False)
 @blueprint.answers(200, shapes.EnterpriseStatus)
 def get_enterprise_status() -> Json:
     """Check which enterprise features are enabled."""
@@ -33,7 +33,7 @@ def post_token(body: Json) -> Json:
     return tokens.create(sources(), **body, granted_by=access.identity().scopes)
 
 
-@blueprint.get("/api/enterprise/tokens")
+@blueprint.get("/api/enterprise/tokens", is_kept=False)
 @blueprint.query(shapes.TokensQuery)
 @blueprint.answers(200, shapes.Token, many=True)
 @blueprint.errors(s403=_TOKENS_OFF)
@@ -54,7 +54,7 @@ def delete_token(query: Json, identifier: str) -> None:
     end(sources(), identifier)
 
 
-@blueprint.get("/api/enterprise/audit")
+@blueprint.get("/api/enterprise/audit", is_kept=False)
 @blueprint.query(shapes.AuditQuery)
 @blueprint.answers(200, shapes.AuditEntry, many=True)
 @blueprint.errors(s403=_AUDIT_OFF)
@@ -63,7 +63,7 @@ def get_audit(query: Json) -> list[Json]:
     return audit_query.entries(sources(), **query)
 
 
-@blueprint.get("/api/enterprise/audit/summary")
+@blueprint.get("/api/enterprise/audit/summary", is_kept=False)
 @blueprint.query(shapes.SummaryQuery)
 @blueprint.answers(200, shapes.AuditSummary)
 @blueprint.errors(s403=_AUDIT_OFF)

@@ -9,6 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 
 from loki_web.api import openapi
+from loki_web.api.answers import kept
 from loki_web.services.metrics import SessionCollector
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
@@ -66,6 +67,7 @@ def install(app: Flask, sources: Sources) -> None:
     registry = CollectorRegistry()
     registry.register(SessionCollector(sources))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
+    app.view_functions[_ENDPOINT] = kept(app.view_functions[_ENDPOINT])
     about = {"name": "metrics", "description": "Numbers for Prometheus."}
     openapi.describe(app, _ENDPOINT, about, {"get": _DESCRIPTION})
 

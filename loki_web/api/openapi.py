@@ -9,6 +9,7 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.routing import PathConverter
 
 from loki_web import __version__
+from loki_web.api.answers import kept
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
@@ -90,7 +91,7 @@ def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.extensions[_EXTENSION] = _Description(app, blueprints)
-    app.add_url_rule("/openapi.json", "openapi", _document)
+    app.add_url_rule("/openapi.json", "openapi", kept(_document))
 
 
 def describe(app: Flask, endpoint: str, tag: Json, operations: Json) -> None:

@@ -16,7 +16,7 @@ def get_processes() -> Json:
     return supervision.supervision(sources())
 
 
-@blueprint.get("/api/secrets/status")
+@blueprint.get("/api/secrets/status", is_kept=False)
 @blueprint.answers(200, Secrets)
 def get_secrets() -> Json:
     """Get secret management status (Docker/K8s mount detection)."""

@@ -4,7 +4,10 @@ A new route needs `read` where it answers GET and `control` where it does anythi
 different stands in the tables here, by rule, and nowhere else.
 """
 
-from flask import Flask, Request, Response, g
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Request, request
 
 from loki_web.errors import Forbidden, Unauthenticated
 from loki_web.security.authentication import Authenticator
@@ -33,6 +36,7 @@ _SCOPE_OF_FOLDER = (
 _READING = frozenset({"GET", "HEAD"})
 READS_BY_POST = frozenset({"/api/memory/retrieve"})  # a search that has a body
 _EXTENSION = "loki_web.authenticator"
+_IDENTITY = "loki_web.identity"  # where the environ of a request has who sent it
 _SUBPROTOCOL = "bearer"
 _TOKEN_SUBPROTOCOL = "loki.token."  # noqa: S105
 
@@ -49,21 +53,22 @@ def authenticator(app: Flask) -> Authenticator:
     return found
 
 
-def check(asked: Request, checker: Authenticator, sources: Sources) -> None:
+def check(asked: Request, rule: str | None, checker: Authenticator, sources: Sources) -> None:
     """Let the request through, with its `identity`, or refuse it.
 
+    :param rule: of its route, None where it has none.
     :raises Unauthenticated: without a token that opens anything.
     :raises Forbidden: when its holder may do other things, but not this.
     :raises Unavailable: when only the OIDC issuer could tell and it does not answer.
     """
-    if is_public(asked, sources):
+    if _is_public(asked, rule, sources):
         return
-    holder = checker.authenticate(bearer(asked))
+    holder = checker.authenticate(bearer(asked, rule))
     if holder is None:
         raise Unauthenticated("A valid access token is needed")
-    g.identity = holder
-    if asked.url_rule is not None:
-        needed = scope_of(asked.method, asked.url_rule.rule)
+    asked.environ[_IDENTITY] = holder
+    if rule is not None:
+        needed = scope_of(asked.method, rule)
         if not holder.may(needed):
             raise Forbidden(f"The token does not allow this; it needs the scope {needed}")
     checker.note_use(holder)
@@ -71,28 +76,22 @@ def check(asked: Request, checker: Authenticator, sources: Sources) -> None:
 
 def identity() -> Identity:
     """Who the request at hand comes from."""
-    found: Identity = g.get("identity", STRANGER)
+    return identity_in(request.environ)
+
+
+def identity_in(environ: Mapping[str, Any]) -> Identity:
+    """The same for the environ of a request."""
+    found: Identity = environ.get(_IDENTITY, STRANGER)
     return found
 
 
-def tell_scopes(response: Response) -> None:
-    """Say what the holder of a token may do, so that a page need not offer what would be refused.
-
-    Nothing where no token was needed.
-    """
-    holder = identity()
-    if holder.key:
-        response.headers[SCOPES_HEADER] = " ".join(sorted(holder.scopes))
-
-
-def is_public(asked: Request, sources: Sources) -> bool:
+def _is_public(asked: Request, rule: str | None, sources: Sources) -> bool:
     """What anyone may see, and preflights, which browsers send without a token."""
-    rule = asked.url_rule
     if asked.method == "OPTIONS":
-        return rule is None or bool(getattr(rule, "provide_automatic_options", False))
+        return rule is None or bool(getattr(asked.url_rule, "provide_automatic_options", False))
     if rule is not None and asked.method not in _READING:
         return False
-    place = asked.path if rule is None else rule.rule
+    place = asked.path if rule is None else rule
     if place == METRICS:
         return sources.settings.metrics_public
     return place in PUBLIC or place.startswith(PUBLIC_FOLDERS)
@@ -111,13 +110,12 @@ def is_reading(method: str, rule: str) -> bool:
     return method in _READING or (method == "POST" and rule in READS_BY_POST)
 
 
-def bearer(asked: Request) -> str | None:
+def bearer(asked: Request, rule: str | None) -> str | None:
     """The raw token of a request. A listener to the live feed may bring it in its address; a
     socket also as the subprotocol `loki.token.…`, or as one after the word `bearer`."""
     scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer":
         return token.strip()
-    rule = asked.url_rule.rule if asked.url_rule else None
     if rule == EVENT_STREAM:
         return asked.args.get("token")
     if rule != SOCKET:
@@ -133,5 +131,5 @@ def bearer(asked: Request) -> str | None:
 
 def client_of(asked: Request) -> str:
     """Whom a limit counts: the holder of the token, else the address; a unix socket has none."""
-    holder = identity()
+    holder = identity_in(asked.environ)
     return f"{holder.kind}:{holder.key}" if holder.key else asked.remote_addr or "local"

@@ -1,86 +1,136 @@
 """The one gate before every request, in the order in which it asks."""
 
+from functools import lru_cache
+from typing import Any
+
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from loki_web import server_log
 from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.errors import Forbidden, TooManyRequests
+from loki_web.gunicorn_log import USER
 from loki_web.security import access, recording
+from loki_web.security.authentication import Authenticator
 from loki_web.security.origins import host_is_allowed, origin_is_allowed
 from loki_web.services.sources import Sources
-from loki_web.settings import Settings
 from loki_web.store.shared_window import SharedWindow
 
+REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UNPROXIED = "werkzeug.proxy_fix.orig"
 _ANY_HOST = frozenset({"/health"})  # probes address a container by its number
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
 
-def install(app: Flask, sources: Sources) -> None:
-    settings = sources.settings
-    folder = sources.cache_folder
-    window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+class Guard:
+    """Decides for each request whether it may go on: by its host, its origin, who sent it, how many
+    changes there were before it, and its length."""
 
-    authenticator = access.install(app, sources)
-    recording.install(app, sources, window)
+    def __init__(self, sources: Sources, authenticator: Authenticator) -> None:
+        folder = sources.cache_folder
+        self.window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+        self._sources = sources
+        self._settings = sources.settings
+        self._authenticator = authenticator
+        self._is_host_allowed = lru_cache(maxsize=256)(
+            lambda host: host_is_allowed(host, sources.settings)
+        )
+
+    def admit(self, environ: dict[str, Any], rule: str) -> str:
+        """Check a request that has not reached Flask and will be answered without it.
+
+        :param rule: of the route that its address belongs to.
+        :return: the scopes of a token, in the form of their header.
+        :raises PublicError: when it is refused.
+        """
+        server_log.begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
+        self.check(Request(environ), rule)
+        return _identified(environ)
+
+    def check(self, asked: Request, rule: str | None) -> None:
+        """Check a request, and note who sent it.
+
+        :param rule: of its route, None where it has none.
+        :raises PublicError: when it is refused.
+        """
+        self._check_host(asked)
+        self._check_origin(asked)
+        access.check(asked, rule, self._authenticator, self._sources)
+        self._check_rate(asked, rule)
+        if (asked.content_length or 0) > MAX_BODY_BYTES:  # also where no body is read
+            raise RequestEntityTooLarge
+
+    def _check_host(self, asked: Request) -> None:
+        """A proxy that sets no X-Forwarded-Host lets through what a page made up, but not its
+        Host."""
+        unproxied = asked.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or asked.host
+        if asked.path not in _ANY_HOST and not (
+            self._is_host_allowed(asked.host) and self._is_host_allowed(unproxied)
+        ):
+            raise Forbidden("This server is not known under that host name; see LOKI_ALLOWED_HOSTS")
+
+    def _check_origin(self, asked: Request) -> None:
+        """Pages of other origins may read what CORS lets them, but change nothing."""
+        if asked.method not in STATE_CHANGING:
+            return
+        origin = asked.headers.get("Origin")
+        if origin is None:
+            foreign = asked.headers.get("Sec-Fetch-Site") == "cross-site"
+        else:
+            foreign = not origin_is_allowed(origin, asked.host, self._settings)
+        if foreign:
+            raise Forbidden("Pages of another origin may not change anything here")
+
+    def _check_rate(self, asked: Request, rule: str | None) -> None:
+        if (
+            asked.method not in STATE_CHANGING
+            or rule is None
+            or access.is_reading(asked.method, rule)
+        ):
+            return
+        wait = self.window.hit(access.client_of(asked), self._settings.control_rate_limit)
+        if wait is not None:
+            raise TooManyRequests(f"Too many changes; try again in {wait} seconds", wait)
+
+
+def install(app: Flask, sources: Sources) -> Guard:
+    """Check each request before its view, and complete the headers of each response."""
+    guard = Guard(sources, access.install(app, sources))
+    remember = recording.recorder(sources, guard.window)
 
     @app.before_request
-    def guard() -> None:
-        _check_host(request, settings)
-        _check_origin(request, settings)
-        access.check(request, authenticator, sources)
+    def check() -> None:
+        server_log.begin_request(request.headers.get(REQUEST_ID_HEADER, ""))
+        guard.check(request, request.url_rule.rule if request.url_rule else None)
         g.admitted = True
-        _check_rate(request, settings, window)
-        _check_length(request)
 
     @app.after_request
-    def say_how_to_treat_the_answer(response: Response) -> Response:
-        access.tell_scopes(response)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("X-Frame-Options", "DENY")
-        response.headers.setdefault("Referrer-Policy", "no-referrer")
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.setdefault(
-            "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
-        )
+    def complete(response: Response) -> Response:
+        remember(response)
+        headers = response.headers
+        scopes = _identified(request.environ)
+        if scopes:
+            headers[access.SCOPES_HEADER] = scopes
+        for name, value in _ALWAYS.items():
+            headers.setdefault(name, value)
+        headers[REQUEST_ID_HEADER] = server_log.request_id()
         return response
 
-
-def _check_host(asked: Request, settings: Settings) -> None:
-    """A proxy that sets no X-Forwarded-Host lets through what a page made up, but not its Host."""
-    unproxied = asked.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or asked.host
-    hosts = {asked.host, unproxied}
-    if asked.path not in _ANY_HOST and not all(host_is_allowed(h, settings) for h in hosts):
-        raise Forbidden("This server is not known under that host name; see LOKI_ALLOWED_HOSTS")
+    return guard
 
 
-def _check_origin(asked: Request, settings: Settings) -> None:
-    """Pages of other origins may read what CORS lets them, but change nothing."""
-    if asked.method not in STATE_CHANGING:
-        return
-    origin = asked.headers.get("Origin")
-    if origin is None:
-        foreign = asked.headers.get("Sec-Fetch-Site") == "cross-site"
-    else:
-        foreign = not origin_is_allowed(origin, asked.host, settings)
-    if foreign:
-        raise Forbidden("Pages of another origin may not change anything here")
+def _identified(environ: dict[str, Any]) -> str:
+    """Leave in the environ who has asked, for the access log.
 
-
-def _check_rate(asked: Request, settings: Settings, window: SharedWindow) -> None:
-    rule = asked.url_rule
-    if (
-        asked.method not in STATE_CHANGING
-        or rule is None
-        or access.is_reading(asked.method, rule.rule)
-    ):
-        return
-    wait = window.hit(access.client_of(asked), settings.control_rate_limit)
-    if wait is not None:
-        raise TooManyRequests(f"Too many changes; try again in {wait} seconds", wait)
-
-
-def _check_length(asked: Request) -> None:
-    """Also for routes that do not read a body."""
-    if (asked.content_length or 0) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge
+    :return: the scopes of their token, in the form of their header; empty where none was needed.
+    """
+    identity = access.identity_in(environ)
+    environ[USER] = identity.name if identity.key else ""
+    return " ".join(sorted(identity.scopes)) if identity.key else ""

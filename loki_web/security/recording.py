@@ -1,8 +1,9 @@
 """One hook that puts every state change and every refusal into the audit log."""
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request, Response, g, request
+from flask import Request, Response, g, request
 
 from loki_web.security import access
 from loki_web.security.action_names import Act, act
@@ -21,18 +22,22 @@ _REFUSED = frozenset({401, 403})
 _TOO_MANY = 429
 
 
-def install(app: Flask, sources: Sources, window: SharedWindow) -> None:
+def recorder(sources: Sources, window: SharedWindow) -> Callable[[Response], None]:
+    """Return what puts the request at hand into the audit log when it has its response.
+
+    :param window: bounds the refusals that are recorded.
+    """
     if not sources.settings.audit_recorded:
-        return
+        return lambda _: None
     forwarder = SyslogForwarder(sources.settings)
 
-    @app.after_request
-    def remember(response: Response) -> Response:
+    def remember(response: Response) -> None:
         if _is_worth_it(request, response) and not _is_flood(request, response, window):
             entry = audit.record(sources, _event(request, response))
             if entry:
                 forwarder.send(entry)
-        return response
+
+    return remember
 
 
 def _is_worth_it(asked: Request, response: Response) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
-from loki_web.store import files, json_text, watching
+from loki_web.store import files, json_text
 from loki_web.store.files import Version, being_written, settled
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.listing import Listing
@@ -64,9 +64,9 @@ class Changes:
 class Collection:
     """The JSON files of a folder and, where `nested`, of the folders below it.
 
-    Where the file system tells of events, every change is seen at once. Elsewhere a name that comes,
-    goes or is replaced is seen at once, and so is a change in place of one of the files that changed
-    last; the rest is looked at in turns, each file once in a second.
+    Where the file system tells of events, every change is seen at once. Elsewhere a name that
+    comes, goes or is replaced is seen at once, and so is a change in place of one of the files that
+    changed last; the rest is looked at in turns, each file once in a second.
 
     :param root: nothing outside it is read, whatever links there are.
     :param relative: the folder, seen from `root`.

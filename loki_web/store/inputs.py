@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from loki_web.store import files, json_text, tail, watching
 from loki_web.store.files import Version, being_written, settled
-from loki_web.store.look import state_of
+from loki_web.store.look import Unsettled, state_of
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
@@ -112,7 +112,7 @@ class ContentInput(PathInput):
 
     def examine(self) -> Any:
         version = self.version()
-        return version if version is None or settled(version, time.time_ns()) else object()
+        return version if version is None or settled(version, time.time_ns()) else Unsettled()
 
 
 class FolderInput(PathInput):

@@ -128,11 +128,15 @@ def unrecorded() -> Iterator[None]:
         _here.recording = outer
 
 
+class Unsettled:
+    """A state that is equal to no other: what is made of it is never used again."""
+
+
 class _Unrepeatable:
     """An input that is never the same again."""
 
-    def examine(self) -> Any:
-        return object()
+    def examine(self) -> Unsettled:
+        return Unsettled()
 
 
 UNREPEATABLE: Input = _Unrepeatable()

@@ -1,0 +1,272 @@
+"""Answers to GET requests, kept until something that they were made of has changed.
+
+An answer is what a view returned: its body, its ETag and the inputs that the view has observed. As
+long as their states are the same a request is answered by a lookup. Each form in which an answer
+was sent, one a content coding, is kept too, headers included: a request for it is answered before
+Flask looks for its route, after the same checks as every other request.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
+
+from cachetools import LRUCache
+from flask import Flask, Response, current_app, request
+from werkzeug.http import parse_accept_header, parse_etags
+
+from loki_web import server_log
+from loki_web.errors import PublicError
+from loki_web.security.access import METRICS, SCOPES_HEADER
+from loki_web.security.guard import REQUEST_ID_HEADER, Guard
+from loki_web.store.look import Inputs, Unsettled, are_current, looking, recording
+
+MAX_BYTES = 16 * 1024 * 1024  # of the bodies of answers, and as much of their forms
+_TRIES = 3  # for an answer that comes from one moment
+_ANSWER = "loki_web.answer"
+_IS_PLAIN = "loki_web.is_plain"
+_EXTENSION = "loki_web.answers"
+# Browsers may keep the answer, for this user alone, and ask before each use of it.
+_CACHING = "private, no-cache"
+_OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
+_OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
+_CODINGS = ("zstd", "br", "gzip", "deflate", "identity", "*")
+_OVERHEAD = 1024  # bytes of an entry beside its body
+
+Environ = dict[str, Any]
+Key = tuple[str | None, ...]
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a view returned.
+
+    :ivar rule: of the route, by which the scope is known that a request needs.
+    """
+
+    rule: str
+    body: bytes
+    content_type: str
+    etag: str
+    inputs: Inputs
+
+    def is_current(self) -> bool:
+        with looking():
+            return are_current(self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """An answer as it is sent: in a content coding, with all headers that do not depend on who
+    asks."""
+
+    answer: Answer
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Answers:
+    """The answers of one application. The least recently used are evicted."""
+
+    def __init__(self) -> None:
+        self._answers: LRUCache[Key, Answer] = LRUCache(
+            MAX_BYTES, getsizeof=lambda answer: len(answer.body) + _OVERHEAD
+        )
+        self._forms: LRUCache[Key, _Form] = LRUCache(
+            MAX_BYTES, getsizeof=lambda form: len(form.body) + _OVERHEAD
+        )
+        self._computing: dict[Key, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def respond(self, view: Callable[[], Any]) -> Response:
+        """Answer the request at hand by what is kept, or else by the view."""
+        key = _key(request.environ)
+        answer = self._kept(key)
+        if answer is None:
+            with self._one_at_a_time(key):
+                answer = self._kept(key)
+                if answer is None:
+                    response, inputs = _computed(view)
+                    if response.status_code != 200 or response.is_streamed:
+                        return response
+                    answer = _answer(response, inputs)
+                    self._keep(key, answer)
+        request.environ[_ANSWER] = answer
+        response = Response(answer.body, content_type=answer.content_type)
+        response.set_etag(answer.etag, weak=True)
+        response.headers["Cache-Control"] = _CACHING
+        if _IS_PLAIN in request.environ:
+            return response  # see `KeptAnswers`
+        return cast(Response, response.make_conditional(request))
+
+    def form(self, environ: Environ) -> _Form | None:
+        """The form in which a request gets its answer, None where that is not kept."""
+        with self._lock:
+            return self._forms.get((*_key(environ), _coding(environ)))
+
+    def keep_form(self, environ: Environ, headers: Iterable[tuple[str, str]], body: bytes) -> _Form:
+        """Keep what Flask returned for the answer to a request."""
+        answer: Answer = environ[_ANSWER]
+        kept = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
+        form = _Form(answer, kept, answer.body if body == answer.body else body)
+        with self._lock:
+            if len(body) + _OVERHEAD < MAX_BYTES:
+                self._forms[(*_key(environ), _coding(environ))] = form
+        return form
+
+    def _kept(self, key: Key) -> Answer | None:
+        with self._lock:
+            answer = self._answers.get(key)
+        return answer if answer is not None and answer.is_current() else None
+
+    def _keep(self, key: Key, answer: Answer) -> None:
+        with self._lock:
+            if len(answer.body) + _OVERHEAD < MAX_BYTES:
+                self._answers[key] = answer
+
+    def _one_at_a_time(self, key: Key) -> threading.Lock:
+        with self._lock:
+            if len(self._computing) > 1024:
+                self._computing.clear()
+            return self._computing.setdefault(key, threading.Lock())
+
+
+class KeptAnswers:
+    """WSGI middleware that sends kept answers without going through Flask.
+
+    A request that the guard refuses goes through Flask like every other that is not answered here.
+
+    :param wsgi_app: the application that answers everything else.
+    """
+
+    def __init__(self, app: Flask, wsgi_app: Any, guard: Guard) -> None:
+        self._answers = of(app)
+        self._wsgi_app = wsgi_app
+        self._guard = guard
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if not _is_plain(environ):
+            return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
+        environ[_IS_PLAIN] = True
+        form = self._answers.form(environ)
+        if form is not None:
+            scopes = self._scopes(environ, form.answer.rule)
+            if scopes is not None and form.answer.is_current():
+                return _send(form, environ, scopes, start_response)
+        return self._through_flask(environ, start_response)
+
+    def _scopes(self, environ: Environ, rule: str) -> str | None:
+        """What the client may do, as the header says it; None where it is refused."""
+        try:
+            return self._guard.admit(environ, rule)
+        except PublicError:
+            return None
+
+    def _through_flask(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Have Flask answer, and keep the form where that is possible."""
+        status, headers = "", list[tuple[str, str]]()
+
+        def start(status_line: str, fields: list[tuple[str, str]], exc_info: Any = None) -> None:
+            nonlocal status, headers
+            status, headers = status_line, fields
+
+        chunks = self._wsgi_app(environ, start)
+        if _ANSWER not in environ or not status.startswith("200 "):
+            start_response(status, headers)
+            return cast(Iterable[bytes], chunks)
+        body = b"".join(chunks)
+        chunks.close()
+        form = self._answers.keep_form(environ, headers, body)
+        return _send(form, environ, dict(headers).get(SCOPES_HEADER, ""), start_response)
+
+
+def install(app: Flask, guard: Guard) -> None:
+    """Answer what is kept before Flask, see `KeptAnswers`."""
+    app.extensions[_EXTENSION] = Answers()
+    app.wsgi_app = KeptAnswers(app, app.wsgi_app, guard)  # type: ignore[method-assign]
+
+
+def of(app: Flask) -> Answers:
+    """The answers that an application keeps."""
+    found: Answers = app.extensions[_EXTENSION]
+    return found
+
+
+def kept(view: View) -> View:
+    """Keep what a view answers until something has changed that it observed."""
+
+    @wraps(view)
+    def answer(*args: Any, **kwargs: Any) -> Response:
+        return of(current_app).respond(lambda: view(*args, **kwargs))
+
+    return cast(View, answer)
+
+
+def _computed(view: Callable[[], Any]) -> tuple[Response, Inputs]:
+    """The response of a view, and the inputs that it was made of.
+
+    Files change while they are read: the view is called again when what it saw first has changed
+    before it saw the last.
+    """
+    for _ in range(_TRIES):
+        with recording() as recorded:
+            response = current_app.make_response(view())
+        inputs = recorded.inputs
+        settled = tuple(pair for pair in inputs if not isinstance(pair[1], Unsettled))
+        with looking():
+            if are_current(settled):
+                break
+    return response, inputs
+
+
+def _answer(response: Response, inputs: Inputs) -> Answer:
+    body = response.get_data()
+    etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+    rule = request.url_rule.rule if request.url_rule else request.path
+    return Answer(rule, body, response.content_type or "", etag, inputs)
+
+
+def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:
+    """The answer as it was sent before; 304 without a body for a client that has it."""
+    headers = [*form.headers, (REQUEST_ID_HEADER, server_log.request_id())]
+    if scopes:
+        headers.append((SCOPES_HEADER, scopes))
+    known = environ.get("HTTP_IF_NONE_MATCH")
+    if known and parse_etags(known).contains_weak(form.answer.etag):
+        start_response(
+            "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
+        )
+        return []
+    start_response("200 OK", headers)
+    return [form.body]
+
+
+def _is_plain(environ: Environ) -> bool:
+    """Whether a request is one for which the answer depends on its address and codings alone."""
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and "HTTP_ORIGIN" not in environ
+        and "HTTP_RANGE" not in environ
+        and not environ.get("CONTENT_LENGTH")
+        and "HTTP_TRANSFER_ENCODING" not in environ
+    )
+
+
+def _key(environ: Environ) -> Key:
+    path = environ.get("PATH_INFO", "")
+    accepted = environ.get("HTTP_ACCEPT") if path == METRICS else None
+    return environ.get("SCRIPT_NAME", ""), path, environ.get("QUERY_STRING", ""), accepted
+
+
+def _coding(environ: Environ) -> str:
+    return _codings(environ.get("HTTP_ACCEPT_ENCODING", ""))
+
+
+@lru_cache(maxsize=256)
+def _codings(header: str) -> str:
+    """The part of an Accept-Encoding header that decides the coding."""
+    accepted = sorted(parse_accept_header(header))
+    return ",".join(f"{name}={quality}" for name, quality in accepted if name in _CODINGS)
