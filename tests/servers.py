@@ -21,9 +21,9 @@ from tests.places import Place
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parent.parent
-running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
-_reserved: deque[socket.socket] = deque()
+_reserved: deque[int] = deque()  # the descriptors of sockets
+running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
 
 
 @dataclass
@@ -85,10 +85,11 @@ def free_port() -> int:
     probe = socket.socket()
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     probe.bind(("127.0.0.1", 0))
-    _reserved.append(probe)
+    port = int(probe.getsockname()[1])
+    _reserved.append(probe.detach())
     if len(_reserved) > _MOST_RESERVED:
-        _reserved.popleft().close()  # its server has been listening for long
-    return int(probe.getsockname()[1])
+        os.close(_reserved.popleft())  # its server has been listening for long
+    return port
 
 
 def environment(place: Place, **settings: str) -> dict[str, str]:
@@ -163,7 +164,7 @@ def running(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        reader.join(timeout=10)
+        reader.join(timeout=PATIENCE_SECONDS)
         assert process.stderr is not None
         process.stderr.close()
 

@@ -16,7 +16,7 @@ from tests.accounts import bearer, raw
 from tests.live.clients import listening
 from tests.places import Place
 from tests.servers import ROOT, Server, serving
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 EVERYTHING = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ACCESS_LOG": "true", "LOKI_LOG_LEVEL": "debug"}
 NEW_ID = re.compile(r"[0-9a-f]{32}")
@@ -78,7 +78,7 @@ def send(server: Server, data: bytes) -> bytes:
     """What comes back for bytes that no HTTP library would send."""
     host, port = server.host.split(":")
     answer = b""
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         while block := connection.recv(65536):
@@ -122,7 +122,9 @@ def use_everything(server: Server) -> None:
     server.post("/api/control/pause", headers=bearer("viewer"))
     server.get(f"/api/status?token={raw('revoked')}", headers=bearer("revoked"))
     server.get(f"{HOSTILE}?token={token}")
-    requests.get(f"{server.url}/api/events?token={token}", stream=True, timeout=10).close()
+    requests.get(
+        f"{server.url}/api/events?token={token}", stream=True, timeout=PATIENCE_SECONDS
+    ).close()
     with listening(server, path=f"/ws?token={token}"):
         pass
     for data in malformed(raw("admin").encode()):
@@ -163,7 +165,7 @@ def test_a_request_has_one_line_with_its_fields(place: Place) -> None:
         server.get("/api/status?x=1", headers={**bearer("viewer"), **given})
         server.get("/api/nothing", headers=bearer("viewer"))
         requests.get(
-            f"{server.url}/api/events?token={raw('viewer')}", stream=True, timeout=10
+            f"{server.url}/api/events?token={raw('viewer')}", stream=True, timeout=PATIENCE_SECONDS
         ).close()
         with listening(server, path=f"/ws?token={raw('viewer')}"):
             pass

@@ -201,7 +201,7 @@ def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             assert process.stdout.readline() == "201\n"
-            wait_until(lambda: half_made(session), "a checkpoint in the making", often=True)
+            wait_until(lambda: is_making(process.pid, session), "a checkpoint", often=True)
             process.send_signal(signal.SIGKILL)
     assert len(index(session)) >= 4
     client = session.client()
@@ -215,8 +215,8 @@ def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place
             json.loads((session.loki / CHECKPOINTS / identity / file).read_text())
 
 
-def half_made(place: Place) -> list[str]:
-    return [name for name in os.listdir(place.loki / CHECKPOINTS) if name.endswith(".tmp")]
+def is_making(pid: int, place: Place) -> bool:
+    return any(f".{pid}." in name for name in os.listdir(place.loki / CHECKPOINTS))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from tests import accounts
 from tests.cli.commands import COMMAND, is_one_complaint, run
 from tests.places import Place
 from tests.servers import Server, environment, free_port, running, serving
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Tail:
@@ -38,7 +39,7 @@ class Tail:
     def interrupt(self) -> tuple[int, str]:
         """Ctrl-C: the exit code, and all of standard error."""
         self.process.send_signal(signal.SIGINT)
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, errors
 
 

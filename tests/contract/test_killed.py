@@ -75,6 +75,11 @@ def writing(place: Place, server: Server) -> Iterator[list[int]]:
             thread.join()
 
 
+def let_it_work(given: list[int]) -> None:
+    enough = len(given) + 10
+    wait_until(lambda: len(given) > enough, "answers")
+
+
 def check_everything_is_whole(place: Place) -> None:
     """Every JSON file parses, every line of every journal too, and checkpoints are complete."""
     for path in place.home.rglob("*"):
@@ -101,8 +106,7 @@ def test_a_killed_worker_costs_only_what_it_was_doing(busy: Place) -> None:
     with serving(busy, workers=3, **SETTINGS) as server:
         with writing(busy, server) as given:
             for _ in range(6):
-                before = len(given)
-                wait_until(lambda before=before: len(given) > before + 10, "answers")  # type: ignore[misc]
+                let_it_work(given)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(random.choice(server.workers()), signal.SIGKILL)
         check_everything_is_whole(busy)
@@ -117,7 +121,7 @@ def test_a_killed_server_leaves_whole_files_and_the_next_one_tidies_up(busy: Pla
         with serving(busy, workers=3, **SETTINGS) as server:
             assert temporaries(busy) == []
             with writing(busy, server) as given:
-                wait_until(lambda given=given: len(given) > 10, "answers")  # type: ignore[misc]
+                let_it_work(given)
                 server.kill()
         assert set(given) <= {200, 201}
         check_everything_is_whole(busy)

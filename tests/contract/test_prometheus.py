@@ -11,7 +11,7 @@ import requests
 from tests import places
 from tests.programs import needed
 from tests.servers import Server, free_port, serving
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -45,7 +45,7 @@ def prometheus(server: Server, tmp_path: Path) -> Iterator[str]:
 
 def asked(url: str) -> Any:
     try:
-        return requests.get(url, timeout=5).json()["data"]
+        return requests.get(url, timeout=PATIENCE_SECONDS).json()["data"]
     except (requests.RequestException, ValueError, KeyError):
         return None
 
@@ -71,5 +71,7 @@ def test_the_scrape_succeeds_and_the_samples_are_those_of_the_api(
         ('loki_tasks_total{status="pending"}', status["pending_tasks"]),
         ("count({__name__=~'loki_.*'})", 12),
     ]:
-        found = requests.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5)
+        found = requests.get(
+            f"{prometheus}/api/v1/query", params={"query": query}, timeout=PATIENCE_SECONDS
+        )
         assert float(found.json()["data"]["result"][0]["value"][1]) == expected, query

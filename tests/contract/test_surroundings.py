@@ -76,7 +76,7 @@ def without_a_network(place: Place, settings: Path, **more: str) -> Iterator[tup
     finally:
         process.kill()
         process.wait()
-        reader.join(timeout=10)
+        reader.join(timeout=PATIENCE_SECONDS)
         process.stderr.close()
         shutil.rmtree(folder)
 
@@ -191,6 +191,7 @@ def test_a_server_outlives_its_parent(place: Place) -> None:
         server = Server(parent, f"127.0.0.1:{port}")
         try:
             wait_until(lambda: is_healthy(port), "a server")
+            wait_until(lambda: len(turns_of_workers(pid)) == 2, "two workers")
             parent.kill()
             parent.wait()
             turns = turns_of_workers(pid)

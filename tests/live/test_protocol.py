@@ -9,6 +9,7 @@ from websockets.sync.client import connect
 
 from tests.live.clients import Client, Message, listening
 from tests.servers import Server
+from tests.waiting import PATIENCE_SECONDS
 
 PING = {"type": "ping"}
 
@@ -126,7 +127,7 @@ def test_a_message_in_fragments_is_one_message(shared: Server) -> None:
 def test_another_client_library_is_understood_too(shared: Server) -> None:
     with connect(f"ws://{shared.host}/ws") as socket:
         first = json.loads(socket.recv())
-        assert socket.ping().wait(10)
+        assert socket.ping().wait(PATIENCE_SECONDS)
         socket.send(json.dumps(PING))
         assert [first["type"], json.loads(socket.recv())["type"]] == ["connected", "pong"]
 

@@ -3,7 +3,6 @@
 import base64
 import hmac
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from loki_web.errors import SettingsError
 from tests.accounts import bearer, everybody
 from tests.issuer import Issuer, Key
 from tests.places import Place
+from tests.servers import free_port
 from tests.waiting import wait_until
 
 STATUS, PAUSE, TOKENS = "/api/status", "/api/control/pause", "/api/enterprise/tokens"
@@ -206,9 +206,7 @@ def test_an_issuer_in_trouble_costs_bounded_time_and_then_none(
 
 
 def test_a_dead_issuer_is_not_asked_again_at_once(place: Place) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    address = f"http://127.0.0.1:{free_port()}"
     client = place.client(LOKI_OIDC_ISSUER=address, LOKI_OIDC_CLIENT_ID="x")
     issuer = Issuer()
     for _ in range(20):

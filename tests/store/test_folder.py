@@ -114,7 +114,8 @@ def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Fol
         ) as maker:
             assert maker.stdout
             maker.stdout.readline()
-            wait_until(lambda: has_temporaries(made), "a folder being made", often=True)
+            wait_until((made / f"{maker.pid}-0").is_dir, "a whole folder")
+            wait_until(lambda: has_temporary(made, maker.pid), "a folder being made", often=True)
             maker.send_signal(signal.SIGKILL)
     names = folder.folder_names("made")
     assert names
@@ -125,8 +126,8 @@ def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Fol
     assert names_in(made) == names
 
 
-def has_temporaries(made: Path) -> bool:
-    return made.is_dir() and any(name.endswith(".tmp") for name in names_in(made))
+def has_temporary(made: Path, pid: int) -> bool:
+    return any(f".{pid}." in name for name in names_in(made))
 
 
 def test_sweeping_spares_what_is_being_made(folder: Folder) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,10 @@ def run(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.endswith(".tmp")]
+
+
+def is_writing(pid: int, folder: Path) -> bool:
+    return any(f".{pid}." in name for name in leftovers(folder))
 
 
 @pytest.fixture
@@ -155,7 +160,7 @@ def test_a_killed_writer_leaves_whole_files_and_whole_lines(tmp_path: Path) -> N
         with run(WRITE_FOR_EVER, tmp_path) as writer:
             assert writer.stdout
             writer.stdout.readline()
-            wait_until(lambda: leftovers(tmp_path), "a write in the middle", often=True)
+            wait_until(partial(is_writing, writer.pid, tmp_path), "a write", often=True)
             writer.send_signal(signal.SIGKILL)
         json.loads((tmp_path / "file.json").read_bytes())
         text = (tmp_path / "lines.jsonl").read_text()
