@@ -159,12 +159,17 @@ class Collection:
         held = self._entries.get(name)
         return held.value if held else None
 
-    def versions(self) -> dict[str, Version]:
-        """The versions of the files, by path."""
+    def versions(self, *, damaged: bool = False) -> dict[str, Version]:
+        """The versions of the files, by path.
+
+        :param damaged: those of damaged files too.
+        """
         observe(self)
         with self._lock:
             return {
-                name: held.version for name, held in self._entries.items() if held.value is not None
+                name: held.version
+                for name, held in self._entries.items()
+                if damaged or held.value is not None
             }
 
     def read(self, name: str) -> Content | None:
