@@ -44,7 +44,7 @@ _USER_INFO_WITH_SLASHES = re.compile(
 _USER_NAME = re.compile(r"[A-Z]?[a-z][a-z._-]{0,22}\d{0,4}")
 _IDENTIFIED = re.compile(r"identified by (?:password )?", re.IGNORECASE)
 _COMMANDS = (
-    (("curl",), r"(?:[uU]|-user|-proxy-user)[ =]?+(?:\\{0,7}[\"'])?[^\s:\"'\\]{1,100}+:"),
+    (("curl",), r"(?:[uU]|-user|-proxy-user)[ =]?+(?:(\\{0,7})([\"']))?[^\s:\"'\\]{1,100}+:"),
     (("sshpass", "mysql", "mariadb"), r"p(?=[^\s-])"),
     (("sshpass", "docker login", "podman login", "az login", "oc login"), r"p[ =]"),
     (("redis-cli",), r"(?:a|-pass) "),
@@ -243,6 +243,8 @@ def _argument_spans(text: str, lowered: str) -> Iterator[Span]:
 
 
 def _argument(text: str, option: re.Match[str]) -> Span | None:
+    if option.re.groups and option[2]:
+        return secret_values.inside(text, option.end(), option[2], len(option[1]))
     value = _ARGUMENT.match(text, option.end())
     return value.span() if value else secret_values.quoted(text, option.end())
 

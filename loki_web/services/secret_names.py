@@ -34,7 +34,7 @@ _PLURALS = ("secrets", "credentials", "apikeys", "api_keys", "accesstokens", "ac
 def name_at(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
     """Return the kind of the name whose decisive word begins at `at`, and where the name ends."""
     found = _NAME.match(lowered, at)
-    if found is None:
+    if found is None or lowered[found.end() : found.end() + 1].isalpha():
         return None
     kind = _kind(text, lowered, at, found[1])
     return (kind, found.end()) if kind else None

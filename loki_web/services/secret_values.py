@@ -11,7 +11,7 @@ REDACTED = "[redacted]"
 DOUBTFUL = (Kind.WEAK, Kind.BARE, Kind.PATH)
 Span = tuple[int, int]
 
-_MOST_LINES_OF_A_GROUP = 20
+_MOST_LINES_OF_A_GROUP = 8
 _SEPARATOR = re.compile(
     r"""(?x)
       \??\\{0,7}["'`]?\]?[ \t]*+
@@ -54,9 +54,10 @@ _GROUP_PART = re.compile(
     r"\"(?:[^\"\\\r\n]|\\.)*+\"|'(?:[^'\\\r\n]|\\.)*+'|(?P<open>[\[{])|(?P<close>[\]}])|(?P<line>\n)"
 )
 _BESIDE = re.compile(
-    r"[ \t]{1,4}((?:is|was|equals|set[ ]to|changed[ ]to|by)[ \t:]{1,4})?+"
+    r"[ \t]{1,4}((?:is|was|equals|set[ ]to|changed[ ]to)[ \t:]{1,4})?+"
     r"(\\{0,7}[\"'`])?([^\s\"'`\\,;<>()]{4,300}+)"
 )
+_NETRC = re.compile(r"\blogin[ \t]+\S{1,80}\s+\Z")
 _MIXED = re.compile(r"(?=[^\d]{0,99}\d)(?=[^A-Za-z]{0,99}[A-Za-z])\S{5,}")
 _ALGORITHM = re.compile(r"(?i)(?:sha|md|base|utf|aes|rsa|ed|hs|rs|es|bcrypt|argon|oauth|v)-?\d")
 _HASH = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
@@ -78,7 +79,7 @@ def span_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
         return _accepted(text, value and value.span(), kind)
     if (found := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
         return _value(text, found.end(), kind, apart=False)
-    return _beside(text, end, kind)
+    return _beside(text, start, end, kind)
 
 
 def quoted(text: str, at: int) -> Span | None:
@@ -86,8 +87,13 @@ def quoted(text: str, at: int) -> Span | None:
     opening = _QUOTE.match(text, at)
     if opening is None:
         return None
-    inside = _inside(opening[2], len(opening[1])).match(text, opening.end())
-    return inside.span() if inside else None
+    return inside(text, opening.end(), opening[2], len(opening[1]))
+
+
+def inside(text: str, at: int, quote: str, level: int) -> Span | None:
+    """Return the rest of a quotation whose quotes have `level` backslashes before them."""
+    found = _inside(quote, level).match(text, at)
+    return found.span() if found else None
 
 
 def word(text: str, at: int) -> Span | None:
@@ -150,14 +156,16 @@ def _accepted(text: str, span: Span | None, kind: Kind) -> Span | None:
     return span if value != REDACTED and is_secret(value, kind) else None
 
 
-def _beside(text: str, end: int, kind: Kind) -> Span | None:
+def _beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
     """Find a value that no mark separates from its name: "the password is hunter2"."""
     found = _BESIDE.match(text, end)
     if found is None:
         return None
     sure = kind in (Kind.PHRASE, Kind.WORD)
     candidate = found[3].rstrip(".:!?)")
-    if sure and found[1]:
+    if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
+        return found.span(3)
+    if sure and (found[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
         if found[2]:
             return quoted(text, found.start(2))
         if _MIXED.fullmatch(candidate) and not _ALGORITHM.match(candidate):
@@ -166,7 +174,7 @@ def _beside(text: str, end: int, kind: Kind) -> Span | None:
 
 
 def _end_of_group(text: str, at: int) -> int:
-    """Return where a bracket closes; the end of its line where it does not within 20 lines."""
+    """Return where a bracket closes; the end of its line where it does not within 8 lines."""
     depth = lines = 0
     for part in _GROUP_PART.finditer(text, at):
         depth += (part.lastgroup == "open") - (part.lastgroup == "close")
