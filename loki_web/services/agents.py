@@ -129,10 +129,10 @@ def _answer(folder: Folder, agent: Agent) -> Json:
         "task": redact(_task(entry)),
         "pid": agent.pid,
         "alive": agent.alive,
-        "raw_status": agent.word,
+        "raw_status": redact(agent.word),
         "name": redact(first_text(entry.get("name"), default=agent.identity)),
-        "model": first_text(entry.get("model")),
-        "tool_id": first_text(entry.get("tool_id")),
+        "model": redact(first_text(entry.get("model"))),
+        "tool_id": redact(first_text(entry.get("tool_id"))),
         "tool_count": as_count(entry.get("tool_count")),
         "pause_requested": any(folder.exists(name) for name in agent.marker_names()),
     }

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from loki_web.services import session
+from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
 from loki_web.store import directories
 from loki_web.store.folder import Folder
@@ -70,8 +71,8 @@ class Project:
         return {
             "id": self.id,
             "path": self.path,
-            "name": self.name,
-            "alias": self.alias,
+            "name": redact(self.name),
+            "alias": self.alias and redact(self.alias),
             "registered_at": tidy_time(self.entry.get("registered_at")),
             "updated_at": tidy_time(self.entry.get("updated_at")),
             "last_accessed": tidy_time(self.entry.get("last_accessed")) or None,

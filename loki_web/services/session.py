@@ -8,6 +8,7 @@ from typing import Any
 
 from loki_web import __version__
 from loki_web.services import processes
+from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_text
@@ -81,27 +82,27 @@ def status_word(folder: Folder, now: datetime) -> str:
 def phase(folder: Folder) -> str:
     found = state(folder)
     orchestrator = as_dict(folder.document("state/orchestrator.json"))
-    return first_text(
+    word = first_text(
         found.get("phase"), found.get("currentPhase"), orchestrator.get("currentPhase")
     )
+    return redact(word)
 
 
 def provider(folder: Folder) -> str:
     word = (folder.text("state/provider", limit=256) or "").strip()
-    return first_text(word, state(folder).get("provider"), default="claude")
+    return redact(first_text(word, state(folder).get("provider"), default="claude"))
 
 
 def complexity(folder: Folder) -> str:
-    return first_text(state(folder).get("complexity"), default="standard")
+    return redact(first_text(state(folder).get("complexity"), default="standard"))
 
 
 def version(src: Sources) -> str:
     """The product version: that of the session, of the installation, or of this server."""
     skill_dir = src.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    return first_text(
-        state(src.project).get("version"), (installed or "").strip(), default=__version__
-    )
+    recorded = state(src.project).get("version")
+    return redact(first_text(recorded, (installed or "").strip(), default=__version__))
 
 
 def started_at(folder: Folder) -> datetime | None:

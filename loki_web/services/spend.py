@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loki_web.services.pricing import PriceList, price_list
+from loki_web.services.redaction import redact
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (
     Json,
@@ -88,8 +89,8 @@ def _efficiency(folder: Folder, prices: PriceList) -> list[Use]:
         if match and isinstance(record, dict):
             digits = _NUMBER.fullmatch(match[1])
             iteration = int(digits[0]) if digits else as_count(record.get("iteration"))
-            model = first_text(record.get("model"), default=UNKNOWN)
-            phase = first_text(record.get("phase"), default=UNKNOWN)
+            model = redact(first_text(record.get("model"), default=UNKNOWN))
+            phase = redact(first_text(record.get("phase"), default=UNKNOWN))
             uses.append(_use(record, prices, iteration, model, phase))
     return sorted(uses, key=lambda use: use.iteration)
 

@@ -120,7 +120,7 @@ def _fields(identity: str, entry: Json, status: str, position: int) -> Json:
         "description": redact(_description(entry)),
         "status": status,
         "priority": _priority(entry),
-        "type": first_text(entry.get("type"), default="task"),
+        "type": redact(first_text(entry.get("type"), default="task")),
         "position": position,
     }
     for key in ("source", "provider", "github_url"):
@@ -131,7 +131,7 @@ def _fields(identity: str, entry: Json, status: str, position: int) -> Json:
         if moment:
             task[key] = moment
     if isinstance(entry.get("claimedBy"), str):
-        task["assigned_agent_id"] = entry["claimedBy"]
+        task["assigned_agent_id"] = redact(entry["claimedBy"])
     return task
 
 
