@@ -166,6 +166,7 @@ class Folder(WritableFolder):
         return self._kept((kind, relative, *more), lambda: kind(self._root, relative, *more))
 
     def _kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        observe(self._root)  # no event tells that it is another one
         with self._lock:
             found: T | None = self._inputs.get(key)
             if found is None:
