@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from loki_web.store.notifier import Notifier
+from loki_web.store.notifier import notifier
 
 
 def test_a_drain_waits_for_what_another_thread_is_still_telling(tmp_path: Path) -> None:
@@ -20,16 +20,16 @@ def test_a_drain_waits_for_what_another_thread_is_still_telling(tmp_path: Path) 
             self.told = True
 
         def drain(self) -> None:
-            notifier.drain()
+            notifier().drain()
             self.seen = self.told
 
         def lost(self) -> None:
             raise AssertionError
 
-    notifier, slow = Notifier(), Slow()
-    assert notifier.watch(str(tmp_path), slow, "key")
+    slow = Slow()
+    assert notifier().watch(str(tmp_path), slow, "key")
     (tmp_path / "file").touch()
-    notifier.drain()
+    notifier().drain()
     assert slow.other is not None
     slow.other.join()
     assert slow.seen
