@@ -220,7 +220,7 @@ class Collection:
         self._is_lost = True
 
     def _watch(self, real: str, below: str) -> bool:
-        return self._root.is_told and notifier().watch(real, self, below)
+        return self._root.reports and notifier().watch(real, self, below)
 
     def _identity_now(self) -> tuple[int, int] | None:
         status = self._folder.status()

@@ -28,27 +28,35 @@ class Root:
     """The folder below which everything lies; its state is its real path.
 
     :param events: False where no events of the file system are wanted.
-    :ivar is_told: whether the file system tells of all changes, those of other machines too.
-    :ivar watching: grows whenever a folder has to be watched anew.
+    :ivar reports: whether the file system tells of all changes, those of other machines too.
+    :ivar is_told: whether it tells when the root becomes another folder.
+    :ivar watching: grows whenever folders have to be watched anew.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         self.path = path
+        self.reports = False
         self.is_told = False
         self.watching = 0
         self._events = events
         self._watched: set[str] = set()
-        self._identity: tuple[Any, ...] | None = None
-        self._base = ""
+        self._identity: tuple[int, int] | None = None
+        self._real_identity: tuple[int, int] | None = None
+        self._base = str(path)
 
     def examine(self) -> str:
-        identity = _identity(self.path), _identity(self._base)
-        if None in identity or identity != self._identity:
+        identity = _identity(self.path)
+        is_plain = self._base == str(self.path)
+        real_identity = identity if is_plain else _identity(self._base)
+        if (
+            identity is None
+            or not self.is_told
+            or (identity, real_identity) != (self._identity, self._real_identity)
+        ):
             self._base = os.path.realpath(self.path)
-            self._identity = _identity(self.path), _identity(self._base)
-            self.is_told = (
-                None not in self._identity and self._events and watching.reports_changes(self.path)
-            )
+            self._identity, self._real_identity = identity, _identity(self._base)
+            self.reports = self._events and watching.reports_changes(self._base)
+            self.is_told = self._base == str(self.path) and self._watch_itself()
         return self._base
 
     def watch(self, folder: str) -> bool:
@@ -58,15 +66,17 @@ class Root:
         :param folder: a real path, the root's own or one below it.
         :return: whether each change is told.
         """
-        while self.is_told and folder.startswith(self._base):
+        is_watched = False
+        while self.reports and folder.startswith(self._base):
             if folder in self._watched:
                 return True
             if os.path.isdir(folder):
                 if not notifier().watch(folder, self, folder):
                     return False
                 self._watched.add(folder)
+                is_watched = True
             folder = os.path.dirname(folder)
-        return self.is_told and self._base in self._watched
+        return is_watched
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Take note of an event, see `store.notifier`."""
@@ -76,7 +86,15 @@ class Root:
     def lost(self) -> None:
         """Take note that a folder may have come, gone or been replaced."""
         self._watched.clear()
+        self.is_told = False
         self.watching += 1
+
+    def _watch_itself(self) -> bool:
+        """Be told when the root or a folder above it goes or gets another name."""
+        return self.reports and all(
+            notifier().watch(str(folder), self, "", only_itself=True)
+            for folder in (self.path, *self.path.parents)
+        )
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:
