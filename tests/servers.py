@@ -1,5 +1,6 @@
 """Real servers for tests: gunicorn on a free port of the loopback address, ended by the test."""
 
+import atexit
 import os
 import signal
 import socket
@@ -68,9 +69,16 @@ class Server:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Reserve a port until the tests end.
+
+    A socket that is bound, but does not listen, keeps it from everybody else; a server that sets
+    SO_REUSEADDR, as all of ours do, still binds it.
+    """
+    holder = socket.socket()
+    atexit.register(holder.close)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return int(holder.getsockname()[1])
 
 
 def environment(place: Place, **settings: str) -> dict[str, str]:
