@@ -1,0 +1,184 @@
+"""What is shown stays the same element while the page is drawn again, and a click is not lost."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import servers
+from tests.browser.conftest import OpenPage
+from tests.browser.failing import refusing
+from tests.browser.reading import panel
+from tests.browser.watching import settled
+from tests.children import Children
+from tests.places import Place
+from tests.servers import Server
+
+VIEWS = (
+    *("now", "tasks", "agents", "agents/orchestrator-main", "council", "council/6", "logs", "cost"),
+    *("memory", "memory?q=test", "learning", "alerts", "checkpoints", "projects", "admin"),
+)
+# Every panel of the view draws itself again when what the token may do is set anew.
+REDRAW = """async () => {
+  const { core_api: { denied } } = await import(document.querySelector('script[type=module]').src);
+  const frame = () => new Promise(requestAnimationFrame);
+  denied.set(new Set(denied.value));
+  await frame();
+  await frame();
+}"""
+MARK = """() => {
+  const all = document.querySelectorAll(':is(#main, #strip, dialog.drawer) *');
+  window.before = [...all].filter((each) => !each.closest('svg'));
+  return window.before.length;
+}"""
+GONE = "() => window.before.filter((each) => !each.isConnected).map((each) => each.outerHTML)"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_redraw_that_changes_nothing_keeps_every_element(
+    running: Server, open_page: OpenPage, view: str
+) -> None:
+    page = settled(open_page(f"{running.url}/#/{view}")).page
+    page.evaluate(REDRAW)
+    assert page.evaluate(MARK) > 50
+    page.evaluate(REDRAW)
+    assert page.evaluate(GONE) == []
+
+
+def keep(element: Locator) -> None:
+    """Note an element, to be told from another one that looks the same."""
+    element.evaluate("element => { window.kept = element; }")
+
+
+def is_kept(element: Locator) -> bool:
+    kept: bool = element.evaluate("element => element === window.kept")
+    return kept
+
+
+def agent(identity: str, pid: int, **more: Any) -> dict[str, Any]:
+    return {"id": identity, "status": "running", "pid": pid, **more}
+
+
+AGENTS = "state/agents.json"
+
+
+@pytest.fixture
+def alive(empty_place: Place, sleeper: int) -> Place:
+    """A project whose session lives."""
+    empty_place.write("loki.pid", f"{sleeper}\n")
+    return empty_place
+
+
+def row(page: Page, name: str) -> Locator:
+    rows = panel(page, "Agents").locator("tbody tr")
+    return rows.filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def test_rows_and_their_buttons_stay_while_others_come_and_go(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    first = agent("first", children.sleeper().pid)
+    alive.write(AGENTS, [first])
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        button = page.get_by_role("button", name="Kill first")
+        keep(button)
+        alive.write(AGENTS, [{**first, "task": "Write the mails"}])
+        expect(row(page, "first")).to_contain_text("Write the mails")
+        assert is_kept(button)
+        alive.write(AGENTS, [agent("broken", 0, status="failed"), first])
+        expect(panel(page, "Agents").locator("tbody a")).to_have_text(["broken", "first"])
+        assert is_kept(button)
+        used = {"agents": [{"id": "first", "tokens_used": 1, "usage_percent": 40}]}
+        alive.write("context/tracking.json", {"current": {"total_tokens": 1}, **used})
+        alive.write(AGENTS, [first])
+        expect(panel(page, "Agents").locator("tbody a")).to_have_text(["first"])
+        assert is_kept(button)
+
+
+def test_a_button_keeps_its_identity_when_another_one_comes_before_it(
+    running: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{running.url}/#/tasks")).page
+    page.evaluate(
+        """async () => {
+          const script = document.querySelector('script[type=module]').src;
+          const { core_dom: { draw, h } } = await import(script);
+          const place = h('p');
+          document.getElementById('main').append(place);
+          const button = (label) => h('button', { type: 'button' }, label);
+          window.show = (isFirst) => draw(place, isFirst && button('Before'), button('Always'));
+          window.show(false);
+        }"""
+    )
+    always = page.get_by_role("button", name="Always")
+    keep(always)
+    page.evaluate("window.show(true)")
+    expect(page.get_by_role("button", name="Before")).to_be_visible()
+    assert is_kept(always)
+    page.evaluate("window.show(false)")
+    expect(page.get_by_role("button", name="Before")).to_have_count(0)
+    assert is_kept(always)
+
+
+PUT = """async ([name, data]) => {
+  const { core_slices } = await import(document.querySelector('script[type=module]').src);
+  const frame = () => new Promise(requestAnimationFrame);
+  core_slices[name].put(data);
+  await frame();
+  await frame();
+}"""
+
+
+def put(page: Page, name: str, data: list[dict[str, Any]]) -> None:
+    """Tell the page news as the live feed does, and give it the time to draw."""
+    page.evaluate(PUT, [name, data])
+
+
+def press(button: Locator) -> None:
+    """Begin a click, which `page.mouse.up()` ends."""
+    button.hover()
+    button.page.mouse.down()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_click_that_has_begun_survives_a_row_that_moves_or_goes(
+    alive: Place, children: Children, open_page: OpenPage, is_there: bool
+) -> None:
+    alive.write(AGENTS, [agent("first", children.sleeper().pid)])
+    with servers.serving(alive) as server:
+        [first] = server.get("/api/agents").json()
+        others = [{**first, "id": f"o{at}", "name": "", "status": "failed"} for at in range(3)]
+        after = [*others, first] if is_there else others
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        press(page.get_by_role("button", name="Kill first"))
+        put(page, "agents", after)
+        page.mouse.up()
+        expect(page.get_by_role("dialog", name="Kill first?")).to_be_visible()
+        expect(panel(page, "Agents").locator("tbody tr")).to_have_count(len(after))
+
+
+def test_retry_is_heard_when_the_panel_recovers_by_itself_meanwhile(
+    running: Server, open_page: OpenPage
+) -> None:
+    address = "**/api/checkpoints?**"
+    said = running.get("/api/checkpoints").json()
+    prepare = refusing(address, "It cannot be read")
+    page = open_page(f"{running.url}/#/checkpoints", prepare=prepare).page
+    press(page.get_by_role("button", name="Retry"))
+    put(page, "checkpoints", said)
+    with page.expect_request(address):
+        page.mouse.up()
+    expect(page.locator("#main tbody tr")).to_have_count(len(said))
+
+
+def test_news_is_drawn_when_a_press_ends_elsewhere(running: Server, open_page: OpenPage) -> None:
+    agents = running.get("/api/agents").json()
+    page = settled(open_page(f"{running.url}/#/agents")).page
+    expect(panel(page, "Agents").locator("tbody tr")).to_have_count(len(agents))
+    press(page.get_by_role("button", name="Pause").first)
+    put(page, "agents", agents[:1])
+    expect(panel(page, "Agents").locator("tbody tr")).to_have_count(len(agents))
+    page.get_by_role("heading", name="Agents", level=1).hover()
+    page.mouse.up()
+    expect(panel(page, "Agents").locator("tbody tr")).to_have_count(1)
