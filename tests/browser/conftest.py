@@ -13,9 +13,9 @@ from tests.browser.watching import Watched
 
 OpenPage = Callable[..., Watched]
 _HERE = Path(__file__).parent
-# Chromium refuses its sandbox to root. What else it does by itself takes time from the page:
-# Playwright switches most of it off; a browser window is not needed for a headless page either.
-_FLAGS = ("--no-sandbox", "--disable-gpu")
+# Chromium refuses to start a sandbox for root. What it would do in the background (updates, safe
+# browsing, extensions, field trials), Playwright switches off itself.
+_FLAGS = ("--no-sandbox",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

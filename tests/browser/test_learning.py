@@ -280,8 +280,8 @@ def test_more_signals_on_demand(empty_place: Place, open_page: OpenPage) -> None
         expect(panel(page, "Signals").locator("tbody tr")).to_have_count(60)
 
 
-def test_without_signals_it_says_so(unrunning: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{unrunning.url}/#/learning"))
+def test_without_signals_it_says_so(blank: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{blank.url}/#/learning"))
     for name, said in {
         "Trend": "No signals in this time",
         "By type": "None",
@@ -293,8 +293,8 @@ def test_without_signals_it_says_so(unrunning: Server, open_page: OpenPage) -> N
     assert watched.said == []
 
 
-def test_a_time_that_is_none_is_said(unrunning: Server, open_page: OpenPage) -> None:
-    page = open_page(f"{unrunning.url}/#/learning?timeRange=soon").page
+def test_a_time_that_is_none_is_said(blank: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{blank.url}/#/learning?timeRange=soon").page
     expect(panel(page, "Trend")).to_contain_text("timeRange must be a number")
 
 
