@@ -13,7 +13,10 @@ addEventListener('click', ({ target }) => {
 
 
 def failing(page: Page, address: str, detail: str, *, status: int = 500) -> None:
-    """Fail at an address until Retry was pressed: the page cannot recover by itself before."""
+    """Fail at an address until Retry was pressed: the page cannot recover by itself before.
+
+    There is no live feed either, for it tells values that a request would have to fetch.
+    """
 
     def answer(route: Route) -> None:
         if route.request.frame.evaluate("window.hasRetried"):
@@ -21,6 +24,8 @@ def failing(page: Page, address: str, detail: str, *, status: int = 500) -> None
         else:
             route.fulfill(status=status, json={"detail": detail})
 
+    page.route_web_socket("**/ws", lambda socket: socket.close())
+    page.route("**/api/events*", lambda route: route.abort())
     page.add_init_script(_NOTE_RETRY)
     page.route(address, answer)
 

@@ -113,7 +113,7 @@ def test_one_that_is_not_there_says_so(keeping: Server, open_page: OpenPage, ide
 def test_one_that_cannot_be_loaded_can_be_tried_again(keeping: Server, open_page: OpenPage) -> None:
     address, detail = "**/api/checkpoints/chk-1", "Not readable"
     prepare = refusing(address, detail)
-    page = settled(open_page(f"{keeping.url}/#/checkpoints/chk-1", prepare=prepare)).page
+    page = open_page(f"{keeping.url}/#/checkpoints/chk-1", prepare=prepare).page
     pane = page.locator("dialog.drawer")
     retry(pane, address, detail)
     expect(pane.get_by_role("heading", level=2)).to_have_text("before deploy")

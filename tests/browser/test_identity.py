@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests import servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing
-from tests.browser.reading import panel
+from tests.browser.reading import expect_equal, panel
 from tests.browser.watching import settled
 from tests.children import Children
 from tests.places import Place
@@ -89,11 +89,25 @@ def test_rows_and_their_buttons_stay_while_others_come_and_go(
         alive.write(AGENTS, [agent("broken", 0, status="failed"), first])
         expect(panel(page, "Agents").locator("tbody a")).to_have_text(["broken", "first"])
         assert is_kept(button)
-        used = {"agents": [{"id": "first", "tokens_used": 1, "usage_percent": 40}]}
-        alive.write("context/tracking.json", {"current": {"total_tokens": 1}, **used})
         alive.write(AGENTS, [first])
         expect(panel(page, "Agents").locator("tbody a")).to_have_text(["first"])
         assert is_kept(button)
+
+
+def test_buttons_stay_when_a_column_appears(running: Server, open_page: OpenPage) -> None:
+    agent, *_ = running.get("/api/agents").json()
+    said = running.get("/api/context").json()
+    window = {**said, "agents": [{**said["agents"][0], "id": agent["id"]}]}
+    page = open_page(
+        f"{running.url}/#/agents",
+        prepare=lambda page: page.route("**/api/context", lambda route: route.abort()),
+    ).page
+    button = page.get_by_role("button", name="Kill").first
+    keep(button)
+    expect(page.get_by_role("columnheader", name="Context")).to_have_count(0)
+    put(page, "contextWindow", window)
+    expect(page.get_by_role("columnheader", name="Context")).to_be_visible()
+    assert is_kept(button)
 
 
 def test_a_button_keeps_its_identity_when_another_one_comes_before_it(
@@ -130,7 +144,7 @@ PUT = """async ([name, data]) => {
 }"""
 
 
-def put(page: Page, name: str, data: list[dict[str, Any]]) -> None:
+def put(page: Page, name: str, data: Any) -> None:
     """Tell the page news as the live feed does, and give it the time to draw."""
     page.evaluate(PUT, [name, data])
 
@@ -167,8 +181,8 @@ def test_retry_is_heard_when_the_panel_recovers_by_itself_meanwhile(
     page = open_page(f"{running.url}/#/checkpoints", prepare=prepare).page
     press(page.get_by_role("button", name="Retry"))
     put(page, "checkpoints", said)
-    with page.expect_request(address):
-        page.mouse.up()
+    page.mouse.up()
+    expect_equal(page, lambda: page.evaluate("Boolean(window.hasRetried)"), True)
     expect(page.locator("#main tbody tr")).to_have_count(len(said))
 
 
