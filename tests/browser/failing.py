@@ -12,6 +12,12 @@ addEventListener('click', ({ target }) => {
 """
 
 
+def cut_off(page: Page) -> None:
+    """Close the live feed: the page learns only what it asks for."""
+    page.route_web_socket("**/ws", lambda socket: socket.close())
+    page.route("**/api/events*", lambda route: route.abort())
+
+
 def failing(page: Page, address: str, detail: str, *, status: int = 500) -> None:
     """Fail at an address until Retry was pressed: the page cannot recover by itself before.
 
@@ -24,8 +30,7 @@ def failing(page: Page, address: str, detail: str, *, status: int = 500) -> None
         else:
             route.fulfill(status=status, json={"detail": detail})
 
-    page.route_web_socket("**/ws", lambda socket: socket.close())
-    page.route("**/api/events*", lambda route: route.abort())
+    cut_off(page)
     page.add_init_script(_NOTE_RETRY)
     page.route(address, answer)
 

@@ -1,15 +1,17 @@
 """What is shown stays the same element while the page is drawn again, and a click is not lost."""
 
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests import servers
 from tests.browser.conftest import OpenPage
-from tests.browser.failing import refusing
+from tests.browser.failing import cut_off, refusing
 from tests.browser.reading import expect_equal, panel
-from tests.browser.watching import settled
+from tests.browser.watching import is_loaded, settled
 from tests.children import Children
 from tests.places import Place
 from tests.servers import Server
@@ -98,14 +100,14 @@ def test_buttons_stay_when_a_column_appears(running: Server, open_page: OpenPage
     agent, *_ = running.get("/api/agents").json()
     said = running.get("/api/context").json()
     window = {**said, "agents": [{**said["agents"][0], "id": agent["id"]}]}
-    page = open_page(
-        f"{running.url}/#/agents",
-        prepare=lambda page: page.route("**/api/context", lambda route: route.abort()),
-    ).page
-    button = page.get_by_role("button", name="Kill").first
+    answers = {"/api/context": {**window, "agents": []}}
+    page = open_page(f"{running.url}/#/agents", prepare=answering(answers)).page
+    button = panel(page, "Agents").get_by_role("button", name="Kill").first
     keep(button)
+    is_loaded(page)
     expect(page.get_by_role("columnheader", name="Context")).to_have_count(0)
-    put(page, "contextWindow", window)
+    answers["/api/context"] = window
+    refresh(page, "contextWindow")
     expect(page.get_by_role("columnheader", name="Context")).to_be_visible()
     assert is_kept(button)
 
@@ -138,7 +140,8 @@ def test_a_button_keeps_its_identity_when_another_one_comes_before_it(
 PUT = """async ([name, data]) => {
   const { core_slices } = await import(document.querySelector('script[type=module]').src);
   const frame = () => new Promise(requestAnimationFrame);
-  core_slices[name].put(data);
+  if (data === null) await core_slices[name].refresh();
+  else core_slices[name].put(data);
   await frame();
   await frame();
 }"""
@@ -147,6 +150,25 @@ PUT = """async ([name, data]) => {
 def put(page: Page, name: str, data: Any) -> None:
     """Tell the page news as the live feed does, and give it the time to draw."""
     page.evaluate(PUT, [name, data])
+
+
+def refresh(page: Page, name: str) -> None:
+    """Let the page ask for a slice again, and give it the time to draw."""
+    page.evaluate(PUT, [name, None])
+
+
+def answering(answers: dict[str, Any]) -> Callable[[Page], None]:
+    """Prepare a page that gets these answers, by path, whenever it asks, and no news."""
+
+    def answer(route: Route) -> None:
+        route.fulfill(json=answers[urlsplit(route.request.url).path])
+
+    def prepare(page: Page) -> None:
+        cut_off(page)
+        for path in answers:
+            page.route(f"**{path}", answer)
+
+    return prepare
 
 
 def press(button: Locator) -> None:
@@ -164,9 +186,11 @@ def test_a_click_that_has_begun_survives_a_row_that_moves_or_goes(
         [first] = server.get("/api/agents").json()
         others = [{**first, "id": f"o{at}", "name": "", "status": "failed"} for at in range(3)]
         after = [*others, first] if is_there else others
-        page = settled(open_page(f"{server.url}/#/agents")).page
+        answers = {"/api/agents": [first]}
+        page = open_page(f"{server.url}/#/agents", prepare=answering(answers)).page
         press(page.get_by_role("button", name="Kill first"))
-        put(page, "agents", after)
+        answers["/api/agents"] = after
+        refresh(page, "agents")
         page.mouse.up()
         expect(page.get_by_role("dialog", name="Kill first?")).to_be_visible()
         expect(panel(page, "Agents").locator("tbody tr")).to_have_count(len(after))
@@ -188,10 +212,12 @@ def test_retry_is_heard_when_the_panel_recovers_by_itself_meanwhile(
 
 def test_news_is_drawn_when_a_press_ends_elsewhere(running: Server, open_page: OpenPage) -> None:
     agents = running.get("/api/agents").json()
-    page = settled(open_page(f"{running.url}/#/agents")).page
-    expect(panel(page, "Agents").locator("tbody tr")).to_have_count(len(agents))
-    press(page.get_by_role("button", name="Pause").first)
-    put(page, "agents", agents[:1])
+    answers = {"/api/agents": agents}
+    page = open_page(f"{running.url}/#/agents", prepare=answering(answers)).page
+    is_loaded(page)
+    press(panel(page, "Agents").get_by_role("button", name="Pause").first)
+    answers["/api/agents"] = agents[:1]
+    refresh(page, "agents")
     expect(panel(page, "Agents").locator("tbody tr")).to_have_count(len(agents))
     page.get_by_role("heading", name="Agents", level=1).hover()
     page.mouse.up()
