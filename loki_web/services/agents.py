@@ -10,6 +10,7 @@ from loki_web.services import processes, session
 from loki_web.services.identifiers import is_identifier
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_list, dicts_in, first_text
 from loki_web.store.times import parse_time, tidy_time
@@ -68,10 +69,14 @@ def agents(folder: Folder, now: datetime) -> list[Agent]:
 
     The runner empties its list every few seconds, so the state file's stands in for it.
     """
+    return _agents(folder, session.liveness(folder, now).alive)
+
+
+@derived
+def _agents(folder: Folder, session_lives: bool) -> list[Agent]:
     listed = listed_entries(folder.document(AGENTS_FILE))
     return identified(
-        listed or listed_entries(session.state(folder).get("agents")),
-        session_lives=session.liveness(folder, now).alive,
+        listed or listed_entries(session.state(folder).get("agents")), session_lives=session_lives
     )
 
 

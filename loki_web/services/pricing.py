@@ -5,6 +5,7 @@ from typing import Any
 
 from loki_web.services import session
 from loki_web.services.redaction import redact_within
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_text
 
@@ -72,6 +73,7 @@ def pricing(folder: Folder) -> Json:
     }
 
 
+@derived
 def price_list(folder: Folder) -> PriceList:
     """The prices by which tokens are charged: the file's, model by model, over the defaults."""
     stored = _models_in(as_dict(folder.document("pricing.json")))

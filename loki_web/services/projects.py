@@ -3,7 +3,7 @@ directory now (`spec` 15.1)."""
 
 import os
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from loki_web.services import session
@@ -83,7 +83,7 @@ class Project:
 
 def has_loki_dir(root: Path) -> bool:
     """True for a `.loki/` inside the project; a link out of the project is not looked at."""
-    return Folder(root).is_folder(LOKI_DIR)
+    return _folder(root).is_folder(LOKI_DIR)
 
 
 def has_state(root: Path) -> bool:
@@ -92,6 +92,12 @@ def has_state(root: Path) -> bool:
 
 def has_prd(root: Path) -> bool:
     return _has_one_of(_PRD_FILES, root)
+
+
+@lru_cache(maxsize=1024)
+def _folder(root: Path) -> Folder:
+    """The project's own folder, with what is known of it since the last request."""
+    return Folder(root)
 
 
 def health(src: Sources, project: Project) -> Json:
@@ -120,5 +126,5 @@ def _health_word(src: Sources, project: Project) -> str:
 
 
 def _has_one_of(relatives: tuple[str, ...], root: Path) -> bool:
-    folder = Folder(root)
+    folder = _folder(root)
     return any(folder.version(relative) for relative in relatives)

@@ -17,7 +17,7 @@ def status(src: Sources) -> Json:
         "uptime_seconds": round(max(0.0, now.timestamp() - src.started_at), 3),
         "active_sessions": int(alive.alive),
         "running_agents": agents.running_count(project, now),
-        "pending_tasks": len(tasks.tasks(project, status=tasks.PENDING)),
+        "pending_tasks": tasks.counts(project)[tasks.PENDING],
         "database_connected": True,
         "phase": session.phase(project),
         "iteration": session.iteration(project),

@@ -123,7 +123,7 @@ class Collection:
     def examine(self) -> int:
         """Bring the entries up to date and return the generation, which grows with each change."""
         notifier().drain()
-        base: str = state_of(self._root).path
+        base: str = state_of(self._root)
         identity = self._identity_now()
         is_same = self._is_trusted and base == self._base and identity == self._identity
         if not is_same or self._touched or self._is_lost or self._unsettled:
@@ -183,7 +183,7 @@ class Collection:
 
     def read(self, name: str) -> Content | None:
         """The content of one file as it is now; None where it cannot be read or understood."""
-        with files.OpenFolders(state_of(self._root).path) as folders:
+        with files.OpenFolders(state_of(self._root)) as folders:
             return self._read(name, folders)
 
     def _read(self, name: str, folders: files.OpenFolders) -> Content | None:
@@ -233,7 +233,7 @@ class Collection:
         self._is_lost = True
 
     def _watch(self, real: str, below: str) -> bool:
-        return self._root.tells and notifier().watch(real, self, below)
+        return self._root.reports and notifier().watch(real, self, below)
 
     def _identity_now(self) -> tuple[int, int] | None:
         status = self._folder.status()

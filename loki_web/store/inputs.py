@@ -26,51 +26,43 @@ _STRICT_TRIES = 3
 log = logging.getLogger(__name__)
 
 
-class Base(NamedTuple):
-    """Where a root is.
-
-    :ivar path: its real path.
-    :ivar identities: of what has its name and of what has its real path, None where that is no
-        real folder.
-    """
-
-    path: str
-    identities: tuple["Identity | None", "Identity | None"]
-
-
 Identity = tuple[int, int, int]  # device, inode and kind
 
 
 class Root:
-    """The folder below which everything lies; its state is where that is.
+    """The folder below which everything lies; its state is its real path.
 
     :param events: False where no events of the file system are wanted.
-    :ivar tells: whether the file system tells of all changes, those of other machines too.
-    :ivar watching: grows whenever a folder has to be watched anew.
+    :ivar reports: whether the file system tells of all changes, those of other machines too.
+    :ivar watching: grows whenever folders have to be watched anew.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         self.path = path
-        self.tells = False
+        self.reports = False
         self.watching = 0
         self._events = events
         self._watched: set[str] = set()
-        self._base = Base("", (None, None))
+        self._watched_itself = -1
+        self._identities: tuple[Identity | None, Identity | None] = None, None
+        self._base = str(path)
 
-    def examine(self) -> Base:
-        before = self._base
-        identities = _folder_at(self.path), _folder_at(before.path)
-        if None in identities or identities != before.identities:
-            real = os.path.realpath(self.path)
-            base = Base(real, (_folder_at(self.path), _folder_at(real)))
-            if base != before:
-                self._base = base
-                self.tells = (
-                    None not in base.identities
-                    and self._events
-                    and watching.reports_changes(self.path)
-                )
-                self.lost()
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells when the root becomes another folder."""
+        return self._watched_itself == self.watching
+
+    def examine(self) -> str:
+        identity = _folder_at(self.path)
+        is_plain = self._base == str(self.path)
+        identities = identity, identity if is_plain else _folder_at(self._base)
+        if identity is None or not self.is_told or identities != self._identities:
+            self._base = os.path.realpath(self.path)
+            self._identities = identity, _folder_at(self._base)
+            self.reports = self._events and watching.reports_changes(self._base)
+            now = self.watching
+            if self._base == str(self.path) and self._watch_itself():
+                self._watched_itself = now
         return self._base
 
     def watch(self, folder: str) -> bool:
@@ -79,8 +71,8 @@ class Root:
         :param folder: a real path, the root's own or one below it.
         :return: whether each change is told.
         """
-        watched, base = self._watched, self._base.path
-        if not self.tells or not files.is_below(base, folder):
+        watched, base = self._watched, self._base
+        if not self.reports or not files.is_below(base, folder):
             return False
         if folder in watched:
             return True
@@ -89,7 +81,7 @@ class Root:
             path = os.path.join(path, name) if name else path
             if path not in watched:
                 if not notifier().watch(path, self, path):
-                    return not os.path.lexists(path)
+                    return path != base and not os.path.lexists(path)
                 watched.add(path)
         return True
 
@@ -102,6 +94,13 @@ class Root:
         """Take note that a folder may have come, gone or been replaced."""
         self._watched = set()  # another one: who is just watching a folder adds it to the old one
         self.watching += 1
+
+    def _watch_itself(self) -> bool:
+        """Be told when the root or a folder above it goes or gets another name."""
+        return self.reports and all(
+            notifier().watch(str(folder), self, "", only_itself=True)
+            for folder in (self.path, *self.path.parents)
+        )
 
 
 def _identity(status: os.stat_result | None) -> Identity | None:
@@ -132,10 +131,10 @@ class _Way:
     root: Root
     folder: str
 
-    def examine(self) -> tuple[Base, tuple[Identity | None, ...]]:
-        base: Base = state_of(self.root)
+    def examine(self) -> tuple[str, tuple[Identity | None, ...]]:
+        base: str = state_of(self.root)
         names = self.folder.split(os.sep) if self.folder else []
-        paths = accumulate(names, os.path.join, initial=base.path)
+        paths = accumulate(names, os.path.join, initial=base)
         return base, tuple(_identity(_lstat(path)) for path in islice(paths, 1, None))
 
 
@@ -172,7 +171,7 @@ class PathInput:
     def _locate(self) -> str:
         """Have the real path, and a watch on its folder; the real path of the root."""
         way = state_of(self._way)
-        base: str = way[0].path
+        base: str = way[0]
         if way != self._passed or self._is_linked:
             self._resolve(base)
             self._passed = way

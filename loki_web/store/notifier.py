@@ -20,6 +20,8 @@ _MASK = int(
     flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
     | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
 )  # fmt: skip
+_SELF_MASK = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW)
+_ADD = int(flags.MASK_ADD)
 _GONE = int(flags.IGNORED | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
 _OVERFLOW, _IGNORED, _IS_FOLDER = int(flags.Q_OVERFLOW), int(flags.IGNORED), int(flags.ISDIR)
 
@@ -49,9 +51,12 @@ class Notifier:
         self._has_failed = False
         self.epoch = 0
 
-    def watch(self, folder: str, subscriber: Subscriber, key: Hashable) -> bool:
+    def watch(
+        self, folder: str, subscriber: Subscriber, key: Hashable, *, only_itself: bool = False
+    ) -> bool:
         """Tell the subscriber of each change of a name or a file directly in a real folder.
 
+        :param only_itself: tell only when the folder itself goes or gets another name.
         :return: False where that cannot be had: then the folder has to be looked at.
         """
         with self._lock:
@@ -60,8 +65,9 @@ class Notifier:
                     if self._has_failed:
                         return False
                     self._inotify = INotify(nonblocking=True)
-                number = self._inotify.add_watch(folder, _MASK)
-            except FileNotFoundError:
+                mask = (_SELF_MASK if only_itself else _MASK) | _ADD
+                number = self._inotify.add_watch(folder, mask)
+            except (FileNotFoundError, NotADirectoryError):
                 return False
             except OSError as error:
                 self._fail(error)
