@@ -132,9 +132,14 @@ class PathInput:
         return status
 
     @property
-    def is_told(self) -> bool:
-        """Whether the file system tells of each change since it was examined."""
+    def is_watched(self) -> bool:
+        """Whether the file system tells of each change of the path since it was examined."""
         return self._is_watched and not self._is_linked and self._watching == self._root.watching
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it tells of each change of the state."""
+        return self.is_watched
 
     def _locate(self) -> str:
         """Have the real path, and a watch on its folder; the real path of the root."""
@@ -252,6 +257,7 @@ class FileInput(PathInput):
         super().__init__(root, relative)
         self._version: Version | None = None
         self._settled = False
+        self._epoch = -1
         self._fingerprint: int | None = None  # of what was read
         self._content = Content(None)
         self._absent = Content(self._parsed(None))
@@ -260,13 +266,22 @@ class FileInput(PathInput):
         version = self.version()
         if version is None:
             return self._missing()
-        if version != self._version or not self._settled:
+        if self._is_stale(version):
             with self._lock:
-                if version != self._version or not self._settled:
+                if self._is_stale(version):
                     self._load(version)
         return self._state()
 
+    def _is_stale(self, version: Version) -> bool:
+        """Whether the file has another version, or may have changed without getting one."""
+        if version != self._version or self._settled:
+            return version != self._version
+        notifier().drain()
+        return not (self.is_watched and notifier().epoch == self._epoch)
+
     def _load(self, version: Version) -> None:
+        notifier().drain()
+        self._epoch = notifier().epoch
         read_at = time.time_ns()
         try:
             with files.opened(self._root.path, self.relative) as (stream, found):
@@ -373,7 +388,7 @@ class DocumentInput(FileInput):
     @property
     def is_told(self) -> bool:
         """Not of the end of the time for which an older content stands in."""
-        return super().is_told and not (self._document is None and self._is_being_written())
+        return self.is_watched and not (self._document is None and self._is_being_written())
 
     def _stand_in(self) -> Content | None:
         return self._last_good if self._is_being_written() else None
