@@ -9,6 +9,8 @@ import os
 import stat
 import threading
 import time
+from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,59 +26,64 @@ _STRICT_TRIES = 3
 log = logging.getLogger(__name__)
 
 
+Identity = tuple[int, int, int]  # device, inode and kind
+
+
 class Root:
     """The folder below which everything lies; its state is its real path.
 
     :param events: False where no events of the file system are wanted.
     :ivar reports: whether the file system tells of all changes, those of other machines too.
-    :ivar is_told: whether it tells when the root becomes another folder.
     :ivar watching: grows whenever folders have to be watched anew.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         self.path = path
         self.reports = False
-        self.is_told = False
         self.watching = 0
         self._events = events
         self._watched: set[str] = set()
-        self._identity: tuple[int, int] | None = None
-        self._real_identity: tuple[int, int] | None = None
+        self._watched_itself = -1
+        self._identities: tuple[Identity | None, Identity | None] = None, None
         self._base = str(path)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells when the root becomes another folder."""
+        return self._watched_itself == self.watching
+
     def examine(self) -> str:
-        identity = _identity(self.path)
+        identity = _folder_at(self.path)
         is_plain = self._base == str(self.path)
-        real_identity = identity if is_plain else _identity(self._base)
-        if (
-            identity is None
-            or not self.is_told
-            or (identity, real_identity) != (self._identity, self._real_identity)
-        ):
+        identities = identity, identity if is_plain else _folder_at(self._base)
+        if identity is None or not self.is_told or identities != self._identities:
             self._base = os.path.realpath(self.path)
-            self._identity, self._real_identity = identity, _identity(self._base)
+            self._identities = identity, _folder_at(self._base)
             self.reports = self._events and watching.reports_changes(self._base)
-            self.is_told = self._base == str(self.path) and self._watch_itself()
+            now = self.watching
+            if self._base == str(self.path) and self._watch_itself():
+                self._watched_itself = now
         return self._base
 
     def watch(self, folder: str) -> bool:
-        """Be told of each change in a folder and in those above it, or where it is missing in the
-        nearest that is there.
+        """Be told of each change in a folder and in those above it, as far as they are there.
 
         :param folder: a real path, the root's own or one below it.
         :return: whether each change is told.
         """
-        is_watched = False
-        while self.reports and folder.startswith(self._base):
-            if folder in self._watched:
-                return True
-            if os.path.isdir(folder):
-                if not notifier().watch(folder, self, folder):
-                    return False
-                self._watched.add(folder)
-                is_watched = True
-            folder = os.path.dirname(folder)
-        return is_watched
+        watched, base = self._watched, self._base
+        if not self.reports or not files.is_below(base, folder):
+            return False
+        if folder in watched:
+            return True
+        path = base
+        for name in folder[len(base) :].split(os.sep):  # from the root down: it tells of the lower
+            path = os.path.join(path, name) if name else path
+            if path not in watched:
+                if not notifier().watch(path, self, path):
+                    return path != base and not os.path.lexists(path)
+                watched.add(path)
+        return True
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Take note of an event, see `store.notifier`."""
@@ -85,8 +92,7 @@ class Root:
 
     def lost(self) -> None:
         """Take note that a folder may have come, gone or been replaced."""
-        self._watched.clear()
-        self.is_told = False
+        self._watched = set()  # another one: who is just watching a folder adds it to the old one
         self.watching += 1
 
     def _watch_itself(self) -> bool:
@@ -97,13 +103,39 @@ class Root:
         )
 
 
-def _identity(path: Path | str) -> tuple[int, int] | None:
-    """The device and inode of a real folder, None for anything else."""
+def _identity(status: os.stat_result | None) -> Identity | None:
+    return (status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)) if status else None
+
+
+def _folder_at(path: Path | str) -> Identity | None:
+    """The identity of a real folder, None for anything else."""
+    status = _lstat(path)
+    return _identity(status) if status and stat.S_ISDIR(status.st_mode) else None
+
+
+def _lstat(path: Path | str) -> os.stat_result | None:
     try:
-        status = os.lstat(path)
+        return os.lstat(path)
     except (OSError, ValueError):
         return None
-    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The folders that lead from a root to a path; its state is what each of them is.
+
+    What is reached through a folder that was moved elsewhere and left a link behind is the same
+    file as before, wherever it lies.
+    """
+
+    root: Root
+    folder: str
+
+    def examine(self) -> tuple[str, tuple[Identity | None, ...]]:
+        base: str = state_of(self.root)
+        names = self.folder.split(os.sep) if self.folder else []
+        paths = accumulate(names, os.path.join, initial=base)
+        return base, tuple(_identity(_lstat(path)) for path in islice(paths, 1, None))
 
 
 class PathInput:
@@ -112,23 +144,23 @@ class PathInput:
     def __init__(self, root: Root, relative: str) -> None:
         self._root = root
         self.relative = relative
-        self._base = ""
+        self._way = _Way(root, os.path.dirname(os.path.normpath(relative)))
+        self._passed: Any = None
         self._real: str | None = None
         self._is_linked = False
         self._watching = -1
         self._is_watched = False
-        self._seen: tuple[int, int] | None = None
+        self._seen: Identity | None = None
         self._lock = threading.Lock()
 
     def status(self) -> os.stat_result | None:
         """The status of what is there now; None for nothing and for what lies outside the root."""
         base = self._locate()
-        status = self._lstat()
-        seen = (status.st_dev, status.st_ino) if status else None
-        if seen != self._seen:
+        status = self._status()
+        if _identity(status) != self._seen:
             self._resolve(base)
-            status = self._lstat()
-            self._seen = (status.st_dev, status.st_ino) if status else None
+            status = self._status()
+            self._seen = _identity(status)
         return status
 
     @property
@@ -143,15 +175,22 @@ class PathInput:
 
     def _locate(self) -> str:
         """Have the real path, and a watch on its folder; the real path of the root."""
-        base: str = state_of(self._root)
-        if base != self._base or self._is_linked:
+        way = state_of(self._way)
+        base: str = way[0]
+        if way != self._passed or self._is_linked:
             self._resolve(base)
-        if self._watching != self._root.watching:
-            self._watching = self._root.watching
-            self._is_watched = self._real is not None and self._root.watch(
-                os.path.dirname(self._real) if self._real != base else base
+            self._passed = way
+        watching, real = self._root.watching, self._real
+        if watching != self._watching:
+            self._is_watched = real is not None and self._root.watch(
+                real if real == base else self._telling(real)
             )
+            self._watching = watching
         return base
+
+    def _telling(self, real: str) -> str:
+        """The folder whose events tell of what is at a real path."""
+        return os.path.dirname(real)
 
     def version(self) -> Version | None:
         """The version of the regular file that is there now."""
@@ -159,16 +198,13 @@ class PathInput:
         return Version.of(status) if status and stat.S_ISREG(status.st_mode) else None
 
     def _resolve(self, base: str) -> None:
-        self._real = files.resolve_below(base, self.relative)
-        plain = os.path.normpath(os.path.join(base, self.relative))
-        self._is_linked = self._real != plain
-        self._base = base
+        real = files.resolve_below(base, self.relative)
+        if real != self._real:
+            self._real, self._watching = real, -1
+        self._is_linked = real != os.path.normpath(os.path.join(base, self.relative))
 
-    def _lstat(self) -> os.stat_result | None:
-        try:
-            return os.lstat(self._real) if self._real is not None else None
-        except OSError:
-            return None
+    def _status(self) -> os.stat_result | None:
+        return _lstat(self._real) if self._real is not None else None
 
 
 class VersionInput(PathInput):
@@ -218,6 +254,9 @@ class NamesInput(PathInput):
         self._settled = False
         self._names = Names()
 
+    def _telling(self, real: str) -> str:
+        return real
+
     def examine(self) -> Names:
         status = self.status()
         if status is None or self._real is None or not stat.S_ISDIR(status.st_mode):
@@ -265,7 +304,8 @@ class FileInput(PathInput):
     def examine(self) -> Any:
         version = self.version()
         if version is None:
-            return self._missing()
+            with self._lock:
+                return self._missing()
         if self._is_stale(version):
             with self._lock:
                 if self._is_stale(version):

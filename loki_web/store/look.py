@@ -107,27 +107,25 @@ class Dependencies:
     seen within LOOK_SECONDS.
     """
 
-    __slots__ = ("_epoch", "_looked_at", "_volatile", "inputs")
+    __slots__ = ("_seen", "inputs")
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
-        self._volatile = inputs
-        self._epoch = -1
-        self._looked_at = 0.0
+        # The inputs that are not told of, the epoch and the time: of one look, so in one piece.
+        self._seen = inputs, -1, 0.0
 
     def are_current(self) -> bool:
         """Return whether each input has the same state as when it was recorded."""
         events, now = notifier(), time.monotonic()
         events.drain()
         epoch = events.epoch
-        is_quiet = epoch == self._epoch and now - self._looked_at < LOOK_SECONDS
+        volatile, seen_epoch, looked_at = self._seen
         with looking_again():
-            if is_quiet:
-                return are_current(self._volatile)
+            if epoch == seen_epoch and now - looked_at < LOOK_SECONDS:
+                return are_current(volatile)
             if not are_current(self.inputs):
                 return False
-        self._volatile = tuple(one for one in self.inputs if not is_told(one[0]))
-        self._epoch, self._looked_at = epoch, now
+        self._seen = tuple(one for one in self.inputs if not is_told(one[0])), epoch, now
         return True
 
 

@@ -77,9 +77,11 @@ class Notifier:
 
     def drain(self) -> None:
         """Tell the subscribers of everything that has happened until now."""
-        if self._inotify is None or not _has_events(self._inotify.fileno()):
+        if self._inotify is None:
             return
-        with self._lock:
+        with self._lock:  # first, for another thread may have read events that it still tells of
+            if not _has_events(self._inotify.fileno()):
+                return
             events = self._inotify.read(timeout=0)
             self.epoch += bool(events)
             for number, mask, _, name in events:
