@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from loki_web.store import files, json_text, tail, watching
 from loki_web.store.files import Version, being_written, settled
-from loki_web.store.look import Unsettled, state_of
+from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import notifier
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
@@ -164,9 +164,14 @@ class PathInput:
         return status
 
     @property
-    def is_told(self) -> bool:
-        """Whether the file system tells of each change since it was examined."""
+    def is_watched(self) -> bool:
+        """Whether the file system tells of each change of the path since it was examined."""
         return self._is_watched and not self._is_linked and self._watching == self._root.watching
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it tells of each change of the state."""
+        return self.is_watched
 
     def _locate(self) -> str:
         """Have the real path, and a watch on its folder; the real path of the root."""
@@ -282,7 +287,7 @@ def _names_in(entries: list[os.DirEntry[str]]) -> Names:
 class FileInput(PathInput):
     """A file that is read again when its version changes, or while it is not settled.
 
-    Its state is the same object for as long as the content is the same.
+    Its state is the same for as long as the content is the same.
     """
 
     limit: int
@@ -291,19 +296,32 @@ class FileInput(PathInput):
         super().__init__(root, relative)
         self._version: Version | None = None
         self._settled = False
+        self._epoch = -1
+        self._fingerprint: int | None = None  # of what was read
+        self._content = Content(None)
+        self._absent = Content(self._parsed(None))
 
     def examine(self) -> Any:
         version = self.version()
         if version is None:
             with self._lock:
                 return self._missing()
-        if version != self._version or not self._settled:
+        if self._is_stale(version):
             with self._lock:
-                if version != self._version or not self._settled:
+                if self._is_stale(version):
                     self._load(version)
         return self._state()
 
+    def _is_stale(self, version: Version) -> bool:
+        """Whether the file has another version, or may have changed without getting one."""
+        if version != self._version or self._settled:
+            return version != self._version
+        notifier().drain()
+        return not (self.is_watched and notifier().epoch == self._epoch)
+
     def _load(self, version: Version) -> None:
+        notifier().drain()
+        self._epoch = notifier().epoch
         read_at = time.time_ns()
         try:
             with files.opened(self._root.path, self.relative) as (stream, found):
@@ -317,17 +335,23 @@ class FileInput(PathInput):
         """The bytes that decide the state."""
         return files.read_up_to(stream, self.limit)
 
-    def _missing(self) -> Any:
+    def _missing(self) -> Content:
         """Return the state of a file that is not there."""
-        self._version = None
-        return None
+        self._version = self._fingerprint = None
+        return self._absent
 
     def _take(self, data: bytes | None) -> None:
         """Make the state of what was read, None where that failed."""
+        fingerprint = hash(data)
+        if fingerprint != self._fingerprint:
+            self._content, self._fingerprint = Content(self._parsed(data)), fingerprint
+
+    def _parsed(self, data: bytes | None) -> Any:
+        """What the state holds for what was read, None where there is nothing or that failed."""
         raise NotImplementedError
 
-    def _state(self) -> Any:
-        raise NotImplementedError
+    def _state(self) -> Content:
+        return self._content
 
 
 class TextInput(FileInput):
@@ -336,51 +360,23 @@ class TextInput(FileInput):
     def __init__(self, root: Root, relative: str, limit: int) -> None:
         super().__init__(root, relative)
         self.limit = limit
-        self._text: str | None = None
 
-    def _take(self, data: bytes | None) -> None:
-        self._text = None if data is None else data.decode("utf-8-sig", errors="replace")
-
-    def _state(self) -> str | None:
-        return self._text
+    def _parsed(self, data: bytes | None) -> str | None:
+        return None if data is None else data.decode("utf-8-sig", errors="replace")
 
 
 class TailInput(FileInput):
     """The last lines of a log, see `store.tail`."""
 
     def __init__(self, root: Root, relative: str, lines: int) -> None:
-        super().__init__(root, relative)
         self._count = lines
-        self._lines: tuple[str, ...] = ()
-        self._fingerprint = 0
+        super().__init__(root, relative)
 
     def _read(self, stream: Any, found: Version) -> bytes:
         return tail.end_of(stream, found.size, self._count)
 
-    def _take(self, data: bytes | None) -> None:
-        fingerprint = hash(data)
-        if fingerprint != self._fingerprint:
-            self._lines = tuple(tail.lines_in(data or b"", self._count))
-            self._fingerprint = fingerprint
-
-    def _missing(self) -> tuple[str, ...]:
-        self._version = None
-        return ()
-
-    def _state(self) -> tuple[str, ...]:
-        return self._lines
-
-
-class Document:
-    """The content of a JSON file; another content is another object."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-ABSENT = Document(None)
+    def _parsed(self, data: bytes | None) -> list[str]:
+        return tail.lines_in(data or b"", self._count)
 
 
 class DocumentInput(FileInput):
@@ -395,13 +391,12 @@ class DocumentInput(FileInput):
 
     def __init__(self, root: Root, relative: str) -> None:
         super().__init__(root, relative)
-        self._fingerprint = 0
-        self._document: Document | None = None  # None while the file is damaged
-        self._last_good: Document | None = None
+        self._document: Content | None = None  # None while the file is damaged
+        self._last_good: Content | None = None
 
-    def _missing(self) -> Document:
-        self._version, self._document, self._last_good, self._fingerprint = None, None, None, 0
-        return ABSENT
+    def _missing(self) -> Content:
+        self._document = self._last_good = None
+        return super()._missing()
 
     def _load(self, version: Version) -> None:
         super()._load(version)
@@ -413,28 +408,29 @@ class DocumentInput(FileInput):
 
     def _take(self, data: bytes | None) -> None:
         if data is None or len(data) >= self.limit:
-            self._document, self._fingerprint = None, 0
+            self._document = self._fingerprint = None
             return
         fingerprint = hash(data)
         if fingerprint == self._fingerprint:
             return
         self._fingerprint = fingerprint
         try:
-            self._document = self._last_good = Document(json_text.parse(data))
+            self._document = self._last_good = Content(json_text.parse(data))
         except json_text.Damaged:
             self._document = None
 
-    def _state(self) -> Document:
-        if self._document is not None:
-            return self._document
-        return self._stand_in() or ABSENT
+    def _parsed(self, data: bytes | None) -> None:
+        """Only what is parsed by `_take` is a document."""
+
+    def _state(self) -> Content:
+        return self._document or self._stand_in() or self._absent
 
     @property
     def is_told(self) -> bool:
         """Not of the end of the time for which an older content stands in."""
-        return super().is_told and not (self._document is None and self._is_being_written())
+        return self.is_watched and not (self._document is None and self._is_being_written())
 
-    def _stand_in(self) -> Document | None:
+    def _stand_in(self) -> Content | None:
         return self._last_good if self._is_being_written() else None
 
     def _is_being_written(self) -> bool:
@@ -444,7 +440,7 @@ class DocumentInput(FileInput):
 class StrictDocumentInput(DocumentInput):
     """A JSON file for which nothing older stands in; it is read again for a moment instead."""
 
-    def _stand_in(self) -> Document | None:
+    def _stand_in(self) -> Content | None:
         for _ in range(_STRICT_TRIES):
             if not self._is_being_written():
                 return None

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Protocol
 
 from loki_web.store.notifier import notifier
@@ -41,12 +42,30 @@ class _Here(threading.local):
 _here = _Here()
 
 
+class Content:
+    """A state that holds what was read. Recorded is only its number, so that a value that is not
+    used any more does not keep alive what it was made of."""
+
+    __slots__ = ("token", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.token = next(_numbers)
+
+
+_numbers = count(1)
+
+
 def observe(source: Input) -> Any:
     """Return the state of an input in the current look, and record that the value depends on it."""
     state = state_of(source)
     if _here.recording is not None:
-        _here.recording[source] = state
+        _here.recording[source] = _token(state)
     return state
+
+
+def _token(state: Any) -> Any:
+    return state.token if isinstance(state, Content) else state
 
 
 def state_of(source: Input) -> Any:
@@ -73,6 +92,8 @@ def are_current(inputs: Inputs) -> bool:
         state = look.get(source, _UNSEEN)
         if state is _UNSEEN:
             state = look[source] = source.examine()
+        if isinstance(state, Content):
+            state = state.token
         if state is not before and state != before:
             return False
     return True
