@@ -321,15 +321,15 @@ class FileInput(PathInput):
 
     def _load(self, version: Version) -> None:
         notifier().drain()
-        self._epoch = notifier().epoch
-        read_at = time.time_ns()
+        epoch, read_at = notifier().epoch, time.time_ns()
         try:
             with files.opened(self._root.path, self.relative) as (stream, found):
                 version = found
                 self._take(self._read(stream, found))
         except OSError:
             self._take(None)
-        self._version, self._settled = version, settled(version, read_at)
+        # Last, for others look at these without the lock.
+        self._version, self._settled, self._epoch = version, settled(version, read_at), epoch
 
     def _read(self, stream: Any, found: Version) -> bytes:
         """The bytes that decide the state."""
