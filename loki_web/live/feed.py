@@ -1,7 +1,8 @@
 """Keeps the channels that somebody listens to up to date, and tells the hub what is new.
 
 One thread reads, another one watches; both exist only while there are listeners, and a little
-longer, so that one who comes back finds what was missed.
+longer, so that one who comes back finds what was missed. A turn is one look, see `store.look`: a
+channel is read again only when something has changed that it observed the last time.
 """
 
 import logging
@@ -15,16 +16,19 @@ from typing import Protocol
 from loki_web.live.channels import CHANNELS, PROJECT_FOLDERS, USER_FOLDERS
 from loki_web.live.messages import Batch, Message
 from loki_web.live.slices import Slice
-from loki_web.live.watcher import Touched, Watcher
+from loki_web.live.watcher import Watcher
 from loki_web.services.sources import Sources
+from loki_web.store.look import Inputs, are_current, looking, recording
 
 LINGER_SECONDS = 60.0
 # A change is looked at again: for what came while a new folder was not watched yet, and when the
 # time is over in which a damaged file counts as one that is just being written.
 _LOOK_AGAIN_SECONDS = (0.25, 2.0)
-_TIMED_SECONDS = 2.0
+_TIMED_SECONDS = 2.0  # for what no event tells of: processes that die
 _ALL_SECONDS = 15.0
 _MORE_SECONDS = 0.05
+_TOGETHER_SECONDS = 0.004  # what is written within them is seen in one turn
+_APART_SECONDS = 0.02  # between two turns while changes go on
 
 log = logging.getLogger(__name__)
 
@@ -78,16 +82,30 @@ class _Request:
 
 @dataclass
 class _Tracked:
+    """A channel that is followed.
+
+    :ivar inputs: what it observed when it was read the last time, None where that failed.
+    :ivar steady: those of them that do not change by themselves, as the clock does.
+    """
+
     slice: Slice
-    is_timed: bool
     used_at: float
+    inputs: Inputs | None = None
+    steady: Inputs = ()
+    read_at: float = 0.0
     looks: list[float] = field(default_factory=list)
     next_look: float = 0.0
+
+    def is_current(self, *, by_the_clock: bool) -> bool:
+        if self.inputs is None:
+            return False
+        return are_current(self.inputs if by_the_clock else self.steady)
 
     def schedule(self, now: float, *, was_touched: bool) -> None:
         if was_touched:
             self.looks = list(_LOOK_AGAIN_SECONDS)
-        after = _TIMED_SECONDS if self.is_timed else _ALL_SECONDS
+        is_timed = self.inputs is None or len(self.steady) < len(self.inputs)
+        after = _TIMED_SECONDS if is_timed else _ALL_SECONDS
         if self.slice.has_more:
             after = _MORE_SECONDS
         elif self.looks:
@@ -103,8 +121,10 @@ class Feed:
         self._src = src
         self._outlet = outlet
         self._mode = mode
-        self._inbox: queue.SimpleQueue[_Request | set[Touched] | None] = queue.SimpleQueue()
+        # None where something may have changed.
+        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._tracked: dict[str, _Tracked] = {}
+        self._turned_at = 0.0
         self._lock = threading.Lock()
         self._runs = False
 
@@ -129,7 +149,7 @@ class Feed:
             (self._src.project.path, PROJECT_FOLDERS),
             (self._src.user.path, USER_FOLDERS),
         )
-        watcher = Watcher(folders, self._inbox.put, self._mode)
+        watcher = Watcher(folders, lambda: self._inbox.put(None), self._mode)
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
         thread.start()
         try:
@@ -160,52 +180,38 @@ class Feed:
             time.sleep(_MORE_SECONDS)
 
     def _turn(self) -> None:
-        requests: list[_Request] = []
-        touched: set[str] = set()
-        for item in self._waited_for():
-            if isinstance(item, _Request):
-                requests.append(item)
-            else:
-                touched |= self._channels_of(item)
-        now = time.monotonic()
-        for name, tracked in self._tracked.items():
-            if name in touched or tracked.next_look <= now:
-                self._refresh(name, was_touched=name in touched)
-        for request in requests:
-            self._serve(request)
+        items = self._waited_for()
+        was_touched = None in items
+        self._turned_at = now = time.monotonic()
+        with looking():
+            for name, tracked in self._tracked.items():
+                if was_touched or tracked.next_look <= now:
+                    self._look_at(name, was_touched=was_touched)
+            for request in items:
+                if request is not None:
+                    self._serve(request)
 
-    def _waited_for(self) -> list[_Request | set[Touched] | None]:
+    def _waited_for(self) -> list[_Request | None]:
         earliest = min((one.next_look for one in self._tracked.values()), default=0.0)
-        items = []
+        items: list[_Request | None] = []
         try:
-            wait = max(0.0, earliest - time.monotonic())
-            items.append(self._inbox.get(timeout=wait))
+            items.append(self._inbox.get(timeout=max(0.0, earliest - time.monotonic())))
+            if items == [None]:
+                since = time.monotonic() - self._turned_at
+                time.sleep(max(_TOGETHER_SECONDS, _APART_SECONDS - since))
             while True:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:
             return items
 
-    def _channels_of(self, touched: set[Touched] | None) -> set[str]:
-        if touched is None:
-            return set(self._tracked)
-        paths = [one.relative for one in touched if one.root == self._src.project.path]
-        user_paths = [one.relative for one in touched if one.root == self._src.user.path]
-        return {
-            name
-            for name in self._tracked
-            if _depends(CHANNELS[name].files, paths)
-            or _depends(CHANNELS[name].user_files, user_paths)
-        }
-
     def _serve(self, request: _Request) -> None:
-        """Read once more, so that the listener gets what is true now."""
+        """Look once more, so that the listener gets what is true now."""
         standing = Standing()
         for name in sorted(request.channels):
             if name not in self._tracked:
-                made = CHANNELS[name].make(self._src)
-                self._tracked[name] = _Tracked(made, CHANNELS[name].is_timed, time.monotonic())
+                self._tracked[name] = _Tracked(CHANNELS[name](self._src), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
-            self._refresh(name, was_touched=True)
+            self._look_at(name, was_touched=True, by_the_clock=True)
             found = self._tracked[name].slice
             standing.tokens[name] = found.token
             missed = found.since(request.known[name]) if name in request.known else []
@@ -218,21 +224,26 @@ class Feed:
                 standing.current.extend(found.current())
         self._outlet.post(lambda: request.then(standing))
 
-    def _refresh(self, name: str, *, was_touched: bool) -> None:
+    def _look_at(self, name: str, *, was_touched: bool, by_the_clock: bool = False) -> None:
+        """Read a channel again where something has changed that it is made of.
+
+        That the time has passed is seldom a reason: only things like an age limit depend on it.
+        """
         tracked = self._tracked[name]
+        is_old = time.monotonic() - tracked.read_at >= _ALL_SECONDS
+        if not tracked.is_current(by_the_clock=by_the_clock or is_old):
+            self._read(name, tracked)
+        tracked.schedule(time.monotonic(), was_touched=was_touched)
+
+    def _read(self, name: str, tracked: _Tracked) -> None:
+        tracked.inputs, tracked.read_at = None, time.monotonic()
         try:
-            messages = tracked.slice.refresh()
+            with recording() as recorded:
+                messages = tracked.slice.refresh()
             if messages:
                 self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
         except Exception:  # the feed of the other channels goes on
             log.exception("the channel %s could not be read", name)
-        tracked.schedule(time.monotonic(), was_touched=was_touched)
-
-
-def _depends(beginnings: tuple[str, ...], paths: list[str]) -> bool:
-    """A change of a folder itself, which loses its slash, concerns all that is in it."""
-    return any(path.startswith(beginnings) or path in ("", *_folders(beginnings)) for path in paths)
-
-
-def _folders(beginnings: tuple[str, ...]) -> set[str]:
-    return {beginning.rpartition("/")[0] for beginning in beginnings if "/" in beginning} - {""}
+            return
+        tracked.inputs = recorded.inputs
+        tracked.steady = tuple(one for one in recorded.inputs if one[0] is not self._src.clock)

@@ -1,133 +1,107 @@
 """Notices that something changed in the folders of a session, without reading it.
 
 Only the folders that matter are watched, each for itself: a session has thousands of others below
-memory and checkpoints. A folder that goes, comes or is replaced is noticed within a second.
+memory and checkpoints. A folder that goes, comes or is replaced is noticed within a second. Where
+changes are not told, any second may have brought one.
 """
 
 import logging
-import os
+import select
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from watchfiles import watch
-
 from loki_web.store import watching
+from loki_web.store.notifier import notifier
 
 AUTO, EVENTS, POLL = "auto", "events", "poll"
 POLL_SECONDS = 1.0
-_DEBOUNCE_MS = 50
-_STEP_MS = 25
-_LOOK_MS = 1000
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Touched:
-    """A file or folder that changed, came or went.
-
-    :param relative: its path below the root.
-    """
-
-    root: Path
-    relative: str
-
-
-Report = Callable[[set[Touched] | None], None]
-
-
 class Watcher:
     """:param folders: roots, each with the folders in it that are watched.
-    :param report: is told what was touched, None for "anything may have".
+    :param report: called when something may have changed; by any thread, must return at once.
     :param mode: AUTO, EVENTS or POLL.
     """
 
     def __init__(
-        self, folders: Sequence[tuple[Path, tuple[str, ...]]], report: Report, mode: str
+        self, folders: Sequence[tuple[Path, tuple[str, ...]]], report: Callable[[], None], mode: str
     ) -> None:
         self._folders = folders
         self._report = report
-        self._polls = mode == POLL or (
-            mode == AUTO and not all(watching.reports_changes(root) for root, _ in folders)
-        )
+        self._mode = mode
+        self._present: dict[str, int] | None = None
+        self._may_be_told = False
+        self._is_told = False
+        self._is_lost = False
         self._stop = threading.Event()
 
     def run(self) -> None:
         """Watch until `stop` is called."""
+        try:
+            notifier().follow(self)
+            while not self._stop.is_set():
+                self._look_at_folders()
+                descriptor = notifier().fileno()
+                if self._is_told and descriptor is not None:
+                    self._pass_on_events(descriptor)
+                else:
+                    self._wait_and_report()
+        except Exception:  # whatever it is, changes must be noticed
+            log.exception("changes are not told any more: looking every second instead")
         while not self._stop.is_set():
-            if self._polls:
-                self._poll()
-            else:
-                self._watch()
+            self._wait_and_report()
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _watch(self) -> None:
-        watched = self._present()
-        if not watched:
-            self._stop.wait(POLL_SECONDS)
-            if self._present():
-                self._report(None)
+    def touched(self, _key: str, _name: str, is_folder: bool) -> None:
+        """Take note of an event in one of the folders, see `store.notifier`."""
+        self._is_lost = self._is_lost or is_folder
+
+    def lost(self) -> None:
+        """Take note that the folders may be others."""
+        self._is_lost = True
+
+    def stirred(self) -> None:
+        """Pass on that there were events, whoever has drained them."""
+        if not self._stop.is_set():
+            self._report()
+
+    def _look_at_folders(self) -> None:
+        """Watch the folders that are there now, where they are others than before."""
+        present = {
+            real: inode
+            for root, relatives in self._folders
+            for real, inode in watching.folders(root, relatives).items()
+        }
+        if present != self._present:
+            self._may_be_told = self._mode == EVENTS or (
+                self._mode == AUTO
+                and all(watching.reports_changes(root) for root, _ in self._folders)
+            )
+        elif not self._is_lost:
             return
-        try:
-            self._pass_on_events(watched)
-        except FileNotFoundError:
-            self._report(None)  # a folder went away just now
-        except OSError as error:
-            log.warning("no file system events (%s): looking every second instead", error)
-            self._polls = True
+        self._is_lost, self._present = False, present
+        self._is_told = self._may_be_told and all(
+            notifier().watch(real, self, real) for real in present
+        )
+        self._report()  # for what came before they were watched
 
-    def _pass_on_events(self, watched: Mapping[str, tuple[Path, str, int]]) -> None:
-        for changes in watch(
-            *watched,
-            watch_filter=None,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            stop_event=self._stop,
-            rust_timeout=_LOOK_MS,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-            force_polling=False,
-            recursive=False,
-            ignore_permission_denied=True,
-        ):
-            if changes:
-                self._report({_touched(path, watched) for _, path in changes})
-            if self._present() != watched:
-                self._report(None)
+    def _wait_and_report(self) -> None:
+        self._stop.wait(POLL_SECONDS)
+        self._report()
+
+    def _pass_on_events(self, descriptor: int) -> None:
+        """Drain events as they come, until it is time to look at the folders again."""
+        events = select.poll()
+        events.register(descriptor, select.POLLIN)
+        ends = time.monotonic() + POLL_SECONDS
+        while notifier().fileno() == descriptor and not (self._is_lost or self._stop.is_set()):
+            remaining = ends - time.monotonic()
+            if remaining <= 0 or not events.poll(remaining * 1000):
                 return
-
-    def _poll(self) -> None:
-        before = self._versions()
-        while not self._stop.wait(POLL_SECONDS):
-            now = self._versions()
-            changed = {touched for touched, _ in before.items() ^ now.items()}
-            if changed:
-                self._report(changed)
-            before = now
-
-    def _present(self) -> dict[str, tuple[Path, str, int]]:
-        return {
-            real: (root, relative, inode)
-            for root, relatives in self._folders
-            for relative in relatives
-            for real, inode in watching.folders(root, [relative]).items()
-        }
-
-    def _versions(self) -> dict[Touched, object]:
-        return {
-            Touched(root, relative): version
-            for root, relatives in self._folders
-            for relative, version in watching.versions(root, relatives).items()
-        }
-
-
-def _touched(path: str, watched: Mapping[str, tuple[Path, str, int]]) -> Touched:
-    if path in watched:
-        root, relative, _ = watched[path]
-        return Touched(root, relative)
-    root, relative, _ = watched[os.path.dirname(path)]
-    return Touched(root, os.path.join(relative, os.path.basename(path)))
+            notifier().drain()

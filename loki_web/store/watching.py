@@ -7,7 +7,6 @@ from pathlib import Path
 import psutil
 
 from loki_web.store import files
-from loki_web.store.files import Version
 
 _SILENT_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse", "virtiofs", "vboxsf", "afs", "ceph")
 
@@ -22,19 +21,6 @@ def folders(root: Path, relatives: Iterable[str]) -> dict[str, int]:
                 found[real] = os.stat(real).st_ino
         except OSError:
             continue
-    return found
-
-
-def versions(root: Path, relatives: Iterable[str]) -> dict[str, Version]:
-    """The versions of everything that stands directly in those folders, by path below `root`."""
-    found = {}
-    for relative in relatives:
-        for entry in files.entries(root, relative):
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            found[os.path.join(relative, entry.name)] = Version.of(status)
     return found
 
 

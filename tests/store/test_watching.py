@@ -24,17 +24,5 @@ def test_folders_outside_are_not_watched(tmp_path: Path) -> None:
     assert watching.folders(root, ["queue"]) == {}
 
 
-def test_versions_change_with_what_stands_in_the_folders(tmp_path: Path) -> None:
-    folder = tmp_path / "queue"
-    folder.mkdir()
-    before = watching.versions(tmp_path, ["queue", "missing"])
-    assert before == {}
-    (folder / "pending.json").write_text("[]")
-    after = watching.versions(tmp_path, ["queue"])
-    assert set(after) == {"queue/pending.json"}
-    (folder / "pending.json").write_text("[1]")
-    assert watching.versions(tmp_path, ["queue"]) != after
-
-
 def test_file_systems_of_this_machine_report_changes(tmp_path: Path) -> None:
     assert watching.reports_changes(tmp_path)
