@@ -18,12 +18,6 @@ from loki_web.services import (
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
 
-# Folders of `.loki/` and of `~/.loki/` in which something can change what a channel shows.
-PROJECT_FOLDERS = (
-    *("", "queue", "state", "state/checkpoints", "logs", "metrics", "metrics/efficiency"),
-    *("council", "council/votes", "notifications", "context", "signals"),
-)
-USER_FOLDERS = ("", "dashboard")
 _MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
 _MAX_LISTED = 1000
 

@@ -2,7 +2,8 @@
 
 One thread reads, another one watches; both exist only while there are listeners, and a little
 longer, so that one who comes back finds what was missed. A turn is one look, see `store.look`: a
-channel is read again only when something has changed that it observed the last time.
+channel is read again only when something has changed that it observed the last time. There is a
+turn each second, and at once when the file system tells of a change.
 """
 
 import logging
@@ -13,19 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loki_web.live.channels import CHANNELS, PROJECT_FOLDERS, USER_FOLDERS
+from loki_web.live.channels import CHANNELS
 from loki_web.live.messages import Batch, Message
 from loki_web.live.slices import Slice
 from loki_web.live.watcher import Watcher
 from loki_web.services.sources import Sources
 from loki_web.store.look import Inputs, are_current, looking, recording
+from loki_web.store.notifier import notifier
 
 LINGER_SECONDS = 60.0
-# A change is looked at again: for what came while a new folder was not watched yet, and when the
-# time is over in which a damaged file counts as one that is just being written.
-_LOOK_AGAIN_SECONDS = (0.25, 2.0)
-_TIMED_SECONDS = 2.0  # for what no event tells of: processes that die
-_ALL_SECONDS = 15.0
+# For what no event tells of: processes that die, file systems without events.
+_LOOK_SECONDS = 1.0
+_CLOCK_SECONDS = 15.0
 _MORE_SECONDS = 0.05
 _TOGETHER_SECONDS = 0.004  # what is written within them is seen in one turn
 _APART_SECONDS = 0.02  # between two turns while changes go on
@@ -93,34 +93,25 @@ class _Tracked:
     inputs: Inputs | None = None
     steady: Inputs = ()
     read_at: float = 0.0
-    looks: list[float] = field(default_factory=list)
-    next_look: float = 0.0
 
     def is_current(self, *, by_the_clock: bool) -> bool:
+        """Return whether nothing has changed since it was read.
+
+        That time has passed is seldom a reason to read: only things like an age limit depend on it.
+        """
         if self.inputs is None:
             return False
-        return are_current(self.inputs if by_the_clock else self.steady)
-
-    def schedule(self, now: float, *, was_touched: bool) -> None:
-        if was_touched:
-            self.looks = list(_LOOK_AGAIN_SECONDS)
-        is_timed = self.inputs is None or len(self.steady) < len(self.inputs)
-        after = _TIMED_SECONDS if is_timed else _ALL_SECONDS
-        if self.slice.has_more:
-            after = _MORE_SECONDS
-        elif self.looks:
-            after = min(after, self.looks.pop(0))
-        self.next_look = now + after
+        is_old = time.monotonic() - self.read_at >= _CLOCK_SECONDS
+        return are_current(self.inputs if by_the_clock or is_old else self.steady)
 
 
 class Feed:
     """:param outlet: gets every change, and the answers to `want`, in the order in which they are
     read: who was answered gets each later change and none of the earlier ones."""
 
-    def __init__(self, src: Sources, outlet: Outlet, mode: str) -> None:
+    def __init__(self, src: Sources, outlet: Outlet) -> None:
         self._src = src
         self._outlet = outlet
-        self._mode = mode
         # None where something may have changed.
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._tracked: dict[str, _Tracked] = {}
@@ -145,12 +136,9 @@ class Feed:
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
 
     def _run(self) -> None:
-        folders = (
-            (self._src.project.path, PROJECT_FOLDERS),
-            (self._src.user.path, USER_FOLDERS),
-        )
-        watcher = Watcher(folders, lambda: self._inbox.put(None), self._mode)
+        watcher = Watcher(lambda: self._inbox.put(None))
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
+        self._turn_safely()  # after this there are folders that are watched
         thread.start()
         try:
             while not self._is_over():
@@ -180,29 +168,29 @@ class Feed:
             time.sleep(_MORE_SECONDS)
 
     def _turn(self) -> None:
-        items = self._waited_for()
-        was_touched = None in items
-        self._turned_at = now = time.monotonic()
+        requests = self._waited_for()
+        self._turned_at = time.monotonic()
         with looking():
-            for name, tracked in self._tracked.items():
-                if was_touched or tracked.next_look <= now:
-                    self._look_at(name, was_touched=was_touched)
-            for request in items:
-                if request is not None:
-                    self._serve(request)
+            for name in self._tracked:
+                self._look_at(name)
+            for request in requests:
+                self._serve(request)
 
-    def _waited_for(self) -> list[_Request | None]:
-        earliest = min((one.next_look for one in self._tracked.values()), default=0.0)
+    def _waited_for(self) -> list[_Request]:
+        """Wait until there is a reason for a turn; the requests that have come."""
+        has_more = any(one.slice.has_more for one in self._tracked.values())
+        due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
         items: list[_Request | None] = []
         try:
-            items.append(self._inbox.get(timeout=max(0.0, earliest - time.monotonic())))
+            items.append(self._inbox.get(timeout=max(0.0, due - time.monotonic())))
             if items == [None]:
                 since = time.monotonic() - self._turned_at
                 time.sleep(max(_TOGETHER_SECONDS, _APART_SECONDS - since))
+            notifier().drain()
             while True:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:
-            return items
+            return [item for item in items if item is not None]
 
     def _serve(self, request: _Request) -> None:
         """Look once more, so that the listener gets what is true now."""
@@ -211,7 +199,7 @@ class Feed:
             if name not in self._tracked:
                 self._tracked[name] = _Tracked(CHANNELS[name](self._src), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
-            self._look_at(name, was_touched=True, by_the_clock=True)
+            self._look_at(name, by_the_clock=True)
             found = self._tracked[name].slice
             standing.tokens[name] = found.token
             missed = found.since(request.known[name]) if name in request.known else []
@@ -224,16 +212,11 @@ class Feed:
                 standing.current.extend(found.current())
         self._outlet.post(lambda: request.then(standing))
 
-    def _look_at(self, name: str, *, was_touched: bool, by_the_clock: bool = False) -> None:
-        """Read a channel again where something has changed that it is made of.
-
-        That the time has passed is seldom a reason: only things like an age limit depend on it.
-        """
+    def _look_at(self, name: str, *, by_the_clock: bool = False) -> None:
+        """Read a channel again where something has changed that it is made of."""
         tracked = self._tracked[name]
-        is_old = time.monotonic() - tracked.read_at >= _ALL_SECONDS
-        if not tracked.is_current(by_the_clock=by_the_clock or is_old):
+        if not tracked.is_current(by_the_clock=by_the_clock):
             self._read(name, tracked)
-        tracked.schedule(time.monotonic(), was_touched=was_touched)
 
     def _read(self, name: str, tracked: _Tracked) -> None:
         tracked.inputs, tracked.read_at = None, time.monotonic()

@@ -32,7 +32,7 @@ class Live:
     def of(cls, src: Sources) -> "Live":
         places = SharedCount(src.cache_folder, "connections")
         hub = Hub(give_back=places.give_back)
-        hub.source = Feed(src, hub, src.settings.watch)
+        hub.source = Feed(src, hub)
         return cls(hub, places, src.settings.max_ws_connections)
 
     @property

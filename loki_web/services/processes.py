@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -39,6 +40,15 @@ class _Process:
 
     def examine(self) -> object | None:
         try:
+            return _start_in(Path(f"/proc/{self.pid}/stat").read_text(errors="replace"))
+        except FileNotFoundError:
+            return None if os.path.isdir("/proc/self") else self._examined_elsewhere()
+        except (OSError, ValueError, IndexError):
+            return self._examined_elsewhere()
+
+    def _examined_elsewhere(self) -> object | None:
+        """The same on systems, and for processes, that do not show it in `/proc`."""
+        try:
             process = psutil.Process(self.pid)
             if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
                 return None
@@ -47,6 +57,12 @@ class _Process:
             return True
         except psutil.Error:
             return None
+
+
+def _start_in(status: str) -> str | None:
+    """When a process started, from its `/proc/<pid>/stat`; None for one that is gone."""
+    fields = status.rpartition(")")[2].split()
+    return None if fields[0] in "ZXx" else fields[19]
 
 
 def terminate(pid: int | None, *, written_at: float, recorded_start: float | None = None) -> bool:
