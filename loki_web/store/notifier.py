@@ -122,10 +122,13 @@ class Notifier:
         return self._inotify.fileno() if self._inotify else None
 
     def _events(self) -> list[Event]:
+        if self._inotify is None:
+            return []
         try:
-            return list(self._inotify.read(timeout=0)) if self._inotify else []
+            return list(self._inotify.read(timeout=0))
         except OSError as error:
             self._fail(error)
+            self._inotify.close()
             self._inotify = None
             self._lose_all()
             return []
@@ -148,8 +151,10 @@ class Notifier:
 
 
 def _has_events(descriptor: int) -> bool:
-    waiting = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
-    return waiting != b"\0\0\0\0"
+    try:
+        return fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0"
+    except OSError:
+        return True  # whoever reads is told why
 
 
 def _tell_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:
