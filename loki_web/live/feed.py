@@ -19,13 +19,12 @@ from loki_web.live.messages import Batch, Message
 from loki_web.live.slices import Slice
 from loki_web.live.watcher import Watcher
 from loki_web.services.sources import Sources
-from loki_web.store.look import Inputs, are_current, looking, recording
+from loki_web.store.look import Input, Inputs, are_current, is_told, looking, recording
 from loki_web.store.notifier import notifier
 
 LINGER_SECONDS = 60.0
-# For what no event tells of: processes that die, file systems without events.
-_LOOK_SECONDS = 1.0
-_CLOCK_SECONDS = 15.0
+_LOOK_SECONDS = 1.0  # for what no event tells of: processes that die, file systems without events
+_ALL_SECONDS = 5.0  # for what depends on the time that has passed, as an age limit does
 _MORE_SECONDS = 0.05
 _TOGETHER_SECONDS = 0.004  # what is written within them is seen in one turn
 _APART_SECONDS = 0.02  # between two turns while changes go on
@@ -85,24 +84,45 @@ class _Tracked:
     """A channel that is followed.
 
     :ivar inputs: what it observed when it was read the last time, None where that failed.
-    :ivar steady: those of them that do not change by themselves, as the clock does.
     """
 
     slice: Slice
     used_at: float
     inputs: Inputs | None = None
-    steady: Inputs = ()
-    read_at: float = 0.0
+    _steady: Inputs = ()  # all but the clock
+    _untold: Inputs = ()  # those of them of which no event tells
+    _looked_at: float = 0.0
 
-    def is_current(self, *, by_the_clock: bool) -> bool:
+    def is_current(self, clock: Input, *, is_touched: bool, thoroughly: bool) -> bool:
         """Return whether nothing has changed since it was read.
 
-        That time has passed is seldom a reason to read: only things like an age limit depend on it.
+        :param is_touched: whether there were events.
+        :param thoroughly: look at the clock too, which seldom is a reason to read again.
         """
         if self.inputs is None:
             return False
-        is_old = time.monotonic() - self.read_at >= _CLOCK_SECONDS
-        return are_current(self.inputs if by_the_clock or is_old else self.steady)
+        now = time.monotonic()
+        thoroughly = thoroughly or now - self._looked_at >= _ALL_SECONDS
+        if not (thoroughly or is_touched):
+            return are_current(self._untold)
+        if not are_current(self.inputs if thoroughly else self._steady):
+            return False
+        self._note(clock, self.inputs)
+        self._looked_at = now if thoroughly else self._looked_at
+        return True
+
+    def read(self, clock: Input) -> list[Message]:
+        """Read it again; the messages that tell what is new."""
+        self.inputs, self._looked_at = None, time.monotonic()
+        with recording() as recorded:
+            messages = self.slice.refresh()
+        self._note(clock, recorded.inputs)
+        return messages
+
+    def _note(self, clock: Input, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self._steady = tuple(one for one in inputs if one[0] is not clock)
+        self._untold = tuple(one for one in self._steady if not is_told(one[0]))
 
 
 class Feed:
@@ -168,16 +188,17 @@ class Feed:
             time.sleep(_MORE_SECONDS)
 
     def _turn(self) -> None:
-        requests = self._waited_for()
+        items = self._waited_for()
         self._turned_at = time.monotonic()
         with looking():
             for name in self._tracked:
-                self._look_at(name)
-            for request in requests:
-                self._serve(request)
+                self._look_at(name, is_touched=None in items)
+            for request in items:
+                if request is not None:
+                    self._serve(request)
 
-    def _waited_for(self) -> list[_Request]:
-        """Wait until there is a reason for a turn; the requests that have come."""
+    def _waited_for(self) -> list[_Request | None]:
+        """Wait until there is a reason for a turn."""
         has_more = any(one.slice.has_more for one in self._tracked.values())
         due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
         items: list[_Request | None] = []
@@ -190,7 +211,7 @@ class Feed:
             while True:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:
-            return [item for item in items if item is not None]
+            return items
 
     def _serve(self, request: _Request) -> None:
         """Look once more, so that the listener gets what is true now."""
@@ -199,7 +220,7 @@ class Feed:
             if name not in self._tracked:
                 self._tracked[name] = _Tracked(CHANNELS[name](self._src), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
-            self._look_at(name, by_the_clock=True)
+            self._look_at(name, is_touched=True, thoroughly=True)
             found = self._tracked[name].slice
             standing.tokens[name] = found.token
             missed = found.since(request.known[name]) if name in request.known else []
@@ -212,21 +233,14 @@ class Feed:
                 standing.current.extend(found.current())
         self._outlet.post(lambda: request.then(standing))
 
-    def _look_at(self, name: str, *, by_the_clock: bool = False) -> None:
+    def _look_at(self, name: str, *, is_touched: bool, thoroughly: bool = False) -> None:
         """Read a channel again where something has changed that it is made of."""
-        tracked = self._tracked[name]
-        if not tracked.is_current(by_the_clock=by_the_clock):
-            self._read(name, tracked)
-
-    def _read(self, name: str, tracked: _Tracked) -> None:
-        tracked.inputs, tracked.read_at = None, time.monotonic()
+        tracked, clock = self._tracked[name], self._src.clock
+        if tracked.is_current(clock, is_touched=is_touched, thoroughly=thoroughly):
+            return
         try:
-            with recording() as recorded:
-                messages = tracked.slice.refresh()
+            messages = tracked.read(clock)
             if messages:
                 self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
         except Exception:  # the feed of the other channels goes on
             log.exception("the channel %s could not be read", name)
-            return
-        tracked.inputs = recorded.inputs
-        tracked.steady = tuple(one for one in recorded.inputs if one[0] is not self._src.clock)
