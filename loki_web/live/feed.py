@@ -90,10 +90,10 @@ class _Tracked:
     used_at: float
     inputs: Inputs | None = None
     _steady: Inputs = ()  # all but the clock
-    _untold: Inputs = ()  # those of them of which no event tells
+    _untold: Inputs | None = None  # those of them of which no event tells
     _looked_at: float = 0.0
 
-    def is_current(self, clock: Input, *, is_touched: bool, thoroughly: bool) -> bool:
+    def is_current(self, *, is_touched: bool, thoroughly: bool) -> bool:
         """Return whether nothing has changed since it was read.
 
         :param is_touched: whether there were events.
@@ -103,26 +103,23 @@ class _Tracked:
             return False
         now = time.monotonic()
         thoroughly = thoroughly or now - self._looked_at >= _ALL_SECONDS
-        if not (thoroughly or is_touched):
-            return are_current(self._untold)
-        if not are_current(self.inputs if thoroughly else self._steady):
-            return False
-        self._note(clock, self.inputs)
-        self._looked_at = now if thoroughly else self._looked_at
-        return True
+        if thoroughly:
+            self._looked_at = now
+        if thoroughly or is_touched:
+            self._untold = None
+            return are_current(self.inputs if thoroughly else self._steady)
+        if self._untold is None:
+            self._untold = tuple(one for one in self._steady if not is_told(one[0]))
+        return are_current(self._untold)
 
     def read(self, clock: Input) -> list[Message]:
         """Read it again; the messages that tell what is new."""
         self.inputs, self._looked_at = None, time.monotonic()
         with recording() as recorded:
             messages = self.slice.refresh()
-        self._note(clock, recorded.inputs)
+        self.inputs, self._untold = recorded.inputs, None
+        self._steady = tuple(one for one in recorded.inputs if one[0] is not clock)
         return messages
-
-    def _note(self, clock: Input, inputs: Inputs) -> None:
-        self.inputs = inputs
-        self._steady = tuple(one for one in inputs if one[0] is not clock)
-        self._untold = tuple(one for one in self._steady if not is_told(one[0]))
 
 
 class Feed:
@@ -235,11 +232,11 @@ class Feed:
 
     def _look_at(self, name: str, *, is_touched: bool, thoroughly: bool = False) -> None:
         """Read a channel again where something has changed that it is made of."""
-        tracked, clock = self._tracked[name], self._src.clock
-        if tracked.is_current(clock, is_touched=is_touched, thoroughly=thoroughly):
+        tracked = self._tracked[name]
+        if tracked.is_current(is_touched=is_touched, thoroughly=thoroughly):
             return
         try:
-            messages = tracked.read(clock)
+            messages = tracked.read(self._src.clock)
             if messages:
                 self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
         except Exception:  # the feed of the other channels goes on
