@@ -80,7 +80,7 @@ class _Request:
 
 
 @dataclass
-class _Tracked:
+class Followed:
     """A channel that is followed.
 
     :ivar inputs: what it observed when it was read the last time, None where that failed.
@@ -131,7 +131,7 @@ class Feed:
         self._outlet = outlet
         # None where something may have changed.
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._tracked: dict[str, _Tracked] = {}
+        self._tracked: dict[str, Followed] = {}
         self._turned_at = 0.0
         self._lock = threading.Lock()
         self._runs = False
@@ -215,7 +215,7 @@ class Feed:
         standing = Standing()
         for name in sorted(request.channels):
             if name not in self._tracked:
-                self._tracked[name] = _Tracked(CHANNELS[name](self._src), time.monotonic())
+                self._tracked[name] = Followed(CHANNELS[name](self._src), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
             self._look_at(name, is_touched=True, thoroughly=True)
             found = self._tracked[name].slice
