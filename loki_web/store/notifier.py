@@ -93,10 +93,9 @@ class Notifier:
 
     def drain(self) -> None:
         """Tell the subscribers of everything that has happened until now."""
-        inotify = self._inotify
-        if inotify is None or not _has_events(inotify.fileno()):
+        if self._inotify is None:
             return
-        with self._lock:
+        with self._lock:  # first, for another thread may have read events that it still tells of
             events = self._events()
             self.epoch += bool(events)
             for number, mask, _, name in events:
@@ -122,7 +121,7 @@ class Notifier:
         return self._inotify.fileno() if self._inotify else None
 
     def _events(self) -> list[Event]:
-        if self._inotify is None:
+        if self._inotify is None or not _has_events(self._inotify.fileno()):
             return []
         try:
             return list(self._inotify.read(timeout=0))
