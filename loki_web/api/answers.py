@@ -39,7 +39,8 @@ _EXTENSION = "loki_web.answers"
 _CACHING = "private, no-cache"
 _OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
-_CODINGS = ("zstd", "br", "gzip", "deflate", "identity", "*")
+_ACCEPTED = "HTTP_ACCEPT_ENCODING"
+_CODINGS = ("zstd", "br", "gzip", "deflate")  # those of flask-compress, in its order
 _OVERHEAD = 1024  # bytes of an entry beside its body
 
 Environ = dict[str, Any]
@@ -108,7 +109,7 @@ class Answers:
     def form(self, environ: Environ) -> _Form | None:
         """The form in which a request gets its answer, None where that is not kept."""
         with self._lock:
-            return self._forms.get((*_key(environ), _coding(environ)))
+            return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
     def keep_form(self, environ: Environ, headers: Iterable[tuple[str, str]], body: bytes) -> _Form:
         """Keep what Flask returned for the answer to a request."""
@@ -117,7 +118,7 @@ class Answers:
         form = _Form(answer, kept, answer.body if body == answer.body else body)
         with self._lock:
             if len(body) + _OVERHEAD < MAX_BYTES:
-                self._forms[(*_key(environ), _coding(environ))] = form
+                self._forms[(*_key(environ), environ[_ACCEPTED])] = form
         return form
 
     def _kept(self, key: Key) -> Answer | None:
@@ -151,6 +152,8 @@ class KeptAnswers:
         self._guard = guard
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        # Who compresses has no choice left, so that one coding is one form.
+        environ[_ACCEPTED] = _coding(environ.get(_ACCEPTED, ""))
         if not _is_plain(environ):
             return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
         environ[_IS_PLAIN] = True
@@ -264,12 +267,9 @@ def _key(environ: Environ) -> Key:
     return environ.get("SCRIPT_NAME", ""), path, environ.get("QUERY_STRING", ""), accepted
 
 
-def _coding(environ: Environ) -> str:
-    return _codings(environ.get("HTTP_ACCEPT_ENCODING", ""))
-
-
 @lru_cache(maxsize=256)
-def _codings(header: str) -> str:
-    """The part of an Accept-Encoding header that decides the coding."""
-    accepted = sorted(parse_accept_header(header))
-    return ",".join(f"{name}={quality}" for name, quality in accepted if name in _CODINGS)
+def _coding(header: str) -> str:
+    """The content coding that an Accept-Encoding header likes best; empty for none."""
+    accepted = parse_accept_header(header.lower())
+    best = max(_CODINGS, key=accepted.quality)
+    return best if 0 < accepted.quality(best) >= accepted.quality("identity") else ""

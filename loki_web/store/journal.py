@@ -68,7 +68,11 @@ class Window(Generic[T]):
 
 
 class Journal:
-    """One `.jsonl` file. A replaced, truncated or rotated file is noticed and read anew."""
+    """One `.jsonl` file. A replaced, truncated, rotated or edited file is noticed and read anew.
+
+    Not an edit to which lines were added before anybody looked: of what was read before, only the
+    beginning and the end are compared then.
+    """
 
     def __init__(self, root: Root, relative: str) -> None:
         self._root = root
@@ -118,6 +122,7 @@ class _Followed(PathInput):
         super().__init__(root, relative)
         self._version: files.Version | None = None
         self._settled = False
+        self._place = _Place()
 
     def examine(self) -> Any:
         version = self.version()
@@ -130,11 +135,18 @@ class _Followed(PathInput):
         read_at = time.time_ns()
         try:
             with files.opened(self._root.path, self.relative) as (stream, found):
+                if self._was_edited(found):
+                    self._place = _Place()
                 self.refresh(stream, found)
                 self._version, self._settled = found, files.settled(found, read_at)
         except OSError:
             self.reset()
             self._version = None
+
+    def _was_edited(self, found: files.Version) -> bool:
+        """Whether something was written, but nothing added."""
+        before = self._version
+        return before is not None and before != found and before.size == found.size
 
     def refresh(self, stream: BinaryIO, found: files.Version) -> None:
         """Take in what was added; everything, where it is not the file that was read before."""
@@ -151,7 +163,6 @@ class _Followed(PathInput):
 class _LineCount(_Followed):
     """How many lines there are."""
 
-    _place = _Place()
     _lines = 0
     _total = 0
 
@@ -181,7 +192,6 @@ class _Reading(_Followed, Generic[T]):
         super().__init__(root, relative)
         self.window: Window[T] = Window([])
         self._keep = keep
-        self._place = _Place()
         self._inside = False  # the place lies in a line of which nothing is kept
         self._offsets = array("q")
         self._kept: list[T] = []

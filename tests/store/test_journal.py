@@ -263,3 +263,16 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "inside" / "events.jsonl").symlink_to(tmp_path / "outside")
     journal = Journal(Root(tmp_path / "inside"), "events.jsonl")
     assert (numbers(journal), journal.line_count()) == ([], 0)
+
+
+def test_an_edit_in_the_middle_is_seen(path: Path, journal: Journal) -> None:
+    path.write_bytes(b"".join(line(n) for n in range(100, 300)))
+    assert numbers(journal) == list(range(100, 300))
+    with open(path, "r+b") as stream:
+        stream.seek(len(line(100)) * 90)
+        stream.write(line(777))
+    assert numbers(journal) == [*range(100, 190), 777, *range(191, 300)]
+    with open(path, "r+b") as stream:
+        stream.seek(len(line(100)) * 90)
+        stream.write(b"\n" * len(line(100)))
+    assert journal.line_count() == 199 + len(line(100))
