@@ -158,9 +158,9 @@ class KeptAnswers:
             return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
         environ[_IS_PLAIN] = True
         form = self._answers.form(environ)
-        if form is not None:
+        if form is not None and form.answer.dependencies.are_current():
             scopes = self._scopes(environ, form.answer.rule)
-            if scopes is not None and form.answer.dependencies.are_current():
+            if scopes is not None:
                 return _send(form, environ, scopes, start_response)
         return self._through_flask(environ, start_response)
 
