@@ -8,7 +8,8 @@ Flask looks for its route, after the same checks as every other request.
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any, TypeVar, cast
@@ -82,7 +83,7 @@ class Answers:
         self._forms: LRUCache[Key, _Form] = LRUCache(
             MAX_BYTES, getsizeof=lambda form: len(form.body) + _OVERHEAD
         )
-        self._computing: dict[Key, threading.Lock] = {}
+        self._computing: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
 
     def respond(self, view: Callable[[], Any]) -> Response:
@@ -90,8 +91,8 @@ class Answers:
         key = _key(request.environ)
         answer = self._kept(key)
         if answer is None:
-            with self._one_at_a_time(key):
-                answer = self._kept(key)
+            with self._turn(key) as was_awaited:
+                answer = self._kept(key) if was_awaited else None
                 if answer is None:
                     response, inputs = _computed(view)
                     if response.status_code != 200 or response.is_streamed:
@@ -131,11 +132,27 @@ class Answers:
             if len(answer.body) + _OVERHEAD < MAX_BYTES:
                 self._answers[key] = answer
 
-    def _one_at_a_time(self, key: Key) -> threading.Lock:
+    @contextmanager
+    def _turn(self, key: Key) -> Iterator[bool]:
+        """Let one thread compute an answer while others wait for it; when it is done they go on at
+        the same time, for not every answer can be kept.
+
+        :return: whether there was another thread to wait for.
+        """
         with self._lock:
-            if len(self._computing) > 1024:
-                self._computing.clear()
-            return self._computing.setdefault(key, threading.Lock())
+            done = self._computing.get(key)
+            if done is None:
+                mine = self._computing[key] = threading.Event()
+        if done is not None:
+            done.wait()
+            yield True
+            return
+        try:
+            yield False
+        finally:
+            with self._lock:
+                del self._computing[key]
+            mine.set()
 
 
 class KeptAnswers:

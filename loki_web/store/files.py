@@ -50,6 +50,11 @@ def settled(version: Version, read_at_ns: int) -> bool:
     return abs(read_at_ns - version.ctime_ns) > _CLOCK_GRAIN_NS
 
 
+def is_transient(error: OSError) -> bool:
+    """Return whether a file may well be there, and cannot be opened for want of resources."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
 def being_written(version: Version) -> bool:
     """Return True while a damaged file may be one that somebody is just rewriting in place."""
     return abs(time.time() - version.mtime) < WRITE_GRACE_SECONDS

@@ -297,6 +297,7 @@ class FileInput(PathInput):
         self._version: Version | None = None
         self._settled = False
         self._epoch = -1
+        self._is_unread = False  # it is there, but nothing could be opened just now
         self._fingerprint: int | None = None  # of what was read
         self._content = Content(None)
         self._absent = Content(self._parsed(None))
@@ -314,10 +315,16 @@ class FileInput(PathInput):
 
     def _is_stale(self, version: Version) -> bool:
         """Whether the file has another version, or may have changed without getting one."""
+        if self._is_unread:
+            return True
         if version != self._version or self._settled:
             return version != self._version
         notifier().drain()
         return not (self.is_watched and notifier().epoch == self._epoch)
+
+    @property
+    def is_told(self) -> bool:
+        return self.is_watched and not self._is_unread
 
     def _load(self, version: Version) -> None:
         notifier().drain()
@@ -326,8 +333,11 @@ class FileInput(PathInput):
             with files.opened(self._root.path, self.relative) as (stream, found):
                 version = found
                 self._take(self._read(stream, found))
-        except OSError:
-            self._take(None)
+                self._is_unread = False
+        except OSError as error:
+            self._is_unread = files.is_transient(error)
+            if not self._is_unread:
+                self._take(None)
         # Last, for others look at these without the lock.
         self._version, self._settled, self._epoch = version, settled(version, read_at), epoch
 
@@ -428,7 +438,7 @@ class DocumentInput(FileInput):
     @property
     def is_told(self) -> bool:
         """Not of the end of the time for which an older content stands in."""
-        return self.is_watched and not (self._document is None and self._is_being_written())
+        return super().is_told and not (self._document is None and self._is_being_written())
 
     def _stand_in(self) -> Content | None:
         return self._last_good if self._is_being_written() else None
