@@ -10,7 +10,7 @@ from loki_web.services.search_words import searchable
 from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, settled
 from loki_web.store.folder import Folder
-from loki_web.store.search_index import Contents, Row, Versions
+from loki_web.store.search_index import Contents, Row
 from loki_web.store.shapes import Json, as_dict, first_text
 
 EPISODE, PATTERN, SKILL = "episode", "pattern", "skill"
@@ -68,31 +68,33 @@ def contents(folder: Folder) -> Contents:
     collections = {kind: of(folder) for kind, (of, _) in _COLLECTIONS.items()}
     generations = {kind: one.changes(None).generation for kind, one in collections.items()}
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
-    documents = {place: version for place in places if (version := folder.version(place))}
+    documents = {place: held for place in places if (held := folder.version(place))}
 
-    def versions() -> Versions:
-        found: Versions = {place: _text(version) for place, version in documents.items()}
+    def versions() -> dict[str, str]:
+        found = {place: _text(version) for place, version in documents.items()}
         for kind, collection in collections.items():
             found |= {f"{kind}/{path}": _text(held) for path, held in collection.versions().items()}
         return found
 
-    def changes(before: Any) -> Versions | None:
+    def version(path: str) -> str | None:
+        kind, _, below = path.partition("/")
+        collection = collections.get(kind)
+        held = collection.version(below) if collection else documents.get(path)
+        return _text(held) if held else None
+
+    def changed(before: Any) -> set[str] | None:
         generations_before, documents_before = before
-        found: Versions = {
-            place: _text(documents[place]) if place in documents else None
-            for place in places
-            if documents.get(place) != documents_before.get(place)
-        }
+        found = {one for one in places if documents.get(one) != documents_before.get(one)}
         for kind, collection in collections.items():
             names = collection.changes(generations_before[kind]).names
             if names is None:
                 return None
-            for path in names:
-                held = collection.version(path)
-                found[f"{kind}/{path}"] = _text(held) if held else None
+            found.update(f"{kind}/{path}" for path in names)
         return found
 
-    return Contents((generations, documents), versions, changes, lambda path: _rows(folder, path))
+    return Contents(
+        (generations, documents), versions, version, changed, lambda path: _rows(folder, path)
+    )
 
 
 def _rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:

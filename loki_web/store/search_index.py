@@ -53,38 +53,37 @@ class Answer:
     complete: bool
 
 
-Versions = dict[str, str | None]
-
-
 @dataclass(frozen=True)
 class Contents:
     """What has to be in the index.
 
     :param state: changes whenever a file does.
     :param versions: every file by path, with a text that changes when its content does.
-    :param changes: the same for the files that may have changed since a state, None for one that
-        is gone; None where that is not known.
+    :param version: that of one file, None where it is gone.
+    :param changed: the files that may have changed since a state, None where that is not known.
     :param rows: the version and the entries of one file now, None where it is gone; a version of
         `""` is one that may stay while the content changes.
     """
 
     state: Any
-    versions: Callable[[], Versions]
-    changes: Callable[[Any], Versions | None]
+    versions: Callable[[], Mapping[str, str]]
+    version: Callable[[str], str | None]
+    changed: Callable[[Any], Iterable[str] | None]
     rows: Callable[[str], tuple[str, Sequence[Row]] | None]
 
 
 class _Mirror:
     """What one process knows of how far a database follows the files.
 
-    :ivar _doubtful: files that were read so early that they may have changed unnoticed.
+    :ivar _due: files to be looked at: those for which there was no time, and those that were read
+        so early that they may have changed unnoticed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._epoch = ""
         self._state: Any = None
-        self._doubtful: set[str] = set()
+        self._due: set[str] = set()
 
     def refresh(self, database: sqlite3.Connection, contents: Contents, seconds: float) -> bool:
         """Bring the index up to date; False where the time for that was too short."""
@@ -93,40 +92,27 @@ class _Mirror:
         if self._is_current(epoch, contents):
             return True
         with self._lock:
-            return self._is_current(epoch, contents) or self._read(
-                database, epoch, contents, deadline
-            )
+            if self._is_current(epoch, contents):
+                return True
+            changed = contents.changed(self._state) if epoch == self._epoch else None
+            due = _differing(database, contents) if changed is None else self._due.union(changed)
+            self._epoch, self._state, self._due = epoch, contents.state, due
+            return self._read(database, contents, deadline)
 
     def _is_current(self, epoch: str, contents: Contents) -> bool:
-        return (epoch, contents.state) == (self._epoch, self._state) and not self._doubtful
+        return (epoch, contents.state) == (self._epoch, self._state) and not self._due
 
-    def _read(
-        self, database: sqlite3.Connection, epoch: str, contents: Contents, deadline: float
-    ) -> bool:
-        is_known = epoch == self._epoch
-        paths = iter(self._differing(database, contents) if is_known else _all(database, contents))
-        doubtful: set[str] = set()
-        while chunk := dict(islice(paths, _CHUNK)):
-            chunk = _still_differing(database, chunk)
-            held = {path: contents.rows(path) if chunk[path] else None for path in chunk}
-            doubtful.update(path for path, found in held.items() if found and not found[0])
-            _put(database, held)
+    def _read(self, database: sqlite3.Connection, contents: Contents, deadline: float) -> bool:
+        paths = iter(sorted(self._due))
+        while chunk := list(islice(paths, _CHUNK)):
+            wanted = _still_differing(database, {path: contents.version(path) for path in chunk})
+            found = {path: contents.rows(path) if wanted[path] else None for path in wanted}
+            _put(database, found)
+            doubtful = {path for path, rows in found.items() if rows and not rows[0]}
+            self._due = self._due.difference(chunk) | doubtful
             if time.monotonic() > deadline:
-                self._epoch = ""
                 return False
-        self._epoch, self._state, self._doubtful = epoch, contents.state, doubtful
         return True
-
-    def _differing(
-        self, database: sqlite3.Connection, contents: Contents
-    ) -> Iterable[tuple[str, str | None]]:
-        changed = contents.changes(self._state)
-        if changed is None:
-            return _all(database, contents)
-        if self._doubtful:
-            versions = contents.versions()
-            changed = {path: versions.get(path) for path in self._doubtful} | changed
-        return changed.items()
 
 
 class SearchIndex:
@@ -144,12 +130,13 @@ class SearchIndex:
     def search(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
         """For each FTS5 expression the best entries of `contents`, up to `most`, best first.
 
+        One that comes after an expression with so many is not looked for.
         What is not indexed within REFRESH_SECONDS is left to the next search.
         """
 
         def work(database: sqlite3.Connection, mirror: _Mirror) -> Answer:
             complete = mirror.refresh(database, contents, REFRESH_SECONDS)
-            return Answer([_hits(database, match, most) for match in matches], complete)
+            return Answer(_hits_of(database, matches, most), complete)
 
         try:
             found = self._with_shared(work)
@@ -191,14 +178,16 @@ class SearchIndex:
                 self._own = None
 
 
-def _all(database: sqlite3.Connection, contents: Contents) -> list[tuple[str, str | None]]:
+def _differing(database: sqlite3.Connection, contents: Contents) -> set[str]:
     wanted = contents.versions()
     known = dict(database.execute("SELECT path, version FROM source"))
-    gone: list[tuple[str, str | None]] = [(path, None) for path in known if path not in wanted]
-    return gone + [one for one in wanted.items() if known.get(one[0]) != one[1]]
+    gone = known.keys() - wanted.keys()
+    return gone.union(path for path, version in wanted.items() if known.get(path) != version)
 
 
-def _still_differing(database: sqlite3.Connection, wanted: Versions) -> Versions:
+def _still_differing(
+    database: sqlite3.Connection, wanted: dict[str, str | None]
+) -> dict[str, str | None]:
     """Another worker may have come first."""
     marks = ",".join("?" * len(wanted))
     known = dict(
@@ -239,9 +228,18 @@ def _insert(database: sqlite3.Connection, path: str, version: str, rows: Sequenc
 
 def _hits(database: sqlite3.Connection, match: str, most: int) -> list[Hit]:
     rows = database.execute(
-        f"SELECT kind, id, -bm25(words, {_WEIGHTS}) AS weight "  # noqa: S608  # our own numbers
-        "FROM words JOIN entry ON entry.number = words.rowid "
-        "WHERE words MATCH ? ORDER BY weight DESC, entry.number LIMIT ?",
+        "SELECT kind, id, weight FROM ("  # noqa: S608  # our own numbers
+        f"SELECT rowid AS number, -bm25(words, {_WEIGHTS}) AS weight FROM words "
+        "WHERE words MATCH ? ORDER BY weight DESC, rowid LIMIT ?"
+        ") JOIN entry USING (number) ORDER BY weight DESC, number",
         (match, most),
     )
     return [Hit(*row) for row in rows]
+
+
+def _hits_of(database: sqlite3.Connection, matches: Sequence[str], most: int) -> list[list[Hit]]:
+    found: list[list[Hit]] = []
+    for match in matches:
+        is_enough = any(len(hits) == most for hits in found)
+        found.append([] if is_enough else _hits(database, match, most))
+    return found

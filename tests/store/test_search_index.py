@@ -11,7 +11,7 @@ import pytest
 
 from loki_web.store import index_file, search_index
 from loki_web.store.index_file import IndexFile
-from loki_web.store.search_index import Answer, Contents, Row, SearchIndex, Versions
+from loki_web.store.search_index import Answer, Contents, Row, SearchIndex
 
 Files = dict[str, tuple[str, list[Row]]]
 
@@ -28,12 +28,12 @@ def contents(files: Files, read: list[str] | None = None) -> Contents:
             read.append(path)
         return files.get(path)
 
-    versions: Versions = {path: version for path, (version, _) in files.items()}
+    versions = {path: version for path, (version, _) in files.items()}
 
-    def changes(before: Versions) -> Versions:
-        return {path: versions.get(path) for path, _ in before.items() ^ versions.items()}
+    def changed(before: dict[str, str]) -> set[str]:
+        return {path for path, _ in before.items() ^ versions.items()}
 
-    return Contents(versions, lambda: versions, changes, rows)
+    return Contents(versions, lambda: versions, versions.get, changed, rows)
 
 
 def index_at(path: Path) -> SearchIndex:
@@ -80,10 +80,15 @@ def test_the_title_counts_most(index: SearchIndex, match: str, expected: list[st
 
 
 def test_several_expressions_are_answered_at_once(index: SearchIndex) -> None:
-    answer = index.search(contents(FILES), ['"pear"', '"apple"'], 1)
-    assert [ids(answer, 0), ids(answer, 1)] == [["two"], ["one"]]
+    answer = index.search(contents(FILES), ['"pear"', '"apple"'], 2)
+    assert [ids(answer, 0), ids(answer, 1)] == [["two"], ["one", "three"]]
     assert answer.complete
     assert all(hit.weight > 0 for hits in answer.hits for hit in hits)
+
+
+def test_an_expression_after_one_with_enough_entries_is_not_looked_for(index: SearchIndex) -> None:
+    answer = index.search(contents(FILES), ['"pear"', '"apple"'], 1)
+    assert [ids(answer, 0), ids(answer, 1)] == [["two"], []]
 
 
 def test_it_follows_the_files_and_reads_only_what_differs(index: SearchIndex) -> None:
@@ -106,14 +111,16 @@ def test_it_follows_the_files_and_reads_only_what_differs(index: SearchIndex) ->
 
 def test_what_is_not_to_be_trusted_yet_is_read_again(index: SearchIndex) -> None:
     read: list[str] = []
-    versions: Versions = {"a": "1"}
+    versions = {"a": "1"}
 
     def rows(path: str) -> tuple[str, list[Row]]:
         read.append(path)
         return ("" if len(read) == 1 else "1"), [row(f"n{len(read)}", "apple")]
 
     for _ in range(3):
-        answer = index.search(Contents("same", versions.copy, lambda _: {}, rows), ['"apple"'], 10)
+        answer = index.search(
+            Contents("same", versions.copy, versions.get, lambda _: (), rows), ['"apple"'], 10
+        )
     assert ids(answer) == ["n2"]
     assert read == ["a", "a"]
 
@@ -122,6 +129,7 @@ def test_a_file_that_vanishes_while_it_is_indexed_is_left_out(index: SearchIndex
     missing = Contents(
         "x",
         lambda: {"a": "1", "b": "1"},
+        lambda path: "1",
         lambda _: None,
         lambda path: FILES["a"] if path == "a" else None,
     )
