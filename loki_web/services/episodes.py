@@ -140,12 +140,14 @@ def _digest(content: Any) -> tuple[str | None, datetime] | None:
     return own_id(content), sort_key(content.get("timestamp"))
 
 
-def _dump(digest: tuple[str | None, datetime]) -> tuple[str | None, str]:
-    return digest[0], digest[1].isoformat()
+def _dump(digest: tuple[str | None, datetime]) -> bytes:
+    own, instant = digest
+    return f"{instant.isoformat()} {own or ''}".encode()
 
 
-def _load(dumped: list[Any]) -> tuple[str | None, datetime]:
-    return dumped[0], datetime.fromisoformat(dumped[1])
+def _load(dumped: bytes) -> tuple[str | None, datetime]:
+    instant, _, own = dumped.decode().partition(" ")
+    return own or None, datetime.fromisoformat(instant)
 
 
 _DIGEST = Digest(_digest, _dump, _load)

@@ -53,6 +53,12 @@ def retrieve(src: Sources, body: Json) -> Json:
     return {"results": results, "query": body, "complete": answer.complete}
 
 
+def index(src: Sources) -> None:
+    """Index all that is not indexed yet, as far as the shared index can be used."""
+    while src.memory_index.refresh(memory_words.contents(src.project)):
+        pass
+
+
 def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
     """More than are shown: what has most words need not have the greatest weight, and an entry may
     have changed since it was indexed.

@@ -40,19 +40,23 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _as_json(value: Any) -> bytes:
+    return orjson.dumps(value, option=_PLAIN)
+
+
 @dataclass(frozen=True)
 class Digest:
     """What is held of a file instead of its content.
 
-    :param make: returns it for the content; None leaves the file out.
-    :param dump: turns it into JSON values, by which it outlasts the process. A digest that orjson
-        cannot write is made again in each process.
-    :param load: what was dumped, as it was.
+    :param make: returns it for the content; None leaves the file out. Must hold no secrets.
+    :param dump: turns it into bytes, by which it outlasts the process: JSON when left out. Where
+        it raises TypeError each process makes the digests again.
+    :param load: turns the bytes into the digest; from JSON when left out.
     """
 
     make: Callable[[Any], Any]
-    dump: Callable[[Any], Any] = _same
-    load: Callable[[Any], Any] = _same
+    dump: Callable[[Any], bytes] = _as_json
+    load: Callable[[bytes], Any] = orjson.loads
 
 
 class Stamped(NamedTuple):
@@ -372,7 +376,7 @@ class Collection:
             if version is None or version.stamp != stamp or not self._has_room(version):
                 continue
             try:
-                value = self._digest.load(orjson.loads(data))
+                value = self._digest.load(data)
             except Exception:  # whatever is wrong with it, the file is read instead
                 log.warning("a digest in the index is damaged: %s", name, exc_info=True)
                 continue
@@ -402,11 +406,7 @@ class Collection:
             return
         try:
             self._kept.store_digests(
-                self._name,
-                (
-                    (name, stamp, orjson.dumps(self._digest.dump(value), option=_PLAIN))
-                    for name, stamp, value in rows
-                ),
+                self._name, ((name, stamp, self._digest.dump(value)) for name, stamp, value in rows)
             )
         except TypeError:
             self._kept = None  # digests of a kind that does not outlast the process
