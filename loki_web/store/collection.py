@@ -162,6 +162,11 @@ class Collection:
         )
         self._lock = threading.RLock()
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells of each change since it was examined."""
+        return self._is_trusted and not (self._touched or self._is_lost or self._unsettled)
+
     def examine(self) -> int:
         """Bring the entries up to date and return the generation, which grows with each change."""
         drained_at = time.time_ns()
@@ -219,14 +224,17 @@ class Collection:
         held = self._entries.get(name)
         return Stamped(held.stamp, held.mtime_ns) if held and held.value is not None else None
 
-    def versions(self) -> dict[str, Stamped]:
-        """The versions of the files, by path."""
+    def versions(self, *, damaged: bool = False) -> dict[str, Stamped]:
+        """The versions of the files, by path.
+
+        :param damaged: those of damaged files too.
+        """
         observe(self)
         with self._lock:
             return {
                 name: Stamped(held.stamp, held.mtime_ns)
                 for name, held in self._entries.items()
-                if held.value is not None
+                if damaged or held.value is not None
             }
 
     def read(self, name: str) -> Content | None:
@@ -277,7 +285,7 @@ class Collection:
         self._is_lost = self._has_missed = True
 
     def _watch(self, real: str, below: str) -> bool:
-        return self._root.is_told and notifier().watch(real, self, below)
+        return self._root.reports and notifier().watch(real, self, below)
 
     def _identity_now(self) -> tuple[int, int] | None:
         status = self._folder.status()

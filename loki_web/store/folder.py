@@ -78,6 +78,7 @@ class Folder(WritableFolder):
         named: str | None = None,
     ) -> Collection:
         """The JSON files of a folder, see `Collection`."""
+        observe(self._root)
         return self._kept(
             (Collection, relative, nested, digest, named),
             lambda: Collection(
@@ -87,10 +88,12 @@ class Folder(WritableFolder):
 
     def journal(self, relative: str) -> Journal:
         """A `.jsonl` file, see `Journal`."""
+        observe(self._root)
         return self._kept((Journal, relative), lambda: Journal(self._root, relative))
 
     def stream(self, relative: str) -> JsonStream:
         """A file of JSON objects that may be printed over several lines, see `JsonStream`."""
+        observe(self._root)
         return self._kept((JsonStream, relative), lambda: JsonStream(self._root, relative))
 
     def text(self, relative: str, limit: int = MAX_TEXT_BYTES) -> str | None:
@@ -168,6 +171,8 @@ class Folder(WritableFolder):
         return found
 
     def _input(self, kind: Callable[..., T], relative: str, *more: Any) -> T:
+        """The input of a path; what is observed of it depends on where the root is, too."""
+        observe(self._root)
         return self._kept((kind, relative, *more), lambda: kind(self._root, relative, *more))
 
     def _kept(self, key: Hashable, make: Callable[[], T]) -> T:
