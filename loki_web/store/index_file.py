@@ -96,6 +96,8 @@ class IndexFile:
             opened = self._take(inode) or self._open(path)
             inode = opened.inode
             try:
+                if _schema(opened.database) != _SCHEMA_VERSION:
+                    raise Damaged("it has another schema")
                 yield opened.database
             except BaseException:
                 opened.database.close()
