@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from loki_web.store import collection as collections
 from loki_web.store import index_file
 from loki_web.store.collection import Collection, Digest
-from loki_web.store.files import Version
+from loki_web.store.files import Version, is_settled_at
 from loki_web.store.index_file import IndexFile
 from loki_web.store.inputs import Root
 from loki_web.store.kept import Kept
@@ -222,14 +223,10 @@ def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dic
 
 
 def keep(folder: Path, path: Path) -> None:
-    """Start processes until one need not parse a file: those written just before are not kept."""
-
-    def parsed() -> int:
-        counted = Counted()
-        restarted(folder, path, counted)
-        return counted.calls
-
-    wait_until(lambda: parsed() == 0, "all files to be kept")
+    """Let a process read the files when they have been settled for a moment, which it keeps."""
+    latest = max(file.stat().st_ctime_ns for file in folder.iterdir())
+    wait_until(lambda: is_settled_at(latest, time.time_ns()), "the files to be settled")
+    restarted(folder, path, Counted())
 
 
 def same_size_and_time(folder: Path) -> dict[str, Any]:
