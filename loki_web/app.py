@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from flask import Flask
 from flask_compress import Compress
@@ -25,6 +26,7 @@ from loki_web.live import routes as live
 from loki_web.security import cors, guard
 from loki_web.server_clock import STARTED_AT
 from loki_web.server_settings import settings_of_this_server
+from loki_web.services import warming
 from loki_web.services.sources import Sources
 from loki_web.settings import Settings
 from loki_web.store.times import utc_now
@@ -43,6 +45,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     dashboard.install(app, sources.settings)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(asyncapi.blueprint)
+    app.extensions[warming.EXTENSION] = partial(warming.start, sources)
     return app
 
 

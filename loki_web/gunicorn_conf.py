@@ -4,6 +4,7 @@
 stand over them.
 """
 
+import gc
 import sys
 from typing import Any
 
@@ -54,6 +55,8 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
+    gc.freeze()  # what is loaded by now stays, so the collector need not look at it again
+    startup.warm(worker)
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:

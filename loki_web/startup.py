@@ -11,6 +11,7 @@ from typing import Any
 from gunicorn.util import write_nonblock
 
 from loki_web import server_log
+from loki_web.services import warming
 from loki_web.services.processes import parse_pid
 from loki_web.setting_values import is_loopback
 from loki_web.settings import Settings
@@ -43,6 +44,13 @@ def sweep(settings: Settings) -> None:
     """Remove what a killed server of ours left half-written."""
     Folder(settings.loki_dir).sweep(*_WRITTEN)
     Folder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+
+
+def warm(worker: Any) -> None:
+    """Let the application of a worker warm its caches, if it is one that has some."""
+    start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
+    if start is not None:
+        start()
 
 
 def withdraw_pid(settings: Settings, pid: int) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from loki_web.services.identifiers import is_identifier
 from loki_web.services.redaction import redact, redact_within
+from loki_web.store.collection import Stamped
 from loki_web.store.derived import derived
-from loki_web.store.files import Version
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, first_text, texts_in
 from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
@@ -53,7 +53,7 @@ def checkpoints_in(folder: Folder) -> list[Checkpoint]:
     return sorted(found, key=_age, reverse=True)
 
 
-def _metadata(folder: Folder) -> list[tuple[str, Version, Any]]:
+def _metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
     """The name of each real directory with a `metadata.json`, the version and content of that."""
     found = folder.collection(FOLDER, nested=True, named=METADATA)
     return [
@@ -99,7 +99,7 @@ def time_in(identity: str) -> datetime | None:
         return None
 
 
-def _checkpoint(identity: str, version: Version, content: Any, line: Json) -> Checkpoint:
+def _checkpoint(identity: str, version: Stamped, content: Any, line: Json) -> Checkpoint:
     metadata = as_dict(content)
     told = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
     taken_at = next((moment for moment in told if moment), None) or time_in(identity)

@@ -5,14 +5,18 @@ the one with the newest timestamp counts, then the last by path.
 """
 
 import os
+from bisect import bisect_left, insort
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from loki_web.errors import NotFound
 from loki_web.services.identifiers import checked
 from loki_web.services.memory_entries import id_of_file, own_id, presentable, texts
-from loki_web.store.collection import Collection
+from loki_web.store.collection import Collection, Digest
+from loki_web.store.derived import refreshed
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, dicts_in, first_text
 from loki_web.store.times import sort_key, tidy_time
@@ -21,41 +25,63 @@ PLACE = "memory/episodic"
 _LISTS_OF_TEXTS = ("artifacts_produced", "files_read", "files_modified")
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """What is held of an episode: the rest stays in its file.
+class Episode(NamedTuple):
+    """What is held of an episode: the rest stays in its file. Episodes compare by time.
 
-    :param path: below the folder of episodes.
+    :ivar path: below the folder of episodes.
     """
 
-    id: str
-    path: str
     instant: datetime
+    path: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """:param newest_first: one for each id; those without a time come last.
+    """:param generation: of the collection.
+    :param oldest_first: one for each id; those without a time come first.
     :param by_id: the same ones.
+    :param by_path: those of all files.
     """
 
-    newest_first: list[Episode]
+    generation: int
+    oldest_first: list[Episode]
     by_id: dict[str, Episode]
+    by_path: dict[str, Episode]
 
 
 def collection(folder: Folder) -> Collection:
     """The files of all episodes."""
-    return folder.collection(PLACE, nested=True, digest=_digest)
+    return folder.collection(PLACE, nested=True, digest=_DIGEST)
 
 
-def catalogue(folder: Folder) -> Catalogue:
+@refreshed
+def catalogue(folder: Folder, before: Catalogue | None) -> Catalogue:
     """All episodes, in memory; shared, not to be changed."""
-    return collection(folder).derived(_catalogue)
+    files = collection(folder)
+    changes = files.changes(before.generation if before else None)
+    if before is None or changes.names is None:
+        known = [_episode(path, digest) for path, digest in files.pairs()]
+        return _catalogue(changes.generation, [one for one in known if one])
+    by_time, by_id, by_path = before.oldest_first.copy(), before.by_id.copy(), before.by_path.copy()
+    affected: set[str] = set()
+    for path in changes.names:
+        old, new = by_path.pop(path, None), _episode(path, files.value(path))
+        affected.update(one.id for one in (old, new) if one)
+        if new is not None:
+            by_path[path] = new
+    for identifier in affected & by_id.keys():
+        del by_time[bisect_left(by_time, by_id.pop(identifier))]
+    latest = _latest(one for one in by_path.values() if one.id in affected)
+    for one in latest.values():
+        insort(by_time, one)
+    return Catalogue(changes.generation, by_time, by_id | latest, by_path)
 
 
 def episodes(folder: Folder, *, limit: int, offset: int = 0) -> list[Json]:
     """Episodes newest first, as they are stored and with the names that clients look for."""
-    chosen = catalogue(folder).newest_first[offset : offset + limit]
+    newest_first = reversed(catalogue(folder).oldest_first)
+    chosen = islice(newest_first, offset, offset + limit)
     answers = (_answer_at(folder, episode) for episode in chosen)
     return [answer for answer in answers if answer is not None]
 
@@ -114,14 +140,37 @@ def _digest(content: Any) -> tuple[str | None, datetime] | None:
     return own_id(content), sort_key(content.get("timestamp"))
 
 
-def _catalogue(items: list[tuple[str, Any]]) -> Catalogue:
+def _dump(digest: tuple[str | None, datetime]) -> bytes:
+    own, instant = digest
+    return f"{instant.isoformat()} {own or ''}".encode()
+
+
+def _load(dumped: bytes) -> tuple[str | None, datetime]:
+    instant, _, own = dumped.decode().partition(" ")
+    return own or None, datetime.fromisoformat(instant)
+
+
+_DIGEST = Digest(_digest, _dump, _load)
+
+
+def _episode(path: str, digest: tuple[str | None, datetime] | None) -> Episode | None:
+    """What is listed of a file; None for one that is no episode."""
+    if digest is None or os.path.basename(path) == "index.json":
+        return None
+    own, instant = digest
+    return Episode(instant, path, own or id_of_file(path))
+
+
+def _catalogue(generation: int, known: list[Episode]) -> Catalogue:
+    by_id = _latest(known)
+    return Catalogue(generation, sorted(by_id.values()), by_id, {one.path: one for one in known})
+
+
+def _latest(known: Iterable[Episode]) -> dict[str, Episode]:
+    """By id the one that counts."""
     by_id: dict[str, Episode] = {}
-    for path, (own, instant) in items:
-        if os.path.basename(path) == "index.json":
-            continue
-        found = Episode(own or id_of_file(path), path, instant)
-        twin = by_id.get(found.id)
-        if twin is None or found.instant >= twin.instant:
-            by_id[found.id] = found
-    newest = sorted(by_id.values(), key=lambda known: (known.instant, known.path), reverse=True)
-    return Catalogue(newest, by_id)
+    for one in known:
+        twin = by_id.get(one.id)
+        if twin is None or one > twin:
+            by_id[one.id] = one
+    return by_id

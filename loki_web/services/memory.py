@@ -28,7 +28,7 @@ def summary(folder: Folder) -> Json:
     spent = economics(folder)
     return {
         "episodic": {
-            "count": len(episodes.catalogue(folder).newest_first),
+            "count": len(episodes.catalogue(folder).by_id),
             "latestDate": _latest_date(folder),
         },
         "semantic": {"patterns": len(found) - avoided, "antiPatterns": avoided},
@@ -102,7 +102,7 @@ def consolidation(src: Sources, hours: int) -> Json:
     That is the work of the CLI's memory engine, so what was done is zero of everything.
     """
     since = src.now() - timedelta(hours=hours)
-    known = episodes.catalogue(src.project).newest_first
+    known = episodes.catalogue(src.project).oldest_first
     recent = sum(1 for episode in known if episode.instant >= since or episode.instant == UNKNOWN)
     return {
         "status": "ok",

@@ -45,12 +45,18 @@ def retrieve(src: Sources, body: Json) -> Json:
     asked = search_words.terms(body["query"])
     most = body.get("topK") or DEFAULT_RESULTS
     answer = _indexed(src, asked, most) if asked else Answer([], complete=True)
-    found = _found(src.project, answer, asked, body.get("taskType") or "")
+    found = _found(src.project, answer, asked, body.get("taskType") or "", most)
     greatest = max((one.weight for one in found), default=0.0)
     scored = [(_score(one, greatest), one) for one in found]
     scored.sort(key=lambda pair: pair[0], reverse=True)
     results = [_result(*pair) for pair in scored[:most]]
     return {"results": results, "query": body, "complete": answer.complete}
+
+
+def index(src: Sources) -> None:
+    """Index all that is not indexed yet, as far as the shared index can be used."""
+    while src.memory_index.refresh(memory_words.contents(src.project)):
+        pass
 
 
 def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
@@ -63,9 +69,12 @@ def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
     return src.memory_index.search(memory_words.contents(src.project), matches, 2 * most + 20)
 
 
-def _found(folder: Folder, answer: Answer, asked: Sequence[Term], task_type: str) -> list[_Found]:
+def _found(
+    folder: Folder, answer: Answer, asked: Sequence[Term], task_type: str, most: int
+) -> list[_Found]:
     lookup = _lookup(folder)
-    found = []
+    found: list[_Found] = []
+    whole = 0  # how many have all words
     for hit in _once_each(hit for group in answer.hits for hit in group):
         entry = lookup[hit.kind](hit.id) if hit.kind in lookup else None
         matched = _matched(hit.kind, entry, asked) if entry else []
@@ -73,6 +82,9 @@ def _found(folder: Folder, answer: Answer, asked: Sequence[Term], task_type: str
             words = {word for field in matched for word in field["words"]}
             weight = hit.weight * (_TASK_TYPE_BOOST if _is_of(task_type, entry) else 1.0)
             found.append(_Found(hit.kind, entry, matched, len(words) / len(asked), weight))
+            whole += len(words) == len(asked)
+            if whole == most and not task_type:
+                break  # the others have less weight
     return found
 
 

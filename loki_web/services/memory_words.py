@@ -7,6 +7,7 @@ from typing import Any
 from loki_web.services import episodes, patterns, skills
 from loki_web.services.memory_entries import words_of
 from loki_web.services.search_words import searchable
+from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, settled
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Contents, Row
@@ -64,19 +65,36 @@ def contents(folder: Folder) -> Contents:
 
     Paths begin with the type of what is in the file; those of patterns stand for themselves.
     """
-    episodes.catalogue(folder)
-    skills.shelf(folder)
+    collections = {kind: of(folder) for kind, (of, _) in _COLLECTIONS.items()}
+    generations = {kind: one.changes(None).generation for kind, one in collections.items()}
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
-    documents = {place: version for place in places if (version := folder.version(place))}
-    generations = tuple(of(folder).changes(None).generation for of, _ in _COLLECTIONS.values())
+    documents = {place: held for place in places if (held := folder.version(place))}
 
     def versions() -> dict[str, str]:
         found = {place: _text(version) for place, version in documents.items()}
-        for kind, (of, _) in _COLLECTIONS.items():
-            found |= {f"{kind}/{path}": _text(held) for path, held in of(folder).versions().items()}
+        for kind, collection in collections.items():
+            found |= {f"{kind}/{path}": _text(held) for path, held in collection.versions().items()}
         return found
 
-    return Contents((*generations, *documents.items()), versions, lambda path: _rows(folder, path))
+    def version(path: str) -> str | None:
+        kind, _, below = path.partition("/")
+        collection = collections.get(kind)
+        held = collection.version(below) if collection else documents.get(path)
+        return _text(held) if held else None
+
+    def changed(before: Any) -> set[str] | None:
+        generations_before, documents_before = before
+        found = {one for one in places if documents.get(one) != documents_before.get(one)}
+        for kind, collection in collections.items():
+            names = collection.changes(generations_before[kind]).names
+            if names is None:
+                return None
+            found.update(f"{kind}/{path}" for path in names)
+        return found
+
+    return Contents(
+        (generations, documents), versions, version, changed, lambda path: _rows(folder, path)
+    )
 
 
 def _rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
@@ -117,5 +135,5 @@ def _value(entry: Json, name: str) -> Any:
     return value
 
 
-def _text(version: Version) -> str:
-    return "-".join(map(str, version))
+def _text(version: Version | Stamped) -> str:
+    return str(version.stamp)

@@ -5,13 +5,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from loki_web.settings import Settings
 from loki_web.store.cache_folder import cache_folder
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
+from loki_web.store.index_file import IndexFile, path_in
+from loki_web.store.kept import Kept
 from loki_web.store.look import observe
 from loki_web.store.search_index import SearchIndex
 from loki_web.store.times import utc_now
@@ -42,12 +44,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class Sources:
-    """:param started_at: when the server started, seconds since the epoch."""
+    """:param started_at: when the server started, seconds since the epoch.
+    :param index: the derived index of the project.
+    """
 
     settings: Settings
     project: Folder
     user: Folder
     started_at: float
+    _cache: Callable[[], Path | None]
+    index: IndexFile
     clock: Clock = field(default_factory=lambda: Clock(utc_now))
     _others: OrderedDict[Path, Folder] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -57,9 +63,11 @@ class Sources:
         cls, settings: Settings, started_at: float, now: Callable[[], datetime] = utc_now
     ) -> "Sources":
         events = settings.watch != POLL
+        cache = lru_cache(lambda: _cache_folder(settings))
+        index = IndexFile(lambda: path_in(folder) if (folder := cache()) else None)
         user = Folder(settings.home / ".loki", events=events)
-        project = Folder(settings.loki_dir, events=events)
-        return cls(settings, project, user, started_at, Clock(now))
+        project = Folder(settings.loki_dir, events=events, kept=Kept(index))
+        return cls(settings, project, user, started_at, cache, index, Clock(now))
 
     @cached_property
     def values(self) -> Values:
@@ -71,17 +79,15 @@ class Sources:
         moment: _Moment = observe(self.clock)
         return moment.exact
 
-    @cached_property
+    @property
     def cache_folder(self) -> Path | None:
         """Where all workers keep what they share and can lose; None where nothing can be kept."""
-        preferred = self.settings.cache_dir or self.settings.home / ".cache" / "loki-web"
-        return cache_folder(preferred, self.project.path)
+        return self._cache()
 
     @cached_property
     def memory_index(self) -> SearchIndex:
         """The search index of the project's memory."""
-        folder = self.cache_folder
-        return SearchIndex(folder / "memory.sqlite3" if folder else None)
+        return SearchIndex(self.index)
 
     def project_at(self, path: Path) -> Folder:
         """The `.loki/` of another registered project; its caches are kept for the next call."""
@@ -96,3 +102,8 @@ class Sources:
             while len(self._others) > _MAX_OTHER_PROJECTS:
                 self._others.popitem(last=False)
             return folder
+
+
+def _cache_folder(settings: Settings) -> Path | None:
+    preferred = settings.cache_dir or settings.home / ".cache" / "loki-web"
+    return cache_folder(preferred, settings.loki_dir)

@@ -36,6 +36,11 @@ class Version(NamedTuple):
         )
 
     @property
+    def stamp(self) -> int:
+        """All of it as one number of 64 bits."""
+        return hash(self)
+
+    @property
     def mtime(self) -> float:
         """Seconds since the epoch."""
         return self.mtime_ns / 1e9
@@ -47,7 +52,12 @@ def settled(version: Version, read_at_ns: int) -> bool:
     The clock that stamps files has a grain: a file that was read within it may change without its
     version changing. Only `ctime` tells, which nobody can set.
     """
-    return abs(read_at_ns - version.ctime_ns) > _CLOCK_GRAIN_NS
+    return is_settled_at(version.ctime_ns, read_at_ns)
+
+
+def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
+    """The same for a file of which only the time of its last change is known."""
+    return abs(read_at_ns - changed_ns) > _CLOCK_GRAIN_NS
 
 
 def is_transient(error: OSError) -> bool:
@@ -151,9 +161,10 @@ class OpenFolders:
                 raise OSError(errno.EINVAL, "not a regular file")
             if status.st_size > limit:
                 raise OSError(errno.EFBIG, "larger than what is read")
-            data = os.read(descriptor, limit + 1)
-            while len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
-                data += more
+            data = os.read(descriptor, status.st_size + 1)
+            if len(data) > status.st_size:  # it has grown
+                while len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
+                    data += more
         finally:
             os.close(descriptor)
         if len(data) > limit:
@@ -233,7 +244,6 @@ def counts(name: str) -> bool:
     if name.startswith(".") or name.endswith((".tmp", ".lock")) or ".tmp." in name:
         return False
     try:
-        name.encode()
+        return name.isascii() or bool(name.encode())
     except UnicodeEncodeError:
         return False
-    return True

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from loki_web.store import files, following, raw_lines
-from loki_web.store.collection import Collection
+from loki_web.store.collection import Collection, Digest
 from loki_web.store.derived import Values
 from loki_web.store.inputs import (
     ContentInput,
@@ -27,6 +27,7 @@ from loki_web.store.inputs import (
 )
 from loki_web.store.journal import Journal
 from loki_web.store.json_stream import JsonStream
+from loki_web.store.kept import Kept
 from loki_web.store.look import UNREPEATABLE, Content, observe
 from loki_web.store.writable_folder import WritableFolder
 
@@ -42,10 +43,12 @@ class Folder(WritableFolder):
     that values made of it are kept until it changes, see `store.look`. Writing raises StorageError.
 
     :param events: False where no events of the file system are wanted.
+    :param kept: where computed values outlast the process, None for nowhere.
     """
 
-    def __init__(self, path: Path, *, events: bool = True) -> None:
+    def __init__(self, path: Path, *, events: bool = True, kept: Kept | None = None) -> None:
         super().__init__(path)
+        self.kept = kept
         self._root = Root(path, events=events)
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
@@ -70,14 +73,16 @@ class Folder(WritableFolder):
         relative: str,
         *,
         nested: bool = False,
-        digest: Callable[[Any], Any] | None = None,
+        digest: Callable[[Any], Any] | Digest | None = None,
         named: str | None = None,
     ) -> Collection:
         """The JSON files of a folder, see `Collection`."""
         observe(self._root)
-        key = (Collection, relative, nested, digest, named)
         return self._kept(
-            key, lambda: Collection(self._root, relative, nested, digest=digest, named=named)
+            (Collection, relative, nested, digest, named),
+            lambda: Collection(
+                self._root, relative, nested, digest=digest, named=named, kept=self.kept
+            ),
         )
 
     def journal(self, relative: str) -> Journal:

@@ -1,18 +1,29 @@
-"""The SQLite file of the search index: opening, checking and throwing it away."""
+"""The derived index: one SQLite file a `.loki/` that all workers share and can lose.
 
+It is never the truth. A file that is damaged, or that holds anything unexpected, is removed and
+made anew; while it is locked or cannot be written its users go on without it.
+"""
+
+import hashlib
+import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from loki_web.errors import StorageError
 from loki_web.store import writing
 
-# Written into the file: a change of the tables, or of what is put into them, needs another number.
-SCHEMA_VERSION = 1
-BUSY_SECONDS = 3.0
+BUSY_SECONDS = 0.25
+_SCHEMA_VERSION = 2
+_OLD_SECONDS = 86_400.0
 _TABLES = f"""
     CREATE TABLE source (path TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE entry (
@@ -22,10 +33,19 @@ _TABLES = f"""
     CREATE VIRTUAL TABLE words USING fts5 (
         title, labels, body, tokenize = "unicode61 remove_diacritics 0", prefix = "3"
     );
+    CREATE TABLE value (
+        name TEXT PRIMARY KEY, stamp TEXT NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL
+    );
+    CREATE TABLE digest (
+        collection TEXT NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL,
+        checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (collection, path)
+    ) WITHOUT ROWID;
     CREATE TABLE made (epoch TEXT NOT NULL);
-    PRAGMA user_version = {SCHEMA_VERSION};
+    PRAGMA user_version = {_SCHEMA_VERSION};
 """
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+log = logging.getLogger(__name__)
 
 
 class Unusable(Exception):
@@ -33,44 +53,129 @@ class Unusable(Exception):
 
 
 class Damaged(Unusable):
-    """It will not be usable before it is made anew."""
+    """It could not be used until it was made anew, which it will be by the next use."""
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database with its tables, made where they are missing.
+class _Open(NamedTuple):
+    """:ivar process: the process that opened it; SQLite does not survive a fork."""
 
-    :raises Damaged: for every fault, inside too, that another file would not have.
-    :raises Unusable: for every other: it is locked, or nothing can be written.
+    process: int
+    inode: int | None
+    database: sqlite3.Connection
+
+
+class IndexFile:
+    """The database, made when first needed.
+
+    :param find: returns its path, or None where nothing can be kept; called once, at first use.
     """
-    try:
-        with closing(
-            sqlite3.connect(str(path), timeout=BUSY_SECONDS, isolation_level=None)
-        ) as database:
+
+    def __init__(self, find: Callable[[], Path | None]) -> None:
+        self._find = find
+        self._idle: _Open | None = None
+        self._lock = threading.Lock()
+        self._checked = ""
+
+    @cached_property
+    def path(self) -> Path | None:
+        return self._find()
+
+    @contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the database with its tables, for one thread.
+
+        :raises Damaged: for every fault, inside too, that another file would not have; the file
+            has been removed then.
+        :raises Unusable: for every other: it is locked, or nothing can be written.
+        """
+        path = self.path
+        if path is None:
+            raise Unusable("nothing can be kept")
+        inode = _inode(path)
+        try:
+            opened = self._take(inode) or self._open(path)
+            inode = opened.inode
+            try:
+                if _schema(opened.database) != _SCHEMA_VERSION:
+                    raise Damaged("it has another schema")
+                yield opened.database
+            except BaseException:
+                opened.database.close()
+                raise
+            self._give_back(opened)
+        except Damaged as error:
+            _remove(path, inode, error)
+            raise
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code not in _DAMAGE_CODES:
+                raise Unusable(str(error)) from None
+            _remove(path, inode, error)
+            raise Damaged(str(error)) from None
+        except (OSError, StorageError) as error:
+            raise Unusable(str(error)) from None
+
+    def _take(self, inode: int | None) -> _Open | None:
+        with self._lock:
+            idle, self._idle = self._idle, None
+        if idle is None or (idle.process, idle.inode) == (os.getpid(), inode):
+            return idle
+        if idle.process == os.getpid():
+            idle.database.close()
+        else:
+            _of_parents.append(idle)
+        return None
+
+    def _give_back(self, opened: _Open) -> None:
+        with self._lock:
+            surplus, self._idle = self._idle, opened
+        if surplus is not None:
+            surplus.database.close()
+
+    def _open(self, path: Path) -> _Open:
+        database = sqlite3.connect(
+            str(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
             database.execute("PRAGMA synchronous = NORMAL")
-            if _schema(database) != SCHEMA_VERSION:
-                with writing.locked(str(path)):
+            if _schema(database) != _SCHEMA_VERSION:
+                with writing.locked(str(path), BUSY_SECONDS):
                     database.execute("PRAGMA journal_mode = WAL")
                     make_tables(database)
-            yield database
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        raise (Damaged if code in _DAMAGE_CODES else Unusable)(str(error)) from None
-    except (OSError, StorageError) as error:
-        raise Unusable(str(error)) from None
+                _remove_old(path)
+            made = epoch(database)
+            if made != self._checked:
+                _check(database)
+                self._checked = made
+        except BaseException:
+            database.close()
+            raise
+        return _Open(os.getpid(), _inode(path), database)
 
 
-def _schema(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
+_of_parents: list[_Open] = []  # of a process that was forked: not to be closed by its child
+
+
+def path_in(folder: Path) -> Path:
+    """Where the index is kept in a cache folder: each version of the program has its own, since
+    what is in it was computed by that version."""
+    return folder / f"index-{_program()}.sqlite3"
+
+
+def in_memory() -> sqlite3.Connection:
+    """A database of this process with the same tables."""
+    database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    make_tables(database)
+    return database
 
 
 def make_tables(database: sqlite3.Connection) -> None:
     """:raises Damaged: when there are tables of something else."""
     with transaction(database):
-        found = _schema(database)
-        if found == SCHEMA_VERSION:
+        known = _schema(database)
+        if known == _SCHEMA_VERSION:
             return
-        if found or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if known or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise Damaged("it has another schema")
         for statement in _TABLES.split(";"):
             database.execute(statement)
@@ -83,15 +188,6 @@ def epoch(database: sqlite3.Connection) -> str:
     if not isinstance(made, str):
         raise Damaged("it was never finished")
     return made
-
-
-def check(database: sqlite3.Connection) -> None:
-    """:raises Damaged: when what it holds cannot be right."""
-    (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    (entries,) = database.execute("SELECT count(*) FROM entry").fetchone()
-    (indexed,) = database.execute("SELECT count(*) FROM words_docsize").fetchone()
-    if verdict != "ok" or entries != indexed:
-        raise Damaged("it is not consistent")
 
 
 @contextmanager
@@ -107,7 +203,20 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def inode(path: Path) -> int | None:
+def _schema(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check(database: sqlite3.Connection) -> None:
+    """:raises Damaged: when what it holds cannot be right."""
+    (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    (entries,) = database.execute("SELECT count(*) FROM entry").fetchone()
+    (indexed,) = database.execute("SELECT count(*) FROM words_docsize").fetchone()
+    if verdict != "ok" or entries != indexed:
+        raise Damaged("it is not consistent")
+
+
+def _inode(path: Path) -> int | None:
     """Which file has that name now."""
     try:
         return path.lstat().st_ino
@@ -115,16 +224,45 @@ def inode(path: Path) -> int | None:
         return None
 
 
-def discard(path: Path, damaged: int | None) -> None:
+def _remove(path: Path, damaged: int | None, error: Exception) -> None:
     """Remove the file whose inode is `damaged`, not one that another worker has made since.
 
     :raises Unusable: when that cannot be done.
     """
+    log.warning("the derived index is made anew: %s", error)
     try:
-        with writing.locked(str(path)):
-            if inode(path) == damaged:
-                for suffix in ("-wal", "-shm", ""):
-                    with suppress(FileNotFoundError):
-                        os.unlink(f"{path}{suffix}")
-    except (OSError, StorageError) as error:
-        raise Unusable(str(error)) from None
+        with writing.locked(str(path), BUSY_SECONDS):
+            if _inode(path) == damaged:
+                _unlink(path)
+    except (OSError, StorageError) as refusal:
+        raise Unusable(str(refusal)) from None
+
+
+def _unlink(path: Path) -> None:
+    """The database goes first: SQLite discards a log that is left without one."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.unlink(f"{path}{suffix}")
+
+
+def _remove_old(path: Path) -> None:
+    """Remove what other versions of the program left, if nobody has used it for a day."""
+    latest = time.time() - _OLD_SECONDS
+    with suppress(OSError):
+        for other in {*path.parent.glob("index-*.sqlite3"), path.parent / "memory.sqlite3"}:
+            if other != path and other.exists() and other.stat().st_mtime < latest:
+                _unlink(other)
+                Path(f"{other}.lock").unlink(missing_ok=True)
+
+
+@cache
+def _program() -> str:
+    """Tells the version of what computes the content of an index: this code, and Python."""
+    package = Path(__file__).parents[1]
+    code = [
+        (str(path.relative_to(package)), status.st_size, status.st_mtime_ns)
+        for part in ("services", "store")
+        for path in sorted((package / part).rglob("*.py"))
+        if (status := path.stat())
+    ]
+    return hashlib.sha256(repr((sys.version_info[:2], code)).encode()).hexdigest()[:12]

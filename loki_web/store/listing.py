@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +18,8 @@ _MAX_DEPTH = 3  # a link to a folder above would have no end
 class _Directory:
     """:ivar path: its real path.
     :ivar is_watched: whether each change in it is told.
+    :ivar files: their paths below the folder.
+    :ivar links: those of them that are links, or lie behind one.
     """
 
     path: str
@@ -25,19 +27,21 @@ class _Directory:
     is_settled: bool
     is_linked: bool
     is_watched: bool
-    files: list[tuple[str, bool]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     folders: list[tuple[str, bool]] = field(default_factory=list)
 
 
 class Listing:
     """The JSON files of a folder and, where `nested`, of the folders below it.
 
-    A directory's own modification time tells of every name that came, went or was replaced. With
-    each name stands whether it, or a folder above it, is a link: then it is resolved each time.
+    A directory's own modification time tells of every name that came, went or was replaced. A
+    name that is a link, or lies below one, is resolved each time.
 
     :param watch: asked, with the real path of a directory and its path below the folder, before
         that is listed; returns whether each later change in it is told.
     :param named: only files of this name, None for all that end with `.json`.
+    :ivar linked: the files that are links, or lie behind one.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class Listing:
         self._watch = watch
         self._named = named
         self._base = ""
-        self._links: dict[str, bool] = {}
+        self.linked: set[str] = set()
         self._directories: dict[str, _Directory] = {}
 
     @property
@@ -58,11 +62,6 @@ class Listing:
         return bool(self._directories) and all(
             one.is_watched and not one.is_linked for one in self._directories.values()
         )
-
-    @property
-    def linked(self) -> list[str]:
-        """The files that are links, or lie behind one."""
-        return [name for name, is_linked in self._links.items() if is_linked]
 
     def refresh(self, base: str) -> set[str] | None:
         """Look at the directories again.
@@ -88,13 +87,13 @@ class Listing:
         anew = [below for below in fresh if fresh[below] is not before.get(below)]
         if not anew and len(before) == len(fresh):
             return None
-        self._links = {name: link for below in fresh for name, link in _files(below, fresh[below])}
-        self.names = sorted(self._links)
-        return {name for below in anew for name, _ in _files(below, fresh[below])}
+        self.linked = {name for one in fresh.values() for name in one.links}
+        self.names = sorted(name for one in fresh.values() for name in one.files)
+        return {name for below in anew for name in fresh[below].files}
 
     def may_lead_on(self, name: str) -> bool:
         """Return whether a link of that name to a folder would be followed."""
-        return self._nested and not self._takes(name) and files.counts(name)
+        return self._nested and not self._is_wanted(name) and files.counts(name)
 
     def note(self, below: str, name: str) -> str | None:
         """Take note that a name in a directory may have come, gone or become another file.
@@ -102,24 +101,26 @@ class Listing:
         :return: its path below the folder; None for a name that does not matter.
         """
         directory = self._directories.get(below)
-        if directory is None or not self._takes(name):
+        if directory is None or not self._is_wanted(name) or not files.counts(name):
             return None
         path = os.path.join(below, name)
         kind = _kind(os.path.join(directory.path, name))
-        if kind is None:
-            if self._links.pop(path, None) is not None:
-                del self.names[bisect_left(self.names, path)]
-        else:
-            if path not in self._links:
-                insort(self.names, path)
-            self._links[path] = kind is stat.S_ISLNK
+        at = bisect_left(self.names, path)
+        is_listed = self.names[at : at + 1] == [path]
+        if kind is not None and not is_listed:
+            self.names.insert(at, path)
+        elif kind is None and is_listed:
+            del self.names[at]
+        self.linked.discard(path)
+        if kind is stat.S_ISLNK:
+            self.linked.add(path)
         return path
 
     def place(self, name: str) -> tuple[str, str] | None:
         """The real directory of a listed file and its name there; None for links."""
         below, _, own = name.rpartition("/")
         directory = self._directories.get(below)
-        if directory is None or self._links.get(name, True):
+        if directory is None or name in self.linked:
             return None
         return directory.path, own
 
@@ -149,8 +150,11 @@ class Listing:
         directory = _Directory(real, version, settled(version, looked_at), is_linked, is_watched)
         for entry in files.entries_of(real):
             is_link = entry.is_symlink()
-            if self._takes(entry.name):
-                directory.files.append((entry.name, is_linked or is_link))
+            if self._is_wanted(entry.name):
+                path = f"{below}/{entry.name}" if below else entry.name
+                directory.files.append(path)
+                if is_linked or is_link:
+                    directory.links.append(path)
             elif self._nested and _is_folder(entry):
                 directory.folders.append((entry.name, is_link))
         return directory
@@ -158,13 +162,8 @@ class Listing:
     def _path(self, below: str) -> str:
         return os.path.normpath(os.path.join(self._base, self._relative, below))
 
-    def _takes(self, name: str) -> bool:
-        wanted = name == self._named if self._named else name.endswith(".json")
-        return wanted and files.counts(name)
-
-
-def _files(below: str, directory: _Directory) -> list[tuple[str, bool]]:
-    return [(os.path.join(below, name), is_linked) for name, is_linked in directory.files]
+    def _is_wanted(self, name: str) -> bool:
+        return name == self._named if self._named else name.endswith(".json")
 
 
 def _version(path: str, is_kind: Callable[[int], bool]) -> Version | None:

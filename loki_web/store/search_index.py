@@ -4,23 +4,23 @@ It is derived from files, refreshed by the difference, and thrown away at any do
 says where to look: what is shown is read from the files again.
 """
 
-import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from typing import Any, TypeVar
 
 from loki_web.store import index_file
-from loki_web.store.index_file import Damaged, Unusable
+from loki_web.store.index_file import Damaged, IndexFile, Unusable
 
-REFRESH_SECONDS = 10.0
+REFRESH_SECONDS = 1.5
 _CHUNK = 100
+_TURN_SECONDS = 0.2
 _WEIGHTS = "8.0, 3.0, 1.0"
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,108 +57,146 @@ class Answer:
 class Contents:
     """What has to be in the index.
 
-    :param state: changes whenever `versions` would give something else.
+    :param state: changes whenever a file does.
     :param versions: every file by path, with a text that changes when its content does.
+    :param version: that of one file, None where it is gone.
+    :param changed: the files that may have changed since a state, None where that is not known.
     :param rows: the version and the entries of one file now, None where it is gone; a version of
         `""` is one that may stay while the content changes.
     """
 
-    state: Hashable
+    state: Any
     versions: Callable[[], Mapping[str, str]]
+    version: Callable[[str], str | None]
+    changed: Callable[[Any], Iterable[str] | None]
     rows: Callable[[str], tuple[str, Sequence[Row]] | None]
+
+
+class _Mirror:
+    """What one process knows of how far a database follows the files.
+
+    :ivar _due: files to be looked at: those for which there was no time, and those that were read
+        so early that they may have changed unnoticed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._epoch = ""
+        self._state: Any = None
+        self._due: set[str] = set()
+
+    def refresh(self, database: sqlite3.Connection, contents: Contents, seconds: float) -> bool:
+        """Bring the index up to date; False where the time for that was too short."""
+        deadline = time.monotonic() + seconds
+        epoch = index_file.epoch(database)
+        if self._is_current(epoch, contents):
+            return True
+        with self._lock:
+            if self._is_current(epoch, contents):
+                return True
+            changed = contents.changed(self._state) if epoch == self._epoch else None
+            due = _differing(database, contents) if changed is None else self._due.union(changed)
+            self._epoch, self._state, self._due = epoch, contents.state, due
+            return self._read(database, contents, deadline)
+
+    def _is_current(self, epoch: str, contents: Contents) -> bool:
+        return (epoch, contents.state) == (self._epoch, self._state) and not self._due
+
+    def _read(self, database: sqlite3.Connection, contents: Contents, deadline: float) -> bool:
+        paths = iter(sorted(self._due))
+        while chunk := list(islice(paths, _CHUNK)):
+            wanted = _still_differing(database, {path: contents.version(path) for path in chunk})
+            found = {path: contents.rows(path) if wanted[path] else None for path in wanted}
+            _put(database, found)
+            doubtful = {path for path, rows in found.items() if rows and not rows[0]}
+            self._due = self._due.difference(chunk) | doubtful
+            if time.monotonic() > deadline:
+                return False
+        return True
 
 
 class SearchIndex:
     """Full-text search with FTS5.
 
-    :param path: the database, made when first needed; None keeps one in this process.
+    :param index: the shared file; an index in this process stands in while it cannot be used.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, index: IndexFile) -> None:
+        self._index = index
         self._own: sqlite3.Connection | None = None
         self._lock = threading.Lock()
-        self._refreshed: tuple[str, Hashable] | None = None
-        self._checked = ""
+        self._shared_mirror, self._own_mirror = _Mirror(), _Mirror()
 
     def search(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
         """For each FTS5 expression the best entries of `contents`, up to `most`, best first.
 
-        Where the shared file cannot be used, an index in this process stands in for it. What is
-        not indexed within REFRESH_SECONDS is left to the next search.
+        One that comes after an expression with so many is not looked for.
+        What is not indexed within REFRESH_SECONDS is left to the next search.
+        """
+
+        def work(database: sqlite3.Connection, mirror: _Mirror) -> Answer:
+            complete = mirror.refresh(database, contents, REFRESH_SECONDS)
+            return Answer(_hits_of(database, matches, most), complete)
+
+        try:
+            found = self._with_shared(work)
+        except Unusable:
+            return self._with_own(work)
+        self._drop_own()
+        return found
+
+    def refresh(self, contents: Contents) -> bool:
+        """Index a part of what is not indexed yet, if the shared file can be used.
+
+        :return: whether there is more to do.
         """
         try:
-            return self._search_shared(contents, matches, most)
+            return not self._with_shared(
+                lambda database, mirror: mirror.refresh(database, contents, _TURN_SECONDS)
+            )
         except Unusable:
-            return self._search_own(contents, matches, most)
+            return False
 
-    def _search_shared(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
-        if self._path is None:
-            raise Unusable
-        found = index_file.inode(self._path)
+    def _with_shared(self, work: Callable[[sqlite3.Connection, _Mirror], T]) -> T:
         try:
-            return self._search_file(self._path, contents, matches, most)
-        except Damaged as error:
-            log.warning("the search index is made anew: %s", error)
-        index_file.discard(self._path, found)
-        return self._search_file(self._path, contents, matches, most)
+            with self._index.database() as database:
+                return work(database, self._shared_mirror)
+        except Damaged:
+            with self._index.database() as database:
+                return work(database, self._shared_mirror)
 
-    def _search_file(
-        self, path: Path, contents: Contents, matches: Sequence[str], most: int
-    ) -> Answer:
-        with index_file.opened(path) as database:
-            complete = self._refresh(database, contents)
-            found = Answer([_hits(database, match, most) for match in matches], complete)
+    def _with_own(self, work: Callable[[sqlite3.Connection, _Mirror], T]) -> T:
+        with self._lock:
+            if self._own is None:
+                self._own, self._own_mirror = index_file.in_memory(), _Mirror()
+            return work(self._own, self._own_mirror)
+
+    def _drop_own(self) -> None:
         with self._lock:
             if self._own is not None:
                 self._own.close()
                 self._own = None
-        return found
 
-    def _search_own(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
-        with self._lock:
-            if self._own is None:
-                self._own = sqlite3.connect(
-                    ":memory:", check_same_thread=False, isolation_level=None
-                )
-                index_file.make_tables(self._own)
-            complete = self._refresh(self._own, contents)
-            return Answer([_hits(self._own, match, most) for match in matches], complete)
 
-    def _refresh(self, database: sqlite3.Connection, contents: Contents) -> bool:
-        """Bring the index up to date; False where the time for that was too short."""
-        deadline = time.monotonic() + REFRESH_SECONDS
-        epoch = index_file.epoch(database)
-        if self._refreshed == (epoch, contents.state):
-            return True
-        if self._checked != epoch:
-            index_file.check(database)
-            self._checked = epoch
-        wanted = contents.versions()
-        known = dict(database.execute("SELECT path, version FROM source"))
-        differing = [path for path in known if path not in wanted]
-        differing += [path for path in wanted if known.get(path) != wanted[path]]
-        paths, trusted = iter(differing), True
-        while chunk := list(islice(paths, _CHUNK)):
-            chunk = _still_differing(database, chunk, wanted)
-            held = {path: contents.rows(path) if path in wanted else None for path in chunk}
-            trusted &= all(found is None or found[0] for found in held.values())
-            _put(database, held)
-            if time.monotonic() > deadline:
-                return False
-        self._refreshed = (epoch, contents.state) if trusted else None
-        return True
+def _differing(database: sqlite3.Connection, contents: Contents) -> set[str]:
+    wanted = contents.versions()
+    known = dict(database.execute("SELECT path, version FROM source"))
+    gone = known.keys() - wanted.keys()
+    return gone.union(path for path, version in wanted.items() if known.get(path) != version)
 
 
 def _still_differing(
-    database: sqlite3.Connection, paths: list[str], wanted: Mapping[str, str]
-) -> list[str]:
+    database: sqlite3.Connection, wanted: dict[str, str | None]
+) -> dict[str, str | None]:
     """Another worker may have come first."""
-    marks = ",".join("?" * len(paths))
+    marks = ",".join("?" * len(wanted))
     known = dict(
-        database.execute(f"SELECT path, version FROM source WHERE path IN ({marks})", paths)  # noqa: S608  # question marks only
+        database.execute(
+            f"SELECT path, version FROM source WHERE path IN ({marks})",  # noqa: S608  # question marks only
+            list(wanted),
+        )
     )
-    return [path for path in paths if known.get(path) != wanted.get(path)]
+    return {path: version for path, version in wanted.items() if known.get(path) != version}
 
 
 def _put(
@@ -190,9 +228,18 @@ def _insert(database: sqlite3.Connection, path: str, version: str, rows: Sequenc
 
 def _hits(database: sqlite3.Connection, match: str, most: int) -> list[Hit]:
     rows = database.execute(
-        f"SELECT kind, id, -bm25(words, {_WEIGHTS}) AS weight "  # noqa: S608  # our own numbers
-        "FROM words JOIN entry ON entry.number = words.rowid "
-        "WHERE words MATCH ? ORDER BY weight DESC, entry.number LIMIT ?",
+        "SELECT kind, id, weight FROM ("  # noqa: S608  # our own numbers
+        f"SELECT rowid AS number, -bm25(words, {_WEIGHTS}) AS weight FROM words "
+        "WHERE words MATCH ? ORDER BY weight DESC, rowid LIMIT ?"
+        ") JOIN entry USING (number) ORDER BY weight DESC, number",
         (match, most),
     )
     return [Hit(*row) for row in rows]
+
+
+def _hits_of(database: sqlite3.Connection, matches: Sequence[str], most: int) -> list[list[Hit]]:
+    found: list[list[Hit]] = []
+    for match in matches:
+        is_enough = any(len(hits) == most for hits in found)
+        found.append([] if is_enough else _hits(database, match, most))
+    return found

@@ -202,5 +202,5 @@ def test_secrets_do_not_leave(place: Place, client: FlaskClient) -> None:
     found = client.post("/api/memory/retrieve", json={"query": "use export api"})
     assert found.get_json()["results"]
     assert key not in found.get_data(as_text=True)
-    (index,) = place.home.glob(".cache/loki-web/*/memory.sqlite3")
+    (index,) = place.home.glob(".cache/loki-web/*/index-*.sqlite3")
     assert key.lower().encode() not in index.read_bytes().lower()

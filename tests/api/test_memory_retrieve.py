@@ -184,7 +184,7 @@ def test_twins_are_found_once(place: Place, client: FlaskClient) -> None:
 def test_several_servers_share_the_index_and_may_lose_it(garden: Place) -> None:
     clients = [garden.client() for _ in range(3)]
     assert [ids(client, "frost") for client in clients] == [["sem-2"]] * 3
-    (index,) = garden.home.glob(".cache/loki-web/*/memory.sqlite3")
+    (index,) = garden.home.glob(".cache/loki-web/*/index-*.sqlite3")
     index.write_bytes(b"damaged")
     assert [ids(client, "frost") for client in clients] == [["sem-2"]] * 3
 

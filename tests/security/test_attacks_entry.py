@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loki_web.store.index_file import path_in
 from tests import places
 from tests.accounts import everybody, raw
 from tests.places import Place
@@ -175,7 +176,7 @@ def test_a_planted_cache_is_not_written_through(tmp_path: Path) -> None:
     victim.write_text("precious")
     folder = place.sources().cache_folder
     assert folder is not None
-    for name in ("memory.sqlite3", "connections.lock"):
+    for name in (path_in(folder).name, "connections.lock"):
         (folder / name).symlink_to(victim)
     client = place.client()
     assert client.post("/api/memory/retrieve", json={"query": "x"}).status_code == 200

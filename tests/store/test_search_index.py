@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.store import index_file, search_index
+from loki_web.store.index_file import IndexFile
 from loki_web.store.search_index import Answer, Contents, Row, SearchIndex
 
 Files = dict[str, tuple[str, list[Row]]]
@@ -27,8 +28,16 @@ def contents(files: Files, read: list[str] | None = None) -> Contents:
             read.append(path)
         return files.get(path)
 
-    state = tuple(sorted((path, version) for path, (version, _) in files.items()))
-    return Contents(state, lambda: {path: version for path, (version, _) in files.items()}, rows)
+    versions = {path: version for path, (version, _) in files.items()}
+
+    def changed(before: dict[str, str]) -> set[str]:
+        return {path for path, _ in before.items() ^ versions.items()}
+
+    return Contents(versions, lambda: versions, versions.get, changed, rows)
+
+
+def index_at(path: Path) -> SearchIndex:
+    return SearchIndex(IndexFile(lambda: path))
 
 
 def ids(answer: Answer, which: int = 0) -> list[str]:
@@ -46,7 +55,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["shared", "own"])
 def index(request: pytest.FixtureRequest, path: Path) -> SearchIndex:
-    return SearchIndex(path if request.param == "shared" else None)
+    return SearchIndex(IndexFile(lambda: path if request.param == "shared" else None))
 
 
 FILES: Files = {
@@ -71,10 +80,15 @@ def test_the_title_counts_most(index: SearchIndex, match: str, expected: list[st
 
 
 def test_several_expressions_are_answered_at_once(index: SearchIndex) -> None:
-    answer = index.search(contents(FILES), ['"pear"', '"apple"'], 1)
-    assert [ids(answer, 0), ids(answer, 1)] == [["two"], ["one"]]
+    answer = index.search(contents(FILES), ['"pear"', '"apple"'], 2)
+    assert [ids(answer, 0), ids(answer, 1)] == [["two"], ["one", "three"]]
     assert answer.complete
     assert all(hit.weight > 0 for hits in answer.hits for hit in hits)
+
+
+def test_an_expression_after_one_with_enough_entries_is_not_looked_for(index: SearchIndex) -> None:
+    answer = index.search(contents(FILES), ['"pear"', '"apple"'], 1)
+    assert [ids(answer, 0), ids(answer, 1)] == [["two"], []]
 
 
 def test_it_follows_the_files_and_reads_only_what_differs(index: SearchIndex) -> None:
@@ -104,22 +118,28 @@ def test_what_is_not_to_be_trusted_yet_is_read_again(index: SearchIndex) -> None
         return ("" if len(read) == 1 else "1"), [row(f"n{len(read)}", "apple")]
 
     for _ in range(3):
-        answer = index.search(Contents("same", lambda: versions, rows), ['"apple"'], 10)
+        answer = index.search(
+            Contents("same", versions.copy, versions.get, lambda _: (), rows), ['"apple"'], 10
+        )
     assert ids(answer) == ["n2"]
     assert read == ["a", "a"]
 
 
 def test_a_file_that_vanishes_while_it_is_indexed_is_left_out(index: SearchIndex) -> None:
     missing = Contents(
-        "x", lambda: {"a": "1", "b": "1"}, lambda path: FILES["a"] if path == "a" else None
+        "x",
+        lambda: {"a": "1", "b": "1"},
+        lambda path: "1",
+        lambda _: None,
+        lambda path: FILES["a"] if path == "a" else None,
     )
     assert ids(index.search(missing, ['"apple"'], 10)) == ["one"]
 
 
 def test_workers_share_one_file(path: Path) -> None:
     read: list[str] = []
-    SearchIndex(path).search(contents(FILES), ['"apple"'], 10)
-    other = SearchIndex(path).search(contents(FILES, read), ['"apple"'], 10)
+    index_at(path).search(contents(FILES), ['"apple"'], 10)
+    other = index_at(path).search(contents(FILES, read), ['"apple"'], 10)
     assert ids(other) == ["one", "three"]
     assert read == []
 
@@ -178,13 +198,13 @@ def statement(*statements: str) -> Callable[[Path], None]:
 def test_whatever_happens_to_the_file_answers_are_right(
     path: Path, damage: Callable[[Path], None], restarted: bool
 ) -> None:
-    index = SearchIndex(path)
+    index = index_at(path)
     assert find(index, FILES, '"apple"') == ["one", "three"]
     damage(path)
-    index = SearchIndex(path) if restarted else index
+    index = index_at(path) if restarted else index
     files = {**FILES, "c": ("1", [row("four", "plum")])}
     assert find(index, files, '"plum"') == ["four"]
-    assert set(find(SearchIndex(path), files, '"apple"')) == {"one", "three"}
+    assert set(find(index_at(path), files, '"apple"')) == {"one", "three"}
 
 
 def a_folder(path: Path) -> None:
@@ -207,7 +227,7 @@ def test_an_index_of_its_own_stands_in_where_there_can_be_no_file(
     path = tmp_path / "cache" / "memory.sqlite3"
     path.parent.mkdir()
     obstacle(path)
-    index = SearchIndex(path)
+    index = index_at(path)
     assert find(index, FILES, '"apple"') == ["one", "three"]
     assert find(index, {"b": FILES["b"]}, '"apple"') == ["three"]
 
@@ -216,7 +236,7 @@ def test_an_index_of_its_own_stands_in_while_the_file_is_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index_file, "BUSY_SECONDS", 0.1)
-    index = SearchIndex(path)
+    index = index_at(path)
     find(index, FILES, '"apple"')
     files = {**FILES, "c": ("1", [row("four", "plum")])}
     holder = sqlite3.connect(path, isolation_level=None)
@@ -225,7 +245,7 @@ def test_an_index_of_its_own_stands_in_while_the_file_is_locked(
     holder.execute("ROLLBACK")
     holder.close()
     assert find(index, files, '"plum"') == ["four"]
-    assert find(SearchIndex(path), files, '"plum"') == ["four"]
+    assert find(index_at(path), files, '"plum"') == ["four"]
 
 
 def test_what_takes_too_long_goes_on_with_the_next_search(
@@ -243,7 +263,7 @@ def many(count: int) -> Files:
 
 
 def search_in_a_worker(path: Path, damages: bool) -> list[int]:
-    index, found = SearchIndex(path), []
+    index, found = index_at(path), []
     for turn in range(5):
         if damages and turn == 2:
             garbage(path)

@@ -1,0 +1,37 @@
+"""What a worker computes while it starts."""
+
+import threading
+
+import pytest
+
+from loki_web.services import memory_words, warming
+from loki_web.services.sources import Sources
+from tests.places import Place
+
+
+def test_making_an_application_starts_no_thread(session: Place) -> None:
+    before = threading.active_count()
+    session.app()
+    assert threading.active_count() == before
+
+
+def test_the_memory_can_be_searched_after_warming(session: Place) -> None:
+    src = session.sources()
+    warming.start(src).join()
+    (index,) = session.home.glob(".cache/loki-web/*/index-*.sqlite3")
+    assert index.stat().st_size > 0
+    assert not src.memory_index.refresh(memory_words.contents(src.project))
+
+
+def test_a_fault_of_one_value_leaves_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[Sources] = []
+
+    def fail(_: Sources) -> None:
+        raise ValueError("damaged")
+
+    monkeypatch.setattr(warming, "VALUES", {"first": fail, "second": computed.append})
+    src = place.sources()
+    warming.warm(src)
+    assert computed == [src]

@@ -1,0 +1,320 @@
+"""Values and digests that outlast the process, and everything that can happen to their file."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loki_web.store import collection as collections
+from loki_web.store import index_file
+from loki_web.store.collection import Collection, Digest
+from loki_web.store.files import Version, is_settled_at
+from loki_web.store.index_file import IndexFile
+from loki_web.store.inputs import Root
+from loki_web.store.kept import Kept
+from tests.store.test_collection import OLD, put
+from tests.waiting import wait_until
+
+COUNT = collections.BULK + 10
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index.sqlite3"
+
+
+def kept_at(path: Path | None) -> Kept:
+    return Kept(IndexFile(lambda: path))
+
+
+def test_a_value_is_loaded_by_its_stamp_in_every_process(path: Path) -> None:
+    kept = kept_at(path)
+    assert kept.load("events", "1") is None
+    kept.store("events", "1", b"\0value")
+    kept.store("other", "1", b"")
+    for reader in (kept, kept_at(path)):
+        assert reader.load("events", "1") == b"\0value"
+        assert reader.load("other", "1") == b""
+        assert reader.load("events", "2") is None
+    kept_at(path).store("events", "2", b"newer")
+    assert [kept.load("events", stamp) for stamp in "12"] == [None, b"newer"]
+
+
+def test_digests_are_of_one_collection(path: Path) -> None:
+    kept = kept_at(path)
+    kept.store_digests("a", [("x", -1, b"1"), ("y", 2**62, b"2")])
+    kept.store_digests("b", [("x", 5, b"3")])
+    kept.store_digests("a", [("x", 3, b"4")])
+    assert sorted(kept.digests("a")) == [("x", 3, b"4"), ("y", 2**62, b"2")]
+    kept.remove_digests("a", ["y", "z"])
+    assert list(kept_at(path).digests("a")) == [("x", 3, b"4")]
+
+
+def changed(*statements: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        database = sqlite3.connect(path)
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+        database.close()
+
+    return change
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(50_000))
+
+
+def truncated(path: Path) -> None:
+    os.truncate(path, 5000)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        garbage,
+        truncated,
+        Path.unlink,
+        changed("PRAGMA user_version = 999"),
+        changed("DROP TABLE value", "DROP TABLE digest"),
+        changed("DROP TABLE value", "CREATE TABLE value (foreign_column)"),
+        changed("UPDATE value SET data = x'00'", "UPDATE digest SET data = x'00'"),
+        changed("UPDATE value SET data = 'text'", "UPDATE digest SET data = 'text'"),
+        changed("UPDATE value SET checksum = 'x'", "UPDATE digest SET stamp = 'x'"),
+    ],
+)
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_what_is_damaged_is_missing_and_can_be_stored_again(
+    path: Path, damage: Callable[[Path], None], is_restarted: bool
+) -> None:
+    kept = kept_at(path)
+    kept.store("n", "1", b"value")
+    kept.store_digests("c", [("x", 1, b"digest")])
+    if is_restarted or damage is not Path.unlink:
+        changed("PRAGMA wal_checkpoint(TRUNCATE)")(path)
+    damage(path)
+    kept = kept_at(path) if is_restarted else kept
+    assert kept.load("n", "1") in (None, b"value")
+    assert list(kept.digests("c")) in ([], [("x", 1, b"digest")])
+    kept.store("n", "1", b"value")
+    kept.store("n", "2", b"newer")
+    kept.store_digests("c", [("x", 2, b"newer")])
+    assert kept_at(path).load("n", "2") == b"newer"
+    assert list(kept_at(path).digests("c")) == [("x", 2, b"newer")]
+
+
+def missing_folder(path: Path) -> Path | None:
+    return path.parent / "nowhere" / "index.sqlite3"
+
+
+def a_folder(path: Path) -> Path | None:
+    path.mkdir()
+    return path
+
+
+def not_writable(path: Path) -> Path | None:
+    return Path("/proc/index.sqlite3")
+
+
+def none(path: Path) -> Path | None:
+    return None
+
+
+@pytest.mark.parametrize("place", [missing_folder, a_folder, not_writable, none])
+def test_nothing_is_kept_where_no_file_can_be_made(
+    path: Path, place: Callable[[Path], Path | None]
+) -> None:
+    kept = kept_at(place(path))
+    kept.store("n", "1", b"value")
+    kept.store_digests("c", [("x", 1, b"digest")])
+    assert kept.load("n", "1") is None
+    assert list(kept.digests("c")) == []
+
+
+def test_what_was_kept_is_read_while_another_process_writes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_file, "BUSY_SECONDS", 0.05)
+    kept = kept_at(path)
+    kept.store("n", "1", b"value")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    kept.store("n", "1", b"lost")
+    assert kept.load("n", "1") == b"value"
+    writer.close()
+    kept.store("n", "1", b"newer")
+    assert kept.load("n", "1") == b"newer"
+
+
+def store_on_a_full_disk(path: Path) -> None:
+    """As on a full disk no file can grow: SQLite is told by the same kind of error."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    kept = kept_at(path)
+    kept.store("big", "1", bytes(1_000_000))
+    os._exit(0 if kept.load("big", "1") is None and kept.load("n", "1") == b"value" else 1)
+
+
+def test_what_does_not_fit_on_the_disk_is_not_kept(path: Path) -> None:
+    kept_at(path).store("n", "1", b"value")
+    worker = multiprocessing.get_context("spawn").Process(target=store_on_a_full_disk, args=(path,))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    assert kept_at(path).load("n", "1") == b"value"
+
+
+def store_for_ever(path: Path, ready: Any) -> None:
+    kept, number = kept_at(path), 0
+    while True:
+        number += 1
+        rows = [(str(n), number, str(number).encode()) for n in range(500)]
+        kept.store_digests("c", rows)
+        ready.set()
+
+
+def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    for _ in range(3):
+        ready = context.Event()
+        workers = [context.Process(target=store_for_ever, args=(path, ready)) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        assert ready.wait(60)
+        for worker in workers:
+            worker.kill()
+            worker.join()
+        found = list(kept_at(path).digests("c"))
+        assert len(found) == 500
+        assert len({stamp for _, stamp, _ in found}) == 1
+
+
+class Counted:
+    """A digest that counts how often it was made."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def make(self, content: Any) -> Any:
+        self.calls += 1
+        return content["n"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "root" / "things"
+    for n in range(COUNT):
+        put(made, f"{n:03}.json", {"n": n})
+    return made
+
+
+def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dict[str, Any]:
+    """What a process that starts now has of the folder."""
+    digest = Digest(counted.make, **options)
+    collection = Collection(Root(folder.parent), folder.name, digest=digest, kept=kept_at(path))
+    return dict(collection.items())
+
+
+def keep(folder: Path, path: Path) -> None:
+    """Let a process read the files when they have been settled for a moment, which it keeps."""
+    latest = max(file.stat().st_ctime_ns for file in folder.iterdir())
+    wait_until(lambda: is_settled_at(latest, time.time_ns()), "the files to be settled")
+    restarted(folder, path, Counted())
+
+
+def same_size_and_time(folder: Path) -> dict[str, Any]:
+    changing = folder / "001.json"
+    changing.write_text('{"n": 9}')
+    os.utime(changing, (OLD, OLD))
+    return {"001.json": 9}
+
+
+def replaced(folder: Path) -> dict[str, Any]:
+    put(folder, "001.json.tmp", {"n": 8}).rename(folder / "001.json")
+    return {"001.json": 8}
+
+
+def removed_and_renamed(folder: Path) -> dict[str, Any]:
+    (folder / "001.json").unlink()
+    (folder / "002.json").rename(folder / "001.json")
+    return {"001.json": 2, "002.json": None}
+
+
+def folder_replaced(folder: Path) -> dict[str, Any]:
+    folder.rename(folder.parent / "before")
+    for n in range(COUNT):
+        put(folder, f"{n:03}.json", {"n": 7})
+    return {f"{n:03}.json": 7 for n in range(COUNT)}
+
+
+def damaged(folder: Path) -> dict[str, Any]:
+    put(folder, "001.json", "{")
+    return {"001.json": None}
+
+
+def unchanged(folder: Path) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("change", "parsed"),
+    [
+        (unchanged, 0),
+        (same_size_and_time, 1),
+        (replaced, 1),
+        (removed_and_renamed, 1),
+        (folder_replaced, COUNT),
+        (damaged, 0),
+    ],
+)
+def test_a_change_while_nobody_runs_is_seen_after_the_start(
+    folder: Path, path: Path, change: Callable[[Path], dict[str, Any]], parsed: int
+) -> None:
+    keep(folder, path)
+    wanted = {f"{n:03}.json": n for n in range(COUNT)} | change(folder)
+    counted = Counted()
+    found = restarted(folder, path, counted)
+    assert found == {name: n for name, n in wanted.items() if n is not None}
+    assert counted.calls == parsed
+
+
+def test_digests_that_cannot_be_loaded_are_made_again(folder: Path, path: Path) -> None:
+    keep(folder, path)
+    counted = Counted()
+    found = restarted(folder, path, counted, load=lambda data: data.no_such_attribute)
+    assert len(found) == counted.calls == COUNT
+
+
+def cannot_dump(digest: Any) -> bytes:
+    raise TypeError
+
+
+def test_digests_that_cannot_be_dumped_are_not_kept(folder: Path, path: Path) -> None:
+    for _ in range(2):
+        counted = Counted()
+        found = restarted(folder, path, counted, dump=cannot_dump)
+        assert len(found) == counted.calls == COUNT
+
+
+def test_contents_are_not_kept(folder: Path, path: Path) -> None:
+    put(folder, "secret.json", {"key": "hunter2"})
+    collection = Collection(Root(folder.parent), folder.name, kept=kept_at(path))
+    assert len(collection.items()) == COUNT + 1
+    assert not path.exists()
+
+
+def test_a_change_within_one_tick_of_the_clock_is_seen(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Version, "stamp", 1)
+    collection = Collection(Root(folder.parent), folder.name)
+    assert dict(collection.items())["001.json"] == {"n": 1}
+    (folder / "001.json").write_text('{"n": 2}')
+    assert dict(collection.items())["001.json"] == {"n": 2}
