@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
@@ -146,8 +147,8 @@ class Collection:
             is_full = len(self._log) == _MAX_LOG
             if since is None or (is_full and self._log[0][0] > since):
                 return Changes(self._generation, None)
-            names = {name for number, name in self._log if number > since}
-            return Changes(self._generation, names)
+            later = takewhile(lambda change: change[0] > since, reversed(self._log))
+            return Changes(self._generation, {name for _, name in later})
 
     def value(self, name: str) -> Any:
         """What is held of a file, None where there is nothing; see `changes` for the names."""

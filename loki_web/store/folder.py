@@ -26,13 +26,14 @@ from loki_web.store.inputs import (
     TextInput,
     VersionInput,
 )
-from loki_web.store.journal import Journal
+from loki_web.store.journal import Journal, Kept, Reader
 from loki_web.store.json_stream import JsonStream
 from loki_web.store.look import UNREPEATABLE, observe
 from loki_web.store.writable_folder import WritableFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_INPUTS = 8192
+R = TypeVar("R", bound=Reader)
 T = TypeVar("T")
 
 
@@ -43,7 +44,10 @@ class Folder(WritableFolder):
     that values made of it are kept until it changes, see `store.look`. Writing raises StorageError.
 
     :param events: False where no events of the file system are wanted.
+    :ivar kept: where indexes are kept between runs, None for nowhere.
     """
+
+    kept: Kept | None = None
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         super().__init__(path)
@@ -80,9 +84,15 @@ class Folder(WritableFolder):
             key, lambda: Collection(self._root, relative, nested, digest=digest, named=named)
         )
 
-    def journal(self, relative: str) -> Journal:
-        """A `.jsonl` file, see `Journal`."""
-        return self._kept((Journal, relative), lambda: Journal(self._root, relative))
+    def journal(self, relative: str, make: Callable[[], R]) -> Journal[R]:
+        """A `.jsonl` file as a reader sees it, see `Journal`.
+
+        :param make: makes the reader, the same function for everybody who shares it.
+        """
+        return self._kept(
+            (Journal, relative, make),
+            lambda: Journal(self._root, relative, make, lambda: self.kept),
+        )
 
     def stream(self, relative: str) -> JsonStream:
         """A file of JSON objects that may be printed over several lines, see `JsonStream`."""

@@ -4,7 +4,7 @@ UTC."""
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _ISO = re.compile(
@@ -20,6 +20,7 @@ _DATE_TEXT = re.compile(
 )
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 UNKNOWN = datetime.min.replace(tzinfo=UTC)
+_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_now() -> datetime:
@@ -35,6 +36,8 @@ def parse_time(value: Any) -> datetime | None:
             return datetime.fromtimestamp(value, UTC)
         if not isinstance(value, str):
             return None
+        if value[4:17:3] == "--T::" and (usual := _usual_form(value)):
+            return datetime.fromisoformat(usual)
         text = value.strip()
         if match := _ISO.fullmatch(text):
             day, clock, fraction, zone = match.groups()
@@ -52,6 +55,17 @@ def parse_time(value: Any) -> datetime | None:
     return None
 
 
+def _usual_form(text: str) -> str | None:
+    """Return the text as `datetime.fromisoformat` reads it, if it is to the second or finer and
+    ends with `Z`, `+00:00` or both. This is what nearly all writers write; it saves the patterns.
+    """
+    if text.endswith("+00:00Z"):
+        text = text[:-1]
+    fraction = text[19:-1] if text[-1] == "Z" else text[19:-6] if text[-6:] == "+00:00" else "-"
+    is_usual = not fraction or (fraction[0] == "." and fraction[1:].isdigit())
+    return text if is_usual else None
+
+
 def _from_date_text(
     month: str, day: str, clock: str, half: str | None, zone: str, year: str
 ) -> datetime | None:
@@ -66,6 +80,17 @@ def _from_date_text(
     if zone in ("UTC", "GMT"):
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC) if zone in time.tzname else None
+
+
+def microseconds(instant: datetime) -> int:
+    """Return the microseconds since 1970 of an instant, negative before that."""
+    since = instant - _EPOCH_START
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def from_microseconds(count: int) -> datetime:
+    """Return the instant of which `microseconds` gives `count`."""
+    return _EPOCH_START + timedelta(microseconds=count)
 
 
 def sort_key(value: Any) -> datetime:
