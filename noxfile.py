@@ -11,8 +11,8 @@ _PARALLEL = ("-n", "auto", "--dist", "worksteal")
 
 @nox.session
 def fast(session: nox.Session) -> None:
-    """Run the tests that need no browser and no server process."""
-    _test(session, "-m", "not server and not browser")
+    """Run the tests that need no browser and no server process, without the slow ones."""
+    _test(session, "-m", "not server and not browser and not slow")
 
 
 @nox.session

@@ -10,8 +10,13 @@ from flask.testing import FlaskClient
 
 from tests import places, programs, servers
 from tests.children import Children, children
+from tests.compiled_rules import keep_compiled_rules
 from tests.markers import starts_a_server
 from tests.places import Place
+
+
+def pytest_configure() -> None:
+    keep_compiled_rules()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,14 @@ from loki_web import server_log
 from loki_web.errors import PublicError
 from loki_web.security.access import METRICS, SCOPES_HEADER
 from loki_web.security.guard import REQUEST_ID_HEADER, Guard
-from loki_web.store.look import Inputs, Unsettled, are_current, looking, recording
+from loki_web.store.look import (
+    Dependencies,
+    Inputs,
+    Unsettled,
+    are_current,
+    looking,
+    recording,
+)
 
 MAX_BYTES = 16 * 1024 * 1024  # of the bodies of answers, and as much of their forms
 _TRIES = 3  # for an answer that comes from one moment
@@ -51,11 +58,7 @@ class Answer:
     body: bytes
     content_type: str
     etag: str
-    inputs: Inputs
-
-    def is_current(self) -> bool:
-        with looking():
-            return are_current(self.inputs)
+    dependencies: Dependencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Answers:
     def _kept(self, key: Key) -> Answer | None:
         with self._lock:
             answer = self._answers.get(key)
-        return answer if answer is not None and answer.is_current() else None
+        return answer if answer is not None and answer.dependencies.are_current() else None
 
     def _keep(self, key: Key, answer: Answer) -> None:
         with self._lock:
@@ -154,7 +157,7 @@ class KeptAnswers:
         form = self._answers.form(environ)
         if form is not None:
             scopes = self._scopes(environ, form.answer.rule)
-            if scopes is not None and form.answer.is_current():
+            if scopes is not None and form.answer.dependencies.are_current():
                 return _send(form, environ, scopes, start_response)
         return self._through_flask(environ, start_response)
 
@@ -226,7 +229,7 @@ def _answer(response: Response, inputs: Inputs) -> Answer:
     body = response.get_data()
     etag = hashlib.blake2b(body, digest_size=16).hexdigest()
     rule = request.url_rule.rule if request.url_rule else request.path
-    return Answer(rule, body, response.content_type or "", etag, inputs)
+    return Answer(rule, body, response.content_type or "", etag, Dependencies(inputs))
 
 
 def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:

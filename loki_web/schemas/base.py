@@ -84,10 +84,10 @@ class TrueFalse(fields.Boolean):
         return bool(word == "true")
 
 
-def limit(default: int, most: int = 1000) -> Whole:
-    """The `limit` parameter; out of range is an error, not clamped."""
+def limit(default: int | None, most: int = 1000) -> Whole:
+    """The `limit` parameter; out of range is an error, not clamped. None for all entries."""
     return Whole(
-        load_default=default,
+        load_default=(lambda: None) if default is None else default,
         validate=validate.Range(1, most),
         metadata={"description": "How many entries to return"},
     )

@@ -1,10 +1,12 @@
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer, Query, optional, text
+from loki_web.schemas.base import Answer, Query, limit, offset, optional, text
 
 
 class TasksQuery(Query):
     status = text(description="Only tasks of this status: pending, in_progress, review or done")
+    limit = limit(None, 100_000)
+    offset = offset()
 
 
 class Task(Answer):

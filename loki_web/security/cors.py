@@ -11,8 +11,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def install(app: Flask, settings: Settings) -> None:
-    # Hooks run last first: the library's must run before ours.
-    app.after_request(_as_documented)
+    """Have the library's hook run before `complete_headers` is called, by the guard's own hook."""
     CORS(app, origins=_exactly(settings.cors_origins), methods=_METHODS, allow_headers="*")
 
 
@@ -21,7 +20,9 @@ def _exactly(origins: tuple[str, ...]) -> list[str | re.Pattern[str]]:
     return [o if o == "*" else re.compile(re.escape(o) + r"\Z") for o in origins]
 
 
-def _as_documented(response: Response) -> Response:
+def complete_headers(response: Response) -> None:
+    """Give the headers of CORS the form of the reference, and say that the answer depends on the
+    origin."""
     headers = response.headers
     headers.pop("Access-Control-Allow-Private-Network", None)
     if "Access-Control-Allow-Methods" in headers:
@@ -32,4 +33,3 @@ def _as_documented(response: Response) -> Response:
             "*, Authorization" if "authorization" in asked else "*"
         )
     response.vary.add("Origin")
-    return response

@@ -10,7 +10,7 @@ from loki_web import server_log
 from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.errors import Forbidden, TooManyRequests
 from loki_web.gunicorn_log import USER
-from loki_web.security import access, recording
+from loki_web.security import access, cors, recording
 from loki_web.security.authentication import Authenticator
 from loki_web.security.origins import host_is_allowed, origin_is_allowed
 from loki_web.services.sources import Sources
@@ -114,6 +114,7 @@ def install(app: Flask, sources: Sources) -> Guard:
     @app.after_request
     def complete(response: Response) -> Response:
         remember(response)
+        cors.complete_headers(response)
         headers = response.headers
         scopes = _identified(request.environ)
         if scopes:

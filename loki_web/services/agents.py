@@ -10,6 +10,7 @@ from loki_web.services import processes, session
 from loki_web.services.identifiers import is_identifier
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_list, dicts_in, first_text
 from loki_web.store.times import parse_time, tidy_time
@@ -68,10 +69,14 @@ def agents(folder: Folder, now: datetime) -> list[Agent]:
 
     The runner empties its list every few seconds, so the state file's stands in for it.
     """
+    return _agents(folder, session.liveness(folder, now).alive)
+
+
+@derived
+def _agents(folder: Folder, session_lives: bool) -> list[Agent]:
     listed = listed_entries(folder.document(AGENTS_FILE))
     return identified(
-        listed or listed_entries(session.state(folder).get("agents")),
-        session_lives=session.liveness(folder, now).alive,
+        listed or listed_entries(session.state(folder).get("agents")), session_lives=session_lives
     )
 
 
@@ -129,10 +134,10 @@ def _answer(folder: Folder, agent: Agent) -> Json:
         "task": redact(_task(entry)),
         "pid": agent.pid,
         "alive": agent.alive,
-        "raw_status": agent.word,
+        "raw_status": redact(agent.word),
         "name": redact(first_text(entry.get("name"), default=agent.identity)),
-        "model": first_text(entry.get("model")),
-        "tool_id": first_text(entry.get("tool_id")),
+        "model": redact(first_text(entry.get("model"))),
+        "tool_id": redact(first_text(entry.get("tool_id"))),
         "tool_count": as_count(entry.get("tool_count")),
         "pause_requested": any(folder.exists(name) for name in agent.marker_names()),
     }

@@ -58,7 +58,7 @@ def _metadata(folder: Folder) -> list[tuple[str, Version, Any]]:
     found = folder.collection(FOLDER, nested=True, named=METADATA)
     return [
         (path.removesuffix(f"/{METADATA}"), version, found.value(path))
-        for path, version in found.versions().items()
+        for path, version in found.versions(damaged=True).items()
         if path.count("/") == 1
     ]
 
@@ -119,7 +119,7 @@ def _answer(folder: Folder, checkpoint: Checkpoint, content: Json) -> Json:
         "created_at": isoformat(checkpoint.taken_at),
         "git_sha": redact(_first(sources, _SHA_KEYS)),
         "message": redact(_first(sources, _MESSAGE_KEYS)),
-        "files": [METADATA, *(name for name in _files(folder, checkpoint) if name != METADATA)],
+        "files": [METADATA, *_files(folder, checkpoint)],
     }
     for key, value in redact_within(content).items():
         answer.setdefault(key, (tidy_time(value) or value) if key in _TIME_KEYS else value)
@@ -130,8 +130,12 @@ def _files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
     """As its maker listed them, else the names in its directory."""
     for source in (checkpoint.metadata, checkpoint.line):
         if isinstance(source.get("files"), list):
-            return texts_in(source["files"])[:_MOST_FILES]
-    return folder.names(f"{FOLDER}/{checkpoint.id}")[:_MOST_FILES]
+            return _without_metadata(texts_in(source["files"]))
+    return _without_metadata(folder.names(f"{FOLDER}/{checkpoint.id}"))
+
+
+def _without_metadata(names: list[str]) -> list[str]:
+    return [redact(name) for name in names[:_MOST_FILES] if name != METADATA]
 
 
 def _first(sources: tuple[Json, ...], keys: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from loki_web.services import session
+from loki_web.services.redaction import redact_within
 from loki_web.services.sources import Sources
 from loki_web.services.spend import usd
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
@@ -19,7 +20,7 @@ def context_window(src: Sources) -> Json:
     Nothing on disk tells kinds of content apart: what was sent anew is `prompts`, what came from
     the cache is `memory`.
     """
-    tracking = as_dict(src.project.document("context/tracking.json"))
+    tracking = redact_within(as_dict(src.project.document("context/tracking.json")))
     current = _current(as_dict(tracking.get("current")))
     used = current["total_tokens"]
     capacity = _capacity(src, tracking, used)

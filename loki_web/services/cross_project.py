@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from loki_web.services import registry, tasks
 from loki_web.services.identities import Identities
 from loki_web.services.projects import Project
+from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, dicts_in
@@ -29,7 +30,7 @@ def all_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
     for project in _chosen(src, identifiers):
         marks = {
             "_project_id": project.id,
-            "_project_name": project.name,
+            "_project_name": redact(project.name),
             "_project_path": project.path,
         }
         if project.root is not None:

@@ -36,7 +36,7 @@ def _newest(src: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
 def _learning(entry: Json) -> Json:
     return {
         "timestamp": tidy_time(entry.get("timestamp")),
-        "project": first_text(entry.get("project")),
-        "category": first_text(entry.get("category")),
+        "project": redact(first_text(entry.get("project"))),
+        "category": redact(first_text(entry.get("category"))),
         "description": redact(entry["description"]),
     }

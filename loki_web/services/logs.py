@@ -28,10 +28,15 @@ def recent(folder: Folder, lines: int) -> list[Json]:
     written = folder.version(name) if name else None
     if name is None or written is None:
         return []
-    window = folder.tail(name, _WINDOW_LINES)
-    start = _start_of_last(window, lines)
     written_at = datetime.fromtimestamp(written.mtime, UTC)
-    return entries(window[start:], above=window[:start], written_at=written_at)
+    for size in (min(2 * lines + _CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
+        window = folder.tail(name, size)
+        start, is_enough = _start_of_last(window, lines)
+        above = window[:start]
+        is_whole = len(window) < size or size == _WINDOW_LINES
+        if is_whole or (is_enough and start >= _CONTEXT_LINES and _last_moment(above, written_at)):
+            break
+    return entries(window[start:], above=above, written_at=written_at)
 
 
 def session_log(folder: Folder) -> str | None:
@@ -83,13 +88,14 @@ def entries(
     return listed
 
 
-def _start_of_last(window: Sequence[str], lines: int) -> int:
-    """Where the last `lines` lines begin in which anything is to be seen."""
+def _start_of_last(window: Sequence[str], lines: int) -> tuple[int, bool]:
+    """Where the last `lines` lines begin in which anything is to be seen, and whether there are as
+    many."""
     start, visible = len(window), 0
     while start and visible < lines:
         start -= 1
         visible += bool(log_lines.cleaned(window[start]))
-    return start
+    return start, visible == lines
 
 
 def _read(lines: Sequence[str], written_at: datetime) -> list[log_lines.LogLine]:

@@ -92,10 +92,10 @@ def _notification(identity: str, entry: Json, types: dict[str, str]) -> Json:
         "id": identity,
         "severity": _severity(entry),
         "message": redact(first_text(entry.get("message"))),
-        "trigger": types.get(trigger_id, trigger_id),
+        "trigger": redact(types.get(trigger_id, trigger_id)),
         "timestamp": tidy_time(entry.get("timestamp")),
         "acknowledged": as_flag(entry.get("acknowledged")),
-        "trigger_id": trigger_id,
+        "trigger_id": redact(trigger_id),
         "iteration": as_count(entry.get("iteration")),
         "data": redact_within(as_dict(entry.get("data"))),
     }

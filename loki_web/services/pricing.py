@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from loki_web.services import session
+from loki_web.services.redaction import redact_within
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_text
 
@@ -58,7 +60,7 @@ class PriceList:
 
 def pricing(folder: Folder) -> Json:
     """`pricing.json` with its usable models, or the defaults when it has none (`spec` 10.3)."""
-    found = as_dict(folder.document("pricing.json"))
+    found = redact_within(as_dict(folder.document("pricing.json")))
     models = _models_in(found)
     if not models:
         found, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
@@ -71,6 +73,7 @@ def pricing(folder: Folder) -> Json:
     }
 
 
+@derived
 def price_list(folder: Folder) -> PriceList:
     """The prices by which tokens are charged: the file's, model by model, over the defaults."""
     stored = _models_in(as_dict(folder.document("pricing.json")))

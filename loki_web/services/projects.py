@@ -3,10 +3,11 @@ directory now (`spec` 15.1)."""
 
 import os
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from loki_web.services import session
+from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
 from loki_web.store import directories
 from loki_web.store.folder import Folder
@@ -70,8 +71,8 @@ class Project:
         return {
             "id": self.id,
             "path": self.path,
-            "name": self.name,
-            "alias": self.alias,
+            "name": redact(self.name),
+            "alias": self.alias and redact(self.alias),
             "registered_at": tidy_time(self.entry.get("registered_at")),
             "updated_at": tidy_time(self.entry.get("updated_at")),
             "last_accessed": tidy_time(self.entry.get("last_accessed")) or None,
@@ -82,7 +83,7 @@ class Project:
 
 def has_loki_dir(root: Path) -> bool:
     """True for a `.loki/` inside the project; a link out of the project is not looked at."""
-    return Folder(root).is_folder(LOKI_DIR)
+    return _folder(root).is_folder(LOKI_DIR)
 
 
 def has_state(root: Path) -> bool:
@@ -91,6 +92,12 @@ def has_state(root: Path) -> bool:
 
 def has_prd(root: Path) -> bool:
     return _has_one_of(_PRD_FILES, root)
+
+
+@lru_cache(maxsize=1024)
+def _folder(root: Path) -> Folder:
+    """The project's own folder, with what is known of it since the last request."""
+    return Folder(root)
 
 
 def health(src: Sources, project: Project) -> Json:
@@ -119,5 +126,5 @@ def _health_word(src: Sources, project: Project) -> str:
 
 
 def _has_one_of(relatives: tuple[str, ...], root: Path) -> bool:
-    folder = Folder(root)
+    folder = _folder(root)
     return any(folder.version(relative) for relative in relatives)

@@ -1,103 +1,252 @@
-"""Secrets are taken out where text leaves the server, the words around them stay."""
+"""Secrets are taken out where text leaves the server, the words around them stay.
 
+Each search begins at a literal that `str.find` has found and reads on with possessive patterns,
+so that the time is linear in the text, whatever it consists of.
+"""
+
+import json
 import re
 from collections import deque
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-REDACTED = "[redacted]"
+from loki_web.services import secret_names, secret_values
+from loki_web.services.secret_names import Kind
+from loki_web.services.secret_patterns import SHORTEST_RUN, TOKENS
+from loki_web.services.secret_values import REDACTED, Span
 
-_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"  # a word's, or after an escaped line end
-_TOKENS = re.compile(
-    rf"""(?x)
-    {_START}(?:
-        sk-[A-Za-z0-9_-]{{12,}}                               # Anthropic, OpenAI and alike
-      | (?:sk|rk)_(?:live|test)_[A-Za-z0-9]{{10,}}            # Stripe
-      | (?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{{16,}}         # GitHub
-      | glpat-[A-Za-z0-9_-]{{16,}}                            # GitLab
-      | (?:AKIA|ASIA)[A-Z0-9]{{16}}                           # AWS key ids
-      | xox[a-z]-[A-Za-z0-9-]{{8,}}                           # Slack
-      | AIza[A-Za-z0-9_-]{{30,}}                              # Google
-      | loki_(?=[a-z_-]{{0,64}}[A-Z0-9])[A-Za-z0-9_-]{{20,}}  # ours, unlike a metric's name
-      | loki_[A-Za-z0-9_-]{{40,}}
-    )
-    """
-)
-# Begins at the beginning of a run only: one search a run, however long.
-_SIGNED_JSON = re.compile(
-    r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
-    r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
-)
-_NAMED = r"(\\?[\"']?\s*[:=]{1,3}>?\s*)"
-_QUOTED = r"\\\"[^\"\\\r\n]+(?:\\\")?|\"(?:[^\"\\\r\n]|\\.)+\"?|'[^'\r\n]+'?"
-_PARAMETER = r"[\w-]+=(?:\\?\"[^\"\\]*\\?\"|[^\s\",\\]+)"
-_AUTHORIZATION = re.compile(
-    rf"(?i)((?:proxy-)?authorization)({_NAMED[1:-1]}\\?[\"']?)(?:[a-z][\w-]*\s+)?"
-    rf"(?:{_PARAMETER}(?:,\s*{_PARAMETER})*|[^\s\"'\\,]+)"
-)
-_COOKIE = re.compile(
-    rf"(?i)((?:set-)?cookie)({_NAMED[1:-1]}\\?[\"']?)[^\s\"';\\]+(?:;\s*[^\s\"';\\]+)*"
-)
-# A word after "basic" or "bearer" is no credential unless it looks like one.
-_BEARER = re.compile(
-    r"(?i)\b(bearer|basic)(\s+)"
-    r"(?-i:(?=\S{0,200}(?:[0-9]|[a-z][A-Z]|\w=)))[A-Za-z0-9._~+/-]{8,}=*"
-)
-_SENSITIVE = r"password|passwd|passphrase|secret|(?:api|access|auth|secret|private)[_-]?key|token"
-_SENSITIVE_KEY = re.compile(rf"(?i).*(?:{_SENSITIVE}|authorization|cookie)", re.DOTALL)
-_ASSIGNED = re.compile(
-    rf"(?i)({_SENSITIVE}){_NAMED}(?:{_QUOTED}|(?!\[redacted\])[^\s\"'&,;}})\]\\]+)"
-)
-_FLAG = re.compile(rf"(?i)(--[\w-]{{0,30}}(?:{_SENSITIVE}))(\s+)(?:{_QUOTED}|(?!-)[^\s\"'\\]+)")
-_URL_PASSWORD = re.compile(
-    r"(?i)\b([a-z][a-z0-9+.-]{1,15}://[^\s:/@]{0,100}:)[^\s/?#\"'<>\\]{1,300}(@)"
-)
-_PEM = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{1,40}-----.*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)", re.DOTALL
-)
-_PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----")
+__all__ = ["REDACTED", "redact", "redact_lines", "redact_within"]
+
+_RUN = re.compile(rf"[A-Za-z0-9_.-]{{{SHORTEST_RUN}}}")
+_PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in TOKENS))
+_HINTS = (*secret_names.HINTS, "://", "-----begin ", "bearer ", "basic ", " -", "identified by ")
+_BEGIN = r"-----BEGIN [A-Z0-9 ]{1,40}-----"
+_PEM_BEGIN = re.compile(_BEGIN)
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
-_PEM_LINE = re.compile(r"[\s|>]*(?:[A-Za-z0-9+/]{8,}={0,2}|(?:Proc-Type|DEK-Info): .*)\s*")
-_PEM_BODY = re.compile(r"[\s|>]*[A-Za-z0-9+/]{40,}={0,2}\s*")
+_MARGIN = r"[\s|>\"'+#*]*+"
+_BASE64 = r"[A-Za-z0-9+/]"
+_END_OF_LINE = r"(?:\\n)?[\s\"'+,]*+"
+_PEM_BODY = re.compile(rf"{_MARGIN}{_BASE64}{{40,}}+={{0,2}}{_END_OF_LINE}")
+_PEM_LINE = re.compile(
+    rf"{_MARGIN}(?:{_BASE64}{{8,}}+={{0,2}}|(?:Proc-Type|DEK-Info): .*){_END_OF_LINE}"
+    rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
+)
 _MOST_PEM_LINES = 300
-_HINTS = (
-    *("sk-", "_live_", "_test_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
-    *("akia", "asia", "xox", "aiza", "eyj", "loki_", "authorization", "cookie", "bearer", "basic"),
-    *("password", "passwd", "passphrase", "secret", "key", "token", "://", "-----begin "),
-)  # without any of these no pattern here can match
+_SCHEME = re.compile(r"(?i)(?:bearer|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)")
+# A word after "basic" or "bearer" is no credential unless it looks like one.
+_CREDENTIAL_MARK = re.compile(r"[0-9]|[a-z][A-Z]|\w=")
+_USER_INFO = re.compile(r"(?:[^@\s/?#\"'<>\\]{0,300}+@)++")
+_USER_INFO_WITH_SLASHES = re.compile(
+    r"[^@:\s/?#\"'<>\\]{0,100}+:(?!\d{1,5}/)[^@\s\"'<>\\]{1,300}+@"
+)
+_USER_NAME = re.compile(r"[A-Z]?[a-z][a-z._-]{0,22}\d{0,4}")
+_IDENTIFIED = re.compile(r"identified by (?:password )?", re.IGNORECASE)
+_COMMANDS = (
+    (("curl",), r"(?:[uU]|-user|-proxy-user)[ =]?+(?:(\\{0,7})([\"']))?[^\s:\"'\\]{1,100}+:"),
+    (("sshpass", "mysql", "mariadb"), r"p(?=[^\s-])"),
+    (("sshpass", "docker login", "podman login", "az login", "oc login"), r"p[ =]"),
+    (("redis-cli",), r"(?:a|-pass) "),
+)
+_OPTIONS = tuple((names, re.compile(rf" -{option}")) for names, option in _COMMANDS)
+_COMMAND_REACH = 500
+_ARGUMENT = re.compile(r"[^\s\"'\\|;&]++")
+_NAME_KEYS = ("name", "key", "field", "header", "variable")
+_VALUE_KEYS = frozenset(("value", "values", "val"))
 
 
 def redact(text: str) -> str:
-    """The text with every secret replaced by `[redacted]`."""
-    lowered = text.lower()
-    if not any(hint in lowered for hint in _HINTS):
-        return text
-    text = _PEM.sub(REDACTED, text)
-    text = _AUTHORIZATION.sub(rf"\1\2{REDACTED}", text)
-    text = _COOKIE.sub(rf"\1\2{REDACTED}", text)
-    text = _BEARER.sub(rf"\1\2{REDACTED}", text)
-    text = _SIGNED_JSON.sub(REDACTED, text)
-    text = _TOKENS.sub(REDACTED, text)
-    text = _ASSIGNED.sub(rf"\1\2{REDACTED}", text)
-    text = _FLAG.sub(rf"\1\2{REDACTED}", text)
-    return _URL_PASSWORD.sub(rf"\1{REDACTED}\2", text)
+    """Return the text with every secret replaced by `[redacted]`.
+
+    A text that is JSON is redacted by its keys, and written anew if there is a secret in it.
+    """
+    lowered = secret_names.lower(text)
+    hints = [hint for hint in _HINTS if hint in lowered]
+    if hints and (clean := _redact_json(text)) is not None:
+        return clean
+    spans = list(_token_spans(text))
+    for hint in hints:
+        spans += _spans(text, lowered, hint)
+    return _without(text, sorted(spans)) if spans else text
 
 
 def redact_within(value: Any) -> Any:
-    """A copy of a JSON value in which every text is redacted, and what a key calls a secret."""
+    """Return a copy of a JSON value with every text redacted, and all below a secret's name."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
-        return [redact_within(item) for item in value]
+        return _redact_list(value)
     if isinstance(value, dict):
-        return {key: _redact_under(key, item) for key, item in value.items()}
+        return _redact_dict(value)
     return value
 
 
-def _redact_under(key: str, value: Any) -> Any:
-    if isinstance(value, str) and value and _SENSITIVE_KEY.fullmatch(key):
+def _redact_list(items: list[Any]) -> list[Any]:
+    """Redact each item; what follows an option like `--password` is a secret."""
+    clean = []
+    before = ""
+    for item in items:
+        is_option = isinstance(before, str) and before.startswith("-")
+        clean.append(_redact_under(before, item) if is_option else redact_within(item))
+        before = item
+    return clean
+
+
+def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
+    """Redact by keys, and the value in `{"name": "password", "value": "x"}`."""
+    clean = {_redact_key(key): _redact_under(key, item) for key, item in items.items()}
+    if not _VALUE_KEYS.isdisjoint(items):
+        names = [name for key in _NAME_KEYS if isinstance(name := items.get(key), str)]
+        for key in _VALUE_KEYS & items.keys():
+            for name in names:
+                clean[key] = _redact_under(name, clean[key])
+    return clean
+
+
+@lru_cache(4096)
+def _redact_key(key: str) -> str:
+    return redact(key)
+
+
+def _redact_under(name: str, value: Any) -> Any:
+    kind = secret_names.kind_of_key(name)
+    if kind is None:
+        return redact_within(value)
+    if kind not in secret_values.DOUBTFUL:
+        return _hide(value, numbers=kind is Kind.PHRASE)
+    if isinstance(value, str) and value and secret_values.is_secret(value, kind):
         return REDACTED
     return redact_within(value)
+
+
+def _hide(value: Any, *, numbers: bool) -> Any:
+    """Replace every text in a value, and every number where a password may be one."""
+    if isinstance(value, list):
+        return [_hide(item, numbers=numbers) for item in value]
+    if isinstance(value, dict):
+        return {_redact_key(key): _hide(item, numbers=numbers) for key, item in value.items()}
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return REDACTED if (isinstance(value, str) and value) or (numbers and is_number) else value
+
+
+def _redact_json(text: str) -> str | None:
+    """Return the redacted text of an object or array, None for a text that is neither."""
+    if text[:1] not in ("{", "[") or text.rstrip()[-1:] not in ("}", "]"):
+        return None
+    try:
+        value = json.loads(text)
+        clean = redact_within(value)
+    except (ValueError, RecursionError):
+        return None
+    return text if clean == value else json.dumps(clean, ensure_ascii="\\u" in text)
+
+
+def _without(text: str, spans: list[Span]) -> str:
+    """Return the text with `[redacted]` in the place of the spans, which may overlap."""
+    parts = []
+    end = -1
+    for start, stop in spans:
+        if start > end:
+            parts += [text[max(end, 0) : start], REDACTED]
+        end = max(end, stop)
+    return "".join((*parts, text[max(end, 0) :]))
+
+
+def _token_spans(text: str) -> Iterator[Span]:
+    """Find the secrets that their own format gives away."""
+    if not _RUN.search(text):
+        return
+    prefixes = {prefix for prefix in _PREFIXES if prefix in text}
+    for prefix, pattern in TOKENS if prefixes else ():
+        if prefix in prefixes:
+            yield from (found.span() for found in pattern.finditer(text))
+
+
+def _spans(text: str, lowered: str, hint: str) -> Iterator[Span]:
+    """Find the secrets that follow a hint, one look at each of its places."""
+    if hint == " -":
+        yield from _argument_spans(text, lowered)
+        return
+    read = _READERS.get(hint, _named_span)
+    at = lowered.find(hint)
+    while at >= 0:
+        span = read(text, lowered, at)
+        if span:
+            yield span
+        at = lowered.find(hint, max(span[1] if span else 0, at + 1))
+
+
+def _named_span(text: str, lowered: str, at: int) -> Span | None:
+    name = secret_names.name_at(text, lowered, at)
+    return secret_values.span_after(text, name[1], at, name[0]) if name else None
+
+
+def _key_block_span(text: str, lowered: str, at: int) -> Span | None:
+    begin = _PEM_BEGIN.match(text, at)
+    if begin is None:
+        return None
+    end = _PEM_END.search(text, begin.end())
+    return at, end.end() if end else len(text)
+
+
+def _scheme_span(text: str, lowered: str, at: int) -> Span | None:
+    found = _SCHEME.match(text, at)
+    if found is None or text[max(0, at - 1) : at].isalnum():
+        return None
+    return found.span(1) if _CREDENTIAL_MARK.search(found[1][:200]) else None
+
+
+def _user_info_span(text: str, lowered: str, at: int) -> Span | None:
+    """Find the password in `://user:password@host`, or a user that is a token."""
+    start = at + len("://")
+    if text.find("@", start, start + 700) < 0:
+        return None
+    found = _USER_INFO.match(text, start)
+    if found is None and not lowered.endswith(("http", "https"), 0, at):
+        found = _USER_INFO_WITH_SLASHES.match(text, start)
+    if found is None:
+        return None
+    user, colon, password = found[0][:-1].partition(":")
+    if colon:
+        return (start + len(user) + 1, found.end() - 1) if password else None
+    return None if not user or _USER_NAME.fullmatch(user) else (start, found.end() - 1)
+
+
+def _identified_span(text: str, lowered: str, at: int) -> Span | None:
+    """Find the password of SQL's `IDENTIFIED BY 'x'`."""
+    found = _IDENTIFIED.match(text, at)
+    return secret_values.quoted(text, found.end()) if found else None
+
+
+_READERS = {
+    "://": _user_info_span,
+    "-----begin ": _key_block_span,
+    "bearer ": _scheme_span,
+    "basic ": _scheme_span,
+    "identified by ": _identified_span,
+}
+
+
+def _argument_spans(text: str, lowered: str) -> Iterator[Span]:
+    """Find the passwords that commands take in options of one letter."""
+    for names, option in _OPTIONS:
+        if not any(name in lowered for name in names):
+            continue
+        for found in option.finditer(text):
+            command = lowered[max(0, found.start() - _COMMAND_REACH) : found.start()]
+            command = command[max(map(command.rfind, "\n;|&")) + 1 :]
+            if any(name in command for name in names):
+                span = _argument(text, found)
+                if span:
+                    yield span
+
+
+def _argument(text: str, option: re.Match[str]) -> Span | None:
+    if option.re.groups and option[2]:
+        return secret_values.inside(text, option.end(), option[2], len(option[1]))
+    value = _ARGUMENT.match(text, option.end())
+    return value.span() if value else secret_values.quoted(text, option.end())
 
 
 def redact_lines(lines: list[str]) -> list[str]:

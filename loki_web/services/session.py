@@ -7,7 +7,9 @@ from pathlib import Path
 
 from loki_web import __version__
 from loki_web.services import events, processes
+from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
+from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.times import parse_time
@@ -38,6 +40,15 @@ def state(folder: Folder) -> Json:
 
 def liveness(folder: Folder, now: datetime) -> Liveness:
     """Whether a session runs (`spec` 17.1): a live pid, or a session file that says so credibly."""
+    found = _recorded(folder)
+    if isinstance(found, Liveness):
+        return found
+    return Liveness(found is not None and abs(now - found) < _SKILL_SESSION_LIFE)
+
+
+@derived
+def _recorded(folder: Folder) -> Liveness | datetime | None:
+    """What the files and the processes tell; for a session without a process when it began."""
     for name in PID_FILES:
         pid = recorded_pid(folder, name)
         if _counts_as_alive(pid):
@@ -48,8 +59,7 @@ def liveness(folder: Folder, now: datetime) -> Liveness:
     if session.get("pid") is not None:
         pid = processes.parse_pid(session["pid"])
         return Liveness(True, pid, SESSION_FILE) if _counts_as_alive(pid) else Liveness(False)
-    started = session_file_start(folder)
-    return Liveness(started is not None and abs(now - started) < _SKILL_SESSION_LIFE)
+    return session_file_start(folder)
 
 
 def recorded_pid(folder: Folder, name: str) -> int | None:
@@ -80,27 +90,27 @@ def status_word(folder: Folder, now: datetime) -> str:
 def phase(folder: Folder) -> str:
     found = state(folder)
     orchestrator = as_dict(folder.document("state/orchestrator.json"))
-    return first_text(
+    word = first_text(
         found.get("phase"), found.get("currentPhase"), orchestrator.get("currentPhase")
     )
+    return redact(word)
 
 
 def provider(folder: Folder) -> str:
     word = (folder.text("state/provider", limit=256) or "").strip()
-    return first_text(word, state(folder).get("provider"), default="claude")
+    return redact(first_text(word, state(folder).get("provider"), default="claude"))
 
 
 def complexity(folder: Folder) -> str:
-    return first_text(state(folder).get("complexity"), default="standard")
+    return redact(first_text(state(folder).get("complexity"), default="standard"))
 
 
 def version(src: Sources) -> str:
     """The product version: that of the session, of the installation, or of this server."""
     skill_dir = src.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    return first_text(
-        state(src.project).get("version"), (installed or "").strip(), default=__version__
-    )
+    recorded = state(src.project).get("version")
+    return redact(first_text(recorded, (installed or "").strip(), default=__version__))
 
 
 def started_at(folder: Folder) -> datetime | None:
@@ -130,6 +140,7 @@ def session_uptime_seconds(folder: Folder, now: datetime) -> float:
     return max(0.0, (now - started).total_seconds()) if started else 0.0
 
 
+@derived
 def iteration(folder: Folder) -> int:
     """The greatest iteration that any file of this session tells of (`spec` 17.1).
 
@@ -159,6 +170,7 @@ def _iteration_in_queue(folder: Folder) -> int:
     return max((int(match[1]) for match in ids if match), default=0)
 
 
+@derived
 def _iteration_in_efficiency(folder: Folder) -> int:
     """The greatest of this session: its files overwrite those of earlier ones one by one."""
     started = started_at(folder)

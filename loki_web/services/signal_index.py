@@ -208,9 +208,7 @@ class SignalIndex:
         if hour is None:
             hour = self._hours[when // HOUR] = array("i")
             insort(self._hour_order, when // HOUR)
-        if not hour or self._times[hour[-1]] < when:
-            hour.append(row)
-        elif self._times[hour[-1]] == when and 0 <= self._offsets[hour[-1]] < offset:
+        if not hour or self._precedes(hour[-1], when, offset):
             hour.append(row)
         else:
             hour.insert(bisect_right(hour, self._order(row), key=self._order), row)
@@ -400,6 +398,11 @@ class SignalIndex:
 
     def _place(self, row: int) -> Place:
         return Place(self._times[row], self._file_of(row), self._offsets[row], self._lengths[row])
+
+    def _precedes(self, row: int, when: int, offset: int) -> bool:
+        """Whether a row certainly stands before a new one."""
+        last = self._times[row]
+        return last < when or (last == when and 0 <= self._offsets[row] < offset)
 
     def _order(self, row: int) -> tuple[int, str, int]:
         """Of one time events go first, as they stand in the journal, then files by name."""

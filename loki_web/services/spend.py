@@ -4,8 +4,11 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from loki_web.services.pricing import PriceList, price_list
+from loki_web.services.redaction import redact
+from loki_web.store.derived import derived, refreshed
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (
     Json,
@@ -56,6 +59,7 @@ class Spend:
     source: str
 
 
+@derived
 def spend(folder: Folder) -> Spend:
     """Tokens and USD of all iterations.
 
@@ -64,7 +68,7 @@ def spend(folder: Folder) -> Spend:
     with less than they recorded.
     """
     prices = price_list(folder)
-    uses = _efficiency(folder, prices)
+    uses = _efficiency(folder).in_order
     read, written = _tokens(uses)
     cost = usd(use.cost_usd for use in uses)
     if not read and not written:
@@ -80,18 +84,49 @@ def usd(amounts: Iterable[float]) -> float:
     return round(math.fsum(amounts), 6)
 
 
-def _efficiency(folder: Folder, prices: PriceList) -> list[Use]:
+@dataclass(frozen=True, slots=True)
+class _Uses:
+    """The uses of the efficiency files by name, as of a generation of these and with their prices.
+
+    :ivar in_order: the same by iteration.
+    """
+
+    generation: int
+    prices: PriceList
+    by_name: dict[str, Use]
+    in_order: list[Use]
+
+
+@refreshed
+def _efficiency(folder: Folder, before: _Uses | None) -> _Uses:
     """One use for each `iteration-….json`; what else lies there was counted by others already."""
-    uses = []
-    for name, record in folder.collection("metrics/efficiency").items():
-        match = _FILE.fullmatch(name)
-        if match and isinstance(record, dict):
-            digits = _NUMBER.fullmatch(match[1])
-            iteration = int(digits[0]) if digits else as_count(record.get("iteration"))
-            model = first_text(record.get("model"), default=UNKNOWN)
-            phase = first_text(record.get("phase"), default=UNKNOWN)
-            uses.append(_use(record, prices, iteration, model, phase))
-    return sorted(uses, key=lambda use: use.iteration)
+    files, prices = folder.collection("metrics/efficiency"), price_list(folder)
+    known = before if before and before.prices == prices else None
+    changes = files.changes(known.generation if known else None)
+    if known is None or changes.names is None:
+        uses = {name: use for name, record in files.items() if (use := _made(name, record, prices))}
+    else:
+        uses = dict(known.by_name)
+        for name in changes.names:
+            use = _made(name, files.value(name), prices)
+            if use:
+                uses[name] = use
+            else:
+                uses.pop(name, None)
+    in_order = sorted(uses.items(), key=lambda named: (named[1].iteration, named[0]))
+    return _Uses(changes.generation, prices, uses, [use for _, use in in_order])
+
+
+def _made(name: str, record: Any, prices: PriceList) -> Use | None:
+    """The use that a file tells of, None where it tells of none."""
+    match = _FILE.fullmatch(name)
+    if not match or not isinstance(record, dict):
+        return None
+    digits = _NUMBER.fullmatch(match[1])
+    iteration = int(digits[0]) if digits else as_count(record.get("iteration"))
+    model = redact(first_text(record.get("model"), default=UNKNOWN))
+    phase = redact(first_text(record.get("phase"), default=UNKNOWN))
+    return _use(record, prices, iteration, model, phase)
 
 
 def _tracking(folder: Folder, prices: PriceList, known: list[Use], least: float) -> Spend | None:

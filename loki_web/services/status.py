@@ -1,6 +1,7 @@
 """What `/api/status` says, put together from the services that know."""
 
 from loki_web.services import agents, session, tasks
+from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json, first_text
 from loki_web.store.times import isoformat
@@ -16,12 +17,12 @@ def status(src: Sources) -> Json:
         "uptime_seconds": round(max(0.0, now.timestamp() - src.started_at), 3),
         "active_sessions": int(alive.alive),
         "running_agents": agents.running_count(project, now),
-        "pending_tasks": len(tasks.tasks(project, status=tasks.PENDING)),
+        "pending_tasks": tasks.counts(project)[tasks.PENDING],
         "database_connected": True,
         "phase": session.phase(project),
         "iteration": session.iteration(project),
         "complexity": session.complexity(project),
-        "mode": first_text(session.state(project).get("mode")) if alive.alive else "",
+        "mode": redact(first_text(session.state(project).get("mode"))) if alive.alive else "",
         "provider": session.provider(project),
         "current_task": tasks.current_task(project),
         "session_uptime_seconds": round(session.session_uptime_seconds(project, now), 3),

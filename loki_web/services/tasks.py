@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from loki_web.services import session
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
+from loki_web.store.derived import derived, refreshed
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, as_number, entries_under, first_text
 from loki_web.store.times import tidy_time
@@ -33,36 +35,82 @@ _STATE_KEYS = {
 }
 _LIST_ORDER = ("pending", "blocked", "in-progress", "review", "completed", "failed", "dead-letter")
 _PRIORITY_WORDS = {"critical", "high", "medium", "low"}
+_ORDER = {queue: place for place, queue in enumerate(_LIST_ORDER)}
 _STRENGTH = {queue: strength for strength, queue in enumerate(_STATUS_OF_QUEUE)}
 
 
-def tasks(folder: Folder, *, status: str | None = None) -> list[Json]:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The entry that counts for an id, and the task that was made of it."""
+
+    queue: str
+    entry: Json
+    task: Json
+
+
+@dataclass(frozen=True, slots=True)
+class TaskList:
+    """All tasks of a folder; shared, not to be changed.
+
+    :ivar tasks: pending ones first. A task that has not changed is the same object as before.
+    """
+
+    tasks: list[Json]
+    chosen: dict[str, _Chosen]
+
+
+def tasks(
+    folder: Folder, *, status: str | None = None, limit: int | None = None, offset: int = 0
+) -> list[Json]:
     """All tasks, pending ones first; only those of one status where it is given."""
-    chosen: dict[str, tuple[str, Json]] = {}
-    for source in (_queue_entries(folder), _state_entries(folder, chosen)):
-        for identity, queue, entry in list(source):
-            held = chosen.get(identity)
-            if held is None or _STRENGTH[queue] > _STRENGTH[held[0]]:
-                chosen[identity] = (queue, entry)
-    listed = sorted(chosen.items(), key=lambda item: _LIST_ORDER.index(item[1][0]))
+    listed = task_list(folder).tasks
+    if status is not None:
+        listed = [task for task in listed if task["status"] == status]
+    return listed[offset : None if limit is None else offset + limit]
+
+
+@refreshed
+def task_list(folder: Folder, before: TaskList | None) -> TaskList:
+    """Merge the queue files and the state file; what is equal to before is not made again."""
+    queued: dict[str, tuple[str, Json]] = {}
+    for identity, queue, entry in _queue_entries(folder):
+        held = queued.get(identity)
+        if held is None or _STRENGTH[queue] > _STRENGTH[held[0]]:
+            queued[identity] = (queue, entry)
+    chosen = dict(queued)
+    for identity, queue, entry in _state_entries(folder):
+        held = chosen.get(identity)
+        if identity not in queued and (held is None or _STRENGTH[queue] > _STRENGTH[held[0]]):
+            chosen[identity] = (queue, entry)
+    known = before.chosen if before else {}
     positions: Counter[str] = Counter()
-    answers = []
-    for identity, (queue, entry) in listed:
-        answer = _task(identity, queue, entry, positions[_STATUS_OF_QUEUE[queue]])
-        positions[answer["status"]] += 1
-        answers.append(answer)
-    return [task for task in answers if status is None or task["status"] == status]
+    made: dict[str, _Chosen] = {}
+    for identity, (queue, entry) in sorted(chosen.items(), key=lambda one: _ORDER[one[1][0]]):
+        status = _STATUS_OF_QUEUE[queue]
+        made[identity] = _made(identity, queue, entry, positions[status], known.get(identity))
+        positions[status] += 1
+    return TaskList([one.task for one in made.values()], made)
 
 
+def _made(identity: str, queue: str, entry: Json, position: int, before: _Chosen | None) -> _Chosen:
+    if before is None or before.queue != queue or before.entry != entry:
+        return _Chosen(queue, entry, _task(identity, queue, entry, position))
+    if before.task["position"] == position:
+        return before
+    return _Chosen(queue, entry, {**before.task, "position": position})
+
+
+@derived
 def counts(folder: Folder) -> dict[str, int]:
     """How many tasks there are: `pending`, `in_progress`, `review`, `completed` and `failed`."""
     found = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
-    for task in tasks(folder):
+    for task in task_list(folder).tasks:
         done = "failed" if task["failed"] else "completed"
         found[done if task["status"] == DONE else task["status"]] += 1
     return found
 
 
+@derived
 def current_task(folder: Folder) -> str:
     """The title of what is being worked on: the first entry that is not a whole iteration."""
     active = tasks(folder, status=IN_PROGRESS)
@@ -87,23 +135,19 @@ def _queue_entries(folder: Folder) -> Iterator[tuple[str, str, Json]]:
         yield from _identified(queue, folder.document(f"queue/{queue}.json"))
 
 
-def _state_entries(
-    folder: Folder, queued: dict[str, tuple[str, Json]]
-) -> Iterator[tuple[str, str, Json]]:
-    """What only the state file has: it lags behind the queues, so those win."""
-    in_queues = set(queued)
+def _state_entries(folder: Folder) -> Iterator[tuple[str, str, Json]]:
+    """Those of the state file: it lags behind the queues, so these win."""
     groups = as_dict(session.state(folder).get("tasks"))
     for queue, key in _STATE_KEYS.items():
-        for identity, _, entry in _identified(queue, groups.get(key)):
-            if identity not in in_queues:
-                yield identity, queue, entry
+        yield from _identified(queue, groups.get(key))
 
 
 def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
     identities = Identities(queue)
     for entry in task_entries(value):
-        title, description = _title(entry), _description(entry)
-        yield identities.of(entry.get("id"), title, description), queue, entry
+        own = entry.get("id")
+        content = () if isinstance(own, str) and own else (_title(entry), _description(entry))
+        yield identities.of(own, *content), queue, entry
 
 
 def _task(identity: str, queue: str, entry: Json, position: int) -> Json:
@@ -120,7 +164,7 @@ def _fields(identity: str, entry: Json, status: str, position: int) -> Json:
         "description": redact(_description(entry)),
         "status": status,
         "priority": _priority(entry),
-        "type": first_text(entry.get("type"), default="task"),
+        "type": redact(first_text(entry.get("type"), default="task")),
         "position": position,
     }
     for key in ("source", "provider", "github_url"):
@@ -131,7 +175,7 @@ def _fields(identity: str, entry: Json, status: str, position: int) -> Json:
         if moment:
             task[key] = moment
     if isinstance(entry.get("claimedBy"), str):
-        task["assigned_agent_id"] = entry["claimedBy"]
+        task["assigned_agent_id"] = redact(entry["claimedBy"])
     return task
 
 

@@ -157,7 +157,7 @@ def _shown(trigger: Json) -> Json:
     return {
         **redact_within(trigger),
         "id": trigger["id"],
-        "type": trigger["type"],
+        "type": redact(trigger["type"]),
         "threshold": first_amount(*(trigger.get(name) for name in names)),
         "description": redact(first_text(trigger.get("description"), trigger["message"])),
     }

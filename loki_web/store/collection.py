@@ -107,6 +107,11 @@ class Collection:
         )
         self._lock = threading.RLock()
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells of each change since it was examined."""
+        return self._is_trusted and not (self._touched or self._is_lost or self._unsettled)
+
     def examine(self) -> int:
         """Bring the entries up to date and return the generation, which grows with each change."""
         notifier().drain()
@@ -155,12 +160,17 @@ class Collection:
         held = self._entries.get(name)
         return held.value if held else None
 
-    def versions(self) -> dict[str, Version]:
-        """The versions of the files, by path."""
+    def versions(self, *, damaged: bool = False) -> dict[str, Version]:
+        """The versions of the files, by path.
+
+        :param damaged: those of damaged files too.
+        """
         observe(self)
         with self._lock:
             return {
-                name: held.version for name, held in self._entries.items() if held.value is not None
+                name: held.version
+                for name, held in self._entries.items()
+                if damaged or held.value is not None
             }
 
     def read(self, name: str) -> Content | None:
@@ -211,7 +221,7 @@ class Collection:
         self._is_lost = True
 
     def _watch(self, real: str, below: str) -> bool:
-        return self._root.is_told and notifier().watch(real, self, below)
+        return self._root.reports and notifier().watch(real, self, below)
 
     def _identity_now(self) -> tuple[int, int] | None:
         status = self._folder.status()

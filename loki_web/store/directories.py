@@ -4,50 +4,48 @@ import os
 import time
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+from loki_web.store.inputs import FolderInput, Root
 from loki_web.store.look import UNREPEATABLE, observe
 from loki_web.store.names import is_clean
 
 MAX_DIRECTORIES = 20_000
 MAX_SECONDS = 5.0
+MAX_REMEMBERED = 4096
 
 
 def resolved(path: str) -> Path | None:
     """An absolute path without links, whether there is something or not; None for others."""
-    found: Path | None = observe(_Path(path)) if os.path.isabs(path) else None
-    return found
+    if not os.path.isabs(path) or "\0" in path or not _is_text(path):
+        return None
+    real: str = observe(_root(path))
+    return Path(real) if _is_text(real) else None
 
 
 def is_directory(path: Path) -> bool:
-    return bool(observe(_Directory(str(path))))
+    observe(_root(str(path)))
+    return bool(observe(_directory(str(path))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """An absolute path; its state is the path without links, None where it cannot be one."""
-
-    path: str
-
-    def examine(self) -> Path | None:
-        try:
-            real = os.path.realpath(self.path)
-            real.encode()
-        except ValueError:  # an embedded NUL, or bytes that are no text
-            return None
-        return Path(real)
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _root(path: str) -> Root:
+    return Root(Path(path))
 
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    """An absolute path; its state is whether there is a directory."""
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _directory(path: str) -> FolderInput:
+    return FolderInput(_root(path), "")
 
-    path: str
 
-    def examine(self) -> bool:
-        return os.path.isdir(self.path)
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def holding(

@@ -79,6 +79,7 @@ class Folder(WritableFolder):
         named: str | None = None,
     ) -> Collection:
         """The JSON files of a folder, see `Collection`."""
+        observe(self._root)
         key = (Collection, relative, nested, digest, named)
         return self._kept(
             key, lambda: Collection(self._root, relative, nested, digest=digest, named=named)
@@ -89,6 +90,7 @@ class Folder(WritableFolder):
 
         :param make: makes the reader, the same function for everybody who shares it.
         """
+        observe(self._root)
         return self._kept(
             (Journal, relative, make),
             lambda: Journal(self._root, relative, make, lambda: self.kept),
@@ -96,6 +98,7 @@ class Folder(WritableFolder):
 
     def stream(self, relative: str) -> JsonStream:
         """A file of JSON objects that may be printed over several lines, see `JsonStream`."""
+        observe(self._root)
         return self._kept((JsonStream, relative), lambda: JsonStream(self._root, relative))
 
     def text(self, relative: str, limit: int = MAX_TEXT_BYTES) -> str | None:
@@ -173,6 +176,8 @@ class Folder(WritableFolder):
         return found
 
     def _input(self, kind: Callable[..., T], relative: str, *more: Any) -> T:
+        """The input of a path; what is observed of it depends on where the root is, too."""
+        observe(self._root)
         return self._kept((kind, relative, *more), lambda: kind(self._root, relative, *more))
 
     def _kept(self, key: Hashable, make: Callable[[], T]) -> T:

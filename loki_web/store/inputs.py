@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from loki_web.store import files, json_text, tail, watching
 from loki_web.store.files import Version, being_written, settled
 from loki_web.store.look import Unsettled, state_of
+from loki_web.store.notifier import notifier
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
@@ -27,25 +28,73 @@ class Root:
     """The folder below which everything lies; its state is its real path.
 
     :param events: False where no events of the file system are wanted.
-    :ivar is_told: whether the file system tells of all changes, those of other machines too.
+    :ivar reports: whether the file system tells of all changes, those of other machines too.
+    :ivar is_told: whether it tells when the root becomes another folder.
+    :ivar watching: grows whenever folders have to be watched anew.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         self.path = path
+        self.reports = False
         self.is_told = False
+        self.watching = 0
         self._events = events
-        self._identity: tuple[Any, ...] | None = None
-        self._base = ""
+        self._watched: set[str] = set()
+        self._identity: tuple[int, int] | None = None
+        self._real_identity: tuple[int, int] | None = None
+        self._base = str(path)
 
     def examine(self) -> str:
-        identity = _identity(self.path), _identity(self._base)
-        if None in identity or identity != self._identity:
+        identity = _identity(self.path)
+        is_plain = self._base == str(self.path)
+        real_identity = identity if is_plain else _identity(self._base)
+        if (
+            identity is None
+            or not self.is_told
+            or (identity, real_identity) != (self._identity, self._real_identity)
+        ):
             self._base = os.path.realpath(self.path)
-            self._identity = _identity(self.path), _identity(self._base)
-            self.is_told = (
-                None not in self._identity and self._events and watching.reports_changes(self.path)
-            )
+            self._identity, self._real_identity = identity, _identity(self._base)
+            self.reports = self._events and watching.reports_changes(self._base)
+            self.is_told = self._base == str(self.path) and self._watch_itself()
         return self._base
+
+    def watch(self, folder: str) -> bool:
+        """Be told of each change in a folder and in those above it, or where it is missing in the
+        nearest that is there.
+
+        :param folder: a real path, the root's own or one below it.
+        :return: whether each change is told.
+        """
+        is_watched = False
+        while self.reports and folder.startswith(self._base):
+            if folder in self._watched:
+                return True
+            if os.path.isdir(folder):
+                if not notifier().watch(folder, self, folder):
+                    return False
+                self._watched.add(folder)
+                is_watched = True
+            folder = os.path.dirname(folder)
+        return is_watched
+
+    def touched(self, key: str, name: str, is_folder: bool) -> None:
+        """Take note of an event, see `store.notifier`."""
+        if is_folder:
+            self.lost()
+
+    def lost(self) -> None:
+        """Take note that a folder may have come, gone or been replaced."""
+        self._watched.clear()
+        self.is_told = False
+        self.watching += 1
+
+    def _watch_itself(self) -> bool:
+        """Be told when the root or a folder above it goes or gets another name."""
+        return self.reports and all(
+            notifier().watch(str(folder), self, "", only_itself=True)
+            for folder in (self.path, *self.path.parents)
+        )
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:
@@ -66,14 +115,14 @@ class PathInput:
         self._base = ""
         self._real: str | None = None
         self._is_linked = False
+        self._watching = -1
+        self._is_watched = False
         self._seen: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
     def status(self) -> os.stat_result | None:
         """The status of what is there now; None for nothing and for what lies outside the root."""
-        base: str = state_of(self._root)
-        if base != self._base or self._is_linked:
-            self._resolve(base)
+        base = self._locate()
         status = self._lstat()
         seen = (status.st_dev, status.st_ino) if status else None
         if seen != self._seen:
@@ -81,6 +130,23 @@ class PathInput:
             status = self._lstat()
             self._seen = (status.st_dev, status.st_ino) if status else None
         return status
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells of each change since it was examined."""
+        return self._is_watched and not self._is_linked and self._watching == self._root.watching
+
+    def _locate(self) -> str:
+        """Have the real path, and a watch on its folder; the real path of the root."""
+        base: str = state_of(self._root)
+        if base != self._base or self._is_linked:
+            self._resolve(base)
+        if self._watching != self._root.watching:
+            self._watching = self._root.watching
+            self._is_watched = self._real is not None and self._root.watch(
+                os.path.dirname(self._real) if self._real != base else base
+            )
+        return base
 
     def version(self) -> Version | None:
         """The version of the regular file that is there now."""
@@ -123,14 +189,11 @@ class FolderInput(PathInput):
         return status is not None and stat.S_ISDIR(status.st_mode)
 
 
-class ExistenceInput:
+class ExistenceInput(PathInput):
     """Whether there is anything of that name, a folder or a broken link too."""
 
-    def __init__(self, root: Root, relative: str) -> None:
-        self._path = os.path.join(root.path, relative)
-
     def examine(self) -> bool:
-        return os.path.lexists(self._path)
+        return os.path.lexists(os.path.join(self._locate(), self.relative))
 
 
 class Names(NamedTuple):
@@ -325,6 +388,11 @@ class DocumentInput(FileInput):
         if self._document is not None:
             return self._document
         return self._stand_in() or ABSENT
+
+    @property
+    def is_told(self) -> bool:
+        """Not of the end of the time for which an older content stands in."""
+        return super().is_told and not (self._document is None and self._is_being_written())
 
     def _stand_in(self) -> Document | None:
         return self._last_good if self._is_being_written() else None

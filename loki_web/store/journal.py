@@ -68,7 +68,7 @@ class _Place(NamedTuple):
     """How far a file was read, in complete lines, and by what it is known again.
 
     :ivar head: its first bytes, which tell the time of the first line.
-    :ivar checksum: of what stands before the place: everything in a small file, else the last bytes.
+    :ivar checksum: of what stands before the place: all of a small file, else its last bytes.
     """
 
     device: int = -1
@@ -93,7 +93,7 @@ class Journal(PathInput, Generic[R]):
     MAX_LINE_BYTES are skipped; a last line without line end is taken as soon as its object is
     complete. A file that was replaced, truncated, rotated or edited is read anew: one with another
     inode, one with the same size and another version, one that does not begin as before. Where a
-    file beyond SMALL_BYTES has grown, only the first and the last bytes that were read are compared.
+    file beyond SMALL_BYTES has grown, only the first and last bytes that were read are compared.
 
     :param make: makes the reader.
     :param kept: returns where the state of the reader is kept between runs, or None.
@@ -292,6 +292,10 @@ class _Part:
 
     journal: Journal[Any]
     of: Callable[[Journal[Any]], Any]
+
+    @property
+    def is_told(self) -> bool:
+        return self.journal.is_told
 
     def examine(self) -> Any:
         state_of(self.journal)

@@ -8,12 +8,19 @@ examined once: everything that is computed in it comes from one moment.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from loki_web.store.notifier import notifier
+
+LOOK_SECONDS = 1.0
+
 
 class Input(Protocol):
+    """Something on which a value depends. It may have an attribute `is_told`, see `is_told`."""
+
     def examine(self) -> Any:
         """Return the present state; the states of an input that has not changed are equal."""
 
@@ -69,6 +76,43 @@ def are_current(inputs: Inputs) -> bool:
         if state is not before and state != before:
             return False
     return True
+
+
+class Dependencies:
+    """The inputs of a value that is asked for again and again.
+
+    Where the file system tells of each change of an input it is not looked at while there is
+    nothing to be told; what is changed past that (through a hard link from elsewhere, by `mmap`) is
+    seen within LOOK_SECONDS.
+    """
+
+    __slots__ = ("_epoch", "_looked_at", "_volatile", "inputs")
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self._volatile = inputs
+        self._epoch = -1
+        self._looked_at = 0.0
+
+    def are_current(self) -> bool:
+        """Return whether each input has the same state as when it was recorded."""
+        events, now = notifier(), time.monotonic()
+        events.drain()
+        epoch = events.epoch
+        is_quiet = epoch == self._epoch and now - self._looked_at < LOOK_SECONDS
+        with looking_again():
+            if is_quiet:
+                return are_current(self._volatile)
+            if not are_current(self.inputs):
+                return False
+        self._volatile = tuple(one for one in self.inputs if not is_told(one[0]))
+        self._epoch, self._looked_at = epoch, now
+        return True
+
+
+def is_told(source: Input) -> bool:
+    """Return whether the file system tells of each change of an input."""
+    return bool(getattr(source, "is_told", False))
 
 
 @contextmanager

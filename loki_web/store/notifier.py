@@ -5,8 +5,10 @@ that was complete when it began. One descriptor serves the whole process: there 
 each user of a machine.
 """
 
+import fcntl
 import logging
 import os
+import termios
 import threading
 from collections.abc import Hashable
 from typing import Any, Protocol
@@ -18,6 +20,8 @@ _MASK = int(
     flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
     | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
 )  # fmt: skip
+_SELF_MASK = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW)
+_ADD = int(flags.MASK_ADD)
 _GONE = int(flags.IGNORED | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
 _OVERFLOW, _IGNORED, _IS_FOLDER = int(flags.Q_OVERFLOW), int(flags.IGNORED), int(flags.ISDIR)
 
@@ -35,17 +39,24 @@ class Subscriber(Protocol):
 
 
 class Notifier:
-    """The watches of this process."""
+    """The watches of this process.
+
+    :ivar epoch: grows with each event that was drained.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._watches: dict[int, WeakKeyDictionary[Subscriber, Hashable]] = {}
         self._inotify: INotify | None = None
         self._has_failed = False
+        self.epoch = 0
 
-    def watch(self, folder: str, subscriber: Subscriber, key: Hashable) -> bool:
+    def watch(
+        self, folder: str, subscriber: Subscriber, key: Hashable, *, only_itself: bool = False
+    ) -> bool:
         """Tell the subscriber of each change of a name or a file directly in a real folder.
 
+        :param only_itself: tell only when the folder itself goes or gets another name.
         :return: False where that cannot be had: then the folder has to be looked at.
         """
         with self._lock:
@@ -54,8 +65,9 @@ class Notifier:
                     if self._has_failed:
                         return False
                     self._inotify = INotify(nonblocking=True)
-                number = self._inotify.add_watch(folder, _MASK)
-            except FileNotFoundError:
+                mask = (_SELF_MASK if only_itself else _MASK) | _ADD
+                number = self._inotify.add_watch(folder, mask)
+            except (FileNotFoundError, NotADirectoryError):
                 return False
             except OSError as error:
                 self._fail(error)
@@ -65,10 +77,12 @@ class Notifier:
 
     def drain(self) -> None:
         """Tell the subscribers of everything that has happened until now."""
-        if self._inotify is None:
+        if self._inotify is None or not _has_events(self._inotify.fileno()):
             return
         with self._lock:
-            for number, mask, _, name in self._inotify.read(timeout=0):
+            events = self._inotify.read(timeout=0)
+            self.epoch += bool(events)
+            for number, mask, _, name in events:
                 if mask & _OVERFLOW:
                     for subscribers in list(self._watches.values()):
                         _tell_lost(subscribers)
@@ -99,6 +113,11 @@ class Notifier:
         if not self._has_failed:
             log.warning("no file system events (%s): folders are looked at instead", error)
         self._has_failed = True
+
+
+def _has_events(descriptor: int) -> bool:
+    waiting = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+    return waiting != b"\0\0\0\0"
 
 
 def _tell_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
+from cachetools import LRUCache, cached
 
 from loki_web.store import files
 from loki_web.store.files import Version
@@ -38,9 +39,17 @@ def versions(root: Path, relatives: Iterable[str]) -> dict[str, Version]:
     return found
 
 
-def reports_changes(path: Path) -> bool:
+def reports_changes(path: Path | str) -> bool:
     """False where the file system does not tell of what other machines write: it must be polled."""
-    real = os.path.realpath(path)
+    try:
+        return _reports_changes(os.stat(path).st_dev, os.path.realpath(path))
+    except OSError:
+        return False
+
+
+@cached(LRUCache(64), key=lambda device, real: device)
+def _reports_changes(device: int, real: str) -> bool:
+    """The same for a device, of which a real path is one."""
     holding = [
         part
         for part in psutil.disk_partitions(all=True)

@@ -582,6 +582,7 @@ def test_what_is_written_is_seen_by_the_next_request(place: Place) -> None:
     assert get(client, "metrics")["totalSignals"] == 1
 
 
+@pytest.mark.slow
 def test_a_file_of_half_a_gigabyte_costs_little_memory_and_time(place: Place) -> None:
     path = place.write("events.jsonl", b"")
     os.truncate(path, 490 * 1024 * 1024)

@@ -43,6 +43,8 @@ def test_the_plain_server_reads_the_session(
     assert f"loki_events_total {S.events}" in client.get("/metrics").text
 
 
+@pytest.mark.server
+@pytest.mark.slow
 def test_a_run_gives_figures_and_a_table(tmp_path: Path) -> None:
     needed("wrk", "wrk")
     figures = tmp_path / "figures.json"

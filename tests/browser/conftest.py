@@ -12,28 +12,49 @@ from tests import places, programs, servers
 from tests.browser.watching import Watched
 
 OpenPage = Callable[..., Watched]
+_HERE = Path(__file__).parent
+# Chromium refuses to start a sandbox for root. What it would do in the background (updates, safe
+# browsing, extensions, field trials), Playwright switches off itself.
+_FLAGS = ("--no-sandbox",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker("browser")
+            item.add_marker("server")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     found = os.environ.get("CHROMIUM") or programs.needed("chromium", "chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=found, args=_FLAGS)
         yield started
         started.close()
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[servers.Server]:
-    """A server on the recorded session, its clock moved to now, with a living process."""
+    """A server on the recorded session, its clock moved to now, with a living process.
+
+    Tests share it and do not change what it serves.
+    """
     place = places.recorded(tmp_path_factory.mktemp("running"), live_pid=sleeper, today=True)
     with servers.serving(place) as server:
         yield server
 
 
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    """A server on a project without a session, which tests share and do not change."""
+    with servers.serving(places.empty(tmp_path_factory.mktemp("blank"))) as server:
+        yield server
+
+
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address, watched from the first moment, and waits until it shows something.
+    """Opens an address, watched from the first moment.
 
     Options are those of a browser context, as `color_scheme` and `viewport`.
     """
@@ -42,7 +63,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     def open_it(
         url: str, *, prepare: Callable[[Page], object] | None = None, **options: Any
     ) -> Watched:
-        context = browser.new_context(**options)
+        context = browser.new_context(**{"reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
         watched = Watched(page)

@@ -1,38 +1,54 @@
-"""What stands on the page, as a test compares it, and figures as the page writes them."""
+"""What a test expects of the page, waited for, and figures as the page writes them."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from re import Pattern
+from typing import TypeVar
 
-from playwright.sync_api import Locator, Page, Route
+from playwright.sync_api import Locator, Page, expect
+
+T = TypeVar("T")
+Text = str | Pattern[str]
+Row = Mapping[str, Text]
+_PATIENCE = 5.0  # seconds, as Playwright's own expectations
 
 
-def cells(table: Locator) -> list[dict[str, str]]:
-    """The rows of a table, each as its texts by the heads of their columns."""
-    found: list[dict[str, str]] = table.locator("tbody tr").evaluate_all(
-        "rows => rows.map(row => Object.fromEntries([...row.cells].map("
-        "cell => [cell.dataset.label, cell.innerText.trim().replace(/\\s+/g, ' ')])))"
-    )
-    return found
+def expect_equal(page: Page, read: Callable[[], T], expected: T) -> None:
+    """Wait, from frame to frame, until what is read from the page is as expected."""
+    deadline = time.monotonic() + _PATIENCE
+    while (value := read()) != expected and time.monotonic() < deadline:
+        page.evaluate("new Promise(requestAnimationFrame)")
+    assert value == expected
+
+
+def expect_rows(table: Locator, rows: Sequence[Row]) -> None:
+    """Wait until a table has exactly these rows, given by their texts below some of its heads."""
+    expect(table.locator("tbody tr")).to_have_count(len(rows))
+    for label in rows[0] if rows else ():
+        expect(table.locator(f'tbody td[data-label="{label}"]')).to_have_text(
+            [row[label] for row in rows], use_inner_text=True
+        )
+
+
+def expect_facts(shown: Locator, facts: Row) -> None:
+    """Wait until a list of facts has these among its pairs."""
+    for name, value in facts.items():
+        expect(fact(shown, name)).to_have_text(value, use_inner_text=True)
+
+
+def fact(shown: Locator, name: str) -> Locator:
+    """The value that a list of facts has under a name."""
+    return shown.locator(f'dt:text-is("{name}") + dd')
 
 
 def panel(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=name, exact=True)
 
 
-def chart_rows(shown: Locator) -> list[dict[str, str]]:
-    """The table behind the chart of a panel, which has to be opened first."""
-    shown.get_by_text("Table", exact=True).click()
-    table = shown.locator("details table")
-    table.locator("tbody tr").first.wait_for()
-    return cells(table)
-
-
-def facts(shown: Locator) -> dict[str, str]:
-    """The pairs of a list of facts."""
-    found: dict[str, str] = shown.locator("dt").evaluate_all(
-        "names => Object.fromEntries(names.map(name => [name.textContent,"
-        " name.nextElementSibling.innerText.replace(/\\s+/g, ' ')]))"
-    )
-    return found
+def table_behind(chart: Locator) -> Locator:
+    """Open the table behind the chart of a panel."""
+    chart.get_by_text("Table", exact=True).click()
+    return chart.locator("details table")
 
 
 def money(usd: float) -> str:
@@ -49,26 +65,3 @@ def compact(tokens: int) -> str:
         if thousands >= 100
         else f"{thousands:.1f}".removesuffix(".0") + "k"
     )
-
-
-def refusing(address: str, said: str) -> Callable[[Page], None]:
-    """Prepares a page whose server fails at an address, and tells no news otherwise."""
-
-    def refuse(route: Route) -> None:
-        route.fulfill(status=500, json={"detail": said})
-
-    def prepare(page: Page) -> None:
-        page.route_web_socket("**/ws", lambda socket: socket.close())
-        page.route("**/api/events*", lambda route: route.abort())
-        page.route(address, refuse)
-
-    return prepare
-
-
-def retry(shown: Locator, address: str) -> None:
-    """Ask again by the button of a panel that could not be loaded, then let it succeed."""
-    page = shown.page
-    with page.expect_request(address):
-        shown.get_by_role("button", name="Retry").click()
-    page.unroute(address)
-    page.evaluate("document.querySelectorAll('.face button').forEach(button => button.click())")

@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ViewportSize, expect
 
+from tests.browser.reading import expect_equal
 from tests.browser.watching import Watched
 
 HOSTILE = "<img src=x onerror=\"document.title='gone'\"><script>1</script>{{7*7}}&amp;\u202e"
@@ -20,10 +21,12 @@ def is_accessible(watched: Watched) -> None:
 def is_only_text(watched: Watched) -> None:
     """What is hostile stands on the page as it was written, and has made no elements."""
     expect(watched.page.locator("#main")).to_contain_text("<img src=x onerror=")
-    assert watched.page.locator("#main img, #main script").count() == 0
+    expect(watched.page.locator("#main img, #main script")).to_have_count(0)
     assert watched.page.title() != "gone"
     assert watched.said == []
 
 
 def is_no_wider(watched: Watched, width: int) -> None:
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= width
+    page = watched.page
+    fits = f"document.documentElement.scrollWidth <= {width}"
+    expect_equal(page, lambda: page.evaluate(fits), True)

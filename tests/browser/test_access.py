@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,17 +17,19 @@ from tests.servers import Server
 CLOSED = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> places.Place:
-    made = places.recorded(tmp_path_factory.mktemp("closed"), live_pid=sleeper, today=True)
-    accounts.everybody(made)
-    return made
+@contextmanager
+def serving(folder: Path, pid: int, **settings: str) -> Iterator[Server]:
+    """Serve the recorded session and let nobody in without a token."""
+    place = places.recorded(folder, live_pid=pid, today=True)
+    accounts.everybody(place)
+    with servers.serving(place, workers=1, **CLOSED, **settings) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def closed(place: places.Place) -> Iterator[Server]:
-    """A server that lets nobody in without a token."""
-    with servers.serving(place, workers=1, **CLOSED) as server:
+def closed(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[Server]:
+    """A server that wants tokens, which tests share and do not change."""
+    with serving(tmp_path_factory.mktemp("closed"), sleeper) as server:
         yield server
 
 
@@ -131,13 +135,14 @@ def test_a_viewer_sees_what_cannot_be_done_and_why_without_having_tried(
         "title", "The token lacks the scope “control”"
     )
     for name in VIEWS[view]:
-        for button in watched.page.locator("#main .button", has_text=name).all():
+        buttons = watched.page.locator("#main .button", has_text=name)
+        expect(buttons.first).to_be_visible()
+        for button in buttons.all():
             expect(button).to_have_attribute("aria-disabled", "true")
             expect(button).to_have_attribute("title", WHY)
     before = len(calls(watched))
     watched.page.get_by_role("button", name="Stop session").click(force=True)
-    watched.page.wait_for_timeout(200)
-    assert watched.page.get_by_role("dialog").count() == 0
+    expect(watched.page.get_by_role("dialog")).to_have_count(0)
     assert [url for url in calls(watched)[before:] if "/control/" in url] == []
     assert watched.said == []
 
@@ -184,29 +189,30 @@ def test_a_forgotten_token_empties_the_page(closed: Server, open_page: OpenPage)
 
 
 def test_a_token_that_is_revoked_meanwhile_empties_the_page(
-    place: places.Place, closed: Server, open_page: OpenPage
+    tmp_path: Path, sleeper: int, open_page: OpenPage
 ) -> None:
-    watched = settled(open_page(f"{closed.url}/#/tasks", prepare=holding("operator")))
-    title = closed.get("/api/tasks", headers=accounts.bearer("operator")).json()[0]["title"]
-    expect(watched.page.locator("#main")).to_contain_text(title)
-    gone = closed.request(
-        "DELETE", "/api/enterprise/tokens/operator", headers=accounts.bearer("admin")
-    )
-    assert gone.status_code == 204
-    try:
-        watched.page.get_by_role("button", name="Pause session").click()
+    with serving(tmp_path, sleeper) as server:
+        watched = settled(open_page(f"{server.url}/#/tasks", prepare=holding("operator")))
+        title = server.get("/api/tasks", headers=accounts.bearer("operator")).json()[0]["title"]
+        expect(watched.page.locator("#main")).to_contain_text(title)
+        gone = server.request(
+            "DELETE", "/api/enterprise/tokens/operator", headers=accounts.bearer("admin")
+        )
+        assert gone.status_code == 204
+        # dispatched: the page may have noticed already, and have put its question over the button
+        watched.page.locator("#strip .button").first.dispatch_event("click")
         dialog = watched.page.get_by_role("dialog", name="Access token")
         expect(dialog).to_contain_text("does not accept this token")
         expect(watched.page.locator("#main")).not_to_contain_text(title)
         expect(watched.strip).not_to_contain_text("Cost")
         enter(watched.page, accounts.raw("viewer"))
         expect(watched.page.locator("#main")).to_contain_text(title)
-    finally:
-        accounts.everybody(place)
 
 
-def test_too_many_changes_say_when_to_try_again(place: places.Place, open_page: OpenPage) -> None:
-    with servers.serving(place, workers=1, LOKI_CONTROL_RATE_LIMIT="1", **CLOSED) as server:
+def test_too_many_changes_say_when_to_try_again(
+    tmp_path: Path, sleeper: int, open_page: OpenPage
+) -> None:
+    with serving(tmp_path, sleeper, LOKI_CONTROL_RATE_LIMIT="1") as server:
         page = settled(open_page(f"{server.url}/#/council", prepare=holding("operator"))).page
         button = page.get_by_role("button", name="Force review")
         button.click()

@@ -1,16 +1,19 @@
 """The view Admin: the server, who gets in, keys, tokens, and who did what."""
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from loki_web import __version__
-from tests import accounts, servers
+from tests import accounts, places, servers
 from tests.browser.conftest import OpenPage
-from tests.browser.reading import cells, facts, panel
+from tests.browser.failing import failing, retry
+from tests.browser.reading import Row, expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import Watched, settled
 from tests.places import Place
@@ -20,13 +23,27 @@ CLOSED = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 STORE = "dashboard/tokens.json"
 
 
-@pytest.fixture
-def closed(empty_place: Place) -> Iterator[Server]:
-    """A server with tokens and audit, on which some things were done."""
-    accounts.everybody(empty_place)
-    with servers.serving(empty_place, workers=1, **CLOSED) as server:
+@contextmanager
+def serving(place: Place) -> Iterator[Server]:
+    """Serve with tokens and audit, after two things were done."""
+    accounts.everybody(place)
+    with servers.serving(place, workers=1, **CLOSED) as server:
         server.post("/api/checkpoints", headers=accounts.bearer("admin"))
         server.post("/api/control/pause", headers=accounts.bearer("viewer"))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with tokens and audit, which tests share and do not change."""
+    with serving(places.empty(tmp_path_factory.mktemp("closed"))) as server:
+        yield server
+
+
+@pytest.fixture
+def own(empty_place: Place) -> Iterator[Server]:
+    """A server with tokens and audit on the test's own place."""
+    with serving(empty_place) as server:
         yield server
 
 
@@ -52,9 +69,8 @@ def stored(place: Place) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in json.loads(path.read_text())["tokens"].values()}
 
 
-def rows(page: Page, title: str) -> list[dict[str, str]]:
-    expect(panel(page, title).locator("tbody tr").first).to_be_visible()
-    return cells(panel(page, title).locator("table"))
+def listed(page: Page, title: str) -> Locator:
+    return panel(page, title).locator("table")
 
 
 def row(page: Page, name: str) -> Locator:
@@ -64,16 +80,19 @@ def row(page: Page, name: str) -> Locator:
 
 def test_the_server_says_what_it_is(running: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{running.url}/#/admin"))
-    said = facts(panel(watched.page, "Server"))
-    assert said["Health"] == "Healthy loki-dashboard"
-    assert said["Version"] == f"Loki Web {__version__}"
-    assert said["Loki Mode"] == running.get("/api/status").json()["version"]
+    facts = {
+        "Health": "Healthy loki-dashboard",
+        "Version": f"Loki Web {__version__}",
+        "Loki Mode": running.get("/api/status").json()["version"],
+    }
+    expect_facts(panel(watched.page, "Server"), facts)
     assert watched.said == []
 
 
 def test_its_pages_are_linked_and_there(running: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{running.url}/#/admin")).page
     links = panel(page, "Server").get_by_role("link")
+    expect(links.first).to_be_visible()
     paths = links.evaluate_all("links => links.map(link => new URL(link.href).pathname)")
     assert {"/docs", "/openapi.json", "/metrics", "/health"} <= set(paths)
     assert {running.get(path).status_code for path in paths} == {200}
@@ -84,10 +103,12 @@ def test_without_settings_it_says_what_is_off_and_asks_for_none_of_it(
 ) -> None:
     watched = settled(open_page(f"{running.url}/#/admin"))
     page = watched.page
-    access = facts(panel(page, "Access"))
-    assert access["Needed to get in"].startswith("Nothing")
-    assert access["Tokens"] == "Off LOKI_ENTERPRISE_AUTH"
-    assert access["Audit queries"] == "Off LOKI_ENTERPRISE_AUDIT"
+    access: Row = {
+        "Needed to get in": re.compile("^Nothing"),
+        "Tokens": "Off LOKI_ENTERPRISE_AUTH",
+        "Audit queries": "Off LOKI_ENTERPRISE_AUDIT",
+    }
+    expect_facts(panel(page, "Access"), access)
     expect(panel(page, "Tokens")).to_contain_text("LOKI_ENTERPRISE_AUTH=true")
     expect(panel(page, "Audit log")).to_contain_text("LOKI_ENTERPRISE_AUDIT=true")
     assert not [
@@ -98,39 +119,41 @@ def test_without_settings_it_says_what_is_off_and_asks_for_none_of_it(
 
 def test_access_says_what_the_api_says(closed: Server, open_page: OpenPage) -> None:
     page = opened(open_page, closed).page
-    access = facts(panel(page, "Access"))
-    assert access["Needed to get in"] == "Token"
-    assert access["Your token may"] == "do everything"
-    assert access["Tokens"].startswith("On")
-    assert access["OIDC"].startswith("Off")
-    assert access["Audit queries"].startswith("On")
-    assert access["Enterprise mode"].startswith("On")
+    access: Row = {
+        "Needed to get in": "Token",
+        "Your token may": "do everything",
+        "Tokens": re.compile("^On"),
+        "OIDC": re.compile("^Off"),
+        "Audit queries": re.compile("^On"),
+        "Enterprise mode": re.compile("^On"),
+    }
+    expect_facts(panel(page, "Access"), access)
 
 
 def test_secrets_are_shown_by_name(empty_place: Place, open_page: OpenPage) -> None:
     with servers.serving(empty_place, ANTHROPIC_API_KEY="sk-ant-not-real-12345") as server:
         page = settled(open_page(f"{server.url}/#/admin")).page
-        said = facts(panel(page, "Secrets"))
-        assert said["Environment"] == "ANTHROPIC_API_KEY"
-        assert said["Docker"] == said["Kubernetes"] == "None"
+        said = {"Environment": "ANTHROPIC_API_KEY", "Docker": "None", "Kubernetes": "None"}
+        expect_facts(panel(page, "Secrets"), said)
         assert "not-real" not in page.content()
 
 
 def test_tokens_are_those_of_the_api(closed: Server, open_page: OpenPage) -> None:
     said = ask(closed, "/api/enterprise/tokens")
     watched = opened(open_page, closed)
-    shown = rows(watched.page, "Tokens")
-    assert [each["Name"] for each in shown] == [
-        f"{each['name']} {each['id']}" for each in reversed(said)
-    ]
-    by_name = {each["Name"].split()[0]: each for each in shown}
-    assert by_name["viewer"]["May"] == "Viewer: read"
-    assert by_name["admin"]["May"] == "everything"
-    assert by_name["auditor"]["May"] == "read, audit"
-    assert by_name["expired"]["State"] == "Expired"
-    assert by_name["viewer"]["Expires"] == "Never"
-    assert by_name["bogus"]["Last used"] == "Never"
-    assert by_name["admin"]["Last used"] != "Never"
+    shown = listed(watched.page, "Tokens")
+    expect_rows(shown, [{"Name": f"{each['name']} {each['id']}"} for each in reversed(said)])
+    cells: dict[str, Row] = {
+        "viewer": {"May": "Viewer: read", "Expires": "Never"},
+        "admin": {"May": "everything", "Last used": re.compile("ago|just now")},
+        "auditor": {"May": "read, audit"},
+        "expired": {"State": "Expired"},
+        "bogus": {"Last used": "Never"},
+    }
+    for name, texts in cells.items():
+        for label, text in texts.items():
+            cell = row(watched.page, name).locator(f'[data-label="{label}"]')
+            expect(cell).to_have_text(text, use_inner_text=True)
     assert watched.said == []
 
 
@@ -165,19 +188,20 @@ def make(page: Page, name: str, role: str, days: str, *scopes: str) -> None:
 )
 def test_a_token_is_made_shown_once_and_works(
     empty_place: Place,
-    closed: Server,
+    own: Server,
     open_page: OpenPage,
     role: str,
     scopes: tuple[str, ...],
     days: str,
     expected: dict[str, Any],
 ) -> None:
-    watched = opened(open_page, closed, permissions=["clipboard-read", "clipboard-write"])
+    watched = opened(open_page, own, permissions=["clipboard-read", "clipboard-write"])
     page = watched.page
     make(page, "ci", role, days, *scopes)
     dialog = page.get_by_role("dialog", name="Token “ci”")
-    token = dialog.get_by_label("The token").input_value()
-    assert token.startswith("loki_")
+    field = dialog.get_by_label("The token")
+    expect(field).to_have_value(re.compile("^loki_"))
+    token = field.input_value()
     dialog.get_by_role("button", name="Copy").click()
     expect(dialog).to_contain_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == token
@@ -189,12 +213,12 @@ def test_a_token_is_made_shown_once_and_works(
     assert {key: kept[key] for key in expected} == expected
     assert (kept["expires_at"] is None) == (not days)
     bearer = {"Authorization": f"Bearer {token}"}
-    assert closed.get("/api/status", headers=bearer).status_code == 200
+    assert own.get("/api/status", headers=bearer).status_code == 200
     assert watched.said == []
 
 
-def test_the_token_is_not_lost_by_a_click_beside_it(closed: Server, open_page: OpenPage) -> None:
-    page = opened(open_page, closed).page
+def test_the_token_is_not_lost_by_a_click_beside_it(own: Server, open_page: OpenPage) -> None:
+    page = opened(open_page, own).page
     make(page, "ci", "viewer", "1")
     dialog = page.get_by_role("dialog", name="Token “ci”")
     expect(dialog).to_be_visible()
@@ -203,8 +227,8 @@ def test_the_token_is_not_lost_by_a_click_beside_it(closed: Server, open_page: O
     expect(dialog).to_be_visible()
 
 
-def test_a_name_that_is_taken_is_said_in_the_dialog(closed: Server, open_page: OpenPage) -> None:
-    page = opened(open_page, closed).page
+def test_a_name_that_is_taken_is_said_in_the_dialog(own: Server, open_page: OpenPage) -> None:
+    page = opened(open_page, own).page
     make(page, "viewer", "viewer", "1")
     dialog = page.get_by_role("dialog", name="New token")
     expect(dialog.get_by_role("alert")).to_contain_text("a token of this name already")
@@ -216,9 +240,9 @@ def test_a_name_that_is_taken_is_said_in_the_dialog(closed: Server, open_page: O
     [("Revoke", "Revoke operator?", "revoked"), ("Delete", "Delete operator?", "deleted")],
 )
 def test_a_token_is_ended_after_a_question(
-    empty_place: Place, closed: Server, open_page: OpenPage, verb: str, title: str, said: str
+    empty_place: Place, own: Server, open_page: OpenPage, verb: str, title: str, said: str
 ) -> None:
-    page = opened(open_page, closed).page
+    page = opened(open_page, own).page
     page.get_by_role("button", name=f"{verb} operator").click()
     dialog = page.get_by_role("dialog", name=title)
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
@@ -232,30 +256,30 @@ def test_a_token_is_ended_after_a_question(
         assert "operator" not in stored(empty_place)
     else:
         assert stored(empty_place)["operator"]["revoked"] is True
-    used = closed.get("/api/status", headers=accounts.bearer("operator"))
+    used = own.get("/api/status", headers=accounts.bearer("operator"))
     assert used.status_code == 401
 
 
 def test_the_audit_log_is_that_of_the_api(closed: Server, open_page: OpenPage) -> None:
     said = ask(closed, "/api/enterprise/audit")
-    shown = rows(opened(open_page, closed).page, "Audit log")
-    assert len(shown) == len(said) == 2
-    assert [each["Did"] for each in shown] == ["Pause", "Create"]
-    assert shown[0]["Who"].startswith("viewer")
-    assert shown[0]["Outcome"].startswith("Failed")
-    assert said[0]["error"] in shown[0]["Outcome"]
-    assert shown[1]["Outcome"] == "Done"
-    assert "Checkpoint" in shown[1]["To"]
+    assert len(said) == 2
+    refused: Row = {
+        "Who": re.compile("^viewer"),
+        "Did": "Pause",
+        "Outcome": f"Failed {said[0]['error']}",
+    }
+    done: Row = {"Who": re.compile("^admin"), "Did": "Create", "Outcome": "Done"}
+    shown = listed(opened(open_page, closed).page, "Audit log")
+    expect_rows(shown, [refused, done])
+    expect(shown.locator('[data-label="To"]').last).to_contain_text("Checkpoint")
 
 
 def test_an_entry_shows_all_that_is_known(closed: Server, open_page: OpenPage) -> None:
     said = ask(closed, "/api/enterprise/audit")[0]
     page = opened(open_page, closed).page
     page.get_by_role("button", name="Details of pause").click()
-    shown = facts(page.get_by_role("dialog", name="Pause"))
-    assert shown["Ip address"] == said["ip_address"]
-    assert shown["User agent"] == said["user_agent"]
-    assert shown["Success"] == "No"
+    shown = {"Ip address": said["ip_address"], "User agent": said["user_agent"], "Success": "No"}
+    expect_facts(page.get_by_role("dialog", name="Pause"), shown)
 
 
 FILTERS = [
@@ -273,7 +297,7 @@ def test_audit_filters_are_in_the_address(
 ) -> None:
     page = opened(open_page, closed, query).page
     if expected:
-        assert [each["Did"] for each in rows(page, "Audit log")] == expected
+        expect_rows(listed(page, "Audit log"), [{"Did": each} for each in expected])
     else:
         expect(panel(page, "Audit log")).to_contain_text("No entries")
 
@@ -286,7 +310,7 @@ def test_audit_filters_are_typed(closed: Server, open_page: OpenPage) -> None:
     page.keyboard.type("create")
     page.keyboard.press("Enter")
     expect(panel(page, "Audit log").locator("tbody tr")).to_have_count(1)
-    assert page.url.endswith("#/admin?action=create")
+    expect(page).to_have_url(f"{closed.url}/#/admin?action=create")
     field.fill("")
     field.blur()
     expect(panel(page, "Audit log").locator("tbody tr")).to_have_count(2)
@@ -297,16 +321,16 @@ def test_a_date_that_is_none_is_said(closed: Server, open_page: OpenPage) -> Non
     expect(panel(page, "Audit log")).to_contain_text("date")
 
 
-def test_long_logs_are_paged(closed: Server, open_page: OpenPage) -> None:
+def test_long_logs_are_paged(own: Server, open_page: OpenPage) -> None:
     for _ in range(30):
-        closed.post("/api/control/pause", headers=accounts.bearer("viewer"))
-    page = opened(open_page, closed).page
+        own.post("/api/control/pause", headers=accounts.bearer("viewer"))
+    page = opened(open_page, own).page
     log = panel(page, "Audit log")
     expect(log.locator("tbody tr")).to_have_count(25)
     log.get_by_role("button", name="Older").click()
     expect(log.locator("tbody tr")).to_have_count(7)
     expect(log).to_contain_text("Page 2")
-    assert page.url.endswith("#/admin?page=1")
+    expect(page).to_have_url(f"{own.url}/#/admin?page=1")
     log.get_by_role("button", name="Newer").click()
     expect(log.locator("tbody tr")).to_have_count(25)
 
@@ -318,14 +342,13 @@ def test_activity_adds_up_as_the_api_does_and_leads_to_entries(
     page = opened(open_page, closed).page
     activity = panel(page, "Activity")
     expect(activity).to_contain_text(f"{said['total_events']} events")
-    listed = activity.locator(".legend li").evaluate_all(
-        "items => items.map(item => [[...item.childNodes].slice(0, -1)"
-        ".map(node => node.textContent).join(''), item.lastChild.textContent])"
-    )
-    assert ["Done", str(said["successful_events"])] in listed
-    assert ["Failed", str(said["failed_events"])] in listed
-    assert ["Pause", str(said["by_action"]["pause"])] in listed
-    assert ["viewer", str(said["by_user"]["viewer"])] in listed
+    for name, count in {
+        "Done": said["successful_events"],
+        "Failed": said["failed_events"],
+        "Pause": said["by_action"]["pause"],
+        "viewer": said["by_user"]["viewer"],
+    }.items():
+        expect(activity.locator(".legend li", has_text=name)).to_have_text(f"{name}{count}")
     expect(activity).to_contain_text(said["recent_failures"][0]["error"])
     activity.get_by_role("link", name="Pause").click()
     expect(panel(page, "Audit log").locator("tbody tr")).to_have_count(1)
@@ -352,14 +375,10 @@ def test_a_part_that_fails_says_so_and_can_be_tried_again(
 
     def prepare(page: Page) -> None:
         page.add_init_script(script)
-        page.route(path, lambda route: route.fulfill(status=500, json={"detail": "Not today"}))
+        failing(page, path, "Not today")
 
     page = open_page(f"{closed.url}/#/admin", prepare=prepare).page
-    expect(panel(page, title)).to_contain_text("Not today")
-    page.unroute(path)
-    panel(page, title).get_by_role("button", name="Retry").click()
-    expect(panel(page, title)).not_to_contain_text("Not today")
-    expect(panel(page, title).locator("[aria-busy]")).to_have_count(0)
+    retry(panel(page, title), path, "Not today")
 
 
 def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> None:
@@ -375,11 +394,11 @@ def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> Non
             headers={**accounts.bearer("admin"), "User-Agent": "<img src=x onerror=alert(1)>"},
         )
         watched = opened(open_page, server, viewport=PHONE)
-        assert len(rows(watched.page, "Audit log")) == 1
+        expect(listed(watched.page, "Audit log").locator("tbody tr")).to_have_count(1)
         watched.page.get_by_role("button", name="Details of").click()
         dialog = watched.page.get_by_role("dialog")
         expect(dialog).to_contain_text("<img src=x onerror=alert(1)>")
-        assert dialog.locator("img").count() == 0
+        expect(dialog.locator("img")).to_have_count(0)
         watched.page.keyboard.press("Escape")
         is_only_text(watched)
         is_no_wider(watched, PHONE["width"])
@@ -389,7 +408,7 @@ def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> Non
 def test_axe_finds_nothing(closed: Server, open_page: OpenPage, theme: str) -> None:
     watched = opened(open_page, closed, bypass_csp=True, color_scheme=theme)
     page = watched.page
-    rows(page, "Audit log")
+    expect(listed(page, "Audit log")).to_be_visible()
     is_accessible(watched)
     page.get_by_role("button", name="New token").click()
     page.get_by_role("dialog").get_by_label("Role").select_option("")

@@ -1,12 +1,15 @@
 """The view Alerts: notifications and who has seen them, triggers and when they tell."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests import servers
+from tests import places, servers
 from tests.browser.conftest import OpenPage
+from tests.browser.failing import failing, retry
 from tests.browser.reading import panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
@@ -45,11 +48,23 @@ CONFIGURED = [
 ]
 
 
+def prepared(place: Place) -> Place:
+    place.write(NOTIFICATIONS, {"notifications": ALERTS})
+    place.write(TRIGGERS, {"triggers": CONFIGURED})
+    return place
+
+
 @pytest.fixture
 def alerting(empty_place: Place) -> Place:
-    empty_place.write(NOTIFICATIONS, {"notifications": ALERTS})
-    empty_place.write(TRIGGERS, {"triggers": CONFIGURED})
-    return empty_place
+    """Five alerts and three triggers, for a server of the test's own."""
+    return prepared(empty_place)
+
+
+@pytest.fixture(scope="module")
+def alerted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on five alerts and three triggers, which tests share and do not change."""
+    with servers.serving(prepared(places.empty(tmp_path_factory.mktemp("alerted")))) as server:
+        yield server
 
 
 def listed(page: Page) -> Locator:
@@ -78,7 +93,7 @@ def test_what_the_api_lists_is_shown_in_its_order(running: Server, open_page: Op
         expect(row.get_by_role("button")).to_have_text(
             "Acknowledged" if each["acknowledged"] else "Acknowledge"
         )
-        assert row.inner_text().startswith(each["severity"].capitalize())
+        expect(row).to_have_text(re.compile(f"^{each['severity'].capitalize()}"))
     assert watched.said == []
 
 
@@ -86,12 +101,11 @@ def _browser_time(timestamp: str) -> str:
     return f"{timestamp[:23]}Z"
 
 
-def test_details_have_what_the_checker_noted(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        row = listed(settled(open_page(f"{server.url}/#/alerts")).page).nth(1)
-        row.get_by_text("Details").click()
-        expect(row.locator("dl")).to_contain_text("81.5%")
-        expect(row.locator("dl")).to_contain_text("n-4")
+def test_details_have_what_the_checker_noted(alerted: Server, open_page: OpenPage) -> None:
+    row = listed(settled(open_page(f"{alerted.url}/#/alerts")).page).nth(1)
+    row.get_by_text("Details").click()
+    expect(row.locator("dl")).to_contain_text("81.5%")
+    expect(row.locator("dl")).to_contain_text("n-4")
 
 
 FILTERS: list[tuple[str, list[str]]] = [
@@ -106,26 +120,24 @@ FILTERS: list[tuple[str, list[str]]] = [
 
 @pytest.mark.parametrize(("query", "names"), FILTERS)
 def test_a_filter_is_a_link(
-    alerting: Place, open_page: OpenPage, query: str, names: list[str]
+    alerted: Server, open_page: OpenPage, query: str, names: list[str]
 ) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts{query}")).page
-        expect(listed(page).locator("p:first-child")).to_have_text(
-            [f"Message of {name}" for name in names]
-        )
+    page = settled(open_page(f"{alerted.url}/#/alerts{query}")).page
+    expect(listed(page).locator("p:first-child")).to_have_text(
+        [f"Message of {name}" for name in names]
+    )
 
 
-def test_chips_filter_and_count(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        chips = page.get_by_role("group", name="Severity").get_by_role("button")
-        expect(chips).to_have_text(["All 5", "Critical 1", "Warning 3", "Info 1"])
-        chips.nth(2).click()
-        expect(listed(page)).to_have_count(3)
-        expect(chips.nth(2)).to_have_attribute("aria-pressed", "true")
-        page.get_by_role("button", name="Not acknowledged").click()
-        expect(listed(page)).to_have_count(2)
-        assert page.url.endswith("#/alerts?severity=warning&open=1")
+def test_chips_filter_and_count(alerted: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    chips = page.get_by_role("group", name="Severity").get_by_role("button")
+    expect(chips).to_have_text(["All 5", "Critical 1", "Warning 3", "Info 1"])
+    chips.nth(2).click()
+    expect(listed(page)).to_have_count(3)
+    expect(chips.nth(2)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Not acknowledged").click()
+    expect(listed(page)).to_have_count(2)
+    expect(page).to_have_url(f"{alerted.url}/#/alerts?severity=warning&open=1")
 
 
 def test_acknowledging_one_changes_the_file_and_keeps_the_place(
@@ -197,22 +209,21 @@ def trigger(page: Page, identity: str) -> Locator:
     return panel(page, "Triggers").locator("li").filter(has_text=identity)
 
 
-def test_triggers_are_shown_as_the_api_has_them(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        said = server.get("/api/notifications/triggers").json()["triggers"]
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        expect(panel(page, "Triggers").locator("li")).to_have_count(len(said))
-        for each in said:
-            row = trigger(page, each["id"])
-            expect(row.get_by_role("switch")).to_be_checked(checked=each["enabled"])
-            fields = row.get_by_role("spinbutton")
-            if each["threshold"] is None:
-                expect(fields).to_have_count(0)
-            else:
-                expect(fields).to_have_value(str(each["threshold"]))
-                expect(row.get_by_role("slider")).to_have_value(str(each["threshold"]))
-        expect(trigger(page, "context")).to_contain_text("Context window at 80% capacity")
-        expect(trigger(page, "files")).to_contain_text("\\.pem$")
+def test_triggers_are_shown_as_the_api_has_them(alerted: Server, open_page: OpenPage) -> None:
+    said = alerted.get("/api/notifications/triggers").json()["triggers"]
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    expect(panel(page, "Triggers").locator("li")).to_have_count(len(said))
+    for each in said:
+        row = trigger(page, each["id"])
+        expect(row.get_by_role("switch")).to_be_checked(checked=each["enabled"])
+        fields = row.get_by_role("spinbutton")
+        if each["threshold"] is None:
+            expect(fields).to_have_count(0)
+        else:
+            expect(fields).to_have_value(str(each["threshold"]))
+            expect(row.get_by_role("slider")).to_have_value(str(each["threshold"]))
+    expect(trigger(page, "context")).to_contain_text("Context window at 80% capacity")
+    expect(trigger(page, "files")).to_contain_text("\\.pem$")
 
 
 def test_changes_are_kept_back_until_saved_and_only_they_are_sent(
@@ -246,101 +257,91 @@ def test_changes_are_kept_back_until_saved_and_only_they_are_sent(
         assert watched.said == []
 
 
-def test_the_slider_is_moved_by_keys(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        trigger(page, "context").get_by_role("slider").focus()
-        page.keyboard.press("ArrowRight")
-        page.keyboard.press("ArrowRight")
-        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("82")
+def test_the_slider_is_moved_by_keys(alerted: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    trigger(page, "context").get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("82")
 
 
-def test_discarding_puts_back_what_is_stored(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        trigger(page, "context").get_by_role("spinbutton").fill("12")
-        trigger(page, "files").get_by_role("switch").uncheck()
-        page.get_by_role("button", name="Discard").click()
-        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("80")
-        expect(trigger(page, "files").get_by_role("switch")).to_be_checked()
-        expect(panel(page, "Triggers")).not_to_contain_text("not saved")
+def test_discarding_puts_back_what_is_stored(alerted: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    trigger(page, "context").get_by_role("spinbutton").fill("12")
+    trigger(page, "files").get_by_role("switch").uncheck()
+    page.get_by_role("button", name="Discard").click()
+    expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("80")
+    expect(trigger(page, "files").get_by_role("switch")).to_be_checked()
+    expect(panel(page, "Triggers")).not_to_contain_text("not saved")
 
 
-def test_changing_back_by_hand_is_no_change(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        field = trigger(page, "context").get_by_role("spinbutton")
-        field.fill("81")
-        expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
-        field.fill("80")
-        expect(panel(page, "Triggers")).not_to_contain_text("not saved")
+def test_changing_back_by_hand_is_no_change(alerted: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    field = trigger(page, "context").get_by_role("spinbutton")
+    field.fill("81")
+    expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
+    field.fill("80")
+    expect(panel(page, "Triggers")).not_to_contain_text("not saved")
 
 
-def test_changes_wait_while_another_view_is_looked_at(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        trigger(page, "context").get_by_role("spinbutton").fill("61")
-        page.goto(f"{server.url}/#/checkpoints")
-        expect(page.get_by_role("heading", name="Checkpoints", level=1)).to_be_visible()
-        page.goto(f"{server.url}/#/alerts")
-        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("61")
-        expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
+def test_changes_wait_while_another_view_is_looked_at(alerted: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    trigger(page, "context").get_by_role("spinbutton").fill("61")
+    page.goto(f"{alerted.url}/#/checkpoints")
+    expect(page.get_by_role("heading", name="Checkpoints", level=1)).to_be_visible()
+    page.goto(f"{alerted.url}/#/alerts")
+    expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("61")
+    expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
 
 
 @pytest.mark.parametrize("value", ["", "-1", "101"])
 def test_a_threshold_that_cannot_be_is_not_sent(
-    alerting: Place, open_page: OpenPage, value: str
+    alerted: Server, open_page: OpenPage, value: str
 ) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts")).page
-        field = trigger(page, "context").get_by_role("spinbutton")
-        field.fill(value)
-        expect(field).to_have_attribute("aria-invalid", "true")
-        save = page.get_by_role("button", name="Save triggers")
-        expect(save).to_have_attribute("aria-disabled", "true")
-        expect(save).to_have_attribute(
-            "title", "The threshold of “Context threshold” has to be a number from 0 to 100"
-        )
+    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    field = trigger(page, "context").get_by_role("spinbutton")
+    field.fill(value)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    save = page.get_by_role("button", name="Save triggers")
+    expect(save).to_have_attribute("aria-disabled", "true")
+    expect(save).to_have_attribute(
+        "title", "The threshold of “Context threshold” has to be a number from 0 to 100"
+    )
 
 
-def test_what_the_server_refuses_stays_unsaved(alerting: Place, open_page: OpenPage) -> None:
+def test_what_the_server_refuses_stays_unsaved(alerted: Server, open_page: OpenPage) -> None:
     def refuse(route: Route) -> None:
         if route.request.method == "PUT":
             route.fulfill(status=500, json={"detail": "The triggers cannot be written"})
         else:
             route.continue_()
 
-    with servers.serving(alerting) as server:
-        page = settled(
-            open_page(
-                f"{server.url}/#/alerts",
-                prepare=lambda page: page.route("**/api/notifications/triggers", refuse),
-            )
-        ).page
-        trigger(page, "context").get_by_role("spinbutton").fill("50")
-        page.get_by_role("button", name="Save triggers").click()
-        expect(page.locator("#warned")).to_contain_text("The triggers cannot be written")
-        expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
-        expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("50")
+    page = settled(
+        open_page(
+            f"{alerted.url}/#/alerts",
+            prepare=lambda page: page.route("**/api/notifications/triggers", refuse),
+        )
+    ).page
+    trigger(page, "context").get_by_role("spinbutton").fill("50")
+    page.get_by_role("button", name="Save triggers").click()
+    expect(page.locator("#warned")).to_contain_text("The triggers cannot be written")
+    expect(panel(page, "Triggers")).to_contain_text("1 change not saved")
+    expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("50")
 
 
-def test_without_a_session_it_says_what_would_be_here(
-    empty_place: Place, open_page: OpenPage
-) -> None:
-    with servers.serving(empty_place) as server:
-        watched = settled(open_page(f"{server.url}/#/alerts"))
-        expect(panel(watched.page, "Notifications")).to_contain_text("No alerts")
-        said = server.get("/api/notifications/triggers").json()["triggers"]
-        expect(panel(watched.page, "Triggers").locator("li")).to_have_count(len(said))
-        assert watched.said == []
+def test_without_a_session_it_says_what_would_be_here(blank: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{blank.url}/#/alerts"))
+    expect(panel(watched.page, "Notifications")).to_contain_text("No alerts")
+    said = blank.get("/api/notifications/triggers").json()["triggers"]
+    expect(panel(watched.page, "Triggers").locator("li")).to_have_count(len(said))
+    assert watched.said == []
 
 
-def test_a_filter_that_nothing_fits_can_be_put_away(alerting: Place, open_page: OpenPage) -> None:
-    with servers.serving(alerting) as server:
-        page = settled(open_page(f"{server.url}/#/alerts?severity=info&open=1")).page
-        expect(panel(page, "Notifications")).to_contain_text("No open info alert")
-        page.get_by_role("button", name="Show all").click()
-        expect(listed(page)).to_have_count(5)
+def test_a_filter_that_nothing_fits_can_be_put_away(alerted: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{alerted.url}/#/alerts?severity=info&open=1")).page
+    expect(panel(page, "Notifications")).to_contain_text("No open info alert")
+    page.get_by_role("button", name="Show all").click()
+    expect(listed(page)).to_have_count(5)
 
 
 @pytest.mark.parametrize(
@@ -348,21 +349,15 @@ def test_a_filter_that_nothing_fits_can_be_put_away(alerting: Place, open_page: 
     [("**/api/notifications?**", "Notifications"), ("**/api/notifications/triggers", "Triggers")],
 )
 def test_one_part_that_fails_says_so_and_the_other_stays(
-    alerting: Place, open_page: OpenPage, path: str, title: str
+    alerted: Server, open_page: OpenPage, path: str, title: str
 ) -> None:
-    with servers.serving(alerting) as server:
-        page = open_page(
-            f"{server.url}/#/alerts",
-            prepare=lambda page: page.route(
-                path, lambda route: route.fulfill(status=503, json={"detail": "Not now"})
-            ),
-        ).page
-        expect(panel(page, title)).to_contain_text("Not now")
-        other = {"Notifications": "Triggers", "Triggers": "Notifications"}[title]
-        expect(panel(page, other).locator("li").first).to_be_visible()
-        page.unroute(path)
-        panel(page, title).get_by_role("button", name="Retry").click()
-        expect(panel(page, title).locator("li").first).to_be_visible()
+    page = open_page(
+        f"{alerted.url}/#/alerts", prepare=lambda page: failing(page, path, "Not now", status=503)
+    ).page
+    other = {"Notifications": "Triggers", "Triggers": "Notifications"}[title]
+    expect(panel(page, other).locator("li").first).to_be_visible()
+    retry(panel(page, title), path, "Not now")
+    expect(panel(page, title).locator("li").first).to_be_visible()
 
 
 def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> None:
@@ -380,11 +375,10 @@ def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> Non
 
 
 @both_themes
-def test_axe_finds_nothing(alerting: Place, open_page: OpenPage, theme: str) -> None:
-    with servers.serving(alerting) as server:
-        watched = settled(open_page(f"{server.url}/#/alerts", bypass_csp=True, color_scheme=theme))
-        trigger(watched.page, "context").get_by_role("spinbutton").fill("50")
-        is_accessible(watched)
-        watched.page.set_viewport_size(PHONE)
-        is_accessible(watched)
-        is_no_wider(watched, PHONE["width"])
+def test_axe_finds_nothing(alerted: Server, open_page: OpenPage, theme: str) -> None:
+    watched = settled(open_page(f"{alerted.url}/#/alerts", bypass_csp=True, color_scheme=theme))
+    trigger(watched.page, "context").get_by_role("spinbutton").fill("50")
+    is_accessible(watched)
+    watched.page.set_viewport_size(PHONE)
+    is_accessible(watched)
+    is_no_wider(watched, PHONE["width"])

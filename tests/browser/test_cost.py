@@ -1,14 +1,25 @@
 """The view Cost and context: what was spent, on what, at what rate, and how full the window is."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests import servers
+from tests import places, servers
 from tests.browser.conftest import OpenPage
-from tests.browser.reading import cells, chart_rows, compact, facts, money, panel, refusing, retry
+from tests.browser.failing import refusing, retry
+from tests.browser.reading import (
+    Row,
+    compact,
+    expect_facts,
+    expect_rows,
+    fact,
+    money,
+    panel,
+    table_behind,
+)
 from tests.browser.watching import settled
 from tests.places import Place
 from tests.servers import Server
@@ -24,56 +35,69 @@ def iteration(place: Place, number: int, **more: Any) -> None:
     place.write(f"metrics/efficiency/iteration-{number}.json", record)
 
 
+def spend(place: Place, pid: int) -> Place:
+    """Spend 2 of 4 dollars, half a dollar a minute, in a session that runs."""
+    place.write("loki.pid", f"{pid}\n")
+    place.write("metrics/budget.json", {"limit": 4.0, "budget_used": 2.0})
+    iteration(place, 1, phase="BOOTSTRAP")
+    iteration(place, 2, model="opus", input_tokens=150_000)
+    iteration(place, 3)
+    iteration(place, 4)
+    return place
+
+
 @pytest.fixture
 def spending(empty_place: Place, sleeper: int) -> Place:
-    """A running session that has spent 2 of 4 dollars, half a dollar a minute."""
-    empty_place.write("loki.pid", f"{sleeper}\n")
-    empty_place.write("metrics/budget.json", {"limit": 4.0, "budget_used": 2.0})
-    iteration(empty_place, 1, phase="BOOTSTRAP")
-    iteration(empty_place, 2, model="opus", input_tokens=150_000)
-    iteration(empty_place, 3)
-    iteration(empty_place, 4)
-    return empty_place
+    """A running session that spends, for a server of the test's own."""
+    return spend(empty_place, sleeper)
 
 
-def legend(shown: Any) -> dict[str, str]:
-    """The parts of a whole, each with what it is worth."""
-    found: dict[str, str] = shown.locator(".legend li").evaluate_all(
-        "items => Object.fromEntries(items.map(item =>"
-        " [item.children[1].textContent.trim(), item.lastElementChild.textContent]))"
-    )
-    return found
+@pytest.fixture(scope="module")
+def spent(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[Server]:
+    """A server on a running session that spends, which tests share and do not change."""
+    with servers.serving(spend(places.empty(tmp_path_factory.mktemp("spent")), sleeper)) as server:
+        yield server
+
+
+def expect_legend(shown: Locator, parts: Mapping[str, str]) -> None:
+    """Wait until a whole has exactly these parts, each with what it is worth."""
+    expect(shown.locator(".legend li")).to_have_count(len(parts))
+    for name, value in parts.items():
+        part = shown.locator(".legend li", has_text=re.compile(f"^{re.escape(name)}"))
+        expect(part).to_have_text(f"{name}{value}")
 
 
 def test_the_figures_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
     cost = running.get("/api/cost").json()
     budget = running.get("/api/budget").json()
     watched = settled(open_page(f"{running.url}/#/cost"))
-    shown = facts(panel(watched.page, "Budget burn"))
+    shown = panel(watched.page, "Budget burn")
     limit = money(budget["budget_limit"])
-    assert shown["Spent"] == f"{money(budget['budget_used'])} of {limit}"
-    assert shown["Left"].startswith(money(budget["budget_remaining"]))
     tokens = (cost["total_input_tokens"], cost["total_output_tokens"])
-    assert shown["Tokens"] == f"{compact(tokens[0])} in {compact(tokens[1])} out"
+    facts: Row = {
+        "Spent": f"{money(budget['budget_used'])} of {limit}",
+        "Left": re.compile(f"^{re.escape(money(budget['budget_remaining']))}"),
+        "Tokens": f"{compact(tokens[0])} in {compact(tokens[1])} out",
+    }
+    expect_facts(shown, facts)
     share = round(100 * budget["budget_used"] / budget["budget_limit"])
-    expect(panel(watched.page, "Budget burn").locator(".pill")).to_have_text(f"{share}% used")
+    expect(shown.locator(".pill")).to_have_text(f"{share}% used")
     assert watched.said == []
 
 
-def test_the_rate_and_the_time_left_are_said_in_words(spending: Place, open_page: OpenPage) -> None:
-    with servers.serving(spending) as server:
-        page = settled(open_page(f"{server.url}/#/cost")).page
-        shown = facts(panel(page, "Budget burn"))
-        expect(panel(page, "Budget burn").locator("path.forecast")).to_have_count(1)
-    assert shown["Rate"].startswith("$30.00 an hour")
-    assert shown["Limit reached"] == "In 4m 00s at this rate"
+def test_the_rate_and_the_time_left_are_said_in_words(spent: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{spent.url}/#/cost")).page
+    shown = panel(page, "Budget burn")
+    rate = re.compile(r"^\$30\.00 an hour")
+    expect_facts(shown, {"Rate": rate, "Limit reached": "In 4m 00s at this rate"})
+    expect(shown.locator("path.forecast")).to_have_count(1)
 
 
 def test_a_stopped_session_has_no_forecast(spending: Place, open_page: OpenPage) -> None:
     (spending.loki / "loki.pid").unlink()
     with servers.serving(spending) as server:
         page = settled(open_page(f"{server.url}/#/cost")).page
-        assert facts(panel(page, "Budget burn"))["Limit reached"] == "– nothing is running"
+        expect_facts(panel(page, "Budget burn"), {"Limit reached": "– nothing is running"})
         expect(panel(page, "Budget burn").locator("path.area")).to_have_count(1)
         expect(panel(page, "Budget burn").locator("path.forecast")).to_have_count(0)
 
@@ -92,9 +116,11 @@ def test_the_burn_has_every_iteration_and_the_lines_of_the_triggers(
     ]
     budget = f"Budget {money(cost['budget_limit'])}"
     expect(shown.locator(".limit-text")).to_have_text([*lines, budget])
-    assert [(row["Iteration"], row["spent"]) for row in chart_rows(shown)] == [
-        (str(each["iteration"]), money(each["cumulative"])) for each in cost["by_iteration"]
+    spent = [
+        {"Iteration": str(each["iteration"]), "spent": money(each["cumulative"])}
+        for each in cost["by_iteration"]
     ]
+    expect_rows(table_behind(shown), spent)
 
 
 def test_a_trigger_that_is_off_draws_no_line(spending: Place, open_page: OpenPage) -> None:
@@ -117,19 +143,19 @@ def test_a_trigger_that_is_off_draws_no_line(spending: Place, open_page: OpenPag
     ],
 )
 def test_what_it_was_spent_on_is_what_the_api_says(
-    spending: Place, open_page: OpenPage, name: str, key: str, labels: dict[str, str]
+    spent: Server, open_page: OpenPage, name: str, key: str, labels: dict[str, str]
 ) -> None:
-    with servers.serving(spending) as server:
-        parts = server.get("/api/cost").json()[key]
-        page = settled(open_page(f"{server.url}/#/cost")).page
-        shown = legend(panel(page, name))
+    parts = spent.get("/api/cost").json()[key]
     assert len(parts) == 2
-    assert shown == {
-        f"{labels[part]} {compact(use['input_tokens'])} in, {compact(use['output_tokens'])} out": (
-            money(use["cost_usd"])
-        )
-        for part, use in parts.items()
-    }
+    page = settled(open_page(f"{spent.url}/#/cost")).page
+    expect_legend(
+        panel(page, name),
+        {
+            f"{labels[part]} {compact(use['input_tokens'])} in,"
+            f" {compact(use['output_tokens'])} out": money(use["cost_usd"])
+            for part, use in parts.items()
+        },
+    )
 
 
 def test_a_model_without_a_price_is_named(empty_place: Place, open_page: OpenPage) -> None:
@@ -149,17 +175,25 @@ def test_tokens_of_each_iteration_with_its_compactions(
     shown = panel(page, "Tokens in each iteration")
     compacted = {str(each["at_iteration"]) for each in window["compactions"]}
     expect(shown.locator(".mark")).to_have_count(len(compacted))
-    rows = chart_rows(shown)
-    assert [(row["Iteration"], row["input"], row["output"]) for row in rows] == [
-        (str(each["iteration"]), compact(each["input_tokens"]), compact(each["output_tokens"]))
+    table = table_behind(shown)
+    used: list[Row] = [
+        {
+            "Iteration": str(each["iteration"]),
+            "input": compact(each["input_tokens"]),
+            "output": compact(each["output_tokens"]),
+            "Event": re.compile(r"^compacted" if str(each["iteration"]) in compacted else "^–$"),
+        }
         for each in cost
     ]
-    assert {row["Iteration"] for row in rows if "compacted" in row["Event"]} == compacted
+    expect_rows(table, used)
     shown.get_by_role("button", name="Cached tokens").click()
-    expect(shown.get_by_role("columnheader", name="read from cache")).to_be_visible()
-    assert [row["read from cache"] for row in cells(shown.locator("details table"))] == [
-        compact(each["cache_read_tokens"]) for each in window["per_iteration"]
-    ]
+    expect_rows(
+        table,
+        [
+            {"read from cache": compact(each["cache_read_tokens"])}
+            for each in window["per_iteration"]
+        ],
+    )
 
 
 def test_the_window_and_what_fills_it(running: Server, open_page: OpenPage) -> None:
@@ -170,10 +204,13 @@ def test_the_window_and_what_fills_it(running: Server, open_page: OpenPage) -> N
         row = shown.locator("li", has_text=agent["id"])
         used, capacity = compact(agent["tokens_used"]), compact(agent["capacity"])
         expect(row).to_contain_text(f"{used} of {capacity}")
-    assert legend(panel(page, "What fills it")) == {
-        part.replace("_", " ").capitalize(): compact(tokens)
-        for part, tokens in window["breakdown"].items()
-    }
+    expect_legend(
+        panel(page, "What fills it"),
+        {
+            part.replace("_", " ").capitalize(): compact(tokens)
+            for part, tokens in window["breakdown"].items()
+        },
+    )
     totals = window["totals"]
     said = f"{totals['compaction_count']} compactions in {totals['iterations_tracked']} iterations"
     expect(panel(page, "What fills it")).to_contain_text(said)
@@ -183,17 +220,19 @@ def test_prices_are_those_of_the_api(running: Server, open_page: OpenPage) -> No
     pricing = running.get("/api/pricing").json()
     spent = running.get("/api/cost").json()["by_model"]
     page = settled(open_page(f"{running.url}/#/cost")).page
-    rows = cells(panel(page, "Prices").locator("table"))
-    assert [tuple(row.values()) for row in rows] == [
-        (
-            f"{model['label']} {key}",
-            model["provider"],
-            money(model["input"]),
-            money(model["output"]),
-            money(spent[key]["cost_usd"]) if key in spent else "–",
-        )
-        for key, model in pricing["models"].items()
-    ]
+    expect_rows(
+        panel(page, "Prices").locator("table"),
+        [
+            {
+                "Model": f"{model['label']} {key}",
+                "Provider": model["provider"],
+                "Input": money(model["input"]),
+                "Output": money(model["output"]),
+                "Spent here": money(spent[key]["cost_usd"]) if key in spent else "–",
+            }
+            for key, model in pricing["models"].items()
+        ],
+    )
     expect(panel(page, "Prices")).to_contain_text(f"as of {pricing['updated']}")
 
 
@@ -205,8 +244,8 @@ def test_an_exceeded_budget_says_when(spending: Place, open_page: OpenPage) -> N
         page = settled(open_page(f"{server.url}/#/cost", timezone_id="UTC")).page
         shown = panel(page, "Budget burn")
         expect(shown.locator(".pill")).to_have_text("Exceeded at 09:05:00")
-        assert facts(shown)["Limit reached"] == "Reached nothing is left"
-        assert facts(shown)["Left"].startswith("$0.00")
+        left = re.compile(r"^\$0\.00")
+        expect_facts(shown, {"Limit reached": "Reached nothing is left", "Left": left})
 
 
 def test_without_a_limit_there_is_none_to_reach(spending: Place, open_page: OpenPage) -> None:
@@ -214,8 +253,8 @@ def test_without_a_limit_there_is_none_to_reach(spending: Place, open_page: Open
     with servers.serving(spending) as server:
         page = settled(open_page(f"{server.url}/#/cost")).page
         shown = panel(page, "Budget burn")
-        assert facts(shown)["Spent"] == "$2.00 no budget is set"
-        assert "Limit reached" not in facts(shown)
+        expect_facts(shown, {"Spent": "$2.00 no budget is set"})
+        expect(fact(shown, "Limit reached")).to_have_count(0)
         expect(shown.locator(".limit")).to_have_count(0)
 
 
@@ -239,25 +278,22 @@ def test_names_of_phases_and_models_stay_texts(empty_place: Place, open_page: Op
         watched = settled(open_page(f"{server.url}/#/cost"))
         expect(panel(watched.page, "Prices").locator("tbody b")).to_have_text(HOSTILE)
         expect(panel(watched.page, "By model")).to_contain_text(HOSTILE)
-        assert watched.page.locator("#main img").count() == 0
+        expect(watched.page.locator("#main img")).to_have_count(0)
         assert watched.said == []
 
 
-def test_without_a_session_it_says_what_would_be_there(
-    empty_place: Place, open_page: OpenPage
-) -> None:
-    with servers.serving(empty_place) as server:
-        watched = settled(open_page(f"{server.url}/#/cost"))
-        for name, said in {
-            "Budget burn": "Nothing was spent yet",
-            "Tokens in each iteration": "No tokens yet",
-            "By phase": "Nothing was spent yet",
-            "Context windows": "No window is known",
-            "What fills it": "The window is empty",
-        }.items():
-            expect(panel(watched.page, name)).to_contain_text(said)
-        expect(panel(watched.page, "Prices").locator("tbody tr").first).to_be_visible()
-        assert watched.said == []
+def test_without_a_session_it_says_what_would_be_there(blank: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{blank.url}/#/cost"))
+    for name, said in {
+        "Budget burn": "Nothing was spent yet",
+        "Tokens in each iteration": "No tokens yet",
+        "By phase": "Nothing was spent yet",
+        "Context windows": "No window is known",
+        "What fills it": "The window is empty",
+    }.items():
+        expect(panel(watched.page, name)).to_contain_text(said)
+    expect(panel(watched.page, "Prices").locator("tbody tr").first).to_be_visible()
+    assert watched.said == []
 
 
 @pytest.mark.parametrize(
@@ -271,13 +307,14 @@ def test_without_a_session_it_says_what_would_be_there(
 def test_a_failure_keeps_its_place_and_can_be_tried_again(
     running: Server, open_page: OpenPage, address: str, broken: list[str], sound: str
 ) -> None:
-    page = open_page(f"{running.url}/#/cost", prepare=refusing(address, "It cannot be read")).page
+    detail = "It cannot be read"
+    page = open_page(f"{running.url}/#/cost", prepare=refusing(address, detail)).page
     for name in broken:
-        expect(panel(page, name)).to_contain_text("It cannot be read")
-    expect(panel(page, sound)).not_to_contain_text("It cannot be read")
-    retry(panel(page, broken[0]), address)
+        expect(panel(page, name)).to_contain_text(detail)
+    expect(panel(page, sound)).not_to_contain_text(detail)
+    retry(panel(page, broken[0]), address, detail)
     for name in broken:
-        expect(panel(page, name)).not_to_contain_text("It cannot be read")
+        expect(panel(page, name)).not_to_contain_text(detail)
 
 
 @pytest.mark.parametrize("address", ["**/api/budget", "**/api/notifications/triggers"])

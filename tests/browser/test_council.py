@@ -1,13 +1,16 @@
 """The view Council: convergence, verdicts and their grounds, the report, forced reviews."""
 
+import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests import accounts, servers
+from tests import accounts, places, servers
 from tests.browser.conftest import OpenPage
-from tests.browser.reading import cells, chart_rows, facts, panel, refusing, retry
+from tests.browser.failing import refusing, retry
+from tests.browser.reading import Row, expect_facts, expect_rows, panel, table_behind
 from tests.browser.watching import settled
 from tests.places import Place
 from tests.servers import Server
@@ -34,14 +37,11 @@ def point(iteration: int, *, changed: int = 3, streak: int = 0, signals: int = 0
     return f"{1_795_000_000 + iteration * 60}|{iteration}|{changed}|{streak}|{signals}\n"
 
 
-@pytest.fixture
-def judged(empty_place: Place) -> Place:
-    """A project with three iterations, one forced review and a report."""
-    empty_place.write(
-        "council/convergence.log", point(1) + point(2, changed=0, streak=1) + point(3)
-    )
+def judge(place: Place) -> Place:
+    """Leave three iterations, one forced review and a report."""
+    place.write("council/convergence.log", point(1) + point(2, changed=0, streak=1) + point(3))
     verdict = {"iteration": 3, "approve": 2, "reject": 1, "result": "APPROVED"}
-    empty_place.write(
+    place.write(
         "council/state.json",
         {
             "enabled": True,
@@ -55,40 +55,47 @@ def judged(empty_place: Place) -> Place:
         },
     )
     grounds = "council/votes/iteration-3"
-    empty_place.write(f"{grounds}/evidence.md", f"# Evidence\n\n{HOSTILE}")
-    empty_place.write(f"{grounds}/member-1.txt", f"VOTE:APPROVE\nREASON: {HOSTILE}\n")
-    empty_place.write(f"{grounds}/member-2.txt", "VOTE:CANNOT_VALIDATE\nREASON: no tests ran\n")
-    empty_place.write(f"{grounds}/contrarian.txt", "VOTE:REJECT\nREASON: too early\n")
-    empty_place.write("council/report.md", REPORT)
-    return empty_place
+    place.write(f"{grounds}/evidence.md", f"# Evidence\n\n{HOSTILE}")
+    place.write(f"{grounds}/member-1.txt", f"VOTE:APPROVE\nREASON: {HOSTILE}\n")
+    place.write(f"{grounds}/member-2.txt", "VOTE:CANNOT_VALIDATE\nREASON: no tests ran\n")
+    place.write(f"{grounds}/contrarian.txt", "VOTE:REJECT\nREASON: too early\n")
+    place.write("council/report.md", REPORT)
+    return place
 
 
-def verdict_rows(page: Page) -> list[dict[str, str]]:
-    shown = panel(page, "Verdicts")
-    expect(shown.locator("tbody tr").first).to_be_visible()
-    return cells(shown.locator("table"))
+@pytest.fixture
+def judged(empty_place: Place) -> Place:
+    """A project with verdicts, for a server of the test's own."""
+    return judge(empty_place)
+
+
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on a project with verdicts, which tests share and do not change."""
+    with servers.serving(judge(places.empty(tmp_path_factory.mktemp("judged")))) as server:
+        yield server
+
+
+def expect_verdicts(page: Page, rows: list[Row]) -> None:
+    expect_rows(panel(page, "Verdicts").locator("table"), rows)
 
 
 def test_verdicts_are_those_of_the_api_newest_first(running: Server, open_page: OpenPage) -> None:
     verdicts = running.get("/api/council/verdicts").json()["verdicts"]
     watched = settled(open_page(f"{running.url}/#/council"))
-    shown = [
-        tuple(
-            row[name] for name in ("Iteration", "Result", "Kind", "For completion", "To continue")
-        )
-        for row in verdict_rows(watched.page)
-    ]
-    expected = [
-        (
-            str(verdict["iteration"]),
-            verdict["result"].capitalize(),
-            KINDS[verdict["kind"]],
-            str(verdict["votes_complete"]),
-            str(verdict["votes_continue"]),
-        )
-        for verdict in reversed(verdicts)
-    ]
-    assert shown == expected
+    expect_verdicts(
+        watched.page,
+        [
+            {
+                "Iteration": str(verdict["iteration"]),
+                "Result": verdict["result"].capitalize(),
+                "Kind": KINDS[verdict["kind"]],
+                "For completion": str(verdict["votes_complete"]),
+                "To continue": str(verdict["votes_continue"]),
+            }
+            for verdict in reversed(verdicts)
+        ],
+    )
     assert watched.said == []
 
 
@@ -101,13 +108,21 @@ def test_the_chart_has_every_point_and_marks_the_verdicts(
     shown = panel(page, "Convergence")
     judged_iterations = {str(verdict["iteration"]) for verdict in verdicts}
     expect(shown.locator(".mark")).to_have_count(len(judged_iterations))
-    rows = chart_rows(shown)
-    names = ("files_changed", "done_signals", "no_change_streak")
-    assert [
-        (row["Iteration"], row["files changed"], row["done signals"], row["without change"])
-        for row in rows
-    ] == [(str(each["iteration"]), *(str(each[name]) for name in names)) for each in points]
-    assert {row["Iteration"] for row in rows if "council:" in row["Event"]} == judged_iterations
+    expect_rows(
+        table_behind(shown),
+        [
+            {
+                "Iteration": str(each["iteration"]),
+                "files changed": str(each["files_changed"]),
+                "done signals": str(each["done_signals"]),
+                "without change": str(each["no_change_streak"]),
+                "Event": re.compile(
+                    "council:" if str(each["iteration"]) in judged_iterations else "^–$"
+                ),
+            }
+            for each in points
+        ],
+    )
 
 
 def test_marks_do_not_cover_each_other_and_completion_always_shows(
@@ -138,14 +153,15 @@ def test_the_chart_is_read_by_keys(running: Server, open_page: OpenPage) -> None
     expect(shown.locator(".chart-key")).to_contain_text(f"files changed {first['files_changed']}")
 
 
-def test_the_state_is_that_of_the_api(judged: Place, open_page: OpenPage) -> None:
-    with servers.serving(judged) as server:
-        page = settled(open_page(f"{server.url}/#/council")).page
-        expect(page.locator(".head .pill")).to_have_text("Enabled")
-        shown = facts(panel(page, "State"))
-    assert shown["Forced reviews"] == "3 votes: 2 for completion, 1 against"
-    assert shown["Evaluates"] == "every 5 iterations"
-    assert shown["Last review"] == "Iteration 3"
+def test_the_state_is_that_of_the_api(judging: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{judging.url}/#/council")).page
+    expect(page.locator(".head .pill")).to_have_text("Enabled")
+    facts = {
+        "Forced reviews": "3 votes: 2 for completion, 1 against",
+        "Evaluates": "every 5 iterations",
+        "Last review": "Iteration 3",
+    }
+    expect_facts(panel(page, "State"), facts)
 
 
 def test_the_grounds_open_by_a_link_and_close_by_a_key(
@@ -168,7 +184,7 @@ def test_the_grounds_open_by_a_link_and_close_by_a_key(
     expect(drawer.locator("h3", has_text=heading)).to_be_visible()
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
-    assert page.url.endswith("#/council")
+    expect(page).to_have_url(f"{running.url}/#/council")
 
 
 def test_a_row_leads_to_its_grounds_and_the_focus_comes_back(
@@ -193,38 +209,36 @@ def test_grounds_without_a_verdict_are_listed_too(empty_place: Place, open_page:
     empty_place.write("council/votes/iteration-4/evidence.md", "Some grounds")
     with servers.serving(empty_place) as server:
         page = settled(open_page(f"{server.url}/#/council")).page
-        assert [(row["Iteration"], row["Result"]) for row in verdict_rows(page)] == [("4", "–")]
+        expect_verdicts(page, [{"Iteration": "4", "Result": "–"}])
         panel(page, "Verdicts").get_by_role("link", name="4").click()
         drawer = page.get_by_role("dialog", name="Iteration 4")
         expect(drawer).to_contain_text("There is no verdict on it")
         expect(drawer).to_contain_text("Some grounds")
 
 
-def test_the_report_is_shown_as_elements(judged: Place, open_page: OpenPage) -> None:
-    with servers.serving(judged) as server:
-        watched = settled(open_page(f"{server.url}/#/council"))
-        shown = panel(watched.page, "Report")
-        expect(shown.locator("h3")).to_have_text("Report")
-        expect(shown.locator("strong")).to_have_text("21")
-        expect(shown.locator("code")).to_have_text("pytest -q")
-        expect(shown.locator("li")).to_have_text(["☑ Login", "☐ Filters"])
-        expect(shown.locator("td")).to_have_text(["1", "approve"])
-        expect(shown).to_contain_text(HOSTILE)
-        assert watched.page.locator("#main :is(img, script)").count() == 0
-        assert watched.said == []
+def test_the_report_is_shown_as_elements(judging: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{judging.url}/#/council"))
+    shown = panel(watched.page, "Report")
+    expect(shown.locator("h3")).to_have_text("Report")
+    expect(shown.locator("strong")).to_have_text("21")
+    expect(shown.locator("code")).to_have_text("pytest -q")
+    expect(shown.locator("li")).to_have_text(["☑ Login", "☐ Filters"])
+    expect(shown.locator("td")).to_have_text(["1", "approve"])
+    expect(shown).to_contain_text(HOSTILE)
+    expect(watched.page.locator("#main :is(img, script)")).to_have_count(0)
+    assert watched.said == []
 
 
-def test_texts_of_members_stay_texts(judged: Place, open_page: OpenPage) -> None:
-    with servers.serving(judged) as server:
-        watched = settled(open_page(f"{server.url}/#/council/3"))
-        drawer = watched.page.get_by_role("dialog", name="Iteration 3")
-        expect(drawer.locator(".vote").first).to_contain_text(HOSTILE)
-        expect(drawer.locator(".vote", has_text="Contrarian")).to_contain_text("too early")
-        expect(drawer.locator(".vote", has_text="no tests ran").locator(".pill")).to_have_class(
-            "pill warn"
-        )
-        assert drawer.locator(":is(img, script)").count() == 0
-        assert watched.said == []
+def test_texts_of_members_stay_texts(judging: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{judging.url}/#/council/3"))
+    drawer = watched.page.get_by_role("dialog", name="Iteration 3")
+    expect(drawer.locator(".vote").first).to_contain_text(HOSTILE)
+    expect(drawer.locator(".vote", has_text="Contrarian")).to_contain_text("too early")
+    expect(drawer.locator(".vote", has_text="no tests ran").locator(".pill")).to_have_class(
+        "pill warn"
+    )
+    expect(drawer.locator(":is(img, script)")).to_have_count(0)
+    assert watched.said == []
 
 
 def test_forcing_a_review_leaves_the_signal(judged: Place, open_page: OpenPage) -> None:
@@ -265,20 +279,17 @@ def test_what_the_session_does_appears_by_itself(judged: Place, open_page: OpenP
         expect(panel(page, "Report")).to_contain_text("Another one")
 
 
-def test_without_a_session_it_says_what_would_be_there(
-    empty_place: Place, open_page: OpenPage
-) -> None:
-    with servers.serving(empty_place) as server:
-        watched = settled(open_page(f"{server.url}/#/council"))
-        for name, said in {
-            "Convergence": "No iteration has ended yet",
-            "Verdicts": "No verdict yet",
-            "Report": "No report yet",
-            "State": "No council decides",
-        }.items():
-            expect(panel(watched.page, name)).to_contain_text(said)
-        expect(watched.page.locator(".head .pill")).to_have_text("Off")
-        assert watched.said == []
+def test_without_a_session_it_says_what_would_be_there(blank: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{blank.url}/#/council"))
+    for name, said in {
+        "Convergence": "No iteration has ended yet",
+        "Verdicts": "No verdict yet",
+        "Report": "No report yet",
+        "State": "No council decides",
+    }.items():
+        expect(panel(watched.page, name)).to_contain_text(said)
+    expect(watched.page.locator(".head .pill")).to_have_text("Off")
+    assert watched.said == []
 
 
 @pytest.mark.parametrize(
@@ -293,13 +304,11 @@ def test_without_a_session_it_says_what_would_be_there(
 def test_a_failure_is_one_panel_s(
     running: Server, open_page: OpenPage, address: str, name: str, other: str
 ) -> None:
-    page = open_page(
-        f"{running.url}/#/council", prepare=refusing(address, "It cannot be read")
-    ).page
-    expect(panel(page, name)).to_contain_text("It cannot be read")
-    expect(panel(page, other)).not_to_contain_text("It cannot be read")
-    retry(panel(page, name), address)
-    expect(panel(page, name)).not_to_contain_text("It cannot be read")
+    detail = "It cannot be read"
+    page = open_page(f"{running.url}/#/council", prepare=refusing(address, detail)).page
+    expect(panel(page, name)).to_contain_text(detail)
+    expect(panel(page, other)).not_to_contain_text(detail)
+    retry(panel(page, name), address, detail)
 
 
 def test_who_may_only_read_cannot_force_a_review(judged: Place, open_page: OpenPage) -> None:

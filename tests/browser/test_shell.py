@@ -4,20 +4,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from tests import places, servers
 from tests.browser.conftest import OpenPage
-from tests.browser.watching import settled
+from tests.browser.failing import refusing, retry
+from tests.browser.reading import panel
+from tests.browser.seen import PHONE, both_themes, is_accessible, is_no_wider
+from tests.browser.watching import is_loaded, settled
 from tests.servers import Server
 
 VIEWS = (
     *("now", "tasks", "logs", "agents", "council", "cost"),
     *("agents/orchestrator-main", "council/6"),
 )
-THEMES = ("light", "dark")
-PHONE = {"width": 390, "height": 844}
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -46,28 +46,26 @@ def test_the_strip_shows_what_the_api_says(running: Server, open_page: OpenPage)
     expect(watched.fact("Cost")).to_contain_text(f"${cost['estimated_cost_usd']:.2f}")
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@both_themes
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing(running: Server, open_page: OpenPage, view: str, theme: str) -> None:
-    watched = settled(open_page(f"{running.url}/#/{view}", bypass_csp=True, color_scheme=theme))
-    found = Axe().run(watched.page).response["violations"]
-    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+    is_accessible(
+        settled(open_page(f"{running.url}/#/{view}", bypass_csp=True, color_scheme=theme))
+    )
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_nothing_is_wider_than_a_phone(running: Server, open_page: OpenPage, view: str) -> None:
-    page = settled(open_page(f"{running.url}/#/{view}", viewport=PHONE)).page
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    is_no_wider(settled(open_page(f"{running.url}/#/{view}", viewport=PHONE)), PHONE["width"])
 
 
-def test_no_session_says_how_to_start_one(empty_place: places.Place, open_page: OpenPage) -> None:
-    with servers.serving(empty_place) as server:
-        watched = settled(open_page(server.url))
-        expect(watched.strip.locator(".state")).to_have_text("No session")
-        expect(watched.page.locator("#main")).to_contain_text("loki start")
-        expect(watched.page.get_by_role("button", name="Stop session")).to_have_attribute(
-            "aria-disabled", "true"
-        )
+def test_no_session_says_how_to_start_one(blank: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(blank.url))
+    expect(watched.strip.locator(".state")).to_have_text("No session")
+    expect(watched.page.locator("#main")).to_contain_text("loki start")
+    expect(watched.page.get_by_role("button", name="Stop session")).to_have_attribute(
+        "aria-disabled", "true"
+    )
 
 
 def test_pause_is_said_when_the_server_did_it_and_can_be_taken_back(
@@ -97,43 +95,31 @@ def test_stop_asks_first_and_does_nothing_when_it_is_declined(
 
 
 def test_a_failed_load_says_so_and_can_be_tried_again(running: Server, open_page: OpenPage) -> None:
-    def refuse(route: Route) -> None:
-        route.fulfill(status=500, json={"detail": "The history cannot be read"})
-
-    def prepare(page: Page) -> None:
-        page.route("**/api/council/convergence", refuse)
-
-    page = open_page(running.url, prepare=prepare).page
-    panel = page.get_by_role("region", name="Progress")
-    expect(panel).to_contain_text("The history cannot be read")
-    page.unroute("**/api/council/convergence")
-    panel.get_by_role("button", name="Retry").click()
-    expect(panel.get_by_role("img")).to_be_visible()
+    address, detail = "**/api/council/convergence", "The history cannot be read"
+    page = open_page(running.url, prepare=refusing(address, detail)).page
+    retry(panel(page, "Progress"), address, detail)
+    expect(panel(page, "Progress").get_by_role("img")).to_be_visible()
 
 
-def test_a_token_is_asked_for_and_kept_in_the_tab(
-    tmp_path: Path, sleeper: int, open_page: OpenPage
-) -> None:
+def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: OpenPage) -> None:
     def refuse_strangers(route: Route) -> None:
         if route.request.headers.get("authorization") == "Bearer right":
             route.continue_()
         else:
             route.fulfill(status=401, json={"detail": "A valid access token is needed"})
 
-    place = places.recorded(tmp_path, live_pid=sleeper, today=True)
-    with servers.serving(place) as server:
-        page = open_page(
-            server.url, prepare=lambda page: page.route("**/api/**", refuse_strangers)
-        ).page
-        dialog = page.get_by_role("dialog", name="Access token")
-        dialog.get_by_label("Token").fill("wrong")
-        dialog.get_by_role("button", name="Use token").click()
-        expect(dialog).to_contain_text("A valid access token is needed")
-        dialog.get_by_label("Token").fill("right")
-        dialog.get_by_role("button", name="Use token").click()
-        expect(page.locator("#strip .state")).to_have_text("Running")
-        assert page.evaluate("sessionStorage.getItem('loki-token')") == "right"
-        assert page.evaluate("localStorage.getItem('loki-token')") is None
+    page = open_page(
+        running.url, prepare=lambda page: page.route("**/api/**", refuse_strangers)
+    ).page
+    dialog = page.get_by_role("dialog", name="Access token")
+    dialog.get_by_label("Token").fill("wrong")
+    dialog.get_by_role("button", name="Use token").click()
+    expect(dialog).to_contain_text("A valid access token is needed")
+    dialog.get_by_label("Token").fill("right")
+    dialog.get_by_role("button", name="Use token").click()
+    expect(page.locator("#strip .state")).to_have_text("Running")
+    assert page.evaluate("sessionStorage.getItem('loki-token')") == "right"
+    assert page.evaluate("localStorage.getItem('loki-token')") is None
 
 
 def test_without_sockets_and_streams_it_polls(running: Server, open_page: OpenPage) -> None:
@@ -143,7 +129,7 @@ def test_without_sockets_and_streams_it_polls(running: Server, open_page: OpenPa
 
     watched = open_page(running.url, prepare=prepare)
     expect(watched.strip.locator(".link-state")).to_contain_text("Polling", timeout=15_000)
-    expect(watched.page.locator("#main [aria-busy]")).to_have_count(0)
+    is_loaded(watched.page)
 
 
 def test_a_server_that_went_away_is_said_and_found_again(
@@ -151,7 +137,8 @@ def test_a_server_that_went_away_is_said_and_found_again(
 ) -> None:
     watched = settled(open_page(running.url))
     watched.page.context.set_offline(True)
-    watched.page.get_by_role("button", name="Pause session").click()
+    # by force: the page may have noticed already, and have switched the button off
+    watched.page.get_by_role("button", name="Pause session").click(force=True)
     banner = watched.page.locator("#banner")
     expect(banner).to_contain_text("does not answer")
     expect(watched.strip.locator(".link-state")).to_contain_text("Offline")

@@ -33,7 +33,12 @@ class Watched:
 
 
 def settled(watched: Watched) -> Watched:
-    """Wait until the page is live and nothing in it is being loaded any more."""
+    """Wait until the page is live, its view is there, and none of its parts is being loaded."""
     expect(watched.strip.locator(".link-state")).to_have_text("Live")
-    expect(watched.page.locator("#main [aria-busy]")).to_have_count(0)
+    is_loaded(watched.page)
     return watched
+
+
+def is_loaded(page: Page) -> None:
+    """Wait until the view is there and none of its parts is being loaded."""
+    expect(page.locator("#main[aria-busy], #main [aria-busy]")).to_have_count(0)

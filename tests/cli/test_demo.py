@@ -30,6 +30,7 @@ def status(server: Server) -> Any:
     return server.get("/api/status").json()
 
 
+@pytest.mark.slow
 def test_a_session_lives_until_the_council_approves(demo: Server, tmp_path: Path) -> None:
     wait_until(lambda: status(demo)["status"] == "autonomous", "a session")
     wait_until(lambda: status(demo)["iteration"] >= 2, "the second iteration")

@@ -101,6 +101,7 @@ def temporaries(place: Place) -> list[Path]:
     return [path for path in place.home.rglob("*") if path.name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_only_what_it_was_doing(busy: Place) -> None:
     with serving(busy, workers=3, **SETTINGS) as server:
         with writing(busy, server) as given:
@@ -114,6 +115,7 @@ def test_a_killed_worker_costs_only_what_it_was_doing(busy: Place) -> None:
         assert server.get("/api/enterprise/audit?limit=1000").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_whole_files_and_the_next_one_tidies_up(busy: Place) -> None:
     for _ in range(5):
         with serving(busy, workers=3, **SETTINGS) as server:

@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import places
 from tests.servers import serving
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 
 
+@pytest.mark.slow
 def test_every_check_of_schemathesis_passes(tmp_path: Path) -> None:
     place = places.recorded(tmp_path / "p", today=True)
     with serving(place, workers=2, LOKI_ENTERPRISE_AUDIT="true") as server:

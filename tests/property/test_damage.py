@@ -74,6 +74,7 @@ def read_files(place: Place) -> Iterator[Path]:
     yield from sorted(path for path in (place.home / ".loki").rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -27,10 +27,12 @@ async function enter(place) {
   setTitle(view.title);
   const isLater = !isFirst;
   isFirst = false;
+  main.setAttribute('aria-busy', 'true');
   if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
   const [module, error] = await view.load().then((loaded) => [loaded], (reason) => [null, reason]);
   if (current?.ctx !== ctx) return undefined;
   main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view, error)].flat());
+  main.removeAttribute('aria-busy');
   if (!isLater) return undefined;
   scrollTo(0, 0);
   main.focus({ preventScroll: true });
@@ -43,6 +45,7 @@ function shut(view, name) {
   isFirst = false;
   mark(name);
   setTitle(view.title);
+  main.removeAttribute('aria-busy');
   main.replaceChildren(h('div.head', h('h1', view.title)), h('div.card', h('div.face', h('b', 'An access token is needed'),
     h('p', `${locked.value} Who runs the server makes tokens with `, h('code', 'loki-web token create'), '.'),
     h('div.row', h('button.button.small.primary', { type: 'button', onclick: askForToken }, 'Enter a token'),

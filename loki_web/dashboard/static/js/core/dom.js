@@ -60,42 +60,51 @@ function setVars(element, vars) {
   element.$vars = vars;
 }
 
-function nodes(children) {
-  return children.flat(Infinity)
-    .filter((child) => child != null && child !== false && child !== true && child !== '')
-    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+/**
+ * The nodes of children, each with its slot among them. What is left out keeps its slot, so that a
+ * child that comes or goes does not turn its neighbors into each other.
+ */
+function nodes(children, path = '') {
+  return children.flatMap((child, index) => {
+    if (Array.isArray(child)) return nodes(child, `${path}${index}.`);
+    if (child == null || child === false || child === true || child === '') return [];
+    const node = child instanceof Node ? child : document.createTextNode(String(child));
+    node.$slot = `${path}${index}`;
+    return [node];
+  });
 }
 
 /**
- * Make the children of `parent` like those given, keeping the elements that are there: focus,
- * scrolling, open disclosures and what somebody is typing stay. Children with a `key` are found
- * again wherever they are.
+ * Make the children of `parent` like those given, keeping the elements that are there: a click that
+ * has begun, focus, scrolling, open disclosures and what somebody is typing stay. Children are found
+ * again by their `key`, wherever they are, else by their slot.
  */
-export function draw(parent, ...children) {
+export function draw(parent, ...children) { match(parent, nodes(children)); }
+
+function match(parent, children) {
   const focused = document.activeElement;
-  const before = [...parent.childNodes];
-  const keyed = new Map(before.filter((node) => node.$key != null).map((node) => [node.$key, node]));
-  const kept = new Set();
+  const left = new Set(parent.childNodes);
+  const named = Map.groupBy(left, nameOf);
+  const wanted = children.map((fresh) => {
+    const known = left.has(fresh) ? fresh : named.get(nameOf(fresh))?.find((each) => left.has(each) && isSame(each, fresh));
+    if (!known) return fresh;
+    left.delete(known);
+    patch(known, fresh);
+    return known;
+  });
+  for (const node of left) if (node.parentNode === parent) node.remove();
   let at = parent.firstChild;
-  for (const fresh of nodes(children)) {
-    while (at && kept.has(at)) at = at.nextSibling;
-    const known = before.includes(fresh) ? fresh : fresh.$key != null ? keyed.get(fresh.$key) : at;
-    if (known && !kept.has(known) && isSame(known, fresh)) {
-      kept.add(known);
-      if (known === at) at = at.nextSibling;
-      else parent.insertBefore(known, at);
-      patch(known, fresh);
-    } else {
-      kept.add(fresh);
-      parent.insertBefore(fresh, at);
-    }
+  for (const node of wanted) {
+    if (node === at) at = at.nextSibling;
+    else parent.insertBefore(node, at);
   }
-  for (const node of before) if (!kept.has(node) && node.parentNode === parent) node.remove();
   if (focused !== document.activeElement && focused?.isConnected && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
+const nameOf = ({ $key, $slot }) => ($key == null ? $slot : `key ${$key}`);
+
 function isSame(known, fresh) {
-  return known === fresh || (known.nodeName === fresh.nodeName && known.$key === fresh.$key && known.type === fresh.type);
+  return known.nodeName === fresh.nodeName && known.type === fresh.type;
 }
 
 function patch(known, fresh) {
@@ -117,7 +126,7 @@ function patch(known, fresh) {
     known.props = fresh.props;
     return;
   }
-  draw(known, ...fresh.childNodes);
+  match(known, [...fresh.childNodes]);
   const given = fresh.$has;
   for (const name of Object.keys(given ?? {})) {
     if (known[name] !== given[name] && known !== document.activeElement) known[name] = given[name];

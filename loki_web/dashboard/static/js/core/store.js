@@ -131,6 +131,31 @@ class Slice {
   #tell() { for (const watcher of [...this.#watchers]) watcher(this); }
 }
 
+/** A source in whose place `use` puts another slice: what shows it stays, with all that is in it. */
+export function exchangeable(slice) {
+  const ends = new Map();
+  return {
+    get data() { return slice.data; },
+    get error() { return slice.error; },
+    refresh: () => slice.refresh(),
+    watch(watcher) {
+      ends.set(watcher, slice.watch(watcher));
+      return () => {
+        ends.get(watcher)();
+        ends.delete(watcher);
+      };
+    },
+    use(next) {
+      if (next === slice) return;
+      slice = next;
+      for (const [watcher, end] of [...ends]) {
+        end();
+        ends.set(watcher, slice.watch(watcher));
+      }
+    },
+  };
+}
+
 const watched = () => [...slices.values()].filter((each) => each.isWatched);
 
 /** Look at everything that is on the screen again. */

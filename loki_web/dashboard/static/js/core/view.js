@@ -3,6 +3,7 @@
 import { contact, denied } from './api.js';
 import { everySecond } from './clock.js';
 import { onMessage, want } from './live.js';
+import { whenReleased } from './press.js';
 
 /**
  * Made anew each time a view is entered.
@@ -44,10 +45,10 @@ export class ViewContext {
   /** Hear when the place changes inside the view. */
   onRoute(listener) { this.#routed.push(listener); }
 
-  /** Call before the next paint, however often it is asked for. */
+  /** Call before the next paint, however often it is asked for; not while a button is pressed. */
   schedule(redraw) {
     if (this.#pending.has(redraw)) return;
-    if (!this.#pending.size) requestAnimationFrame(() => this.#run());
+    if (!this.#pending.size) requestAnimationFrame(() => whenReleased(() => this.#run()));
     this.#pending.add(redraw);
   }
 

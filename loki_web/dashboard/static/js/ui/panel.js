@@ -14,15 +14,16 @@ let ids = 0;
  * @param {Object<string, object>} [how.also] those it can: their data may be undefined
  * @param {function(object): *} how.show from `{name: data}` to nodes
  * @param {function(object): *} [how.tools] the same for the right end of the head; gets what is there
+ * @param {Node} [how.above] what stands above that at any time, as a form that chooses it
  * @param {string} [how.class] further classes, as `w8` for the width in a `.grid`
  * @param {number} [how.lines] of the skeleton
  * @returns {HTMLElement & {redraw: function(): void}}
  */
-export function panel(ctx, { title, from = {}, also = {}, show, tools, class: more = '', lines = 3 }) {
+export function panel(ctx, { title, from = {}, also = {}, show, tools, above, class: more = '', lines = 3 }) {
   const id = `panel-${++ids}`;
   const head = h('header');
   const body = h('div.card-body');
-  const section = h('section.card', { class: more, 'aria-labelledby': id }, head, body);
+  const section = h('section.card', { class: more, 'aria-labelledby': id }, head, above, body);
 
   function redraw() {
     const data = {};

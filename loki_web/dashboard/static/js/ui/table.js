@@ -11,7 +11,7 @@ const AT_ONCE = 100;
  * @param {{label: string, cell: function(*): *, sort?: function(*): *, class?: string}[]} props.columns
  *   `class` may be `num` or `acts`
  * @param {*[]} props.rows
- * @param {function(*): string} props.key
+ * @param {function(*): string} props.key of a row; rows of the same one are told apart by their order
  */
 export const table = (props) => h('x-table', { props });
 
@@ -27,15 +27,15 @@ class Table extends Component {
       h('table.stacks', h('caption.spoken', caption),
         h('thead', h('tr', columns.map((column, index) => this.#head(column, index)))),
         h('tbody', sorted.slice(0, this.#shown).map((row) =>
-          h('tr', { key: key(row) }, columns.map(({ cell, label, class: more }) => h('td', { class: more, 'data-label': label }, cell(row))))))),
+          h('tr', { key: key(row) }, columns.map(({ cell, label, class: more }) => h('td', { key: label, class: more, 'data-label': label }, cell(row))))))),
       sorted.length > this.#shown && h('p.row', h('button.button.small', { type: 'button', onclick: () => this.#more() }, 'Show more'),
         h('span.quiet', `${this.#shown} of ${count(sorted.length, 'row')}`)));
   }
 
   #head({ label, sort, class: more }, index) {
-    if (!sort) return h('th', { scope: 'col', class: more }, label || h('span.spoken', 'Actions'));
+    if (!sort) return h('th', { key: label, scope: 'col', class: more }, label || h('span.spoken', 'Actions'));
     const order = this.#by !== index ? 'none' : this.#isDown ? 'descending' : 'ascending';
-    return h('th', { scope: 'col', class: more, 'aria-sort': order }, h('button', { type: 'button', onclick: () => this.#sort(index) }, label));
+    return h('th', { key: label, scope: 'col', class: more, 'aria-sort': order }, h('button', { type: 'button', onclick: () => this.#sort(index) }, label));
   }
 
   #sort(index) {

@@ -4,7 +4,7 @@ import { address } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { count, number, shortDate, time, words } from '../core/format.js';
 import { link, replace } from '../core/router.js';
-import { slice } from '../core/store.js';
+import { exchangeable, slice } from '../core/store.js';
 import { facts } from '../extra/facts.js';
 import { stage } from '../extra/stage.js';
 import { ago } from '../ui/ago.js';
@@ -27,18 +27,23 @@ const FILTERS = [
 export function audit(ctx, outer) {
   const query = () => Object.fromEntries(outer.route.query);
   const go = (changes) => replace('admin', [], { ...query(), ...changes });
-  const entries = stage(ctx, 'w8');
   const summary = stage(ctx, 'w4');
   const fields = FILTERS.map(([name, , label, type]) => h('label.field', label,
     h('input.input', { name, type, value: query()[name] ?? '', list: type === 'search' ? `known-${name}` : null, 'data-search': name === 'action', onchange: ({ target }) => go({ [name]: target.value.trim(), page: '' }) })));
   const lists = h('div', { hidden: true });
   const form = h('form.filters', { role: 'search', 'aria-label': 'Filter the audit log', onsubmit: (event) => event.preventDefault() }, fields, lists);
 
+  const page = () => Math.max(0, Number.parseInt(query().page, 10) || 0);
+  const chosen = () => slice(address('api/enterprise/audit', {
+    ...Object.fromEntries(FILTERS.map(([name, parameter]) => [parameter, query()[name]])), limit: PAGE, offset: page() * PAGE,
+  }), { every: 20 });
+  const source = exchangeable(chosen());
+  const entries = entryPanel(ctx, source, page, go, form);
+
   function place() {
     const asked = query();
-    const page = Math.max(0, Number.parseInt(asked.page, 10) || 0);
-    const path = address('api/enterprise/audit', { ...Object.fromEntries(FILTERS.map(([name, parameter]) => [parameter, asked[name]])), limit: PAGE, offset: page * PAGE });
-    entries.show(path, (inner) => entryPanel(inner, slice(path, { every: 20 }), page, go, form));
+    source.use(chosen());
+    entries.redraw();
     const days = PERIODS.some(([value]) => String(value) === asked.days) ? asked.days : '7';
     summary.show(days, (inner) => summaryPanel(inner, slice(`api/enterprise/audit/summary?days=${days}`, { every: 60 }), days, go, lists));
     for (const { firstElementChild: input } of fields) if (input !== document.activeElement) input.value = asked[input.name] ?? '';
@@ -50,28 +55,28 @@ export function audit(ctx, outer) {
 }
 
 function entryPanel(ctx, entries, page, go, form) {
-  const step = (by) => () => go({ page: page + by || '' });
+  const step = (by) => () => go({ page: page() + by || '' });
   return panel(ctx, {
-    title: 'Audit log', from: { entries }, lines: 8,
-    tools: () => (page > 0 || entries.data.length === PAGE) && [
-      h('button.button.small', { type: 'button', 'aria-disabled': page === 0 && 'true', onclick: page > 0 ? step(-1) : null }, 'Newer'), h('span.quiet', `Page ${page + 1}`),
+    title: 'Audit log', class: 'w8', from: { entries }, above: form, lines: 8,
+    tools: () => (page() > 0 || entries.data.length === PAGE) && [
+      h('button.button.small', { type: 'button', 'aria-disabled': page() === 0 && 'true', onclick: page() > 0 ? step(-1) : null }, 'Newer'), h('span.quiet', `Page ${page() + 1}`),
       h('button.button.small', { type: 'button', 'aria-disabled': entries.data.length < PAGE && 'true', onclick: entries.data.length === PAGE ? step(1) : null }, 'Older'),
     ],
-    show: ({ entries: found }) => [form, found.length ? drawEntries(found) : empty('No entries', 'Nothing was done that fits. Every change and every refusal would be listed here.')],
+    show: ({ entries: found }) => (found.length ? drawEntries(found) : empty('No entries', 'Nothing was done that fits. Every change and every refusal would be listed here.')),
   });
 }
 
 const who = (each) => each.user_id ?? each.token_id ?? 'anonymous';
 
 const drawEntries = (found) => table({
-  caption: 'Audit log', rows: found.map((each, index) => ({ ...each, index })), key: (each) => `${each.timestamp} ${each.index}`,
+  caption: 'Audit log', rows: found, key: (each) => `${each.timestamp} ${each.action} ${each.resource_id}`,
   columns: [
     { label: 'When', cell: ({ timestamp }) => h('span.nowrap', { title: timestamp }, shortDate(timestamp).replace(/, \d.*/, ''), ' ', time(timestamp)) },
     { label: 'Who', cell: (each) => [h('div.wide', who(each)), each.ip_address && h('div.small.quiet', each.ip_address)] },
     { label: 'Did', cell: (each) => h('div.strong.wide', words(each.action)) },
     { label: 'To', cell: (each) => [words(each.resource_type), each.resource_id && h('div.small.quiet.mono', each.resource_id)] },
     { label: 'Outcome', cell: (each) => [pill(each.success ? 'done' : 'failed'), each.error && h('div.small.quiet', each.error)] },
-    { label: '', class: 'acts', cell: (each) => h('button.button.small', { type: 'button', 'data-row': '', 'aria-label': `Details of ${each.action} at ${time(each.timestamp)}`, onclick: () => openDialog({ title: words(each.action) }, facts(each, ['index'])) }, 'Details') },
+    { label: '', class: 'acts', cell: (each) => h('button.button.small', { type: 'button', 'data-row': '', 'aria-label': `Details of ${each.action} at ${time(each.timestamp)}`, onclick: () => openDialog({ title: words(each.action) }, facts(each)) }, 'Details') },
   ],
 });
 
@@ -88,8 +93,8 @@ function summaryPanel(ctx, summary, days, go, lists) {
         counts('By action', said.by_action, (name) => h('a', { href: link('admin', [], { action: name, days }) }, words(name))),
         counts('By kind', said.by_resource_type, (name) => h('a', { href: link('admin', [], { kind: name, days }) }, words(name))),
         counts('By person or token', said.by_user, (name) => name),
-        said.recent_failures.length > 0 && h('section', h('h3', 'Last failures'), h('ul.needs', said.recent_failures.map((each, index) =>
-          h('li', { key: `${each.timestamp} ${index}` }, h('div', h('p', `${words(each.action)} ${words(each.resource_type).toLowerCase()}`, each.error && h('span.quiet', `: ${each.error}`)), h('small.quiet', ago(each.timestamp))))))),
+        said.recent_failures.length > 0 && h('section', h('h3', 'Last failures'), h('ul.needs', said.recent_failures.map((each) =>
+          h('li', { key: `${each.timestamp} ${each.action}` }, h('div', h('p', `${words(each.action)} ${words(each.resource_type).toLowerCase()}`, each.error && h('span.quiet', `: ${each.error}`)), h('small.quiet', ago(each.timestamp))))))),
       ];
     },
   });

@@ -40,7 +40,7 @@ export function signalsPanel(part, filter) {
       show: ({ from: signals }) => [
         kind !== 'all' && h('p.quiet.small', 'Of the last 30 days, of every source'),
         signals.length ? table({
-          caption: 'Signals', rows: signals, key: (row) => `${row.id} ${row.timestamp} ${row.type} ${signals.indexOf(row)}`,
+          caption: 'Signals', rows: signals, key: (row) => `${row.id} ${row.timestamp} ${row.type}`,
           columns: [opening('When', column('', 'timestamp')), ...columns, column('Outcome', 'outcome', (word) => pill(word)), { ...column('Sure', 'confidence', (value) => (value == null ? '–' : percent(value * 100))), class: 'num' }],
         }) : empty('No signals', 'Nothing of this kind was noted in this time.'),
         signals.length === limit && limit < MOST && h('p', h('button.button.small', { type: 'button', onclick: () => show(MOST) }, `More than ${count(limit, 'signal')}`)),

@@ -38,7 +38,7 @@ const timeline = (part) => panel(part, {
   show({ all: { entries, active_context: context } }) {
     const now = facts(context);
     if (!entries.length) return now || empty('The timeline is empty', 'What agents did and what they decided stands here, newest first.');
-    return [now && [h('h3', 'At present'), now, h('hr')], rows({ class: 'entries', label: 'Timeline', items: entries.map((entry, index) => ({ entry, index })), key: ({ index }) => index, estimate: 62, row: drawMoment })];
+    return [now && [h('h3', 'At present'), now, h('hr')], rows({ class: 'entries', label: 'Timeline', items: entries, key: (entry) => JSON.stringify(entry), estimate: 62, row: drawMoment })];
   },
 });
 
@@ -47,7 +47,7 @@ const updated = ({ all: { lastUpdated } }) => lastUpdated && h('span.quiet', 'Up
 const TITLES = ['decision', 'action', 'goal', 'type', 'id'];
 const SHOWN = ['timestamp', 'outcome', 'action_log', 'is_key_decision'];
 
-function drawMoment({ entry }) {
+function drawMoment(entry) {
   const name = TITLES.find((each) => entry[each]);
   return h('div.moment', h('span.row', h('b', inWords(entry[name])), name === 'decision' && pill('decision', 'accent'), entry.outcome && pill(String(entry.outcome)), h('span.small.quiet', ago(entry.timestamp))),
     facts(entry, [...SHOWN, name]));
@@ -58,7 +58,7 @@ const index = (part) => panel(part, {
   show({ all }) {
     if (!all.topics.length) return empty('The index is empty', 'Topics are listed here once memories have been consolidated.');
     return [table({
-      caption: 'Topics', rows: all.topics.map((topic, at) => ({ ...topic, at })), key: ({ at }) => at,
+      caption: 'Topics', rows: all.topics, key: (topic) => JSON.stringify(topic.id ?? topic.topic),
       columns: [
         { label: 'Topic', cell: (topic) => h('b', inWords(topic.topic ?? topic.id)), sort: (topic) => topic.topic ?? topic.id },
         { label: 'Summary', cell: (topic) => inWords(topic.summary) },

@@ -79,7 +79,7 @@ export function view(ctx) {
       const rows = all.filter((task) => fits(`${task._project_name} ${task._project_path}`));
       if (!rows.length) return empty('No tasks', all.length ? `None in the projects that have “${wanted}”.` : 'The tasks of every registered project stand here.');
       return table({
-        caption: 'Tasks of all projects', rows: rows.map((task, index) => ({ ...task, index })), key: ({ index }) => index,
+        caption: 'Tasks of all projects', rows, key: (task) => `${task._project_path} ${task.id}`,
         columns: [
           { label: 'Task', cell: (task) => task.title || task.id, sort: ({ title }) => title },
           { label: 'Project', cell: (task) => h('a', { href: place(task._project_id) }, task._project_name), sort: (task) => task._project_name },
@@ -96,7 +96,7 @@ export function view(ctx) {
       const tab = (name) => h('button.chip', { type: 'button', 'aria-pressed': String(name === kind), onclick: () => { kind = name; lessons.redraw(); } }, `${words(name)} ${all[name].length}`);
       const rows = all[kind].filter(({ project }) => fits(project));
       return [h('div.tabs', { role: 'group', 'aria-label': 'Kind' }, ['patterns', 'mistakes', 'successes'].map(tab)),
-        rows.length ? h('ul.needs.lessons', { tabindex: 0, 'aria-label': words(kind) }, rows.map((each, index) => h('li', { key: index }, h('div', h('p', each.description || NONE), h('small.quiet', [each.project, each.category].filter(Boolean).join(' · '), ' · ', ago(each.timestamp))))))
+        rows.length ? h('ul.needs.lessons', { tabindex: 0, 'aria-label': words(kind) }, rows.map((each) => h('li', { key: `${each.timestamp} ${each.description}` }, h('div', h('p', each.description || NONE), h('small.quiet', [each.project, each.category].filter(Boolean).join(' · '), ' · ', ago(each.timestamp))))))
           : empty('Nothing learned here', 'What one project taught is kept for the others.')];
     },
   });

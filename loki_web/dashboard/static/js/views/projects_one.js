@@ -51,7 +51,7 @@ export function details(part, id) {
       h('dl.dl', fact('Folder', h('span.mono', its.path)), fact('Id', h('span.mono', its.id)), fact('Last used', its.last_accessed ? ago(its.last_accessed) : 'never'),
         fact('Registered', dateTime(its.registered_at)), fact('Changed', dateTime(its.updated_at))),
       h('div', h('p.quiet', 'Its own page:'), h('pre.block', `cd ${quoted(its.path)} && loki-web serve`)),
-      todo && h('section', h('h3', count(todo.length, 'task')), h('ul.plain', todo.map((task, index) => h('li.row', { key: index }, pill(stateOf(task)), task.title || task.id)))),
+      todo && h('section', h('h3', count(todo.length, 'task')), h('ul.plain', todo.map((task) => h('li.row', { key: task.id }, pill(stateOf(task)), task.title || task.id)))),
       h('div.row', actionButton({ label: 'Mark as used now', key: 'access', run: () => post(read(its.id, 'access')), done: `Noted that ${its.name} was used`, refresh: [project, projects] }), removeButton(its))),
   });
 }

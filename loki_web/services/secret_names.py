@@ -1,0 +1,82 @@
+"""Which names say that their value is a secret, in a text and as a key of an object."""
+
+import re
+from enum import Enum
+from functools import lru_cache
+
+
+class Kind(Enum):
+    """How a value is read after a name of this kind."""
+
+    PHRASE = "a password: several words where blanks separate it from its name"
+    WORD = "a token or key: one word"
+    PATH = "pwd: a password unless it is a path, as in PWD=/home/me"
+    BARE = "pass: a password unless it counts tests, as in pass=12"
+    WEAK = "a key, credential or signature: redacted only where it looks random"
+    AUTHORIZATION = "a scheme and its credentials or parameters"
+    COOKIE = "several pairs"
+
+
+HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "sig")
+_NAME = re.compile(
+    r"(pass(?:(?:word|wort)s?|wd|phrase|code)?|pwd|secret|token|key|auth(?:orization)?|cookie"
+    r"|cred(?:ential)?s?|sig(?:nature)?)(?:[_-]?(?:base|value|text|plain|\d{1,3}))?+"
+)
+_KEYS = (
+    *("api", "access", "auth", "secret", "private", "account", "encryption", "encrypt", "signing"),
+    *("master", "shared", "storage", "license", "subscription", "session", "consumer"),
+)
+_PLURALS = ("secrets", "credentials", "tokens", "api_keys", "apikeys", "private_keys")
+_SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE}
+_PLURALS = ("secrets", "credentials", "apikeys", "api_keys", "accesstokens", "access_tokens")
+
+
+def name_at(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
+    """Return the kind of the name whose decisive word begins at `at`, and where the name ends."""
+    found = _NAME.match(lowered, at)
+    if found is None or lowered[found.end() : found.end() + 1].isalpha():
+        return None
+    kind = _kind(text, lowered, at, found[1])
+    return (kind, found.end()) if kind else None
+
+
+def lower(text: str) -> str:
+    """Return the text in lower case, each character in its place.
+
+    Only the dotted capital I becomes two characters otherwise.
+    """
+    return text.replace("\u0130", "i").lower()
+
+
+@lru_cache(4096)
+def kind_of_key(key: str) -> Kind | None:
+    """Return the kind of a key of an object, None for an ordinary one."""
+    lowered = lower(key)
+    if lowered.endswith(_PLURALS):
+        return Kind.WORD
+    for hint in HINTS:
+        at = lowered.rfind(hint)
+        name = name_at(key, lowered, at) if at >= 0 else None
+        if name and name[1] == len(key):
+            return name[0]
+    return None
+
+
+def _kind(text: str, lowered: str, at: int, word: str) -> Kind | None:
+    if word in _SURE:
+        return _SURE[word]
+    if word == "key":
+        before = lowered[max(0, at - 16) : at].rstrip(" _-")
+        return Kind.WORD if before.endswith(_KEYS) else Kind.WEAK
+    if word == "authorization":
+        return Kind.AUTHORIZATION
+    if not word.startswith(("pass", "pwd")):
+        return Kind.WEAK
+    if len(word) > len("pass"):
+        return Kind.PHRASE
+    before = text[max(0, at - 1) : at]
+    if before in ("_", "-", ".") or (before.islower() and text[at].isupper()):
+        return Kind.PHRASE
+    if before.isalnum():
+        return None if word == "pass" else Kind.PHRASE
+    return Kind.BARE if word == "pass" else Kind.PATH

@@ -1,0 +1,142 @@
+"""Formats of well-known secrets, as data.
+
+Origin: the plugins of detect-secrets 1.5 (Apache-2.0) and the rules of gitleaks 8 (MIT), reduced to
+formats that a fixed prefix gives away. To add one, add a row: prefix, pattern of the rest, issuer.
+A pattern must fail within a bounded number of characters or consume what it has read, so that a
+text of nothing but prefixes is searched in linear time. Together, prefix and rest have a run of at
+least `SHORTEST_RUN` letters, digits, dots, dashes and underscores.
+"""
+
+import re
+
+SHORTEST_RUN = 15
+_LONG = "[A-Za-z0-9_-]{16,}+"
+_ALNUM = "[A-Za-z0-9]{16,}+"
+
+_ROWS = (
+    ("sk-", r"[A-Za-z0-9_-]{12,}+", "OpenAI, Anthropic, OpenRouter, DeepSeek"),
+    ("sk_live_", r"[A-Za-z0-9]{10,}+", "Stripe"),
+    ("sk_test_", r"[A-Za-z0-9]{10,}+", "Stripe"),
+    ("rk_live_", r"[A-Za-z0-9]{10,}+", "Stripe"),
+    ("rk_test_", r"[A-Za-z0-9]{10,}+", "Stripe"),
+    ("whsec_", r"[A-Za-z0-9+/=]{16,}+", "Stripe, Svix"),
+    ("ghp_", r"[A-Za-z0-9_]{16,}+", "GitHub"),
+    ("gho_", r"[A-Za-z0-9_]{16,}+", "GitHub"),
+    ("ghu_", r"[A-Za-z0-9_]{16,}+", "GitHub"),
+    ("ghs_", r"[A-Za-z0-9_]{16,}+", "GitHub"),
+    ("ghr_", r"[A-Za-z0-9_]{16,}+", "GitHub"),
+    ("github_pat_", r"[A-Za-z0-9_]{16,}+", "GitHub"),
+    ("glpat-", r"[A-Za-z0-9_.-]{16,}+", "GitLab"),
+    ("gldt-", _LONG, "GitLab deploy"),
+    ("glft-", _LONG, "GitLab feed"),
+    ("glrt-", _LONG, "GitLab runner"),
+    ("glsoat-", _LONG, "GitLab SCIM"),
+    ("glcbt-", _LONG, "GitLab CI build"),
+    ("glimt-", _LONG, "GitLab incoming mail"),
+    ("glptt-", _LONG, "GitLab trigger"),
+    ("glagent-", _LONG, "GitLab agent"),
+    ("gloas-", _LONG, "GitLab OAuth"),
+    ("GR1348941", _LONG, "GitLab runner registration"),
+    ("AKIA", r"[A-Z0-9]{16}+", "AWS"),
+    ("ASIA", r"[A-Z0-9]{16}+", "AWS"),
+    ("ABIA", r"[A-Z0-9]{16}+", "AWS"),
+    ("ACCA", r"[A-Z0-9]{16}+", "AWS"),
+    ("ABSK", r"[A-Za-z0-9+/=]{40,}+", "AWS Bedrock"),
+    ("LTAI", r"[A-Za-z0-9]{16,}+", "Alibaba Cloud"),
+    ("xox", r"[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{10,}+", "Slack"),
+    ("xapp-", r"[A-Za-z0-9-]{12,}+", "Slack"),
+    ("hooks.slack.com/", r"(?:services|workflows|triggers)/[A-Za-z0-9/_-]{16,}+", "Slack webhook"),
+    ("discord.com/api/webhooks/", r"[0-9]{10,24}/[A-Za-z0-9_-]{16,}+", "Discord webhook"),
+    ("discordapp.com/api/webhooks/", r"[0-9]{10,24}/[A-Za-z0-9_-]{16,}+", "Discord webhook"),
+    (":AA", r"(?<=[0-9]{8}:AA)[A-Za-z0-9_-]{30,40}+", "Telegram bot"),
+    ("AIza", r"[A-Za-z0-9_-]{30,}+", "Google API"),
+    ("ya29.", r"[A-Za-z0-9_.-]{16,}+", "Google OAuth"),
+    ("GOCSPX-", _LONG, "Google OAuth client"),
+    ("1//0", r"[A-Za-z0-9_-]{30,}+", "Google refresh"),
+    ("npm_", _ALNUM, "npm"),
+    ("pypi-", r"[A-Za-z0-9_-]{24,}+", "PyPI"),
+    ("rubygems_", _ALNUM, "RubyGems"),
+    ("CLOJARS_", _ALNUM, "Clojars"),
+    ("hf_", _ALNUM, "Hugging Face"),
+    ("api_org_", _ALNUM, "Hugging Face organization"),
+    ("gsk_", _ALNUM, "Groq"),
+    ("xai-", _LONG, "xAI"),
+    ("pplx-", _ALNUM, "Perplexity"),
+    ("r8_", _ALNUM, "Replicate"),
+    ("tvly-", _LONG, "Tavily"),
+    ("lsv2_", r"(?:pt|sk)_[A-Za-z0-9_]{16,}+", "LangSmith"),
+    ("SG.", r"[A-Za-z0-9_-]{16,64}+\.[A-Za-z0-9_-]{16,}+", "SendGrid"),
+    ("xkeysib-", _LONG, "Brevo"),
+    ("key-", r"[0-9a-f]{32}+", "Mailgun"),
+    ("re_", r"[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}+", "Resend"),
+    ("AC", r"[0-9a-f]{32}(?![0-9a-zA-Z])", "Twilio account"),
+    ("SK", r"[0-9a-f]{32}(?![0-9a-zA-Z])", "Twilio"),
+    ("sq0", r"(?:csp|atp)-[A-Za-z0-9_-]{20,}+", "Square"),
+    ("shpat_", r"[0-9a-fA-F]{32}+", "Shopify"),
+    ("shpca_", r"[0-9a-fA-F]{32}+", "Shopify"),
+    ("shppa_", r"[0-9a-fA-F]{32}+", "Shopify"),
+    ("shpss_", r"[0-9a-fA-F]{32}+", "Shopify"),
+    ("dop_v1_", _ALNUM, "DigitalOcean"),
+    ("doo_v1_", _ALNUM, "DigitalOcean"),
+    ("dor_v1_", _ALNUM, "DigitalOcean"),
+    ("dckr_pat_", _LONG, "Docker"),
+    ("dckr_oat_", _LONG, "Docker"),
+    ("dapi", r"[0-9a-f]{32}(?:-[0-9])?", "Databricks"),
+    ("lin_api_", _ALNUM, "Linear"),
+    ("lin_oauth_", _ALNUM, "Linear"),
+    ("ntn_", _ALNUM, "Notion"),
+    ("secret_", r"[A-Za-z0-9]{40,}+", "Notion"),
+    ("figd_", _LONG, "Figma"),
+    ("PMAK-", _LONG, "Postman"),
+    ("pscale_", r"(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{16,}+", "PlanetScale"),
+    ("pul-", r"[0-9a-f]{40}+", "Pulumi"),
+    ("hvs.", _LONG, "Vault"),
+    ("hvb.", _LONG, "Vault"),
+    ("hvr.", _LONG, "Vault"),
+    ("dp.", r"(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9_.-]{24,}+", "Doppler"),
+    ("ops_eyJ", r"[A-Za-z0-9+/=_-]{24,}+", "1Password"),
+    ("AGE-SECRET-KEY-1", r"[A-Z0-9]{40,}+", "age"),
+    ("NRAK-", _ALNUM, "New Relic"),
+    ("NRJS-", _ALNUM, "New Relic"),
+    ("glsa_", r"[A-Za-z0-9_]{24,}+", "Grafana"),
+    ("glc_", r"[A-Za-z0-9+/=]{24,}+", "Grafana Cloud"),
+    ("sntrys_", r"[A-Za-z0-9+/=_-]{24,}+", "Sentry"),
+    ("sntryu_", _ALNUM, "Sentry"),
+    ("fm2_", r"[A-Za-z0-9+/=_-]{24,}+", "Fly.io"),
+    ("fo1_", _LONG, "Fly.io"),
+    ("sbp_", r"[0-9a-f]{40}+", "Supabase"),
+    ("sb_secret_", _LONG, "Supabase"),
+    ("nfp_", _ALNUM, "Netlify"),
+    ("rnd_", _ALNUM, "Render"),
+    ("HRKU-", _LONG, "Heroku"),
+    ("CCIPAT_", _LONG, "CircleCI"),
+    ("bkua_", _ALNUM, "Buildkite"),
+    ("sgp_", r"[A-Za-z0-9_]{24,}+", "Sourcegraph"),
+    ("ATATT3", r"[A-Za-z0-9_=-]{24,}+", "Atlassian"),
+    ("ATCTT3", r"[A-Za-z0-9_=-]{24,}+", "Atlassian"),
+    ("ATBB", r"[A-Za-z0-9_=-]{24,}+", "Bitbucket"),
+    ("AKCp", r"[A-Za-z0-9]{32,}+", "Artifactory"),
+    ("cmVmdGtu", r"[A-Za-z0-9]{32,}+", "Artifactory"),
+    ("dt0c01.", r"[A-Z0-9]{24}\.[A-Z0-9]{24,}+", "Dynatrace"),
+    ("EAAA", r"[A-Za-z0-9_-]{40,}+", "Square, Facebook"),
+    ("oy2", r"[a-z0-9]{43}(?![0-9a-zA-Z])", "NuGet"),
+    ("eyJ", r"[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)*+", "JSON Web Token"),
+    ("loki_", r"(?=[a-z_-]{0,64}+[A-Z0-9])[A-Za-z0-9_-]{20,}+", "ours, unlike a metric's name"),
+    ("loki_", r"[A-Za-z0-9_-]{40,}+", "ours"),
+)
+
+
+def _pattern(prefix: str, rest: str) -> re.Pattern[str]:
+    """Compile a row so that it begins with its prefix, which `re` searches as a literal.
+
+    A prefix that begins with a letter or a digit begins a word, or follows an escaped line end.
+    Only a whole run is tried as a web token: its dot may be far away.
+    """
+    literal = re.escape(prefix)
+    if not prefix[0].isalnum():
+        return re.compile(literal + rest)
+    within = "A-Za-z0-9_-" if prefix == "eyJ" else "A-Za-z0-9"
+    return re.compile(rf"{literal}(?:(?<![{within}]{literal})|(?<=\\[nrt]{literal})){rest}")
+
+
+TOKENS = tuple((prefix, _pattern(prefix, rest)) for prefix, rest, _ in _ROWS)

@@ -1,0 +1,205 @@
+"""Where the value of a name that announces a secret begins and ends."""
+
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+
+from loki_web.services.secret_names import Kind
+
+REDACTED = "[redacted]"
+DOUBTFUL = (Kind.WEAK, Kind.BARE, Kind.PATH)
+Span = tuple[int, int]
+
+_MOST_LINES_OF_A_GROUP = 8
+_SEPARATOR = re.compile(
+    r"""(?x)
+      \??\\{0,7}["'`]?\]?[ \t]*+
+      (?: [:=!]{1,3}>?
+        | ,?\s*+\\{0,7}["']?(?:value|val)\\{0,7}["']?[ \t]*+[:=]     # "name": "x", "value": "y"
+      )
+      ((?:[ \t]++|\r?\n[ \t]++(?![\w.-]{1,60}+:\s))*+)
+    """
+)
+_ELEMENT = re.compile(r">(?=[^<>\r\n]{1,200}+</)")
+_FLAG = re.compile(r"(?<![\w-])--?[\w-]{0,30}\Z")
+_AFTER_FLAG = re.compile(r"(?:\\{0,7}[\"'],)?[ \t]{1,4}(?!-)")
+_QUOTE = re.compile(r"[bfru@$]{0,2}(\\{0,7})([\"'`])")
+_PLAIN = re.compile(
+    r"(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional|missing"
+    r"|invalid|unset)(?![^\s\"'`,;:.)}\]|<\\])"
+)
+# A mark between two parts of a word belongs to it, unless a further pair begins behind it.
+_WORD_PATTERN = (
+    r"(?:[^\s\"'`\\&,;})\]<]"
+    r"|[&,;})\]](?=[^\s\"'`\\&,;})\]<])(?![\w.-]{1,40}+\s?[=:])"
+    r"|(?<=\w)'(?=\w)|<(?!/)"
+    r"|\\(?![nrtu\"'`\\\s]|\Z))++"
+)
+_WORD = re.compile(_WORD_PATTERN)
+_PHRASE = re.compile(
+    rf"{_WORD_PATTERN}(?:(?<!\.)[ \t]{{1,4}}(?!--?\w|[|&>#(\[{{]|[\w.-]{{1,40}}+\s?[=:])"
+    rf"{_WORD_PATTERN}){{0,12}}+"
+)
+# What decides about a doubtful name ends where a further pair could begin: no place is read twice.
+_START_OF_WORD = re.compile(r"[^\s\"'`\\&,;})\]<=:]{1,200}+")
+_ELEMENT_TEXT = re.compile(r"[^<>\r\n]++")
+_PARAMETER = r"[\w-]{1,60}+=(?:\\?\"[^\"\\]*+\\?\"|[^\s\",\\]++)"
+_CREDENTIALS = re.compile(
+    r"\\{0,7}[\"'`]?(?:[A-Za-z][\w-]{0,30}+[ \t]++)?"
+    rf"(?:{_PARAMETER}(?:,\s*+{_PARAMETER})*+|[^\s\"'`\\,]++)"
+)
+_PAIRS = re.compile(r"\\{0,7}[\"'`]?[^\s\"'`;\\]++(?:;\s*+[^\s\"'`;\\]++)*+")
+_GROUP_PART = re.compile(
+    r"\"(?:[^\"\\\r\n]|\\.)*+\"|'(?:[^'\\\r\n]|\\.)*+'|(?P<open>[\[{])|(?P<close>[\]}])|(?P<line>\n)"
+)
+_BESIDE = re.compile(
+    r"[ \t]{1,4}((?:is|was|equals|set[ ]to|changed[ ]to)[ \t:]{1,4})?+"
+    r"(\\{0,7}[\"'`])?([^\s\"'`\\,;<>()]{4,300}+)"
+)
+_NETRC = re.compile(r"\blogin[ \t]+\S{1,80}\s+\Z")
+_MIXED = re.compile(r"(?=[^\d]{0,99}\d)(?=[^A-Za-z]{0,99}[A-Za-z])\S{5,}")
+_ALGORITHM = re.compile(r"(?i)(?:sha|md|base|utf|aes|rsa|ed|hs|rs|es|bcrypt|argon|oauth|v)-?\d")
+_HASH = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
+_PARTS = re.compile(r"[A-Za-z0-9+=]+")
+
+
+def span_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
+    """Return what to take out after a name, None where no secret follows.
+
+    :param end: where the name ends.
+    :param start: where its decisive word starts.
+    """
+    if found := _SEPARATOR.match(text, end):
+        return _value(text, found.end(), kind, apart=bool(found[1]))
+    if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
+        return None
+    if found := _ELEMENT.match(text, end):
+        value = _ELEMENT_TEXT.match(text, found.end())
+        return _accepted(text, value and value.span(), kind)
+    if (found := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
+        return _value(text, found.end(), kind, apart=False)
+    return _beside(text, start, end, kind)
+
+
+def quoted(text: str, at: int) -> Span | None:
+    """Return the inside of a quotation that begins at `at`, however often it is escaped."""
+    opening = _QUOTE.match(text, at)
+    if opening is None:
+        return None
+    return inside(text, opening.end(), opening[2], len(opening[1]))
+
+
+def inside(text: str, at: int, quote: str, level: int) -> Span | None:
+    """Return the rest of a quotation whose quotes have `level` backslashes before them."""
+    found = _inside(quote, level).match(text, at)
+    return found.span() if found else None
+
+
+def word(text: str, at: int) -> Span | None:
+    found = _WORD.match(text, at)
+    return found.span() if found else None
+
+
+def is_secret(value: str, kind: Kind) -> bool:
+    """Tell whether a value is one to hide after a name of this kind."""
+    if kind is Kind.WEAK:
+        return looks_random(value, hexadecimal=False)
+    if kind is Kind.PATH:
+        return not value.startswith(("/", "~", ".", "$", "%")) and value[1:3] != ":\\"
+    if kind is Kind.BARE:
+        return _MIXED.fullmatch(value) is not None and not value[0].isdigit()
+    return bool(value)
+
+
+def looks_random(value: str, *, hexadecimal: bool) -> bool:
+    """Tell whether a word looks like a generated secret.
+
+    :param hexadecimal: whether a hash or UUID counts; an ordinary key is often one.
+    """
+    if len(value) < 12:
+        return False
+    longest = max(_PARTS.findall(value[:300]), key=len, default="")
+    if _HASH.fullmatch(value) or _HASH.fullmatch(longest):
+        return hexadecimal and len(value) >= 20
+    digits = sum(map(str.isdigit, longest))
+    letters = sum(map(str.isalpha, longest))
+    mixed = longest.upper() != longest != longest.lower()
+    if not digits or letters < 4 or len(longest) < (12 if mixed else 16):
+        return False
+    return _entropy(longest) >= 3
+
+
+def _value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
+    if text.startswith(REDACTED, at) or _PLAIN.match(text, at):
+        return None
+    if text[at : at + 1] in ("[", "{") and kind not in DOUBTFUL:
+        return at, _end_of_group(text, at)
+    if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
+        pattern = _CREDENTIALS if kind is Kind.AUTHORIZATION else _PAIRS
+        found = pattern.match(text, at)
+        opening = _QUOTE.match(text, at)
+        return (opening.end() if opening else at, found.end()) if found else None
+    if _QUOTE.match(text, at):
+        return _accepted(text, quoted(text, at), kind)
+    if kind in DOUBTFUL:
+        start = _START_OF_WORD.match(text, at)
+        return word(text, at) if start and is_secret(start[0], kind) else None
+    found = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
+    return found.span() if found else None
+
+
+def _accepted(text: str, span: Span | None, kind: Kind) -> Span | None:
+    if span is None:
+        return None
+    value = text[span[0] : min(span[1], span[0] + 300)]
+    return span if value != REDACTED and is_secret(value, kind) else None
+
+
+def _beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
+    """Find a value that no mark separates from its name: "the password is hunter2"."""
+    found = _BESIDE.match(text, end)
+    if found is None:
+        return None
+    sure = kind in (Kind.PHRASE, Kind.WORD)
+    candidate = found[3].rstrip(".:!?)")
+    if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
+        return found.span(3)
+    if sure and (found[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
+        if found[2]:
+            return quoted(text, found.start(2))
+        if _MIXED.fullmatch(candidate) and not _ALGORITHM.match(candidate):
+            return found.span(3)
+    return found.span(3) if looks_random(candidate, hexadecimal=sure) else None
+
+
+def _end_of_group(text: str, at: int) -> int:
+    """Return where a bracket closes; the end of its line where it does not within 8 lines."""
+    depth = lines = 0
+    for part in _GROUP_PART.finditer(text, at):
+        depth += (part.lastgroup == "open") - (part.lastgroup == "close")
+        lines += part.lastgroup == "line"
+        if not depth:
+            return part.end()
+        if lines == _MOST_LINES_OF_A_GROUP:
+            break
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+@lru_cache
+def _inside(quote: str, level: int) -> re.Pattern[str]:
+    """Compile the inside of a quotation whose quotes have `level` backslashes before them.
+
+    A quote with more backslashes is part of it.
+    """
+    if not level:
+        return re.compile(rf"(?:[^{quote}\\\r\n]|\\.)++")
+    deeper = rf"\\{{{level + 1},}}+{quote}"
+    return re.compile(rf"(?:[^{quote}\\\r\n]|\\++(?!{quote})|{deeper})++")
+
+
+def _entropy(value: str) -> float:
+    """Return the bits a character of the value."""
+    counts = Counter(value).values()
+    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)

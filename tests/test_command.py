@@ -1,0 +1,74 @@
+"""The test command: what is left out is named, and no part starts servers that it should not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+
+INSTALL = "apt-get update && apt-get install -y no-such-package"
+NEEDS_A_PROGRAM = """
+from tests.programs import needed
+
+def test_program():
+    needed("no-such-program", "no-such-package")
+"""
+STARTS_A_SERVER = """
+import pytest
+from tests import servers
+
+def test_without_a_marker():
+    servers.start(["true"])
+
+@pytest.mark.server
+def test_with_a_marker():
+    servers.start(["true"]).wait()
+"""
+
+
+def run_tests(folder: Path, text: str, ci: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of tests in a pytest of its own, with one worker, as our own are run."""
+    (folder / "test_inner.py").write_text(text)
+    inherited = {name: v for name, v in os.environ.items() if not name.startswith("PYTEST_")}
+    own = {"PYTHONPATH": str(servers.ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true", "CI": ci}
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-n", "1", "-p", "tests.conftest"]
+    return subprocess.run(
+        command, cwd=folder, env={**inherited, **own}, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("ci", "code", "message"),
+    [
+        ("", 0, f"no-such-program (1 skipped): {INSTALL}"),
+        ("true", 1, f"Failed: no-such-program is missing: {INSTALL}"),
+    ],
+    ids=["skipped here", "failed in CI"],
+)
+def test_a_program_is_missing(tmp_path: Path, ci: str, code: int, message: str) -> None:
+    done = run_tests(tmp_path, NEEDS_A_PROGRAM, ci)
+    assert message in done.stdout
+    assert done.returncode == code
+
+
+def test_a_test_without_the_marker_starts_no_server(tmp_path: Path) -> None:
+    done = run_tests(tmp_path, STARTS_A_SERVER, ci="")
+    assert "mark test_inner.py::test_without_a_marker with @pytest.mark.server" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout
+
+
+def start_one() -> None:
+    with servers.start(["true"]):
+        pass
+
+
+def test_a_test_that_can_come_to_a_server_is_marked(request: pytest.FixtureRequest) -> None:
+    start_one()
+    assert request.node.get_closest_marker("server")
+
+
+def test_a_test_that_cannot_is_not_marked(request: pytest.FixtureRequest) -> None:
+    assert not request.node.get_closest_marker("server")
