@@ -183,7 +183,7 @@ class SignalIndex:
         self._free_rows: list[int] = []
         self._hours: dict[int, array[int]] = {}
         self._hour_order: list[int] = []
-        self._group_numbers: dict[Group, int] = {}
+        self._group_numbers: dict[tuple[str, str, str, str | None], int] = {}
         self._group_list: list[Group] = []
         self._value_numbers: dict[bytes, int] = {}
         self._value_texts: list[bytes] = []
@@ -337,7 +337,11 @@ class SignalIndex:
 
     def _new_row(self, record: Record, offset: int, length: int) -> int:
         when, kind, written, source, confidence, lesson = record
-        group = self._group_number(Group(kind, written, source, lesson[0] if lesson else None))
+        names = kind, written, source, lesson[0] if lesson else None
+        group = self._group_numbers.get(names, -1)
+        if group < 0:
+            group = self._group_numbers[names] = len(self._group_list)
+            self._group_list.append(Group(*names))
         if self._free_rows:
             row = self._free_rows.pop()
             figures = self._figures[row]
@@ -377,13 +381,6 @@ class SignalIndex:
             self._tokens[place] = tokens
             self._values[place] = number
         return place
-
-    def _group_number(self, group: Group) -> int:
-        number = self._group_numbers.get(group)
-        if number is None:
-            number = self._group_numbers[group] = len(self._group_list)
-            self._group_list.append(group)
-        return number
 
     def _value_number(self, text: bytes) -> int:
         number = self._value_numbers.get(text)

@@ -20,7 +20,7 @@ from loki_web.services.signal_index import (
 )
 from loki_web.store import json_text
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_amount, first_text
-from loki_web.store.times import microseconds, parse_time
+from loki_web.store.times import microseconds_of
 
 SUBJECTS = {
     USER_PREFERENCE: "preference_key",
@@ -121,13 +121,13 @@ def _names(kind: str, written: str, *sources: Any) -> _Names:
 
 
 def _record(content: Json, data: Json, names: _Names) -> Record:
-    kind = names[0]
-    moment = parse_time(content.get("timestamp"))
-    told = content.get("confidence"), data.get("confidence")
+    kind, written, source = names
     return Record(
-        UNKNOWN_TIME if moment is None else microseconds(moment),
-        *names,
-        None if told == (None, None) else _share(*told),
+        microseconds_of(content.get("timestamp"), UNKNOWN_TIME),
+        kind,
+        written,
+        source,
+        _share(content.get("confidence"), data.get("confidence")),
         _lesson(kind, content, data) if kind in SUBJECTS else None,
     )
 
@@ -174,6 +174,8 @@ def success_of(content: Json) -> float | None:
 def _share(*candidates: Any) -> float | None:
     """The first number from 0 to 1."""
     for candidate in candidates:
+        if candidate is None:
+            continue
         number = as_amount(candidate)
         if number is not None and number <= 1:
             return number

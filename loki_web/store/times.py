@@ -20,6 +20,11 @@ _DATE_TEXT = re.compile(
 )
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 UNKNOWN = datetime.min.replace(tzinfo=UTC)
+_WITHIN_HOUR = {
+    f":{second // 60:02}:{second % 60:02}Z": second * 1_000_000 for second in range(3600)
+}  # how a time to the second ends after its hour
+_MOST_HOURS = 10_000
+_hour_starts: dict[str, int] = {}
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,6 +91,26 @@ def microseconds(instant: datetime) -> int:
     """Return the microseconds since 1970 of an instant, negative before that."""
     since = instant - _EPOCH_START
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def microseconds_of(value: Any, unknown: int) -> int:
+    """Return `microseconds` of what `parse_time` gives, `unknown` where that is None.
+
+    It is made for many times of few hours: of most the hour is known from one before, and the rest
+    is in a table.
+    """
+    try:
+        return _hour_starts[value[:13]] + _WITHIN_HOUR[value[13:]]
+    except (KeyError, TypeError):
+        instant = parse_time(value)
+    if instant is None:
+        return unknown
+    count = microseconds(instant)
+    if isinstance(value, str) and value[13:] in _WITHIN_HOUR:
+        if len(_hour_starts) >= _MOST_HOURS:
+            _hour_starts.clear()
+        _hour_starts[value[:13]] = count - _WITHIN_HOUR[value[13:]]
+    return count
 
 
 def from_microseconds(count: int) -> datetime:
