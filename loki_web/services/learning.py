@@ -126,9 +126,8 @@ def entries_of(src: Sources, signal_type: str, limit: int) -> list[Json]:
 def _entries(query: _Query, limit: int, offset: int) -> list[Json]:
     with events.learned(query.src.project) as index:
         places = index.newest(query.selection, offset, limit)
-        if len(places) == limit:
-            oldest = places[-1].time
-            query.lasts_between(None, None if oldest == UNKNOWN_TIME else oldest)
+        if len(places) == limit and places[-1].time != UNKNOWN_TIME:
+            query.lasts_between(None, places[-1].time)  # older ones come after the page
         else:
             query.lasts_with(index)
     return [shown(record, content) for record, content in events.read(query.src.project, places)]

@@ -211,7 +211,7 @@ class SignalIndex:
         if not hour or self._precedes(hour[-1], when, offset):
             hour.append(row)
         else:
-            hour.insert(bisect_right(hour, self._order(row), key=self._order), row)
+            hour.insert(self._position(hour, row), row)
         for totals in self._kept.values():
             if totals.covers(when):
                 self._change(totals.cells, row, 1)
@@ -223,7 +223,7 @@ class SignalIndex:
             if totals.covers(when):
                 self._change(totals.cells, row, -1)
         hour = self._hours[when // HOUR]
-        hour.pop(bisect_left(hour, self._order(row), key=self._order))
+        hour.pop(self._position(hour, row))
         if not hour:
             del self._hours[when // HOUR]
             self._hour_order.remove(when // HOUR)
@@ -295,14 +295,13 @@ class SignalIndex:
     def dump(self) -> tuple[list[Any], list[bytes]]:
         """What stands in the journal: the tables, and the columns in the order of time."""
         hours = [
-            (hour, [row for row in self._hours[hour] if self._offsets[row] >= 0])
+            (hour, array("i", (row for row in self._hours[hour] if self._offsets[row] >= 0)))
             for hour in self._hour_order
         ]
-        rows = [row for _, some in hours for row in some]
-        numbers = count()
-        figures = [self._figures[row] for row in rows]
+        rows = array("i", chain.from_iterable(some for _, some in hours))
+        figures, numbers = _chosen(self._figures, rows), count()
         renumbered = array("i", (-1 if each < 0 else next(numbers) for each in figures))
-        used = [each for each in figures if each >= 0]
+        used = array("i", (each for each in figures if each >= 0))
         columns = [_chosen(each, rows) for each in self._row_columns()]
         columns += [renumbered, *(_chosen(each, used) for each in self._figure_columns())]
         tables = [
@@ -319,7 +318,7 @@ class SignalIndex:
         for column, data in zip(targets, columns, strict=True):
             column.frombytes(data)
         groups, values, hours = tables
-        self._group_list = [Group(*map(_interned, group)) for group in groups]
+        self._group_list = [_interned(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
         self._value_texts = [text.encode() for text in values]
         self._value_numbers = {text: number for number, text in enumerate(self._value_texts)}
@@ -395,6 +394,13 @@ class SignalIndex:
 
     def _place(self, row: int) -> Place:
         return Place(self._times[row], self._file_of(row), self._offsets[row], self._lengths[row])
+
+    def _position(self, hour: "array[int]", row: int) -> int:
+        """Where a row stands in its hour, or has to be inserted."""
+        time_of = self._times.__getitem__
+        start = bisect_left(hour, time_of(row), key=time_of)
+        end = bisect_right(hour, time_of(row), lo=start, key=time_of)
+        return bisect_left(hour, self._order(row), start, end, key=self._order)
 
     def _precedes(self, row: int, when: int, offset: int) -> bool:
         """Whether a row certainly stands before a new one."""
@@ -514,9 +520,10 @@ class SignalIndex:
                     yield row
 
 
-def _chosen(column: "array[Any]", rows: list[int]) -> "array[Any]":
+def _chosen(column: "array[Any]", rows: "array[int]") -> "array[Any]":
     return array(column.typecode, map(column.__getitem__, rows))
 
 
-def _interned(text: str | None) -> str | None:
-    return None if text is None else sys.intern(text)
+def _interned(kind: str, written: str, source: str, subject: str | None) -> Group:
+    names = sys.intern(kind), sys.intern(written), sys.intern(source)
+    return Group(*names, None if subject is None else sys.intern(subject))
