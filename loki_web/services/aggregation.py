@@ -108,7 +108,7 @@ def _most_frequent(index: SignalIndex, cell: Cell) -> Any:
     number = min(
         (value for value, count in cell.values.items() if count == most), key=index.value_text
     )
-    return json_text.parse(index.value_text(number))
+    return json_text.parse(index.value_text(number).encode())
 
 
 def _error_figures(cell: Cell) -> Json:

@@ -185,8 +185,8 @@ class SignalIndex:
         self._hour_order: list[int] = []
         self._group_numbers: dict[tuple[str, str, str, str | None], int] = {}
         self._group_list: list[Group] = []
-        self._value_numbers: dict[bytes, int] = {}
-        self._value_texts: list[bytes] = []
+        self._value_numbers: dict[str, int] = {}
+        self._value_texts: list[str] = []
         self._file_rows: dict[str, int] = {}
         self._file_list: list[str] = []
         self._free_files: list[int] = []
@@ -252,7 +252,7 @@ class SignalIndex:
         pairs = ((self._group_list[number], cell) for number, cell in cells.items())
         return [(group, cell) for group, cell in pairs if selection.wants(group)]
 
-    def value_text(self, number: int) -> bytes:
+    def value_text(self, number: int) -> str:
         """The JSON text of a preference's value."""
         return self._value_texts[number]
 
@@ -306,7 +306,7 @@ class SignalIndex:
         columns += [renumbered, *(_chosen(each, used) for each in self._figure_columns())]
         tables = [
             [list(group) for group in self._group_list],
-            [text.decode() for text in self._value_texts],
+            self._value_texts,
             [[hour, len(some)] for hour, some in hours],
         ]
         return tables, [column.tobytes() for column in columns]
@@ -320,7 +320,7 @@ class SignalIndex:
         groups, values, hours = tables
         self._group_list = [_interned(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
-        self._value_texts = [text.encode() for text in values]
+        self._value_texts = values
         self._value_numbers = {text: number for number, text in enumerate(self._value_texts)}
         start = 0
         for hour, size in hours:
@@ -381,7 +381,7 @@ class SignalIndex:
             self._values[place] = number
         return place
 
-    def _value_number(self, text: bytes) -> int:
+    def _value_number(self, text: str) -> int:
         number = self._value_numbers.get(text)
         if number is None:
             number = self._value_numbers[text] = len(self._value_texts)

@@ -78,14 +78,15 @@ def record_of_signal(signal: Any) -> Record | None:
     return _record(content, data, names)
 
 
-def packed_signal(signal: Any) -> bytes | None:
-    """Return the record of a signal file in few bytes, see `unpacked`."""
+def packed_signal(signal: Any) -> str | None:
+    """Return the record of a signal file as a short text, see `unpacked`; None for no signal."""
     record = record_of_signal(signal)
     return json_text.compact([*record[:5], record.lesson and [*record.lesson]]) if record else None
 
 
-def unpacked(data: bytes) -> Record:
-    *fields, lesson = json_text.parse(data)
+def unpacked(text: str) -> Record:
+    """Return the record of which `packed_signal` made a text."""
+    *fields, lesson = json_text.parse(text.encode())
     when, kind, written, source, confidence = fields
     names = (sys.intern(kind), sys.intern(written), sys.intern(source))
     return Record(when, *names, confidence, Lesson(*lesson) if lesson else None)

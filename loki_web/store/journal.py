@@ -67,20 +67,22 @@ T = TypeVar("T")
 class _Place(NamedTuple):
     """How far a file was read, in complete lines, and by what it is known again.
 
-    :ivar head: its first bytes, which tell the time of the first line.
-    :ivar checksum: of what stands before the place: all of a small file, else its last bytes.
+    :ivar head: a checksum of its first bytes, which tell the time of the first line.
+    :ivar end: one of what stands before the place: all of a small file, else its last bytes.
     """
 
     device: int = -1
     inode: int = -1
     offset: int = 0
-    head: str = ""
-    checksum: int = 0
+    head: int = 0
+    end: int = 0
 
     @classmethod
     def at(cls, offset: int, stream: BinaryIO, found: files.Version) -> "_Place":
-        head = _bytes_at(stream, 0, min(offset, _MARK_BYTES)).hex()
-        return cls(found.device, found.inode, offset, head, _checksum_before(stream, offset))
+        size = offset if offset <= SMALL_BYTES else _MARK_BYTES
+        head = zlib.crc32(_bytes_at(stream, 0, min(offset, _MARK_BYTES)))
+        end = zlib.crc32(_bytes_at(stream, offset - size, size))
+        return cls(found.device, found.inode, offset, head, end)
 
     def is_in(self, stream: BinaryIO, found: files.Version) -> bool:
         return found.size >= self.offset and self == _Place.at(self.offset, stream, found)
@@ -310,11 +312,6 @@ def _line_count(journal: Journal[Any]) -> int:
 def _begins_with_object(line: bytes) -> bool:
     values = json_text.values_in(line.decode("utf-8-sig", errors="replace"))
     return isinstance(next(values, None), dict)
-
-
-def _checksum_before(stream: BinaryIO, offset: int) -> int:
-    size = offset if offset <= SMALL_BYTES else _MARK_BYTES
-    return zlib.crc32(_bytes_at(stream, offset - size, size))
 
 
 def _bytes_at(stream: BinaryIO, offset: int, count: int) -> bytes:

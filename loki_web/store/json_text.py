@@ -82,13 +82,12 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
 
 
-def compact(value: Any) -> bytes:
-    """The value as JSON without white space or line end, to be kept: what orjson returns may take
-    4 KB however short it is, a copy does not.
+def compact(value: Any) -> str:
+    """The value as JSON without white space or line end.
 
     :raises TypeError: when the value is not JSON.
     """
-    return bytes(memoryview(orjson.dumps(value)))
+    return orjson.dumps(value).decode()
 
 
 def dump_line(value: Any) -> bytes:

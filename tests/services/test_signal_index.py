@@ -22,6 +22,7 @@ from loki_web.services.signal_index import (
 )
 from loki_web.services.sources import Sources
 from tests import places
+from tests.children import backdate
 from tests.places import Place
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -102,7 +103,10 @@ class Changes:
     def signal(self) -> None:
         content = record(self.chance, self.now)
         name = f"learning/signals/{self.chance.randrange(20)}.json"
-        self._place.write(name, self.chance.choice((content, content, content, "{")))
+        if self.chance.random() < 0.8:
+            self._place.write(name, content)
+        else:  # damaged for so long that nothing older stands in for it
+            backdate(self._place.write(name, "{"), 60)
 
     def remove_signal(self) -> None:
         for path in sorted(self._signals.glob("*.json"))[:2]:
