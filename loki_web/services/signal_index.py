@@ -23,7 +23,7 @@ UNKNOWN_TIME = microseconds(UNKNOWN)
 HOUR = 3_600_000_000
 _MAX_TOTALS = 8
 _MAX_CELLS = 50_000  # in all totals together
-_NEAR = 24 * HOUR  # totals are moved so far, otherwise made from nothing
+_NEAR = 24 * HOUR  # totals are moved so far, farther ones are copied
 _END = 1 << 62
 _RESOLVED = -2
 _NAN = float("nan")
@@ -160,6 +160,11 @@ class _Totals:
 
     def covers(self, when: int) -> bool:
         return when >= self.since or when == UNKNOWN_TIME
+
+    def copy(self, other: "_Totals") -> None:
+        for number, cell in other.cells.items():
+            self.cells[number] = Cell()
+            self.cells[number].merge(cell)
 
 
 class SignalIndex:
@@ -439,19 +444,27 @@ class SignalIndex:
             cell.resolved += sign
 
     def _totals(self, since: int) -> _Totals:
-        nearest = min(
-            self._kept.values(), key=lambda totals: abs(totals.since - since), default=None
-        )
-        if nearest is None or abs(nearest.since - since) > _NEAR:
-            totals, rows = _Totals(since), self._rows_since(since)
-            sign = 1
+        """The totals since a moment: made of the kept ones that have the fewest rows to add or to
+        take out, or of nothing. Kept ones of about that moment are moved, others are copied.
+        """
+        totals, best = _Totals(since), self._size_between(since, _END)
+        nearest = None
+        for kept in self._kept.values():
+            size = self._size_between(*sorted((since, kept.since)))
+            if size < best or kept.since == since:
+                nearest, best = kept, size
+        if nearest is None:
+            rows, sign = self._rows_since(since), 1
         else:
-            totals, sign = nearest, 1 if since < nearest.since else -1
             rows = self._rows_between(*sorted((since, nearest.since)))
-            del self._kept[nearest.since]
+            sign = 1 if since < nearest.since else -1
+            if abs(nearest.since - since) <= _NEAR:
+                del self._kept[nearest.since]
+                totals.cells = nearest.cells
+            else:
+                totals.copy(nearest)
         for row in rows:
             self._change(totals.cells, row, sign)
-        totals.since = since
         self._kept[since] = totals
         while len(self._kept) > 1 and (
             len(self._kept) > _MAX_TOTALS
@@ -459,6 +472,12 @@ class SignalIndex:
         ):
             self._kept.popitem(last=False)
         return totals
+
+    def _size_between(self, since: int, until: int) -> int:
+        """About how many rows there are from a moment to another: those of all hours touched."""
+        start = bisect_left(self._hour_order, since // HOUR)
+        end = bisect_right(self._hour_order, until // HOUR)
+        return sum(len(self._hours[hour]) for hour in self._hour_order[start:end])
 
     def _wanted(self, selection: Selection) -> bytes:
         """For each group, by number, whether it is wanted."""
