@@ -113,9 +113,8 @@ def read(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
     """Return the records at places of the index with their contents. One that has changed since
     then comes as it is now or not at all.
     """
-    lines = _journal(folder).lines_at(
-        [(place.offset, place.length) for place in places if place.file is None]
-    )
+    in_journal = [(place.offset, place.length) for place in places if place.file is None]
+    lines = iter(_journal(folder).lines_at(in_journal) if in_journal else ())
     files = _signal_files(folder)
     for place in places:
         if place.file is None:

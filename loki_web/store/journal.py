@@ -160,16 +160,16 @@ class Journal(PathInput, Generic[R]):
         """
         return self.part(_line_count)
 
-    def lines_at(self, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    def lines_at(self, places: Iterable[tuple[int, int]]) -> list[bytes]:
         """Return the lines that begin at offsets and have certain lengths; nothing where the file
         is no longer the one that was read."""
         try:
             with files.opened(self._root.path, self.relative) as (stream, found):
-                if (found.device, found.inode) == self._place[:2]:
-                    for offset, length in places:
-                        yield _bytes_at(stream, offset, length)
+                if (found.device, found.inode) != self._place[:2]:
+                    return []
+                return [_bytes_at(stream, offset, length) for offset, length in places]
         except OSError:
-            return
+            return []
 
     def _follow(self, version: files.Version | None) -> None:
         if version is None:

@@ -68,7 +68,7 @@ def _usual_form(text: str) -> str | None:
         text = text[:-1]
     fraction = text[19:-1] if text[-1] == "Z" else text[19:-6] if text[-6:] == "+00:00" else "-"
     is_usual = not fraction or (fraction[0] == "." and fraction[1:].isdigit())
-    return text if is_usual and text[17:19].isdigit() else None
+    return text if is_usual and text[17:19].isdigit() and text.isascii() else None
 
 
 def _from_date_text(
