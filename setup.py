@@ -30,7 +30,7 @@ TEST = [
 
 setup(
     name="loki-web",
-    version="0.1.0",
+    version="0.2.0",
     description="The server with which people watch and steer a Loki Mode session",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

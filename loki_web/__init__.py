@@ -1,3 +1,3 @@
 """Loki Web: watch and steer a Loki Mode session."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

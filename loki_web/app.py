@@ -62,6 +62,7 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     app.url_map.merge_slashes = False  # a project's path begins with one
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["COMPRESS_MIN_SIZE"] = 1024
+    app.config["COMPRESS_LEVEL"] = 4  # of gzip: half the time of level 6 for 3 % more bytes
     sources = Sources.of(settings, STARTED_AT, now)
     app.extensions[context.EXTENSION] = sources
     guarding = guard.install(app, sources)

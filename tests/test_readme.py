@@ -1,13 +1,17 @@
-"""The README's table of settings is the settings."""
+"""The table of settings in docs/operations.md is the settings, and no document names others."""
 
 import re
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from loki_web.cli.tail import TOKEN_VARIABLE
 from loki_web.settings import Settings
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+OPERATIONS = ROOT / "docs" / "operations.md"
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 def rows() -> list[str]:
@@ -23,14 +27,13 @@ def code(default: str) -> str:
 
 
 def test_the_table_of_settings_is_complete_and_right() -> None:
-    text = README.read_text(encoding="utf-8")
-    shown = re.findall(
-        r"^\| `LOKI_.*\|$", text.split("## Settings")[1].split("## ")[0], re.MULTILINE
-    )
-    assert shown == rows()
+    text = OPERATIONS.read_text(encoding="utf-8")
+    table = text.split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+    assert re.findall(r"^\| `LOKI_.*\|$", table, re.MULTILINE) == rows()
 
 
-def test_no_setting_is_named_that_does_not_exist() -> None:
-    named = set(re.findall(r"\bLOKI_[A-Z_]+\b", README.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_setting_is_named_that_does_not_exist(document: Path) -> None:
+    named = set(re.findall(r"\bLOKI_[A-Z_]+\b", document.read_text(encoding="utf-8")))
     known = {item.metadata["name"] for item in fields(Settings) if item.metadata}
     assert named <= known | {TOKEN_VARIABLE}

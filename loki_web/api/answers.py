@@ -8,7 +8,8 @@ Flask looks for its route, after the same checks as every other request.
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any, TypeVar, cast
@@ -39,7 +40,8 @@ _EXTENSION = "loki_web.answers"
 _CACHING = "private, no-cache"
 _OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
-_CODINGS = ("zstd", "br", "gzip", "deflate", "identity", "*")
+_ACCEPTED = "HTTP_ACCEPT_ENCODING"
+_CODINGS = ("zstd", "br", "gzip", "deflate")  # those of flask-compress, in its order
 _OVERHEAD = 1024  # bytes of an entry beside its body
 
 Environ = dict[str, Any]
@@ -81,7 +83,7 @@ class Answers:
         self._forms: LRUCache[Key, _Form] = LRUCache(
             MAX_BYTES, getsizeof=lambda form: len(form.body) + _OVERHEAD
         )
-        self._computing: dict[Key, threading.Lock] = {}
+        self._computing: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
 
     def respond(self, view: Callable[[], Any]) -> Response:
@@ -89,8 +91,8 @@ class Answers:
         key = _key(request.environ)
         answer = self._kept(key)
         if answer is None:
-            with self._one_at_a_time(key):
-                answer = self._kept(key)
+            with self._turn(key) as was_awaited:
+                answer = self._kept(key) if was_awaited else None
                 if answer is None:
                     response, inputs = _computed(view)
                     if response.status_code != 200 or response.is_streamed:
@@ -108,7 +110,7 @@ class Answers:
     def form(self, environ: Environ) -> _Form | None:
         """The form in which a request gets its answer, None where that is not kept."""
         with self._lock:
-            return self._forms.get((*_key(environ), _coding(environ)))
+            return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
     def keep_form(self, environ: Environ, headers: Iterable[tuple[str, str]], body: bytes) -> _Form:
         """Keep what Flask returned for the answer to a request."""
@@ -117,7 +119,7 @@ class Answers:
         form = _Form(answer, kept, answer.body if body == answer.body else body)
         with self._lock:
             if len(body) + _OVERHEAD < MAX_BYTES:
-                self._forms[(*_key(environ), _coding(environ))] = form
+                self._forms[(*_key(environ), environ[_ACCEPTED])] = form
         return form
 
     def _kept(self, key: Key) -> Answer | None:
@@ -130,11 +132,27 @@ class Answers:
             if len(answer.body) + _OVERHEAD < MAX_BYTES:
                 self._answers[key] = answer
 
-    def _one_at_a_time(self, key: Key) -> threading.Lock:
+    @contextmanager
+    def _turn(self, key: Key) -> Iterator[bool]:
+        """Let one thread compute an answer while others wait for it; when it is done they go on at
+        the same time, for not every answer can be kept.
+
+        :return: whether there was another thread to wait for.
+        """
         with self._lock:
-            if len(self._computing) > 1024:
-                self._computing.clear()
-            return self._computing.setdefault(key, threading.Lock())
+            done = self._computing.get(key)
+            if done is None:
+                mine = self._computing[key] = threading.Event()
+        if done is not None:
+            done.wait()
+            yield True
+            return
+        try:
+            yield False
+        finally:
+            with self._lock:
+                del self._computing[key]
+            mine.set()
 
 
 class KeptAnswers:
@@ -151,13 +169,15 @@ class KeptAnswers:
         self._guard = guard
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        # Who compresses has no choice left, so that one coding is one form.
+        environ[_ACCEPTED] = _coding(environ.get(_ACCEPTED, ""))
         if not _is_plain(environ):
             return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
         environ[_IS_PLAIN] = True
         form = self._answers.form(environ)
-        if form is not None:
+        if form is not None and form.answer.dependencies.are_current():
             scopes = self._scopes(environ, form.answer.rule)
-            if scopes is not None and form.answer.dependencies.are_current():
+            if scopes is not None:
                 return _send(form, environ, scopes, start_response)
         return self._through_flask(environ, start_response)
 
@@ -264,12 +284,9 @@ def _key(environ: Environ) -> Key:
     return environ.get("SCRIPT_NAME", ""), path, environ.get("QUERY_STRING", ""), accepted
 
 
-def _coding(environ: Environ) -> str:
-    return _codings(environ.get("HTTP_ACCEPT_ENCODING", ""))
-
-
 @lru_cache(maxsize=256)
-def _codings(header: str) -> str:
-    """The part of an Accept-Encoding header that decides the coding."""
-    accepted = sorted(parse_accept_header(header))
-    return ",".join(f"{name}={quality}" for name, quality in accepted if name in _CODINGS)
+def _coding(header: str) -> str:
+    """The content coding that an Accept-Encoding header likes best; empty for none."""
+    accepted = parse_accept_header(header.lower())
+    best = max(_CODINGS, key=accepted.quality)
+    return best if 0 < accepted.quality(best) >= accepted.quality("identity") else ""

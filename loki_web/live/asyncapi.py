@@ -66,7 +66,11 @@ _SENT_TO_CLIENTS = {
     ),
     "task_created": _Described("tasks: a task that was not there before.", Task),
     "task_updated": _Described("tasks: a task changed where it is.", Task),
-    "task_moved": _Described("tasks: the status or the position of a task changed.", Task),
+    "task_moved": _Described(
+        "tasks: a task has another status, or another place among those of its status. That others "
+        "came or went before it, which changes its position, is not told.",
+        Task,
+    ),
     "project_created": _Described("projects: a project was registered.", Project),
     "status": _Described("status: at once, and when it changes.", Status),
     "agents": _Described("agents: all of them, at once and when one changes.", [Agent]),

@@ -1,7 +1,9 @@
 """Keeps the channels that somebody listens to up to date, and tells the hub what is new.
 
 One thread reads, another one watches; both exist only while there are listeners, and a little
-longer, so that one who comes back finds what was missed.
+longer, so that one who comes back finds what was missed. A turn is one look, see `store.look`: a
+channel is read again only when something has changed that it observed the last time. There is a
+turn each second, and at once when the file system tells of a change.
 """
 
 import logging
@@ -12,19 +14,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loki_web.live.channels import CHANNELS, PROJECT_FOLDERS, USER_FOLDERS
+from loki_web.live.channels import CHANNELS
 from loki_web.live.messages import Batch, Message
 from loki_web.live.slices import Slice
-from loki_web.live.watcher import Touched, Watcher
+from loki_web.live.watcher import Watcher
 from loki_web.services.sources import Sources
+from loki_web.store.look import Input, Inputs, are_current, is_told, looking, recording
+from loki_web.store.notifier import notifier
 
 LINGER_SECONDS = 60.0
-# A change is looked at again: for what came while a new folder was not watched yet, and when the
-# time is over in which a damaged file counts as one that is just being written.
-_LOOK_AGAIN_SECONDS = (0.25, 2.0)
-_TIMED_SECONDS = 2.0
-_ALL_SECONDS = 15.0
+_LOOK_SECONDS = 1.0  # for what no event tells of: processes that die, file systems without events
+_ALL_SECONDS = 5.0  # for what depends on the time that has passed, as an age limit does
 _MORE_SECONDS = 0.05
+_TOGETHER_SECONDS = 0.004  # what is written within them is seen in one turn
+_APART_SECONDS = 0.02  # between two turns while changes go on
 
 log = logging.getLogger(__name__)
 
@@ -77,34 +80,59 @@ class _Request:
 
 
 @dataclass
-class _Tracked:
-    slice: Slice
-    is_timed: bool
-    used_at: float
-    looks: list[float] = field(default_factory=list)
-    next_look: float = 0.0
+class Followed:
+    """A channel that is followed.
 
-    def schedule(self, now: float, *, was_touched: bool) -> None:
-        if was_touched:
-            self.looks = list(_LOOK_AGAIN_SECONDS)
-        after = _TIMED_SECONDS if self.is_timed else _ALL_SECONDS
-        if self.slice.has_more:
-            after = _MORE_SECONDS
-        elif self.looks:
-            after = min(after, self.looks.pop(0))
-        self.next_look = now + after
+    :ivar inputs: what it observed when it was read the last time, None where that failed.
+    """
+
+    slice: Slice
+    used_at: float
+    inputs: Inputs | None = None
+    _steady: Inputs = ()  # all but the clock
+    _untold: Inputs | None = None  # those of them of which no event tells
+    _looked_at: float = 0.0
+
+    def is_current(self, *, is_touched: bool, thoroughly: bool) -> bool:
+        """Return whether nothing has changed since it was read.
+
+        :param is_touched: whether there were events.
+        :param thoroughly: look at the clock too, which seldom is a reason to read again.
+        """
+        if self.inputs is None:
+            return False
+        now = time.monotonic()
+        thoroughly = thoroughly or now - self._looked_at >= _ALL_SECONDS
+        if thoroughly:
+            self._looked_at = now
+        if thoroughly or is_touched:
+            self._untold = None
+            return are_current(self.inputs if thoroughly else self._steady)
+        if self._untold is None:
+            self._untold = tuple(one for one in self._steady if not is_told(one[0]))
+        return are_current(self._untold)
+
+    def read(self, clock: Input) -> list[Message]:
+        """Read it again; the messages that tell what is new."""
+        self.inputs, self._looked_at = None, time.monotonic()
+        with recording() as recorded:
+            messages = self.slice.refresh()
+        self.inputs, self._untold = recorded.inputs, None
+        self._steady = tuple(one for one in recorded.inputs if one[0] is not clock)
+        return messages
 
 
 class Feed:
     """:param outlet: gets every change, and the answers to `want`, in the order in which they are
     read: who was answered gets each later change and none of the earlier ones."""
 
-    def __init__(self, src: Sources, outlet: Outlet, mode: str) -> None:
+    def __init__(self, src: Sources, outlet: Outlet) -> None:
         self._src = src
         self._outlet = outlet
-        self._mode = mode
-        self._inbox: queue.SimpleQueue[_Request | set[Touched] | None] = queue.SimpleQueue()
-        self._tracked: dict[str, _Tracked] = {}
+        # None where something may have changed.
+        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._tracked: dict[str, Followed] = {}
+        self._turned_at = 0.0
         self._lock = threading.Lock()
         self._runs = False
 
@@ -125,12 +153,9 @@ class Feed:
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
 
     def _run(self) -> None:
-        folders = (
-            (self._src.project.path, PROJECT_FOLDERS),
-            (self._src.user.path, USER_FOLDERS),
-        )
-        watcher = Watcher(folders, self._inbox.put, self._mode)
+        watcher = Watcher(lambda: self._inbox.put(None))
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
+        self._turn_safely()  # after this there are folders that are watched
         thread.start()
         try:
             while not self._is_over():
@@ -160,52 +185,39 @@ class Feed:
             time.sleep(_MORE_SECONDS)
 
     def _turn(self) -> None:
-        requests: list[_Request] = []
-        touched: set[str] = set()
-        for item in self._waited_for():
-            if isinstance(item, _Request):
-                requests.append(item)
-            else:
-                touched |= self._channels_of(item)
-        now = time.monotonic()
-        for name, tracked in self._tracked.items():
-            if name in touched or tracked.next_look <= now:
-                self._refresh(name, was_touched=name in touched)
-        for request in requests:
-            self._serve(request)
+        items = self._waited_for()
+        self._turned_at = time.monotonic()
+        with looking():
+            for name in self._tracked:
+                self._look_at(name, is_touched=None in items)
+            for request in items:
+                if request is not None:
+                    self._serve(request)
 
-    def _waited_for(self) -> list[_Request | set[Touched] | None]:
-        earliest = min((one.next_look for one in self._tracked.values()), default=0.0)
-        items = []
+    def _waited_for(self) -> list[_Request | None]:
+        """Wait until there is a reason for a turn."""
+        has_more = any(one.slice.has_more for one in self._tracked.values())
+        due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
+        items: list[_Request | None] = []
         try:
-            wait = max(0.0, earliest - time.monotonic())
-            items.append(self._inbox.get(timeout=wait))
+            items.append(self._inbox.get(timeout=max(0.0, due - time.monotonic())))
+            if items == [None]:
+                since = time.monotonic() - self._turned_at
+                time.sleep(max(_TOGETHER_SECONDS, _APART_SECONDS - since))
+            notifier().drain()
             while True:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:
             return items
 
-    def _channels_of(self, touched: set[Touched] | None) -> set[str]:
-        if touched is None:
-            return set(self._tracked)
-        paths = [one.relative for one in touched if one.root == self._src.project.path]
-        user_paths = [one.relative for one in touched if one.root == self._src.user.path]
-        return {
-            name
-            for name in self._tracked
-            if _depends(CHANNELS[name].files, paths)
-            or _depends(CHANNELS[name].user_files, user_paths)
-        }
-
     def _serve(self, request: _Request) -> None:
-        """Read once more, so that the listener gets what is true now."""
+        """Look once more, so that the listener gets what is true now."""
         standing = Standing()
         for name in sorted(request.channels):
             if name not in self._tracked:
-                made = CHANNELS[name].make(self._src)
-                self._tracked[name] = _Tracked(made, CHANNELS[name].is_timed, time.monotonic())
+                self._tracked[name] = Followed(CHANNELS[name](self._src), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
-            self._refresh(name, was_touched=True)
+            self._look_at(name, is_touched=True, thoroughly=True)
             found = self._tracked[name].slice
             standing.tokens[name] = found.token
             missed = found.since(request.known[name]) if name in request.known else []
@@ -218,21 +230,14 @@ class Feed:
                 standing.current.extend(found.current())
         self._outlet.post(lambda: request.then(standing))
 
-    def _refresh(self, name: str, *, was_touched: bool) -> None:
+    def _look_at(self, name: str, *, is_touched: bool, thoroughly: bool = False) -> None:
+        """Read a channel again where something has changed that it is made of."""
         tracked = self._tracked[name]
+        if tracked.is_current(is_touched=is_touched, thoroughly=thoroughly):
+            return
         try:
-            messages = tracked.slice.refresh()
+            messages = tracked.read(self._src.clock)
             if messages:
                 self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
         except Exception:  # the feed of the other channels goes on
             log.exception("the channel %s could not be read", name)
-        tracked.schedule(time.monotonic(), was_touched=was_touched)
-
-
-def _depends(beginnings: tuple[str, ...], paths: list[str]) -> bool:
-    """A change of a folder itself, which loses its slash, concerns all that is in it."""
-    return any(path.startswith(beginnings) or path in ("", *_folders(beginnings)) for path in paths)
-
-
-def _folders(beginnings: tuple[str, ...]) -> set[str]:
-    return {beginning.rpartition("/")[0] for beginning in beginnings if "/" in beginning} - {""}

@@ -30,10 +30,9 @@ class Live:
 
     @classmethod
     def of(cls, src: Sources) -> "Live":
-        folder = src.cache_folder
-        places = SharedCount(folder / "live-connections" if folder else None)
+        places = SharedCount(src.cache_folder, "connections")
         hub = Hub(give_back=places.give_back)
-        hub.source = Feed(src, hub, src.settings.watch)
+        hub.source = Feed(src, hub)
         return cls(hub, places, src.settings.max_ws_connections)
 
     @property

@@ -80,7 +80,8 @@ class LogSlice:
         self.has_more = step is not None and step.has_more
         if step is None:
             return []
-        messages = self._messages(step, list(self._above))
+        is_new = step.lines or step.skipped
+        messages = self._messages(step, list(self._above)) if is_new else []
         self._above.extend(step.lines)
         self._place = step.place
         return messages

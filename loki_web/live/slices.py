@@ -7,7 +7,7 @@ knows it, so a client can go on at another worker, or at this one after a restar
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import orjson
@@ -62,7 +62,7 @@ class ValueSlice:
 
     def refresh(self) -> list[Message]:
         self._value = self._read()
-        before, self.token = self.token, digest(self._lasting())
+        before, self.token = self.token, _hash(_packed(self._lasting())).hex()
         return self.current() if before not in ("", self.token) else []
 
     def current(self) -> list[Message]:
@@ -102,6 +102,7 @@ class ListSlice:
         self._clock = clock
         self._entries: list[Json] = []
         self._known: dict[str, Json] = {}
+        self._marks: dict[str, bytes] = {}
         self._gone: dict[str, tuple[float, Json]] = {}
         self._history = _History()
         self.token = ""
@@ -109,13 +110,13 @@ class ListSlice:
 
     def refresh(self) -> list[Message]:
         entries = self._read()
-        if self._is_read and entries == self._entries and not self._gone:
+        if self._is_read and entries == self._entries:
             return []
-        messages = self._compared(entries) if self._is_read else []
+        messages = self._compared(entries)
         if not self._is_read:
-            self._known = {entry["id"]: entry for entry in entries}
-        self._entries, self._is_read = entries, True
-        before, self.token = self.token, digest([self._kind.mark(entry) for entry in entries])
+            messages, self._is_read = [], True
+        self._entries = entries
+        before, self.token = self.token, _hash(b"".join(self._marks.values())).hex()
         if messages or self.token != before:
             self._history.add(self.token, messages)
         return messages
@@ -129,25 +130,31 @@ class ListSlice:
     def since(self, token: str) -> list[Message] | None:
         return self._history.since(token)
 
-    def _compared(self, entries: Iterable[Json]) -> list[Message]:
+    def _compared(self, entries: list[Json]) -> list[Message]:
         now = self._clock()
         self._gone = {
             key: (left, entry)
             for key, (left, entry) in self._gone.items()
             if now - left < GONE_SECONDS
         }
-        messages, known = [], {}
+        messages, known, marks = [], {}, {}
+        moved = self._kind.moved(self._known, entries)
         for entry in entries:
             identity = entry["id"]
-            before = self._known.get(identity) or self._gone.pop(identity, (0.0, None))[1]
-            told = self._kind.told(before, entry)
-            known[identity] = entry
+            before = self._known.get(identity) or self._gone.pop(identity, (now, None))[1]
+            if identity in moved:
+                told: str | None = self._kind.moved_type
+            else:
+                told = None if entry is before else self._kind.told(before, entry)
             if told:
                 messages.append(Message(told, entry))
+            known[identity] = entry
+            mark = None if told else self._marks.get(identity)
+            marks[identity] = mark or _hash(_packed(self._kind.mark(entry)))
         for identity, entry in self._known.items():
             if identity not in known:
                 self._gone[identity] = (now, entry)
-        self._known = known
+        self._known, self._marks = known, marks
         return messages
 
 
@@ -176,6 +183,9 @@ class _History:
         return None
 
 
-def digest(value: Any) -> str:
-    text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
-    return hashlib.blake2b(text, digest_size=8).hexdigest()
+def _hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=8).digest()
+
+
+def _packed(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)

@@ -117,7 +117,7 @@ def install(app: Flask, sources: Sources) -> Guard:
         cors.complete_headers(response)
         headers = response.headers
         scopes = _identified(request.environ)
-        if scopes:
+        if access.identity().key:  # empty for a token that opens nothing
             headers[access.SCOPES_HEADER] = scopes
         for name, value in _ALWAYS.items():
             headers.setdefault(name, value)

@@ -93,7 +93,8 @@ def task_list(folder: Folder, before: TaskList | None) -> TaskList:
 
 
 def _made(identity: str, queue: str, entry: Json, position: int, before: _Chosen | None) -> _Chosen:
-    if before is None or before.queue != queue or before.entry != entry:
+    is_same = before is not None and (before.entry is entry or before.entry == entry)
+    if before is None or before.queue != queue or not is_same:
         return _Chosen(queue, entry, _task(identity, queue, entry, position))
     if before.task["position"] == position:
         return before
@@ -132,14 +133,22 @@ def plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
 
 def _queue_entries(folder: Folder) -> Iterator[tuple[str, str, Json]]:
     for queue in _STATUS_OF_QUEUE:
-        yield from _identified(queue, folder.document(f"queue/{queue}.json"))
+        yield from _entries_of(folder, queue)
 
 
-def _state_entries(folder: Folder) -> Iterator[tuple[str, str, Json]]:
+@derived
+def _entries_of(folder: Folder, queue: str) -> list[tuple[str, str, Json]]:
+    """The entries of one queue file, each with its id and the name of the queue."""
+    return list(_identified(queue, folder.document(f"queue/{queue}.json")))
+
+
+@derived
+def _state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
     """Those of the state file: it lags behind the queues, so these win."""
     groups = as_dict(session.state(folder).get("tasks"))
-    for queue, key in _STATE_KEYS.items():
-        yield from _identified(queue, groups.get(key))
+    return [
+        entry for queue, key in _STATE_KEYS.items() for entry in _identified(queue, groups.get(key))
+    ]
 
 
 def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:

@@ -34,11 +34,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Entry:
-    """:ivar is_settled: False while the file has to be looked at again without being told."""
+    """:ivar is_settled: False where the file may have changed without its version changing.
+    :ivar fingerprint: of the content, which tells of more changes than its digest.
+    """
 
     version: Version
     is_settled: bool
     value: Any
+    fingerprint: int | None = None
+
+    @property
+    def mark(self) -> tuple[Version, int | None]:
+        """What is another one when the file has changed."""
+        return self.version, self.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Content:
     value: Any
     version: Version
     settled: bool
+    fingerprint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +111,8 @@ class Collection:
         self._is_trusted = False
         self._log: deque[tuple[int, str]] = deque(maxlen=_MAX_LOG)
         self._derived: dict[Any, tuple[int, Any]] = {}
-        self._made: LRUCache[Any, tuple[Version, Any]] = LRUCache(
-            MAX_MADE_BYTES, getsizeof=lambda kept: kept[0].size
+        self._made: LRUCache[Any, tuple[_Entry, Any]] = LRUCache(
+            MAX_MADE_BYTES, getsizeof=lambda kept: kept[0].version.size
         )
         self._lock = threading.RLock()
 
@@ -182,7 +191,7 @@ class Collection:
         read_at = time.time_ns()
         try:
             data, version = self._bytes(name, folders)
-            return Content(json_text.parse(data), version, settled(version, read_at))
+            return Content(json_text.parse(data), version, settled(version, read_at), hash(data))
         except (OSError, json_text.Damaged):
             return None
 
@@ -197,21 +206,25 @@ class Collection:
         if held is None:
             return None
         made: Made | None = kept[1] if kept else None
-        if kept and kept[0] == held.version:
+        if kept and kept[0].mark == held.mark:
             return made
         content = self.read(name)
         if content is None:
             return made
         made = make(name, content.value)
-        is_sure = self._is_trusted or content.settled
-        if is_sure and content.version.size <= MAX_MADE_BYTES:
+        is_held = held.mark == (content.version, content.fingerprint)
+        if (
+            is_held
+            and (self._is_trusted or content.settled)
+            and held.version.size <= MAX_MADE_BYTES
+        ):
             with self._lock:
-                self._made[name, make] = content.version, made
+                self._made[name, make] = held, made
         return made
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Take note of an event in one of the directories, see `store.notifier`."""
-        if is_folder:
+        if is_folder or self._listing.may_lead_on(name):
             self._is_lost = True
         else:
             self._touched.add((key, name))
@@ -232,12 +245,13 @@ class Collection:
 
     def _refresh(self, base: str, is_same: bool) -> None:
         touched, self._touched = self._touched, set()
-        if is_same and not self._is_lost:
-            due = {path for one in touched if (path := self._listing.note(*one)) is not None}
-        else:
-            due = self._relist(base)
+        due = {path for one in touched if (path := self._listing.note(*one)) is not None}
+        if not is_same or self._is_lost:
+            due |= self._relist(base)
         due |= self._unsettled
-        due.update(self._listing.linked)
+        linked = self._listing.linked
+        due.update(linked)
+        self._is_trusted = self._is_trusted and not linked
         if not self._is_trusted:
             due.update(self._lively, self._turns.due(self._names()))
         self._take_in(due, base)
@@ -283,22 +297,21 @@ class Collection:
         entry = self._loaded(name, version, held, folders)
         self._entries[name] = entry
         self._held_bytes += entry.version.size
-        if not entry.is_settled:
+        if not entry.is_settled and not (self._is_trusted and entry.fingerprint is not None):
             self._unsettled.add(name)
         self._lively[name] = None
         if len(self._lively) > _LIVELY:
             self._lively.popitem(last=False)
-        return held is None or held.value != entry.value or held.version != entry.version
+        return held is None or held.mark != entry.mark or held.value != entry.value
 
     def _loaded(
         self, name: str, version: Version, before: _Entry | None, folders: files.OpenFolders
     ) -> _Entry:
-        is_told = self._is_trusted
         fits = self._digest is not None or self._held_bytes + version.size <= MAX_HELD_BYTES
         content = self._read(name, folders) if fits else None
         if content is not None:
             value = self._digest(content.value) if self._digest else content.value
-            return _Entry(content.version, is_told or content.settled, value)
+            return _Entry(content.version, content.settled, value, content.fingerprint)
         if being_written(version):
             return _Entry(version, False, before.value if before else None)
         log.warning("left out damaged file %s", os.path.join(self._relative, name))

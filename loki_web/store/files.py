@@ -40,19 +40,19 @@ class Version(NamedTuple):
         """Seconds since the epoch."""
         return self.mtime_ns / 1e9
 
-    @property
-    def changed_ns(self) -> int:
-        """When the file last changed in any way, nanoseconds since the epoch."""
-        return max(self.mtime_ns, self.ctime_ns)
-
 
 def settled(version: Version, read_at_ns: int) -> bool:
     """Return False where a later write could leave the version as it is.
 
     The clock that stamps files has a grain: a file that was read within it may change without its
-    version changing.
+    version changing. Only `ctime` tells, which nobody can set.
     """
-    return abs(read_at_ns - version.changed_ns) > _CLOCK_GRAIN_NS
+    return abs(read_at_ns - version.ctime_ns) > _CLOCK_GRAIN_NS
+
+
+def is_transient(error: OSError) -> bool:
+    """Return whether a file may well be there, and cannot be opened for want of resources."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def being_written(version: Version) -> bool:
@@ -71,9 +71,12 @@ def resolve_below(base: str, relative: str) -> str | None:
         real = os.path.realpath(os.path.join(base, relative))
     except ValueError:  # an embedded NUL
         return None
-    if real != base and not real.startswith(base.rstrip(os.sep) + os.sep):
-        return None
-    return real
+    return real if is_below(base, real) else None
+
+
+def is_below(base: str, real: str) -> bool:
+    """Return whether a real path is that of a folder or of something in it."""
+    return real == base or real.startswith(base.rstrip(os.sep) + os.sep)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from loki_web.store.collection import Collection
 from loki_web.store.derived import Values
 from loki_web.store.inputs import (
     ContentInput,
-    Document,
     DocumentInput,
     ExistenceInput,
     FolderInput,
@@ -28,7 +27,7 @@ from loki_web.store.inputs import (
 )
 from loki_web.store.journal import Journal, Kept, Reader
 from loki_web.store.json_stream import JsonStream
-from loki_web.store.look import UNREPEATABLE, observe
+from loki_web.store.look import UNREPEATABLE, Content, observe
 from loki_web.store.writable_folder import WritableFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
@@ -62,12 +61,12 @@ class Folder(WritableFolder):
 
     def document(self, relative: str) -> Any:
         """The content of a JSON file, shared and not to be changed; None where there is none."""
-        found: Document = observe(self._input(DocumentInput, relative))
+        found: Content = observe(self._input(DocumentInput, relative))
         return found.value
 
     def strict_document(self, relative: str) -> Any:
         """As `document`, except that nothing older stands in for a file that is damaged now."""
-        found: Document = observe(self._input(StrictDocumentInput, relative))
+        found: Content = observe(self._input(StrictDocumentInput, relative))
         return found.value
 
     def collection(
@@ -103,8 +102,9 @@ class Folder(WritableFolder):
 
     def text(self, relative: str, limit: int = MAX_TEXT_BYTES) -> str | None:
         """A text file as UTF-8 with replacement, cut at `limit` bytes; None where there is none."""
-        found: str | None = observe(self._input(TextInput, relative, limit))
-        return found
+        found: Content = observe(self._input(TextInput, relative, limit))
+        text: str | None = found.value
+        return text
 
     def lines(self, relative: str) -> Iterator[bytes]:
         """The lines of a file of any size, oldest first, see `store.raw_lines`."""
@@ -116,10 +116,11 @@ class Folder(WritableFolder):
         observe(self._input(ContentInput, relative))
         return raw_lines.backwards(self.path, relative, holding)
 
-    def tail(self, relative: str, lines: int) -> tuple[str, ...]:
-        """The last lines of a log, see `store.tail`."""
-        found: tuple[str, ...] = observe(self._input(TailInput, relative, lines))
-        return found
+    def tail(self, relative: str, lines: int) -> list[str]:
+        """The last lines of a log, shared and not to be changed, see `store.tail`."""
+        found: Content = observe(self._input(TailInput, relative, lines))
+        last: list[str] = found.value
+        return last
 
     def end_of_log(self, relative: str) -> following.Place | None:
         """Where a log ends now, see `store.following`."""

@@ -9,12 +9,14 @@ import os
 import stat
 import threading
 import time
+from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loki_web.store import files, json_text, tail, watching
 from loki_web.store.files import Version, being_written, settled
-from loki_web.store.look import Unsettled, state_of
+from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import notifier
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
@@ -24,59 +26,64 @@ _STRICT_TRIES = 3
 log = logging.getLogger(__name__)
 
 
+Identity = tuple[int, int, int]  # device, inode and kind
+
+
 class Root:
     """The folder below which everything lies; its state is its real path.
 
     :param events: False where no events of the file system are wanted.
     :ivar reports: whether the file system tells of all changes, those of other machines too.
-    :ivar is_told: whether it tells when the root becomes another folder.
     :ivar watching: grows whenever folders have to be watched anew.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         self.path = path
         self.reports = False
-        self.is_told = False
         self.watching = 0
         self._events = events
         self._watched: set[str] = set()
-        self._identity: tuple[int, int] | None = None
-        self._real_identity: tuple[int, int] | None = None
+        self._watched_itself = -1
+        self._identities: tuple[Identity | None, Identity | None] = None, None
         self._base = str(path)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the file system tells when the root becomes another folder."""
+        return self._watched_itself == self.watching
+
     def examine(self) -> str:
-        identity = _identity(self.path)
+        identity = _folder_at(self.path)
         is_plain = self._base == str(self.path)
-        real_identity = identity if is_plain else _identity(self._base)
-        if (
-            identity is None
-            or not self.is_told
-            or (identity, real_identity) != (self._identity, self._real_identity)
-        ):
+        identities = identity, identity if is_plain else _folder_at(self._base)
+        if identity is None or not self.is_told or identities != self._identities:
             self._base = os.path.realpath(self.path)
-            self._identity, self._real_identity = identity, _identity(self._base)
+            self._identities = identity, _folder_at(self._base)
             self.reports = self._events and watching.reports_changes(self._base)
-            self.is_told = self._base == str(self.path) and self._watch_itself()
+            now = self.watching
+            if self._base == str(self.path) and self._watch_itself():
+                self._watched_itself = now
         return self._base
 
     def watch(self, folder: str) -> bool:
-        """Be told of each change in a folder and in those above it, or where it is missing in the
-        nearest that is there.
+        """Be told of each change in a folder and in those above it, as far as they are there.
 
         :param folder: a real path, the root's own or one below it.
         :return: whether each change is told.
         """
-        is_watched = False
-        while self.reports and folder.startswith(self._base):
-            if folder in self._watched:
-                return True
-            if os.path.isdir(folder):
-                if not notifier().watch(folder, self, folder):
-                    return False
-                self._watched.add(folder)
-                is_watched = True
-            folder = os.path.dirname(folder)
-        return is_watched
+        watched, base = self._watched, self._base
+        if not self.reports or not files.is_below(base, folder):
+            return False
+        if folder in watched:
+            return True
+        path = base
+        for name in folder[len(base) :].split(os.sep):  # from the root down: it tells of the lower
+            path = os.path.join(path, name) if name else path
+            if path not in watched:
+                if not notifier().watch(path, self, path):
+                    return path != base and not os.path.lexists(path)
+                watched.add(path)
+        return True
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Take note of an event, see `store.notifier`."""
@@ -85,8 +92,7 @@ class Root:
 
     def lost(self) -> None:
         """Take note that a folder may have come, gone or been replaced."""
-        self._watched.clear()
-        self.is_told = False
+        self._watched = set()  # another one: who is just watching a folder adds it to the old one
         self.watching += 1
 
     def _watch_itself(self) -> bool:
@@ -97,13 +103,39 @@ class Root:
         )
 
 
-def _identity(path: Path | str) -> tuple[int, int] | None:
-    """The device and inode of a real folder, None for anything else."""
+def _identity(status: os.stat_result | None) -> Identity | None:
+    return (status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)) if status else None
+
+
+def _folder_at(path: Path | str) -> Identity | None:
+    """The identity of a real folder, None for anything else."""
+    status = _lstat(path)
+    return _identity(status) if status and stat.S_ISDIR(status.st_mode) else None
+
+
+def _lstat(path: Path | str) -> os.stat_result | None:
     try:
-        status = os.lstat(path)
+        return os.lstat(path)
     except (OSError, ValueError):
         return None
-    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The folders that lead from a root to a path; its state is what each of them is.
+
+    What is reached through a folder that was moved elsewhere and left a link behind is the same
+    file as before, wherever it lies.
+    """
+
+    root: Root
+    folder: str
+
+    def examine(self) -> tuple[str, tuple[Identity | None, ...]]:
+        base: str = state_of(self.root)
+        names = self.folder.split(os.sep) if self.folder else []
+        paths = accumulate(names, os.path.join, initial=base)
+        return base, tuple(_identity(_lstat(path)) for path in islice(paths, 1, None))
 
 
 class PathInput:
@@ -112,41 +144,53 @@ class PathInput:
     def __init__(self, root: Root, relative: str) -> None:
         self._root = root
         self.relative = relative
-        self._base = ""
+        self._way = _Way(root, os.path.dirname(os.path.normpath(relative)))
+        self._passed: Any = None
         self._real: str | None = None
         self._is_linked = False
         self._watching = -1
         self._is_watched = False
-        self._seen: tuple[int, int] | None = None
+        self._seen: Identity | None = None
         self._lock = threading.Lock()
 
     def status(self) -> os.stat_result | None:
         """The status of what is there now; None for nothing and for what lies outside the root."""
         base = self._locate()
-        status = self._lstat()
-        seen = (status.st_dev, status.st_ino) if status else None
-        if seen != self._seen:
+        status = self._status()
+        if _identity(status) != self._seen:
             self._resolve(base)
-            status = self._lstat()
-            self._seen = (status.st_dev, status.st_ino) if status else None
+            status = self._status()
+            self._seen = _identity(status)
         return status
 
     @property
-    def is_told(self) -> bool:
-        """Whether the file system tells of each change since it was examined."""
+    def is_watched(self) -> bool:
+        """Whether the file system tells of each change of the path since it was examined."""
         return self._is_watched and not self._is_linked and self._watching == self._root.watching
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it tells of each change of the state."""
+        return self.is_watched
 
     def _locate(self) -> str:
         """Have the real path, and a watch on its folder; the real path of the root."""
-        base: str = state_of(self._root)
-        if base != self._base or self._is_linked:
+        way = state_of(self._way)
+        base: str = way[0]
+        if way != self._passed or self._is_linked:
             self._resolve(base)
-        if self._watching != self._root.watching:
-            self._watching = self._root.watching
-            self._is_watched = self._real is not None and self._root.watch(
-                os.path.dirname(self._real) if self._real != base else base
+            self._passed = way
+        watching, real = self._root.watching, self._real
+        if watching != self._watching:
+            self._is_watched = real is not None and self._root.watch(
+                real if real == base else self._telling(real)
             )
+            self._watching = watching
         return base
+
+    def _telling(self, real: str) -> str:
+        """The folder whose events tell of what is at a real path."""
+        return os.path.dirname(real)
 
     def version(self) -> Version | None:
         """The version of the regular file that is there now."""
@@ -154,16 +198,13 @@ class PathInput:
         return Version.of(status) if status and stat.S_ISREG(status.st_mode) else None
 
     def _resolve(self, base: str) -> None:
-        self._real = files.resolve_below(base, self.relative)
-        plain = os.path.normpath(os.path.join(base, self.relative))
-        self._is_linked = self._real != plain
-        self._base = base
+        real = files.resolve_below(base, self.relative)
+        if real != self._real:
+            self._real, self._watching = real, -1
+        self._is_linked = real != os.path.normpath(os.path.join(base, self.relative))
 
-    def _lstat(self) -> os.stat_result | None:
-        try:
-            return os.lstat(self._real) if self._real is not None else None
-        except OSError:
-            return None
+    def _status(self) -> os.stat_result | None:
+        return _lstat(self._real) if self._real is not None else None
 
 
 class VersionInput(PathInput):
@@ -213,6 +254,9 @@ class NamesInput(PathInput):
         self._settled = False
         self._names = Names()
 
+    def _telling(self, real: str) -> str:
+        return real
+
     def examine(self) -> Names:
         status = self.status()
         if status is None or self._real is None or not stat.S_ISDIR(status.st_mode):
@@ -243,7 +287,7 @@ def _names_in(entries: list[os.DirEntry[str]]) -> Names:
 class FileInput(PathInput):
     """A file that is read again when its version changes, or while it is not settled.
 
-    Its state is the same object for as long as the content is the same.
+    Its state is the same for as long as the content is the same.
     """
 
     limit: int
@@ -252,42 +296,72 @@ class FileInput(PathInput):
         super().__init__(root, relative)
         self._version: Version | None = None
         self._settled = False
+        self._epoch = -1
+        self._is_unread = False  # it is there, but nothing could be opened just now
+        self._fingerprint: int | None = None  # of what was read
+        self._content = Content(None)
+        self._absent = Content(self._parsed(None))
 
     def examine(self) -> Any:
         version = self.version()
         if version is None:
-            return self._missing()
-        if version != self._version or not self._settled:
             with self._lock:
-                if version != self._version or not self._settled:
+                return self._missing()
+        if self._is_stale(version):
+            with self._lock:
+                if self._is_stale(version):
                     self._load(version)
         return self._state()
 
+    def _is_stale(self, version: Version) -> bool:
+        """Whether the file has another version, or may have changed without getting one."""
+        if self._is_unread:
+            return True
+        if version != self._version or self._settled:
+            return version != self._version
+        notifier().drain()
+        return not (self.is_watched and notifier().epoch == self._epoch)
+
+    @property
+    def is_told(self) -> bool:
+        return self.is_watched and not self._is_unread
+
     def _load(self, version: Version) -> None:
-        read_at = time.time_ns()
+        notifier().drain()
+        epoch, read_at = notifier().epoch, time.time_ns()
         try:
             with files.opened(self._root.path, self.relative) as (stream, found):
                 version = found
                 self._take(self._read(stream, found))
-        except OSError:
-            self._take(None)
-        self._version, self._settled = version, settled(version, read_at)
+                self._is_unread = False
+        except OSError as error:
+            self._is_unread = files.is_transient(error)
+            if not self._is_unread:
+                self._take(None)
+        # Last, for others look at these without the lock.
+        self._version, self._settled, self._epoch = version, settled(version, read_at), epoch
 
     def _read(self, stream: Any, found: Version) -> bytes:
         """The bytes that decide the state."""
         return files.read_up_to(stream, self.limit)
 
-    def _missing(self) -> Any:
+    def _missing(self) -> Content:
         """Return the state of a file that is not there."""
-        self._version = None
-        return None
+        self._version = self._fingerprint = None
+        return self._absent
 
     def _take(self, data: bytes | None) -> None:
         """Make the state of what was read, None where that failed."""
+        fingerprint = hash(data)
+        if fingerprint != self._fingerprint:
+            self._content, self._fingerprint = Content(self._parsed(data)), fingerprint
+
+    def _parsed(self, data: bytes | None) -> Any:
+        """What the state holds for what was read, None where there is nothing or that failed."""
         raise NotImplementedError
 
-    def _state(self) -> Any:
-        raise NotImplementedError
+    def _state(self) -> Content:
+        return self._content
 
 
 class TextInput(FileInput):
@@ -296,51 +370,23 @@ class TextInput(FileInput):
     def __init__(self, root: Root, relative: str, limit: int) -> None:
         super().__init__(root, relative)
         self.limit = limit
-        self._text: str | None = None
 
-    def _take(self, data: bytes | None) -> None:
-        self._text = None if data is None else data.decode("utf-8-sig", errors="replace")
-
-    def _state(self) -> str | None:
-        return self._text
+    def _parsed(self, data: bytes | None) -> str | None:
+        return None if data is None else data.decode("utf-8-sig", errors="replace")
 
 
 class TailInput(FileInput):
     """The last lines of a log, see `store.tail`."""
 
     def __init__(self, root: Root, relative: str, lines: int) -> None:
-        super().__init__(root, relative)
         self._count = lines
-        self._lines: tuple[str, ...] = ()
-        self._fingerprint = 0
+        super().__init__(root, relative)
 
     def _read(self, stream: Any, found: Version) -> bytes:
         return tail.end_of(stream, found.size, self._count)
 
-    def _take(self, data: bytes | None) -> None:
-        fingerprint = hash(data)
-        if fingerprint != self._fingerprint:
-            self._lines = tuple(tail.lines_in(data or b"", self._count))
-            self._fingerprint = fingerprint
-
-    def _missing(self) -> tuple[str, ...]:
-        self._version = None
-        return ()
-
-    def _state(self) -> tuple[str, ...]:
-        return self._lines
-
-
-class Document:
-    """The content of a JSON file; another content is another object."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-ABSENT = Document(None)
+    def _parsed(self, data: bytes | None) -> list[str]:
+        return tail.lines_in(data or b"", self._count)
 
 
 class DocumentInput(FileInput):
@@ -355,13 +401,12 @@ class DocumentInput(FileInput):
 
     def __init__(self, root: Root, relative: str) -> None:
         super().__init__(root, relative)
-        self._fingerprint = 0
-        self._document: Document | None = None  # None while the file is damaged
-        self._last_good: Document | None = None
+        self._document: Content | None = None  # None while the file is damaged
+        self._last_good: Content | None = None
 
-    def _missing(self) -> Document:
-        self._version, self._document, self._last_good, self._fingerprint = None, None, None, 0
-        return ABSENT
+    def _missing(self) -> Content:
+        self._document = self._last_good = None
+        return super()._missing()
 
     def _load(self, version: Version) -> None:
         super()._load(version)
@@ -373,28 +418,29 @@ class DocumentInput(FileInput):
 
     def _take(self, data: bytes | None) -> None:
         if data is None or len(data) >= self.limit:
-            self._document, self._fingerprint = None, 0
+            self._document = self._fingerprint = None
             return
         fingerprint = hash(data)
         if fingerprint == self._fingerprint:
             return
         self._fingerprint = fingerprint
         try:
-            self._document = self._last_good = Document(json_text.parse(data))
+            self._document = self._last_good = Content(json_text.parse(data))
         except json_text.Damaged:
             self._document = None
 
-    def _state(self) -> Document:
-        if self._document is not None:
-            return self._document
-        return self._stand_in() or ABSENT
+    def _parsed(self, data: bytes | None) -> None:
+        """Only what is parsed by `_take` is a document."""
+
+    def _state(self) -> Content:
+        return self._document or self._stand_in() or self._absent
 
     @property
     def is_told(self) -> bool:
         """Not of the end of the time for which an older content stands in."""
         return super().is_told and not (self._document is None and self._is_being_written())
 
-    def _stand_in(self) -> Document | None:
+    def _stand_in(self) -> Content | None:
         return self._last_good if self._is_being_written() else None
 
     def _is_being_written(self) -> bool:
@@ -404,7 +450,7 @@ class DocumentInput(FileInput):
 class StrictDocumentInput(DocumentInput):
     """A JSON file for which nothing older stands in; it is read again for a moment instead."""
 
-    def _stand_in(self) -> Document | None:
+    def _stand_in(self) -> Content | None:
         for _ in range(_STRICT_TRIES):
             if not self._is_being_written():
                 return None

@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 from loki_web.store import json_text
 from loki_web.store.files import Version, read_up_to
-from loki_web.store.inputs import FileInput, Root
-from loki_web.store.look import observe
+from loki_web.store.inputs import FileInput
+from loki_web.store.look import Content, observe
 from loki_web.store.shapes import Json
 
 WINDOW_BYTES = 10 * 1024 * 1024
@@ -17,34 +17,21 @@ _PIECE_START = re.compile(r"^(?=\{)", re.MULTILINE)
 class JsonStream(FileInput):
     """One such file, parsed once for each content."""
 
-    def __init__(self, root: Root, relative: str) -> None:
-        super().__init__(root, relative)
-        self._fingerprint = 0
-        self._objects: list[Json] = []
-
     def objects(self) -> list[Json]:
         """The objects in the last WINDOW_BYTES of the file, in its order; see `objects_in`.
 
         They are shared: do not change them. Empty where the file cannot be read.
         """
-        found: list[Json] = observe(self)
-        return found
+        found: Content = observe(self)
+        objects: list[Json] = found.value
+        return objects
 
     def _read(self, stream: BinaryIO, found: Version) -> bytes:
         stream.seek(max(0, found.size - WINDOW_BYTES))
         return read_up_to(stream, WINDOW_BYTES)
 
-    def _take(self, data: bytes | None) -> None:
-        if hash(data) != self._fingerprint:
-            text = (data or b"").decode("utf-8-sig", errors="replace")
-            self._objects, self._fingerprint = objects_in(text), hash(data)
-
-    def _missing(self) -> list[Json]:
-        self._version = None
-        return []
-
-    def _state(self) -> list[Json]:
-        return self._objects
+    def _parsed(self, data: bytes | None) -> list[Json]:
+        return objects_in((data or b"").decode("utf-8-sig", errors="replace"))
 
 
 def objects_in(text: str) -> list[Json]:

@@ -92,6 +92,10 @@ class Listing:
         self.names = sorted(self._links)
         return {name for below in anew for name, _ in _files(below, fresh[below])}
 
+    def may_lead_on(self, name: str) -> bool:
+        """Return whether a link of that name to a folder would be followed."""
+        return self._nested and not self._takes(name) and files.counts(name)
+
     def note(self, below: str, name: str) -> str | None:
         """Take note that a name in a directory may have come, gone or become another file.
 

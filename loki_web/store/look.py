@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Protocol
 
 from loki_web.store.notifier import notifier
@@ -41,12 +42,30 @@ class _Here(threading.local):
 _here = _Here()
 
 
+class Content:
+    """A state that holds what was read. Recorded is only its number, so that a value that is not
+    used any more does not keep alive what it was made of."""
+
+    __slots__ = ("token", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.token = next(_numbers)
+
+
+_numbers = count(1)
+
+
 def observe(source: Input) -> Any:
     """Return the state of an input in the current look, and record that the value depends on it."""
     state = state_of(source)
     if _here.recording is not None:
-        _here.recording[source] = state
+        _here.recording[source] = _token(state)
     return state
+
+
+def _token(state: Any) -> Any:
+    return state.token if isinstance(state, Content) else state
 
 
 def state_of(source: Input) -> Any:
@@ -73,6 +92,8 @@ def are_current(inputs: Inputs) -> bool:
         state = look.get(source, _UNSEEN)
         if state is _UNSEEN:
             state = look[source] = source.examine()
+        if isinstance(state, Content):
+            state = state.token
         if state is not before and state != before:
             return False
     return True
@@ -86,27 +107,25 @@ class Dependencies:
     seen within LOOK_SECONDS.
     """
 
-    __slots__ = ("_epoch", "_looked_at", "_volatile", "inputs")
+    __slots__ = ("_seen", "inputs")
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
-        self._volatile = inputs
-        self._epoch = -1
-        self._looked_at = 0.0
+        # The inputs that are not told of, the epoch and the time: of one look, so in one piece.
+        self._seen = inputs, -1, 0.0
 
     def are_current(self) -> bool:
         """Return whether each input has the same state as when it was recorded."""
         events, now = notifier(), time.monotonic()
         events.drain()
         epoch = events.epoch
-        is_quiet = epoch == self._epoch and now - self._looked_at < LOOK_SECONDS
+        volatile, seen_epoch, looked_at = self._seen
         with looking_again():
-            if is_quiet:
-                return are_current(self._volatile)
+            if epoch == seen_epoch and now - looked_at < LOOK_SECONDS:
+                return are_current(volatile)
             if not are_current(self.inputs):
                 return False
-        self._volatile = tuple(one for one in self.inputs if not is_told(one[0]))
-        self._epoch, self._looked_at = epoch, now
+        self._seen = tuple(one for one in self.inputs if not is_told(one[0])), epoch, now
         return True
 
 

@@ -12,9 +12,9 @@ import termios
 import threading
 from collections.abc import Hashable
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
-from inotify_simple import INotify, flags
+from inotify_simple import Event, INotify, flags
 
 _MASK = int(
     flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
@@ -23,6 +23,7 @@ _MASK = int(
 _SELF_MASK = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW)
 _ADD = int(flags.MASK_ADD)
 _GONE = int(flags.IGNORED | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
+_MOVED = int(flags.MOVE_SELF)
 _OVERFLOW, _IGNORED, _IS_FOLDER = int(flags.Q_OVERFLOW), int(flags.IGNORED), int(flags.ISDIR)
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,17 @@ class Subscriber(Protocol):
         """Take note that any folder may have changed or gone."""
 
 
+class Follower(Protocol):
+    """What is told that there were events; called as a subscriber is."""
+
+    def stirred(self) -> None:
+        """Take note that something in any of the folders that this process watches has changed."""
+
+
 class Notifier:
     """The watches of this process.
+
+    A failure ends all watches: whoever subscribed is told that they are lost, and gets no others.
 
     :ivar epoch: grows with each event that was drained.
     """
@@ -47,6 +57,7 @@ class Notifier:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._watches: dict[int, WeakKeyDictionary[Subscriber, Hashable]] = {}
+        self._followers: WeakSet[Follower] = WeakSet()
         self._inotify: INotify | None = None
         self._has_failed = False
         self.epoch = 0
@@ -75,17 +86,21 @@ class Notifier:
             self._watches.setdefault(number, WeakKeyDictionary())[subscriber] = key
             return True
 
+    def follow(self, follower: Follower) -> None:
+        """Tell the follower, after the subscribers, whenever there were any events."""
+        with self._lock:
+            self._followers.add(follower)
+
     def drain(self) -> None:
         """Tell the subscribers of everything that has happened until now."""
-        if self._inotify is None or not _has_events(self._inotify.fileno()):
+        if self._inotify is None:
             return
-        with self._lock:
-            events = self._inotify.read(timeout=0)
+        with self._lock:  # first, for another thread may have read events that it still tells of
+            events = self._events()
             self.epoch += bool(events)
             for number, mask, _, name in events:
                 if mask & _OVERFLOW:
-                    for subscribers in list(self._watches.values()):
-                        _tell_lost(subscribers)
+                    self._lose_all()
                     continue
                 subscribers = self._watches.get(number, WeakKeyDictionary())
                 if mask & _GONE:
@@ -95,12 +110,31 @@ class Notifier:
                         subscriber.touched(key, name, bool(mask & _IS_FOLDER))
                 if mask & _IGNORED:
                     self._watches.pop(number, None)
-                elif not subscribers:
+                elif mask & _MOVED or not subscribers:
                     self._forget(number)
+            if events:
+                for follower in list(self._followers):
+                    follower.stirred()
 
     def fileno(self) -> int | None:
         """The descriptor that becomes readable with an event, None while nothing is watched."""
         return self._inotify.fileno() if self._inotify else None
+
+    def _events(self) -> list[Event]:
+        if self._inotify is None or not _has_events(self._inotify.fileno()):
+            return []
+        try:
+            return list(self._inotify.read(timeout=0))
+        except OSError as error:
+            self._fail(error)
+            self._inotify.close()
+            self._inotify = None
+            self._lose_all()
+            return []
+
+    def _lose_all(self) -> None:
+        for subscribers in list(self._watches.values()):
+            _tell_lost(subscribers)
 
     def _forget(self, number: int) -> None:
         if self._inotify is not None and self._watches.pop(number, None) is not None:
@@ -116,8 +150,10 @@ class Notifier:
 
 
 def _has_events(descriptor: int) -> bool:
-    waiting = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
-    return waiting != b"\0\0\0\0"
+    try:
+        return fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0"
+    except OSError:
+        return True  # whoever reads is told why
 
 
 def _tell_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:

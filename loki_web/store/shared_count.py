@@ -1,118 +1,89 @@
 """How many of something all processes hold together, right even after one of them was killed.
 
-A file of numbers, one for each process, outside the session's folder. A process owns its number by
-a lock that ends with it, so that what a dead one held is known to be free.
+Each process has a file in a folder that they share: its size is how many the process holds, and
+its lock says that the process lives. A size takes no room on the disk, and reading it waits for
+nobody. Whatever cannot be written or read is left out of the count; nobody is refused for that.
 """
 
-import fcntl
-import mmap
 import os
-import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-_PROCESSES = 256
-_WIDTH = 4
-_SIZE = _PROCESSES * _WIDTH
-_GATE = _SIZE  # a byte behind the numbers, held while somebody is let in
+from loki_web.errors import StorageError
+from loki_web.store import writing
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_TURN_SECONDS = 0.1  # for which one that takes waits for others that do
 
 
 class SharedCount:
-    """:param path: the file, made when first needed; None counts in this process alone."""
+    """:param folder: outside of the session's; None counts in this process alone.
+    :param name: of what is counted.
+    """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, folder: Path | None, name: str) -> None:
+        self._folder = str(folder) if folder else None
+        self._name = name
+        self._path = ""
+        self._descriptor: int | None = None
         self._own = 0
-        self._numbers: _Numbers | None = None
         self._lock = threading.Lock()
 
     def take(self, most: int) -> bool:
         """Hold one more, unless all processes together hold `most` already."""
-        with self._lock:
-            numbers = self._opened()
-            if numbers is None:
-                return self._took(self._own < most)
-            with numbers.gate():
-                taken = self._took(numbers.total() < most or numbers.living_total() < most)
-                numbers.write_own(self._own)
-            return taken
+        with self._turn(), self._lock:
+            is_free = self._own + self._held_by_others() < most
+            if is_free:
+                self._hold(self._own + 1)
+            return is_free
 
     def give_back(self) -> None:
         with self._lock:
-            self._own -= 1
-            if self._numbers:
-                self._numbers.write_own(self._own)
+            self._hold(self._own - 1)
 
     def total(self) -> int:
         """How many all living processes hold."""
         with self._lock:
-            numbers = self._opened()
-            if numbers is None:
-                return self._own
-            with numbers.gate():
-                return numbers.living_total()
-
-    def _took(self, free: bool) -> bool:
-        self._own += free
-        return free
-
-    def _opened(self) -> "_Numbers | None":
-        if self._numbers is None and self._path is not None:
-            try:
-                self._numbers = _Numbers(self._path)
-            except OSError:
-                self._path = None  # rather count alone than refuse everybody
-        return self._numbers
-
-
-class _Numbers:
-    def __init__(self, path: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(path, flags, 0o600)
-        try:
-            with self.gate():
-                os.ftruncate(self._file, _SIZE)
-                self._memory = mmap.mmap(self._file, _SIZE)
-                self._place = self._free_place()
-                self.write_own(0)
-        except OSError:
-            os.close(self._file)
-            raise
+            return self._own + self._held_by_others()
 
     @contextmanager
-    def gate(self) -> Iterator[None]:
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _GATE)
-        try:
+    def _turn(self) -> Iterator[None]:
+        """Take turns, so that the last one is not given to two; a process that is stuck in its turn
+        holds nobody up for long."""
+        with ExitStack() as stack:
+            if self._folder is not None:
+                with suppress(OSError, StorageError):
+                    path = os.path.join(self._folder, self._name)
+                    stack.enter_context(writing.locked(path, _TURN_SECONDS))
             yield
-        finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _GATE)
 
-    def write_own(self, number: int) -> None:
-        struct.pack_into("<I", self._memory, self._place, number)
+    def _hold(self, number: int) -> None:
+        self._own = number
+        if self._folder is None:
+            return
+        with suppress(OSError):
+            if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+                os.close(self._descriptor)  # somebody has cleared the folder
+                self._descriptor = None
+            if self._descriptor is None:
+                self._path = writing.temporary_name(self._folder, self._name)
+                self._descriptor = os.open(self._path, _CREATE, 0o600)
+                writing.hold(self._descriptor)
+            os.ftruncate(self._descriptor, number)
 
-    def total(self) -> int:
-        return sum(number for (number,) in struct.iter_unpack("<I", self._memory[:]))
-
-    def living_total(self) -> int:
-        """The same after what dead processes held was let go."""
-        for place in range(0, _SIZE, _WIDTH):
-            held = any(self._memory[place : place + _WIDTH])
-            if held and place != self._place and self._locked(place):
-                struct.pack_into("<I", self._memory, place, 0)
-                fcntl.lockf(self._file, fcntl.LOCK_UN, _WIDTH, place)
-        return self.total()
-
-    def _free_place(self) -> int:
-        for place in range(0, _SIZE, _WIDTH):
-            if self._locked(place):
-                return place
-        raise OSError("no number is free")
-
-    def _locked(self, place: int) -> bool:
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _WIDTH, place)
-        except OSError:
-            return False
-        return True
+    def _held_by_others(self) -> int:
+        if self._folder is None:
+            return 0
+        held = 0
+        with suppress(OSError):
+            for path in writing.abandoned_temporaries(self._folder):
+                with suppress(OSError):
+                    os.unlink(path)
+            for name in os.listdir(self._folder):
+                path = os.path.join(self._folder, name)
+                if name.startswith(f".{self._name}.") and path != self._path:
+                    with suppress(OSError):
+                        held += os.lstat(path).st_size
+        return held

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.services import logs
+from loki_web.store.files import settled
+from loki_web.store.folder import Folder
 from tests.children import backdate
 from tests.places import Place
+from tests.waiting import wait_until
 from tests.work import bytes_read
 
 LEVELS = {"debug", "info", "warning", "error", "critical"}
@@ -37,6 +41,11 @@ def read(client: FlaskClient, lines: int | None = None) -> list[dict[str, str]]:
 def written_log(place: Place, *lines: str, name: str = "agent.log") -> None:
     path = place.write(f"logs/{name}", "".join(f"{line}\n" for line in lines))
     os.utime(path, (WRITTEN.timestamp(), WRITTEN.timestamp()))
+
+
+def is_settled(folder: Folder, relative: str) -> bool:
+    version = folder.version(relative)
+    return version is not None and settled(version, time.time_ns())
 
 
 def only(place: Place, client: FlaskClient, line: str) -> tuple[str, str, str]:
@@ -403,6 +412,8 @@ def test_no_fragment_of_a_short_line_is_read_as_a_line(place: Place, client: Fla
 def test_ten_thousand_lines_are_read(place: Place, client: FlaskClient) -> None:
     line = json.dumps(turn("assistant", tool("Bash", command=f"echo {KEY} token=abc")))
     written_log(place, *[line] * 20_000)
+    folder = Folder(place.loki)
+    wait_until(lambda: is_settled(folder, "logs/agent.log"), "a file that is read once")
     before = bytes_read()
     assert len(read(client, 10_000)) == 10_000
     assert bytes_read() - before < 2 * 10_000 * len(line)

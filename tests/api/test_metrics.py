@@ -120,7 +120,7 @@ def session_file(kind: str) -> Any:
     now = datetime.now(UTC)
     return {
         "missing": None,
-        "fresh": {"status": "running", "startedAt": now.isoformat()},
+        "fresh": {"status": "running", "startedAt": (now - timedelta(minutes=1)).isoformat()},
         "stale": {"status": "running", "startedAt": (now - timedelta(hours=7)).isoformat()},
         "stopped": {"status": "stopped"},
         "broken": '{"status": "runn',

@@ -16,25 +16,27 @@ import pytest
 from tests.live.clients import Client, listening, streaming, told
 from tests.places import Place
 from tests.servers import Server, serving
+from tests.waiting import wait_until
 
 
 def entries(*identities: str) -> list[dict[str, Any]]:
     return [{"id": identity, "title": identity} for identity in identities]
 
 
-# What the watcher does not notice would be found by reading everything now and then.
-WATCHING_ONLY = """
-from loki_web.gunicorn_conf import *
+# What the watcher does not notice would be found by looking each second.
+POLLING = "from loki_web.gunicorn_conf import *"
+WATCHING_ONLY = f"""
+{POLLING}
 from loki_web.live import feed
-feed._ALL_SECONDS = 3600.0
+feed._LOOK_SECONDS = 3600.0
 """
 
 
 @pytest.fixture(params=["events", "poll"])
 def server(place: Place, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server that looks for changes in one way or the other."""
+    """A server that learns of changes in one way or the other."""
     conf = tmp_path / "conf.py"
-    conf.write_text(WATCHING_ONLY)
+    conf.write_text(WATCHING_ONLY if request.param == "events" else POLLING)
     with serving(place, conf=conf, LOKI_WATCH=request.param) as made:
         yield made
 
@@ -188,7 +190,7 @@ def test_nobody_listening_costs_no_thread_and_no_watch(place: Place) -> None:
         (pid,) = server.workers()
         before = threads_of(pid)
         with streaming(server):
-            assert threads_of(pid) >= before + 3
+            wait_until(lambda: threads_of(pid) >= before + 3, "what serves listeners")
 
 
 def threads_of(pid: int) -> int:

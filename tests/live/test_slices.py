@@ -46,7 +46,9 @@ def listed() -> Listed:
         ([task("a"), task("b", position=1)], [("task_created", "b")]),
         ([task("a", title="U")], [("task_updated", "a")]),
         ([task("a", status="done")], [("task_moved", "a")]),
-        ([task("a", position=1)], [("task_moved", "a")]),
+        ([task("a", position=1)], []),
+        ([task("a", position=1, title="U")], [("task_updated", "a")]),
+        ([task("b"), task("a", position=1)], [("task_created", "b")]),
         ([task("a", status="done", title="U")], [("task_moved", "a")]),
         ([], []),
     ],
@@ -65,6 +67,46 @@ def test_what_is_there_at_the_beginning_is_not_told() -> None:
 def test_a_task_between_two_files_is_moved_not_made(listed: Listed) -> None:
     assert listed.told() == []
     assert listed.told(task("a", status="in_progress")) == [("task_moved", "a")]
+
+
+def queue(letters: str, status: str = "pending") -> list[Entry]:
+    return [
+        task(letter, position=position, status=status) for position, letter in enumerate(letters)
+    ]
+
+
+def test_of_many_tasks_only_the_one_that_leaves_is_told(listed: Listed) -> None:
+    listed.told(*queue("abcdefgh"))
+    after = [*queue("bcdefgh"), *queue("a", "in_progress")]
+    assert listed.told(*after) == [("task_moved", "a")]
+    assert listed.told(*queue("bcdefgh")) == []
+    assert listed.told(*queue("abcdefgh")) == [("task_moved", "a")]
+
+
+@pytest.mark.parametrize(
+    ("after", "moved"),
+    [("bcda", 1), ("dabc", 1), ("acbd", 1), ("cdab", 2), ("dcba", 3), ("bda", 1)],
+)
+def test_the_fewest_tasks_that_explain_another_order_are_told(
+    listed: Listed, after: str, moved: int
+) -> None:
+    listed.told(*queue("abcd"))
+    assert [kind for kind, _ in listed.told(*queue(after))] == ["task_moved"] * moved
+    assert listed.told(*queue(after)) == []
+
+
+def test_a_task_that_moves_and_changes_is_told_once(listed: Listed) -> None:
+    listed.told(*queue("abc"))
+    first = task("c", title="U")
+    assert listed.told(first, *queue("-ab")[1:]) == [("task_moved", "c")]
+
+
+def test_a_position_that_shifts_is_no_other_state(listed: Listed) -> None:
+    listed.told(task("b"))
+    token = listed.slice.token
+    assert listed.told(task("b", position=3)) == []
+    assert listed.slice.token == token
+    assert [message.data for message in listed.slice.whole()] == [[task("b", position=3)]]
 
 
 def test_a_task_that_comes_back_as_it_was_is_nothing_new(listed: Listed) -> None:
@@ -120,7 +162,7 @@ def made(place: Place) -> Callable[[str], Slice]:
     src = place.sources()
 
     def make(channel: str) -> Slice:
-        made = CHANNELS[channel].make(src)
+        made = CHANNELS[channel](src)
         assert made.refresh() == []
         return made
 

@@ -175,7 +175,7 @@ def test_a_planted_cache_is_not_written_through(tmp_path: Path) -> None:
     victim.write_text("precious")
     folder = place.sources().cache_folder
     assert folder is not None
-    for name in ("memory.sqlite3", "live-connections"):
+    for name in ("memory.sqlite3", "connections.lock"):
         (folder / name).symlink_to(victim)
     client = place.client()
     assert client.post("/api/memory/retrieve", json={"query": "x"}).status_code == 200

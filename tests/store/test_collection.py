@@ -57,8 +57,8 @@ def counting() -> Counting:
     return Counting()
 
 
-def flat(folder: Path, **options: Any) -> Collection:
-    return Collection(Root(folder.parent), folder.name, **options)
+def flat(folder: Path, *, events: bool = True, **options: Any) -> Collection:
+    return Collection(Root(folder.parent, events=events), folder.name, **options)
 
 
 def contents(collection: Collection) -> dict[str, Any]:
@@ -299,3 +299,47 @@ def test_a_digest_that_is_nothing_leaves_the_file_out(folder: Path) -> None:
     put(folder, "b.json", ["no object"])
     collection = flat(folder, digest=lambda content: content if content == {"id": "x"} else None)
     assert json.dumps(collection.items()) == '[["a.json", {"id": "x"}]]'
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_changes_that_a_digest_does_not_show_are_seen_within_the_grain_too(
+    folder: Path, events: bool
+) -> None:
+    collection = flat(folder, events=events, digest=lambda content: content["id"])
+    before = -1
+    for n in range(100, 140):
+        path = write(folder / "a.json", {"id": "x", "n": n})
+        os.utime(path, (OLD, OLD))
+        assert contents(collection) == {"a.json": "x"}
+        assert collection.made_of("a.json", number_in) == n
+        assert collection.examine() > before
+        before = collection.examine()
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_what_a_file_that_became_a_link_leads_to_is_watched(folder: Path, events: bool) -> None:
+    target = put(folder.parent / "elsewhere", "a.json", {"n": 1})
+    put(folder, "a.json", {"n": 0})
+    collection = flat(folder, events=events)
+    assert contents(collection) == {"a.json": {"n": 0}}
+    (folder / "a.json").unlink()
+    (folder / "a.json").symlink_to(target)
+    assert contents(collection) == {"a.json": {"n": 1}}
+    write(target, {"n": 2})
+    assert contents(collection) == {"a.json": {"n": 2}}
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_a_folder_that_comes_as_a_link_is_followed(folder: Path, events: bool) -> None:
+    put(folder.parent / "elsewhere", "a.json", {"n": 1})
+    put(folder, "b.json", {"n": 2})
+    collection = flat(folder, nested=True, events=events)
+    assert list(contents(collection)) == ["b.json"]
+    (folder / "below").symlink_to(folder.parent / "elsewhere")
+    assert list(contents(collection)) == ["b.json", "below/a.json"]
+    (folder / "below").unlink()
+    assert list(contents(collection)) == ["b.json"]
+
+
+def number_in(_: str, content: Any) -> Any:
+    return content["n"]

@@ -378,3 +378,16 @@ def test_a_state_of_another_file_is_not_used(path: Path, shelf: Shelf, how: str)
 def test_a_damaged_state_is_not_used(path: Path, shelf: Shelf, damaged: bytes) -> None:
     shelf.states = dict.fromkeys(shelf.states, damaged)
     assert summed(path, shelf) == (sum(range(5000)), 5000, 5000)
+
+
+def test_an_edit_in_the_middle_is_seen(path: Path, journal: Journal[Taken]) -> None:
+    path.write_bytes(b"".join(line(n) for n in range(100, 300)))
+    assert numbers(journal) == list(range(100, 300))
+    with open(path, "r+b") as stream:
+        stream.seek(len(line(100)) * 90)
+        stream.write(line(777))
+    assert numbers(journal) == [*range(100, 190), 777, *range(191, 300)]
+    with open(path, "r+b") as stream:
+        stream.seek(len(line(100)) * 90)
+        stream.write(b"\n" * len(line(100)))
+    assert journal.line_count() == 199 + len(line(100))

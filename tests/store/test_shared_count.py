@@ -1,5 +1,9 @@
 """A number that processes hold together, whatever becomes of them."""
 
+import fcntl
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,18 +13,18 @@ import pytest
 from loki_web.store.shared_count import SharedCount
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from loki_web.store.shared_count import SharedCount
-count = SharedCount(Path(sys.argv[1]))
+count = SharedCount(Path(sys.argv[1]), "held")
 print(sum(count.take(10) for _ in range(int(sys.argv[2]))), flush=True)
 sys.stdin.read()
 """
 
 
-def holder(path: Path, number: int) -> subprocess.Popen[str]:
+def holder(folder: Path, number: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path), str(number)],
+        [sys.executable, "-c", HOLD, str(folder), str(number)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -34,7 +38,7 @@ def held_by(process: subprocess.Popen[str]) -> int:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_no_more_than_the_most_are_held(tmp_path: Path, shared: bool) -> None:
-    count = SharedCount(tmp_path / "count" if shared else None)
+    count = SharedCount(tmp_path if shared else None, "held")
     assert [count.take(3) for _ in range(4)] == [True, True, True, False]
     count.give_back()
     assert count.total() == 2
@@ -42,10 +46,9 @@ def test_no_more_than_the_most_are_held(tmp_path: Path, shared: bool) -> None:
 
 
 def test_processes_count_together_and_what_a_killed_one_held_is_free(tmp_path: Path) -> None:
-    path = tmp_path / "count"
-    with holder(path, 6) as first, holder(path, 3) as second:
+    with holder(tmp_path, 6) as first, holder(tmp_path, 3) as second:
         held = held_by(first) + held_by(second)
-        count = SharedCount(path)
+        count = SharedCount(tmp_path, "held")
         assert held == count.total() == 9
         assert [count.take(10), count.take(10)] == [True, False]
         first.kill()
@@ -54,6 +57,41 @@ def test_processes_count_together_and_what_a_killed_one_held_is_free(tmp_path: P
         second.kill()
 
 
-def test_a_file_that_cannot_be_had_counts_alone(tmp_path: Path) -> None:
-    count = SharedCount(tmp_path / "no such folder" / "count")
+def test_processes_that_take_at_once_get_each_place_once(tmp_path: Path) -> None:
+    holders = [holder(tmp_path, 10) for _ in range(3)]
+    try:
+        assert sum(map(held_by, holders)) == 10
+    finally:
+        for process in holders:
+            process.kill()
+            process.communicate()
+
+
+def test_a_process_that_is_stopped_keeps_its_places_and_holds_nobody_up(tmp_path: Path) -> None:
+    with holder(tmp_path, 2) as other:
+        held_by(other)
+        other.send_signal(signal.SIGSTOP)
+        with (tmp_path / "held.lock").open() as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            count = SharedCount(tmp_path, "held")
+            assert [count.take(3), count.take(3)] == [True, False]
+        other.kill()
+
+
+def test_files_that_are_cut_or_gone_are_counted_for_what_they_are(tmp_path: Path) -> None:
+    one, other = SharedCount(tmp_path, "held"), SharedCount(tmp_path, "held")
+    assert [one.take(9), one.take(9)] == [True, True]
+    assert other.total() == 2
+    (file,) = tmp_path.glob(".held.*")
+    os.truncate(file, 0)
+    assert other.take(9)
+    shutil.rmtree(tmp_path)
+    assert one.take(9)
+    tmp_path.mkdir()
+    assert one.take(9)
+    assert other.total() == 5
+
+
+def test_a_folder_that_cannot_be_had_counts_alone(tmp_path: Path) -> None:
+    count = SharedCount(tmp_path / "no such folder", "held")
     assert [count.take(1), count.take(1)] == [True, False]

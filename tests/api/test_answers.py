@@ -1,0 +1,264 @@
+"""Answers that are kept: the same for everybody who may have them, and for nobody else."""
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+from backports import zstd
+from flask import Flask
+from werkzeug.datastructures import Headers
+from werkzeug.test import create_environ, run_wsgi_app
+
+from loki_web.gunicorn_log import USER
+from tests import answers
+from tests.accounts import PAST, bearer, entry, everybody, store
+from tests.places import Place
+
+OWN, EVIL = "http://localhost:57374", "https://evil.example"
+ALLOW = "Access-Control-Allow-Origin"
+STATUS = "/api/status"
+BIG = "/openapi.json"
+UNPACK: dict[str | None, Callable[[bytes], bytes]] = {
+    None: bytes,
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
+    "zstd": zstd.decompress,
+}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """:param environ: of the request, as it was left behind."""
+
+    code: int
+    headers: Headers
+    body: bytes
+    environ: dict[str, Any]
+
+    @property
+    def lasting(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        """What is the same each time."""
+        own = {"X-Request-ID", "Date"}
+        return self.code, sorted(one for one in self.headers if one[0] not in own), self.body
+
+
+def send(
+    app: Flask, path: str, /, *, method: str = "GET", data: bytes = b"", **environ: Any
+) -> Sent:
+    """Send a request; `environ` has its headers as WSGI names them."""
+    made = create_environ(path, method=method, data=data or None)
+    made |= environ
+    seen: dict[str, Any] = {}
+
+    def server(environ: Any, start_response: Any) -> Any:
+        nonlocal seen
+        seen = environ  # `run_wsgi_app` hands over a copy
+        return app(environ, start_response)
+
+    chunks, status, headers = run_wsgi_app(server, made, buffered=True)
+    return Sent(int(status.split()[0]), Headers(headers), b"".join(chunks), seen)
+
+
+def of(name: str) -> dict[str, Any]:
+    return {"HTTP_AUTHORIZATION": bearer(name)["Authorization"]}
+
+
+@pytest.fixture
+def app(session: Place) -> Flask:
+    """A server that keeps the answers of the recorded session already."""
+    app = session.app()
+    for path in (STATUS, BIG, "/health", "/metrics"):
+        assert send(app, path).code == 200
+    return app
+
+
+@pytest.fixture
+def guarded(session: Place) -> Flask:
+    """The same with tokens."""
+    everybody(session)
+    app = session.app(LOKI_ENTERPRISE_AUTH="true")
+    assert send(app, STATUS, **of("viewer")).code == 200
+    assert send(app, "/metrics", **of("viewer")).code == 200
+    return app
+
+
+def test_the_second_answer_is_the_first(session: Place) -> None:
+    app = session.app()
+    client = app.test_client()
+    for template in [*answers.gets(), "/metrics"]:
+        for path in answers.addresses(client.get, template):
+            for coding in ("", "gzip"):
+                first, second = (send(app, path, HTTP_ACCEPT_ENCODING=coding) for _ in range(2))
+                assert first.lasting == second.lasting, path
+                assert first.headers["X-Request-ID"] != second.headers["X-Request-ID"]
+
+
+def test_each_request_has_its_own_id(app: Flask) -> None:
+    assert send(app, STATUS, HTTP_X_REQUEST_ID="mine").headers["X-Request-ID"] == "mine"
+    assert send(app, STATUS).headers["X-Request-ID"] != "mine"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "a b", "[::1", "localhost:99999999", ""])
+def test_another_host_gets_nothing_that_is_kept(app: Flask, host: str) -> None:
+    assert send(app, STATUS, HTTP_HOST=host).code == 403
+    assert send(app, "/metrics", HTTP_HOST=host).code == 403
+    assert send(app, "/health", HTTP_HOST=host).code == 200
+    assert send(app, STATUS).code == 200
+
+
+def test_no_origin_gets_the_headers_of_another(app: Flask) -> None:
+    for origin, allowed in ((None, None), (OWN, OWN), (EVIL, None), (None, None), (OWN, OWN)):
+        for _ in range(2):
+            told: dict[str, Any] = {"HTTP_ORIGIN": origin} if origin else {}
+            answer = send(app, STATUS, **told)
+            assert answer.code == 200
+            assert answer.headers.get(ALLOW) == allowed
+            assert {"Origin", "Accept-Encoding"} <= set(answer.headers["Vary"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "scopes"),
+    [
+        (None, 401, None),
+        ("nobody", 401, None),
+        ("expired", 401, None),
+        ("revoked", 401, None),
+        ("bogus", 403, ""),
+        ("auditor", 200, "audit read"),
+        ("viewer", 200, "read"),
+    ],
+)
+@pytest.mark.parametrize("path", [STATUS, "/metrics"])
+def test_a_kept_answer_is_for_those_who_may_read(
+    guarded: Flask, path: str, name: str | None, code: int, scopes: str | None
+) -> None:
+    for _ in range(2):
+        answer = send(guarded, path, **(of(name) if name else {}))
+        assert (answer.code, answer.headers.get("X-Loki-Scopes")) == (code, scopes)
+        assert answer.environ.get(USER, "") == (name if code != 401 else "")
+
+
+def test_a_token_that_ends_gets_nothing_more(guarded: Flask, session: Place) -> None:
+    for ending in ({"revoked": True}, {"expires_at": PAST}, {"scopes": ["bogus"]}):
+        store(session, entry("viewer", "read"))
+        assert send(guarded, STATUS, **of("viewer")).code == 200
+        store(session, {**entry("viewer", "read"), **ending})
+        assert send(guarded, STATUS, **of("viewer")).code in (401, 403)
+
+
+def test_metrics_may_be_public(session: Place) -> None:
+    everybody(session)
+    app = session.app(LOKI_ENTERPRISE_AUTH="true", LOKI_METRICS_PUBLIC="true")
+    for _ in range(2):
+        assert send(app, "/metrics").code == 200
+        assert "X-Loki-Scopes" not in send(app, "/metrics").headers
+        assert send(app, STATUS).code == 401
+
+
+def test_metrics_have_the_format_that_is_asked_for(app: Flask) -> None:
+    for accepted, kind in (("text/plain", "text/plain"), ("application/openmetrics-text", "open")):
+        for _ in range(2):
+            assert kind in send(app, "/metrics", HTTP_ACCEPT=accepted).headers["Content-Type"]
+
+
+def test_what_a_client_has_is_not_sent_again(app: Flask, session: Place) -> None:
+    whole = send(app, STATUS)
+    for known in (whole.headers["ETag"], f'"x", {whole.headers["ETag"]}', "*"):
+        answer = send(app, STATUS, HTTP_IF_NONE_MATCH=known)
+        assert (answer.code, answer.body) == (304, b"")
+        assert answer.headers["ETag"] == whole.headers["ETag"]
+        assert "Content-Length" not in answer.headers
+    session.write("queue/pending.json", [{"id": f"t{n}"} for n in range(77)])
+    changed = send(app, STATUS, HTTP_IF_NONE_MATCH=whole.headers["ETag"])
+    assert changed.code == 200
+    assert changed.body != whole.body
+
+
+def test_head_is_get_without_a_body(app: Flask) -> None:
+    whole, head = send(app, STATUS), send(app, STATUS, method="HEAD")
+    assert (head.code, head.body) == (200, b"")
+    assert head.headers["ETag"] == whole.headers["ETag"]
+    assert send(app, STATUS).lasting == whole.lasting
+
+
+def test_parts_and_bodies_are_no_reason_for_another_answer(app: Flask) -> None:
+    whole = send(app, STATUS)
+    part = send(app, STATUS, HTTP_RANGE="bytes=0-3")
+    assert part.body == (whole.body[:4] if part.code == 206 else whole.body)
+    assert send(app, STATUS, data=b"{}").body == whole.body
+    assert send(app, STATUS, data=b" " * (2 << 20)).code == 413
+    assert send(app, STATUS).lasting == whole.lasting
+
+
+ACCEPTED = [
+    *(("gzip", "gzip"), ("GZIP", "gzip"), ("gzip;q=abc", None), ("", None), ("br", "br")),
+    *(("gzip;q=0", None), ("gzip; q=0", None), ("zstd", "zstd"), ("*", "zstd"), ("*;q=0", None)),
+    *(("identity", None), ("identity, gzip;q=0.5", None), ("gzip;q=0, *", "zstd"), ("x", None)),
+    ("gzip, deflate, br;q=0.9", "gzip"),
+]
+
+
+def test_each_client_gets_a_coding_that_it_understands(app: Flask) -> None:
+    plain = send(app, BIG).body
+    for header, coding in [*ACCEPTED, *reversed(ACCEPTED)]:
+        answer = send(app, BIG, HTTP_ACCEPT_ENCODING=header)
+        assert answer.headers.get("Content-Encoding") == coding, header
+        assert UNPACK[coding](answer.body) == plain
+        assert int(answer.headers["Content-Length"]) == len(answer.body)
+
+
+def test_addresses_that_say_the_same_have_the_same_answer(app: Flask) -> None:
+    first = send(app, "/api/memory/episodes?limit=2&offset=1")
+    assert len(json.loads(first.body)) == 2
+    for same in (
+        "/api/memory/episodes?offset=1&limit=2",
+        "/api/memory/%65pisodes?limit=2&offset=1",
+        "/api/memory/episodes?limit=%32&offset=1",
+    ):
+        assert [send(app, same).body for _ in range(2)] == [first.body] * 2
+    for other in ("?limit=1&offset=1", "?limit=2", ""):
+        assert send(app, f"/api/memory/episodes{other}").body != first.body
+
+
+def test_errors_are_not_kept(app: Flask, session: Place) -> None:
+    for path, code in (
+        ("/api/memory/episodes/none", 404),
+        ("/api/logs?lines=x", 422),
+        ("/no", 404),
+    ):
+        for _ in range(2):
+            answer = send(app, path)
+            assert answer.code in (code, 400), path
+            assert answer.headers["Cache-Control"] == "no-store"
+    session.write("memory/episodic/none.json", {"id": "none", "timestamp": "2026-02-19T00:00:00Z"})
+    for _ in range(2):
+        assert send(app, "/api/memory/episodes/none").code == 200
+    (session.loki / "memory/episodic/none.json").unlink()
+    assert send(app, "/api/memory/episodes/none").code == 404
+
+
+@pytest.fixture
+def proxied(session: Place) -> Flask:
+    """Behind a proxy that is trusted."""
+    app = session.app(LOKI_TRUSTED_PROXIES="1")
+    assert send(app, STATUS).code == 200
+    return app
+
+
+def test_what_a_trusted_proxy_tells_counts_for_each_request(proxied: Flask) -> None:
+    assert send(proxied, STATUS, HTTP_X_FORWARDED_HOST="evil.example").code == 403
+    assert send(proxied, STATUS, HTTP_X_FORWARDED_HOST="localhost").code == 200
+    for prefix in ("", "/a", "", "/b", "/a"):
+        for _ in range(2):
+            answer = send(proxied, BIG, HTTP_X_FORWARDED_PREFIX=prefix)
+            assert json.loads(answer.body)["servers"] == [{"url": prefix or "/"}]
+
+
+def test_a_prefix_that_nobody_trusted_told_changes_nothing(app: Flask) -> None:
+    plain = send(app, BIG)
+    assert send(app, BIG, HTTP_X_FORWARDED_PREFIX="/a").lasting == plain.lasting
+    assert send(app, STATUS, HTTP_X_FORWARDED_HOST="evil.example").code == 200

@@ -1,0 +1,74 @@
+"""What an unchanged GET costs in files and regular expressions: nothing that grows."""
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import create_environ
+
+from benchmarks import sessions
+from benchmarks.counts import Counts, counted
+from loki_web.store.files import Version, settled
+from tests.places import Place
+from tests.waiting import wait_until
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+ROUTES = (
+    *("/health", "/api/status", "/api/tasks", "/api/logs?lines=100", "/api/memory/summary"),
+    *("/api/memory/episodes", "/api/cost", "/api/council/verdicts", "/api/learning/metrics"),
+    *("/api/learning/signals", "/api/agents", "/api/notifications", "/api/checkpoints", "/metrics"),
+)
+_TIMES = 5
+
+
+class Measured:
+    """A session of a size, and a server on it."""
+
+    def __init__(self, name: str, where: Path) -> None:
+        session = sessions.session(name, where / name, now=NOW.timestamp())
+        wait_until(lambda: is_settled(session.loki), "files that need not be read again")
+        self.place = Place(session.home, session.loki, NOW)
+        self.app = self.place.app(LOKI_CACHE_DIR=str(where / f"cache-{name}"))
+
+    def at_rest(self, route: str) -> Counts:
+        """The least that a request was seen to do, after it had been answered before."""
+        self._ask(route)
+        seen = [asdict(counted(partial(self._ask, route))) for _ in range(_TIMES)]
+        return Counts(**{field: min(one[field] for one in seen) for field in seen[0]})
+
+    def _ask(self, route: str) -> None:
+        environ = create_environ(route, headers={"Accept-Encoding": "gzip"})
+        told: list[str] = []
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            told.append(status)
+
+        assert b"".join(self.app(environ, start))
+        assert told == ["200 OK"]
+
+
+def is_settled(folder: Path) -> bool:
+    now = time.time_ns()
+    return all(settled(Version.of(path.stat()), now) for path in folder.rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Measured]:
+    folder = tmp_path_factory.mktemp("counts")
+    return Measured("S", folder), Measured("M", folder)
+
+
+@pytest.mark.slow
+def test_an_unchanged_get_does_the_same_whatever_there_is(
+    measured: tuple[Measured, Measured],
+) -> None:
+    small, medium = measured
+    for route in ROUTES:
+        found = small.at_rest(route)
+        assert found == medium.at_rest(route), route
+        assert (found.opens, found.stats, found.lists, found.read) == (0, 0, 0, 0), route
+        assert found.regexes <= 4, (route, found)  # of the request's own headers

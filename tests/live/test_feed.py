@@ -1,0 +1,77 @@
+"""When the feed reads a channel again: when something has changed, and not before."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from loki_web.live.feed import Followed
+from loki_web.live.messages import Message
+from loki_web.live.slices import ValueSlice
+from loki_web.services.sources import Sources
+from tests.places import Place
+
+
+@dataclass
+class Reader:
+    """A channel that shows a file and looks at the clock."""
+
+    place: Place
+    mode: str
+    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __post_init__(self) -> None:
+        self.src = Sources.of(self.place.settings(LOKI_WATCH=self.mode), 0.0, lambda: self.time)
+        self.followed = Followed(ValueSlice("cost", self.show), 0.0)
+        assert not self.is_current()
+        assert self.read() == []
+
+    def show(self) -> object:
+        return self.src.project.document("a.json"), self.src.now() > datetime(
+            2027, 1, 1, tzinfo=UTC
+        )
+
+    def read(self) -> list[Message]:
+        return self.followed.read(self.src.clock)
+
+    def is_current(self, *, is_touched: bool = False, thoroughly: bool = False) -> bool:
+        return self.followed.is_current(is_touched=is_touched, thoroughly=thoroughly)
+
+
+@pytest.mark.parametrize("mode", ["events", "poll"])
+def test_what_has_not_changed_is_not_read_again(place: Place, mode: str) -> None:
+    place.write("a.json", [1])
+    reader = Reader(place, mode)
+    for is_touched in (False, True):
+        assert reader.is_current(is_touched=is_touched)
+    place.write("b.json", [2])
+    assert reader.is_current(is_touched=True)
+    place.write("a.json", [1, 2])
+    assert not reader.is_current(is_touched=True)
+    assert [message.data[0] for message in reader.read()] == [[1, 2]]
+    assert reader.is_current(is_touched=True)
+
+
+def test_what_no_event_tells_of_is_seen_without_one(place: Place) -> None:
+    place.write("a.json", [1])
+    reader = Reader(place, "poll")
+    assert reader.is_current()
+    place.write("a.json", [1, 2])
+    assert not reader.is_current()
+
+
+def test_a_file_that_is_told_is_not_looked_at_without_an_event(place: Place) -> None:
+    place.write("a.json", [1])
+    reader = Reader(place, "events")
+    place.write("a.json", [1, 2])
+    assert reader.is_current()
+    assert not reader.is_current(is_touched=True)
+
+
+def test_that_time_passes_is_a_reason_only_for_a_thorough_look(place: Place) -> None:
+    reader = Reader(place, "events")
+    reader.time += timedelta(days=500)
+    assert reader.is_current(is_touched=True)
+    assert not reader.is_current(thoroughly=True)
+    assert [message.data[1] for message in reader.read()] == [True]
+    assert reader.is_current(thoroughly=True)

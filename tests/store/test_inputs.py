@@ -1,0 +1,115 @@
+"""What a value was made of has changed as soon as anything has that leads to it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loki_web.store.files import Version, settled
+from loki_web.store.folder import Folder
+from loki_web.store.look import Dependencies, recording
+
+OLD = 1_600_000_000
+NOW = 1_700_000_000_000_000_000
+READS: dict[str, Callable[[Folder], Any]] = {
+    "document": lambda folder: folder.document("memory/a.json"),
+    "text": lambda folder: folder.text("memory/a.json"),
+    "names": lambda folder: folder.file_names("memory"),
+    "version": lambda folder: folder.version("memory/a.json"),
+    "collection": lambda folder: folder.collection("memory").items(),
+    "nested": lambda folder: folder.collection("", nested=True).items(),
+    "records": lambda folder: folder.journal("memory/a.json").records(),
+}
+
+
+@pytest.fixture(params=["events", "poll"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
+    path = tmp_path / "project" / ".loki"
+    (path / "memory").mkdir(parents=True)
+    put(path / "memory" / "a.json", '{"n": 1}')
+    return Folder(path, events=request.param == "events")
+
+
+@pytest.fixture(params=list(READS))
+def read(request: pytest.FixtureRequest) -> Callable[[Folder], Any]:
+    return READS[request.param]
+
+
+def put(path: Path, text: str) -> None:
+    path.write_text(text)
+    os.utime(path, (OLD, OLD))
+
+
+def remembered(folder: Folder, read: Callable[[Folder], Any]) -> Dependencies:
+    """What was read depends on, when it has been found unchanged already."""
+    with recording() as recorded:
+        read(folder)
+    dependencies = Dependencies(recorded.inputs)
+    dependencies.are_current()
+    return dependencies
+
+
+def check_is_seen(
+    folder: Folder, read: Callable[[Folder], Any], change: Callable[[], object]
+) -> None:
+    fresh = Folder(folder.path)
+    dependencies, before = remembered(folder, read), read(folder)
+    assert before == read(fresh)
+    change()
+    expected = read(Folder(folder.path))
+    assert expected != before
+    assert not dependencies.are_current()
+    assert read(folder) == expected
+
+
+def test_a_folder_that_was_moved_out_and_left_a_link_has_gone(
+    folder: Folder, read: Callable[[Folder], Any], tmp_path: Path
+) -> None:
+    memory = folder.path / "memory"
+
+    def change() -> None:
+        memory.rename(tmp_path / "elsewhere")
+        memory.symlink_to(tmp_path / "elsewhere")
+
+    check_is_seen(folder, read, change)
+
+
+def test_a_folder_above_that_was_swapped_is_seen(
+    folder: Folder, read: Callable[[Folder], Any], tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / ".loki" / "memory"
+    other.mkdir(parents=True)
+    put(other / "a.json", '{"n": 2}')
+    put(other / "b.json", '{"n": 3}')
+
+    def change() -> None:
+        (tmp_path / "project").rename(tmp_path / "before")
+        (tmp_path / "other").rename(tmp_path / "project")
+
+    check_is_seen(folder, read, change)
+    check_is_seen(folder, read, lambda: (folder.path / "memory" / "a.json").unlink())
+
+
+def test_a_name_that_comes_is_seen(folder: Folder) -> None:
+    check_is_seen(
+        folder, READS["names"], lambda: (folder.path / "memory" / "b.json").write_text("{}")
+    )
+
+
+def test_a_folder_that_comes_as_a_link_is_followed(folder: Folder) -> None:
+    def read(folder: Folder) -> Any:
+        return folder.document("later/a.json")
+
+    def change() -> None:
+        (folder.path / "later").symlink_to("memory")
+
+    check_is_seen(folder, read, change)
+    check_is_seen(folder, read, lambda: put(folder.path / "memory" / "a.json", '{"n": 4}'))
+
+
+def test_a_file_whose_time_was_set_is_not_trusted_while_its_clock_stands_still() -> None:
+    for mtime in (NOW, NOW - 10**12, NOW + 10**12):
+        assert not settled(Version(1, 1, 1, mtime, NOW), NOW)
+        assert settled(Version(1, 1, 1, mtime, NOW - 10**9), NOW)
