@@ -14,31 +14,10 @@ from loki_web.store.journal import MAX_LINE_BYTES, SMALL_BYTES, Journal
 from loki_web.store.look import are_current, recording
 from loki_web.store.shapes import Json
 from tests.children import backdate
+from tests.store.readers import Taken
 from tests.work import bytes_read
 
 MIB = 1024 * 1024
-
-
-class Taken:
-    """What a journal hands over.
-
-    :ivar lines: each object and the place of its line, oldest first.
-    :ivar handed_over: how many there have been, those taken back included.
-    """
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[Json, int, int]] = []
-        self.handed_over = 0
-
-    def clear(self) -> None:
-        self.lines = []
-
-    def take(self, record: Json, offset: int, length: int) -> None:
-        self.lines.append((record, offset, length))
-        self.handed_over += 1
-
-    def take_back(self) -> None:
-        self.lines.pop()
 
 
 def line(n: int, **more: Any) -> bytes:
