@@ -1,20 +1,20 @@
 """What the signals say when they are put together (`spec` 9.2, 9.3)."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
-from statistics import fmean
 from typing import Any
 
-from loki_web.services import signals
+from loki_web.services import events, signals
 from loki_web.services.redaction import redact, redact_within
-from loki_web.services.signals import (
+from loki_web.services.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
     USER_PREFERENCE,
-    Lesson,
-    Record,
+    Cell,
+    Group,
     Selection,
+    SignalIndex,
 )
 from loki_web.services.sources import Sources
 from loki_web.store import json_text
@@ -33,7 +33,8 @@ def aggregate(src: Sources) -> Json:
 
     :raises StorageError: when it cannot be written.
     """
-    made = of_records(signals.chosen(src.project, Selection()))
+    with events.learned(src.project) as index:
+        made = of_totals(index, index.totals(Selection()))
     made["aggregated_at"] = isoformat(src.now())
     with src.project.locked(_FILE):
         stored = as_dict(src.project.document(_FILE))
@@ -44,12 +45,15 @@ def aggregate(src: Sources) -> Json:
 def latest(src: Sources) -> Json:
     """The latest aggregation: each list as it was stored by the server, where it stored none by
     the learning engine, else from the signals; with the number of signals of each type."""
-    records = signals.chosen(src.project, Selection())
-    types = Counter(record.type for record in records)
     found = stored(src.project)
-    if not all(found[name] for name in _LISTS):
-        computed = of_records(records)
-        found.update({name: found[name] or computed[name] for name in _LISTS})
+    types: Counter[str] = Counter()
+    with events.learned(src.project) as index:
+        totals = index.totals(Selection())
+        for group, cell in totals:
+            types[group.type] += cell.count
+        if not all(found[name] for name in _LISTS):
+            computed = of_totals(index, totals)
+            found.update({name: found[name] or computed[name] for name in _LISTS})
     return {
         **found,
         "signal_counts": {
@@ -69,80 +73,69 @@ def stored(folder: Folder) -> Json:
     return {**found, "aggregated_at": made_at}
 
 
-def of_records(records: Iterable[Record]) -> Json:
+def of_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> Json:
     """The four lists, most frequent first and tools by their score."""
-    groups: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        if record.lesson:
-            groups[record.type][record.lesson.subject].append(record)
+    subjects: dict[str, dict[str, Cell]] = {kind: {} for kind in signals.SUBJECTS}
+    for group, cell in totals:
+        if group.subject is not None:
+            subjects[group.type].setdefault(group.subject, Cell()).merge(cell)
     return {
         name: sorted(
-            (_entry(kind, subject, group) for subject, group in groups[kind].items()),
+            (_entry(index, kind, subject, cell) for subject, cell in subjects[kind].items()),
             key=lambda entry: (-entry[rank], entry[signals.SUBJECTS[kind]]),
         )
         for name, (kind, rank, _) in _LISTS.items()
     }
 
 
-def _entry(kind: str, subject: str, group: list[Record]) -> Json:
-    lessons = [record.lesson for record in group if record.lesson]
-    return {
-        signals.SUBJECTS[kind]: subject,
-        **_FIGURES[kind](lessons),
-        "confidence": _confidence(group),
-    }
+def _entry(index: SignalIndex, kind: str, subject: str, cell: Cell) -> Json:
+    if kind == USER_PREFERENCE:
+        figures = {"preferred_value": _most_frequent(index, cell), "frequency": cell.count}
+    else:
+        figures = _FIGURES[kind](cell)
+    return {signals.SUBJECTS[kind]: subject, **figures, "confidence": _confidence(cell)}
 
 
-def _confidence(group: list[Record]) -> float:
+def _confidence(cell: Cell) -> float:
     """The mean of what the records tell; without that, the more records the surer."""
-    told = [record.confidence for record in group if record.confidence is not None]
-    return round(fmean(told), 10) if told else min(1.0, len(group) / _ENOUGH)
+    mean = cell.confidence.mean()
+    return min(1.0, cell.count / _ENOUGH) if mean is None else round(mean, 10)
 
 
-def _preference_figures(lessons: list[Lesson]) -> Json:
-    texts = [json_text.dump_line(lesson.value) for lesson in lessons]
-    most_often = Counter(texts).most_common(1)[0][0]
-    return {
-        "preferred_value": lessons[texts.index(most_often)].value,
-        "frequency": len(lessons),
-    }
+def _most_frequent(index: SignalIndex, cell: Cell) -> Any:
+    """Of several values the first in the order of their texts, so that all workers agree."""
+    most = max(cell.values.values())
+    number = min(
+        (value for value, count in cell.values.items() if count == most), key=index.value_text
+    )
+    return json_text.parse(index.value_text(number).encode())
 
 
-def _error_figures(lessons: list[Lesson]) -> Json:
-    return {
-        "resolution_rate": fmean(lesson.resolved for lesson in lessons),
-        "frequency": len(lessons),
-    }
+def _error_figures(cell: Cell) -> Json:
+    return {"resolution_rate": cell.resolved / cell.count, "frequency": cell.count}
 
 
-def _success_figures(lessons: list[Lesson]) -> Json:
-    return {"avg_duration_seconds": _mean_duration(lessons), "frequency": len(lessons)}
+def _success_figures(cell: Cell) -> Json:
+    return {"avg_duration_seconds": cell.duration.mean() or 0.0, "frequency": cell.count}
 
 
-def _tool_figures(lessons: list[Lesson]) -> Json:
-    rates = [lesson.success for lesson in lessons if lesson.success is not None]
-    success_rate, milliseconds = fmean(rates) if rates else 0.0, _mean_duration(lessons)
+def _tool_figures(cell: Cell) -> Json:
+    success_rate, milliseconds = cell.success.mean() or 0.0, cell.duration.mean() or 0.0
     return {
         "efficiency_score": 0.7 * success_rate + 0.3 / (1 + milliseconds / 10_000),
-        "count": len(lessons),
-        "usage_count": len(lessons),
+        "count": cell.count,
+        "usage_count": cell.count,
         "avg_execution_time_ms": milliseconds,
         "success_rate": success_rate,
-        "total_tokens_used": sum(lesson.tokens for lesson in lessons),
+        "total_tokens_used": cell.tokens,
     }
 
 
-_FIGURES: dict[str, Callable[[list[Lesson]], Json]] = {
-    USER_PREFERENCE: _preference_figures,
+_FIGURES: dict[str, Callable[[Cell], Json]] = {
     ERROR_PATTERN: _error_figures,
     SUCCESS_PATTERN: _success_figures,
     TOOL_EFFICIENCY: _tool_figures,
 }
-
-
-def _mean_duration(lessons: list[Lesson]) -> float:
-    told = [lesson.duration for lesson in lessons if lesson.duration is not None]
-    return fmean(told) if told else 0.0
 
 
 def _of_engine(folder: Folder) -> Json:

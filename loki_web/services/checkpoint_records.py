@@ -64,8 +64,9 @@ def _metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
 
 
 def index_lines(folder: Folder) -> dict[str, Json]:
-    """The latest line of the index for each id; shared, not to be changed."""
-    return folder.journal(INDEX).window(_identified).derived(_latest)
+    """The latest line of the index for each id."""
+    with folder.journal(INDEX, _Index).reading() as index:
+        return dict(index.lines)
 
 
 def listed(folder: Folder, checkpoint: Checkpoint) -> Json:
@@ -145,10 +146,27 @@ def _is_short(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST_LISTED
 
 
-def _identified(record: Json, _: bytes) -> tuple[str, Json] | None:
-    identity = record.get("id")
-    return (identity, record) if isinstance(identity, str) and is_identifier(identity) else None
+class _Index:
+    """The latest line of the index for each id."""
 
+    def __init__(self) -> None:
+        self.clear()
 
-def _latest(lines: list[tuple[str, Json]]) -> dict[str, Json]:
-    return dict(lines)
+    def clear(self) -> None:
+        self.lines: dict[str, Json] = {}
+        self._last: tuple[str, Json | None] | None = None
+
+    def take(self, record: Json, offset: int, length: int) -> None:
+        identity = record.get("id")
+        self._last = None
+        if isinstance(identity, str) and is_identifier(identity):
+            self._last = identity, self.lines.get(identity)
+            self.lines[identity] = record
+
+    def take_back(self) -> None:
+        if self._last is not None:
+            identity, before = self._last
+            if before is None:
+                del self.lines[identity]
+            else:
+                self.lines[identity] = before

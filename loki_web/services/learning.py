@@ -1,19 +1,69 @@
-"""What the learning endpoints answer (`spec` 18), made of the records of `services.signals`."""
+"""What the learning endpoints answer (`spec` 18), made of the index of events and signals.
+
+Records leave a time range as time goes by. An answer tells until when it stays the same, so that it
+is computed again when a record has come or left, not each second.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import timedelta
-from itertools import islice
-from statistics import fmean
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from loki_web.services import aggregation, signals, time_ranges
+from loki_web.services import aggregation, events, time_ranges
 from loki_web.services.signal_entries import shown
-from loki_web.services.signals import Record, Selection
+from loki_web.services.signal_index import (
+    HOUR,
+    UNKNOWN_TIME,
+    Cell,
+    Group,
+    Selection,
+    SignalIndex,
+    Sum,
+)
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
-from loki_web.store.times import UNKNOWN, parse_time
+from loki_web.store.times import from_microseconds, microseconds, parse_time
 
 _LIST_PERIOD = timedelta(days=30)
+
+
+class _Query(NamedTuple):
+    """The records of a period that ends now.
+
+    :param period: microseconds.
+    """
+
+    src: Sources
+    period: int
+    selection: Selection
+
+    @classmethod
+    def of(
+        cls, src: Sources, time_range: str, signal_type: str | None, source: str | None
+    ) -> "_Query":
+        now = src.now_unrecorded()
+        return cls.since(
+            src, time_ranges.beginning(time_range, now), now, Selection(None, signal_type, source)
+        )
+
+    @classmethod
+    def since(
+        cls, src: Sources, beginning: datetime, now: datetime, selection: Selection
+    ) -> "_Query":
+        since = microseconds(beginning)
+        return cls(src, microseconds(now) - since, selection._replace(since=since))
+
+    def lasts_between(self, before: int | None, first: int | None) -> None:
+        """Record that the answer is the same until the first record leaves the period, and since
+        the one before that left it."""
+        self.src.lasts(
+            None if before is None else before + self.period,
+            None if first is None else first + self.period,
+        )
+
+    def lasts_with(self, index: SignalIndex) -> None:
+        """Record that the answer is the same while the same records are in the period."""
+        self.lasts_between(*index.times_around(self.selection.since or 0))
 
 
 def metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
@@ -21,16 +71,21 @@ def metrics(src: Sources, time_range: str, signal_type: str | None, source: str 
 
     :raises BadRequest: for a time range that is none, as do all functions that take one.
     """
-    selection = _selection(src, time_range, signal_type, source)
-    records = signals.chosen(src.project, selection)
-    told = [record.confidence for record in records if record.confidence is not None]
-    return {
-        "totalSignals": len(records),
-        "signalsByType": _counts(record.type for record in records),
-        "signalsBySource": _counts(record.source for record in records),
-        "avgConfidence": round(fmean(told), 10) if told else 0.0,
-        "aggregation": _aggregation(src, selection, records),
-    }
+    query = _Query.of(src, time_range, signal_type, source)
+    with events.learned(src.project) as index:
+        totals = index.totals(query.selection)
+        query.lasts_with(index)
+        confidence = Sum()
+        for _, cell in totals:
+            confidence.merge(cell.confidence)
+        found: Json = {
+            "totalSignals": sum(cell.count for _, cell in totals),
+            "signalsByType": _counts(totals, lambda group: group.type),
+            "signalsBySource": _counts(totals, lambda group: group.source),
+            "avgConfidence": round(confidence.mean() or 0.0, 10),
+        }
+        lists = aggregation.of_totals(index, totals)
+    return {**found, "aggregation": _or_stored(query, lists)}
 
 
 def trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
@@ -38,12 +93,13 @@ def trends(src: Sources, time_range: str, signal_type: str | None, source: str |
 
     Records of unknown time are in no hour.
     """
-    selection = _selection(src, time_range, signal_type, source)
-    known = (r for r in signals.chosen(src.project, selection) if r.time != UNKNOWN)
-    hours = Counter(record.time.isoformat()[:13] for record in known)
+    query = _Query.of(src, time_range, signal_type, source)
+    with events.learned(src.project) as index:
+        hours = index.hours(query.selection)
+        query.lasts_with(index)
     return {
-        "dataPoints": [{"label": hour, "count": count} for hour, count in sorted(hours.items())],
-        "maxValue": max(hours.values(), default=0),
+        "dataPoints": [{"label": _label(hour), "count": count} for hour, count in hours],
+        "maxValue": max((count for _, count in hours), default=0),
         "period": time_range,
     }
 
@@ -57,38 +113,53 @@ def entries(
     offset: int,
 ) -> list[Json]:
     """The records themselves, newest first."""
-    selection = _selection(src, time_range, signal_type, source)
-    found = signals.newest_first(src.project, selection)
-    return [shown(record) for record in islice(found, offset, offset + limit)]
+    return _entries(_Query.of(src, time_range, signal_type, source), limit, offset)
 
 
 def entries_of(src: Sources, signal_type: str, limit: int) -> list[Json]:
     """The records of one type from the last 30 days, newest first."""
-    selection = Selection(src.now() - _LIST_PERIOD, signal_type)
-    return [shown(record) for record in islice(signals.newest_first(src.project, selection), limit)]
+    now = src.now_unrecorded()
+    selection = Selection(type=signal_type)
+    return _entries(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
 
 
-def _selection(
-    src: Sources, time_range: str, signal_type: str | None, source: str | None
-) -> Selection:
-    return Selection(time_ranges.beginning(time_range, src.now()), signal_type, source)
+def _entries(query: _Query, limit: int, offset: int) -> list[Json]:
+    with events.learned(query.src.project) as index:
+        places = index.newest(query.selection, offset, limit)
+        if len(places) == limit and places[-1].time != UNKNOWN_TIME:
+            query.lasts_between(None, places[-1].time)  # older ones come after the page
+        else:
+            query.lasts_with(index)
+    return [shown(record, content) for record, content in events.read(query.src.project, places)]
 
 
-def _counts(words: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(words).most_common())
+def _counts(totals: list[tuple[Group, Cell]], word_of: Callable[[Group], str]) -> dict[str, int]:
+    """Most frequent first."""
+    counts: Counter[str] = Counter()
+    for group, cell in totals:
+        counts[word_of(group)] += cell.count
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _aggregation(src: Sources, selection: Selection, records: list[Record]) -> Json:
+def _label(hour: int) -> str:
+    return from_microseconds(hour * HOUR).isoformat()[:13]
+
+
+def _or_stored(query: _Query, lists: Json) -> Json:
     """The four lists of the selected records.
 
     Where these have nothing, the stored lists stand in, so far as they are of the same time; they
     cannot tell types and sources apart.
     """
-    lists = aggregation.of_records(records)
+    selection = query.selection
     if selection.type is not None or selection.source is not None:
         return lists
-    stored = aggregation.stored(src.project)
+    stored = aggregation.stored(query.src.project)
     made_at = parse_time(stored.pop("aggregated_at"))
-    if made_at and selection.since and made_at < selection.since:
-        return lists
+    if made_at and selection.since is not None:
+        made = microseconds(made_at)
+        if made < selection.since:
+            query.lasts_between(made, None)
+            return lists
+        query.lasts_between(None, made)
     return {name: found or stored[name] for name, found in lists.items()}

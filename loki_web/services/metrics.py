@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loki_web.services import agents, session, tasks
+from loki_web.services import agents, events, session, tasks
 from loki_web.services.sources import Sources
 from loki_web.services.spend import spend
 
@@ -42,7 +42,7 @@ def _numbers(src: Sources) -> dict[str, float]:
         "loki_agents_active": agents.running_count(folder, now),
         "loki_agents_total": len(agents.agents(folder, now)),
         "loki_cost_usd": spend(folder).cost_usd,
-        "loki_events_total": folder.journal("events.jsonl").line_count(),
+        "loki_events_total": events.line_count(folder),
         "loki_uptime_seconds": round(session.uptime_seconds(folder, now), 3),
     }
 

@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from loki_web import __version__
-from loki_web.services import processes
+from loki_web.services import events, processes
 from loki_web.services.redaction import redact
 from loki_web.services.sources import Sources
 from loki_web.store.derived import derived
@@ -120,10 +119,7 @@ def started_at(folder: Folder) -> datetime | None:
         written = folder.version(name)
         if written is not None:
             return datetime.fromtimestamp(written.mtime, UTC)
-    for kind, timestamp in reversed(_milestones(folder)):
-        if kind == "session_start":
-            return parse_time(timestamp)
-    return None
+    return events.milestones(folder).started_at
 
 
 def uptime_seconds(folder: Folder, now: datetime) -> float:
@@ -158,7 +154,7 @@ def iteration(folder: Folder) -> int:
         as_count(council.get("last_track_iteration")),
         _iteration_in_queue(folder),
         _iteration_in_efficiency(folder),
-        _iteration_in_events(folder),
+        events.milestones(folder).iteration,
     )
 
 
@@ -185,28 +181,6 @@ def _iteration_in_efficiency(folder: Folder) -> int:
     current = (name for name, version in versions.items() if version.mtime >= since)
     matches = map(_EFFICIENCY_FILE.fullmatch, current)
     return max((int(match[1]) for match in matches if match), default=0)
-
-
-def _iteration_in_events(folder: Folder) -> int:
-    for kind, number in reversed(_milestones(folder)):
-        if kind == "session_start":
-            break
-        return int(number)
-    return 0
-
-
-def _milestones(folder: Folder) -> list[tuple[str, Any]]:
-    return folder.journal("events.jsonl").window(_milestone).items
-
-
-def _milestone(event: Json, _: bytes) -> tuple[str, Any] | None:
-    """The start of a session with its time, or of an iteration with its number."""
-    if event.get("type") == "session_start":
-        return "session_start", event.get("timestamp")
-    number = as_count(as_dict(event.get("data")).get("iteration"))
-    if event.get("type") == "iteration_start" and number:
-        return "iteration_start", number
-    return None
 
 
 def project_path(folder: Folder) -> Path:

@@ -4,15 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from loki_web.services.redaction import redact_within
-from loki_web.services.signals import (
+from loki_web.services.signal_index import (
     ERROR_PATTERN,
-    SUBJECTS,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
     USER_PREFERENCE,
     Record,
-    success_of,
 )
+from loki_web.services.signals import SUBJECTS, success_of
 from loki_web.store.shapes import Json, as_count, as_dict, as_list, first_amount, first_text
 from loki_web.store.times import tidy_time
 
@@ -52,13 +51,15 @@ _FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def shown(record: Record) -> Json:
+def shown(record: Record, content: Json) -> Json:
     """The record as clients get it: secrets taken out, the time one that a browser can read.
 
     Of events the learning fields are lifted out of `data`; `event_type` tells what a record was
     called where its `type` says it better.
+
+    :param content: the whole event or signal.
     """
-    content = redact_within(record.content())
+    content = redact_within(content)
     data = as_dict(content.get("data"))
     both = {**data, **content}
     entry: Json = {

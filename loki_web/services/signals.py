@@ -1,26 +1,27 @@
-"""What is learned from: the events and the signal files of a session as one stream of records.
+"""What an event or a signal file says to the learning endpoints.
 
 Both count everywhere in the same way (`spec` 9.1, 18). A `learning_signal` event is a record of the
 type that its `signal_type` stands for, so that counts, filters and lists agree on it.
 """
 
 import sys
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from loki_web.services.redaction import redact, redact_within
+from loki_web.services.signal_index import (
+    ERROR_PATTERN,
+    SUCCESS_PATTERN,
+    TOOL_EFFICIENCY,
+    UNKNOWN_TIME,
+    USER_PREFERENCE,
+    Lesson,
+    Record,
+)
 from loki_web.store import json_text
-from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_amount, first_text
-from loki_web.store.times import UNKNOWN, parse_time
+from loki_web.store.times import microseconds_of
 
-USER_PREFERENCE, ERROR_PATTERN = "user_preference", "error_pattern"
-SUCCESS_PATTERN, TOOL_EFFICIENCY = "success_pattern", "tool_efficiency"
 SUBJECTS = {
     USER_PREFERENCE: "preference_key",
     ERROR_PATTERN: "error_type",
@@ -35,131 +36,100 @@ _TYPE_OF_LEARNING_EVENT = {
     "tool_usage": TOOL_EFFICIENCY,
 }
 _MAX_NAME = 200
-_time_of = attrgetter("time")
+_MOST_NAMES = 4096
+_LONGEST_FIELDS = 1000  # characters of fields for which the names are remembered
+_NO_DATA: Json = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What a record of one of the four types says, to be put together with others.
+class _Names(NamedTuple):
+    """What a record is called and where it comes from."""
 
-    :param subject: the preference, error, pattern or tool that it is about.
-    :param success: how far it went well, 0 to 1; None where that is not told.
-    :param duration: seconds for a pattern, milliseconds for a tool.
-    """
-
-    subject: str
-    value: Any = None
-    resolved: bool = False
-    success: float | None = None
-    duration: float | None = None
-    tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An event or a signal.
-
-    :param time: UNKNOWN, which is before all others, where the record tells none.
-    :param written_type: the type as it stands in the file.
-    :param confidence: 0 to 1, or None.
-    :param text: the JSON text of the whole record; to hold that is cheaper than its content.
-    """
-
-    time: datetime
     type: str
     written_type: str
     source: str
-    confidence: float | None
-    lesson: Lesson | None
-    text: bytes
-
-    def content(self) -> Json:
-        return as_dict(json_text.parse(self.text))
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which records are wanted; None wants all.
+_remembered: dict[tuple[Any, ...], _Names | None] = {}
 
-    :param since: records of unknown time are wanted whatever it is.
-    :param type: a type, or a type as events write it.
-    """
 
-    since: datetime | None = None
-    type: str | None = None
-    source: str | None = None
-
-    def wants(self, record: Record) -> bool:
-        return (self.type is None or self.type in (record.type, record.written_type)) and (
-            self.source is None or self.source == record.source
+def record_of_event(event: Json) -> Record | None:
+    """Return the record that a line of `events.jsonl` is; None for one that has no type."""
+    data = event.get("data")
+    if not isinstance(data, dict):
+        data = _NO_DATA
+    get = event.get
+    names = _event_names(
+        (
+            *(get("type"), get("event"), get("signal_type"), data.get("signal_type")),
+            *(get("source"), data.get("source")),
         )
-
-
-def newest_first(folder: Folder, selection: Selection) -> Iterator[Record]:
-    """The records wanted; those of unknown time last."""
-    records = sorted(_since(folder, selection.since), key=_time_of)
-    return filter(selection.wants, reversed(records))
-
-
-def chosen(folder: Folder, selection: Selection) -> list[Record]:
-    """The records wanted, in no certain order."""
-    records = _since(folder, selection.since)
-    if selection.type is None and selection.source is None:
-        return records
-    return list(filter(selection.wants, records))
-
-
-def _since(folder: Folder, since: datetime | None) -> list[Record]:
-    """From both sources, each in the order of time."""
-    events = folder.journal("events.jsonl").window(record_of_event).derived(_by_time)
-    files = folder.collection("learning/signals", digest=record_of_signal).derived(_files_by_time)
-    if since is None:
-        return events + files
-    wanted: list[Record] = []
-    for records in (events, files):
-        known = bisect_right(records, UNKNOWN, key=_time_of)
-        wanted += records[:known]
-        wanted += records[bisect_left(records, since, lo=known, key=_time_of) :]
-    return wanted
-
-
-def _by_time(records: list[Record]) -> list[Record]:
-    return sorted(records, key=_time_of)
-
-
-def _files_by_time(found: list[tuple[str, Any]]) -> list[Record]:
-    return _by_time([record for _, record in found])
-
-
-def record_of_event(event: Json, line: bytes) -> Record | None:
-    """The record that a line of `events.jsonl` is; None for one that does not say what it is."""
-    data = as_dict(event.get("data"))
-    written = first_text(event.get("type"), event.get("event"))
-    kind = written
-    if written == _LEARNING_EVENT:
-        word = first_text(event.get("signal_type"), data.get("signal_type"), default=written)
-        kind = _TYPE_OF_LEARNING_EVENT.get(word, word)
-    return _record(event, data, kind, written, line) if kind else None
+    )
+    return _record(event, data, names) if names else None
 
 
 def record_of_signal(signal: Any) -> Record | None:
-    """The record that a signal file is; None for what is no signal."""
+    """Return the record that a signal file is; None for what is no signal."""
     content = as_dict(signal)
     kind = first_text(content.get("type"))
     if not kind:
         return None
-    return _record(content, as_dict(content.get("data")), kind, kind, json_text.dump_line(content))
+    data = as_dict(content.get("data"))
+    names = _names(kind, kind, content.get("source"), data.get("source"))
+    return _record(content, data, names)
 
 
-def _record(content: Json, data: Json, kind: str, written: str, text: bytes) -> Record:
+def packed_signal(signal: Any) -> str | None:
+    """Return the record of a signal file as a short text, see `unpacked`; None for no signal."""
+    record = record_of_signal(signal)
+    return json_text.compact([*record[:5], record.lesson and [*record.lesson]]) if record else None
+
+
+def unpacked(text: str) -> Record:
+    """Return the record of which `packed_signal` made a text."""
+    *fields, lesson = json_text.parse(text.encode())
+    when, kind, written, source, confidence = fields
+    names = (sys.intern(kind), sys.intern(written), sys.intern(source))
+    return Record(when, *names, confidence, Lesson(*lesson) if lesson else None)
+
+
+def _event_names(fields: tuple[Any, ...]) -> _Names | None:
+    """Of few events the fields are others than those of some event before."""
+    try:
+        return _remembered[fields]
+    except KeyError:
+        names = _names_of_event(*fields)
+        if len(_remembered) >= _MOST_NAMES:
+            _remembered.clear()
+        if sum(len(field) for field in fields if isinstance(field, str)) <= _LONGEST_FIELDS:
+            _remembered[fields] = names
+        return names
+    except TypeError:  # lists and objects are in no dictionary
+        return _names_of_event(*fields)
+
+
+def _names_of_event(
+    kind: Any, event: Any, word: Any, word_in_data: Any, source: Any, source_in_data: Any
+) -> _Names | None:
+    written = kind = first_text(kind, event)
+    if written == _LEARNING_EVENT:
+        word = first_text(word, word_in_data, default=written)
+        kind = _TYPE_OF_LEARNING_EVENT.get(word, word)
+    return _names(kind, written, source, source_in_data) if kind else None
+
+
+def _names(kind: str, written: str, *sources: Any) -> _Names:
+    return _Names(_name(kind), _name(written), _name(first_text(*sources, default="unknown")))
+
+
+def _record(content: Json, data: Json, names: _Names) -> Record:
+    kind, written, source = names
     return Record(
-        parse_time(content.get("timestamp")) or UNKNOWN,
-        _name(kind),
-        _name(written),
-        _name(first_text(content.get("source"), data.get("source"), default="unknown")),
+        microseconds_of(content.get("timestamp"), UNKNOWN_TIME),
+        kind,
+        written,
+        source,
         _share(content.get("confidence"), data.get("confidence")),
         _lesson(kind, content, data) if kind in SUBJECTS else None,
-        text,
     )
 
 
@@ -205,6 +175,8 @@ def success_of(content: Json) -> float | None:
 def _share(*candidates: Any) -> float | None:
     """The first number from 0 to 1."""
     for candidate in candidates:
+        if candidate is None:
+            continue
         number = as_amount(candidate)
         if number is not None and number <= 1:
             return number

@@ -14,9 +14,9 @@ from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
 from loki_web.store.index_file import IndexFile, path_in
 from loki_web.store.kept import Kept
-from loki_web.store.look import observe
+from loki_web.store.look import observe, state_of
 from loki_web.store.search_index import SearchIndex
-from loki_web.store.times import utc_now
+from loki_web.store.times import microseconds, utc_now
 
 _MAX_OTHER_PROJECTS = 64
 POLL = "poll"  # a way of LOKI_WATCH
@@ -40,6 +40,22 @@ class Clock:
     def examine(self) -> _Moment:
         exact = self._now()
         return _Moment(exact.replace(microsecond=0), exact)
+
+
+@dataclass(frozen=True, slots=True)
+class _Interval:
+    """Whether the clock stands in an interval, given in microseconds; None has no end."""
+
+    clock: Clock
+    after: int | None
+    until: int | None
+
+    def examine(self) -> bool:
+        moment: _Moment = state_of(self.clock)
+        now = microseconds(moment.exact)
+        return (self.after is None or self.after < now) and (
+            self.until is None or now <= self.until
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,18 @@ class Sources:
         """The present moment; within a look always the same one."""
         moment: _Moment = observe(self.clock)
         return moment.exact
+
+    def now_unrecorded(self) -> datetime:
+        """The same moment, for a value that tells by `lasts` how it depends on the clock."""
+        moment: _Moment = state_of(self.clock)
+        return moment.exact
+
+    def lasts(self, after: int | None, until: int | None) -> None:
+        """Record that the value being computed is the same from after one moment until another.
+
+        :param after: microseconds since 1970, as `until`; None for no limit.
+        """
+        observe(_Interval(self.clock, after, until))
 
     @property
     def cache_folder(self) -> Path | None:

@@ -25,7 +25,7 @@ from loki_web.store.inputs import (
     TextInput,
     VersionInput,
 )
-from loki_web.store.journal import Journal
+from loki_web.store.journal import Journal, Reader
 from loki_web.store.json_stream import JsonStream
 from loki_web.store.kept import Kept
 from loki_web.store.look import UNREPEATABLE, Content, observe
@@ -33,6 +33,7 @@ from loki_web.store.writable_folder import WritableFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_INPUTS = 8192
+R = TypeVar("R", bound=Reader)
 T = TypeVar("T")
 
 
@@ -85,10 +86,16 @@ class Folder(WritableFolder):
             ),
         )
 
-    def journal(self, relative: str) -> Journal:
-        """A `.jsonl` file, see `Journal`."""
+    def journal(self, relative: str, make: Callable[[], R]) -> Journal[R]:
+        """A `.jsonl` file as a reader sees it, see `Journal`.
+
+        :param make: makes the reader, the same function for everybody who shares it.
+        """
         observe(self._root)
-        return self._kept((Journal, relative), lambda: Journal(self._root, relative))
+        return self._kept(
+            (Journal, relative, make),
+            lambda: Journal(self._root, relative, make, lambda: self.kept),
+        )
 
     def stream(self, relative: str) -> JsonStream:
         """A file of JSON objects that may be printed over several lines, see `JsonStream`."""

@@ -82,6 +82,14 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
 
 
+def compact(value: Any) -> str:
+    """The value as JSON without white space or line end.
+
+    :raises TypeError: when the value is not JSON.
+    """
+    return orjson.dumps(value).decode()
+
+
 def dump_line(value: Any) -> bytes:
     """The value as one line of a `.jsonl` file, line end included."""
     return json.dumps(value).encode() + b"\n"

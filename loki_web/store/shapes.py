@@ -53,6 +53,8 @@ def as_number(value: Any) -> int | float | None:
 
 def as_amount(value: Any) -> int | float | None:
     """A number that is not negative, or None."""
+    if value is None:
+        return None
     number = as_number(value)
     return number if number is not None and number >= 0 else None
 

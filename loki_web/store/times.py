@@ -4,7 +4,7 @@ UTC."""
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _ISO = re.compile(
@@ -20,6 +20,12 @@ _DATE_TEXT = re.compile(
 )
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 UNKNOWN = datetime.min.replace(tzinfo=UTC)
+_WITHIN_HOUR = {
+    f":{second // 60:02}:{second % 60:02}Z": second * 1_000_000 for second in range(3600)
+}  # how a time to the second ends after its hour
+_MOST_HOURS = 10_000
+_hour_starts: dict[str, int] = {}
+_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_now() -> datetime:
@@ -35,6 +41,8 @@ def parse_time(value: Any) -> datetime | None:
             return datetime.fromtimestamp(value, UTC)
         if not isinstance(value, str):
             return None
+        if value[4:17:3] == "--T::" and (usual := _usual_form(value)):
+            return datetime.fromisoformat(usual)
         text = value.strip()
         if match := _ISO.fullmatch(text):
             day, clock, fraction, zone = match.groups()
@@ -52,6 +60,17 @@ def parse_time(value: Any) -> datetime | None:
     return None
 
 
+def _usual_form(text: str) -> str | None:
+    """Return the text as `datetime.fromisoformat` reads it, if it is to the second or finer and
+    ends with `Z`, `+00:00` or both. This is what nearly all writers write; it saves the patterns.
+    """
+    if text.endswith("+00:00Z"):
+        text = text[:-1]
+    fraction = text[19:-1] if text[-1] == "Z" else text[19:-6] if text[-6:] == "+00:00" else "-"
+    is_usual = not fraction or (fraction[0] == "." and fraction[1:].isdigit())
+    return text if is_usual and text[17:19].isdigit() and text.isascii() else None
+
+
 def _from_date_text(
     month: str, day: str, clock: str, half: str | None, zone: str, year: str
 ) -> datetime | None:
@@ -66,6 +85,37 @@ def _from_date_text(
     if zone in ("UTC", "GMT"):
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC) if zone in time.tzname else None
+
+
+def microseconds(instant: datetime) -> int:
+    """Return the microseconds since 1970 of an instant, negative before that."""
+    since = instant - _EPOCH_START
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def microseconds_of(value: Any, unknown: int) -> int:
+    """Return `microseconds` of what `parse_time` gives, `unknown` where that is None.
+
+    It is made for many times of few hours: of most the hour is known from one before, and the rest
+    is in a table.
+    """
+    try:
+        return _hour_starts[value[:13]] + _WITHIN_HOUR[value[13:]]
+    except (KeyError, TypeError):
+        instant = parse_time(value)
+    if instant is None:
+        return unknown
+    count = microseconds(instant)
+    if isinstance(value, str) and value[13:] in _WITHIN_HOUR:
+        if len(_hour_starts) >= _MOST_HOURS:
+            _hour_starts.clear()
+        _hour_starts[value[:13]] = count - _WITHIN_HOUR[value[13:]]
+    return count
+
+
+def from_microseconds(count: int) -> datetime:
+    """Return the instant of which `microseconds` gives `count`."""
+    return _EPOCH_START + timedelta(microseconds=count)
 
 
 def sort_key(value: Any) -> datetime:

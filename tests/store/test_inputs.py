@@ -10,9 +10,17 @@ import pytest
 from loki_web.store.files import Version, settled
 from loki_web.store.folder import Folder
 from loki_web.store.look import Dependencies, recording
+from tests.store.readers import Taken
 
 OLD = 1_600_000_000
 NOW = 1_700_000_000_000_000_000
+
+
+def lines_taken(folder: Folder) -> Any:
+    with folder.journal("memory/a.json", Taken).reading() as taken:
+        return list(taken.lines)
+
+
 READS: dict[str, Callable[[Folder], Any]] = {
     "document": lambda folder: folder.document("memory/a.json"),
     "text": lambda folder: folder.text("memory/a.json"),
@@ -20,7 +28,7 @@ READS: dict[str, Callable[[Folder], Any]] = {
     "version": lambda folder: folder.version("memory/a.json"),
     "collection": lambda folder: folder.collection("memory").items(),
     "nested": lambda folder: folder.collection("", nested=True).items(),
-    "records": lambda folder: folder.journal("memory/a.json").records(),
+    "records": lines_taken,
 }
 
 

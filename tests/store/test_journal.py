@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
+from loki_web.store import json_text
 from loki_web.store.inputs import Root
-from loki_web.store.journal import MAX_LINE_BYTES, WINDOW_BYTES, Journal
+from loki_web.store.journal import MAX_LINE_BYTES, SMALL_BYTES, Journal
+from loki_web.store.look import are_current, recording
 from loki_web.store.shapes import Json
+from tests.children import backdate
+from tests.store.readers import Taken
+from tests.work import bytes_read
 
 MIB = 1024 * 1024
-seen: list[Any] = []
-
-
-def number(record: Json, _: bytes) -> Any:
-    seen.append(record.get("n"))
-    return record.get("n")
 
 
 def line(n: int, **more: Any) -> bytes:
@@ -31,26 +30,26 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def journal(path: Path) -> Journal:
-    seen.clear()
-    return Journal(Root(path.parent), path.name)
+def journal(path: Path) -> Journal[Taken]:
+    return Journal(Root(path.parent), path.name, Taken)
 
 
-def numbers(journal: Journal) -> list[Any]:
-    """What the journal has, having made sure that both ways to ask for it agree."""
-    items = journal.window(number).items
-    assert [record.get("n") for record in journal.records()] == items
-    return items
+def records(journal: Journal[Taken]) -> list[Json]:
+    """What the journal has, having made sure that each line stands at its place."""
+    with journal.reading() as taken:
+        lines = journal.lines_at([(offset, length) for _, offset, length in taken.lines])
+        found = [record for record, _, _ in taken.lines]
+    assert [json_text.parse(line) for line in lines] == found
+    return found
+
+
+def numbers(journal: Journal[Taken]) -> list[Any]:
+    return [record.get("n") for record in records(journal)]
 
 
 def append(path: Path, data: bytes) -> None:
     with open(path, "ab") as stream:
         stream.write(data)
-
-
-def bytes_read() -> int:
-    fields = dict(row.split(": ") for row in Path("/proc/self/io").read_text().splitlines())
-    return int(fields["rchar"])
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def bytes_read() -> int:
     ],
 )
 def test_a_damaged_line_is_left_out_and_its_neighbours_stay(
-    path: Path, journal: Journal, damaged: bytes
+    path: Path, journal: Journal[Taken], damaged: bytes
 ) -> None:
     path.write_bytes(line(1) + damaged + b"\n" + line(2))
     assert numbers(journal) == [1, 2]
@@ -79,14 +78,14 @@ def test_a_damaged_line_is_left_out_and_its_neighbours_stay(
     ],
 )
 def test_a_line_with_odd_content_is_repaired(
-    path: Path, journal: Journal, odd: bytes, expected: Any
+    path: Path, journal: Journal[Taken], odd: bytes, expected: Any
 ) -> None:
     path.write_bytes(odd)
-    assert [record["n"] for record in journal.records()] == [expected]
+    assert [record["n"] for record in records(journal)] == [expected]
 
 
 def test_a_line_that_is_being_written_is_taken_when_it_is_whole(
-    path: Path, journal: Journal
+    path: Path, journal: Journal[Taken]
 ) -> None:
     whole = line(2)
     path.write_bytes(line(1) + whole[:4])
@@ -99,7 +98,9 @@ def test_a_line_that_is_being_written_is_taken_when_it_is_whole(
     assert (numbers(journal), journal.line_count()) == ([1, 2, 3], 3)
 
 
-def test_a_count_does_not_fall_when_two_writers_share_a_line(path: Path, journal: Journal) -> None:
+def test_a_count_does_not_fall_when_two_writers_share_a_line(
+    path: Path, journal: Journal[Taken]
+) -> None:
     counts = []
     for piece in (line(1), line(2)[:-1], line(3)[:5], line(3)[5:], line(4)):
         append(path, piece)
@@ -107,13 +108,13 @@ def test_a_count_does_not_fall_when_two_writers_share_a_line(path: Path, journal
     assert counts == [1, 2, 2, 2, 3]
 
 
-def test_the_count_is_of_all_lines_whatever_is_in_them(path: Path, journal: Journal) -> None:
+def test_the_count_is_of_all_lines_whatever_is_in_them(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(line(1) + b"\n5\n" + line(2) + b'{"torn": "li')
     assert journal.line_count() == 4
 
 
 def test_a_missing_file_has_nothing_until_it_comes_and_after_it_went(
-    path: Path, journal: Journal
+    path: Path, journal: Journal[Taken]
 ) -> None:
     assert (numbers(journal), journal.line_count()) == ([], 0)
     path.write_bytes(line(1))
@@ -125,7 +126,7 @@ def test_a_missing_file_has_nothing_until_it_comes_and_after_it_went(
 
 
 @pytest.mark.timeout(10)
-def test_a_pipe_is_not_waited_for(path: Path, journal: Journal) -> None:
+def test_a_pipe_is_not_waited_for(path: Path, journal: Journal[Taken]) -> None:
     os.mkfifo(path)
     assert (numbers(journal), journal.line_count()) == ([], 0)
 
@@ -138,7 +139,7 @@ def session(minute: int, lines: int) -> bytes:
 @pytest.mark.parametrize("lines", [0, 3, 50, 80])
 @pytest.mark.parametrize("how", ["cut in place", "replaced", "rotated", "removed and made again"])
 def test_another_file_under_the_name_is_read_anew(
-    path: Path, journal: Journal, how: str, lines: int
+    path: Path, journal: Journal[Taken], how: str, lines: int
 ) -> None:
     path.write_bytes(session(1, 50))
     assert numbers(journal) == list(range(50))
@@ -153,31 +154,70 @@ def test_another_file_under_the_name_is_read_anew(
             path.unlink()
         path.write_bytes(session(2, lines))
     assert numbers(journal) == list(range(lines))
-    assert {r["timestamp"][14:16] for r in journal.records()} <= {"02"}
+    assert {r["timestamp"][14:16] for r in records(journal)} <= {"02"}
     assert journal.line_count() == lines
 
 
-def test_only_what_was_added_is_parsed(path: Path, journal: Journal) -> None:
+def test_only_what_was_added_is_taken(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(1000)))
-    first = journal.window(number)
-    assert journal.window(number) is first
-    assert len(seen) == 1000
+    assert len(numbers(journal)) == 1000
     append(path, line(1000))
-    second = journal.window(number)
-    assert second is not first
-    assert (len(first.items), len(second.items), len(seen)) == (1000, 1001, 1001)
+    assert len(numbers(journal)) == 1001
+    assert journal.reader.handed_over == 1001
 
 
-def test_what_is_derived_from_a_window_is_made_once(path: Path, journal: Journal) -> None:
-    path.write_bytes(line(2) + line(1))
-    made = journal.window(number).derived(sorted)
-    assert made == [1, 2]
-    assert journal.window(number).derived(sorted) is made
-    append(path, line(0))
-    assert journal.window(number).derived(sorted) == [0, 1, 2]
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_small_file_that_was_edited_in_place_is_read_anew(
+    path: Path, journal: Journal[Taken], grows: bool
+) -> None:
+    path.write_bytes(b"".join(line(n) for n in range(100, 900)))
+    assert path.stat().st_size < SMALL_BYTES
+    assert numbers(journal) == list(range(100, 900))
+    with open(path, "r+b") as stream:
+        stream.seek(len(line(100)) * 400)
+        stream.write(line(999))
+    if grows:
+        append(path, line(1))
+    assert numbers(journal) == [*range(100, 500), 999, *range(501, 900), *([1] * grows)]
 
 
-def test_a_second_count_reads_only_what_was_added(path: Path, journal: Journal) -> None:
+def test_a_large_file_of_the_same_size_is_read_anew(path: Path, journal: Journal[Taken]) -> None:
+    lines = [line(n, text="x" * 100) for n in range(1000, 6000)]
+    path.write_bytes(b"".join(lines))
+    assert path.stat().st_size > SMALL_BYTES
+    assert numbers(journal) == list(range(1000, 6000))
+    with open(path, "r+b") as stream:
+        stream.seek(len(lines[0]) * 2500)
+        stream.write(line(9999, text="x" * 100))
+    backdate(path, 60)
+    assert numbers(journal)[2500] == 9999
+
+
+def test_the_state_changes_with_the_content_alone(path: Path, journal: Journal[Taken]) -> None:
+    path.write_bytes(line(1) + b'{"n"')
+    states = [journal.examine(), journal.examine()]
+    append(path, b": 2}")
+    states.append(journal.examine())
+    backdate(path, 60)
+    assert journal.examine() > states[2]  # it may have been edited
+    assert states[0] == states[1] < states[2]
+
+
+def test_a_part_stays_the_same_while_other_lines_come(path: Path, journal: Journal[Taken]) -> None:
+    path.write_bytes(line(1))
+    with recording() as recorded:
+        assert journal.part(first_number) == 1
+    append(path, line(2))
+    assert are_current(recorded.inputs)
+    path.write_bytes(line(3))
+    assert not are_current(recorded.inputs)
+
+
+def first_number(journal: Journal[Taken]) -> Any:
+    return journal.reader.lines[0][0]["n"]
+
+
+def test_a_second_count_reads_only_what_was_added(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(200_000)))
     assert journal.line_count() == 200_000
     append(path, line(0))
@@ -186,46 +226,9 @@ def test_a_second_count_reads_only_what_was_added(path: Path, journal: Journal) 
     assert bytes_read() - before < 100_000
 
 
-@pytest.mark.parametrize("shift", range(3))
-def test_the_window_may_begin_within_a_character(path: Path, journal: Journal, shift: int) -> None:
-    text = json.dumps({"n": 7, "text": "é" * 600}, ensure_ascii=False).encode() + b"\n"
-    path.write_bytes(b"x" * shift + b"\n" + text * 18_500)
-    assert len(numbers(journal)) == WINDOW_BYTES // len(text)
-
-
-@pytest.mark.parametrize(("spare", "kept"), [(0, [0, 1]), (1, [0, 1]), (-1, [1])])
-def test_a_line_that_begins_with_the_window_is_in_it(
-    path: Path, journal: Journal, spare: int, kept: list[int]
-) -> None:
-    rest = line(0) + line(1)
-    blank = (b" " * 1023 + b"\n") * (WINDOW_BYTES // 1024)
-    path.write_bytes(line(9) + rest + blank[: WINDOW_BYTES - len(rest) - spare - 1] + b"\n")
-    assert numbers(journal) == kept
-
-
-def test_lines_leave_the_window_as_it_moves_on(path: Path, journal: Journal) -> None:
-    filler = "x" * 1000
-    growing, whole = Journal(Root(path.parent), path.name), 0
-    for _ in range(6):
-        append(path, b"".join(line(n, text=filler) for n in range(whole, whole + 3000)))
-        whole += 3000
-        numbers(growing)
-    assert numbers(growing) == numbers(journal)
-    assert numbers(growing)[-1] == whole - 1
-    assert len(numbers(growing)) * 1010 < WINDOW_BYTES
-
-
-def test_more_than_a_window_may_be_added_at_once(path: Path, journal: Journal) -> None:
-    path.write_bytes(line(1))
-    assert numbers(journal) == [1]
-    os.truncate(path, 3 * WINDOW_BYTES)
-    append(path, b"\n" + line(2))
-    assert numbers(journal) == [2]
-
-
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_line_without_end_is_passed_in_little_memory(
-    path: Path, journal: Journal, ended: bool
+    path: Path, journal: Journal[Taken], ended: bool
 ) -> None:
     path.write_bytes(line(1))
     assert numbers(journal) == [1]
@@ -233,7 +236,7 @@ def test_a_line_without_end_is_passed_in_little_memory(
     append(path, (b"\n" + line(2)) * ended)
     tracemalloc.start()
     try:
-        expected = ([2], 3) if ended else ([], 1)
+        expected = ([1, 2], 3) if ended else ([1], 1)
         assert (numbers(journal), journal.line_count()) == expected
         assert tracemalloc.get_traced_memory()[1] < 16 * MIB
     finally:
@@ -245,7 +248,7 @@ def test_a_line_without_end_is_passed_in_little_memory(
 )
 @pytest.mark.parametrize("pieces", [1, 4])
 def test_lines_up_to_the_limit_are_read(
-    path: Path, journal: Journal, size: int, kept: list[int], pieces: int
+    path: Path, journal: Journal[Taken], size: int, kept: list[int], pieces: int
 ) -> None:
     long = line(2, text="")
     long = line(2, text="x" * (size + 1 - len(long)))
@@ -261,11 +264,102 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").write_bytes(line(1))
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "events.jsonl").symlink_to(tmp_path / "outside")
-    journal = Journal(Root(tmp_path / "inside"), "events.jsonl")
+    journal = Journal(Root(tmp_path / "inside"), "events.jsonl", Taken)
     assert (numbers(journal), journal.line_count()) == ([], 0)
 
 
-def test_an_edit_in_the_middle_is_seen(path: Path, journal: Journal) -> None:
+class Sum:
+    """A reader whose state can be stored."""
+
+    STAMP = "1"
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.total = self.last = self.handed_over = 0
+
+    def take(self, record: Json, offset: int, length: int) -> None:
+        self.last = record["n"]
+        self.total += self.last
+        self.handed_over += 1
+
+    def take_back(self) -> None:
+        self.total -= self.last
+
+    def dump(self) -> bytes:
+        return str(self.total).encode()
+
+    def load(self, data: bytes) -> None:
+        self.total = int(data)
+
+
+class Shelf:
+    """Where states are kept: in memory."""
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[str, str], bytes] = {}
+
+    def load(self, name: str, stamp: str) -> bytes | None:
+        return self.states.get((name, stamp))
+
+    def store(self, name: str, stamp: str, value: bytes) -> None:
+        self.states[name, stamp] = value
+
+
+def summed(path: Path, shelf: Shelf) -> tuple[int, int, int]:
+    """The sum and the number of lines as a new process finds them, and how many it had to read."""
+    journal = Journal(Root(path.parent), path.name, Sum, lambda: shelf)
+    with journal.reading() as found:
+        total = found.total
+    return total, journal.line_count(), journal.reader.handed_over
+
+
+FILLER = "x" * 1000
+
+
+@pytest.fixture
+def shelf(path: Path) -> Shelf:
+    """The state for a file of 5,000 lines that is large enough to be worth it."""
+    path.write_bytes(b"".join(line(n, text=FILLER) for n in range(5000)))
+    backdate(path, 60)
+    shelf = Shelf()
+    assert summed(path, shelf) == (sum(range(5000)), 5000, 5000)
+    assert len(shelf.states) == 1
+    return shelf
+
+
+def test_after_a_restart_only_what_was_added_is_read(path: Path, shelf: Shelf) -> None:
+    append(path, line(7))
+    assert summed(path, shelf) == (sum(range(5000)) + 7, 5001, 1)
+
+
+@pytest.mark.parametrize("how", ["replaced", "cut", "edited", "missing"])
+def test_a_state_of_another_file_is_not_used(path: Path, shelf: Shelf, how: str) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    if how == "replaced":
+        path.with_name("next").write_bytes(b"".join(lines[1:]))
+        path.with_name("next").replace(path)
+        expected = sum(range(5000)), 4999, 4999
+    elif how == "cut":
+        os.truncate(path, sum(map(len, lines[:10])))
+        expected = sum(range(10)), 10, 10
+    elif how == "edited":
+        path.write_bytes(b"".join([*lines[:8], line(9, text=FILLER), *lines[9:]]))
+        expected = sum(range(5000)) + 1, 5000, 5000
+    else:
+        path.unlink()
+        expected = 0, 0, 0
+    assert summed(path, shelf) == expected
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[[], [], 1]\n5", b"null\nx", b"\xff\n"])
+def test_a_damaged_state_is_not_used(path: Path, shelf: Shelf, damaged: bytes) -> None:
+    shelf.states = dict.fromkeys(shelf.states, damaged)
+    assert summed(path, shelf) == (sum(range(5000)), 5000, 5000)
+
+
+def test_an_edit_in_the_middle_is_seen(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(100, 300)))
     assert numbers(journal) == list(range(100, 300))
     with open(path, "r+b") as stream:

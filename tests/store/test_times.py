@@ -1,11 +1,19 @@
 """All forms of time that are met on disk, as instants."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from loki_web.store.times import UNKNOWN, parse_time, sort_key, tidy_time
+from loki_web.store.times import (
+    UNKNOWN,
+    from_microseconds,
+    microseconds,
+    microseconds_of,
+    parse_time,
+    sort_key,
+    tidy_time,
+)
 
 TEN = datetime(2026, 2, 20, 10, tzinfo=UTC)
 
@@ -22,6 +30,8 @@ TEN = datetime(2026, 2, 20, 10, tzinfo=UTC)
 )
 def test_one_instant_in_many_forms(value: Any) -> None:
     assert parse_time(value) == TEN
+    assert microseconds_of(value, 0) == microseconds(TEN)
+    assert from_microseconds(microseconds(TEN)) == TEN
     shown = tidy_time(value)
     assert datetime.fromisoformat(shown.replace("Z", "+00:00")) == TEN
     assert not shown.endswith("+00:00Z")
@@ -31,6 +41,9 @@ def test_one_instant_in_many_forms(value: Any) -> None:
     "value",
     [
         *(None, True, False, [], {}, "", " ", "yesterday", "2026", "2026-13-01", "2026-02-30"),
+        *("2026-02-20T09:12:Z", "2026-02-20T09:12:+00:00", "2026-02-20T09:12:5Z"),
+        *("2026-W08-5T09:12:59Z", "2026-02-20T091259.1Z", "2026-02-20T09:12:59.²Z"),
+        "2026-02-20T09:12:59.123456９Z",
         *("2026-99-99T99:99:99Z", "2026-02-20T25:00:00Z", "10:00:00", "９９９９-０１-０１", "nan"),
         *(
             1e300,
@@ -46,6 +59,7 @@ def test_one_instant_in_many_forms(value: Any) -> None:
 )
 def test_what_tells_no_time(value: Any) -> None:
     assert parse_time(value) is None
+    assert microseconds_of(value, -1) == -1
     assert tidy_time(value) == ""
     assert sort_key(value) == UNKNOWN
 
@@ -55,3 +69,11 @@ def test_order_is_that_of_the_instants() -> None:
     assert sorted(values, key=sort_key)[2:] == [
         *("2026-02-20T12:00:00+05:00", "2026-02-20T10:00:00Z", "2026-02-20T10:00:01"),
     ]
+
+
+def test_the_hour_is_remembered_with_its_own_day() -> None:
+    day = datetime(2026, 2, 20, tzinfo=UTC)
+    moments = [day + timedelta(seconds=step * 1801) for step in range(100)]
+    shown = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]
+    for _ in range(2):
+        assert [microseconds_of(text, 0) for text in shown] == [*map(microseconds, moments)]

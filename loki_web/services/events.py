@@ -1,0 +1,147 @@
+"""The one reader of `events.jsonl`: what the session has come to, and what is learned from it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+import orjson
+
+from loki_web.services import signals
+from loki_web.services.signal_index import Place, Record, SignalIndex
+from loki_web.store import json_text
+from loki_web.store.collection import Collection
+from loki_web.store.folder import Folder
+from loki_web.store.journal import Journal
+from loki_web.store.shapes import Json, as_count, as_dict
+from loki_web.store.times import isoformat, parse_time
+
+_FILE = "events.jsonl"
+
+
+class Milestones(NamedTuple):
+    """:param started_at: when the latest session began, None where its event does not say so.
+    :param iteration: the latest that began in it; 0 for none.
+    """
+
+    started_at: datetime | None = None
+    iteration: int = 0
+
+
+class Events:
+    """What is kept of the events, and of the signal files, which count like them."""
+
+    STAMP = "1"
+
+    def __init__(self) -> None:
+        self.index = SignalIndex()
+        self.clear()
+
+    def clear(self) -> None:
+        self.index.clear()
+        self.milestones = self._milestones_before = Milestones()
+        self._last_row: int | None = None
+        self._generation: int | None = None
+
+    def take(self, record: Json, offset: int, length: int) -> None:
+        self._milestones_before = self.milestones
+        kind = record.get("type")
+        if kind == "session_start":
+            self.milestones = Milestones(parse_time(record.get("timestamp")))
+        elif kind == "iteration_start":
+            number = as_count(as_dict(record.get("data")).get("iteration"))
+            if number:
+                self.milestones = self.milestones._replace(iteration=number)
+        event = signals.record_of_event(record)
+        self._last_row = None if event is None else self.index.add(event, offset, length)
+
+    def take_back(self) -> None:
+        self.milestones = self._milestones_before
+        if self._last_row is not None:
+            self.index.remove(self._last_row)
+
+    def follow(self, files: Collection) -> None:
+        """Take in what has changed in the signal files."""
+        changes = files.changes(self._generation)
+        names: Iterable[str] | None = changes.names
+        if names is None:
+            names = {*self.index.files, *files.versions()}
+        for name in names:
+            packed = files.value(name)
+            if packed is None:
+                self.index.remove_file(name)
+            else:
+                self.index.put_file(name, signals.unpacked(packed))
+        self._generation = changes.generation
+
+    def dump(self) -> bytes:
+        tables, columns = self.index.dump()
+        started, iteration = self.milestones
+        told = [started and isoformat(started), iteration]
+        header = orjson.dumps([told, tables, [len(column) for column in columns]])
+        return b"\n".join([header, b"".join(columns)])
+
+    def load(self, data: bytes) -> None:
+        header, _, rest = data.partition(b"\n")
+        (started, iteration), tables, sizes = orjson.loads(header)
+        columns = []
+        for size in sizes:
+            columns.append(rest[:size])
+            rest = rest[size:]
+        self.index.load(tables, columns)
+        self.milestones = Milestones(parse_time(started), iteration)
+
+
+def milestones(folder: Folder) -> Milestones:
+    return _journal(folder).part(_milestones_of)
+
+
+def line_count(folder: Folder) -> int:
+    """Return how many lines the events have, damaged ones included."""
+    return _journal(folder).line_count()
+
+
+@contextmanager
+def learned(folder: Folder) -> Iterator[SignalIndex]:
+    """Give the index of all events and signals as they are now; nobody changes it inside."""
+    with _journal(folder).reading() as events:
+        events.follow(_signal_files(folder))
+        yield events.index
+
+
+def read(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
+    """Return the records at places of the index with their contents. One that has changed since
+    then comes as it is now or not at all.
+    """
+    in_journal = [(place.offset, place.length) for place in places if place.file is None]
+    lines = iter(_journal(folder).lines_at(in_journal) if in_journal else ())
+    files = _signal_files(folder)
+    for place in places:
+        if place.file is None:
+            content = _object_in(next(lines, b""))
+            record = signals.record_of_event(content)
+        else:
+            found = files.read(place.file)
+            content = as_dict(found.value if found else None)
+            record = signals.record_of_signal(content)
+        if record:
+            yield record, content
+
+
+def _journal(folder: Folder) -> Journal[Events]:
+    return folder.journal(_FILE, Events)
+
+
+def _signal_files(folder: Folder) -> Collection:
+    return folder.collection("learning/signals", digest=signals.packed_signal)
+
+
+def _milestones_of(journal: Journal[Events]) -> Milestones:
+    return journal.reader.milestones
+
+
+def _object_in(line: bytes) -> Json:
+    try:
+        return as_dict(json_text.parse(line))
+    except json_text.Damaged:
+        return {}

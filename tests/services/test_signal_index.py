@@ -1,0 +1,235 @@
+"""The index of events and signals follows every change as if it were made anew each time."""
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from loki_web.services import aggregation, events, learning, session
+from loki_web.services.signal_index import (
+    HOUR,
+    UNKNOWN_TIME,
+    Lesson,
+    Record,
+    Selection,
+    SignalIndex,
+    Sum,
+)
+from loki_web.services.sources import Sources
+from tests import places
+from tests.children import backdate
+from tests.places import Place
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KINDS = ("user_preference", "error_pattern", "success_pattern", "tool_efficiency", "other")
+FILTERS = ((None, None), ("error_pattern", None), (None, "cli"), ("learning_signal", "mcp"))
+
+
+def record(chance: random.Random, now: datetime) -> dict[str, Any]:
+    """Any event or signal, of any of the last 90 days, often of the last hours."""
+    ago = timedelta(minutes=chance.choice((1, 5, 59, 60, 61, 24 * 60, 7 * 24 * 60, 90 * 24 * 60)))
+    times = ((now - ago).isoformat(), (now - ago).strftime("%Y-%m-%dT%H:%M:%SZ"), "unknown")
+    fields: dict[str, Any] = {
+        "timestamp": chance.choice(times),
+        "type": chance.choice((*KINDS, "learning_signal", "session_start", "iteration_start")),
+    }
+    data = {
+        "iteration": chance.randint(1, 50),
+        "signal_type": chance.choice(("preference", "error", "success", "tool_usage", "x")),
+        "source": chance.choice(("cli", "mcp", 5)),
+        "confidence": chance.choice((None, chance.random(), 1)),
+        "preference_key": chance.choice("ab"),
+        "preference_value": chance.choice(("x", {"y": [1]}, None)),
+        "error_type": chance.choice("ab"),
+        "resolution": chance.choice(("", "restart")),
+        "duration_ms": chance.choice((chance.random() * 1e4, 7, "fast")),
+        "success": chance.choice((True, False, None)),
+        "tokens_used": chance.randint(0, 9),
+    }
+    return {**fields, "data": data} if chance.random() < 0.7 else {**data, **fields}
+
+
+class Changes:
+    """What may happen to the files of a session."""
+
+    def __init__(self, place: Place, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.now = NOW
+        self._place = place
+        self._path = place.write("events.jsonl", b"")
+        self._signals = place.loki / "learning/signals"
+
+    def happen(self) -> None:
+        self.chance.choice(
+            (
+                *(self.append, self.append, self.append_part, self.truncate, self.replace),
+                *(self.edit, self.remove, self.signal, self.signal, self.remove_signal, self.wait),
+            )
+        )()
+
+    def append(self) -> None:
+        with self._path.open("ab") as stream:
+            stream.writelines(self._line() for _ in range(self.chance.randint(1, 20)))
+
+    def append_part(self) -> None:
+        line = self._line()
+        with self._path.open("ab") as stream:
+            stream.write(line[: self.chance.choice((5, len(line) // 2, len(line) - 1))])
+
+    def truncate(self) -> None:
+        data = self._data()
+        self._place.write("events.jsonl", data[: self.chance.randint(0, len(data))])
+
+    def replace(self) -> None:
+        lines = self._data().splitlines(keepends=True)
+        self.chance.shuffle(lines)
+        self._place.write("next", b"".join(lines)).replace(self._path)
+
+    def edit(self) -> None:
+        """Another line in place of one, padded to its length or not, and maybe one more."""
+        lines = self._data().splitlines(keepends=True)
+        if lines:
+            number = self.chance.randrange(len(lines))
+            lines[number] = self._line().rstrip().ljust(len(lines[number]) - 1) + b"\n"
+            self._place.write("events.jsonl", b"".join(lines))
+        if self.chance.random() < 0.5:
+            self.append()
+
+    def signal(self) -> None:
+        content = record(self.chance, self.now)
+        name = f"learning/signals/{self.chance.randrange(20)}.json"
+        if self.chance.random() < 0.8:
+            self._place.write(name, content)
+        else:  # damaged for so long that nothing older stands in for it
+            backdate(self._place.write(name, "{"), 60)
+
+    def remove_signal(self) -> None:
+        for path in sorted(self._signals.glob("*.json"))[:2]:
+            path.unlink()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def wait(self) -> None:
+        """Time goes on by little or much, now and then back."""
+        self.now += timedelta(seconds=self.chance.choice((1, 60, 4000, 10**6, -3601)))
+
+    def _data(self) -> bytes:
+        return self._path.read_bytes() if self._path.exists() else b""
+
+    def _line(self) -> bytes:
+        return json.dumps(record(self.chance, self.now)).encode() + b"\n"
+
+
+QUESTIONS: dict[str, Callable[[Sources], Any]] = {
+    "aggregation": aggregation.latest,
+    "lines": lambda src: events.line_count(src.project),
+    "iteration": lambda src: session.iteration(src.project),
+    "started": lambda src: session.started_at(src.project),
+    "errors": lambda src: learning.entries_of(src, "error_pattern", 5),
+}
+for period in ("1h", "61m", "7d", "9999d"):
+    for kind, source in FILTERS:
+        which: dict[str, Any] = {"time_range": period, "signal_type": kind, "source": source}
+        QUESTIONS |= {
+            f"metrics {which}": partial(learning.metrics, **which),
+            f"trends {which}": partial(learning.trends, **which),
+            f"all {which}": partial(learning.entries, **which, limit=1000, offset=0),
+            f"page {which}": partial(learning.entries, **which, limit=3, offset=2),
+        }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_kept_is_what_is_made_from_nothing(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    place = places.empty(tmp_path_factory.mktemp("index"))
+    changes = Changes(place, seed)
+
+    def sources() -> Sources:
+        return Sources.of(place.settings(), 0.0, lambda: changes.now)
+
+    kept = sources()
+    for _ in range(40):
+        changes.happen()
+        anew = sources()
+        for name, question in QUESTIONS.items():
+            assert answer(kept, name) == question(anew), name
+
+
+def answer(src: Sources, name: str) -> Any:
+    """The answer to a question, kept as those of the API are."""
+    return src.values.get(name, lambda _: QUESTIONS[name](src))
+
+
+def test_a_value_is_not_computed_again_before_a_record_leaves_its_period(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    place = places.empty(tmp_path_factory.mktemp("index"))
+    times = [(NOW - timedelta(minutes=ago)).isoformat() for ago in (50, 10)]
+    lines = [json.dumps({"type": "x", "timestamp": time}) + "\n" for time in times]
+    place.write("events.jsonl", "".join(lines))
+    now = NOW
+    src = Sources.of(place.settings(), 0.0, lambda: now)
+    computed = []
+
+    def total(_: Any) -> int:
+        found: int = learning.metrics(src, "1h", None, None)["totalSignals"]
+        computed.append(found)
+        return found
+
+    seen = []
+    for minutes in (0, 5, 10, 10.1, 11, 49, 50, 71, 5):
+        now = NOW + timedelta(minutes=minutes)
+        seen.append(src.values.get("total", total))
+    assert seen == [2, 2, 2, 1, 1, 1, 1, 0, 2]
+    assert computed == [2, 1, 0, 2]
+
+
+def test_sums_are_exact_and_leave_no_trace() -> None:
+    chance = random.Random(3)
+    numbers = [chance.choice((chance.random(), 5e-324, 1e15 * chance.random())) for _ in range(500)]
+    total = Sum()
+    for number in numbers:
+        total.change(number, 1)
+    assert total.mean() == fmean(numbers)
+    for number in numbers[7:]:
+        total.change(number, -1)
+    assert total.mean() == fmean(numbers[:7])
+    for number in numbers[:7]:
+        total.change(number, -1)
+    assert total.mean() is None
+
+
+def test_an_index_is_restored_as_it_was() -> None:
+    chance = random.Random(5)
+    index = SignalIndex()
+    for number in range(500):
+        when = chance.choice((UNKNOWN_TIME, chance.randrange(90 * HOUR)))
+        kind = chance.choice(KINDS)
+        lesson = Lesson(chance.choice("ab"), value="é", success=0.5, duration=number / 3, tokens=2)
+        taught = None if kind == "other" else lesson._replace(resolved=kind == "error_pattern")
+        confidence = chance.choice((None, chance.random()))
+        index.add(Record(when, kind, kind, "cli", confidence, taught), number * 10, 9)
+    index.put_file("signal.json", Record(HOUR, "other", "other", "file", 1.0, None))
+    restored = SignalIndex()
+    restored.load(*index.dump())
+    index.remove_file("signal.json")
+    assert len(restored) == len(index) == 500
+    for since in (None, 0, 5 * HOUR + 1, 89 * HOUR):
+        selection = Selection(since)
+        assert restored.newest(selection, 0, 1000) == index.newest(selection, 0, 1000)
+        assert restored.hours(selection) == index.hours(selection)
+        assert figures(restored, selection) == figures(index, selection)
+
+
+def figures(index: SignalIndex, selection: Selection) -> Any:
+    totals = index.totals(selection)
+    return aggregation.of_totals(index, totals), sorted(
+        (*group[:3], c.count) for group, c in totals
+    )
