@@ -11,7 +11,7 @@ from typing import Any
 import gunicorn
 import gunicorn.util
 
-from loki_web import gunicorn_log, server_clock, server_log, startup
+from loki_web import gunicorn_log, logging_setup, server_clock, startup
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
 from loki_web.server_settings import settings_of_this_server
@@ -61,7 +61,7 @@ def post_worker_init(worker: Any) -> None:
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
     worker.log.handed_over(resp, req, environ)
-    server_log.end_request()
+    logging_setup.end_request()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

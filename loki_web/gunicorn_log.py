@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from gunicorn import glogging
 
-from loki_web import server_log
+from loki_web import logging_setup
 
 USER = "loki_web.user"  # where the application leaves in the environ who has asked
 _OWN_MARK = "_gunicorn"  # by which gunicorn knows its handlers again when it reloads
@@ -19,7 +19,7 @@ _RAW = re.compile(r"(No more data after).*", re.DOTALL)
 class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
     """:cvar log_format: the form of lines, see `server_log`."""
 
-    log_format: ClassVar[str] = server_log.TEXT
+    log_format: ClassVar[str] = logging_setup.TEXT
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -27,7 +27,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
             return  # an administrator's own arrangement
         for logger in (self.error_log, self.access_log):
             for handler in _own_handlers(logger):
-                handler.setFormatter(server_log.formatter(self.log_format))
+                handler.setFormatter(logging_setup.formatter(self.log_format))
                 if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
                     handler.setStream(sys.stderr)  # one log, in its order
         self._take_in_all_others()
@@ -48,7 +48,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
             "client": environ.get("REMOTE_ADDR") or "local",  # a unix socket has none
             "user": environ.get(USER, ""),
         }
-        self.access_log.info("%s %s %s", method, path, status, extra={server_log.REQUEST: told})
+        self.access_log.info("%s %s %s", method, path, status, extra={logging_setup.REQUEST: told})
 
     def handed_over(self, resp: Any, req: Any, environ: Any) -> None:
         """The same for a connection that goes on in the live feed, when it goes there."""
@@ -66,7 +66,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
             handler.addFilter(_without_what_was_sent)
         root.setLevel(max(logging.WARNING, self.loglevel))
         logging.getLogger("loki_web").setLevel(self.loglevel)
-        server_log.catch_everything()
+        logging_setup.catch_everything()
 
 
 def speaking(log_format: str) -> type[Logger]:

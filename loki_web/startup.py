@@ -10,7 +10,7 @@ from typing import Any
 
 from gunicorn.util import write_nonblock
 
-from loki_web import server_log
+from loki_web import logging_setup
 from loki_web.services import warming
 from loki_web.services.processes import parse_pid
 from loki_web.setting_values import is_loopback
@@ -65,9 +65,9 @@ def refuse(connection: socket.socket, status: int, reason: str, message: str) ->
 
     :param message: gunicorn's own words, which may repeat what was sent.
     """
-    request_id = server_log.begin_request()
+    request_id = logging_setup.begin_request()
     log.info("refused a request: %s %s", status, reason)
-    server_log.end_request()
+    logging_setup.end_request()
     body = json.dumps({"detail": f"The request cannot be read: {reason}"})
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"

@@ -18,7 +18,7 @@ from cachetools import LRUCache
 from flask import Flask, Response, current_app, request
 from werkzeug.http import parse_accept_header, parse_etags
 
-from loki_web import server_log
+from loki_web import logging_setup
 from loki_web.errors import PublicError
 from loki_web.security.access import METRICS, SCOPES_HEADER
 from loki_web.security.guard import REQUEST_ID_HEADER, Guard
@@ -254,7 +254,7 @@ def _answer(response: Response, inputs: Inputs) -> Answer:
 
 def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:
     """The answer as it was sent before; 304 without a body for a client that has it."""
-    headers = [*form.headers, (REQUEST_ID_HEADER, server_log.request_id())]
+    headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
     known = environ.get("HTTP_IF_NONE_MATCH")

@@ -19,7 +19,7 @@ from loki_web.cli.serving import demo, serve, sidecar
 from loki_web.cli.tail import tail
 from loki_web.cli.tokens import token
 from loki_web.errors import PublicError, SettingsError
-from loki_web.printable import printable
+from loki_web.text import printable
 
 
 @click.group(no_args_is_help=True, commands=[serve, demo, doctor, token, audit, tail, sidecar])

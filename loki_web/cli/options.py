@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from loki_web.printable import printable
 from loki_web.settings import Settings
 from loki_web.store.times import parse_time
+from loki_web.text import printable
 
 
 def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:

@@ -12,9 +12,9 @@ import click
 
 from loki_web.live.client import Refused, follow
 from loki_web.live.protocol import CHANNELS
-from loki_web.printable import printable
 from loki_web.settings import Settings
 from loki_web.store.shapes import Json, as_amount, as_dict
+from loki_web.text import printable
 
 TOKEN_VARIABLE = "LOKI_TOKEN"  # noqa: S105
 _MOST = 500  # characters of what is told of one message

@@ -8,12 +8,12 @@ import click
 
 from loki_web.cli.accounts import record, sources
 from loki_web.cli.options import moment, table
-from loki_web.printable import printable
 from loki_web.services import token_store, tokens
 from loki_web.services.scopes import ROLES, SCOPES
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
 from loki_web.store.times import parse_time
+from loki_web.text import printable
 
 _HEADS = ("ID", "NAME", "SCOPES", "STATE", "CREATED", "EXPIRES", "LAST USED")
 _DURATION = re.compile(r"(\d{1,9})([smhd]?)", re.ASCII)

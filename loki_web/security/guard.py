@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from loki_web import server_log
+from loki_web import logging_setup
 from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.errors import Forbidden, TooManyRequests
 from loki_web.gunicorn_log import USER
@@ -50,7 +50,7 @@ class Guard:
         :return: the scopes of a token, in the form of their header.
         :raises PublicError: when it is refused.
         """
-        server_log.begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
+        logging_setup.begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
         self.check(Request(environ), rule)
         return _identified(environ)
 
@@ -107,7 +107,7 @@ def install(app: Flask, sources: Sources) -> Guard:
 
     @app.before_request
     def check() -> None:
-        server_log.begin_request(request.headers.get(REQUEST_ID_HEADER, ""))
+        logging_setup.begin_request(request.headers.get(REQUEST_ID_HEADER, ""))
         guard.check(request, request.url_rule.rule if request.url_rule else None)
         g.admitted = True
 
@@ -121,7 +121,7 @@ def install(app: Flask, sources: Sources) -> Guard:
             headers[access.SCOPES_HEADER] = scopes
         for name, value in _ALWAYS.items():
             headers.setdefault(name, value)
-        headers[REQUEST_ID_HEADER] = server_log.request_id()
+        headers[REQUEST_ID_HEADER] = logging_setup.request_id()
         return response
 
     return guard

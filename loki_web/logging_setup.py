@@ -13,10 +13,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from loki_web.printable import printable
 from loki_web.services.redaction import redact
 from loki_web.store.shapes import Json
 from loki_web.store.times import isoformat
+from loki_web.text import printable
 
 TEXT, JSON = "text", "json"
 MAX_MESSAGE, MAX_EXCEPTION = 8_000, 32_000  # characters
