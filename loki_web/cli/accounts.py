@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from loki_web.services import audit
-from loki_web.services.audit_forwarding import SyslogForwarder
+from loki_web.audit import log as audit_log
+from loki_web.audit.syslog import SyslogForwarder
 from loki_web.services.sources import Sources
 from loki_web.settings import Settings
 
@@ -23,7 +23,9 @@ def sources() -> Sources:
 def record(src: Sources, action: str, identifier: str, **details: Any) -> None:
     """Put a change of a token into the audit log, as the server does with what it is asked."""
     told = {"source": "cli", "uid": os.getuid(), **details}
-    entry = audit.record(src, audit.Event(action, "token", identifier, user_id="cli", details=told))
+    entry = audit_log.record(
+        src, audit_log.Event(action, "token", identifier, user_id="cli", details=told)
+    )
     if entry is None and src.settings.audit_recorded:
         click.echo("loki-web: the change was made, but is not in the audit log", err=True)
     if entry is not None and not SyslogForwarder(src.settings).send_now(entry):

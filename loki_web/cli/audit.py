@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from loki_web.audit import query as audit_query
+from loki_web.audit import verify as audit_verify
+from loki_web.audit.verify import MAX_REPORTED, Verification
 from loki_web.cli.accounts import sources
 from loki_web.cli.options import counted, moment, table
-from loki_web.services import audit_query, audit_verification
 from loki_web.services.audit_files import FOLDER
-from loki_web.services.audit_verification import MAX_REPORTED, Verification
 from loki_web.store.shapes import Json
 
 _HEADS = ("TIME", "WHO", "ACTION", "WHAT", "RESULT", "FROM")
@@ -30,7 +31,7 @@ def verify() -> int:
     did not know of each other and crashes leave behind, are no alteration.
     """
     src = sources()
-    found = audit_verification.verify(src.user)
+    found = audit_verify.verify(src.user)
     for spot in [*found.faults, *found.forks, *found.torn]:
         click.echo(spot)
     click.echo(f"{src.user.path / FOLDER}: {_summary(found)}")

@@ -5,11 +5,11 @@ from typing import Any
 
 from flask import Request, Response, g, request
 
+from loki_web.audit import log as audit_log
+from loki_web.audit.actions import Act, act
+from loki_web.audit.syslog import SyslogForwarder
 from loki_web.security import access
-from loki_web.security.action_names import Act, act
 from loki_web.security.identity import PERSON, TOKEN
-from loki_web.services import audit
-from loki_web.services.audit_forwarding import SyslogForwarder
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.shared_window import SharedWindow
@@ -33,7 +33,7 @@ def recorder(sources: Sources, window: SharedWindow) -> Callable[[Response], Non
 
     def remember(response: Response) -> None:
         if _is_worth_it(request, response) and not _is_flood(request, response, window):
-            entry = audit.record(sources, _event(request, response))
+            entry = audit_log.record(sources, _event(request, response))
             if entry:
                 forwarder.send(entry)
 
@@ -59,13 +59,13 @@ def _is_flood(asked: Request, response: Response, window: SharedWindow) -> bool:
     return window.hit(f"refused {asked.remote_addr}", MAX_REFUSALS) is not None
 
 
-def _event(asked: Request, response: Response) -> audit.Event:
+def _event(asked: Request, response: Response) -> audit_log.Event:
     rule = asked.url_rule.rule if asked.url_rule else asked.path
     what = act(asked.method, rule, permanent=asked.args.get("permanent") == "true")
     failed = response.status_code >= 400
     answer = _answer(response) if failed or response.status_code == 201 else {}
     who = access.identity()
-    return audit.Event(
+    return audit_log.Event(
         action=what.action,
         resource_type=what.resource_type,
         resource_id=_resource_id(asked, answer),

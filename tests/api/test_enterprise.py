@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.services.audit_verification import verify
+from loki_web.audit.verify import verify
 from tests.accounts import bearer, everybody
 from tests.places import Place
 from tests.servers import serving

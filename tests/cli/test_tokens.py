@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.services.audit_verification import verify
+from loki_web.audit.verify import verify
 from tests import accounts
 from tests.cli.commands import is_one_complaint, run
 from tests.places import SESSION_A, Place

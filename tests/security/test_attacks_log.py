@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from loki_web.audit.verify import verify
 from loki_web.security.recording import MAX_REFUSALS
-from loki_web.services.audit_verification import verify
 from tests.accounts import bearer, everybody
 from tests.places import Place
 

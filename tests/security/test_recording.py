@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from loki_web.security.action_names import Act, act
-from loki_web.services.audit_verification import verify
+from loki_web.audit.actions import Act, act
+from loki_web.audit.verify import verify
 from tests.accounts import bearer, everybody, raw
 from tests.places import Place, snapshot
 from tests.routes import routes

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from loki_web.services import audit
-from loki_web.services.audit import Event
-from loki_web.services.audit_verification import Verification, verify
+from loki_web.audit import log as audit_log
+from loki_web.audit.log import Event
+from loki_web.audit.verify import Verification, verify
 from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
 from tests.places import Place
@@ -34,7 +34,7 @@ def sources(place: Place, clock: Clock, **settings: str) -> Sources:
 
 def write(src: Sources, count: int = 1, **more: Any) -> None:
     for number in range(count):
-        assert audit.record(src, Event("create", "thing", f"t{number}", **more))
+        assert audit_log.record(src, Event("create", "thing", f"t{number}", **more))
 
 
 def folder(place: Place) -> Path:

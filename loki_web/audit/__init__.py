@@ -1,0 +1,1 @@
+"""The audit log: its entries, their hash chain, queries, verification and syslog."""
