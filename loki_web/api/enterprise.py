@@ -3,9 +3,10 @@
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.audit import query as audit_query
+from loki_web.auth import tokens
 from loki_web.schemas import enterprise as shapes
 from loki_web.security import access
-from loki_web.services import enterprise, tokens
+from loki_web.services import enterprise
 from loki_web.store.shapes import Json
 
 blueprint = Blueprint("enterprise", __name__)

@@ -13,12 +13,12 @@ from simple_websocket import Server
 from werkzeug.http import http_date
 
 from loki_web.api.context import sources
+from loki_web.auth.scopes import READ
 from loki_web.errors import Unavailable
 from loki_web.live import door, live, protocol
 from loki_web.live.connection import MayStay
 from loki_web.live.live import Live
 from loki_web.security import access
-from loki_web.services.scopes import READ
 from loki_web.services.sources import Sources
 
 _FULL_RETRY_SECONDS = 5

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate
 
+from loki_web.auth.scopes import ROLES, SCOPES
+from loki_web.auth.tokens import MAX_EXPIRY_DAYS, MAX_NAME_LENGTH
 from loki_web.schemas.base import (
     Answer,
     Body,
@@ -17,8 +19,6 @@ from loki_web.schemas.base import (
     optional,
     text,
 )
-from loki_web.services.scopes import ROLES, SCOPES
-from loki_web.services.tokens import MAX_EXPIRY_DAYS, MAX_NAME_LENGTH
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TOKEN = {

@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Flask, Request, request
 
+from loki_web.auth.authenticator import Authenticator
+from loki_web.auth.identity import STRANGER, Identity
+from loki_web.auth.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.errors import Forbidden, Unauthenticated
-from loki_web.security.authentication import Authenticator
-from loki_web.security.identity import STRANGER, Identity
-from loki_web.services.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.services.sources import Sources
 
 PUBLIC = frozenset(

@@ -8,8 +8,8 @@ from flask import Request, Response, g, request
 from loki_web.audit import log as audit_log
 from loki_web.audit.actions import Act, act
 from loki_web.audit.syslog import SyslogForwarder
+from loki_web.auth.identity import PERSON, TOKEN
 from loki_web.security import access
-from loki_web.security.identity import PERSON, TOKEN
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.shared_window import SharedWindow

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.services import tokens
+from loki_web.auth import tokens
 from tests import answers, places
 from tests.places import Place
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from loki_web.auth import tokens
+from loki_web.auth.authenticator import Authenticator
+from loki_web.auth.scopes import effective
 from loki_web.errors import BadRequest, Forbidden, NotFound, StorageError
-from loki_web.security.authentication import Authenticator
-from loki_web.services import tokens
-from loki_web.services.scopes import effective
 from loki_web.services.sources import Sources
 from tests.accounts import FAR, PAST, entry, everybody, raw, store
 from tests.places import Place

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from loki_web.services.scopes import EVERYTHING, effective
+from loki_web.auth.scopes import EVERYTHING, effective
 
 TOKEN, PERSON, NOBODY = "token", "oidc", "anonymous"
 

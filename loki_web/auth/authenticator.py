@@ -5,10 +5,10 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 
+from loki_web.auth import scopes, token_store
+from loki_web.auth.identity import ANYONE, PERSON, TOKEN, Identity
+from loki_web.auth.oidc import Verifier
 from loki_web.errors import StorageError
-from loki_web.security.identity import ANYONE, PERSON, TOKEN, Identity
-from loki_web.security.oidc import Verifier
-from loki_web.services import scopes, token_store
 from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time
