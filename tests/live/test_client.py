@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.live.client import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Refused, follow
+from loki_web.cli.feed_client import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Refused, follow
 from tests import accounts
 from tests.live.clients import listening
 from tests.places import Place

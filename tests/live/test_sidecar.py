@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.live.client import follow
+from loki_web.cli.feed_client import follow
 from tests.live.clients import Client, listening, streaming
 from tests.places import Place
 from tests.programs import needed
