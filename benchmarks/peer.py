@@ -10,10 +10,10 @@ from typing import Any
 
 from watchfiles import awatch
 
+from loki_web.config.settings import Settings
 from loki_web.live import changes
 from loki_web.live.slices import ListSlice
 from loki_web.services import tasks
-from loki_web.settings import Settings
 from loki_web.store.folder import Folder
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

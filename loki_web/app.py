@@ -19,6 +19,7 @@ from loki_web.api import (
 )
 from loki_web.api.json_provider import OrjsonProvider
 from loki_web.api.request_parser import MAX_BODY_BYTES
+from loki_web.config.settings import Settings
 from loki_web.dashboard import page as dashboard
 from loki_web.docs import page as docs
 from loki_web.live import asyncapi
@@ -28,7 +29,6 @@ from loki_web.server_clock import STARTED_AT
 from loki_web.server_settings import settings_of_this_server
 from loki_web.services import warming
 from loki_web.services.sources import Sources
-from loki_web.settings import Settings
 from loki_web.store.times import utc_now
 
 

@@ -2,7 +2,7 @@
 
 import functools
 
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 
 
 @functools.cache

@@ -11,10 +11,10 @@ from typing import Any
 from gunicorn.util import write_nonblock
 
 from loki_web import logging_setup
+from loki_web.config.parsers import is_loopback
+from loki_web.config.settings import Settings
 from loki_web.services import warming
 from loki_web.services.processes import parse_pid
-from loki_web.setting_values import is_loopback
-from loki_web.settings import Settings
 from loki_web.store.folder import Folder
 
 # Where this server writes below `.loki/` and below `~/.loki/`.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.cli.tail import TOKEN_VARIABLE
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 OPERATIONS = ROOT / "docs" / "operations.md"

@@ -10,7 +10,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 from loki_web.store.shapes import Json
 
 _LOCAL0, _WARNING, _INFORMATIONAL = 16, 4, 6

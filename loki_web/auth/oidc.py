@@ -8,7 +8,7 @@ import jwt
 from loki_web.auth.identity import PERSON, Identity
 from loki_web.auth.jwks import IssuerKeys, PublicKey
 from loki_web.auth.scopes import LEAST_ROLE, ROLES, effective
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 from loki_web.store.shapes import Json, first_text, texts_in
 from loki_web.store.times import parse_time
 

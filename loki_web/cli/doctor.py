@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from loki_web.cli.options import setting_options
+from loki_web.config.settings import Settings, environment
 from loki_web.services.diagnosis import diagnosis
 from loki_web.services.sources import Sources
-from loki_web.settings import Settings, environment
 from loki_web.text import printable
 
 

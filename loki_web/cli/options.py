@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 from loki_web.store.times import parse_time
 from loki_web.text import printable
 

@@ -8,9 +8,9 @@ import click
 
 from loki_web import __version__
 from loki_web.cli.options import setting_options
+from loki_web.config.settings import Settings, environment
 from loki_web.demo.show import show
 from loki_web.logging_setup import TEXT
-from loki_web.settings import Settings, environment
 
 _GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.gunicorn_conf")
 _SERVER = (*_GUNICORN, "loki_web.app:create_app()")

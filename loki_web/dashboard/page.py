@@ -10,9 +10,9 @@ from flask import Blueprint, Flask, Response, abort, current_app, redirect, requ
 from werkzeug.wrappers import Response as AnyResponse
 
 from loki_web import __version__
+from loki_web.config.settings import Settings
 from loki_web.dashboard import assets
 from loki_web.dashboard.assets import Asset, Assets
-from loki_web.settings import Settings
 
 HERE = Path(__file__).parent
 _EXTENSION = "loki_web.dashboard"

@@ -5,7 +5,7 @@ import re
 from flask import Flask, Response
 from flask_cors import CORS
 
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from loki_web.setting_values import is_loopback
-from loki_web.settings import Settings
+from loki_web.config.parsers import is_loopback
+from loki_web.config.settings import Settings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

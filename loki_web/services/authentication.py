@@ -1,6 +1,6 @@
 """How callers can identify themselves."""
 
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 from loki_web.store.shapes import Json
 
 

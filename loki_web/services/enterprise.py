@@ -1,7 +1,7 @@
 """Which enterprise features are switched on."""
 
+from loki_web.config.settings import Settings
 from loki_web.errors import Forbidden
-from loki_web.settings import Settings
 from loki_web.store.shapes import Json
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loki_web.settings import SECRET_NAMES, Settings
+from loki_web.config.settings import SECRET_NAMES, Settings
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 from loki_web.store.cache_folder import cache_folder
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.app import create_app
-from loki_web.settings import Settings
+from loki_web.config.settings import Settings
 from tests.places import Place, snapshot
 
 Ask = Callable[[str], Any]

@@ -4,8 +4,8 @@ import os
 import ssl
 from pathlib import Path
 
+from loki_web.config.parsers import is_loopback
 from loki_web.errors import SettingsError
-from loki_web.setting_values import is_loopback
 
 
 def check_exposure(host: str, *, may_be_open: bool) -> None:

@@ -6,8 +6,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from loki_web import setting_values as kinds
-from loki_web.setting_checks import check_exposure, check_loki_dir, check_oidc, check_tls
+from loki_web.config import parsers as kinds
+from loki_web.config.checks import check_exposure, check_loki_dir, check_oidc, check_tls
 
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
 _OF_ACCOUNTS = ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT", "LOKI_CACHE_DIR")

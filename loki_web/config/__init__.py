@@ -1,0 +1,1 @@
+"""The settings of the LOKI_* variables: parsers, checks and defaults."""
