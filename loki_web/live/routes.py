@@ -15,9 +15,9 @@ from werkzeug.http import http_date
 from loki_web.api.context import sources
 from loki_web.auth.scopes import READ
 from loki_web.errors import Unavailable
-from loki_web.live import door, live, protocol
+from loki_web.live import handshake, protocol, service
 from loki_web.live.connection import MayStay
-from loki_web.live.live import Live
+from loki_web.live.service import Live
 from loki_web.security import access
 from loki_web.services.sources import Sources
 
@@ -65,17 +65,17 @@ class _EventStreamResponse(Response):
 def install(app: Flask, src: Sources) -> None:
     app.config["SOCK_SERVER_OPTIONS"] = {
         "thread_class": _NoThread,
-        "subprotocols": list(door.SUBPROTOCOLS),
+        "subprotocols": list(handshake.SUBPROTOCOLS),
     }
-    live.install(app, src)
+    service.install(app, src)
     app.register_blueprint(blueprint)
 
 
 @blueprint.before_request
 def check() -> None:
-    door.check(request, sources().settings)
+    handshake.check(request, sources().settings)
     if request.path == access.SOCKET:
-        door.check_handshake(request)
+        handshake.check_handshake(request)
 
 
 @_socket.route(access.SOCKET, bp=blueprint)  # type: ignore[untyped-decorator]
@@ -97,7 +97,7 @@ def events() -> Response:
 
 
 def _live() -> Live:
-    found = live.of(current_app)
+    found = service.of(current_app)
     if found is None:
         raise LookupError("the live feed is not installed")
     return found

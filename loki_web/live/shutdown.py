@@ -3,7 +3,7 @@
 import signal
 from typing import Any
 
-from loki_web.live import live
+from loki_web.live import service
 
 GOODBYE_SECONDS = 1.0
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -11,7 +11,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 def close_on_signals(worker: Any) -> None:
     """Close the sockets as soon as the worker is told to end, for gunicorn's `post_worker_init`."""
-    feed = live.of(getattr(worker, "wsgi", None))
+    feed = service.of(getattr(worker, "wsgi", None))
     if feed is None:
         return
     for number in _ENDING:
@@ -20,13 +20,13 @@ def close_on_signals(worker: Any) -> None:
 
 def wait_for_goodbyes(worker: Any) -> None:
     """Let the clients answer to the goodbye, for gunicorn's `worker_exit`."""
-    feed = live.of(getattr(worker, "wsgi", None))
+    feed = service.of(getattr(worker, "wsgi", None))
     if feed is not None:
         feed.close()
         feed.hub.wait_until_empty(GOODBYE_SECONDS)
 
 
-def _close_first(number: signal.Signals, feed: live.Live) -> None:
+def _close_first(number: signal.Signals, feed: service.Live) -> None:
     before = signal.getsignal(number)
 
     def handler(signum: int, frame: Any) -> None:
