@@ -12,7 +12,7 @@ from watchfiles import awatch
 
 from loki_web.config.settings import Settings
 from loki_web.live import changes
-from loki_web.live.slices import ListSlice
+from loki_web.live.feed.state import ListSlice
 from loki_web.services import tasks
 from loki_web.store.folder import Folder
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from loki_web.live import handover
-from loki_web.live.feed import Standing
+from loki_web.live.feed.feed import Standing
 from loki_web.live.messages import Batch
 
 MAX_WAITING_BYTES = 256 * 1024

@@ -15,7 +15,7 @@ from functools import partial
 from loki_web.live import handover
 from loki_web.live.audience import Audience
 from loki_web.live.connection import Connection
-from loki_web.live.feed import Source, Standing
+from loki_web.live.feed.feed import Source, Standing
 from loki_web.live.loop import Loop
 from loki_web.live.messages import Batch
 from loki_web.live.protocol import Command

@@ -8,7 +8,7 @@ from wsproto.connection import Connection as Frames
 
 from loki_web.live.connection import Connection, MayStay
 from loki_web.live.event_stream import EventStream
-from loki_web.live.feed import Feed
+from loki_web.live.feed.feed import Feed
 from loki_web.live.hub import TRY_AGAIN_LATER, Hub
 from loki_web.live.websocket import WebSocket
 from loki_web.services.sources import Sources

@@ -13,7 +13,7 @@ from wsproto.utilities import ProtocolError
 from loki_web.errors import BadRequest
 from loki_web.live import messages, protocol
 from loki_web.live.connection import Connection, MayStay
-from loki_web.live.feed import Standing
+from loki_web.live.feed.feed import Standing
 from loki_web.live.messages import Batch, Message
 from loki_web.live.protocol import Command
 

@@ -12,7 +12,7 @@ from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
 from loki_web.live.connection import Connection
 from loki_web.live.event_stream import EventStream
-from loki_web.live.feed import Standing
+from loki_web.live.feed.feed import Standing
 from loki_web.live.hub import Hub
 from loki_web.live.loop import Loop
 from loki_web.live.messages import Batch, Message

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loki_web.live.feed import Followed
+from loki_web.live.feed.feed import Followed
+from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
-from loki_web.live.slices import ValueSlice
 from loki_web.services.sources import Sources
 from tests.places import Place
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from loki_web.live.log_slice import LogSlice
+from loki_web.live.feed.log_state import LogSlice
 from tests.live.hubs import Time
 from tests.places import Place
 

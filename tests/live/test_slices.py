@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from loki_web.live import changes
-from loki_web.live.channels import CHANNELS
-from loki_web.live.slices import GONE_SECONDS, ListSlice, Slice
+from loki_web.live.feed.channels import CHANNELS
+from loki_web.live.feed.state import GONE_SECONDS, ListSlice, Slice
 from tests.live.clients import told
 from tests.live.hubs import Time
 from tests.places import Place

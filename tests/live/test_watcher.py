@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.live.watcher import Watcher
+from loki_web.live.feed.watcher import Watcher
 from loki_web.store.folder import Folder
 from loki_web.store.notifier import Notifier, notifier
 from tests.live.clients import listening, told

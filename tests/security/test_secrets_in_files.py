@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.live.channels import CHANNELS
+from loki_web.live.feed.channels import CHANNELS
 from tests import answers, places
 from tests.places import VARIANTS, Place
 from tests.property.test_damage import ADDED, read_files

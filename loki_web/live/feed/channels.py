@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from loki_web.live import changes, protocol
-from loki_web.live.log_slice import LogSlice
-from loki_web.live.slices import ListSlice, Slice, ValueSlice
+from loki_web.live.feed.log_state import LogSlice
+from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
 from loki_web.services import (
     agents,
     checkpoints,

@@ -1,0 +1,1 @@
+"""What changes in a session, as messages of channels."""
