@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from loki_web.live.connection import Connection
+from loki_web.live.hub.connection import Connection
 
 
 class Audience:

@@ -16,7 +16,7 @@ from loki_web.api.context import sources
 from loki_web.auth.scopes import READ
 from loki_web.errors import Unavailable
 from loki_web.live import handshake, protocol, service
-from loki_web.live.connection import MayStay
+from loki_web.live.hub.connection import MayStay
 from loki_web.live.service import Live
 from loki_web.security import access
 from loki_web.services.sources import Sources

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from flask import Flask
 from wsproto.connection import Connection as Frames
 
-from loki_web.live.connection import Connection, MayStay
-from loki_web.live.event_stream import EventStream
 from loki_web.live.feed.feed import Feed
-from loki_web.live.hub import TRY_AGAIN_LATER, Hub
-from loki_web.live.websocket import WebSocket
+from loki_web.live.hub.connection import Connection, MayStay
+from loki_web.live.hub.event_stream import EventStream
+from loki_web.live.hub.hub import TRY_AGAIN_LATER, Hub
+from loki_web.live.hub.websocket import WebSocket
 from loki_web.services.sources import Sources
 from loki_web.store.shared_count import SharedCount
 

@@ -10,13 +10,13 @@ from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
 from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
-from loki_web.live.connection import Connection
-from loki_web.live.event_stream import EventStream
 from loki_web.live.feed.feed import Standing
-from loki_web.live.hub import Hub
-from loki_web.live.loop import Loop
+from loki_web.live.hub.connection import Connection
+from loki_web.live.hub.event_loop import Loop
+from loki_web.live.hub.event_stream import EventStream
+from loki_web.live.hub.hub import Hub
+from loki_web.live.hub.websocket import WebSocket
 from loki_web.live.messages import Batch, Message
-from loki_web.live.websocket import WebSocket
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from wsproto.events import CloseConnection, TextMessage
 
-from loki_web.live.connection import MAX_WAITING_BYTES
+from loki_web.live.hub.connection import MAX_WAITING_BYTES
 from loki_web.live.messages import Message
 from tests.live.hubs import Bench, Peer
 

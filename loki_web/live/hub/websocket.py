@@ -12,8 +12,8 @@ from wsproto.utilities import ProtocolError
 
 from loki_web.errors import BadRequest
 from loki_web.live import messages, protocol
-from loki_web.live.connection import Connection, MayStay
 from loki_web.live.feed.feed import Standing
+from loki_web.live.hub.connection import Connection, MayStay
 from loki_web.live.messages import Batch, Message
 from loki_web.live.protocol import Command
 

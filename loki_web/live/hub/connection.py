@@ -5,8 +5,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from loki_web.live import handover
 from loki_web.live.feed.feed import Standing
+from loki_web.live.hub import socket_takeover
 from loki_web.live.messages import Batch
 
 MAX_WAITING_BYTES = 256 * 1024
@@ -60,7 +60,7 @@ class Connection:
     def __init__(
         self, sock: socket.socket, channels: frozenset[str], may_stay: MayStay | None = None
     ) -> None:
-        self.sock = handover.take(sock)
+        self.sock = socket_takeover.take(sock)
         self.channels = channels
         self.may_stay = may_stay
         self.counted = False

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from loki_web.live import handover
 from loki_web.live.audience import Audience
-from loki_web.live.connection import Connection
 from loki_web.live.feed.feed import Source, Standing
-from loki_web.live.loop import Loop
+from loki_web.live.hub import socket_takeover
+from loki_web.live.hub.connection import Connection
+from loki_web.live.hub.event_loop import Loop
+from loki_web.live.hub.websocket import WebSocket
 from loki_web.live.messages import Batch
 from loki_web.live.protocol import Command
-from loki_web.live.websocket import WebSocket
 
 GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
 PARTING_SECONDS = 2.0  # for the other side to say goodbye too
@@ -203,7 +203,7 @@ class Hub:
         self._audience.place(connection, NOWHERE)
         self._loop.watch(connection.sock, connection.mask, 0, _nothing)
         with suppress(OSError):
-            handover.close(connection.sock)
+            socket_takeover.close(connection.sock)
         self._parting -= connection.ends_at is not None
         if connection.counted:
             self._give_back()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from loki_web.live import protocol
-from loki_web.live.connection import Connection, MayStay
 from loki_web.live.feed.feed import Standing
+from loki_web.live.hub.connection import Connection, MayStay
 from loki_web.live.messages import (
     EVENT_STREAM_HEARTBEAT,
     EVENT_STREAM_START,

@@ -1,0 +1,1 @@
+"""All sockets and event streams of a process, in one event loop."""
