@@ -1,3 +1,3 @@
 """gunicorn's settings: `gunicorn -c gunicorn.conf.py wsgi:app`."""
 
-from loki_web.gunicorn_conf import *  # noqa: F403
+from loki_web.server.conf import *  # noqa: F403

@@ -7,7 +7,7 @@ import requests
 from tests.waiting import PATIENCE_SECONDS
 
 _CONF = """
-from loki_web.gunicorn_conf import *
+from loki_web.server.conf import *
 from loki_web import worker
 worker.HEAD_SECONDS, worker.REQUEST_SECONDS = {head}, {request}
 """

@@ -12,7 +12,7 @@ from loki_web.config.settings import Settings, environment
 from loki_web.demo.show import show
 from loki_web.logging_setup import TEXT
 
-_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.gunicorn_conf")
+_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.server.conf")
 _SERVER = (*_GUNICORN, "loki_web.app:create_app()")
 _SIDECAR = (*_GUNICORN, "--workers", "1", "loki_web.app:create_sidecar()")
 

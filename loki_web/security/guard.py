@@ -10,9 +10,9 @@ from loki_web import logging_setup
 from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.auth.authenticator import Authenticator
 from loki_web.errors import Forbidden, TooManyRequests
-from loki_web.gunicorn_log import USER
 from loki_web.security import access, cors, recording
 from loki_web.security.origins import host_is_allowed, origin_is_allowed
+from loki_web.server.access_log import USER
 from loki_web.services.sources import Sources
 from loki_web.store.shared_window import SharedWindow
 

@@ -34,7 +34,7 @@ def watch(event, arguments):
             print("GOES OUT", event, arguments[1:], file=sys.stderr, flush=True)
 
 sys.addaudithook(watch)
-from loki_web.gunicorn_conf import *
+from loki_web.server.conf import *
 """
 
 

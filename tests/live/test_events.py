@@ -24,7 +24,7 @@ def entries(*identities: str) -> list[dict[str, Any]]:
 
 
 # What the watcher does not notice would be found by looking each second.
-POLLING = "from loki_web.gunicorn_conf import *"
+POLLING = "from loki_web.server.conf import *"
 WATCHING_ONLY = f"""
 {POLLING}
 from loki_web.live import feed

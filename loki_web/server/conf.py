@@ -11,9 +11,10 @@ from typing import Any
 import gunicorn
 import gunicorn.util
 
-from loki_web import gunicorn_log, logging_setup, server_clock, startup
+from loki_web import logging_setup, server_clock
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
+from loki_web.server import access_log, hooks
 from loki_web.server_settings import settings_of_this_server
 
 try:
@@ -22,7 +23,7 @@ except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
 gunicorn.SERVER = "loki-web"  # what the Server header says, without a version
-gunicorn.util.write_error = startup.refuse  # for requests that are too broken for the application
+gunicorn.util.write_error = hooks.refuse  # for requests that are too broken for the application
 STARTED_AT = server_clock.STARTED_AT  # taken here, before workers are forked
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -30,7 +31,7 @@ bind = [f"{_host}:{_settings.port}"]
 certfile = str(_settings.tls_cert) if _settings.tls_cert else None
 keyfile = str(_settings.tls_key) if _settings.tls_key else None
 
-worker_class = "loki_web.worker.Worker"
+worker_class = "loki_web.server.worker.Worker"
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
@@ -41,7 +42,7 @@ keepalive = 75  # longer than balancers keep an idle connection, else they meet 
 
 # Forwarded headers are for the application to judge, by the number of trusted proxies.
 forwarded_allow_ips = ""
-logger_class = gunicorn_log.speaking(_settings.log_format)
+logger_class = access_log.speaking(_settings.log_format)
 loglevel = _settings.log_level
 accesslog = "-" if _settings.access_log else None
 # Its socket would lie in the home directory, which may be read-only.
@@ -49,14 +50,14 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    startup.refuse_exposure(_settings, server.cfg.address)
-    startup.sweep(_settings)
+    hooks.refuse_exposure(_settings, server.cfg.address)
+    hooks.sweep(_settings)
 
 
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
     gc.freeze()  # what is loaded by now stays, so the collector need not look at it again
-    startup.warm(worker)
+    hooks.warm(worker)
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
@@ -69,4 +70,4 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
-    startup.withdraw_pid(_settings, server.pid)
+    hooks.withdraw_pid(_settings, server.pid)

@@ -17,7 +17,7 @@ from typing import Any
 
 from gunicorn.workers import gthread
 
-from loki_web.startup import refuse
+from loki_web.server.hooks import refuse
 
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte
 REQUEST_SECONDS = 45.0  # for all the rest

@@ -1,0 +1,1 @@
+"""gunicorn: settings, hooks, worker and access log."""
