@@ -28,7 +28,7 @@ from loki_web.security import cors, guard
 from loki_web.server_clock import STARTED_AT
 from loki_web.server_settings import settings_of_this_server
 from loki_web.services import warming
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store.times import utc_now
 
 

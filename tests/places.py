@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SESSION_A = FIXTURES / "session-a"

@@ -4,7 +4,7 @@ from typing import cast
 
 from flask import current_app
 
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 
 EXTENSION = "loki_web"
 

@@ -10,8 +10,8 @@ from prometheus_flask_exporter import PrometheusMetrics
 
 from loki_web.api import openapi
 from loki_web.api.answers import kept
+from loki_web.services.context import Sources
 from loki_web.services.metrics import SessionCollector
-from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
 
 _PATH = "/metrics"

@@ -3,7 +3,7 @@
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
-from loki_web.services import authentication, secrets, supervision
+from loki_web.services import authentication, supervision, system
 from loki_web.store.shapes import Json
 
 blueprint = Blueprint("system", __name__)
@@ -20,7 +20,7 @@ def get_processes() -> Json:
 @blueprint.answers(200, Secrets)
 def get_secrets() -> Json:
     """Get secret management status (Docker/K8s mount detection)."""
-    return secrets.status(sources().settings)
+    return system.status(sources().settings)
 
 
 @blueprint.get("/api/auth/info")

@@ -9,7 +9,7 @@ import click
 from loki_web.audit import log as audit_log
 from loki_web.audit.syslog import SyslogForwarder
 from loki_web.config.settings import Settings
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 
 
 def sources() -> Sources:

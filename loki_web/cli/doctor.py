@@ -7,8 +7,8 @@ import click
 
 from loki_web.cli.options import setting_options
 from loki_web.config.settings import Settings, environment
-from loki_web.services.diagnosis import diagnosis
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
+from loki_web.services.doctor import diagnosis
 from loki_web.text import printable
 
 

@@ -19,7 +19,7 @@ from loki_web.live import handshake, protocol, service
 from loki_web.live.hub.connection import MayStay
 from loki_web.live.service import Live
 from loki_web.security import access
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 
 _FULL_RETRY_SECONDS = 5
 

@@ -13,7 +13,7 @@ from loki_web.auth.authenticator import Authenticator
 from loki_web.auth.identity import STRANGER, Identity
 from loki_web.auth.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.errors import Forbidden, Unauthenticated
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 
 PUBLIC = frozenset(
     {

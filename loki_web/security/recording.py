@@ -10,7 +10,7 @@ from loki_web.audit.actions import Act, act
 from loki_web.audit.syslog import SyslogForwarder
 from loki_web.auth.identity import PERSON, TOKEN
 from loki_web.security import access
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.shared_window import SharedWindow
 

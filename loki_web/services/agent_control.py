@@ -6,8 +6,8 @@ from typing import Any
 from loki_web.errors import NotFound
 from loki_web.services import agents, markers, processes, session
 from loki_web.services.agents import AGENTS_FILE, Agent
-from loki_web.services.identifiers import checked
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
+from loki_web.services.ids import checked
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json
 

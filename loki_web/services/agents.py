@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.services import processes, session
-from loki_web.services.identifiers import is_identifier
 from loki_web.services.identities import Identities
+from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder

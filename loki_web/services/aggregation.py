@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from loki_web.services import events, signals
+from loki_web.services.context import Sources
 from loki_web.services.redaction import redact, redact_within
 from loki_web.services.signal_index import (
     ERROR_PATTERN,
@@ -16,7 +17,6 @@ from loki_web.services.signal_index import (
     Selection,
     SignalIndex,
 )
-from loki_web.services.sources import Sources
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_amount, first_text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from loki_web.services.identifiers import is_identifier
+from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.collection import Stamped
 from loki_web.store.derived import derived

@@ -14,8 +14,8 @@ from loki_web.services.checkpoint_records import (
     detailed,
     listed,
 )
-from loki_web.services.identifiers import checked
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
+from loki_web.services.ids import checked
 from loki_web.store.folder import Folder
 from loki_web.store.new_folder import NewFolder
 from loki_web.store.shapes import Json

@@ -3,7 +3,7 @@
 from typing import Any
 
 from loki_web.services import markers, processes, session
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict
 

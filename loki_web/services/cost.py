@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import accumulate
 
 from loki_web.services import budget, pricing
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.services.spend import Spend, Use, spend, usd
 from loki_web.store.shapes import Json
 

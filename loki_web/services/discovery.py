@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loki_web.services import projects
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store import directories
 from loki_web.store.shapes import Json
 

@@ -1,7 +1,7 @@
 """What sessions of all projects of this user have learned (`spec` 15.4)."""
 
+from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json, first_text
 from loki_web.store.times import sort_key, tidy_time
 

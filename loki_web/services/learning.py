@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from loki_web.services import aggregation, events, time_ranges
+from loki_web.services.context import Sources
 from loki_web.services.signal_entries import shown
 from loki_web.services.signal_index import (
     HOUR,
@@ -20,7 +21,6 @@ from loki_web.services.signal_index import (
     SignalIndex,
     Sum,
 )
-from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 

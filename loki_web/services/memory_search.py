@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loki_web.services import episodes, memory_words, patterns, search_words, skills
+from loki_web.services.context import Sources
 from loki_web.services.memory_words import EPISODE, PATTERN, SKILL
 from loki_web.services.search_words import Term
-from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Answer, Hit
 from loki_web.store.shapes import Json, first_text

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from loki_web.services import agents, events, session, tasks
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.services.spend import spend
 
 Family = GaugeMetricFamily | CounterMetricFamily

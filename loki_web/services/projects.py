@@ -7,8 +7,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from loki_web.services import session
+from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.services.sources import Sources
 from loki_web.store import directories
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, first_text

@@ -13,8 +13,8 @@ from typing import Any
 
 from loki_web.errors import BadRequest, NotFound, StorageError
 from loki_web.services import discovery, projects
+from loki_web.services.context import Sources
 from loki_web.services.projects import Project
-from loki_web.services.sources import Sources
 from loki_web.store import directories
 from loki_web.store.folder import Folder
 from loki_web.store.names import is_clean

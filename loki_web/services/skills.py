@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loki_web.errors import NotFound
-from loki_web.services.identifiers import checked
+from loki_web.services.ids import checked
 from loki_web.services.memory_entries import (
     id_of_file,
     latest_time,

@@ -1,8 +1,8 @@
 """What `/api/status` says, put together from the services that know."""
 
 from loki_web.services import agents, session, tasks
+from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.services.sources import Sources
 from loki_web.store.shapes import Json, first_text
 from loki_web.store.times import isoformat
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from loki_web.services import agents, processes, session
+from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.services.sources import Sources
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time

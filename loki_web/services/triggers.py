@@ -3,9 +3,9 @@
 from typing import Any
 
 from loki_web.errors import BadRequest, NotFound
+from loki_web.services.context import Sources
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact, redact_within
-from loki_web.services.sources import Sources
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 
 from loki_web.errors import StorageError
 from loki_web.services import episodes, learning, memory, memory_search, spend
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store import writing
 
 EXTENSION = "loki_web.warming"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.services import processes, secrets
+from loki_web.services import processes, system
 from tests.children import Children
 from tests.places import Place, snapshot, write
 
@@ -156,7 +156,7 @@ def test_mounted_keys(
 ) -> None:
     for name in files:
         write(tmp_path / name, "secret")
-    found = secrets.status(place.settings(), tmp_path / "docker", tmp_path / "kubernetes")
+    found = system.status(place.settings(), tmp_path / "docker", tmp_path / "kubernetes")
     assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
 
 
@@ -174,7 +174,7 @@ def test_one_directory_under_both_names(
     for name in files:
         write(mount / name, "secret")
     os.symlink(mount, alias)
-    found = secrets.status(place.settings(), mount, alias)
+    found = system.status(place.settings(), mount, alias)
     assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
 
 

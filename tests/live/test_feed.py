@@ -8,7 +8,7 @@ import pytest
 from loki_web.live.feed.feed import Followed
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from tests.places import Place
 
 

@@ -12,7 +12,7 @@ import pytest
 from loki_web.audit import log as audit_log
 from loki_web.audit.log import Event
 from loki_web.audit.verify import Verification, verify
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store.folder import Folder
 from tests.places import Place
 

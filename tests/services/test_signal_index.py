@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loki_web.services import aggregation, events, learning, session
+from loki_web.services.context import Sources
 from loki_web.services.signal_index import (
     HOUR,
     UNKNOWN_TIME,
@@ -20,7 +21,6 @@ from loki_web.services.signal_index import (
     SignalIndex,
     Sum,
 )
-from loki_web.services.sources import Sources
 from tests import places
 from tests.children import backdate
 from tests.places import Place

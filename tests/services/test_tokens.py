@@ -10,7 +10,7 @@ from loki_web.auth import tokens
 from loki_web.auth.authenticator import Authenticator
 from loki_web.auth.scopes import effective
 from loki_web.errors import BadRequest, Forbidden, NotFound, StorageError
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from tests.accounts import FAR, PAST, entry, everybody, raw, store
 from tests.places import Place
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from loki_web.services import memory_words, warming
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from tests.places import Place
 
 

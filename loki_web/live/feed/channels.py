@@ -15,7 +15,7 @@ from loki_web.services import (
     status,
     tasks,
 )
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store.shapes import Json
 
 _MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})

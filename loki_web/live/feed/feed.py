@@ -18,7 +18,7 @@ from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import Slice
 from loki_web.live.feed.watcher import Watcher
 from loki_web.live.messages import Batch, Message
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store.look import Input, Inputs, are_current, is_told, looking, recording
 from loki_web.store.notifier import notifier
 

@@ -7,7 +7,7 @@ from types import UnionType
 
 from loki_web import __version__
 from loki_web.services import agents, known_files, processes, session
-from loki_web.services.sources import Sources
+from loki_web.services.context import Sources
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 
