@@ -6,7 +6,8 @@ from importlib.metadata import version
 from types import UnionType
 
 from loki_web import __version__
-from loki_web.services import agents, known_files, processes, session
+from loki_web.services import known_files, processes, session
+from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
@@ -99,7 +100,7 @@ def _look_at_session(src: Sources, found: Diagnosis) -> None:
         if folder.exists(name) and not processes.is_alive(pid):
             found.faults.append(f"{name} names a process that is gone: the session was killed")
             found.lines.append(f"  {found.faults[-1]}")
-    found.lines.append(f"agents running: {agents.running_count(folder, now)}")
+    found.lines.append(f"agents running: {records.running_count(folder, now)}")
 
 
 def _shown(word: str, paths: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loki_web.services import agents, events, session, tasks
+from loki_web.services import events, session, tasks
+from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.spend import spend
 
@@ -39,8 +40,8 @@ def _numbers(src: Sources) -> dict[str, float]:
         "loki_iteration_current": session.iteration(folder),
         "loki_iteration_max": src.settings.max_iterations,
         **tasks.counts(folder),
-        "loki_agents_active": agents.running_count(folder, now),
-        "loki_agents_total": len(agents.agents(folder, now)),
+        "loki_agents_active": records.running_count(folder, now),
+        "loki_agents_total": len(records.agents(folder, now)),
         "loki_cost_usd": spend(folder).cost_usd,
         "loki_events_total": events.line_count(folder),
         "loki_uptime_seconds": round(session.uptime_seconds(folder, now), 3),

@@ -1,6 +1,7 @@
 """What `/api/status` says, put together from the services that know."""
 
-from loki_web.services import agents, session, tasks
+from loki_web.services import session, tasks
+from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.store.shapes import Json, first_text
@@ -16,7 +17,7 @@ def status(src: Sources) -> Json:
         "version": session.version(src),
         "uptime_seconds": round(max(0.0, now.timestamp() - src.started_at), 3),
         "active_sessions": int(alive.alive),
-        "running_agents": agents.running_count(project, now),
+        "running_agents": records.running_count(project, now),
         "pending_tasks": tasks.counts(project)[tasks.PENDING],
         "database_connected": True,
         "phase": session.phase(project),

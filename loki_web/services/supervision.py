@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from loki_web.services import agents, processes, session
+from loki_web.services import processes, session
+from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.store.folder import Folder
@@ -19,7 +20,7 @@ def supervision(src: Sources) -> Json:
     return {
         "main_process": _main_process(folder, now),
         "dashboard": _server(folder),
-        "agents": [_agent(agent, now) for agent in agents.agents(folder, now) if agent.pid],
+        "agents": [_agent(agent, now) for agent in records.agents(folder, now) if agent.pid],
         "session": {
             "status": session.status_word(folder, now),
             "alive": session.liveness(folder, now).alive,
@@ -43,7 +44,7 @@ def _server(folder: Folder) -> Json:
     return {"pid": pid, "alive": processes.is_alive(pid)}
 
 
-def _agent(agent: agents.Agent, now: datetime) -> Json:
+def _agent(agent: records.Agent, now: datetime) -> Json:
     """:return: `state` tells of the process, `status` what the record says of the agent."""
     heartbeat = parse_time(agent.entry.get("heartbeat"))
     age = max(0.0, (now - heartbeat).total_seconds()) if heartbeat else None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.services import agents
+from loki_web.services.agents import records as agents_records
 from tests.children import Children, backdate, still_lives, was_terminated
 from tests.places import Place, snapshot
 
@@ -333,6 +333,6 @@ def test_running_agents_are_those_that_live(place: Place, children: Children) ->
         ],
     )
     sources = place.sources()
-    assert agents.running_count(sources.project, sources.now()) == 1
+    assert agents_records.running_count(sources.project, sources.now()) == 1
     place.write("loki.pid", f"{children.sleeper().pid}\n")
-    assert agents.running_count(sources.project, sources.now()) == 2
+    assert agents_records.running_count(sources.project, sources.now()) == 2

@@ -5,16 +5,8 @@ from collections.abc import Callable
 from loki_web.live import changes, protocol
 from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
-from loki_web.services import (
-    agents,
-    checkpoints,
-    cost,
-    council,
-    notifications,
-    registry,
-    status,
-    tasks,
-)
+from loki_web.services import checkpoints, cost, council, notifications, registry, status, tasks
+from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.store.shapes import Json
 
@@ -52,7 +44,7 @@ CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     protocol.PROJECTS: _projects,
     protocol.STATUS: lambda src: ValueSlice("status", lambda: status.status(src), _MOVING),
     protocol.AGENTS: lambda src: ValueSlice(
-        "agents", lambda: agents.listed(src.project, src.now())
+        "agents", lambda: records.listed(src.project, src.now())
     ),
     protocol.LOGS: lambda src: LogSlice(src.project),
     protocol.NOTIFICATIONS: _notifications,

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
-from loki_web.services import agents, markers, processes, session
-from loki_web.services.agents import AGENTS_FILE, Agent
+from loki_web.services import markers, processes, session
+from loki_web.services.agents import records
+from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources
 from loki_web.services.ids import checked
 from loki_web.store.folder import Folder
@@ -26,7 +27,7 @@ def kill(src: Sources, agent_id: str) -> Json:
         raise NotFound(f"Agent {agent_id} has no process of its own")
     signalled = (
         _kill_recorded(folder, agent_id, now)
-        if agents.listed_entries(folder.document(AGENTS_FILE))
+        if records.listed_entries(folder.document(AGENTS_FILE))
         else _signal(folder, addressed, now, "dashboard-state.json")
     )
     if not signalled:
@@ -45,7 +46,7 @@ def pause(src: Sources, agent_id: str) -> Json:
     """
     now = src.now()
     _known(src.project, agent_id, now)
-    markers.leave(src.project, agents.pause_marker(agent_id), now)
+    markers.leave(src.project, records.pause_marker(agent_id), now)
     return {"success": True, "message": f"Pause signal sent to agent {agent_id}"}
 
 
@@ -56,7 +57,7 @@ def resume(src: Sources, agent_id: str) -> Json:
 
     :raises NotFound: when there is neither a record of the id nor a signal.
     """
-    marker = agents.pause_marker(checked(agent_id, "agent_id"))
+    marker = records.pause_marker(checked(agent_id, "agent_id"))
     names = {marker}
     if not src.project.exists(marker):
         for agent in _known(src.project, agent_id, src.now()):
@@ -68,7 +69,7 @@ def resume(src: Sources, agent_id: str) -> Json:
 
 def _known(folder: Folder, agent_id: str, now: datetime) -> list[Agent]:
     checked(agent_id, "agent_id")
-    found = agents.addressed(agents.agents(folder, now), agent_id)
+    found = records.addressed(records.agents(folder, now), agent_id)
     if not found:
         raise NotFound(f"Agent {agent_id} not found")
     return found
@@ -78,8 +79,8 @@ def _kill_recorded(folder: Folder, agent_id: str, now: datetime) -> bool:
     """Signal and write under one lock, by the latest content of the list."""
     with folder.locked(AGENTS_FILE):
         content = folder.document_for_update(AGENTS_FILE)
-        known = agents.identified(agents.listed_entries(content), session_lives=True)
-        signalled = _signal(folder, agents.addressed(known, agent_id), now, AGENTS_FILE)
+        known = records.identified(records.listed_entries(content), session_lives=True)
+        signalled = _signal(folder, records.addressed(known, agent_id), now, AGENTS_FILE)
         if signalled:
             folder.write_json(AGENTS_FILE, _with_ended(content, signalled))
     return bool(signalled)

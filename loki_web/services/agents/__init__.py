@@ -1,0 +1,1 @@
+"""The agents of a session, and what can be done to them."""
