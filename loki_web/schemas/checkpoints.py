@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from loki_web.schemas.base import Answer, OptionalBody, Query, limit
-from loki_web.services.checkpoints import LONGEST_MESSAGE
+from loki_web.services.checkpoints.create import LONGEST_MESSAGE
 
 _LINE_END = re.compile(r"[\t\n\v\f\r\x85]+")
 

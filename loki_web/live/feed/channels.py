@@ -5,8 +5,9 @@ from collections.abc import Callable
 from loki_web.live import changes, protocol
 from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
-from loki_web.services import checkpoints, cost, council, notifications, registry, status, tasks
+from loki_web.services import cost, council, notifications, registry, status, tasks
 from loki_web.services.agents import records
+from loki_web.services.checkpoints import create
 from loki_web.services.context import Sources
 from loki_web.store.shapes import Json
 
@@ -34,7 +35,7 @@ def _notifications(src: Sources) -> Slice:
 
 def _checkpoints(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return checkpoints.checkpoints(src.project, limit=_MAX_LISTED)
+        return create.checkpoints(src.project, limit=_MAX_LISTED)
 
     return ListSlice(protocol.CHECKPOINTS, changes.announced("checkpoint"), read)
 

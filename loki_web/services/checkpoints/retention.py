@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 
 from loki_web.errors import StorageError
-from loki_web.services.checkpoint_records import (
+from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     Checkpoint,

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from itertools import count
 
 from loki_web.errors import NotFound, StorageError
-from loki_web.services import checkpoint_retention, git, session
-from loki_web.services.checkpoint_records import (
+from loki_web.services import git, session
+from loki_web.services.checkpoints import retention
+from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     METADATA,
@@ -69,7 +70,7 @@ def create(src: Sources, message: str) -> Json:
             new.write_json(METADATA, {**record, **copies})
             new.appear_as(record["id"])
             _enter(folder, record)
-            checkpoint_retention.prune(folder, newest=record["id"])
+            retention.prune(folder, newest=record["id"])
     return record
 
 
