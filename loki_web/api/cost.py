@@ -3,7 +3,7 @@
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.cost import Cost, Pricing
-from loki_web.services import cost, pricing
+from loki_web.services.cost import pricing, report
 from loki_web.store.shapes import Json
 
 blueprint = Blueprint("cost", __name__)
@@ -13,7 +13,7 @@ blueprint = Blueprint("cost", __name__)
 @blueprint.answers(200, Cost)
 def get_cost() -> Json:
     """Get cost visibility data from `.loki/metrics/efficiency/` and budget.json."""
-    return cost.cost(sources())
+    return report.cost(sources())
 
 
 @blueprint.get("/api/pricing")

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from loki_web.services import events, session, tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
-from loki_web.services.spend import spend
+from loki_web.services.cost.usage import spend
 
 Family = GaugeMetricFamily | CounterMetricFamily
 _STATUS_CODES = {session.STOPPED: 0, session.RUNNING: 1, session.AUTONOMOUS: 1, session.PAUSED: 2}

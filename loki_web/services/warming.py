@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from loki_web.errors import StorageError
-from loki_web.services import episodes, learning, memory, memory_search, spend
+from loki_web.services import episodes, learning, memory, memory_search
 from loki_web.services.context import Sources
+from loki_web.services.cost import usage
 from loki_web.store import writing
 
 EXTENSION = "loki_web.warming"
@@ -19,7 +20,7 @@ _FIRST_SECONDS = 60.0
 VALUES: dict[str, Callable[[Sources], object]] = {
     "episodes": lambda src: episodes.catalogue(src.project),
     "learning": lambda src: learning.metrics(src, "7d", None, None),
-    "spend": lambda src: spend.spend(src.project),
+    "spend": lambda src: usage.spend(src.project),
     "memory": lambda src: memory.summary(src.project),
     "search": memory_search.index,
 }

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from loki_web.live import changes, protocol
 from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
-from loki_web.services import cost, council, notifications, registry, status, tasks
+from loki_web.services import council, notifications, registry, status, tasks
 from loki_web.services.agents import records
 from loki_web.services.checkpoints import create
 from loki_web.services.context import Sources
+from loki_web.services.cost import report
 from loki_web.store.shapes import Json
 
 _MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
@@ -49,7 +50,7 @@ CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     ),
     protocol.LOGS: lambda src: LogSlice(src.project),
     protocol.NOTIFICATIONS: _notifications,
-    protocol.COST: lambda src: ValueSlice("cost", lambda: cost.cost(src)),
+    protocol.COST: lambda src: ValueSlice("cost", lambda: report.cost(src)),
     protocol.COUNCIL: lambda src: ValueSlice("council", lambda: council.state(src.project)),
     protocol.CHECKPOINTS: _checkpoints,
 }

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from itertools import accumulate
 
-from loki_web.services import budget, pricing
 from loki_web.services.context import Sources
-from loki_web.services.spend import Spend, Use, spend, usd
+from loki_web.services.cost import budget, pricing
+from loki_web.services.cost.usage import Spend, Use, spend, usd
 from loki_web.store.shapes import Json
 
 _MOST_LISTED = 1000  # iterations in the list for charts; the totals are of all

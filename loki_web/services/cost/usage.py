@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services.pricing import PriceList, price_list
+from loki_web.services.cost.pricing import PriceList, price_list
 from loki_web.services.redaction import redact
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.folder import Folder

@@ -4,8 +4,8 @@ from typing import Any
 
 from loki_web.services import session
 from loki_web.services.context import Sources
+from loki_web.services.cost.usage import usd
 from loki_web.services.redaction import redact_within
-from loki_web.services.spend import usd
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
 from loki_web.store.times import tidy_time
 

@@ -1,0 +1,1 @@
+"""Tokens, USD, the budget and the context window."""
