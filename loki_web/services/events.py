@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import orjson
 
-from loki_web.services import signals
-from loki_web.services.signal_index import Place, Record, SignalIndex
+from loki_web.services.learning import records
+from loki_web.services.learning.signal_index import Place, Record, SignalIndex
 from loki_web.store import json_text
 from loki_web.store.collection import Collection
 from loki_web.store.folder import Folder
@@ -52,7 +52,7 @@ class Events:
             number = as_count(as_dict(record.get("data")).get("iteration"))
             if number:
                 self.milestones = self.milestones._replace(iteration=number)
-        event = signals.record_of_event(record)
+        event = records.record_of_event(record)
         self._last_row = None if event is None else self.index.add(event, offset, length)
 
     def take_back(self) -> None:
@@ -71,7 +71,7 @@ class Events:
             if packed is None:
                 self.index.remove_file(name)
             else:
-                self.index.put_file(name, signals.unpacked(packed))
+                self.index.put_file(name, records.unpacked(packed))
         self._generation = changes.generation
 
     def dump(self) -> bytes:
@@ -119,11 +119,11 @@ def read(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
     for place in places:
         if place.file is None:
             content = _object_in(next(lines, b""))
-            record = signals.record_of_event(content)
+            record = records.record_of_event(content)
         else:
             found = files.read(place.file)
             content = as_dict(found.value if found else None)
-            record = signals.record_of_signal(content)
+            record = records.record_of_signal(content)
         if record:
             yield record, content
 
@@ -133,7 +133,7 @@ def _journal(folder: Folder) -> Journal[Events]:
 
 
 def _signal_files(folder: Folder) -> Collection:
-    return folder.collection("learning/signals", digest=signals.packed_signal)
+    return folder.collection("learning/signals", digest=records.packed_signal)
 
 
 def _milestones_of(journal: Journal[Events]) -> Milestones:

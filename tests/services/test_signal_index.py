@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from loki_web.services import aggregation, events, learning, session
+from loki_web.services import events, session
 from loki_web.services.context import Sources
-from loki_web.services.signal_index import (
+from loki_web.services.learning import aggregation, queries
+from loki_web.services.learning.signal_index import (
     HOUR,
     UNKNOWN_TIME,
     Lesson,
@@ -131,16 +132,16 @@ QUESTIONS: dict[str, Callable[[Sources], Any]] = {
     "lines": lambda src: events.line_count(src.project),
     "iteration": lambda src: session.iteration(src.project),
     "started": lambda src: session.started_at(src.project),
-    "errors": lambda src: learning.entries_of(src, "error_pattern", 5),
+    "errors": lambda src: queries.entries_of(src, "error_pattern", 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):
     for kind, source in FILTERS:
         which: dict[str, Any] = {"time_range": period, "signal_type": kind, "source": source}
         QUESTIONS |= {
-            f"metrics {which}": partial(learning.metrics, **which),
-            f"trends {which}": partial(learning.trends, **which),
-            f"all {which}": partial(learning.entries, **which, limit=1000, offset=0),
-            f"page {which}": partial(learning.entries, **which, limit=3, offset=2),
+            f"metrics {which}": partial(queries.metrics, **which),
+            f"trends {which}": partial(queries.trends, **which),
+            f"all {which}": partial(queries.entries, **which, limit=1000, offset=0),
+            f"page {which}": partial(queries.entries, **which, limit=3, offset=2),
         }
 
 
@@ -179,7 +180,7 @@ def test_a_value_is_not_computed_again_before_a_record_leaves_its_period(
     computed = []
 
     def total(_: Any) -> int:
-        found: int = learning.metrics(src, "1h", None, None)["totalSignals"]
+        found: int = queries.metrics(src, "1h", None, None)["totalSignals"]
         computed.append(found)
         return found
 

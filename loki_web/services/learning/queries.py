@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from loki_web.services import aggregation, events, time_ranges
+from loki_web.services import events, time_ranges
 from loki_web.services.context import Sources
-from loki_web.services.signal_entries import shown
-from loki_web.services.signal_index import (
+from loki_web.services.learning import aggregation
+from loki_web.services.learning.signal_index import (
     HOUR,
     UNKNOWN_TIME,
     Cell,
@@ -21,6 +21,7 @@ from loki_web.services.signal_index import (
     SignalIndex,
     Sum,
 )
+from loki_web.services.learning.views import shown
 from loki_web.store.shapes import Json
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from loki_web.services import events, signals
+from loki_web.services import events
 from loki_web.services.context import Sources
-from loki_web.services.redaction import redact, redact_within
-from loki_web.services.signal_index import (
+from loki_web.services.learning import records
+from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
@@ -17,6 +17,7 @@ from loki_web.services.signal_index import (
     Selection,
     SignalIndex,
 )
+from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_amount, first_text
@@ -75,14 +76,14 @@ def stored(folder: Folder) -> Json:
 
 def of_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> Json:
     """The four lists, most frequent first and tools by their score."""
-    subjects: dict[str, dict[str, Cell]] = {kind: {} for kind in signals.SUBJECTS}
+    subjects: dict[str, dict[str, Cell]] = {kind: {} for kind in records.SUBJECTS}
     for group, cell in totals:
         if group.subject is not None:
             subjects[group.type].setdefault(group.subject, Cell()).merge(cell)
     return {
         name: sorted(
             (_entry(index, kind, subject, cell) for subject, cell in subjects[kind].items()),
-            key=lambda entry: (-entry[rank], entry[signals.SUBJECTS[kind]]),
+            key=lambda entry: (-entry[rank], entry[records.SUBJECTS[kind]]),
         )
         for name, (kind, rank, _) in _LISTS.items()
     }
@@ -93,7 +94,7 @@ def _entry(index: SignalIndex, kind: str, subject: str, cell: Cell) -> Json:
         figures = {"preferred_value": _most_frequent(index, cell), "frequency": cell.count}
     else:
         figures = _FIGURES[kind](cell)
-    return {signals.SUBJECTS[kind]: subject, **figures, "confidence": _confidence(cell)}
+    return {records.SUBJECTS[kind]: subject, **figures, "confidence": _confidence(cell)}
 
 
 def _confidence(cell: Cell) -> float:
@@ -151,7 +152,7 @@ def _of_engine(folder: Folder) -> Json:
 def _typed(source: Json, name: str) -> list[Json]:
     """One of the lists of a file, entries without a subject left out."""
     kind, _, typed = _LISTS[name]
-    subject = signals.SUBJECTS[kind]
+    subject = records.SUBJECTS[kind]
     return [
         {
             subject: redact(entry[subject]),

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from loki_web.services.redaction import redact_within
-from loki_web.services.signal_index import (
+from loki_web.services.learning.records import SUBJECTS, success_of
+from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
     USER_PREFERENCE,
     Record,
 )
-from loki_web.services.signals import SUBJECTS, success_of
+from loki_web.services.redaction import redact_within
 from loki_web.store.shapes import Json, as_count, as_dict, as_list, first_amount, first_text
 from loki_web.store.times import tidy_time
 

@@ -8,8 +8,7 @@ import sys
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from loki_web.services.redaction import redact, redact_within
-from loki_web.services.signal_index import (
+from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
@@ -18,6 +17,7 @@ from loki_web.services.signal_index import (
     Lesson,
     Record,
 )
+from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_amount, first_text
 from loki_web.store.times import microseconds_of

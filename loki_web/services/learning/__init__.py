@@ -1,0 +1,1 @@
+"""What events and signals teach: records, counts, lists and aggregations."""
