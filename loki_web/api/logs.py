@@ -3,7 +3,7 @@
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.logs import LogEntry, LogsQuery
-from loki_web.services import logs
+from loki_web.services.logs import reader
 from loki_web.store.shapes import Json
 
 blueprint = Blueprint("logs", __name__)
@@ -14,4 +14,4 @@ blueprint = Blueprint("logs", __name__)
 @blueprint.answers(200, LogEntry, many=True)
 def get_logs(query: Json) -> list[Json]:
     """Get recent log entries from session log files."""
-    return logs.recent(sources().project, query["lines"])
+    return reader.recent(sources().project, query["lines"])

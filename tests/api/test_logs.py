@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.services import logs
+from loki_web.services.logs import reader
 from loki_web.store.files import settled
 from loki_web.store.folder import Folder
 from tests.children import backdate
@@ -34,7 +34,7 @@ def read(client: FlaskClient, lines: int | None = None) -> list[dict[str, str]]:
         assert set(entry) == {"message", "level", "timestamp"}
         assert entry["level"] in LEVELS
         datetime.strptime(entry["timestamp"], "%Y-%m-%dT%H:%M:%S")
-        assert 0 < len(entry["message"]) <= logs.MAX_MESSAGE
+        assert 0 < len(entry["message"]) <= reader.MAX_MESSAGE
     return entries
 
 
@@ -328,8 +328,8 @@ def test_secrets_are_taken_out_and_the_words_stay(place: Place, client: FlaskCli
         f"[INFO] using {KEY} now",
         json.dumps(turn("assistant", tool("Bash", command=command))),
         json.dumps(turn("user", result(f"line\npassword={KEY}\nend"))),
-        json.dumps(turn("user", result("x " * 2 * logs.MAX_MESSAGE + KEY))),
-        "x" * (logs.MAX_MESSAGE - 10) + f" {KEY}",
+        json.dumps(turn("user", result("x " * 2 * reader.MAX_MESSAGE + KEY))),
+        "x" * (reader.MAX_MESSAGE - 10) + f" {KEY}",
         "tokens_used=42",
     )
     messages = [entry["message"] for entry in read(client)]
@@ -357,12 +357,12 @@ def test_a_key_block_that_began_above_is_taken_out(place: Place, client: FlaskCl
 
 def test_new_lines_become_entries_as_if_read_with_those_above(place: Place) -> None:
     lines = ["2026-02-20 08:00:00 INFO a", "b", "-----BEGIN PRIVATE KEY-----", "c" * 64, "d" * 64]
-    together = logs.entries(lines, written_at=WRITTEN)
+    together = reader.entries(lines, written_at=WRITTEN)
     for count in range(1, len(lines)):
-        later = logs.entries(lines[count:], above=lines[:count], written_at=WRITTEN)
+        later = reader.entries(lines[count:], above=lines[:count], written_at=WRITTEN)
         assert later == together[count:]
     known = WRITTEN - timedelta(hours=1)
-    (entry,) = logs.entries(["x"], written_at=WRITTEN, last_known=known)
+    (entry,) = reader.entries(["x"], written_at=WRITTEN, last_known=known)
     assert entry["timestamp"] == "2026-02-20T08:13:40"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from loki_web.services import log_lines
+from loki_web.services.logs import parser
 from loki_web.services.redaction import redact_lines
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json
@@ -94,18 +94,18 @@ def _start_of_last(window: Sequence[str], lines: int) -> tuple[int, bool]:
     start, visible = len(window), 0
     while start and visible < lines:
         start -= 1
-        visible += bool(log_lines.cleaned(window[start]))
+        visible += bool(parser.cleaned(window[start]))
     return start, visible == lines
 
 
-def _read(lines: Sequence[str], written_at: datetime) -> list[log_lines.LogLine]:
-    texts = map(log_lines.cleaned, lines)
-    return [log_lines.read(text, written_at) for text in texts if text]
+def _read(lines: Sequence[str], written_at: datetime) -> list[parser.LogLine]:
+    texts = map(parser.cleaned, lines)
+    return [parser.read(text, written_at) for text in texts if text]
 
 
 def _last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
-    stamped = filter(log_lines.may_tell_time, reversed(above))
-    moments = (log_lines.read(log_lines.cleaned(line), written_at).moment for line in stamped)
+    stamped = filter(parser.may_tell_time, reversed(above))
+    moments = (parser.read(parser.cleaned(line), written_at).moment for line in stamped)
     return next((moment for moment in moments if moment), None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from loki_web.services import agent_stream
+from loki_web.services.logs import agent_messages
 from loki_web.store import json_text
 from loki_web.store.shapes import Json, first_text
 from loki_web.store.times import parse_time
@@ -113,7 +113,7 @@ def _from_object(text: str, found: Json) -> LogLine:
     """A message of the AI program's stream, or a record of a structured log."""
     moments = (parse_time(found.get(key)) for key in _TIME_KEYS)
     moment = next((moment for moment in moments if moment), None)
-    said = agent_stream.said(found)
+    said = agent_messages.said(found)
     if said is not None:
         return LogLine(said.text, LEVELS[said.level], moment)
     message = first_text(found.get("message"), found.get("msg"), found.get("text"), default=text)
