@@ -3,7 +3,7 @@
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas import memory as shapes
-from loki_web.services import episodes, memory, memory_search, patterns, skills
+from loki_web.services.memory import episodes, overview, patterns, search, skills
 from loki_web.store.shapes import Json
 
 blueprint = Blueprint("memory", __name__)
@@ -13,7 +13,7 @@ blueprint = Blueprint("memory", __name__)
 @blueprint.answers(200, shapes.Summary)
 def get_summary() -> Json:
     """Get memory system summary."""
-    return memory.summary(sources().project)
+    return overview.summary(sources().project)
 
 
 @blueprint.get("/api/memory/episodes")
@@ -75,7 +75,7 @@ def get_skill(skill_id: str) -> Json:
 @blueprint.answers(200, shapes.Economics)
 def get_economics() -> Json:
     """Get token usage economics."""
-    return memory.economics(sources().project)
+    return overview.economics(sources().project)
 
 
 @blueprint.post("/api/memory/consolidate")
@@ -84,7 +84,7 @@ def get_economics() -> Json:
 @blueprint.answers(200, shapes.Consolidation)
 def consolidate(query: Json, body: Json) -> Json:
     """Say what there is to consolidate; Loki Mode itself does it, nothing is changed here."""
-    return memory.consolidation(sources(), body.get("sinceHours") or query["hours"])
+    return overview.consolidation(sources(), body.get("sinceHours") or query["hours"])
 
 
 @blueprint.post("/api/memory/retrieve")
@@ -92,18 +92,18 @@ def consolidate(query: Json, body: Json) -> Json:
 @blueprint.answers(200, shapes.Retrieval)
 def retrieve(body: Json) -> Json:
     """Search memories by query."""
-    return memory_search.retrieve(sources(), body)
+    return search.retrieve(sources(), body)
 
 
 @blueprint.get("/api/memory/index")
 @blueprint.answers(200, shapes.Index)
 def get_index() -> Json:
     """Get memory index (Layer 1 - lightweight discovery)."""
-    return memory.index(sources().project)
+    return overview.index(sources().project)
 
 
 @blueprint.get("/api/memory/timeline")
 @blueprint.answers(200, shapes.Timeline)
 def get_timeline() -> Json:
     """Get memory timeline (Layer 2 - progressive disclosure)."""
-    return memory.timeline(sources().project)
+    return overview.timeline(sources().project)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from loki_web.errors import StorageError
-from loki_web.services import episodes, memory, memory_search
 from loki_web.services.context import Sources
 from loki_web.services.cost import usage
 from loki_web.services.learning import queries
+from loki_web.services.memory import episodes, overview, search
 from loki_web.store import writing
 
 EXTENSION = "loki_web.warming"
@@ -22,8 +22,8 @@ VALUES: dict[str, Callable[[Sources], object]] = {
     "episodes": lambda src: episodes.catalogue(src.project),
     "learning": lambda src: queries.metrics(src, "7d", None, None),
     "spend": lambda src: usage.spend(src.project),
-    "memory": lambda src: memory.summary(src.project),
-    "search": memory_search.index,
+    "memory": lambda src: overview.summary(src.project),
+    "search": search.index,
 }
 
 log = logging.getLogger(__name__)

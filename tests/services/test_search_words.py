@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from loki_web.services import search_words
-from loki_web.services.search_words import all_of, any_of, matched_in, searchable, terms
+from loki_web.services.memory import query as memory_query
+from loki_web.services.memory.query import all_of, any_of, matched_in, searchable, terms
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_word_matches_itself_and_what_begins_with_its_stem(
 
 def test_each_word_is_asked_for_once_and_only_so_many() -> None:
     assert [term.word for term in terms("b a B b")] == ["b", "a"]
-    assert len(terms(" ".join(f"word{n}" for n in range(500)))) == search_words.MAX_TERMS
+    assert len(terms(" ".join(f"word{n}" for n in range(500)))) == memory_query.MAX_TERMS
 
 
 QUESTIONS = [
@@ -134,6 +134,6 @@ def test_no_match_is_none() -> None:
 
 
 def test_only_so_much_of_a_text_is_searched() -> None:
-    text = "x " * search_words.MAX_FIELD + "needle"
+    text = "x " * memory_query.MAX_FIELD + "needle"
     assert matched_in(text, terms("needle")) is None
     assert "needle" not in searchable(text)

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from loki_web.services import memory_words, warming
+from loki_web.services import warming
 from loki_web.services.context import Sources
+from loki_web.services.memory import index_rows
 from tests.places import Place
 
 
@@ -20,7 +21,7 @@ def test_the_memory_can_be_searched_after_warming(session: Place) -> None:
     warming.start(src).join()
     (index,) = session.home.glob(".cache/loki-web/*/index-*.sqlite3")
     assert index.stat().st_size > 0
-    assert not src.memory_index.refresh(memory_words.contents(src.project))
+    assert not src.memory_index.refresh(index_rows.contents(src.project))
 
 
 def test_a_fault_of_one_value_leaves_the_others(

@@ -9,7 +9,7 @@ from typing import Any
 from loki_web.errors import NotFound
 from loki_web.services.identities import Identities
 from loki_web.services.ids import checked
-from loki_web.services.memory_entries import latest_time, own_id, presentable, texts, words_of
+from loki_web.services.memory.common import latest_time, own_id, presentable, texts, words_of
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (

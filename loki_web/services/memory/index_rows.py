@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loki_web.services import episodes, patterns, skills
-from loki_web.services.memory_entries import words_of
-from loki_web.services.search_words import searchable
+from loki_web.services.memory import episodes, patterns, skills
+from loki_web.services.memory.common import words_of
+from loki_web.services.memory.query import searchable
 from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, settled
 from loki_web.store.folder import Folder

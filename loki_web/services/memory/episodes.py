@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from loki_web.errors import NotFound
 from loki_web.services.ids import checked
-from loki_web.services.memory_entries import id_of_file, own_id, presentable, texts
+from loki_web.services.memory.common import id_of_file, own_id, presentable, texts
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.derived import refreshed
 from loki_web.store.folder import Folder

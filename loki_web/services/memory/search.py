@@ -7,10 +7,11 @@ files as they are now.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loki_web.services import episodes, memory_words, patterns, search_words, skills
 from loki_web.services.context import Sources
-from loki_web.services.memory_words import EPISODE, PATTERN, SKILL
-from loki_web.services.search_words import Term
+from loki_web.services.memory import episodes, index_rows, patterns, skills
+from loki_web.services.memory import query as memory_query
+from loki_web.services.memory.index_rows import EPISODE, PATTERN, SKILL
+from loki_web.services.memory.query import Term
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Answer, Hit
 from loki_web.store.shapes import Json, first_text
@@ -42,7 +43,7 @@ def retrieve(src: Sources, body: Json) -> Json:
         found there, and a part of the text around them. `complete` is False while a large memory
         that has never been searched is still being indexed.
     """
-    asked = search_words.terms(body["query"])
+    asked = memory_query.terms(body["query"])
     most = body.get("topK") or DEFAULT_RESULTS
     answer = _indexed(src, asked, most) if asked else Answer([], complete=True)
     found = _found(src.project, answer, asked, body.get("taskType") or "", most)
@@ -55,7 +56,7 @@ def retrieve(src: Sources, body: Json) -> Json:
 
 def index(src: Sources) -> None:
     """Index all that is not indexed yet, as far as the shared index can be used."""
-    while src.memory_index.refresh(memory_words.contents(src.project)):
+    while src.memory_index.refresh(index_rows.contents(src.project)):
         pass
 
 
@@ -63,10 +64,10 @@ def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
     """More than are shown: what has most words need not have the greatest weight, and an entry may
     have changed since it was indexed.
     """
-    matches = [search_words.all_of(asked)]
+    matches = [memory_query.all_of(asked)]
     if len(asked) > 1:
-        matches.append(search_words.any_of(asked))
-    return src.memory_index.search(memory_words.contents(src.project), matches, 2 * most + 20)
+        matches.append(memory_query.any_of(asked))
+    return src.memory_index.search(index_rows.contents(src.project), matches, 2 * most + 20)
 
 
 def _found(
@@ -108,8 +109,8 @@ def _once_each(hits: Iterable[Hit]) -> Iterator[Hit]:
 def _matched(kind: str, entry: Json, asked: Sequence[Term]) -> list[Json]:
     """The fields with words of the question, those that tell most first."""
     matched = []
-    for name, text in memory_words.fields(kind, entry):
-        found = search_words.matched_in(text, asked)
+    for name, text in index_rows.fields(kind, entry):
+        found = memory_query.matched_in(text, asked)
         if found is not None:
             matched.append({"field": name, **found})
     return matched
@@ -132,7 +133,7 @@ def _result(score: float, found: _Found) -> Json:
     return {
         "type": found.kind,
         "id": entry["id"],
-        "title": memory_words.title(found.kind, entry),
+        "title": index_rows.title(found.kind, entry),
         "summary": first_text(entry.get(_SUMMARIES[found.kind])),
         "score": round(max(score, 0.0001), 4),
         "matched": found.matched,

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from loki_web.services import episodes, patterns, skills
 from loki_web.services.context import Sources
-from loki_web.services.memory_entries import presentable
+from loki_web.services.memory import episodes, patterns, skills
+from loki_web.services.memory.common import presentable
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import (
     Json,

@@ -1,0 +1,1 @@
+"""What a session remembers: episodes, patterns, skills and the search in them."""
