@@ -6,7 +6,7 @@ from marshmallow import INCLUDE, ValidationError, fields, validate
 
 from loki_web.schemas import base
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query, Success, TrueFalse, optional
-from loki_web.services.notifications import SEVERITIES
+from loki_web.services.notifications.notifications import SEVERITIES
 
 _MOST = 1e12  # far above any threshold that means something
 

@@ -3,10 +3,10 @@
 from typing import Any, NoReturn
 
 from loki_web.errors import NotFound
-from loki_web.services import triggers
 from loki_web.services.context import Sources
 from loki_web.services.identities import Identities
 from loki_web.services.ids import checked
+from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_dict, as_flag, entries_under, first_text

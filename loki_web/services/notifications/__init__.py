@@ -1,0 +1,1 @@
+"""Notifications and the triggers that cause them."""
