@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas import registry as shapes
 from loki_web.schemas.base import OptionalBody
-from loki_web.services import cross_project, discovery, global_learnings, registry
+from loki_web.services.registry import discovery, learnings, registry, tasks
 from loki_web.store.shapes import Json
 
 blueprint = Blueprint("registry", __name__)
@@ -87,7 +87,7 @@ def post_sync(_: Json) -> Json:
 @blueprint.answers(200, shapes.ProjectTask, many=True)
 def get_project_tasks(query: Json) -> list[Json]:
     """Get tasks from multiple projects for unified view."""
-    return cross_project.all_tasks(sources(), query["project_ids"])
+    return tasks.all_tasks(sources(), query["project_ids"])
 
 
 @blueprint.get("/api/registry/learnings")
@@ -95,4 +95,4 @@ def get_project_tasks(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.Learnings)
 def get_learnings(query: Json) -> Json:
     """Get learnings from the global learnings database."""
-    return global_learnings.learnings(sources(), query["limit"])
+    return learnings.learnings(sources(), query["limit"])

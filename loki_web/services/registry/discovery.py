@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from loki_web.services import projects
 from loki_web.services.context import Sources
+from loki_web.services.registry import project
 from loki_web.store import directories
 from loki_web.store.shapes import Json
 
@@ -22,7 +22,7 @@ def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
     if home is None:
         return []
     places = [home / name for name in _PLACES]
-    return directories.holding(projects.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
+    return directories.holding(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
 
 
 def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
@@ -31,8 +31,8 @@ def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
         {
             "path": str(root),
             "name": root.name,
-            "has_state": projects.has_state(root),
-            "has_prd": projects.has_prd(root),
+            "has_state": project.has_state(root),
+            "has_prd": project.has_prd(root),
         }
         for root in roots(src, depth)
     ]

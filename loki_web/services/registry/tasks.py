@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from loki_web.services import registry, tasks
+from loki_web.services import tasks
 from loki_web.services.context import Sources
 from loki_web.services.identities import Identities
-from loki_web.services.projects import Project
 from loki_web.services.redaction import redact
+from loki_web.services.registry import registry
+from loki_web.services.registry.project import Project
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, dicts_in
 

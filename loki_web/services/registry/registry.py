@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from loki_web.errors import BadRequest, NotFound, StorageError
-from loki_web.services import discovery, projects
 from loki_web.services.context import Sources
-from loki_web.services.projects import Project
+from loki_web.services.registry import discovery
+from loki_web.services.registry import project as registry_project
+from loki_web.services.registry.project import Project
 from loki_web.store import directories
 from loki_web.store.folder import Folder
 from loki_web.store.names import is_clean
@@ -35,7 +36,7 @@ def listing(src: Sources, *, include_inactive: bool) -> list[Json]:
     return [
         project.answer()
         for project in registered(src)
-        if include_inactive or project.status == projects.ACTIVE
+        if include_inactive or project.status == registry_project.ACTIVE
     ]
 
 
@@ -76,7 +77,7 @@ def health(src: Sources, identifier: str) -> Json:
     whole = matching(found, f"{identifier}/health")
     if whole:
         return whole[0].answer()
-    return projects.health(src, _first(found, identifier))
+    return registry_project.health(src, _first(found, identifier))
 
 
 def register(src: Sources, path: str, name: str | None, alias: str | None) -> Json:
@@ -131,7 +132,7 @@ def sync(src: Sources) -> Json:
     with _changing(src.user) as entries:
         known = _projects_in(entries)
         for project in known:
-            counts["missing"] += project.status == projects.MISSING
+            counts["missing"] += project.status == registry_project.MISSING
             if _is_stale(project):
                 counts["updated"] += project.exists
                 entries[project.id] = _refreshed(project, now)
@@ -236,5 +237,5 @@ def _refreshed(project: Project, now: datetime) -> Json:
 
 
 def _is_stale(project: Project) -> bool:
-    said = project.entry.get("has_loki_dir"), project.entry.get("status", projects.ACTIVE)
+    said = project.entry.get("has_loki_dir"), project.entry.get("status", registry_project.ACTIVE)
     return said != (project.has_loki_dir, project.status)
