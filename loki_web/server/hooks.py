@@ -14,7 +14,7 @@ from loki_web import logging_setup
 from loki_web.config.parsers import is_loopback
 from loki_web.config.settings import Settings
 from loki_web.services import warming
-from loki_web.services.processes import parse_pid
+from loki_web.services.session.processes import parse_pid
 from loki_web.store.folder import Folder
 
 # Where this server writes below `.loki/` and below `~/.loki/`.

@@ -6,9 +6,10 @@ from importlib.metadata import version
 from types import UnionType
 
 from loki_web import __version__
-from loki_web.services import known_files, processes, session
+from loki_web.services import known_files
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
+from loki_web.services.session import processes, state
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 
@@ -39,7 +40,7 @@ def _versions(src: Sources) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Loki Web {__version__}, Python {platform.python_version()}, {libraries}; "
-        f"Loki Mode {session.version(src)}"
+        f"Loki Mode {state.version(src)}"
     )
 
 
@@ -90,13 +91,13 @@ def _holds(data: bytes, kind: type | UnionType) -> bool:
 
 def _look_at_session(src: Sources, found: Diagnosis) -> None:
     folder, now = src.project, src.now()
-    alive = session.liveness(folder, now)
+    alive = state.liveness(folder, now)
     found.lines.append(
-        f"session: {session.status_word(folder, now)}, iteration {session.iteration(folder)}"
+        f"session: {state.status_word(folder, now)}, iteration {state.iteration(folder)}"
         + (f", process {alive.pid} is alive" if alive.pid else "")
     )
-    for name in session.PID_FILES:
-        pid = session.recorded_pid(folder, name)
+    for name in state.PID_FILES:
+        pid = state.recorded_pid(folder, name)
         if folder.exists(name) and not processes.is_alive(pid):
             found.faults.append(f"{name} names a process that is gone: the session was killed")
             found.lines.append(f"  {found.faults[-1]}")

@@ -9,13 +9,19 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loki_web.services import events, session, tasks
+from loki_web.services import events, tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.cost.usage import spend
+from loki_web.services.session import state as session_state
 
 Family = GaugeMetricFamily | CounterMetricFamily
-_STATUS_CODES = {session.STOPPED: 0, session.RUNNING: 1, session.AUTONOMOUS: 1, session.PAUSED: 2}
+_STATUS_CODES = {
+    session_state.STOPPED: 0,
+    session_state.RUNNING: 1,
+    session_state.AUTONOMOUS: 1,
+    session_state.PAUSED: 2,
+}
 _TASK_STATES = ("pending", "in_progress", "completed", "failed")
 
 
@@ -36,15 +42,15 @@ class SessionCollector(Collector):
 def _numbers(src: Sources) -> dict[str, float]:
     folder, now = src.project, src.now()
     return {
-        "loki_session_status": _STATUS_CODES[session.status_word(folder, now)],
-        "loki_iteration_current": session.iteration(folder),
+        "loki_session_status": _STATUS_CODES[session_state.status_word(folder, now)],
+        "loki_iteration_current": session_state.iteration(folder),
         "loki_iteration_max": src.settings.max_iterations,
         **tasks.counts(folder),
         "loki_agents_active": records.running_count(folder, now),
         "loki_agents_total": len(records.agents(folder, now)),
         "loki_cost_usd": spend(folder).cost_usd,
         "loki_events_total": events.line_count(folder),
-        "loki_uptime_seconds": round(session.uptime_seconds(folder, now), 3),
+        "loki_uptime_seconds": round(session_state.uptime_seconds(folder, now), 3),
     }
 
 

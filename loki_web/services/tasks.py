@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services import session
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
+from loki_web.services.session import state
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, as_number, entries_under, first_text
@@ -145,7 +145,7 @@ def _entries_of(folder: Folder, queue: str) -> list[tuple[str, str, Json]]:
 @derived
 def _state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
     """Those of the state file: it lags behind the queues, so these win."""
-    groups = as_dict(session.state(folder).get("tasks"))
+    groups = as_dict(state.state(folder).get("tasks"))
     return [
         entry for queue, key in _STATE_KEYS.items() for entry in _identified(queue, groups.get(key))
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.services import processes, system
+from loki_web.services import system
+from loki_web.services.session import processes
 from tests.children import Children
 from tests.places import Place, snapshot, write
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.services import processes
+from loki_web.services.session import processes
 from tests.children import Children, still_lives, was_terminated
 
 

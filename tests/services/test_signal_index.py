@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.services import events, session
+from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.learning import aggregation, queries
 from loki_web.services.learning.signal_index import (
@@ -22,6 +22,7 @@ from loki_web.services.learning.signal_index import (
     SignalIndex,
     Sum,
 )
+from loki_web.services.session import state
 from tests import places
 from tests.children import backdate
 from tests.places import Place
@@ -130,8 +131,8 @@ class Changes:
 QUESTIONS: dict[str, Callable[[Sources], Any]] = {
     "aggregation": aggregation.latest,
     "lines": lambda src: events.line_count(src.project),
-    "iteration": lambda src: session.iteration(src.project),
-    "started": lambda src: session.started_at(src.project),
+    "iteration": lambda src: state.iteration(src.project),
+    "started": lambda src: state.started_at(src.project),
     "errors": lambda src: queries.entries_of(src, "error_pattern", 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from loki_web.live import changes, protocol
 from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
-from loki_web.services import council, status, tasks
+from loki_web.services import council, tasks
 from loki_web.services.agents import records
 from loki_web.services.checkpoints import create
 from loki_web.services.context import Sources
 from loki_web.services.cost import report
 from loki_web.services.notifications import notifications
 from loki_web.services.registry import registry
+from loki_web.services.session import status
 from loki_web.store.shapes import Json
 
 _MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
-from loki_web.services import markers, processes, session
 from loki_web.services.agents import records
 from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources
 from loki_web.services.ids import checked
+from loki_web.services.session import processes, signal_files, state
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json
 
@@ -46,7 +46,7 @@ def pause(src: Sources, agent_id: str) -> Json:
     """
     now = src.now()
     _known(src.project, agent_id, now)
-    markers.leave(src.project, records.pause_marker(agent_id), now)
+    signal_files.leave(src.project, records.pause_marker(agent_id), now)
     return {"success": True, "message": f"Pause signal sent to agent {agent_id}"}
 
 
@@ -91,7 +91,7 @@ def _signal(folder: Folder, addressed: list[Agent], now: datetime, source: str) 
     written = folder.version(source)
     if written is None:
         return []
-    runner = session.liveness(folder, now).pid
+    runner = state.liveness(folder, now).pid
     return [
         agent
         for agent in addressed

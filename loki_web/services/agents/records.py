@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loki_web.services import processes, session
 from loki_web.services.identities import Identities
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact
+from loki_web.services.session import processes, state
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_list, dicts_in, first_text
@@ -69,14 +69,14 @@ def agents(folder: Folder, now: datetime) -> list[Agent]:
 
     The runner empties its list every few seconds, so the state file's stands in for it.
     """
-    return _agents(folder, session.liveness(folder, now).alive)
+    return _agents(folder, state.liveness(folder, now).alive)
 
 
 @derived
 def _agents(folder: Folder, session_lives: bool) -> list[Agent]:
     listed = listed_entries(folder.document(AGENTS_FILE))
     return identified(
-        listed or listed_entries(session.state(folder).get("agents")), session_lives=session_lives
+        listed or listed_entries(state.state(folder).get("agents")), session_lives=session_lives
     )
 
 

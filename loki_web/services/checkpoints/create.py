@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from loki_web.errors import NotFound, StorageError
-from loki_web.services import git, session
+from loki_web.services import git
 from loki_web.services.checkpoints import retention
 from loki_web.services.checkpoints.records import (
     FOLDER,
@@ -17,6 +17,7 @@ from loki_web.services.checkpoints.records import (
 )
 from loki_web.services.context import Sources
 from loki_web.services.ids import checked
+from loki_web.services.session import state
 from loki_web.store.folder import Folder
 from loki_web.store.new_folder import NewFolder
 from loki_web.store.shapes import Json
@@ -52,7 +53,7 @@ def create(src: Sources, message: str) -> Json:
     :raises StorageError: when it cannot be made; then nothing of it is left.
     """
     folder, made_at = src.project, src.now()
-    sha = git.head(session.project_path(folder))
+    sha = git.head(state.project_path(folder))
     folder.sweep(FOLDER)
     with folder.new_folder(FOLDER) as new:
         files = [METADATA, *_copied(folder, new)]

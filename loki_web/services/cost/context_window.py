@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from loki_web.services import session
 from loki_web.services.context import Sources
 from loki_web.services.cost.usage import usd
 from loki_web.services.redaction import redact_within
+from loki_web.services.session import state
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
 from loki_web.store.times import tidy_time
 
@@ -43,7 +43,7 @@ def context_window(src: Sources) -> Json:
             "tool_output": 0,
         },
         "session_id": first_text(tracking.get("session_id")),
-        "provider": first_text(tracking.get("provider"), session.provider(src.project)),
+        "provider": first_text(tracking.get("provider"), state.provider(src.project)),
         "updated_at": tidy_time(tracking.get("updated_at")) or None,
         "current": {"context_window_pct": percent, **current},
         "compactions": [_compaction(entry) for entry in dicts_in(tracking.get("compactions"))],
@@ -61,7 +61,7 @@ def _capacity(src: Sources, tracking: Json, used: int) -> int:
         src.settings.context_window_size
         or _WINDOWS.get(provider)
         or derived
-        or _WINDOWS.get(session.provider(src.project).lower(), _DEFAULT_WINDOW)
+        or _WINDOWS.get(state.provider(src.project).lower(), _DEFAULT_WINDOW)
     )
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services import session
 from loki_web.services.redaction import redact_within
+from loki_web.services.session import state
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_text
@@ -66,7 +66,7 @@ def pricing(folder: Folder) -> Json:
         found, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
     return {
         **found,
-        "provider": first_text(found.get("provider"), session.provider(folder)),
+        "provider": first_text(found.get("provider"), state.provider(folder)),
         "updated": first_text(found.get("updated")),
         "source": first_text(found.get("source"), default="static"),
         "models": models,

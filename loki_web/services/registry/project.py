@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from loki_web.services import session
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
+from loki_web.services.session import state
 from loki_web.store import directories
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, first_text
@@ -121,7 +121,7 @@ def _health_word(src: Sources, project: Project) -> str:
         return MISSING
     if not project.has_loki_dir:
         return UNINITIALIZED
-    alive = session.liveness(src.project_at(project.root), src.now()).alive
+    alive = state.liveness(src.project_at(project.root), src.now()).alive
     return ACTIVE if alive else IDLE
 
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from loki_web import __version__
-from loki_web.services import events, processes
+from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
+from loki_web.services.session import processes
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_text

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from loki_web.services import processes, session
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
+from loki_web.services.session import processes, state
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
@@ -22,8 +22,8 @@ def supervision(src: Sources) -> Json:
         "dashboard": _server(folder),
         "agents": [_agent(agent, now) for agent in records.agents(folder, now) if agent.pid],
         "session": {
-            "status": session.status_word(folder, now),
-            "alive": session.liveness(folder, now).alive,
+            "status": state.status_word(folder, now),
+            "alive": state.liveness(folder, now).alive,
         },
         "registered_processes": _registered(folder),
         "watchdog_enabled": src.settings.watchdog,
@@ -33,14 +33,14 @@ def supervision(src: Sources) -> Json:
 
 def _main_process(folder: Folder, now: datetime) -> Json:
     """The runner that lives, else the one whose pid file was left behind."""
-    alive = session.liveness(folder, now)
-    recorded = (session.recorded_pid(folder, name) for name in session.PID_FILES)
+    alive = state.liveness(folder, now)
+    recorded = (state.recorded_pid(folder, name) for name in state.PID_FILES)
     pid = alive.pid or next((pid for pid in recorded if pid), None)
     return {"pid": pid, "alive": alive.pid is not None}
 
 
 def _server(folder: Folder) -> Json:
-    pid = session.recorded_pid(folder, _SERVER_PID_FILE) or processes.server_pid()
+    pid = state.recorded_pid(folder, _SERVER_PID_FILE) or processes.server_pid()
     return {"pid": pid, "alive": processes.is_alive(pid)}
 
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from loki_web.services import markers, processes, session
 from loki_web.services.context import Sources
+from loki_web.services.session import processes, signal_files, state
 from loki_web.store.folder import Folder
 from loki_web.store.shapes import Json, as_dict
 
 
 def pause(src: Sources) -> Json:
-    markers.leave(src.project, "PAUSE", src.now())
+    signal_files.leave(src.project, "PAUSE", src.now())
     return {"success": True, "message": "Session paused"}
 
 
@@ -22,20 +22,20 @@ def resume(src: Sources) -> Json:
 def stop(src: Sources) -> Json:
     """Write STOP first: a runner that gets SIGTERM without it pauses instead of ending."""
     now = src.now()
-    alive = session.liveness(src.project, now)
-    markers.leave(src.project, "STOP", now)
+    alive = state.liveness(src.project, now)
+    signal_files.leave(src.project, "STOP", now)
     signalled = _signal(src.project, alive)
     _mark_session_stopped(src.project, alive)
     message = "Stop signal sent" if signalled else "Stop file written; Loki process not found"
     return {"success": True, "message": message, "process_signalled": signalled}
 
 
-def _signal(folder: Folder, alive: session.Liveness) -> bool:
+def _signal(folder: Folder, alive: state.Liveness) -> bool:
     written = folder.version(alive.pid_file) if alive.pid_file else None
     if written is None:
         return False
-    in_session_file = alive.pid_file == session.SESSION_FILE
-    started = session.session_file_start(folder) if in_session_file else None
+    in_session_file = alive.pid_file == state.SESSION_FILE
+    started = state.session_file_start(folder) if in_session_file else None
     return processes.terminate(
         alive.pid,
         written_at=written.mtime,
@@ -43,17 +43,17 @@ def _signal(folder: Folder, alive: session.Liveness) -> bool:
     )
 
 
-def _mark_session_stopped(folder: Folder, alive: session.Liveness) -> None:
+def _mark_session_stopped(folder: Folder, alive: state.Liveness) -> None:
     """A session without a process of its own has only its file to say that it ended."""
-    if alive.pid_file == session.SESSION_FILE or not _says_running(
-        folder.document(session.SESSION_FILE)
+    if alive.pid_file == state.SESSION_FILE or not _says_running(
+        folder.document(state.SESSION_FILE)
     ):
         return
-    with folder.locked(session.SESSION_FILE):
-        found = folder.document_for_update(session.SESSION_FILE)
+    with folder.locked(state.SESSION_FILE):
+        found = folder.document_for_update(state.SESSION_FILE)
         if _says_running(found):
-            folder.write_json(session.SESSION_FILE, {**found, "status": session.STOPPED})
+            folder.write_json(state.SESSION_FILE, {**found, "status": state.STOPPED})
 
 
 def _says_running(content: Any) -> bool:
-    return as_dict(content).get("status") == session.RUNNING
+    return as_dict(content).get("status") == state.RUNNING

@@ -1,0 +1,1 @@
+"""The session: its state, status, processes and control."""
