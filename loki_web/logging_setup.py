@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loki_web.services.redaction import redact
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 from loki_web.store.times import isoformat
 from loki_web.text import printable
 

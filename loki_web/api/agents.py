@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas import agents as shapes
 from loki_web.services.agents import control, records
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("agents", __name__)
 _AGENT_ID = blueprint.identified_by("agent_id", "Id of an agent, as listed or as on disk")

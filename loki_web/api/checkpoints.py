@@ -9,7 +9,7 @@ from loki_web.schemas.checkpoints import (
     NewCheckpoint,
 )
 from loki_web.services.checkpoints import create
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("checkpoints", __name__)
 _ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")

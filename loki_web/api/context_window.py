@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.context_window import ContextWindow
 from loki_web.services.cost import context_window
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("context", __name__)
 

@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.cost import Cost, Pricing
 from loki_web.services.cost import pricing, report
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("cost", __name__)
 

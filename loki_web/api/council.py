@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas import council as shapes
 from loki_web.services import council
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("council", __name__)
 

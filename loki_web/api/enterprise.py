@@ -7,7 +7,7 @@ from loki_web.auth import tokens
 from loki_web.schemas import enterprise as shapes
 from loki_web.security import access
 from loki_web.services import enterprise
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("enterprise", __name__)
 

@@ -12,7 +12,7 @@ from loki_web.api import openapi
 from loki_web.api.answers import kept
 from loki_web.services.context import Sources
 from loki_web.services.metrics import SessionCollector
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _PATH = "/metrics"
 _ENDPOINT = "prometheus_metrics"  # the library's name for it

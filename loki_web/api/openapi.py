@@ -13,7 +13,7 @@ from loki_web.api.answers import kept
 from loki_web.api.blueprint import Blueprint
 from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _EXTENSION = "loki_web.openapi"
 _ABOUT = (

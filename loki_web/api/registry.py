@@ -5,7 +5,7 @@ from loki_web.api.context import sources
 from loki_web.schemas import registry as shapes
 from loki_web.schemas.base import OptionalBody
 from loki_web.services.registry import discovery, learnings, registry, tasks
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("registry", __name__)
 

@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.session import Health, Status
 from loki_web.services.session import status
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("session", __name__)
 

@@ -5,7 +5,7 @@ from loki_web.api.context import sources
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
 from loki_web.services import authentication, system
 from loki_web.services.session import supervision
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("system", __name__)
 

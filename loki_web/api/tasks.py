@@ -4,7 +4,7 @@ from loki_web.api.blueprint import Blueprint
 from loki_web.api.context import sources
 from loki_web.schemas.tasks import Task, TasksQuery
 from loki_web.services import tasks
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 blueprint = Blueprint("tasks", __name__)
 

@@ -9,7 +9,7 @@ from loki_web.services import audit_chain, audit_files
 from loki_web.services.audit_files import FOLDER, LOCK
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 from loki_web.store.times import isoformat
 
 MAX_TEXT = 500

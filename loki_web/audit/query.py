@@ -8,7 +8,7 @@ from loki_web.services.audit_digests import Digest, digest_of
 from loki_web.services.audit_entries import entries_of, moment, shown
 from loki_web.services.audit_files import audit_files
 from loki_web.services.context import Sources
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _FAR = 1000  # entries to pass over, from which on it pays to know how many a file has
 

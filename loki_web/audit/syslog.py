@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 
 from loki_web.config.settings import Settings
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _LOCAL0, _WARNING, _INFORMATIONAL = 16, 4, 6
 _TIMEOUT_SECONDS = 3.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from loki_web.services import audit_chain
 from loki_web.services.audit_chain import GENESIS, HASH, chained, covered_text, read_line
 from loki_web.services.audit_files import AuditFile, audit_files
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json
 
 MAX_REPORTED = 100
 _MAX_FORK_DISTANCE = 5000  # entries back to which a fork is looked for

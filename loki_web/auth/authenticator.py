@@ -10,7 +10,7 @@ from loki_web.auth.identity import ANYONE, PERSON, TOKEN, Identity
 from loki_web.auth.oidc import Verifier
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources
-from loki_web.store.shapes import Json, as_dict, first_text
+from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time
 
 USE_NOTED_SECONDS = 60.0

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from loki_web.config.parsers import is_loopback
 from loki_web.errors import Unavailable
-from loki_web.store.shapes import Json, as_dict, dicts_in, first_text
+from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 
 FRESH_SECONDS = 600.0  # after that they are fetched again, while the old ones still serve
 USABLE_SECONDS = 3600.0  # after that they serve no more

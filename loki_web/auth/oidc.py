@@ -9,7 +9,7 @@ from loki_web.auth.identity import PERSON, Identity
 from loki_web.auth.jwks import IssuerKeys, PublicKey
 from loki_web.auth.scopes import LEAST_ROLE, ROLES, effective
 from loki_web.config.settings import Settings
-from loki_web.store.shapes import Json, first_text, texts_in
+from loki_web.store.coerce import Json, first_text, texts_in
 from loki_web.store.times import parse_time
 
 # Asymmetric ones only: with `none` anybody could sign, with HMAC everybody who has the public key.

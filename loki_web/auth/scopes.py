@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from loki_web.errors import BadRequest, Forbidden
-from loki_web.store.shapes import texts_in
+from loki_web.store.coerce import texts_in
 
 EVERYTHING, ADMIN, CONTROL, WRITE, READ, AUDIT = "*", "admin", "control", "write", "read", "audit"
 SCOPES = (EVERYTHING, ADMIN, CONTROL, WRITE, READ, AUDIT)

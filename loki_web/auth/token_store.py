@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import StorageError
+from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict
 from loki_web.store.times import parse_time
 
 FILE = "dashboard/tokens.json"

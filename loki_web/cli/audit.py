@@ -12,7 +12,7 @@ from loki_web.audit.verify import MAX_REPORTED, Verification
 from loki_web.cli.accounts import sources
 from loki_web.cli.options import counted, moment, table
 from loki_web.services.audit_files import FOLDER
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _HEADS = ("TIME", "WHO", "ACTION", "WHAT", "RESULT", "FROM")
 _DAY = click.DateTime(["%Y-%m-%d"])

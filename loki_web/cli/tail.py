@@ -13,7 +13,7 @@ import click
 from loki_web.cli.feed_client import Refused, follow
 from loki_web.config.settings import Settings
 from loki_web.live.protocol import CHANNELS
-from loki_web.store.shapes import Json, as_amount, as_dict
+from loki_web.store.coerce import Json, as_amount, as_dict
 from loki_web.text import printable
 
 TOKEN_VARIABLE = "LOKI_TOKEN"  # noqa: S105

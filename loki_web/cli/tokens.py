@@ -11,7 +11,7 @@ from loki_web.auth.scopes import ROLES, SCOPES
 from loki_web.cli.accounts import record, sources
 from loki_web.cli.options import moment, table
 from loki_web.services.context import Sources
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 from loki_web.store.times import parse_time
 from loki_web.text import printable
 

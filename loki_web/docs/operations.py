@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _REF = "#/components/"
 

@@ -19,7 +19,7 @@ from loki_web.schemas.notifications import Notification
 from loki_web.schemas.registry import Project
 from loki_web.schemas.session import Status
 from loki_web.schemas.tasks import Task
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _ABOUT = (
     "What changes in the files of a session, as it changes. A connection that subscribes to "

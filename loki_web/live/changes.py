@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 # From what an entry was, None for one that is new, and what it is: the type of its message.
 Told = Callable[[Json | None, Json], str | None]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from wsproto.frame_protocol import FrameProtocol
 
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 RETRY_MILLISECONDS = 3000
 EVENT_STREAM_HEARTBEAT = b": heartbeat\n\n"

@@ -6,8 +6,8 @@ from typing import Any
 
 from loki_web.errors import BadRequest
 from loki_web.live.messages import Message
+from loki_web.store.coerce import Json
 from loki_web.store.json_text import Damaged, parse_strict
-from loki_web.store.shapes import Json
 
 PING, SUBSCRIBE, UNSUBSCRIBE = "ping", "subscribe", "unsubscribe"
 TASKS, PROJECTS, STATUS, AGENTS, LOGS = "tasks", "projects", "status", "agents", "logs"

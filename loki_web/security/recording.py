@@ -11,7 +11,7 @@ from loki_web.audit.syslog import SyslogForwarder
 from loki_web.auth.identity import PERSON, TOKEN
 from loki_web.security import access
 from loki_web.services.context import Sources
-from loki_web.store.shapes import Json, as_dict, first_text
+from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.shared_window import SharedWindow
 
 # Neither a stranger nor a page that keeps asking with an old token may push the history out of the

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from loki_web.services.audit_files import FOLDER, AuditFile, audit_files
+from loki_web.store.coerce import Json, as_dict, dicts_in
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict, dicts_in
 
 GENESIS = "0" * 64
 HASH = "_integrity_hash"

@@ -13,9 +13,9 @@ from loki_web.errors import StorageError
 from loki_web.services.audit_entries import entries_of, shown
 from loki_web.services.audit_files import AuditFile
 from loki_web.services.context import Sources
+from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.files import Version
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_text
 
 RECENT_FAILURES = 10
 _FAILURE_KEYS = ("timestamp", "action", "resource_type", "error")

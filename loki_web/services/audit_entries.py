@@ -10,8 +10,8 @@ from loki_web.services.audit_chain import HASH
 from loki_web.services.audit_files import AuditFile
 from loki_web.services.redaction import redact
 from loki_web.store import json_text
+from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.times import UNKNOWN, parse_time, tidy_time
 
 _OPTIONAL = ("resource_id", "user_id", "token_id", "ip_address", "user_agent", "error")

@@ -1,7 +1,7 @@
 """How callers can identify themselves."""
 
 from loki_web.config.settings import Settings
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 
 def info(settings: Settings) -> Json:

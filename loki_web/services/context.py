@@ -12,10 +12,10 @@ from loki_web.config.settings import Settings
 from loki_web.store.cache_folder import cache_folder
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
-from loki_web.store.index_file import IndexFile, path_in
 from loki_web.store.kept import Kept
 from loki_web.store.look import observe, state_of
 from loki_web.store.search_index import SearchIndex
+from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
 
 _MAX_OTHER_PROJECTS = 64

@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.services.redaction import redact
-from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
-from loki_web.store.shapes import (
+from loki_web.store.coerce import (
     Json,
     as_amount,
     as_count,
@@ -21,6 +19,8 @@ from loki_web.store.shapes import (
     first_amount,
     first_text,
 )
+from loki_web.store.derived import derived
+from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat, parse_time, sort_key, tidy_time, zoneless
 
 COMPLETE, CONTINUE = "complete", "continue"

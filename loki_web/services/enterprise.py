@@ -2,7 +2,7 @@
 
 from loki_web.config.settings import Settings
 from loki_web.errors import Forbidden
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 
 def status(settings: Settings) -> Json:

@@ -10,10 +10,10 @@ import orjson
 from loki_web.services.learning import records
 from loki_web.services.learning.signal_index import Place, Record, SignalIndex
 from loki_web.store import json_text
+from loki_web.store.coerce import Json, as_count, as_dict
 from loki_web.store.collection import Collection
 from loki_web.store.folder import Folder
 from loki_web.store.journal import Journal
-from loki_web.store.shapes import Json, as_count, as_dict
 from loki_web.store.times import isoformat, parse_time
 
 _FILE = "events.jsonl"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from loki_web.config.settings import SECRET_NAMES, Settings
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json
 
 _DOCKER_MOUNT = Path("/run/secrets")
 _KUBERNETES_MOUNT = Path("/var/run/secrets")

@@ -8,9 +8,9 @@ from typing import Any
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
+from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict, as_number, entries_under, first_text
 from loki_web.store.times import tidy_time
 
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"

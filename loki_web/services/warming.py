@@ -14,7 +14,7 @@ from loki_web.services.context import Sources
 from loki_web.services.cost import usage
 from loki_web.services.learning import queries
 from loki_web.services.memory import episodes, overview, search
-from loki_web.store import writing
+from loki_web.store import atomic
 
 EXTENSION = "loki_web.warming"
 _FIRST_SECONDS = 60.0
@@ -43,7 +43,7 @@ def warm(src: Sources) -> None:
             if src.cache_folder is not None:
                 with suppress(OSError, StorageError):  # then without waiting for others
                     path = str(src.cache_folder / f"warming-{name}")
-                    held.enter_context(writing.locked(path, _FIRST_SECONDS))
+                    held.enter_context(atomic.locked(path, _FIRST_SECONDS))
             try:
                 value(src)
             except Exception:

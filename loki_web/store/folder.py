@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
-from loki_web.store import files, following, raw_lines
+from loki_web.store import files, follower
+from loki_web.store import lines as store_lines
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.derived import Values
 from loki_web.store.inputs import (
@@ -29,7 +30,7 @@ from loki_web.store.journal import Journal, Reader
 from loki_web.store.json_stream import JsonStream
 from loki_web.store.kept import Kept
 from loki_web.store.look import UNREPEATABLE, Content, observe
-from loki_web.store.writable_folder import WritableFolder
+from loki_web.store.writable import WritableFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_INPUTS = 8192
@@ -111,12 +112,12 @@ class Folder(WritableFolder):
     def lines(self, relative: str) -> Iterator[bytes]:
         """The lines of a file of any size, oldest first, see `store.raw_lines`."""
         observe(self._input(ContentInput, relative))
-        return raw_lines.forwards(self.path, relative)
+        return store_lines.forwards(self.path, relative)
 
-    def lines_backwards(self, relative: str, *, holding: raw_lines.Marks = ()) -> Iterator[bytes]:
+    def lines_backwards(self, relative: str, *, holding: store_lines.Marks = ()) -> Iterator[bytes]:
         """The lines of a file of any size, newest first, see `store.raw_lines`."""
         observe(self._input(ContentInput, relative))
-        return raw_lines.backwards(self.path, relative, holding)
+        return store_lines.backwards(self.path, relative, holding)
 
     def tail(self, relative: str, lines: int) -> list[str]:
         """The last lines of a log, shared and not to be changed, see `store.tail`."""
@@ -124,17 +125,17 @@ class Folder(WritableFolder):
         last: list[str] = found.value
         return last
 
-    def end_of_log(self, relative: str) -> following.Place | None:
+    def end_of_log(self, relative: str) -> follower.Place | None:
         """Where a log ends now, see `store.following`."""
         observe(UNREPEATABLE)
-        return following.end(self.path, relative)
+        return follower.end(self.path, relative)
 
     def log_after(
-        self, relative: str, place: following.Place | None, until: int | None = None
-    ) -> following.Step | None:
+        self, relative: str, place: follower.Place | None, until: int | None = None
+    ) -> follower.Step | None:
         """What was written to a log after a place, see `store.following`."""
         observe(UNREPEATABLE)
-        return following.step(self.path, relative, place, until)
+        return follower.step(self.path, relative, place, until)
 
     def version(self, relative: str) -> files.Version | None:
         """The version of a regular file, or None."""

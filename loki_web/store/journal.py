@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar, runtim
 import orjson
 
 from loki_web.store import files, json_text
+from loki_web.store.coerce import Json
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.look import observe, state_of
-from loki_web.store.shapes import Json
 
 MAX_LINE_BYTES = 1024 * 1024
 SMALL_BYTES = 256 * 1024  # up to here everything that was read is compared when a file has grown

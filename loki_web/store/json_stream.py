@@ -4,10 +4,10 @@ import re
 from typing import BinaryIO
 
 from loki_web.store import json_text
+from loki_web.store.coerce import Json
 from loki_web.store.files import Version, read_up_to
 from loki_web.store.inputs import FileInput
 from loki_web.store.look import Content, observe
-from loki_web.store.shapes import Json
 
 WINDOW_BYTES = 10 * 1024 * 1024
 MAX_PIECE = 1024 * 1024  # characters

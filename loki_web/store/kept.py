@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from loki_web.store.index_file import IndexFile, Unusable, transaction
+from loki_web.store.sqlite import IndexFile, Unusable, transaction
 
 MAX_BYTES = 64 * 1024 * 1024  # of one value
 Digest = tuple[str, int, bytes]

@@ -3,8 +3,8 @@
 import os
 import shutil
 
-from loki_web.store import json_text, writing
-from loki_web.store.shapes import Json
+from loki_web.store import atomic, json_text
+from loki_web.store.coerce import Json
 
 
 class NewFolder:
@@ -16,15 +16,15 @@ class NewFolder:
 
     def __init__(self, parent: str) -> None:
         self._parent = parent
-        self._path = writing.temporary_name(parent, "new")
+        self._path = atomic.temporary_name(parent, "new")
         os.mkdir(self._path)
         self._held = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        writing.hold(self._held)
+        atomic.hold(self._held)
 
     def write_bytes(self, relative: str, data: bytes) -> None:
         path = os.path.join(self._path, relative)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        writing.write_new(path, data)
+        atomic.write_new(path, data)
 
     def write_json(self, relative: str, value: Json) -> None:
         self.write_bytes(relative, json_text.dump(value))
@@ -35,12 +35,12 @@ class NewFolder:
         :raises FileExistsError: when there is something of that name.
         """
         for folder, _, _ in os.walk(self._path):
-            writing.sync_folder(folder)
+            atomic.sync_folder(folder)
         target = os.path.join(self._parent, name)
         if os.path.lexists(target):  # an empty directory would be replaced without a word
             raise FileExistsError(target)
         os.rename(self._path, target)
-        writing.sync_folder(self._parent)
+        atomic.sync_folder(self._parent)
 
     def close(self) -> None:
         shutil.rmtree(self._path, ignore_errors=True)

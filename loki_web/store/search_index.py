@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from loki_web.store import index_file
-from loki_web.store.index_file import Damaged, IndexFile, Unusable
+from loki_web.store import sqlite
+from loki_web.store.sqlite import Damaged, IndexFile, Unusable
 
 REFRESH_SECONDS = 1.5
 _CHUNK = 100
@@ -88,7 +88,7 @@ class _Mirror:
     def refresh(self, database: sqlite3.Connection, contents: Contents, seconds: float) -> bool:
         """Bring the index up to date; False where the time for that was too short."""
         deadline = time.monotonic() + seconds
-        epoch = index_file.epoch(database)
+        epoch = sqlite.epoch(database)
         if self._is_current(epoch, contents):
             return True
         with self._lock:
@@ -168,7 +168,7 @@ class SearchIndex:
     def _with_own(self, work: Callable[[sqlite3.Connection, _Mirror], T]) -> T:
         with self._lock:
             if self._own is None:
-                self._own, self._own_mirror = index_file.in_memory(), _Mirror()
+                self._own, self._own_mirror = sqlite.in_memory(), _Mirror()
             return work(self._own, self._own_mirror)
 
     def _drop_own(self) -> None:
@@ -202,7 +202,7 @@ def _still_differing(
 def _put(
     database: sqlite3.Connection, held: Mapping[str, tuple[str, Sequence[Row]] | None]
 ) -> None:
-    with index_file.transaction(database):
+    with sqlite.transaction(database):
         for path, found in held.items():
             database.execute(
                 "DELETE FROM words WHERE rowid IN (SELECT number FROM entry WHERE path = ?)",

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from loki_web.errors import StorageError
-from loki_web.store import writing
+from loki_web.store import atomic
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _TURN_SECONDS = 0.1  # for which one that takes waits for others that do
@@ -56,7 +56,7 @@ class SharedCount:
             if self._folder is not None:
                 with suppress(OSError, StorageError):
                     path = os.path.join(self._folder, self._name)
-                    stack.enter_context(writing.locked(path, _TURN_SECONDS))
+                    stack.enter_context(atomic.locked(path, _TURN_SECONDS))
             yield
 
     def _hold(self, number: int) -> None:
@@ -68,9 +68,9 @@ class SharedCount:
                 os.close(self._descriptor)  # somebody has cleared the folder
                 self._descriptor = None
             if self._descriptor is None:
-                self._path = writing.temporary_name(self._folder, self._name)
+                self._path = atomic.temporary_name(self._folder, self._name)
                 self._descriptor = os.open(self._path, _CREATE, 0o600)
-                writing.hold(self._descriptor)
+                atomic.hold(self._descriptor)
             os.ftruncate(self._descriptor, number)
 
     def _held_by_others(self) -> int:
@@ -78,7 +78,7 @@ class SharedCount:
             return 0
         held = 0
         with suppress(OSError):
-            for path in writing.abandoned_temporaries(self._folder):
+            for path in atomic.abandoned_temporaries(self._folder):
                 with suppress(OSError):
                     os.unlink(path)
             for name in os.listdir(self._folder):

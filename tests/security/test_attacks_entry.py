@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store.index_file import path_in
+from loki_web.store.sqlite import path_in
 from tests import places
 from tests.accounts import everybody, raw
 from tests.places import Place

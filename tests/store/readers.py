@@ -1,6 +1,6 @@
 """A reader of journals that keeps everything."""
 
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 
 class Taken:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store import directories
+from loki_web.store import scan
 
 
 def _made(folder: Path, *relatives: str) -> list[Path]:
@@ -14,25 +14,25 @@ def _made(folder: Path, *relatives: str) -> list[Path]:
 
 
 def _found(folder: Path, depth: int = 10) -> list[Path]:
-    return directories.holding(".mark", [folder], depth=depth, skipped={"skipped"})
+    return scan.holding(".mark", [folder], depth=depth, skipped={"skipped"})
 
 
 @pytest.mark.parametrize("path", ["", ".", "a/b", "~", "~/a", "/a\x00b", "/\udcff"])
 def test_what_is_no_absolute_path_leads_nowhere(path: str) -> None:
-    assert directories.resolved(path) is None
+    assert scan.resolved(path) is None
 
 
 def test_links_and_dots_are_resolved_whether_the_end_exists_or_not(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real").mkdir()
-    assert directories.resolved(f"{tmp_path}/link/../link/new/") == tmp_path / "real" / "new"
+    assert scan.resolved(f"{tmp_path}/link/../link/new/") == tmp_path / "real" / "new"
 
 
 def test_a_link_to_itself_does_not_raise(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    found = directories.resolved(str(tmp_path / "loop"))
+    found = scan.resolved(str(tmp_path / "loop"))
     assert found is not None
-    assert not directories.is_directory(found)
+    assert not scan.is_directory(found)
 
 
 def test_missing_places_and_unmarked_directories_are_no_find(tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ def test_the_nearest_are_looked_at_while_the_number_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near, _far = _made(tmp_path, "z", "a/b/c/d/e")
-    monkeypatch.setattr(directories, "MAX_DIRECTORIES", 4)
+    monkeypatch.setattr(scan, "MAX_DIRECTORIES", 4)
     assert _found(tmp_path) == [near]
 
 
 def test_the_time_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _made(tmp_path, "a")
-    monkeypatch.setattr(directories, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr(scan, "MAX_SECONDS", 0.0)
     assert _found(tmp_path) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.errors import StorageError
-from loki_web.store import json_text, writable_folder
+from loki_web.store import json_text, writable
 from loki_web.store.folder import Folder
 from tests.waiting import wait_until
 
@@ -227,7 +227,7 @@ def test_a_copy_of_a_file_that_is_rewritten_in_place_is_whole(folder: Folder) ->
 def test_there_is_no_copy_of_what_is_damaged_for_good_and_it_is_not_waited_for(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writable_folder, "_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr(writable, "_RETRY_SECONDS", 3600.0)
     folder.path.mkdir()
     path = folder.path / "pending.json"
     path.write_text('[{"id": ')
@@ -237,7 +237,7 @@ def test_there_is_no_copy_of_what_is_damaged_for_good_and_it_is_not_waited_for(
 
 def test_there_is_no_copy_of_a_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_bytes("notes.txt", b"x" * 101)
-    monkeypatch.setattr(writable_folder, "MAX_COPY_BYTES", 100)
+    monkeypatch.setattr(writable, "MAX_COPY_BYTES", 100)
     assert folder.consistent_copy("notes.txt") is None
 
 

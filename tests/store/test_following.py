@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store import following
-from loki_web.store.following import MAX_STEP_BYTES, Place
+from loki_web.store import follower
+from loki_web.store.follower import MAX_STEP_BYTES, Place
 
 
 def append(path: Path, text: str) -> None:
@@ -21,19 +21,19 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_after_a_place_is_read_once(log: Path) -> None:
-    place = following.end(log.parent, log.name)
+    place = follower.end(log.parent, log.name)
     append(log, "one\n\ntwo\nthr")
-    step = following.step(log.parent, log.name, place)
+    step = follower.step(log.parent, log.name, place)
     assert step is not None
     assert step.lines == ["one", "two"]
     append(log, "ee\n")
-    again = following.step(log.parent, log.name, step.place)
+    again = follower.step(log.parent, log.name, step.place)
     assert again is not None
     assert again.lines == ["three"]
 
 
 def test_without_a_place_one_begins_at_the_beginning(log: Path) -> None:
-    step = following.step(log.parent, log.name, None)
+    step = follower.step(log.parent, log.name, None)
     assert step is not None
     assert step.lines == ["old"]
 
@@ -41,17 +41,17 @@ def test_without_a_place_one_begins_at_the_beginning(log: Path) -> None:
 def test_nothing_after_the_stated_end_is_read(log: Path) -> None:
     append(log, "one\ntwo\n")
     start = Place(log.stat().st_ino, 0)
-    step = following.step(log.parent, log.name, start, until=8)
+    step = follower.step(log.parent, log.name, start, until=8)
     assert step is not None
     assert step.lines == ["old", "one"]
 
 
 def test_many_lines_come_in_steps_and_none_is_lost(log: Path) -> None:
-    place = following.end(log.parent, log.name)
+    place = follower.end(log.parent, log.name)
     written = [f"line {number} {'x' * (number % 300)}" for number in range(5000)]
     append(log, "".join(f"{line}\n" for line in written))
     read: list[str] = []
-    while (step := following.step(log.parent, log.name, place)) and step.lines:
+    while (step := follower.step(log.parent, log.name, place)) and step.lines:
         read += step.lines
         assert step.has_more == (
             log.stat().st_size - (place.offset if place else 0) > MAX_STEP_BYTES
@@ -63,5 +63,5 @@ def test_many_lines_come_in_steps_and_none_is_lost(log: Path) -> None:
 @pytest.mark.parametrize("name", ["missing.log", "folder"])
 def test_what_is_no_file_has_no_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    assert following.end(tmp_path, name) is None
-    assert following.step(tmp_path, name, None) is None
+    assert follower.end(tmp_path, name) is None
+    assert follower.step(tmp_path, name, None) is None

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from loki_web.store import json_text
+from loki_web.store.coerce import Json
 from loki_web.store.inputs import Root
 from loki_web.store.journal import MAX_LINE_BYTES, SMALL_BYTES, Journal
 from loki_web.store.look import are_current, recording
-from loki_web.store.shapes import Json
 from tests.children import backdate
 from tests.store.readers import Taken
 from tests.work import bytes_read

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from loki_web.store import collection as collections
-from loki_web.store import index_file
+from loki_web.store import sqlite
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.files import Version, is_settled_at
-from loki_web.store.index_file import IndexFile
 from loki_web.store.inputs import Root
 from loki_web.store.kept import Kept
+from loki_web.store.sqlite import IndexFile
 from tests.store.test_collection import OLD, put
 from tests.waiting import wait_until
 
@@ -141,7 +141,7 @@ def test_nothing_is_kept_where_no_file_can_be_made(
 def test_what_was_kept_is_read_while_another_process_writes(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_file, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     kept = kept_at(path)
     kept.store("n", "1", b"value")
     writer = sqlite3.connect(path, isolation_level=None)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store import raw_lines
-from loki_web.store.raw_lines import MAX_LINE_BYTES, backwards, forwards
+from loki_web.store import lines as store_lines
+from loki_web.store.lines import MAX_LINE_BYTES, backwards, forwards
 
 
 @pytest.fixture(params=[7, 64, 1 << 20])
 def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Block ends fall on and between line ends."""
-    monkeypatch.setattr(raw_lines, "_BLOCK_BYTES", request.param)
+    monkeypatch.setattr(store_lines, "_BLOCK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("small_blocks")

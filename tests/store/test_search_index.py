@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store import index_file, search_index
-from loki_web.store.index_file import IndexFile
+from loki_web.store import search_index, sqlite
 from loki_web.store.search_index import Answer, Contents, Row, SearchIndex
+from loki_web.store.sqlite import IndexFile
 
 Files = dict[str, tuple[str, list[Row]]]
 
@@ -235,7 +235,7 @@ def test_an_index_of_its_own_stands_in_where_there_can_be_no_file(
 def test_an_index_of_its_own_stands_in_while_the_file_is_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_file, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     index = index_at(path)
     find(index, FILES, '"apple"')
     files = {**FILES, "c": ("1", [row("four", "plum")])}

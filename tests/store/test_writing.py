@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.errors import StorageError
-from loki_web.store import writing
+from loki_web.store import atomic
 from tests.children import Children
 from tests.waiting import wait_until
 
@@ -69,7 +69,7 @@ def test_a_new_file_has_the_umask_and_a_replaced_one_keeps_its_mode(
     if before is not None:
         path.write_text("old")
         path.chmod(before)
-    writing.write_whole(str(path), b"new", asked)
+    atomic.write_whole(str(path), b"new", asked)
     assert (path.read_bytes(), mode_of(path)) == (b"new", after)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
@@ -79,7 +79,7 @@ def test_a_replaced_file_keeps_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     os.chown(path, 4242, 4343)
-    writing.write_whole(str(path), b"new")
+    atomic.write_whole(str(path), b"new")
     assert (path.stat().st_uid, path.stat().st_gid) == (4242, 4343)
 
 
@@ -88,7 +88,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     outside.write_text("precious")
     path = tmp_path / "file"
     path.symlink_to(outside)
-    writing.write_whole(str(path), b"new")
+    atomic.write_whole(str(path), b"new")
     assert (path.is_symlink(), path.read_bytes()) == (False, b"new")
     assert outside.read_text() == "precious"
 
@@ -97,7 +97,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     path = tmp_path / "file"
     path.mkdir()
     with pytest.raises(OSError, match="directory"):
-        writing.write_whole(str(path), b"new")
+        atomic.write_whole(str(path), b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
@@ -127,7 +127,7 @@ def test_what_a_full_disk_takes_in_part_is_taken_back(tmp_path: Path) -> None:
 def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     contents = [json.dumps([word] * 50_000).encode() for word in ("old", "new")]
-    writing.write_whole(str(path), contents[0])
+    atomic.write_whole(str(path), contents[0])
     seen: set[bytes] = set()
     done = threading.Event()
 
@@ -138,7 +138,7 @@ def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for turn in range(40):
-        writing.write_whole(str(path), contents[turn % 2])
+        atomic.write_whole(str(path), contents[turn % 2])
     done.set()
     reader.join()
     assert seen <= set(contents)
@@ -166,7 +166,7 @@ def test_a_killed_writer_leaves_whole_files_and_whole_lines(tmp_path: Path) -> N
         text = (tmp_path / "lines.jsonl").read_text()
         assert text.endswith("\n")
         assert all(json.loads(line) for line in text.splitlines())
-    for path in writing.abandoned_temporaries(str(tmp_path)):
+    for path in atomic.abandoned_temporaries(str(tmp_path)):
         os.unlink(path)
     assert leftovers(tmp_path) == []
 
@@ -181,7 +181,7 @@ def test_a_line_stands_alone_even_after_a_torn_one(
     path = tmp_path / "lines"
     if before is not None:
         path.write_text(before)
-    writing.append_line(str(path), b"new\n")
+    atomic.append_line(str(path), b"new\n")
     assert path.read_text() == after
 
 
@@ -193,7 +193,7 @@ def test_a_line_goes_into_regular_files_only(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name in ("link", "pipe", "folder"):
         with pytest.raises(OSError, match=r"\w"):
-            writing.append_line(str(tmp_path / name), b"new\n")
+            atomic.append_line(str(tmp_path / name), b"new\n")
     assert outside.read_text() == ""
 
 
@@ -243,7 +243,7 @@ def test_the_lock_keeps_threads_apart(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(20):
-            with writing.locked(str(tmp_path / "file")):
+            with atomic.locked(str(tmp_path / "file")):
                 inside.append(1)
                 most.append(len(inside))
                 os.sched_yield()
@@ -274,16 +274,16 @@ def test_a_lock_that_stays_held_is_an_error_and_one_of_a_killed_process_is_free(
     with run(HOLD, path) as holder:
         assert holder.stdout
         holder.stdout.readline()
-        with pytest.raises(StorageError), writing.locked(path, seconds=0.05):
+        with pytest.raises(StorageError), atomic.locked(path, seconds=0.05):
             pass
         holder.send_signal(signal.SIGKILL)
-    with writing.locked(path):
+    with atomic.locked(path):
         pass
 
 
 def test_the_lock_does_not_follow_a_link(tmp_path: Path) -> None:
     (tmp_path / "file.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"\w"), writing.locked(str(tmp_path / "file")):
+    with pytest.raises(OSError, match=r"\w"), atomic.locked(str(tmp_path / "file")):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
@@ -305,7 +305,7 @@ def test_a_temporary_of_a_dead_process_is_abandoned(tmp_path: Path) -> None:
     ours = temporary(tmp_path, os.getpid())
     for name in (".file.json.tmp", "file.json.tmp.123", ".file.1.0123abcd.loki-web.tmp.json"):
         (tmp_path / name).write_text("somebody else's")
-    assert writing.abandoned_temporaries(str(tmp_path)) == [str(dead)]
+    assert atomic.abandoned_temporaries(str(tmp_path)) == [str(dead)]
     assert ours.exists()
 
 
@@ -313,16 +313,16 @@ def test_a_temporary_of_a_killed_process_that_nobody_has_waited_for_is_abandoned
     tmp_path: Path, children: Children
 ) -> None:
     path = temporary(tmp_path, children.zombie())
-    assert writing.abandoned_temporaries(str(tmp_path)) == [str(path)]
+    assert atomic.abandoned_temporaries(str(tmp_path)) == [str(path)]
 
 
 def test_a_temporary_that_is_held_is_not_abandoned_whatever_its_pid_says(tmp_path: Path) -> None:
     path = temporary(tmp_path, dead_pid())
     descriptor = os.open(path, os.O_RDONLY)
-    writing.hold(descriptor)
-    assert writing.abandoned_temporaries(str(tmp_path)) == []
+    atomic.hold(descriptor)
+    assert atomic.abandoned_temporaries(str(tmp_path)) == []
     os.close(descriptor)
-    assert writing.abandoned_temporaries(str(tmp_path)) == [str(path)]
+    assert atomic.abandoned_temporaries(str(tmp_path)) == [str(path)]
 
 
 def test_an_old_temporary_is_abandoned_though_its_pid_is_in_use_again(
@@ -331,4 +331,4 @@ def test_an_old_temporary_is_abandoned_though_its_pid_is_in_use_again(
     path = temporary(tmp_path, os.getpid())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3600)
-    assert writing.abandoned_temporaries(str(tmp_path)) == [str(path)]
+    assert atomic.abandoned_temporaries(str(tmp_path)) == [str(path)]

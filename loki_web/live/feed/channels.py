@@ -13,7 +13,7 @@ from loki_web.services.cost import report
 from loki_web.services.notifications import notifications
 from loki_web.services.registry import registry
 from loki_web.services.session import status
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
 _MAX_LISTED = 1000

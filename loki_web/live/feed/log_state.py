@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from loki_web.live.messages import Message
 from loki_web.services.logs import reader
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.following import Place, Step
-from loki_web.store.shapes import Json
+from loki_web.store.follower import Place, Step
 
 _CONTEXT_LINES = 200  # the longest key block in a log has fewer
 _CONTEXT_BYTES = 32 * 1024

@@ -14,7 +14,7 @@ import orjson
 
 from loki_web.live.changes import Kind
 from loki_web.live.messages import Message
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 GONE_SECONDS = 30.0
 _MAX_STATES = 256

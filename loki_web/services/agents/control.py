@@ -9,8 +9,8 @@ from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources
 from loki_web.services.ids import checked
 from loki_web.services.session import processes, signal_files, state
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json
 
 
 def kill(src: Sources, agent_id: str) -> Json:

@@ -10,9 +10,9 @@ from loki_web.services.identities import Identities
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
+from loki_web.store.coerce import Json, as_count, as_list, dicts_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_count, as_list, dicts_in, first_text
 from loki_web.store.times import parse_time, tidy_time
 
 AGENTS_FILE = "state/agents.json"

@@ -18,9 +18,9 @@ from loki_web.services.checkpoints.records import (
 from loki_web.services.context import Sources
 from loki_web.services.ids import checked
 from loki_web.services.session import state
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 from loki_web.store.new_folder import NewFolder
-from loki_web.store.shapes import Json
 from loki_web.store.times import isoformat, zulu
 
 LONGEST_MESSAGE = 500

@@ -11,10 +11,10 @@ from typing import Any
 
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact, redact_within
+from loki_web.store.coerce import Json, as_dict, first_text, texts_in
 from loki_web.store.collection import Stamped
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict, first_text, texts_in
 from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
 
 FOLDER = "state/checkpoints"

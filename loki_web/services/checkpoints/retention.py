@@ -13,8 +13,8 @@ from loki_web.services.checkpoints.records import (
     listed,
     time_in,
 )
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json
 from loki_web.store.times import UNKNOWN, zulu
 
 MOST = 50

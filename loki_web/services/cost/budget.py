@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from loki_web.services.context import Sources
 from loki_web.services.cost.usage import spend, usd
-from loki_web.store.shapes import Json, as_amount, as_dict, as_flag, first_amount
+from loki_web.store.coerce import Json, as_amount, as_dict, as_flag, first_amount
 from loki_web.store.times import tidy_time
 
 _FILE = "metrics/budget.json"

@@ -6,7 +6,7 @@ from loki_web.services.context import Sources
 from loki_web.services.cost.usage import usd
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
-from loki_web.store.shapes import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
+from loki_web.store.coerce import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
 from loki_web.store.times import tidy_time
 
 _DEFAULT_WINDOW = 200_000

@@ -5,9 +5,9 @@ from typing import Any
 
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
+from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_text
 
 FALLBACK_MODEL = "sonnet"
 _DEFAULTS_DATE = "2026-02-07"

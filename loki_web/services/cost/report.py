@@ -6,7 +6,7 @@ from itertools import accumulate
 from loki_web.services.context import Sources
 from loki_web.services.cost import budget, pricing
 from loki_web.services.cost.usage import Spend, Use, spend, usd
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 _MOST_LISTED = 1000  # iterations in the list for charts; the totals are of all
 

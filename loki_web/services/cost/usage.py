@@ -8,9 +8,7 @@ from typing import Any
 
 from loki_web.services.cost.pricing import PriceList, price_list
 from loki_web.services.redaction import redact
-from loki_web.store.derived import derived, refreshed
-from loki_web.store.folder import Folder
-from loki_web.store.shapes import (
+from loki_web.store.coerce import (
     Json,
     as_amount,
     as_count,
@@ -19,6 +17,8 @@ from loki_web.store.shapes import (
     first_amount,
     first_text,
 )
+from loki_web.store.derived import derived, refreshed
+from loki_web.store.folder import Folder
 from loki_web.store.times import tidy_time
 
 UNKNOWN = "unknown"

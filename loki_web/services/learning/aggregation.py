@@ -19,8 +19,8 @@ from loki_web.services.learning.signal_index import (
 )
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
+from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_amount, first_text
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_amount, first_text
 from loki_web.store.times import isoformat, tidy_time
 
 _FILE = "metrics/aggregation.json"

@@ -22,7 +22,7 @@ from loki_web.services.learning.signal_index import (
     Sum,
 )
 from loki_web.services.learning.views import shown
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 
 _LIST_PERIOD = timedelta(days=30)

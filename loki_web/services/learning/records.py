@@ -19,7 +19,7 @@ from loki_web.services.learning.signal_index import (
 )
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
-from loki_web.store.shapes import Json, as_amount, as_count, as_dict, first_amount, first_text
+from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_amount, first_text
 from loki_web.store.times import microseconds_of
 
 SUBJECTS = {

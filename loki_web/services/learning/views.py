@@ -12,7 +12,7 @@ from loki_web.services.learning.signal_index import (
     Record,
 )
 from loki_web.services.redaction import redact_within
-from loki_web.store.shapes import Json, as_count, as_dict, as_list, first_amount, first_text
+from loki_web.store.coerce import Json, as_count, as_dict, as_list, first_amount, first_text
 from loki_web.store.times import tidy_time
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.store.shapes import Json, as_dict, as_list, dicts_in, first_text
+from loki_web.store.coerce import Json, as_dict, as_list, dicts_in, first_text
 
 _TARGET_KEYS = (
     *("file_path", "notebook_path", "path", "command", "pattern", "url", "query"),

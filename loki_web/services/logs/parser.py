@@ -7,7 +7,7 @@ from typing import Any
 
 from loki_web.services.logs import agent_messages
 from loki_web.store import json_text
-from loki_web.store.shapes import Json, first_text
+from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import parse_time
 
 LEVELS = {

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from loki_web.services.logs import parser
 from loki_web.services.redaction import redact_lines
+from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json
 from loki_web.store.times import zoneless
 
 MAX_LINES = 10_000

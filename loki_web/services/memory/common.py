@@ -7,7 +7,7 @@ from typing import Any
 from loki_web.services.identities import Identities
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact, redact_within
-from loki_web.store.shapes import Json, texts_in
+from loki_web.store.coerce import Json, texts_in
 from loki_web.store.times import UNKNOWN, sort_key, tidy_time
 
 _TIMES = frozenset(

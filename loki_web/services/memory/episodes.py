@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from loki_web.errors import NotFound
 from loki_web.services.ids import checked
 from loki_web.services.memory.common import id_of_file, own_id, presentable, texts
+from loki_web.store.coerce import Json, as_amount, as_count, as_dict, dicts_in, first_text
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.derived import refreshed
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_amount, as_count, as_dict, dicts_in, first_text
 from loki_web.store.times import sort_key, tidy_time
 
 PLACE = "memory/episodic"

@@ -7,11 +7,11 @@ from typing import Any
 from loki_web.services.memory import episodes, patterns, skills
 from loki_web.services.memory.common import words_of
 from loki_web.services.memory.query import searchable
+from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, settled
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Contents, Row
-from loki_web.store.shapes import Json, as_dict, first_text
 
 EPISODE, PATTERN, SKILL = "episode", "pattern", "skill"
 

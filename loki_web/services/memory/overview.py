@@ -6,8 +6,7 @@ from typing import Any
 from loki_web.services.context import Sources
 from loki_web.services.memory import episodes, patterns, skills
 from loki_web.services.memory.common import presentable
-from loki_web.store.folder import Folder
-from loki_web.store.shapes import (
+from loki_web.store.coerce import (
     Json,
     as_dict,
     as_number,
@@ -16,6 +15,7 @@ from loki_web.store.shapes import (
     first_amount,
     first_text,
 )
+from loki_web.store.folder import Folder
 from loki_web.store.times import UNKNOWN, sort_key
 
 _LATEST_EPISODES = 50

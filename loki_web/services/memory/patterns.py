@@ -10,16 +10,9 @@ from loki_web.errors import NotFound
 from loki_web.services.identities import Identities
 from loki_web.services.ids import checked
 from loki_web.services.memory.common import latest_time, own_id, presentable, texts, words_of
+from loki_web.store.coerce import Json, as_count, as_number, dicts_in, entries_under, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import (
-    Json,
-    as_count,
-    as_number,
-    dicts_in,
-    entries_under,
-    first_text,
-)
 
 PATTERNS = "memory/semantic/patterns.json"
 ANTI_PATTERNS = "memory/semantic/anti-patterns.json"

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loki_web.store.shapes import Json
+from loki_web.store.coerce import Json
 
 MAX_TERMS = 24
 MAX_FIELD = 20_000  # characters of one field that are searched

@@ -12,9 +12,9 @@ from loki_web.services.memory import episodes, index_rows, patterns, skills
 from loki_web.services.memory import query as memory_query
 from loki_web.services.memory.index_rows import EPISODE, PATTERN, SKILL
 from loki_web.services.memory.query import Term
+from loki_web.store.coerce import Json, first_text
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Answer, Hit
-from loki_web.store.shapes import Json, first_text
 
 DEFAULT_RESULTS = 10
 _TASK_TYPE_BOOST = 1.5

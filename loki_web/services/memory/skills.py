@@ -10,9 +10,9 @@ from typing import Any
 from loki_web.errors import NotFound
 from loki_web.services.ids import checked
 from loki_web.services.memory.common import id_of_file, latest_time, own_id, presentable, texts
+from loki_web.store.coerce import Json, dicts_in, first_text
 from loki_web.store.collection import Collection
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, dicts_in, first_text
 
 PLACE = "memory/skills"
 _TIMES = ("updated_at", "created_at", "last_accessed")

@@ -8,8 +8,8 @@ from loki_web.services.identities import Identities
 from loki_web.services.ids import checked
 from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
+from loki_web.store.coerce import Json, as_count, as_dict, as_flag, entries_under, first_text
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_count, as_dict, as_flag, entries_under, first_text
 from loki_web.store.times import sort_key, tidy_time
 
 SEVERITIES = ("critical", "warning", "info")

@@ -7,15 +7,8 @@ from loki_web.services.context import Sources
 from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
+from loki_web.store.coerce import Json, as_dict, as_flag, entries_under, first_amount, first_text
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import (
-    Json,
-    as_dict,
-    as_flag,
-    entries_under,
-    first_amount,
-    first_text,
-)
 
 _FILE = "notifications/triggers.json"
 _MOST = 1000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from loki_web.services.context import Sources
 from loki_web.services.registry import project
-from loki_web.store import directories
-from loki_web.store.shapes import Json
+from loki_web.store import scan
+from loki_web.store.coerce import Json
 
 DEFAULT_DEPTH = 3
 MAX_DEPTH = 10
@@ -18,11 +18,11 @@ def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
 
     :param depth: 1 looks only directly in those places.
     """
-    home = directories.resolved(str(src.settings.home))
+    home = scan.resolved(str(src.settings.home))
     if home is None:
         return []
     places = [home / name for name in _PLACES]
-    return directories.holding(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
+    return scan.holding(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
 
 
 def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:

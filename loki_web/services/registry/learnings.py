@@ -2,7 +2,7 @@
 
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.store.shapes import Json, first_text
+from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import sort_key, tidy_time
 
 # A writer of the CLI adds an s too many; both files hold successes.

@@ -9,9 +9,9 @@ from pathlib import Path
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
-from loki_web.store import directories
+from loki_web.store import scan
+from loki_web.store.coerce import Json, first_text
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, first_text
 from loki_web.store.times import sort_key, tidy_time
 
 ACTIVE, IDLE, UNINITIALIZED, MISSING = "active", "idle", "uninitialized", "missing"
@@ -42,11 +42,11 @@ class Project:
     @cached_property
     def root(self) -> Path | None:
         """The path without links; None where it is no absolute path."""
-        return directories.resolved(self.path)
+        return scan.resolved(self.path)
 
     @cached_property
     def exists(self) -> bool:
-        return self.root is not None and directories.is_directory(self.root)
+        return self.root is not None and scan.is_directory(self.root)
 
     @cached_property
     def has_loki_dir(self) -> bool:

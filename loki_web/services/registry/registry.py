@@ -16,10 +16,10 @@ from loki_web.services.context import Sources
 from loki_web.services.registry import discovery
 from loki_web.services.registry import project as registry_project
 from loki_web.services.registry.project import Project
-from loki_web.store import directories
+from loki_web.store import scan
+from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
 from loki_web.store.names import is_clean
-from loki_web.store.shapes import Json, as_dict
 from loki_web.store.times import isoformat
 
 _FILE = "dashboard/projects.json"
@@ -51,7 +51,7 @@ def matching(among: list[Project], identifier: str) -> list[Project]:
     for project in among:
         if project.alias == identifier:
             return [project]
-    root = directories.resolved(identifier)
+    root = scan.resolved(identifier)
     return [
         project
         for project in among
@@ -188,8 +188,8 @@ def _entries_to_change(content: Any) -> Json:
 
 
 def _project_directory(path: str) -> Path:
-    root = directories.resolved(path)
-    if root is None or not directories.is_directory(root):
+    root = scan.resolved(path)
+    if root is None or not scan.is_directory(root):
         raise BadRequest("path: Must be the absolute path of a directory that exists.")
     if not is_clean(str(root)):
         raise BadRequest("path: Must not have control characters in it.")

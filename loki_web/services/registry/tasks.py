@@ -9,8 +9,8 @@ from loki_web.services.identities import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import Project
+from loki_web.store.coerce import Json, dicts_in
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, dicts_in
 
 # Task stores outside the queues: the old server's and that of the MCP tools.
 _STORES = ("state/tasks.json", "state/task-queue.json")

@@ -4,8 +4,8 @@ from typing import Any
 
 from loki_web.services.context import Sources
 from loki_web.services.session import processes, signal_files, state
+from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict
 
 
 def pause(src: Sources) -> Json:

@@ -10,9 +10,9 @@ from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes
+from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.times import parse_time
 
 STOPPED, RUNNING, PAUSED, AUTONOMOUS = "stopped", "running", "paused", "autonomous"

@@ -5,7 +5,7 @@ from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
-from loki_web.store.shapes import Json, first_text
+from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat
 
 

@@ -6,8 +6,8 @@ from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
+from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.folder import Folder
-from loki_web.store.shapes import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 
 _SERVER_PID_FILE = "dashboard/dashboard.pid"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loki_web.errors import StorageError
-from loki_web.store import files, json_text, writing
+from loki_web.store import atomic, files, json_text
 from loki_web.store.files import being_written
 from loki_web.store.new_folder import NewFolder
 
@@ -51,8 +51,8 @@ class WritableFolder:
 
     def write_bytes(self, relative: str, data: bytes, *, mode: int | None = None) -> None:
         """Replace a file as a whole, making its folder where it is missing."""
-        with writing.reported_as(_CANNOT_WRITE):
-            writing.write_whole(self._target(relative), data, mode)
+        with atomic.reported_as(_CANNOT_WRITE):
+            atomic.write_whole(self._target(relative), data, mode)
 
     def write_json_lines(self, relative: str, records: Iterable[Any]) -> None:
         """Replace a `.jsonl` file as a whole."""
@@ -60,24 +60,24 @@ class WritableFolder:
 
     def append_json_line(self, relative: str, value: Any) -> None:
         """Add one record to a `.jsonl` file."""
-        with writing.reported_as(_CANNOT_WRITE):
-            writing.append_line(self._target(relative), json_text.dump_line(value))
+        with atomic.reported_as(_CANNOT_WRITE):
+            atomic.append_line(self._target(relative), json_text.dump_line(value))
 
     def rename(self, relative: str, name: str) -> None:
         """Give a file another name in its folder, one that is free."""
-        with writing.reported_as(_CANNOT_WRITE):
+        with atomic.reported_as(_CANNOT_WRITE):
             path = self._place(relative)
             os.link(path, os.path.join(os.path.dirname(path), name), follow_symlinks=False)
             os.unlink(path)
 
     def make_private(self, relative: str) -> None:
         """Make a folder where it is missing, and let nobody but its owner into it."""
-        with writing.reported_as(_CANNOT_WRITE):
+        with atomic.reported_as(_CANNOT_WRITE):
             os.chmod(self._made_folder(relative, 0o700), 0o700)
 
     def remove(self, relative: str) -> None:
         """Make sure that no file of this name exists; an empty directory of that name goes too."""
-        with writing.reported_as(_CANNOT_WRITE):
+        with atomic.reported_as(_CANNOT_WRITE):
             path = self._place(relative)
             with suppress(FileNotFoundError, NotADirectoryError):
                 if os.path.isdir(path) and not os.path.islink(path):
@@ -90,8 +90,8 @@ class WritableFolder:
         path = self._place(relative)
         if os.path.islink(path) or not os.path.isdir(path):
             return
-        with writing.reported_as(_CANNOT_WRITE):
-            hidden = writing.temporary_name(*os.path.split(path))
+        with atomic.reported_as(_CANNOT_WRITE):
+            hidden = atomic.temporary_name(*os.path.split(path))
             os.rename(path, hidden)
         shutil.rmtree(hidden, ignore_errors=True)
 
@@ -101,7 +101,7 @@ class WritableFolder:
 
         :raises StorageError: when it cannot be made; nothing is left behind.
         """
-        with writing.reported_as(_CANNOT_WRITE):
+        with atomic.reported_as(_CANNOT_WRITE):
             made = NewFolder(self._made_folder(parent))
             try:
                 yield made
@@ -110,7 +110,7 @@ class WritableFolder:
 
     @contextmanager
     def locked(
-        self, relative: str, *, folder_mode: int = 0o755, seconds: float = writing.LOCK_SECONDS
+        self, relative: str, *, folder_mode: int = 0o755, seconds: float = atomic.LOCK_SECONDS
     ) -> Iterator[None]:
         """Hold the lock of a file that several of our processes change.
 
@@ -118,8 +118,8 @@ class WritableFolder:
         :param seconds: how long to wait for the lock.
         """
         with (
-            writing.reported_as(_CANNOT_WRITE),
-            writing.locked(self._target(relative, folder_mode), seconds),
+            atomic.reported_as(_CANNOT_WRITE),
+            atomic.locked(self._target(relative, folder_mode), seconds),
         ):
             yield
 
@@ -143,7 +143,7 @@ class WritableFolder:
         """Remove what processes of ours left half-written in these folders when they died."""
         for relative in relatives:
             real = files.resolve(self.path, relative)
-            for path in writing.abandoned_temporaries(real) if real else ():
+            for path in atomic.abandoned_temporaries(real) if real else ():
                 shutil.rmtree(path, ignore_errors=True)
                 with suppress(OSError):
                     os.unlink(path)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loki_web.errors import StorageError
-from loki_web.store import writing
+from loki_web.store import atomic
 
 BUSY_SECONDS = 0.25
 _SCHEMA_VERSION = 2
@@ -139,7 +139,7 @@ class IndexFile:
         try:
             database.execute("PRAGMA synchronous = NORMAL")
             if _schema(database) != _SCHEMA_VERSION:
-                with writing.locked(str(path), BUSY_SECONDS):
+                with atomic.locked(str(path), BUSY_SECONDS):
                     database.execute("PRAGMA journal_mode = WAL")
                     make_tables(database)
                 _remove_old(path)
@@ -231,7 +231,7 @@ def _remove(path: Path, damaged: int | None, error: Exception) -> None:
     """
     log.warning("the derived index is made anew: %s", error)
     try:
-        with writing.locked(str(path), BUSY_SECONDS):
+        with atomic.locked(str(path), BUSY_SECONDS):
             if _inode(path) == damaged:
                 _unlink(path)
     except (OSError, StorageError) as refusal:
