@@ -12,7 +12,7 @@ from loki_web.live.hub.event_stream import EventStream
 from loki_web.live.hub.hub import TRY_AGAIN_LATER, Hub
 from loki_web.live.hub.websocket import WebSocket
 from loki_web.services.context import Sources
-from loki_web.store.shared_count import SharedCount
+from loki_web.store.shared.counter import SharedCount
 
 _EXTENSION = "loki_web.live"
 _TOO_MANY = "There are too many connections"

@@ -14,7 +14,7 @@ from loki_web.security import access, cors, recording
 from loki_web.security.origins import host_is_allowed, origin_is_allowed
 from loki_web.server.access_log import USER
 from loki_web.services.context import Sources
-from loki_web.store.shared_window import SharedWindow
+from loki_web.store.shared.rate_window import SharedWindow
 
 REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})

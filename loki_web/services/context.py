@@ -9,12 +9,12 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from loki_web.config.settings import Settings
-from loki_web.store.cache_folder import cache_folder
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
 from loki_web.store.kept import Kept
 from loki_web.store.look import observe, state_of
 from loki_web.store.search_index import SearchIndex
+from loki_web.store.shared.cache_dir import cache_folder
 from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.store import files
-from loki_web.store.cache_folder import cache_folder
+from loki_web.store.shared.cache_dir import cache_folder
 
 TRIES = 20_000
 SECRET = b"secret"

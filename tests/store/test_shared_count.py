@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store.shared_count import SharedCount
+from loki_web.store.shared.counter import SharedCount
 
 HOLD = """
 import sys
 from pathlib import Path
-from loki_web.store.shared_count import SharedCount
+from loki_web.store.shared.counter import SharedCount
 count = SharedCount(Path(sys.argv[1]), "held")
 print(sum(count.take(10) for _ in range(int(sys.argv[2]))), flush=True)
 sys.stdin.read()

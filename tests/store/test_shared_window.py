@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loki_web.store.shared_window import WINDOW_SECONDS, SharedWindow
+from loki_web.store.shared.rate_window import WINDOW_SECONDS, SharedWindow
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ COUNT = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from loki_web.store.shared_window import SharedWindow
+from loki_web.store.shared.rate_window import SharedWindow
 window = SharedWindow(Path(sys.argv[1]))
 sys.stdin.readline()
 with ThreadPoolExecutor(8) as pool:

@@ -1,0 +1,1 @@
+"""What all workers share: the cache folder, rate windows and counts."""
