@@ -8,28 +8,20 @@ from flask import Flask
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from loki_web.api import (
-    answers,
-    blueprints,
-    context,
-    error_handlers,
-    metrics,
-    openapi,
-    session,
-)
-from loki_web.api.json_provider import OrjsonProvider
-from loki_web.api.request_parser import MAX_BODY_BYTES
+from loki_web.api import blueprints, metrics, session
 from loki_web.config.settings import Settings
 from loki_web.dashboard import page as dashboard
 from loki_web.docs import page as docs
 from loki_web.live import asyncapi
 from loki_web.live import routes as live
-from loki_web.security import cors, guard
 from loki_web.server_clock import STARTED_AT
 from loki_web.server_settings import settings_of_this_server
 from loki_web.services import warming
 from loki_web.services.context import Sources
 from loki_web.store.times import utc_now
+from loki_web.web import answers, context, cors, error_handlers, guard, openapi
+from loki_web.web.json_provider import OrjsonProvider
+from loki_web.web.request_parser import MAX_BODY_BYTES
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:

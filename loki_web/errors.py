@@ -1,7 +1,7 @@
 """Errors whose text may reach a client.
 
 Raised where the fault is known, turned into `{"detail": "…"}` at the edge
-(`loki_web.api.error_handlers`). Anything else becomes a 500 without words.
+(`loki_web.web.error_handlers`). Anything else becomes a 500 without words.
 """
 
 from collections.abc import Mapping

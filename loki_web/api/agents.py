@@ -1,10 +1,10 @@
 """The agents of the session, and steering one of them."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas import agents as shapes
 from loki_web.services.agents import control, records
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("agents", __name__)
 _AGENT_ID = blueprint.identified_by("agent_id", "Id of an agent, as listed or as on disk")

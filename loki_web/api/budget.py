@@ -1,10 +1,10 @@
 """What may be spent, and what is left of it."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.budget import Budget
 from loki_web.services.cost import budget
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("budget", __name__)
 

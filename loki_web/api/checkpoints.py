@@ -1,7 +1,5 @@
 """Copies of the session's state, to come back to."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.checkpoints import (
     Checkpoint,
     CheckpointsQuery,
@@ -10,6 +8,8 @@ from loki_web.schemas.checkpoints import (
 )
 from loki_web.services.checkpoints import create
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("checkpoints", __name__)
 _ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")

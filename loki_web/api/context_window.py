@@ -1,10 +1,10 @@
 """How full the context window of the agent is."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.context_window import ContextWindow
 from loki_web.services.cost import context_window
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("context", __name__)
 

@@ -1,10 +1,10 @@
 """Steering the session."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas import control as shapes
 from loki_web.services.session import control
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("control", __name__)
 

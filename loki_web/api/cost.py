@@ -1,10 +1,10 @@
 """What the session has cost, and by which prices."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.cost import Cost, Pricing
 from loki_web.services.cost import pricing, report
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("cost", __name__)
 

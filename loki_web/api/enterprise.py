@@ -1,13 +1,13 @@
 """Access tokens and the audit log."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.audit import query as audit_query
 from loki_web.auth import tokens
 from loki_web.schemas import enterprise as shapes
-from loki_web.security import access
 from loki_web.services import enterprise
 from loki_web.store.coerce import Json
+from loki_web.web import access
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("enterprise", __name__)
 

@@ -1,10 +1,10 @@
 """What is learned from the session's events and signals."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas import learning as shapes
 from loki_web.services.learning import aggregation, queries, signal_index
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("learning", __name__)
 

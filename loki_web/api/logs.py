@@ -1,10 +1,10 @@
 """What the session printed."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.logs import LogEntry, LogsQuery
 from loki_web.services.logs import reader
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("logs", __name__)
 

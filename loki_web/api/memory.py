@@ -1,10 +1,10 @@
 """What the session remembers: episodes, patterns and skills."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas import memory as shapes
 from loki_web.services.memory import episodes, overview, patterns, search, skills
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("memory", __name__)
 

@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 
-from loki_web.api import openapi
-from loki_web.api.answers import kept
 from loki_web.services.context import Sources
 from loki_web.services.metrics import SessionCollector
 from loki_web.store.coerce import Json
+from loki_web.web import openapi
+from loki_web.web.answers import kept
 
 _PATH = "/metrics"
 _ENDPOINT = "prometheus_metrics"  # the library's name for it

@@ -1,10 +1,10 @@
 """What somebody should know, who has seen it, and when to tell."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas import notifications as shapes
 from loki_web.services.notifications import notifications, triggers
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("notifications", __name__)
 

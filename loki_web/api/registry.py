@@ -1,11 +1,11 @@
 """The projects of this user, and what is true of all of them together."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas import registry as shapes
 from loki_web.schemas.base import OptionalBody
 from loki_web.services.registry import discovery, learnings, registry, tasks
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("registry", __name__)
 

@@ -1,10 +1,10 @@
 """Is the server there, and what is the session doing?"""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.session import Health, Status
 from loki_web.services.session import status
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("session", __name__)
 

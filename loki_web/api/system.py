@@ -1,11 +1,11 @@
 """Processes, keys and ways to sign in."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
 from loki_web.services import authentication, system
 from loki_web.services.session import supervision
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("system", __name__)
 

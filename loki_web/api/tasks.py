@@ -1,10 +1,10 @@
 """What is to do, being done and done."""
 
-from loki_web.api.blueprint import Blueprint
-from loki_web.api.context import sources
 from loki_web.schemas.tasks import Task, TasksQuery
 from loki_web.services import tasks
 from loki_web.store.coerce import Json
+from loki_web.web.blueprint import Blueprint
+from loki_web.web.context import sources
 
 blueprint = Blueprint("tasks", __name__)
 

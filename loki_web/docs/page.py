@@ -5,8 +5,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, make_response, render_template
 
-from loki_web.api.openapi import document
 from loki_web.docs.operations import groups
+from loki_web.web.openapi import document
 
 HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -9,7 +9,7 @@ from flask import Request
 
 from loki_web.config.settings import Settings
 from loki_web.errors import BadRequest, Forbidden, NotFound, UpgradeRequired
-from loki_web.security.origins import origin_is_allowed
+from loki_web.web.origins import origin_is_allowed
 
 SUBPROTOCOLS = ("loki", "bearer")
 _SOCKET = "gunicorn.socket"

@@ -12,14 +12,14 @@ from flask_sock import Sock
 from simple_websocket import Server
 from werkzeug.http import http_date
 
-from loki_web.api.context import sources
 from loki_web.auth.scopes import READ
 from loki_web.errors import Unavailable
 from loki_web.live import handshake, protocol, service
 from loki_web.live.hub.connection import MayStay
 from loki_web.live.service import Live
-from loki_web.security import access
 from loki_web.services.context import Sources
+from loki_web.web import access
+from loki_web.web.context import sources
 
 _FULL_RETRY_SECONDS = 5
 

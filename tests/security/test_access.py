@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from loki_web.auth.scopes import effective
-from loki_web.security import access
+from loki_web.web import access
 from tests.accounts import bearer, entry, everybody, raw, store
 from tests.issuer import Issuer
 from tests.places import Place, snapshot

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from loki_web.audit.verify import verify
-from loki_web.security.recording import MAX_REFUSALS
+from loki_web.web.audit_hook import MAX_REFUSALS
 from tests.accounts import bearer, everybody
 from tests.places import Place
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loki_web.security.origins import host_is_allowed, origin_is_allowed
+from loki_web.web.origins import host_is_allowed, origin_is_allowed
 from tests.places import Place
 
 OWN = "http://localhost:57374"

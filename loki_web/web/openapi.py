@@ -9,11 +9,11 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.routing import PathConverter
 
 from loki_web import __version__
-from loki_web.api.answers import kept
-from loki_web.api.blueprint import Blueprint
 from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
+from loki_web.web.answers import kept
+from loki_web.web.blueprint import Blueprint
 
 _EXTENSION = "loki_web.openapi"
 _ABOUT = (

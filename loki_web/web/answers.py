@@ -20,8 +20,6 @@ from werkzeug.http import parse_accept_header, parse_etags
 
 from loki_web import logging_setup
 from loki_web.errors import PublicError
-from loki_web.security.access import METRICS, SCOPES_HEADER
-from loki_web.security.guard import REQUEST_ID_HEADER, Guard
 from loki_web.store.look import (
     Dependencies,
     Inputs,
@@ -30,6 +28,8 @@ from loki_web.store.look import (
     looking,
     recording,
 )
+from loki_web.web.access import METRICS, SCOPES_HEADER
+from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
 MAX_BYTES = 16 * 1024 * 1024  # of the bodies of answers, and as much of their forms
 _TRIES = 3  # for an answer that comes from one moment

@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar, cast
 import flask_smorest
 from flask import Response
 
-from loki_web.api.answers import kept
-from loki_web.api.request_parser import RequestParser
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query
+from loki_web.web.answers import kept
+from loki_web.web.request_parser import RequestParser
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -9,10 +9,10 @@ from loki_web.audit import log as audit_log
 from loki_web.audit.actions import Act, act
 from loki_web.audit.syslog import SyslogForwarder
 from loki_web.auth.identity import PERSON, TOKEN
-from loki_web.security import access
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.shared.rate_window import SharedWindow
+from loki_web.web import access
 
 # Neither a stranger nor a page that keeps asking with an old token may push the history out of the
 # log. Recorded in a minute: refusals of an address, and of one who asks for one thing to read.

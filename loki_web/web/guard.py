@@ -7,14 +7,14 @@ from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from loki_web import logging_setup
-from loki_web.api.request_parser import MAX_BODY_BYTES
 from loki_web.auth.authenticator import Authenticator
 from loki_web.errors import Forbidden, TooManyRequests
-from loki_web.security import access, cors, recording
-from loki_web.security.origins import host_is_allowed, origin_is_allowed
 from loki_web.server.access_log import USER
 from loki_web.services.context import Sources
 from loki_web.store.shared.rate_window import SharedWindow
+from loki_web.web import access, audit_hook, cors
+from loki_web.web.origins import host_is_allowed, origin_is_allowed
+from loki_web.web.request_parser import MAX_BODY_BYTES
 
 REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -103,7 +103,7 @@ class Guard:
 def install(app: Flask, sources: Sources) -> Guard:
     """Check each request before its view, and complete the headers of each response."""
     guard = Guard(sources, access.install(app, sources))
-    remember = recording.recorder(sources, guard.window)
+    remember = audit_hook.recorder(sources, guard.window)
 
     @app.before_request
     def check() -> None:

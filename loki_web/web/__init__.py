@@ -1,0 +1,1 @@
+"""Flask plumbing that belongs to no resource: the guard, kept answers, errors, OpenAPI."""
