@@ -11,7 +11,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from loki_web.api import blueprints, metrics, session
 from loki_web.config.settings import Settings
 from loki_web.dashboard import page as dashboard
-from loki_web.docs import page as docs
 from loki_web.live import asyncapi
 from loki_web.live import routes as live
 from loki_web.server_clock import STARTED_AT
@@ -20,6 +19,7 @@ from loki_web.services import warming
 from loki_web.services.context import Sources
 from loki_web.store.times import utc_now
 from loki_web.web import answers, context, cors, error_handlers, guard, openapi
+from loki_web.web.api_docs import page as docs
 from loki_web.web.json_provider import OrjsonProvider
 from loki_web.web.request_parser import MAX_BODY_BYTES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, make_response, render_template
 
-from loki_web.docs.operations import groups
+from loki_web.web.api_docs.operations import groups
 from loki_web.web.openapi import document
 
 HERE = Path(__file__).parent
