@@ -12,16 +12,17 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from loki_web.services import secret_names, secret_values
-from loki_web.services.secret_names import Kind
-from loki_web.services.secret_patterns import SHORTEST_RUN, TOKENS
-from loki_web.services.secret_values import REDACTED, Span
+from loki_web.services.secrets import names as secrets_names
+from loki_web.services.secrets import values
+from loki_web.services.secrets.names import Kind
+from loki_web.services.secrets.patterns import SHORTEST_RUN, TOKENS
+from loki_web.services.secrets.values import REDACTED, Span
 
 __all__ = ["REDACTED", "redact", "redact_lines", "redact_within"]
 
 _RUN = re.compile(rf"[A-Za-z0-9_.-]{{{SHORTEST_RUN}}}")
 _PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in TOKENS))
-_HINTS = (*secret_names.HINTS, "://", "-----begin ", "bearer ", "basic ", " -", "identified by ")
+_HINTS = (*secrets_names.HINTS, "://", "-----begin ", "bearer ", "basic ", " -", "identified by ")
 _BEGIN = r"-----BEGIN [A-Z0-9 ]{1,40}-----"
 _PEM_BEGIN = re.compile(_BEGIN)
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
@@ -61,7 +62,7 @@ def redact(text: str) -> str:
 
     A text that is JSON is redacted by its keys, and written anew if there is a secret in it.
     """
-    lowered = secret_names.lower(text)
+    lowered = secrets_names.lower(text)
     hints = [hint for hint in _HINTS if hint in lowered]
     if hints and (clean := _redact_json(text)) is not None:
         return clean
@@ -110,12 +111,12 @@ def _redact_key(key: str) -> str:
 
 
 def _redact_under(name: str, value: Any) -> Any:
-    kind = secret_names.kind_of_key(name)
+    kind = secrets_names.kind_of_key(name)
     if kind is None:
         return redact_within(value)
-    if kind not in secret_values.DOUBTFUL:
+    if kind not in values.DOUBTFUL:
         return _hide(value, numbers=kind is Kind.PHRASE)
-    if isinstance(value, str) and value and secret_values.is_secret(value, kind):
+    if isinstance(value, str) and value and values.is_secret(value, kind):
         return REDACTED
     return redact_within(value)
 
@@ -178,8 +179,8 @@ def _spans(text: str, lowered: str, hint: str) -> Iterator[Span]:
 
 
 def _named_span(text: str, lowered: str, at: int) -> Span | None:
-    name = secret_names.name_at(text, lowered, at)
-    return secret_values.span_after(text, name[1], at, name[0]) if name else None
+    name = secrets_names.name_at(text, lowered, at)
+    return values.span_after(text, name[1], at, name[0]) if name else None
 
 
 def _key_block_span(text: str, lowered: str, at: int) -> Span | None:
@@ -216,7 +217,7 @@ def _user_info_span(text: str, lowered: str, at: int) -> Span | None:
 def _identified_span(text: str, lowered: str, at: int) -> Span | None:
     """Find the password of SQL's `IDENTIFIED BY 'x'`."""
     found = _IDENTIFIED.match(text, at)
-    return secret_values.quoted(text, found.end()) if found else None
+    return values.quoted(text, found.end()) if found else None
 
 
 _READERS = {
@@ -244,9 +245,9 @@ def _argument_spans(text: str, lowered: str) -> Iterator[Span]:
 
 def _argument(text: str, option: re.Match[str]) -> Span | None:
     if option.re.groups and option[2]:
-        return secret_values.inside(text, option.end(), option[2], len(option[1]))
+        return values.inside(text, option.end(), option[2], len(option[1]))
     value = _ARGUMENT.match(text, option.end())
-    return value.span() if value else secret_values.quoted(text, option.end())
+    return value.span() if value else values.quoted(text, option.end())
 
 
 def redact_lines(lines: list[str]) -> list[str]:

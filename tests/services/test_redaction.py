@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loki_web.services.redaction import REDACTED, redact, redact_lines, redact_within
-from loki_web.services.secret_patterns import TOKENS
+from loki_web.services.secrets.patterns import TOKENS
 from tests.places import FIXTURES
 
 KEY = "9fK2xQ7bVn4TzL8w"

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from loki_web.services.secret_names import Kind
+from loki_web.services.secrets.names import Kind
 
 REDACTED = "[redacted]"
 DOUBTFUL = (Kind.WEAK, Kind.BARE, Kind.PATH)

@@ -1,0 +1,1 @@
+"""How secrets look, for redaction."""
