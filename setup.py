@@ -37,7 +37,12 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["loki_web", "loki_web.*"]),
     package_data={
-        "loki_web": ["py.typed", "docs/templates/*", "docs/static/*", "dashboard/static/**/*"],
+        "loki_web": [
+            "py.typed",
+            "web/api_docs/templates/*",
+            "web/api_docs/static/*",
+            "dashboard/static/**/*",
+        ],
     },
     install_requires=RUNTIME,
     extras_require={"test": TEST},

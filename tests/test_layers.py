@@ -11,9 +11,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "loki_web"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN = {
-    "store": ("flask", "loki_web.services", "loki_web.api", "loki_web.security", "loki_web.live"),
-    "services": ("flask", "loki_web.api", "loki_web.security", "loki_web.live", "loki_web.schemas"),
-    "schemas": ("flask", "loki_web.api", "loki_web.security", "loki_web.live"),
+    "store": ("flask", "loki_web.services", "loki_web.api", "loki_web.live"),
+    "services": ("flask", "loki_web.api", "loki_web.live", "loki_web.schemas"),
+    "schemas": ("flask", "loki_web.api", "loki_web.live"),
 }
 MAY_TOUCH_THE_ENVIRONMENT = {"settings.py"}
 OPENS_A_FILE = {"open", ".read_text", ".read_bytes", ".write_text"}
@@ -78,7 +78,7 @@ def test_importing_anything_has_no_effect(tmp_path: Path) -> None:
     names = [
         name_of(module).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
         for module in MODULES
-        if module.name not in ("__main__.py", "gunicorn_conf.py")
+        if module.name != "__main__.py" and name_of(module) != "server/conf.py"
     ]
     imports = "\n".join(f"import loki_web.{name}" for name in names if name != "__init__")
     home = tmp_path / "home"
