@@ -16,3 +16,11 @@ def _is_harmless(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def is_clean(text: str) -> bool:
+    """Return whether UTF-8 can encode a text and it has no control characters (C0, C1).
+
+    Only such texts may become names that are stored, logged and printed.
+    """
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)

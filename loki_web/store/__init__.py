@@ -1,1 +1,1 @@
-"""Everything that touches a disk; nothing above this package opens a file."""
+"""Read and write files. No package above this one opens a file."""

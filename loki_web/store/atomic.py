@@ -1,5 +1,5 @@
-"""How the server writes: whole files by rename, whole lines by append, under a lock where others
-of its own processes write too. `kill -9` at any moment leaves whole files."""
+"""Write whole files by rename and whole lines by append, with a lock for files that several
+processes of the server change. Files stay whole even if the writer is killed with `kill -9`."""
 
 import errno
 import fcntl
@@ -18,7 +18,7 @@ from loki_web.errors import StorageError
 
 LOCK_SECONDS = 10.0
 _LOCK_POLL_SECONDS = 0.005
-_NEW_SECONDS = 5.0  # how long the pid in its name alone can vouch for a temporary
+_NEW_SECONDS = 5.0  # a temporary this young belongs to the pid in its name, locked or not
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.loki-web\.tmp")
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -27,10 +27,11 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def reported_as(detail: str) -> Iterator[None]:
-    """Turn what the operating system says into a public sentence; the log keeps the cause.
+def report_errors_as(detail: str) -> Iterator[None]:
+    """Convert each OSError inside the block to a StorageError, and log the cause.
 
-    :raises StorageError: with `detail`, for every OSError inside.
+    :param detail: the public text of the error.
+    :raises StorageError: with `detail`, for each OSError raised inside.
     """
     try:
         yield
@@ -40,10 +41,10 @@ def reported_as(detail: str) -> Iterator[None]:
 
 
 def write_whole(path: str, data: bytes, mode: int | None = None) -> None:
-    """Replace or create a file so that readers see the old content or the new, never a part.
+    """Replace or create a file so that readers see the old or the new content, never a part.
 
-    :param mode: permission bits; those of the file that is replaced when left out.
-    :raises OSError: and then the old file is as it was.
+    :param mode: permission bits; by default those of the file that is replaced.
+    :raises OSError: if the file cannot be written; the old file is unchanged then.
     """
     folder, name = os.path.split(path)
     before = _regular_file(path)
@@ -52,7 +53,7 @@ def write_whole(path: str, data: bytes, mode: int | None = None) -> None:
     descriptor = os.open(temporary, _CREATE, 0o600 if before or mode is not None else 0o666)
     try:
         with open(descriptor, "wb") as stream:
-            hold(descriptor)
+            lock_temporary(descriptor)
             _take_owner_and_mode(descriptor, before, mode)
             stream.write(data)
             stream.flush()
@@ -66,9 +67,9 @@ def write_whole(path: str, data: bytes, mode: int | None = None) -> None:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Write a file that nobody can see yet, so in place.
+    """Create a file in place. Use it only in folders that readers cannot see yet.
 
-    :raises OSError: when it exists or cannot be written.
+    :raises OSError: if the file exists or cannot be written.
     """
     with open(os.open(path, _CREATE, 0o666), "wb") as stream:
         stream.write(data)
@@ -77,40 +78,42 @@ def write_new(path: str, data: bytes) -> None:
 
 
 def append_line(path: str, line: bytes) -> None:
-    """Add one line, its end included, in one write; a torn last line is ended first.
+    """Append a line in one write. If the last line of the file has no line end, add that first.
 
-    :raises OSError: when it cannot be written, and then nothing was added.
+    :param line: the bytes of the line with its line end.
+    :raises OSError: if the line cannot be written; nothing is appended then.
     """
     descriptor = os.open(path, _APPEND, 0o644)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        torn = found.st_size > 0 and os.pread(descriptor, 1, found.st_size - 1) != b"\n"
-        _append(descriptor, b"\n" + line if torn else line, found.st_size)
+        is_torn = status.st_size > 0 and os.pread(descriptor, 1, status.st_size - 1) != b"\n"
+        _append(descriptor, b"\n" + line if is_torn else line, status.st_size)
     finally:
         os.close(descriptor)
-    if not found.st_size:
+    if not status.st_size:
         sync_folder(os.path.dirname(path))
 
 
 @contextmanager
 def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold the lock of `path` (a `.lock` file beside it) against threads and processes of ours.
+    """Lock the file `<path>.lock` against other threads and processes while the block runs.
 
-    The CLI's memory engine and state manager lock the same companion; readers of a folder pass
-    over names that end so.
+    The CLI's memory engine and state manager lock the same file. Folder listings skip names that
+    end with `.lock`.
 
-    :raises StorageError: when somebody holds it for longer than `seconds`.
-    :raises OSError: when the lock file cannot be made.
+    :param seconds: how long to wait for the lock.
+    :raises StorageError: if the lock is not free within `seconds`.
+    :raises OSError: if the lock file cannot be created.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(f"{path}.lock", flags, 0o600)
     try:
         deadline = time.monotonic() + seconds
-        while not _acquired(descriptor):
+        while not _try_lock(descriptor):
             if time.monotonic() > deadline:
-                raise StorageError("The file is being changed by somebody else; try again")
+                raise StorageError("Another process is changing this file. Try again.")
             time.sleep(_LOCK_POLL_SECONDS)
         yield
     finally:
@@ -118,18 +121,18 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
 
 
 def temporary_name(folder: str, name: str) -> str:
-    """A name beside `name` that no reader lists and that tells whose it is."""
+    """Return the path of a temporary file for `name`: hidden, and with our pid in its name."""
     return os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.loki-web.tmp")
 
 
-def hold(descriptor: int) -> None:
-    """Show others that a temporary is being worked on, until its descriptor is closed."""
-    with suppress(OSError):  # a file system without locks: the pid has to vouch for it
+def lock_temporary(descriptor: int) -> None:
+    """Lock a temporary, so that others do not remove it before its descriptor is closed."""
+    with suppress(OSError):  # no locks on this file system: only the pid protects a temporary
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def abandoned_temporaries(folder: str) -> list[str]:
-    """Our temporary files and folders directly in `folder` that nobody works on any more."""
+    """List our temporary files and folders directly in `folder` whose writers are gone."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -141,8 +144,8 @@ def abandoned_temporaries(folder: str) -> list[str]:
 
 
 def sync_folder(folder: str) -> None:
-    """Make the names in a folder outlast a power cut, where its file system can do that."""
-    with suppress(OSError):  # the change is made and seen by everybody all the same
+    """Flush the entries of a folder to disk, if its file system supports that."""
+    with suppress(OSError):  # readers see the change anyway, it only may not survive a power cut
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -151,28 +154,31 @@ def sync_folder(folder: str) -> None:
 
 
 def _is_abandoned(path: str, pid: int) -> bool:
-    """Its lock is free. For a moment after it was made its maker may not have locked it yet; for
-    longer the pid says nothing, since in containers the same ones come back after every start."""
+    """Return whether the writer of a temporary is gone: its lock is free.
+
+    A running writer may not have locked a temporary yet that is younger than _NEW_SECONDS. Later
+    its pid proves nothing, because containers use the same pids after each start.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        new = abs(time.time() - os.fstat(descriptor).st_ctime) < _NEW_SECONDS
-        return not (new and _runs(pid)) and _acquired(descriptor)
+        is_new = abs(time.time() - os.fstat(descriptor).st_ctime) < _NEW_SECONDS
+        return not (is_new and _runs(pid)) and _try_lock(descriptor)
     finally:
         os.close(descriptor)
 
 
 def _runs(pid: int) -> bool:
-    """A killed process that nobody has waited for yet makes nothing any more."""
+    """Return whether a process runs. A zombie writes nothing any more, so it does not count."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
-def _acquired(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -181,7 +187,10 @@ def _acquired(descriptor: int) -> bool:
 
 
 def _append(descriptor: int, data: bytes, size: int) -> None:
-    """One write at the end; what a full disk took only in part is taken back."""
+    """Append data in one write, and truncate the file again if only a part fits on the disk.
+
+    :param size: the size of the file before.
+    """
     written = 0
     try:
         written = os.write(descriptor, data)
@@ -196,10 +205,10 @@ def _append(descriptor: int, data: bytes, size: int) -> None:
 
 def _regular_file(path: str) -> os.stat_result | None:
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError:
         return None
-    return found if stat.S_ISREG(found.st_mode) else None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _take_owner_and_mode(descriptor: int, before: os.stat_result | None, mode: int | None) -> None:

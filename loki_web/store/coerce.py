@@ -1,4 +1,4 @@
-"""From the untyped content of a file to values whose type is certain. Nothing here raises."""
+"""Convert the untyped content of files to values of known types. No function here raises."""
 
 import math
 from typing import Any
@@ -7,33 +7,33 @@ Json = dict[str, Any]
 
 
 def as_dict(value: Any) -> Json:
-    """The object, or an empty one."""
+    """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
-    """The array, or an empty one."""
+    """Return the value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def dicts_in(value: Any) -> list[Json]:
-    """The objects among the items of an array; the rest is left out."""
+    """Return the objects in an array; other items are skipped."""
     return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def entries_under(value: Any, key: str) -> list[Json] | None:
-    """The objects of `{key: [...]}` or of a bare array; None where there is neither."""
+    """Return the objects in `{key: [...]}` or in a bare array; None if the value is neither."""
     entries = value.get(key) if isinstance(value, dict) else value
     return dicts_in(entries) if isinstance(entries, list) else None
 
 
 def texts_in(value: Any) -> list[str]:
-    """The strings among the items of an array; the rest is left out."""
+    """Return the strings in an array; other items are skipped."""
     return [item for item in as_list(value) if isinstance(item, str)]
 
 
 def first_text(*candidates: Any, default: str = "") -> str:
-    """The first candidate that is a string with something in it."""
+    """Return the first candidate that is a string and not blank."""
     for candidate in candidates:
         if isinstance(candidate, str) and candidate.strip():
             return candidate
@@ -41,7 +41,10 @@ def first_text(*candidates: Any, default: str = "") -> str:
 
 
 def as_number(value: Any) -> int | float | None:
-    """A finite number, or a string that writes one; None for everything else, booleans too."""
+    """Return a finite number, also from a string; None for all else, booleans included.
+
+    Numbers of 1e15 and more are no valid amounts or times, and also become None.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -52,7 +55,7 @@ def as_number(value: Any) -> int | float | None:
 
 
 def as_amount(value: Any) -> int | float | None:
-    """A number that is not negative, or None."""
+    """Return the value as a number if it is zero or more, else None."""
     if value is None:
         return None
     number = as_number(value)
@@ -60,18 +63,18 @@ def as_amount(value: Any) -> int | float | None:
 
 
 def as_count(value: Any, default: int = 0) -> int:
-    """A whole number, zero or more."""
+    """Return the value as a whole number if it is zero or more, else the default."""
     number = as_amount(value)
     return default if number is None else int(number)
 
 
 def as_flag(value: Any, default: bool = False) -> bool:
-    """A boolean; anything else is the default."""
+    """Return the value if it is a boolean, else the default."""
     return value if isinstance(value, bool) else default
 
 
 def first_amount(*candidates: Any) -> int | float | None:
-    """The first candidate that is a number, zero or more."""
+    """Return the first candidate that is a number of zero or more."""
     for candidate in candidates:
         amount = as_amount(candidate)
         if amount is not None:

@@ -15,7 +15,7 @@ import orjson
 from cachetools import LRUCache
 
 from loki_web.store import files, json_text
-from loki_web.store.files import Version, being_written, is_settled_at, settled
+from loki_web.store.files import Version, is_being_written, is_settled, is_settled_at
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.kept import Kept
 from loki_web.store.listing import Listing
@@ -97,11 +97,11 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """:ivar settled: False where the file may still change without its version changing."""
+    """:ivar is_settled: False where the file may still change without its version changing."""
 
     value: Any
     version: Version
-    settled: bool
+    is_settled: bool
     fingerprint: int
 
 
@@ -181,7 +181,7 @@ class Collection:
         self._lock = threading.RLock()
 
     @property
-    def is_told(self) -> bool:
+    def is_notified(self) -> bool:
         """Whether the file system tells of each change since it was examined."""
         return self._is_trusted and not (self._touched or self._is_lost or self._unsettled)
 
@@ -275,7 +275,7 @@ class Collection:
             if files.is_transient(error):
                 raise
             return None
-        return Content(value, version, settled(version, read_at), hash(data))
+        return Content(value, version, is_settled(version, read_at), hash(data))
 
     def made_of(self, name: str, make: Callable[[str, Any], Made]) -> Made | None:
         """What `make` gives for the path and the content of one file, made once a version.
@@ -296,7 +296,7 @@ class Collection:
         made = make(name, content.value)
         is_held = held.stamp == content.version.stamp
         is_held = is_held and held.fingerprint in (None, content.fingerprint)
-        is_sure = self._is_trusted or content.settled
+        is_sure = self._is_trusted or content.is_settled
         if is_held and is_sure and content.version.size <= MAX_MADE_BYTES:
             with self._lock:
                 self._made[name, make] = _Made(content.version.size, held.mark, made)
@@ -466,13 +466,13 @@ class Collection:
         and for one that cannot be opened for want of descriptors."""
         try:
             content = self._read(name, folders) if self._has_room(version) else None
-            is_doubtful = content is None and being_written(version)
+            is_doubtful = content is None and is_being_written(version)
         except OSError:
             content, is_doubtful = None, True
         if content is not None:
             version = content.version
             self._fresh[name] = version.ctime_ns
-            is_settled = self._is_trusted or content.settled
+            is_settled = self._is_trusted or content.is_settled
             value = self._digest.make(content.value)
             return self._stamped(version, is_settled, value, content.fingerprint)
         if is_doubtful:

@@ -1,4 +1,4 @@
-"""Values computed from files, kept until one of the files has changed."""
+"""Cache values that are computed from files until one of the files changes."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from loki_web.store.look import Inputs, are_current, depend_on, looking, recording
 
-MAX_VALUES = 256  # of one owner
+MAX_VALUES = 256  # for each owner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A computed value and the inputs that it was made of."""
+    """A computed value and the inputs that it depends on."""
 
     value: Any
     inputs: Inputs
 
 
 class Values:
-    """The derived values of one owner, those least recently used are evicted.
+    """The derived values of one owner. The least recently used are evicted.
 
-    One thread computes a value while others wait for it.
+    One thread computes a value while the others wait for it.
     """
 
     def __init__(self) -> None:
@@ -36,33 +36,33 @@ class Values:
         self._lock = threading.Lock()
 
     def get(self, key: Any, compute: Callable[[Any], T]) -> T:
-        """Return the value of `key`, computed where it is missing or an input has changed.
+        """Return the value of `key`. Compute it if it is missing or an input has changed.
 
-        :param compute: called with the value that was kept before, or None.
+        :param compute: called with the previous value, or None.
         """
         with looking():
-            kept = self._current(key)
-            if kept is None:
+            entry = self._current(key)
+            if entry is None:
                 with self._computing_lock(key):
-                    kept = self._current(key) or self._compute(key, compute)
-            depend_on(kept.inputs)
-            value: T = kept.value
+                    entry = self._current(key) or self._compute(key, compute)
+            depend_on(entry.inputs)
+            value: T = entry.value
             return value
 
     def _current(self, key: Any) -> Value | None:
         with self._lock:
-            kept = self._values.get(key)
-        return kept if kept is not None and are_current(kept.inputs) else None
+            entry = self._values.get(key)
+        return entry if entry is not None and are_current(entry.inputs) else None
 
     def _compute(self, key: Any, compute: Callable[[Any], Any]) -> Value:
         with self._lock:
             before = self._values.get(key)
         with recording() as recorded:
             value = compute(before.value if before else None)
-        kept = Value(value, recorded.inputs)
+        entry = Value(value, recorded.inputs)
         with self._lock:
-            self._values[key] = kept
-        return kept
+            self._values[key] = entry
+        return entry
 
     def _computing_lock(self, key: Any) -> threading.RLock:
         with self._lock:
@@ -72,6 +72,8 @@ class Values:
 
 
 class Owner(Protocol):
+    """The first argument of a derived function: it has the cache of its values."""
+
     @property
     def values(self) -> Values: ...
 
@@ -80,25 +82,28 @@ O = TypeVar("O", bound=Owner)  # noqa: E741
 
 
 def derived(function: Callable[Concatenate[O, P], T]) -> Callable[Concatenate[O, P], T]:
-    """Keep what a function of a folder and plain arguments returns until one of the files, folders
-    or derived values that it used has changed. The value is shared: it must not be changed.
+    """Cache the result of a function until a file, folder or derived value that it used changes.
+
+    The function takes the owner and hashable arguments. Results are shared: do not change them.
     """
 
     @wraps(function)
-    def kept(owner: O, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def cached(owner: O, /, *args: P.args, **kwargs: P.kwargs) -> T:
         key = (function, args, tuple(sorted(kwargs.items())) if kwargs else ())
         return owner.values.get(key, lambda _: function(owner, *args, **kwargs))
 
-    return kept
+    return cached
 
 
 def refreshed(function: Callable[[O, T | None], T]) -> Callable[[O], T]:
-    """Keep a value as `derived` does, and hand it to the function when it has to be computed again,
-    so that the cost can follow what has changed. The value that was kept must not be changed.
+    """Cache a result as `derived` does, and pass it to the function when it is computed again.
+
+    With the previous result the function can compute only what has changed. It must not change
+    that result itself.
     """
 
     @wraps(function)
-    def kept(owner: O, /) -> T:
+    def cached(owner: O, /) -> T:
         return owner.values.get(function, lambda before: function(owner, before))
 
-    return kept
+    return cached

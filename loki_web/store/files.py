@@ -1,7 +1,7 @@
-"""The one safe way to open a file that somebody else may have put there.
+"""Open files safely that other programs may have written or replaced.
 
-Only regular files (a FIFO would hang the reader, a directory fail), only below the root after all
-links are resolved, never more bytes than the caller asked for.
+Only regular files are opened (reading a FIFO would block), only below the root after all links are
+resolved, and never more bytes are read than the caller allows.
 """
 
 import errno
@@ -13,15 +13,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import psutil
+from cachetools import LRUCache, cached
+
 WRITE_GRACE_SECONDS = 2.0
 _CLOCK_GRAIN_NS = 50_000_000
+_SILENT_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse", "virtiofs", "vboxsf", "afs", "ceph")
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
-# Where there is O_PATH, it also enters folders that may not be listed.
+# With O_PATH, folders without read permission can be entered too.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Version(NamedTuple):
-    """What tells one content of a file from the next."""
+    """The attributes of a file that change with its content."""
 
     device: int
     inode: int
@@ -31,13 +35,14 @@ class Version(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Version":
+        """Return the version in the result of `stat`."""
         return cls(
             status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         )
 
     @property
     def stamp(self) -> int:
-        """All of it as one number of 64 bits."""
+        """The version as one number of 64 bits."""
         return hash(self)
 
     @property
@@ -46,37 +51,37 @@ class Version(NamedTuple):
         return self.mtime_ns / 1e9
 
 
-def settled(version: Version, read_at_ns: int) -> bool:
-    """Return False where a later write could leave the version as it is.
+def is_settled(version: Version, read_at_ns: int) -> bool:
+    """Return False if a write after the read could leave the version unchanged.
 
-    The clock that stamps files has a grain: a file that was read within it may change without its
-    version changing. Only `ctime` tells, which nobody can set.
+    File times have a granularity: a file that was read within it of its last change may change
+    again without a new version. `ctime` decides, because programs cannot set it.
     """
     return is_settled_at(version.ctime_ns, read_at_ns)
 
 
 def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
-    """The same for a file of which only the time of its last change is known."""
+    """Return the same as `is_settled`, for the `ctime` of a file in nanoseconds."""
     return abs(read_at_ns - changed_ns) > _CLOCK_GRAIN_NS
 
 
 def is_transient(error: OSError) -> bool:
-    """Return whether a file may well be there, and cannot be opened for want of resources."""
+    """Return whether a file could not be opened for lack of descriptors or memory."""
     return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
-def being_written(version: Version) -> bool:
-    """Return True while a damaged file may be one that somebody is just rewriting in place."""
+def is_being_written(version: Version) -> bool:
+    """Return True if a damaged file was changed so recently that its writer may not be done."""
     return abs(time.time() - version.mtime) < WRITE_GRACE_SECONDS
 
 
 def resolve(root: Path, relative: str) -> str | None:
-    """The real path of `relative` below `root`, or None where a link leads out of it."""
+    """Return the real path of `relative` below `root`; None if a link leads out of the root."""
     return resolve_below(os.path.realpath(root), relative)
 
 
 def resolve_below(base: str, relative: str) -> str | None:
-    """The same below a folder whose own path is real."""
+    """Return the same as `resolve`, for a root whose path is real."""
     try:
         real = os.path.realpath(os.path.join(base, relative))
     except ValueError:  # an embedded NUL
@@ -85,15 +90,15 @@ def resolve_below(base: str, relative: str) -> str | None:
 
 
 def is_below(base: str, real: str) -> bool:
-    """Return whether a real path is that of a folder or of something in it."""
+    """Return whether a real path is `base` or lies below it."""
     return real == base or real.startswith(base.rstrip(os.sep) + os.sep)
 
 
 @contextmanager
 def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
-    """The file, open for reading, with the version that its descriptor has.
+    """Open a file for reading, and give the stream and the version of the open file.
 
-    :raises OSError: when it is missing, unreadable, not a regular file or outside `root`.
+    :raises OSError: if it is missing, unreadable, not a regular file or outside `root`.
     """
     real = resolve(root, relative)
     if real is None:
@@ -106,8 +111,7 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
 
 
 def _descriptor(base: str, real: str) -> int:
-    """Of the file at `real`, where all links are resolved: a folder on the way that has become one
-    since then is not followed."""
+    """Open the file at a real path. A folder that was replaced by a link since is not followed."""
     folder, name = os.path.split(real)
     inside = _folder_descriptor(base, folder)
     try:
@@ -128,7 +132,7 @@ def _folder_descriptor(base: str, real: str) -> int:
 
 
 class OpenFolders:
-    """Reads many files of a few folders below one root, each folder opened once.
+    """Open folders below one root, to read many files in them. Each folder is opened once.
 
     :param base: the real path of the root.
     """
@@ -149,7 +153,7 @@ class OpenFolders:
         """Return all bytes of a file of at most `limit` bytes.
 
         :param folder: a real path below the root.
-        :raises OSError: as `files.read`.
+        :raises OSError: as `files.read` does.
         """
         inside = self._descriptors.get(folder)
         if inside is None:
@@ -162,7 +166,7 @@ class OpenFolders:
             if status.st_size > limit:
                 raise OSError(errno.EFBIG, "larger than what is read")
             data = os.read(descriptor, status.st_size + 1)
-            if len(data) > status.st_size:  # it has grown
+            if len(data) > status.st_size:  # the file has grown
                 while len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
                     data += more
         finally:
@@ -173,7 +177,7 @@ class OpenFolders:
 
 
 def version(root: Path, relative: str) -> Version | None:
-    """The version of a regular file below `root`; None for anything else."""
+    """Return the version of a regular file below `root`; None for anything else."""
     real = resolve(root, relative)
     if real is None:
         return None
@@ -185,19 +189,19 @@ def version(root: Path, relative: str) -> Version | None:
 
 
 def read(root: Path, relative: str, limit: int) -> tuple[bytes, Version]:
-    """All bytes of a file of at most `limit` bytes.
+    """Return all bytes of a file of at most `limit` bytes, and its version.
 
-    :raises OSError: as `opened`, and when the file is larger.
+    :raises OSError: as `opened` does, and if the file is larger.
     """
-    with opened(root, relative) as (stream, found):
+    with opened(root, relative) as (stream, current):
         data = read_up_to(stream, limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, "larger than what is read")
-    return data, found
+    return data, current
 
 
 def read_up_to(stream: BinaryIO, count: int) -> bytes:
-    """`count` bytes from where the stream stands, or fewer at its end."""
+    """Read `count` bytes from the position of the stream, or fewer at its end."""
     blocks = []
     while count > 0 and (block := stream.read(min(count, 1 << 20))):
         blocks.append(block)
@@ -206,44 +210,70 @@ def read_up_to(stream: BinaryIO, count: int) -> bytes:
 
 
 def entries(root: Path, relative: str) -> list[os.DirEntry[str]]:
-    """What is in a folder, by name; empty where there is none or it lies outside `root`.
+    """List the entries of a folder by name; empty if it is missing or outside `root`.
 
-    Hidden files, temporary files and lock files are somebody's work in progress and left out, as
-    are names that are not UTF-8.
+    Hidden files, temporary files, lock files and names that are not UTF-8 are skipped.
     """
     real = resolve(root, relative)
     return [] if real is None else entries_of(real)
 
 
 def entries_of(real: str) -> list[os.DirEntry[str]]:
-    """The same for a folder whose path is real."""
+    """Return the same as `entries`, for a folder whose path is real."""
     try:
-        with os.scandir(real) as found:
-            listed = [entry for entry in found if counts(entry.name)]
+        with os.scandir(real) as scanned:
+            listed = [entry for entry in scanned if is_listed(entry.name)]
     except OSError:
         return []
     return sorted(listed, key=lambda entry: entry.name)
 
 
 def versions_below(root: Path, relative: str, name: str) -> dict[str, Version]:
-    """The version of the regular file `name` in each real directory of a folder that has one.
+    """Return the version of the regular file `name` in each real directory of a folder.
 
-    No link is followed below the folder, so all of them cost what one path costs to resolve.
+    Directories without that file are skipped. Links below the folder are not followed, so only the
+    path of the folder has to be resolved.
+
+    :return: the versions by the name of the directory.
     """
-    found: dict[str, Version] = {}
+    versions: dict[str, Version] = {}
     for entry in entries(root, relative):
         if entry.is_dir(follow_symlinks=False):
             with suppress(OSError):
                 status = os.lstat(os.path.join(entry.path, name))
                 if stat.S_ISREG(status.st_mode):
-                    found[entry.name] = Version.of(status)
-    return found
+                    versions[entry.name] = Version.of(status)
+    return versions
 
 
-def counts(name: str) -> bool:
+def is_listed(name: str) -> bool:
+    """Return False for hidden, temporary and lock files, and for names that are not UTF-8."""
     if name.startswith(".") or name.endswith((".tmp", ".lock")) or ".tmp." in name:
         return False
     try:
         return name.isascii() or bool(name.encode())
     except UnicodeEncodeError:
         return False
+
+
+def reports_changes(path: Path | str) -> bool:
+    """Return whether the file system sends events for all changes of a folder.
+
+    Network and shared file systems send none for the writes of other machines: poll these.
+    """
+    try:
+        return _device_reports_changes(os.stat(path).st_dev, os.path.realpath(path))
+    except OSError:
+        return False
+
+
+@cached(LRUCache(64), key=lambda device, real: device)
+def _device_reports_changes(device: int, real: str) -> bool:
+    """Return the same for the device that a real path is on."""
+    partitions = [
+        part
+        for part in psutil.disk_partitions(all=True)
+        if real == part.mountpoint or real.startswith(part.mountpoint.rstrip("/") + "/")
+    ]
+    nearest = max(partitions, key=lambda part: len(part.mountpoint), default=None)
+    return nearest is None or not nearest.fstype.startswith(_SILENT_FILE_SYSTEMS)

@@ -1,4 +1,4 @@
-"""One tree of files that the CLI and we both write: `.loki/` of a project, or `~/.loki/`."""
+"""Read the files of `.loki/` or `~/.loki/`, which the CLI writes at the same time."""
 
 import os
 import threading
@@ -22,13 +22,12 @@ from loki_web.store.inputs import (
     NamesInput,
     Root,
     StrictDocumentInput,
-    TailInput,
     TextInput,
     VersionInput,
 )
 from loki_web.store.journal import Journal, Reader
-from loki_web.store.json_stream import JsonStream
 from loki_web.store.kept import Kept
+from loki_web.store.lines import JsonStream, TailInput
 from loki_web.store.look import UNREPEATABLE, Content, observe
 from loki_web.store.writable import WritableFolder
 
@@ -39,13 +38,13 @@ T = TypeVar("T")
 
 
 class Folder(WritableFolder):
-    """The only way to a session's files. Every path is relative to `path`, nothing outside is read.
+    """All access to the files of a session. Paths are relative to `path`; none outside is read.
 
-    Reading never raises: what is missing or damaged is None or empty. What is read is recorded, so
-    that values made of it are kept until it changes, see `store.look`. Writing raises StorageError.
+    Reads never raise: missing and damaged files are None or empty. Each read is recorded, so that
+    derived values stay cached until the files change, see `store.look`. Writes raise StorageError.
 
-    :param events: False where no events of the file system are wanted.
-    :param kept: where computed values outlast the process, None for nowhere.
+    :param events: False to poll instead of using file system events.
+    :param kept: the derived index, where values are kept between runs; None without one.
     """
 
     def __init__(self, path: Path, *, events: bool = True, kept: Kept | None = None) -> None:
@@ -57,18 +56,21 @@ class Folder(WritableFolder):
 
     @cached_property
     def values(self) -> Values:
-        """The values that are derived from this folder, see `store.derived`."""
+        """The cached values that are derived from this folder, see `store.derived`."""
         return Values()
 
     def document(self, relative: str) -> Any:
-        """The content of a JSON file, shared and not to be changed; None where there is none."""
-        found: Content = observe(self._input(DocumentInput, relative))
-        return found.value
+        """Return the content of a JSON file, or None. It is shared: do not change it.
+
+        While a damaged file may be being rewritten, the last good content is returned.
+        """
+        content: Content = observe(self._input(DocumentInput, relative))
+        return content.value
 
     def strict_document(self, relative: str) -> Any:
-        """As `document`, except that nothing older stands in for a file that is damaged now."""
-        found: Content = observe(self._input(StrictDocumentInput, relative))
-        return found.value
+        """Return the same as `document`, except that a damaged file is None."""
+        content: Content = observe(self._input(StrictDocumentInput, relative))
+        return content.value
 
     def collection(
         self,
@@ -78,9 +80,9 @@ class Folder(WritableFolder):
         digest: Callable[[Any], Any] | Digest | None = None,
         named: str | None = None,
     ) -> Collection:
-        """The JSON files of a folder, see `Collection`."""
+        """Return the JSON files of a folder, see `Collection`."""
         observe(self._root)
-        return self._kept(
+        return self._shared(
             (Collection, relative, nested, digest, named),
             lambda: Collection(
                 self._root, relative, nested, digest=digest, named=named, kept=self.kept
@@ -88,105 +90,115 @@ class Folder(WritableFolder):
         )
 
     def journal(self, relative: str, make: Callable[[], R]) -> Journal[R]:
-        """A `.jsonl` file as a reader sees it, see `Journal`.
+        """Return a `.jsonl` file with a reader of its records, see `Journal`.
 
-        :param make: makes the reader, the same function for everybody who shares it.
+        :param make: creates the reader. Callers that pass the same function share the reader.
         """
         observe(self._root)
-        return self._kept(
+        return self._shared(
             (Journal, relative, make),
             lambda: Journal(self._root, relative, make, lambda: self.kept),
         )
 
     def stream(self, relative: str) -> JsonStream:
-        """A file of JSON objects that may be printed over several lines, see `JsonStream`."""
+        """Return a file of JSON objects that may span several lines, see `JsonStream`."""
         observe(self._root)
-        return self._kept((JsonStream, relative), lambda: JsonStream(self._root, relative))
+        return self._shared((JsonStream, relative), lambda: JsonStream(self._root, relative))
 
     def text(self, relative: str, limit: int = MAX_TEXT_BYTES) -> str | None:
-        """A text file as UTF-8 with replacement, cut at `limit` bytes; None where there is none."""
-        found: Content = observe(self._input(TextInput, relative, limit))
-        text: str | None = found.value
+        """Return a text file as UTF-8 with replacement, cut at `limit` bytes; None if missing."""
+        content: Content = observe(self._input(TextInput, relative, limit))
+        text: str | None = content.value
         return text
 
     def lines(self, relative: str) -> Iterator[bytes]:
-        """The lines of a file of any size, oldest first, see `store.raw_lines`."""
+        """Yield the lines of a file of any size, oldest first, see `lines.forwards`."""
         observe(self._input(ContentInput, relative))
         return store_lines.forwards(self.path, relative)
 
-    def lines_backwards(self, relative: str, *, holding: store_lines.Marks = ()) -> Iterator[bytes]:
-        """The lines of a file of any size, newest first, see `store.raw_lines`."""
+    def lines_backwards(
+        self, relative: str, *, holding: store_lines.Patterns = ()
+    ) -> Iterator[bytes]:
+        """Yield the lines of a file of any size, newest first, see `lines.backwards`."""
         observe(self._input(ContentInput, relative))
         return store_lines.backwards(self.path, relative, holding)
 
     def tail(self, relative: str, lines: int) -> list[str]:
-        """The last lines of a log, shared and not to be changed, see `store.tail`."""
-        found: Content = observe(self._input(TailInput, relative, lines))
-        last: list[str] = found.value
+        """Return the last lines of a log, oldest first, see `lines.lines_in`.
+
+        The list is shared: do not change it.
+        """
+        content: Content = observe(self._input(TailInput, relative, lines))
+        last: list[str] = content.value
         return last
 
     def end_of_log(self, relative: str) -> follower.Place | None:
-        """Where a log ends now, see `store.following`."""
+        """Return the current end of a log, see `follower.end`."""
         observe(UNREPEATABLE)
         return follower.end(self.path, relative)
 
     def log_after(
         self, relative: str, place: follower.Place | None, until: int | None = None
     ) -> follower.Step | None:
-        """What was written to a log after a place, see `store.following`."""
+        """Return the lines that were appended to a log after a place, see `follower.step`."""
         observe(UNREPEATABLE)
         return follower.step(self.path, relative, place, until)
 
     def version(self, relative: str) -> files.Version | None:
-        """The version of a regular file, or None."""
-        found: files.Version | None = observe(self._input(VersionInput, relative))
-        return found
+        """Return the version of a regular file, or None."""
+        version: files.Version | None = observe(self._input(VersionInput, relative))
+        return version
 
     def exists(self, relative: str) -> bool:
-        """True for anything of that name, a directory or a broken link too."""
+        """Return whether the name exists, also as a directory or a broken link."""
         return bool(observe(self._input(ExistenceInput, relative)))
 
     def is_folder(self, relative: str) -> bool:
+        """Return whether the path is a directory."""
         return bool(observe(self._input(FolderInput, relative)))
 
     def file_names(self, relative: str, suffix: str = "") -> list[str]:
-        """The names of the regular files in a folder, in order; links out of the root left out."""
+        """List the names of the regular files in a folder, sorted.
+
+        Links to files below the root are included.
+        """
         names = self._names(relative)
         linked = [name for name in names.links if self.version(os.path.join(relative, name))]
-        found = sorted([*names.files, *linked]) if linked else names.files
-        return [name for name in found if name.endswith(suffix)]
+        listed = sorted([*names.files, *linked]) if linked else names.files
+        return [name for name in listed if name.endswith(suffix)]
 
     def folder_names(self, relative: str) -> list[str]:
-        """The names of the real directories in a folder, in order; links left out."""
+        """List the names of the directories in a folder, sorted. Links are skipped."""
         return list(self._names(relative).folders)
 
     def names(self, relative: str) -> list[str]:
-        """The names of the regular files and real directories in a folder, in order."""
-        found = self._names(relative)
-        return sorted([*found.files, *found.folders])
+        """List the names of the regular files and directories in a folder, sorted; no links."""
+        names = self._names(relative)
+        return sorted([*names.files, *names.folders])
 
     def walk(self) -> list[str]:
-        """The paths of everything below that is no directory, in order; links are not followed."""
+        """List the paths of all entries below that are not directories. Links are not followed."""
         observe(UNREPEATABLE)
-        found = []
+        paths = []
         for parent, folders, names in os.walk(self.path):
             folders.sort()
             below = os.path.relpath(parent, self.path)
-            found += [os.path.normpath(os.path.join(below, name)) for name in sorted(names)]
-        return found
+            paths += [os.path.normpath(os.path.join(below, name)) for name in sorted(names)]
+        return paths
 
     def _names(self, relative: str) -> Names:
-        found: Names = observe(self._input(NamesInput, relative))
-        return found
+        names: Names = observe(self._input(NamesInput, relative))
+        return names
 
     def _input(self, kind: Callable[..., T], relative: str, *more: Any) -> T:
-        """The input of a path; what is observed of it depends on where the root is, too."""
+        """Return the input of a path. Its state depends on the real path of the root too."""
         observe(self._root)
-        return self._kept((kind, relative, *more), lambda: kind(self._root, relative, *more))
+        return self._shared((kind, relative, *more), lambda: kind(self._root, relative, *more))
 
-    def _kept(self, key: Hashable, make: Callable[[], T]) -> T:
+    def _shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the input or reader of a key. Create it at first use."""
         with self._lock:
-            found: T | None = self._inputs.get(key)
-            if found is None:
-                found = self._inputs[key] = make()
-            return found
+            shared: T | None = self._inputs.get(key)
+            if shared is None:
+                shared = self._inputs[key] = make()
+            return shared

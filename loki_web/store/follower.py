@@ -1,11 +1,11 @@
-"""The new lines of a log that grows, from the place up to which it was read."""
+"""Read the lines that are appended to a log, from the place where reading stopped."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from loki_web.store import files
-from loki_web.store.tail import MAX_LINE_BYTES
+from loki_web.store.lines import MAX_LINE_BYTES, decode
 
 MAX_STEP_BYTES = 64 * 1024
 MAX_BEHIND_BYTES = 4 * 1024 * 1024
@@ -16,10 +16,10 @@ _SEARCHED_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a log was read.
+    """A position in a log.
 
-    :param mark: the bytes just before, by which the place is found again in a log that was cut.
-    :param inside: True in the middle of a line of which the beginning was given already.
+    :param mark: the bytes just before it, to find the position again in a truncated log.
+    :param inside: True if it is inside a line whose beginning was returned already.
     """
 
     inode: int
@@ -30,9 +30,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """:param lines: complete lines, oldest first, without line ends.
-    :param has_more: True where there is more to read at once.
-    :param skipped: how many bytes were passed over, because the reader was too far behind.
+    """The result of one read.
+
+    :param lines: complete lines, oldest first, without line ends.
+    :param place: where to resume.
+    :param has_more: True if more can be read at once.
+    :param skipped: how many bytes were skipped because the reader was too far behind.
     """
 
     lines: list[str]
@@ -42,30 +45,31 @@ class Step:
 
 
 def end(root: Path, relative: str) -> Place | None:
-    """The place after the last complete line; None where the file cannot be read."""
+    """Return the place after the last complete line; None if the file cannot be read."""
     try:
-        with files.opened(root, relative) as (stream, found):
-            return _after_last_line(stream, found)
+        with files.opened(root, relative) as (stream, version):
+            return _after_last_line(stream, version)
     except OSError:
         return None
 
 
 def step(root: Path, relative: str, place: Place | None, until: int | None = None) -> Step | None:
-    """What was written after `place`, at most MAX_STEP_BYTES of it.
+    """Return what was appended after `place`, at most MAX_STEP_BYTES of it.
 
-    A log that was replaced or cut is read on where the last lines are found again, else from its
-    beginning. A line is cut at MAX_LINE_BYTES.
+    In a log that was replaced or truncated, resume after the bytes of the mark if they are version
+    again, else at the beginning. Lines are cut at MAX_LINE_BYTES. If the reader is more than
+    MAX_BEHIND_BYTES behind, resume MAX_STEP_BYTES before the end.
 
     :param place: None for the beginning.
-    :param until: the offset at which to stop; the end of the file when left out.
-    :return: None where the file cannot be read.
+    :param until: the offset at which to stop; by default the end of the file.
+    :return: None if the file cannot be read.
     """
     try:
-        with files.opened(root, relative) as (stream, found):
-            here = _found_again(stream, found, place)
-            last, skipped = min(found.size, until or found.size), 0
+        with files.opened(root, relative) as (stream, version):
+            here = _find_again(stream, version, place)
+            last, skipped = min(version.size, until or version.size), 0
             if last - here.offset > MAX_BEHIND_BYTES:
-                ahead = Place(found.inode, last - MAX_STEP_BYTES, inside=True)
+                ahead = Place(version.inode, last - MAX_STEP_BYTES, inside=True)
                 skipped, here = ahead.offset - here.offset, ahead
             lines, there = _lines(stream, here, last)
             has_more = there != here and last - here.offset > MAX_STEP_BYTES
@@ -91,37 +95,33 @@ def _lines(stream: BinaryIO, here: Place, last: int) -> tuple[list[str], Place]:
     offset = here.offset + read
     size = min(offset, _MARK_BYTES)
     there = Place(here.inode, offset, _at(stream, offset - size, size), inside)
-    return [_text(line) for line in whole if line.strip()], there
+    return [decode(line) for line in whole if line.strip()], there
 
 
-def _found_again(stream: BinaryIO, found: files.Version, place: Place | None) -> Place:
+def _find_again(stream: BinaryIO, version: files.Version, place: Place | None) -> Place:
     if place is None:
-        return Place(found.inode, 0)
-    is_same = found.inode == place.inode and found.size >= place.offset
+        return Place(version.inode, 0)
+    is_same = version.inode == place.inode and version.size >= place.offset
     if is_same and _at(stream, place.offset - len(place.mark), len(place.mark)) == place.mark:
         return place
-    start = max(0, found.size - _SEARCHED_BYTES)
-    data = _at(stream, start, found.size - start)
+    start = max(0, version.size - _SEARCHED_BYTES)
+    data = _at(stream, start, version.size - start)
     index = data.rfind(place.mark) if len(place.mark) >= _LEAST_MARK_BYTES else -1
     if index < 0:
-        return Place(found.inode, 0)
-    return Place(found.inode, start + index + len(place.mark), place.mark)
+        return Place(version.inode, 0)
+    return Place(version.inode, start + index + len(place.mark), place.mark)
 
 
-def _after_last_line(stream: BinaryIO, found: files.Version) -> Place:
-    start = max(0, found.size - MAX_LINE_BYTES)
-    data = _at(stream, start, found.size - start)
+def _after_last_line(stream: BinaryIO, version: files.Version) -> Place:
+    start = max(0, version.size - MAX_LINE_BYTES)
+    data = _at(stream, start, version.size - start)
     line_end = data.rfind(b"\n") + 1
     inside = not line_end and start > 0
-    offset = found.size if inside else start + line_end
+    offset = version.size if inside else start + line_end
     size = min(offset, _MARK_BYTES)
-    return Place(found.inode, offset, _at(stream, offset - size, size), inside)
+    return Place(version.inode, offset, _at(stream, offset - size, size), inside)
 
 
 def _at(stream: BinaryIO, offset: int, count: int) -> bytes:
     stream.seek(offset)
     return files.read_up_to(stream, count)
-
-
-def _text(line: bytes) -> str:
-    return line[:MAX_LINE_BYTES].decode("utf-8", errors="replace").rstrip("\r")

@@ -1,7 +1,7 @@
-"""What a folder offers to be looked at: documents, texts, names, versions, each an `Input`.
+"""The inputs of a folder: documents, texts, names and versions of files, each an `Input`.
 
-The real path of an input is remembered. An unchanged one costs one `lstat`; links are resolved
-again where there are some on the way, where the root is another one, and at each change.
+The real path of an input is cached: examining an unchanged input costs one `lstat`. The path is
+resolved again at each change, when the root is replaced, and always if there are links on it.
 """
 
 import logging
@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from loki_web.store import files, json_text, tail, watching
-from loki_web.store.files import Version, being_written, settled
+from loki_web.store import files, json_text
+from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import notifier
 
@@ -30,11 +30,11 @@ Identity = tuple[int, int, int]  # device, inode and kind
 
 
 class Root:
-    """The folder below which everything lies; its state is its real path.
+    """The root folder. Its state is its real path.
 
-    :param events: False where no events of the file system are wanted.
-    :ivar reports: whether the file system tells of all changes, those of other machines too.
-    :ivar watching: grows whenever folders have to be watched anew.
+    :param events: False to poll instead of using file system events.
+    :ivar reports: whether the file system sends events for all changes.
+    :ivar watching: a number that grows whenever folders have to be watched again.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
@@ -48,28 +48,29 @@ class Root:
         self._base = str(path)
 
     @property
-    def is_told(self) -> bool:
-        """Whether the file system tells when the root becomes another folder."""
+    def is_notified(self) -> bool:
+        """Whether an event is sent when the root is moved, removed or replaced."""
         return self._watched_itself == self.watching
 
     def examine(self) -> str:
+        """Return the real path of the root, even if it is missing."""
         identity = _folder_at(self.path)
         is_plain = self._base == str(self.path)
         identities = identity, identity if is_plain else _folder_at(self._base)
-        if identity is None or not self.is_told or identities != self._identities:
+        if identity is None or not self.is_notified or identities != self._identities:
             self._base = os.path.realpath(self.path)
             self._identities = identity, _folder_at(self._base)
-            self.reports = self._events and watching.reports_changes(self._base)
+            self.reports = self._events and files.reports_changes(self._base)
             now = self.watching
             if self._base == str(self.path) and self._watch_itself():
                 self._watched_itself = now
         return self._base
 
     def watch(self, folder: str) -> bool:
-        """Be told of each change in a folder and in those above it, as far as they are there.
+        """Watch a folder and the folders between the root and it, as far as they exist.
 
-        :param folder: a real path, the root's own or one below it.
-        :return: whether each change is told.
+        :param folder: the real path of the root or of a folder below it.
+        :return: whether an event is sent for each change in the folder.
         """
         watched, base = self._watched, self._base
         if not self.reports or not files.is_below(base, folder):
@@ -77,7 +78,7 @@ class Root:
         if folder in watched:
             return True
         path = base
-        for name in folder[len(base) :].split(os.sep):  # from the root down: it tells of the lower
+        for name in folder[len(base) :].split(os.sep):  # parents first: they report new folders
             path = os.path.join(path, name) if name else path
             if path not in watched:
                 if not notifier().watch(path, self, path):
@@ -86,17 +87,17 @@ class Root:
         return True
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
-        """Take note of an event, see `store.notifier`."""
+        """Handle an event, see `store.notifier`."""
         if is_folder:
             self.lost()
 
     def lost(self) -> None:
-        """Take note that a folder may have come, gone or been replaced."""
-        self._watched = set()  # another one: who is just watching a folder adds it to the old one
+        """Watch all folders again, since one may have been created, removed or replaced."""
+        self._watched = set()  # a new set: a `watch` that is running adds to the old one
         self.watching += 1
 
     def _watch_itself(self) -> bool:
-        """Be told when the root or a folder above it goes or gets another name."""
+        """Watch for the removal or renaming of the root or a folder above it."""
         return self.reports and all(
             notifier().watch(str(folder), self, "", only_itself=True)
             for folder in (self.path, *self.path.parents)
@@ -108,7 +109,7 @@ def _identity(status: os.stat_result | None) -> Identity | None:
 
 
 def _folder_at(path: Path | str) -> Identity | None:
-    """The identity of a real folder, None for anything else."""
+    """Return the identity of a real folder; None for anything else."""
     status = _lstat(path)
     return _identity(status) if status and stat.S_ISDIR(status.st_mode) else None
 
@@ -121,17 +122,18 @@ def _lstat(path: Path | str) -> os.stat_result | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """The folders that lead from a root to a path; its state is what each of them is.
+class _Parents:
+    """The folders between a root and a path. Its state is the identity of each of them.
 
-    What is reached through a folder that was moved elsewhere and left a link behind is the same
-    file as before, wherever it lies.
+    A folder may be moved and replaced by a link to it: then the file is the same as before, but
+    its real path is another one.
     """
 
     root: Root
     folder: str
 
     def examine(self) -> tuple[str, tuple[Identity | None, ...]]:
+        """Return the real path of the root, and the identities from the root down."""
         base: str = state_of(self.root)
         names = self.folder.split(os.sep) if self.folder else []
         paths = accumulate(names, os.path.join, initial=base)
@@ -139,61 +141,64 @@ class _Way:
 
 
 class PathInput:
-    """A path below a root, whatever is there."""
+    """A path below a root. Subclasses define its state."""
 
     def __init__(self, root: Root, relative: str) -> None:
         self._root = root
         self.relative = relative
-        self._way = _Way(root, os.path.dirname(os.path.normpath(relative)))
-        self._passed: Any = None
+        self._parents = _Parents(root, os.path.dirname(os.path.normpath(relative)))
+        self._resolved_for: Any = None
         self._real: str | None = None
         self._is_linked = False
         self._watching = -1
         self._is_watched = False
-        self._seen: Identity | None = None
+        self._identity: Identity | None = None
         self._lock = threading.Lock()
 
     def status(self) -> os.stat_result | None:
-        """The status of what is there now; None for nothing and for what lies outside the root."""
+        """Return the current status of the path; None if it is missing or outside the root."""
         base = self._locate()
         status = self._status()
-        if _identity(status) != self._seen:
+        if _identity(status) != self._identity:
             self._resolve(base)
             status = self._status()
-            self._seen = _identity(status)
+            self._identity = _identity(status)
         return status
 
     @property
     def is_watched(self) -> bool:
-        """Whether the file system tells of each change of the path since it was examined."""
+        """Whether an event is sent for each change of the path since it was examined."""
         return self._is_watched and not self._is_linked and self._watching == self._root.watching
 
     @property
-    def is_told(self) -> bool:
-        """Whether it tells of each change of the state."""
+    def is_notified(self) -> bool:
+        """Whether an event is sent for each change of the state."""
         return self.is_watched
 
     def _locate(self) -> str:
-        """Have the real path, and a watch on its folder; the real path of the root."""
-        way = state_of(self._way)
-        base: str = way[0]
-        if way != self._passed or self._is_linked:
+        """Bring the real path and the watch on its folder up to date.
+
+        :return: the real path of the root.
+        """
+        parents = state_of(self._parents)
+        base: str = parents[0]
+        if parents != self._resolved_for or self._is_linked:
             self._resolve(base)
-            self._passed = way
+            self._resolved_for = parents
         watching, real = self._root.watching, self._real
         if watching != self._watching:
             self._is_watched = real is not None and self._root.watch(
-                real if real == base else self._telling(real)
+                real if real == base else self._folder_to_watch(real)
             )
             self._watching = watching
         return base
 
-    def _telling(self, real: str) -> str:
-        """The folder whose events tell of what is at a real path."""
+    def _folder_to_watch(self, real: str) -> str:
+        """Return the folder whose events report changes of a real path."""
         return os.path.dirname(real)
 
     def version(self) -> Version | None:
-        """The version of the regular file that is there now."""
+        """Return the current version of a regular file; None for anything else."""
         status = self.status()
         return Version.of(status) if status and stat.S_ISREG(status.st_mode) else None
 
@@ -208,22 +213,22 @@ class PathInput:
 
 
 class VersionInput(PathInput):
-    """The version of a regular file, None where there is none."""
+    """The version of a regular file; None if there is none."""
 
     def examine(self) -> Version | None:
         return self.version()
 
 
 class ContentInput(PathInput):
-    """The content of a file that is read by other means: never the same until it is settled."""
+    """A file that is read without this class. The state is its version once that is settled."""
 
     def examine(self) -> Any:
         version = self.version()
-        return version if version is None or settled(version, time.time_ns()) else Unsettled()
+        return version if version is None or is_settled(version, time.time_ns()) else Unsettled()
 
 
 class FolderInput(PathInput):
-    """Whether there is a folder."""
+    """Whether a path is a folder."""
 
     def examine(self) -> bool:
         status = self.status()
@@ -231,14 +236,14 @@ class FolderInput(PathInput):
 
 
 class ExistenceInput(PathInput):
-    """Whether there is anything of that name, a folder or a broken link too."""
+    """Whether a path exists, also as a folder or a broken link."""
 
     def examine(self) -> bool:
         return os.path.lexists(os.path.join(self._locate(), self.relative))
 
 
 class Names(NamedTuple):
-    """What stands in a folder, each in order: regular files, real folders, links."""
+    """The sorted names of the regular files, real folders and links in a folder."""
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
@@ -246,7 +251,7 @@ class Names(NamedTuple):
 
 
 class NamesInput(PathInput):
-    """The names in a folder; those of work in progress are left out, see `files.entries`."""
+    """The names in a folder, without hidden and temporary files, see `files.entries`."""
 
     def __init__(self, root: Root, relative: str) -> None:
         super().__init__(root, relative)
@@ -254,7 +259,7 @@ class NamesInput(PathInput):
         self._settled = False
         self._names = Names()
 
-    def _telling(self, real: str) -> str:
+    def _folder_to_watch(self, real: str) -> str:
         return real
 
     def examine(self) -> Names:
@@ -268,7 +273,7 @@ class NamesInput(PathInput):
             read_at = time.time_ns()
             names = _names_in(files.entries_of(self._real))
             self._names = self._names if names == self._names else names
-            self._version, self._settled = version, settled(version, read_at)
+            self._version, self._settled = version, is_settled(version, read_at)
             return self._names
 
 
@@ -285,9 +290,9 @@ def _names_in(entries: list[os.DirEntry[str]]) -> Names:
 
 
 class FileInput(PathInput):
-    """A file that is read again when its version changes, or while it is not settled.
+    """A file that is read again when its version changes, or while that is not settled.
 
-    Its state is the same for as long as the content is the same.
+    The state stays the same while the content is the same.
     """
 
     limit: int
@@ -297,10 +302,10 @@ class FileInput(PathInput):
         self._version: Version | None = None
         self._settled = False
         self._epoch = -1
-        self._is_unread = False  # it is there, but nothing could be opened just now
-        self._fingerprint: int | None = None  # of what was read
+        self._is_unread = False  # True if it could not be opened for lack of descriptors
+        self._fingerprint: int | None = None  # the hash of the data
         self._content = Content(None)
-        self._absent = Content(self._parsed(None))
+        self._absent = Content(self._parse(None))
 
     def examine(self) -> Any:
         version = self.version()
@@ -314,7 +319,7 @@ class FileInput(PathInput):
         return self._state()
 
     def _is_stale(self, version: Version) -> bool:
-        """Whether the file has another version, or may have changed without getting one."""
+        """Return whether the file has a new version, or may have changed without one."""
         if self._is_unread:
             return True
         if version != self._version or self._settled:
@@ -323,41 +328,46 @@ class FileInput(PathInput):
         return not (self.is_watched and notifier().epoch == self._epoch)
 
     @property
-    def is_told(self) -> bool:
+    def is_notified(self) -> bool:
         return self.is_watched and not self._is_unread
 
     def _load(self, version: Version) -> None:
         notifier().drain()
         epoch, read_at = notifier().epoch, time.time_ns()
         try:
-            with files.opened(self._root.path, self.relative) as (stream, found):
-                version = found
-                self._take(self._read(stream, found))
+            with files.opened(self._root.path, self.relative) as (stream, version):
+                self._take(self._read(stream, version))
                 self._is_unread = False
         except OSError as error:
             self._is_unread = files.is_transient(error)
             if not self._is_unread:
                 self._take(None)
-        # Last, for others look at these without the lock.
-        self._version, self._settled, self._epoch = version, settled(version, read_at), epoch
+        # Last, because other threads read these without the lock.
+        self._version, self._settled, self._epoch = version, is_settled(version, read_at), epoch
 
-    def _read(self, stream: Any, found: Version) -> bytes:
-        """The bytes that decide the state."""
+    def _read(self, stream: BinaryIO, version: Version) -> bytes:
+        """Read the bytes that determine the state."""
         return files.read_up_to(stream, self.limit)
 
     def _missing(self) -> Content:
-        """Return the state of a file that is not there."""
+        """Return the state of a missing file."""
         self._version = self._fingerprint = None
         return self._absent
 
     def _take(self, data: bytes | None) -> None:
-        """Make the state of what was read, None where that failed."""
+        """Set the state from the data of the file.
+
+        :param data: None if it could not be read.
+        """
         fingerprint = hash(data)
         if fingerprint != self._fingerprint:
-            self._content, self._fingerprint = Content(self._parsed(data)), fingerprint
+            self._content, self._fingerprint = Content(self._parse(data)), fingerprint
 
-    def _parsed(self, data: bytes | None) -> Any:
-        """What the state holds for what was read, None where there is nothing or that failed."""
+    def _parse(self, data: bytes | None) -> Any:
+        """Return the value of the state.
+
+        :param data: None if the file is missing or could not be read.
+        """
         raise NotImplementedError
 
     def _state(self) -> Content:
@@ -365,36 +375,22 @@ class FileInput(PathInput):
 
 
 class TextInput(FileInput):
-    """A text file as UTF-8 with replacement, cut at `limit` bytes; None where there is none."""
+    """A text file as UTF-8 with replacement, cut at `limit` bytes; None if it is missing."""
 
     def __init__(self, root: Root, relative: str, limit: int) -> None:
         super().__init__(root, relative)
         self.limit = limit
 
-    def _parsed(self, data: bytes | None) -> str | None:
+    def _parse(self, data: bytes | None) -> str | None:
         return None if data is None else data.decode("utf-8-sig", errors="replace")
-
-
-class TailInput(FileInput):
-    """The last lines of a log, see `store.tail`."""
-
-    def __init__(self, root: Root, relative: str, lines: int) -> None:
-        self._count = lines
-        super().__init__(root, relative)
-
-    def _read(self, stream: Any, found: Version) -> bytes:
-        return tail.end_of(stream, found.size, self._count)
-
-    def _parsed(self, data: bytes | None) -> list[str]:
-        return tail.lines_in(data or b"", self._count)
 
 
 class DocumentInput(FileInput):
     """A JSON file, parsed once for each content.
 
-    A file that is rewritten in place is met empty or cut short for a moment. Within
-    WRITE_GRACE_SECONDS of its modification the last good content stands in for a damaged one, or
-    where there is none the file is read once more.
+    A file that is rewritten in place is empty or truncated for a moment. If a file is damaged
+    within WRITE_GRACE_SECONDS of its modification, the state is its last good content; if there is
+    none, the file is read a second time.
     """
 
     limit = MAX_DOCUMENT_BYTES + 1
@@ -429,26 +425,29 @@ class DocumentInput(FileInput):
         except json_text.Damaged:
             self._document = None
 
-    def _parsed(self, data: bytes | None) -> None:
-        """Only what is parsed by `_take` is a document."""
+    def _parse(self, data: bytes | None) -> None:
+        """Return None: a file that is not parsed by `_take` has no document."""
 
     def _state(self) -> Content:
         return self._document or self._stand_in() or self._absent
 
     @property
-    def is_told(self) -> bool:
-        """Not of the end of the time for which an older content stands in."""
-        return super().is_told and not (self._document is None and self._is_being_written())
+    def is_notified(self) -> bool:
+        """Whether an event is sent for each change of the state.
+
+        No event is sent when the time ends for which the last good content is used.
+        """
+        return super().is_notified and not (self._document is None and self._is_being_written())
 
     def _stand_in(self) -> Content | None:
         return self._last_good if self._is_being_written() else None
 
     def _is_being_written(self) -> bool:
-        return self._version is not None and being_written(self._version)
+        return self._version is not None and is_being_written(self._version)
 
 
 class StrictDocumentInput(DocumentInput):
-    """A JSON file for which nothing older stands in; it is read again for a moment instead."""
+    """A JSON file whose older content is never used. A damaged file is read a few times again."""
 
     def _stand_in(self) -> Content | None:
         for _ in range(_STRICT_TRIES):

@@ -185,7 +185,7 @@ class Journal(PathInput, Generic[R]):
                 if not self._continues(stream, found):
                     self._reset()
                 self._read(stream, found)
-                self._version, self._settled = found, files.settled(found, read_at)
+                self._version, self._settled = found, files.is_settled(found, read_at)
         except OSError:
             self._reset()
             self._version = None
@@ -296,8 +296,8 @@ class _Part:
     of: Callable[[Journal[Any]], Any]
 
     @property
-    def is_told(self) -> bool:
-        return self.journal.is_told
+    def is_notified(self) -> bool:
+        return self.journal.is_notified
 
     def examine(self) -> Any:
         state_of(self.journal)

@@ -1,21 +1,32 @@
-"""The lines of a file of any size, one at a time, in either direction."""
+"""Read the lines of files of any size: all of them in either direction, the last ones, or JSON."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from loki_web.store import files
+from loki_web.store import files, json_text
+from loki_web.store.coerce import Json
+from loki_web.store.files import Version
+from loki_web.store.inputs import FileInput, Root
+from loki_web.store.look import Content, observe
 
 MAX_LINE_BYTES = 1024 * 1024
+MAX_TAIL_BYTES = 4 * 1024 * 1024
+WINDOW_BYTES = 10 * 1024 * 1024
+MAX_PIECE = 1024 * 1024  # characters
 _BLOCK_BYTES = 1 << 20
+_TAIL_BLOCK_BYTES = 64 * 1024
+_BLANK = b" \t\r\v\f\0"  # a log that was truncated while its writer had it open begins with NULs
+_PIECE_START = re.compile(r"^(?=\{)", re.MULTILINE)
 
-Marks = tuple[re.Pattern[bytes], ...]
+Patterns = tuple[re.Pattern[bytes], ...]
 
 
 def forwards(root: Path, relative: str) -> Iterator[bytes]:
-    """The lines with their line ends, oldest first; the last one may be without.
+    """Yield the lines with their line ends, oldest first. The last line may have no line end.
 
-    A line longer than MAX_LINE_BYTES comes in pieces. Nothing where the file cannot be read.
+    A line longer than MAX_LINE_BYTES comes in pieces. Yield nothing if the file cannot be read.
     """
     try:
         with files.opened(root, relative) as (stream, _):
@@ -32,37 +43,132 @@ def forwards(root: Path, relative: str) -> Iterator[bytes]:
         return
 
 
-def backwards(root: Path, relative: str, holding: Marks = ()) -> Iterator[bytes]:
-    """The lines without their line ends, newest first; empty ones and ones that are longer than
-    MAX_LINE_BYTES are left out.
+def backwards(root: Path, relative: str, holding: Patterns = ()) -> Iterator[bytes]:
+    """Yield the lines without their line ends, newest first.
 
-    :param holding: only lines in which each of these is found; a stretch of the file without one of
-        them is passed over at the speed of the disk.
+    Empty lines and lines longer than MAX_LINE_BYTES are skipped. Yield nothing if the file cannot
+    be read.
+
+    :param holding: yield only lines that match all of these patterns. Blocks that do not match are
+        not split into lines.
     """
     try:
-        with files.opened(root, relative) as (stream, found):
-            start, rest = found.size, b""
+        with files.opened(root, relative) as (stream, version):
+            start, rest = version.size, b""
             while start > 0:
                 size = min(_BLOCK_BYTES, start)
                 start -= size
                 stream.seek(start)
                 block = files.read_up_to(stream, size) + rest
                 rest, whole = _split(block) if start else (b"", block)
-                if all(mark.search(whole) for mark in holding):
-                    yield from _lines_of(whole, holding)
+                if all(pattern.search(whole) for pattern in holding):
+                    yield from _matching_lines(whole, holding)
     except OSError:
         return
 
 
+def end_of(stream: BinaryIO, size: int, lines: int) -> bytes:
+    """Return the end of a file with at least `lines` lines that are not blank.
+
+    Return fewer lines if the file or its last MAX_TAIL_BYTES have no more. A line end is put
+    before the first line of the file, so that `lines_in` takes it as complete.
+
+    :param size: the size of the file in bytes.
+    """
+    start, blocks, count = size, list[bytes](), 0
+    lowest = max(0, size - MAX_TAIL_BYTES)
+    while start > lowest and count <= lines:
+        length = min(_TAIL_BLOCK_BYTES, start - lowest)
+        start -= length
+        stream.seek(start)
+        block = files.read_up_to(stream, length)
+        blocks.insert(0, block)
+        count += _line_count(block)
+    return (b"\n" if not start else b"") + b"".join(blocks)
+
+
+def lines_in(end: bytes, lines: int) -> list[str]:
+    """Return the last lines that are not blank, oldest first, without line ends.
+
+    A line is decoded as UTF-8 with replacement and cut at MAX_LINE_BYTES. A first line that begins
+    before `end` is skipped, unless it is longer than that.
+
+    :param end: what `end_of` returned.
+    :param lines: how many lines to return at most.
+    """
+    pieces = end.split(b"\n")
+    last = [line for line in pieces if line.strip(_BLANK)]
+    if len(last) > 1 and last[0] is pieces[0] and len(last[0]) <= MAX_LINE_BYTES:
+        del last[0]  # its beginning is missing
+    return [decode(line) for line in last[-lines:]]
+
+
+def decode(line: bytes) -> str:
+    """Return a line as UTF-8 with replacement, cut at MAX_LINE_BYTES, without a carriage return."""
+    return line[:MAX_LINE_BYTES].decode("utf-8", errors="replace").rstrip("\r")
+
+
+def objects_in(text: str) -> list[Json]:
+    """Return the objects of a text of JSON values that are separated by white space.
+
+    After a malformed piece, parsing resumes at the next line that starts with `{`. Values never
+    span such a line, because writers indent what is inside an object; so the cost is linear in the
+    length of any text. Pieces of more than MAX_PIECE characters are skipped.
+    """
+    objects: list[Json] = []
+    for piece in _PIECE_START.split(text):
+        if len(piece) <= MAX_PIECE:
+            objects += [value for value in json_text.values_in(piece) if isinstance(value, dict)]
+    return objects
+
+
+class TailInput(FileInput):
+    """The last lines of a log, see `lines_in`."""
+
+    def __init__(self, root: Root, relative: str, lines: int) -> None:
+        self._count = lines
+        super().__init__(root, relative)
+
+    def _read(self, stream: BinaryIO, version: Version) -> bytes:
+        return end_of(stream, version.size, self._count)
+
+    def _parse(self, data: bytes | None) -> list[str]:
+        return lines_in(data or b"", self._count)
+
+
+class JsonStream(FileInput):
+    """A file of JSON objects, each on one line or printed over several; parsed once a content."""
+
+    def objects(self) -> list[Json]:
+        """Return the objects in the last WINDOW_BYTES of the file, in file order.
+
+        They are shared: do not change them. Empty if the file cannot be read. See `objects_in`.
+        """
+        content: Content = observe(self)
+        objects: list[Json] = content.value
+        return objects
+
+    def _read(self, stream: BinaryIO, version: Version) -> bytes:
+        stream.seek(max(0, version.size - WINDOW_BYTES))
+        return files.read_up_to(stream, WINDOW_BYTES)
+
+    def _parse(self, data: bytes | None) -> list[Json]:
+        return objects_in((data or b"").decode("utf-8-sig", errors="replace"))
+
+
 def _split(block: bytes) -> tuple[bytes, bytes]:
-    """The end of a line that begins further up, and the whole lines after it."""
-    end, found, whole = block.partition(b"\n")
-    if not found and len(block) > MAX_LINE_BYTES:
+    """Return the end of a line that begins before the block, and the whole lines after it."""
+    end, line_end, whole = block.partition(b"\n")
+    if not line_end and len(block) > MAX_LINE_BYTES:
         return b"", b""
     return end, whole
 
 
-def _lines_of(data: bytes, holding: Marks) -> Iterator[bytes]:
+def _matching_lines(data: bytes, holding: Patterns) -> Iterator[bytes]:
     for line in reversed(data.split(b"\n")):
-        if line and len(line) <= MAX_LINE_BYTES and all(mark.search(line) for mark in holding):
+        if line and len(line) <= MAX_LINE_BYTES and all(one.search(line) for one in holding):
             yield line
+
+
+def _line_count(block: bytes) -> int:
+    return sum(1 for line in block.split(b"\n")[1:] if line.strip(_BLANK))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loki_web.store import files
-from loki_web.store.files import Version, settled
+from loki_web.store.files import Version, is_settled
 
 MAX_FOLDERS = 4096
 _MAX_DEPTH = 3  # a link to a folder above would have no end
@@ -93,7 +93,7 @@ class Listing:
 
     def may_lead_on(self, name: str) -> bool:
         """Return whether a link of that name to a folder would be followed."""
-        return self._nested and not self._is_wanted(name) and files.counts(name)
+        return self._nested and not self._is_wanted(name) and files.is_listed(name)
 
     def note(self, below: str, name: str) -> str | None:
         """Take note that a name in a directory may have come, gone or become another file.
@@ -101,7 +101,7 @@ class Listing:
         :return: its path below the folder; None for a name that does not matter.
         """
         directory = self._directories.get(below)
-        if directory is None or not self._is_wanted(name) or not files.counts(name):
+        if directory is None or not self._is_wanted(name) or not files.is_listed(name):
             return None
         path = os.path.join(below, name)
         kind = _kind(os.path.join(directory.path, name))
@@ -147,7 +147,7 @@ class Listing:
         if held and held.is_settled and (held.path, held.version) == (real, version):
             held.is_watched = is_watched
             return held
-        directory = _Directory(real, version, settled(version, looked_at), is_linked, is_watched)
+        directory = _Directory(real, version, is_settled(version, looked_at), is_linked, is_watched)
         for entry in files.entries_of(real):
             is_link = entry.is_symlink()
             if self._is_wanted(entry.name):

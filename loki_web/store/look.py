@@ -1,10 +1,10 @@
-"""What a value was made of, and one look at each thing a request.
+"""Record the inputs of computed values, and examine each input once for each request.
 
-An input is something outside of this process on which a value depends: a file, the names in a
-folder, a process, the clock. Its state is what `examine` returns; equal states mean that nothing
-has changed. While a value is computed the inputs that it observes are recorded with their states,
-so that it can be used again for as long as all of them are the same. Within one look an input is
-examined once: everything that is computed in it comes from one moment.
+An input is something outside of this process that a value depends on: a file, the names in a
+folder, a process, the clock. `examine` returns its state; equal states mean that it has not
+changed. While a value is computed, the inputs that it observes are recorded with their states. The
+value is valid while all of these states are the same. A look is the memory of one request: each
+input is examined once in it, so all values that are computed in it are from one moment.
 """
 
 import threading
@@ -20,31 +20,35 @@ LOOK_SECONDS = 1.0
 
 
 class Input(Protocol):
-    """Something on which a value depends. It may have an attribute `is_told`, see `is_told`."""
+    """Something that a value depends on. It may have an attribute `is_notified`, see there."""
 
     def examine(self) -> Any:
-        """Return the present state; the states of an input that has not changed are equal."""
+        """Return the current state. States are equal while the input has not changed."""
 
 
 Inputs = tuple[tuple[Input, Any], ...]
 _UNSEEN = object()
 
 
-class _Here(threading.local):
-    """:ivar look: the states that were examined in the current look, None outside of one.
-    :ivar recording: the inputs that the value being computed has observed, None outside of one.
+class _ThreadState(threading.local):
+    """The current look and recording of a thread.
+
+    :ivar look: the states that were examined in the current look; None outside of a look.
+    :ivar recording: the inputs that the current computation has observed; None outside of one.
     """
 
     look: dict[Input, Any] | None = None
     recording: dict[Input, Any] | None = None
 
 
-_here = _Here()
+_thread = _ThreadState()
 
 
 class Content:
-    """A state that holds what was read. Recorded is only its number, so that a value that is not
-    used any more does not keep alive what it was made of."""
+    """A state that contains the data that was read.
+
+    Only its number is recorded, so that a cached value does not keep the data in memory.
+    """
 
     __slots__ = ("token", "value")
 
@@ -57,10 +61,10 @@ _numbers = count(1)
 
 
 def observe(source: Input) -> Any:
-    """Return the state of an input in the current look, and record that the value depends on it."""
+    """Return the state of an input in the current look, and record it as a dependency."""
     state = state_of(source)
-    if _here.recording is not None:
-        _here.recording[source] = _token(state)
+    if _thread.recording is not None:
+        _thread.recording[source] = _token(state)
     return state
 
 
@@ -70,7 +74,7 @@ def _token(state: Any) -> Any:
 
 def state_of(source: Input) -> Any:
     """Return the state of an input in the current look without recording it."""
-    look = _here.look
+    look = _thread.look
     if look is None:
         return source.examine()
     state = look.get(source, _UNSEEN)
@@ -80,14 +84,14 @@ def state_of(source: Input) -> Any:
 
 
 def depend_on(inputs: Inputs) -> None:
-    """Record all inputs of a value that is used by the one being computed."""
-    if _here.recording is not None:
-        _here.recording.update(inputs)
+    """Record inputs of another value as dependencies of the current computation."""
+    if _thread.recording is not None:
+        _thread.recording.update(inputs)
 
 
 def are_current(inputs: Inputs) -> bool:
     """Return whether each input has the same state as when it was recorded."""
-    look = _here.look if _here.look is not None else {}
+    look = _thread.look if _thread.look is not None else {}
     for source, before in inputs:
         state = look.get(source, _UNSEEN)
         if state is _UNSEEN:
@@ -100,65 +104,65 @@ def are_current(inputs: Inputs) -> bool:
 
 
 class Dependencies:
-    """The inputs of a value that is asked for again and again.
+    """The inputs of a value that is requested often.
 
-    Where the file system tells of each change of an input it is not looked at while there is
-    nothing to be told; what is changed past that (through a hard link from elsewhere, by `mmap`) is
-    seen within LOOK_SECONDS.
+    Inputs with file system events are not examined while there are no events. Changes that cause
+    no events (through a hard link in another folder, by `mmap`) are detected within LOOK_SECONDS.
     """
 
-    __slots__ = ("_seen", "inputs")
+    __slots__ = ("_last_look", "inputs")
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
-        # The inputs that are not told of, the epoch and the time: of one look, so in one piece.
-        self._seen = inputs, -1, 0.0
+        # Inputs without events, epoch and time of the last look: one tuple, replaced atomically.
+        self._last_look = inputs, -1, 0.0
 
     def are_current(self) -> bool:
         """Return whether each input has the same state as when it was recorded."""
         events, now = notifier(), time.monotonic()
         events.drain()
         epoch = events.epoch
-        volatile, seen_epoch, looked_at = self._seen
+        volatile, last_epoch, looked_at = self._last_look
         with looking_again():
-            if epoch == seen_epoch and now - looked_at < LOOK_SECONDS:
+            if epoch == last_epoch and now - looked_at < LOOK_SECONDS:
                 return are_current(volatile)
             if not are_current(self.inputs):
                 return False
-        self._seen = tuple(one for one in self.inputs if not is_told(one[0])), epoch, now
+        volatile = tuple(entry for entry in self.inputs if not is_notified(entry[0]))
+        self._last_look = volatile, epoch, now
         return True
 
 
-def is_told(source: Input) -> bool:
-    """Return whether the file system tells of each change of an input."""
-    return bool(getattr(source, "is_told", False))
+def is_notified(source: Input) -> bool:
+    """Return whether file system events report each change of an input."""
+    return bool(getattr(source, "is_notified", False))
 
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """Examine each input at most once inside; a look inside of a look is the same one."""
-    if _here.look is not None:
+    """Examine each input at most once inside the block. Nested blocks share the outer look."""
+    if _thread.look is not None:
         yield
         return
-    _here.look = {}
+    _thread.look = {}
     try:
         yield
     finally:
-        _here.look = None
+        _thread.look = None
 
 
 @contextmanager
 def looking_again() -> Iterator[None]:
-    """Begin another look inside of the current one, for what may have changed since it began."""
-    before, _here.look = _here.look, {}
+    """Begin a new look inside the current one, to detect changes since that one began."""
+    before, _thread.look = _thread.look, {}
     try:
         yield
     finally:
-        _here.look = before
+        _thread.look = before
 
 
 class Recording:
-    """The inputs that were observed inside of `recording`."""
+    """The inputs that were observed inside a `recording` block."""
 
     def __init__(self) -> None:
         self._observed: dict[Input, Any] = {}
@@ -170,33 +174,33 @@ class Recording:
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """Record what is observed inside, in one look."""
+    """Record the inputs that are observed inside the block, in one look."""
     recorded = Recording()
-    outer, _here.recording = _here.recording, recorded._observed
+    outer, _thread.recording = _thread.recording, recorded._observed
     try:
         with looking():
             yield recorded
     finally:
-        _here.recording = outer
+        _thread.recording = outer
         depend_on(recorded.inputs)
 
 
 @contextmanager
 def unrecorded() -> Iterator[None]:
-    """Record nothing inside: what is observed there does not decide the value being computed."""
-    outer, _here.recording = _here.recording, None
+    """Record no inputs inside the block: the current computation does not depend on them."""
+    outer, _thread.recording = _thread.recording, None
     try:
         yield
     finally:
-        _here.recording = outer
+        _thread.recording = outer
 
 
 class Unsettled:
-    """A state that is equal to no other: what is made of it is never used again."""
+    """A state that equals no other, so a value that depends on it is never reused."""
 
 
 class _Unrepeatable:
-    """An input that is never the same again."""
+    """An input whose state is never the same again."""
 
     def examine(self) -> Unsettled:
         return Unsettled()

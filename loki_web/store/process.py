@@ -1,4 +1,4 @@
-"""Processes as inputs: when one started, for as long as it runs."""
+"""Processes as inputs of derived values."""
 
 import math
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 
 _GONE_SECONDS = 1.0
-_MAX_HELD = 512  # descriptors of processes
+_MAX_PROCESSES = 512  # each keeps a descriptor open
 
 
 class ProcessInput:
-    """A process; its state is when it started while it runs, None when it is gone.
+    """A process. Its state is its start time while it runs, None when it has ended.
 
-    A running one is held by a descriptor, which tells its end without another look. One that is
-    gone is not looked for again for a while: who gets its number is another process.
+    A pidfd of a running process shows its end with one `poll`. A process that has ended is not
+    looked up again for _GONE_SECONDS: a later process with the same pid is another one.
     """
 
     def __init__(self, pid: int) -> None:
@@ -33,6 +33,7 @@ class ProcessInput:
         self._release()
 
     def examine(self) -> object | None:
+        """Return the start time of the process; None if it does not run."""
         with self._lock:
             if self._end is not None:
                 if not self._end.poll(0):
@@ -43,14 +44,15 @@ class ProcessInput:
             self._state = self._start()
             self._looked_at = time.monotonic()
             if self._state is not None:
-                self._hold()
+                self._open()
             return self._state
 
-    def _hold(self) -> None:
+    def _open(self) -> None:
+        """Open a pidfd, and drop it if another process has got the pid since."""
         try:
             self._descriptor = os.pidfd_open(self._pid)
         except OSError:
-            return  # it cannot be had here: the process is looked at each time
+            return  # no pidfd on this system: look the process up each time
         if self._start() != self._state:
             self._release()
             return
@@ -71,7 +73,10 @@ class ProcessInput:
             return self._start_elsewhere()
 
     def _start_elsewhere(self) -> object | None:
-        """The same on systems, and for processes, that do not show it in `/proc`."""
+        """Return the start time from psutil, if `/proc` does not show the process.
+
+        :return: True if the process runs and its start time cannot be read.
+        """
         try:
             process = psutil.Process(self._pid)
             if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
@@ -83,13 +88,13 @@ class ProcessInput:
             return None
 
 
-@lru_cache(maxsize=_MAX_HELD)
+@lru_cache(maxsize=_MAX_PROCESSES)
 def process(pid: int) -> ProcessInput:
-    """Return the input of a process, the same one for each caller."""
+    """Return the input of a process; all callers share it."""
     return ProcessInput(pid)
 
 
 def _start_in(status: str) -> str | None:
-    """When a process started, from its `/proc/<pid>/stat`; None for one that is gone."""
+    """Return the start time in the text of `/proc/<pid>/stat`; None if the process has ended."""
     fields = status.rpartition(")")[2].split()
     return None if fields[0] in "ZXx" else fields[19]

@@ -1,4 +1,4 @@
-"""Directories anywhere on the machine: where a path leads, and which ones below it hold a mark."""
+"""Resolve paths anywhere on the machine, and find directories that contain a certain one."""
 
 import os
 import time
@@ -10,15 +10,18 @@ from pathlib import Path
 
 from loki_web.store.inputs import FolderInput, Root
 from loki_web.store.look import UNREPEATABLE, observe
-from loki_web.store.names import is_clean
+from loki_web.text import is_clean
 
 MAX_DIRECTORIES = 20_000
 MAX_SECONDS = 5.0
 MAX_REMEMBERED = 4096
 
 
-def resolved(path: str) -> Path | None:
-    """An absolute path without links, whether there is something or not; None for others."""
+def resolve(path: str) -> Path | None:
+    """Return an absolute path with its links resolved, even if it does not exist.
+
+    :return: None for a relative path and one that is not valid text.
+    """
     if not os.path.isabs(path) or "\0" in path or not _is_text(path):
         return None
     real: str = observe(_root(path))
@@ -26,6 +29,7 @@ def resolved(path: str) -> Path | None:
 
 
 def is_directory(path: Path) -> bool:
+    """Return whether an absolute path is a directory."""
     observe(_root(str(path)))
     return bool(observe(_directory(str(path))))
 
@@ -48,34 +52,33 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def holding(
+def find_directories(
     mark: str, places: Iterable[Path], *, depth: int, skipped: Container[str]
 ) -> list[Path]:
-    """The places and the directories below them that have a directory `mark`, in path order.
+    """Return `places` and the directories below them that contain a directory `mark`, sorted.
 
-    The nearest are looked at first. Links, hidden directories, names with control characters and
-    what lies below a find are left out; so is what is not reached within MAX_DIRECTORIES
-    directories or MAX_SECONDS seconds.
+    The search is breadth-first. It skips links, hidden directories, names with control characters
+    and what is below a match, and stops after MAX_DIRECTORIES directories or MAX_SECONDS seconds.
 
-    :param depth: how far below its place a directory may lie; 1 for those directly in it.
-    :param skipped: names of directories that are not looked into.
+    :param depth: how many levels below its place to search; 1 for the directories directly in it.
+    :param skipped: names of directories that are not searched.
     """
     observe(UNREPEATABLE)
-    found: list[Path] = []
+    matches: list[Path] = []
     deadline = time.monotonic() + MAX_SECONDS
-    waiting = deque((place, 0) for place in places if not os.path.islink(place))
+    pending = deque((place, 0) for place in places if not os.path.islink(place))
     left = MAX_DIRECTORIES
-    while waiting and left and time.monotonic() < deadline:
-        directory, level = waiting.popleft()
+    while pending and left and time.monotonic() < deadline:
+        directory, level = pending.popleft()
         left -= 1
         names = list(islice(_directory_names(directory, deadline), MAX_DIRECTORIES))
         if mark in names:
-            found.append(directory)
+            matches.append(directory)
         if level < depth and (level == 0 or mark not in names):
             wanted = (name for name in names if not name.startswith(".") and name not in skipped)
-            room = max(0, left - len(waiting))
-            waiting.extend((directory / name, level + 1) for name in sorted(wanted)[:room])
-    return sorted(found)
+            room = max(0, left - len(pending))
+            pending.extend((directory / name, level + 1) for name in sorted(wanted)[:room])
+    return sorted(matches)
 
 
 def _directory_names(directory: Path, deadline: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The writing side of a folder: whole files, whole lines, folders that appear and vanish."""
+"""Write files, lines and folders below a root, each change completely or not at all."""
 
 import os
 import shutil
@@ -10,37 +10,84 @@ from typing import Any
 
 from loki_web.errors import StorageError
 from loki_web.store import atomic, files, json_text
-from loki_web.store.files import being_written
-from loki_web.store.new_folder import NewFolder
+from loki_web.store.coerce import Json
+from loki_web.store.files import is_being_written
 
 MAX_COPY_BYTES = 64 * 1024 * 1024
-_TRIES = 5  # readings of a file that somebody may be rewriting in place
-_COPY_TRIES = 20  # a copy that was not got is missing, so more of them
+_TRIES = 5  # reads of a file that its writer may be rewriting in place
+_COPY_TRIES = 20  # more, because a file that cannot be copied is missing from a checkpoint
 _RETRY_SECONDS = 0.02
 _CANNOT_WRITE = "The state folder cannot be written"
 _CANNOT_READ = "A file that this would change cannot be read, so it was left as it is"
 
 
-class WritableFolder:
-    """Changes below `path`, nothing outside, each wholly done or not at all.
+class NewFolder:
+    """A hidden folder that is renamed to its final name when it is complete.
 
-    All methods raise StorageError where the file system refuses; its text is for everybody.
+    All methods raise OSError. `close` removes a folder that was not renamed.
+
+    :param parent: the real path of the folder that it is created in.
+    """
+
+    def __init__(self, parent: str) -> None:
+        self._parent = parent
+        self._path = atomic.temporary_name(parent, "new")
+        os.mkdir(self._path)
+        self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        atomic.lock_temporary(self._descriptor)
+
+    def write_bytes(self, relative: str, data: bytes) -> None:
+        """Create a file in the folder, and the folders on its path."""
+        path = os.path.join(self._path, relative)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        atomic.write_new(path, data)
+
+    def write_json(self, relative: str, value: Json) -> None:
+        """Create a JSON file in the folder."""
+        self.write_bytes(relative, json_text.dump(value))
+
+    def appear_as(self, name: str) -> None:
+        """Rename the folder, so that readers see it with all its files at one moment.
+
+        :raises FileExistsError: if the name exists in the parent.
+        """
+        for folder, _, _ in os.walk(self._path):
+            atomic.sync_folder(folder)
+        target = os.path.join(self._parent, name)
+        if os.path.lexists(target):  # `rename` would replace an empty directory
+            raise FileExistsError(target)
+        os.rename(self._path, target)
+        atomic.sync_folder(self._parent)
+
+    def close(self) -> None:
+        """Remove the folder, unless it was renamed, and release its lock."""
+        shutil.rmtree(self._path, ignore_errors=True)
+        os.close(self._descriptor)
+
+
+class WritableFolder:
+    """Change files below `path`, never outside. Each change is done completely or not at all.
+
+    All methods raise StorageError, with a public text, if the file system reports an error.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def consistent_copy(self, relative: str) -> bytes | None:
-        """The bytes of a file at one moment, as whole JSON where its name says so, or None."""
+        """Return the bytes of a file at one moment, or None.
+
+        The content of a `.json` file is valid JSON. A file that is being written is read again.
+        """
         whole: bytes | None = None
         for _ in range(_COPY_TRIES):
             try:
-                data, found = files.read(self.path, relative, MAX_COPY_BYTES)
+                data, version = files.read(self.path, relative, MAX_COPY_BYTES)
             except OSError:
                 return whole
             whole = data if _is_whole(relative, data) else whole
-            unchanged = found == files.version(self.path, relative)
-            if unchanged and (whole is data or not being_written(found)):
+            is_unchanged = version == files.version(self.path, relative)
+            if is_unchanged and (whole is data or not is_being_written(version)):
                 return whole
             time.sleep(_RETRY_SECONDS)
         return whole
@@ -50,8 +97,11 @@ class WritableFolder:
         self.write_bytes(relative, json_text.dump(value), mode=mode)
 
     def write_bytes(self, relative: str, data: bytes, *, mode: int | None = None) -> None:
-        """Replace a file as a whole, making its folder where it is missing."""
-        with atomic.reported_as(_CANNOT_WRITE):
+        """Replace a file as a whole. Create its folder if it is missing.
+
+        :param mode: permission bits; by default those of the file that is replaced.
+        """
+        with atomic.report_errors_as(_CANNOT_WRITE):
             atomic.write_whole(self._target(relative), data, mode)
 
     def write_json_lines(self, relative: str, records: Iterable[Any]) -> None:
@@ -59,25 +109,25 @@ class WritableFolder:
         self.write_bytes(relative, b"".join(map(json_text.dump_line, records)))
 
     def append_json_line(self, relative: str, value: Any) -> None:
-        """Add one record to a `.jsonl` file."""
-        with atomic.reported_as(_CANNOT_WRITE):
+        """Append a record to a `.jsonl` file."""
+        with atomic.report_errors_as(_CANNOT_WRITE):
             atomic.append_line(self._target(relative), json_text.dump_line(value))
 
     def rename(self, relative: str, name: str) -> None:
-        """Give a file another name in its folder, one that is free."""
-        with atomic.reported_as(_CANNOT_WRITE):
+        """Rename a file in its folder. The new name must not exist."""
+        with atomic.report_errors_as(_CANNOT_WRITE):
             path = self._place(relative)
             os.link(path, os.path.join(os.path.dirname(path), name), follow_symlinks=False)
             os.unlink(path)
 
     def make_private(self, relative: str) -> None:
-        """Make a folder where it is missing, and let nobody but its owner into it."""
-        with atomic.reported_as(_CANNOT_WRITE):
-            os.chmod(self._made_folder(relative, 0o700), 0o700)
+        """Create a folder if it is missing, and set its mode to 0700."""
+        with atomic.report_errors_as(_CANNOT_WRITE):
+            os.chmod(self._create_folder(relative, 0o700), 0o700)
 
     def remove(self, relative: str) -> None:
-        """Make sure that no file of this name exists; an empty directory of that name goes too."""
-        with atomic.reported_as(_CANNOT_WRITE):
+        """Remove a file or an empty directory, if it exists."""
+        with atomic.report_errors_as(_CANNOT_WRITE):
             path = self._place(relative)
             with suppress(FileNotFoundError, NotADirectoryError):
                 if os.path.isdir(path) and not os.path.islink(path):
@@ -86,48 +136,53 @@ class WritableFolder:
                     os.unlink(path)
 
     def remove_tree(self, relative: str) -> None:
-        """Delete a real directory, at one moment for all readers, never following a link."""
+        """Delete a directory with all its content. It vanishes for readers at one moment.
+
+        Links are not followed, and a link in place of the directory is left.
+        """
         path = self._place(relative)
         if os.path.islink(path) or not os.path.isdir(path):
             return
-        with atomic.reported_as(_CANNOT_WRITE):
+        with atomic.report_errors_as(_CANNOT_WRITE):
             hidden = atomic.temporary_name(*os.path.split(path))
             os.rename(path, hidden)
         shutil.rmtree(hidden, ignore_errors=True)
 
     @contextmanager
     def new_folder(self, parent: str) -> Iterator[NewFolder]:
-        """A folder to be filled and then shown by its `appear_as`, in a folder of ours.
+        """Create a hidden folder in `parent`; fill it, then call its `appear_as`.
 
-        :raises StorageError: when it cannot be made; nothing is left behind.
+        :raises StorageError: for each error of the file system; the folder is removed then.
         """
-        with atomic.reported_as(_CANNOT_WRITE):
-            made = NewFolder(self._made_folder(parent))
+        with atomic.report_errors_as(_CANNOT_WRITE):
+            folder = NewFolder(self._create_folder(parent))
             try:
-                yield made
+                yield folder
             finally:
-                made.close()
+                folder.close()
 
     @contextmanager
     def locked(
         self, relative: str, *, folder_mode: int = 0o755, seconds: float = atomic.LOCK_SECONDS
     ) -> Iterator[None]:
-        """Hold the lock of a file that several of our processes change.
+        """Lock a file against other processes of the server while the block runs.
 
-        :param folder_mode: of its folder, where that is missing.
+        :param folder_mode: permission bits of its folder, if that has to be created.
         :param seconds: how long to wait for the lock.
         """
         with (
-            atomic.reported_as(_CANNOT_WRITE),
+            atomic.report_errors_as(_CANNOT_WRITE),
             atomic.locked(self._target(relative, folder_mode), seconds),
         ):
             yield
 
     def document_for_update(self, relative: str) -> Any:
-        """The latest content of a JSON file, for a change made under its lock; None where missing.
+        """Return the content of a JSON file that is to be changed; None if it is missing.
 
-        :raises StorageError: when there is a file that cannot be read or understood, since to
-            write it would lose what it holds.
+        Hold its lock from here until it is written.
+
+        :raises StorageError: if the file is damaged or cannot be read, since replacing it would
+            lose its content.
         """
         for _ in range(_TRIES):
             if not os.path.lexists(self.path / relative):
@@ -140,7 +195,7 @@ class WritableFolder:
         raise StorageError(_CANNOT_READ)
 
     def sweep(self, *relatives: str) -> None:
-        """Remove what processes of ours left half-written in these folders when they died."""
+        """Remove the temporaries that killed processes of the server left in these folders."""
         for relative in relatives:
             real = files.resolve(self.path, relative)
             for path in atomic.abandoned_temporaries(real) if real else ():
@@ -149,7 +204,10 @@ class WritableFolder:
                     os.unlink(path)
 
     def _place(self, relative: str) -> str:
-        """Where a name is or will be, links in the folders before it resolved."""
+        """Return the path of a name that may not exist yet, with the links in its folders resolved.
+
+        :raises StorageError: if it is outside the root.
+        """
         folder, name = os.path.split(relative)
         real = files.resolve(self.path, folder)
         if real is None:
@@ -157,10 +215,15 @@ class WritableFolder:
         return os.path.join(real, name)
 
     def _target(self, relative: str, folder_mode: int = 0o755) -> str:
+        """Return the path of a file that is to be written. Create its folder if it is missing."""
         folder, name = os.path.split(relative)
-        return os.path.join(self._made_folder(folder, folder_mode), name)
+        return os.path.join(self._create_folder(folder, folder_mode), name)
 
-    def _made_folder(self, relative: str, mode: int = 0o755) -> str:
+    def _create_folder(self, relative: str, mode: int = 0o755) -> str:
+        """Create a folder if it is missing, but not without the parent of the root.
+
+        :return: its real path.
+        """
         real = files.resolve(self.path, relative)
         if real is None or not self.path.parent.is_dir():
             raise StorageError(_CANNOT_WRITE)

@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.services.logs import reader
-from loki_web.store.files import settled
+from loki_web.store import files
 from loki_web.store.folder import Folder
 from tests.children import backdate
 from tests.places import Place
@@ -45,7 +45,7 @@ def written_log(place: Place, *lines: str, name: str = "agent.log") -> None:
 
 def is_settled(folder: Folder, relative: str) -> bool:
     version = folder.version(relative)
-    return version is not None and settled(version, time.time_ns())
+    return version is not None and files.is_settled(version, time.time_ns())
 
 
 def only(place: Place, client: FlaskClient, line: str) -> tuple[str, str, str]:

@@ -12,7 +12,8 @@ from werkzeug.test import create_environ
 
 from benchmarks import sessions
 from benchmarks.counts import Counts, counted
-from loki_web.store.files import Version, settled
+from loki_web.store import files
+from loki_web.store.files import Version
 from tests.places import Place
 from tests.waiting import wait_until
 
@@ -53,7 +54,7 @@ class Measured:
 
 def is_settled(folder: Path) -> bool:
     now = time.time_ns()
-    return all(settled(Version.of(path.stat()), now) for path in folder.rglob("*"))
+    return all(files.is_settled(Version.of(path.stat()), now) for path in folder.rglob("*"))
 
 
 @pytest.fixture(scope="module")

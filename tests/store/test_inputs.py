@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.store.files import Version, settled
+from loki_web.store.files import Version, is_settled
 from loki_web.store.folder import Folder
 from loki_web.store.look import Dependencies, recording
 from tests.store.readers import Taken
@@ -119,5 +119,5 @@ def test_a_folder_that_comes_as_a_link_is_followed(folder: Folder) -> None:
 
 def test_a_file_whose_time_was_set_is_not_trusted_while_its_clock_stands_still() -> None:
     for mtime in (NOW, NOW - 10**12, NOW + 10**12):
-        assert not settled(Version(1, 1, 1, mtime, NOW), NOW)
-        assert settled(Version(1, 1, 1, mtime, NOW - 10**9), NOW)
+        assert not is_settled(Version(1, 1, 1, mtime, NOW), NOW)
+        assert is_settled(Version(1, 1, 1, mtime, NOW - 10**9), NOW)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.store.inputs import Root
-from loki_web.store.json_stream import MAX_PIECE, WINDOW_BYTES, JsonStream, objects_in
+from loki_web.store.lines import MAX_PIECE, WINDOW_BYTES, JsonStream, objects_in
 
 A, B = {"a": 1, "in": {"x": [1, {"y": 2}]}}, {"b": "ü"}
 

@@ -19,7 +19,7 @@ from loki_web.live.feed.state import Slice
 from loki_web.live.feed.watcher import Watcher
 from loki_web.live.messages import Batch, Message
 from loki_web.services.context import Sources
-from loki_web.store.look import Input, Inputs, are_current, is_told, looking, recording
+from loki_web.store.look import Input, Inputs, are_current, is_notified, looking, recording
 from loki_web.store.notifier import notifier
 
 LINGER_SECONDS = 60.0
@@ -109,7 +109,7 @@ class Followed:
             self._untold = None
             return are_current(self.inputs if thoroughly else self._steady)
         if self._untold is None:
-            self._untold = tuple(one for one in self._steady if not is_told(one[0]))
+            self._untold = tuple(one for one in self._steady if not is_notified(one[0]))
         return are_current(self._untold)
 
     def read(self, clock: Input) -> list[Message]:

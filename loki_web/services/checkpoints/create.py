@@ -20,8 +20,8 @@ from loki_web.services.ids import checked
 from loki_web.services.session import state
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
-from loki_web.store.new_folder import NewFolder
 from loki_web.store.times import isoformat, zulu
+from loki_web.store.writable import NewFolder
 
 LONGEST_MESSAGE = 500
 _STATE_FILES = ("dashboard-state.json", "session.json")

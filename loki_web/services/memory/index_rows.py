@@ -9,7 +9,7 @@ from loki_web.services.memory.common import words_of
 from loki_web.services.memory.query import searchable
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.collection import Stamped
-from loki_web.store.files import Version, settled
+from loki_web.store.files import Version, is_settled
 from loki_web.store.folder import Folder
 from loki_web.store.search_index import Contents, Row
 
@@ -107,7 +107,7 @@ def _rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
     content = of(folder).read(below)
     if content is None:
         return None
-    version = _text(content.version) if content.settled else ""
+    version = _text(content.version) if content.is_settled else ""
     return version, [_row(kind, answer(below, as_dict(content.value)))]
 
 
@@ -116,7 +116,7 @@ def _rows_of_patterns(folder: Folder, place: str) -> tuple[str, list[Row]] | Non
     if version is None:
         return None
     entries = patterns.in_file(folder, place)
-    trusted = settled(version, time.time_ns())
+    trusted = is_settled(version, time.time_ns())
     return _text(version) if trusted else "", [_row(PATTERN, entry) for _, entry in entries]
 
 

@@ -18,11 +18,11 @@ def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
 
     :param depth: 1 looks only directly in those places.
     """
-    home = scan.resolved(str(src.settings.home))
+    home = scan.resolve(str(src.settings.home))
     if home is None:
         return []
     places = [home / name for name in _PLACES]
-    return scan.holding(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
+    return scan.find_directories(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
 
 
 def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:

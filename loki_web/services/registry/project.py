@@ -42,7 +42,7 @@ class Project:
     @cached_property
     def root(self) -> Path | None:
         """The path without links; None where it is no absolute path."""
-        return scan.resolved(self.path)
+        return scan.resolve(self.path)
 
     @cached_property
     def exists(self) -> bool:

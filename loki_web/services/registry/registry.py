@@ -19,8 +19,8 @@ from loki_web.services.registry.project import Project
 from loki_web.store import scan
 from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
-from loki_web.store.names import is_clean
 from loki_web.store.times import isoformat
+from loki_web.text import is_clean
 
 _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/etc", "/proc", "/sys")))
@@ -51,7 +51,7 @@ def matching(among: list[Project], identifier: str) -> list[Project]:
     for project in among:
         if project.alias == identifier:
             return [project]
-    root = scan.resolved(identifier)
+    root = scan.resolve(identifier)
     return [
         project
         for project in among
@@ -188,7 +188,7 @@ def _entries_to_change(content: Any) -> Json:
 
 
 def _project_directory(path: str) -> Path:
-    root = scan.resolved(path)
+    root = scan.resolve(path)
     if root is None or not scan.is_directory(root):
         raise BadRequest("path: Must be the absolute path of a directory that exists.")
     if not is_clean(str(root)):

@@ -1,1 +1,1 @@
-"""What all workers share: the cache folder, rate windows and counts."""
+"""State that all workers share: the cache folder, rate windows and counters."""

@@ -1,8 +1,9 @@
-"""How many of something all processes hold together, right even after one of them was killed.
+"""Count something across all processes of the server, correctly even after one is killed.
 
-Each process has a file in a folder that they share: its size is how many the process holds, and
-its lock says that the process lives. A size takes no room on the disk, and reading it waits for
-nobody. Whatever cannot be written or read is left out of the count; nobody is refused for that.
+Each process has a file in a shared folder: the size of the file is the count of the process, and
+the lock on it shows that the process is alive. A sparse file takes no disk space, and reading its
+size needs no lock. Files that cannot be written or read count as zero: a broken cache folder must
+not make the server refuse clients.
 """
 
 import os
@@ -15,12 +16,14 @@ from loki_web.errors import StorageError
 from loki_web.store import atomic
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_TURN_SECONDS = 0.1  # for which one that takes waits for others that do
+_LOCK_SECONDS = 0.1
 
 
 class SharedCount:
-    """:param folder: outside of the session's; None counts in this process alone.
-    :param name: of what is counted.
+    """A counter with a limit, for example of open sockets.
+
+    :param folder: the cache folder; None counts in this process only.
+    :param name: the name of what is counted.
     """
 
     def __init__(self, folder: Path | None, name: str) -> None:
@@ -32,51 +35,56 @@ class SharedCount:
         self._lock = threading.Lock()
 
     def take(self, most: int) -> bool:
-        """Hold one more, unless all processes together hold `most` already."""
-        with self._turn(), self._lock:
-            is_free = self._own + self._held_by_others() < most
+        """Count one more and return True, unless the total of all processes is `most` already."""
+        with self._exclusive(), self._lock:
+            is_free = self._own + self._count_of_others() < most
             if is_free:
-                self._hold(self._own + 1)
+                self._set(self._own + 1)
             return is_free
 
     def give_back(self) -> None:
+        """Count one less."""
         with self._lock:
-            self._hold(self._own - 1)
+            self._set(self._own - 1)
 
     def total(self) -> int:
-        """How many all living processes hold."""
+        """Return the total of all living processes."""
         with self._lock:
-            return self._own + self._held_by_others()
+            return self._own + self._count_of_others()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Take turns, so that the last one is not given to two; a process that is stuck in its turn
-        holds nobody up for long."""
+    def _exclusive(self) -> Iterator[None]:
+        """Keep two processes from taking the last free place at the same moment.
+
+        Go on without the lock after _LOCK_SECONDS, so that a stuck process does not block others.
+        """
         with ExitStack() as stack:
             if self._folder is not None:
                 with suppress(OSError, StorageError):
                     path = os.path.join(self._folder, self._name)
-                    stack.enter_context(atomic.locked(path, _TURN_SECONDS))
+                    stack.enter_context(atomic.locked(path, _LOCK_SECONDS))
             yield
 
-    def _hold(self, number: int) -> None:
+    def _set(self, number: int) -> None:
+        """Set the count of this process, in memory and as the size of its file."""
         self._own = number
         if self._folder is None:
             return
         with suppress(OSError):
             if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
-                os.close(self._descriptor)  # somebody has cleared the folder
+                os.close(self._descriptor)  # the cache folder was cleared
                 self._descriptor = None
             if self._descriptor is None:
                 self._path = atomic.temporary_name(self._folder, self._name)
                 self._descriptor = os.open(self._path, _CREATE, 0o600)
-                atomic.hold(self._descriptor)
+                atomic.lock_temporary(self._descriptor)
             os.ftruncate(self._descriptor, number)
 
-    def _held_by_others(self) -> int:
+    def _count_of_others(self) -> int:
+        """Return the total of the other processes, and remove the files of dead ones."""
         if self._folder is None:
             return 0
-        held = 0
+        count = 0
         with suppress(OSError):
             for path in atomic.abandoned_temporaries(self._folder):
                 with suppress(OSError):
@@ -85,5 +93,5 @@ class SharedCount:
                 path = os.path.join(self._folder, name)
                 if name.startswith(f".{self._name}.") and path != self._path:
                     with suppress(OSError):
-                        held += os.lstat(path).st_size
-        return held
+                        count += os.lstat(path).st_size
+        return count

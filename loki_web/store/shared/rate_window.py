@@ -1,6 +1,6 @@
-"""How often something happened in the last minute, counted together by all workers.
+"""Count the hits of the last minute for each key, across all workers.
 
-SQLite outside the session's folder; losing it forgets one minute of counting.
+The counts are in an SQLite file in the cache folder. Without it one minute of counts is lost.
 """
 
 import math
@@ -17,25 +17,26 @@ _BUSY_SECONDS = 5.0
 
 
 class SharedWindow:
-    """A moving window of hits for each key.
+    """A sliding window of hits for each key.
 
-    :param path: the database, made when first needed; None counts in this process alone.
+    :param path: the database, created at first use; None counts in this process only.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._own = None if path else _opened(":memory:")
-        self._lock = threading.Lock()  # a connection has one transaction at a time
+        self._own = None if path else _connect(":memory:")
+        self._lock = threading.Lock()  # a connection runs one transaction at a time
 
     def hit(self, key: str, most: int) -> int | None:
-        """Count one hit unless there were `most` of this key in the window.
+        """Count one hit unless the window has `most` hits of this key already.
 
-        :return: None when it was counted, else the seconds until one is free, at least 1.
+        :return: None if the hit was counted, else the seconds until the next is allowed, at
+            least 1.
         """
         try:
             return self._hit(key, most)
         except sqlite3.OperationalError:
-            return None  # busy beyond all measure, or the disk is full: rather serve than refuse
+            return None  # locked for too long, or the disk is full: rather serve than refuse
         except sqlite3.DatabaseError:
             self._discard()
             with suppress(sqlite3.Error):
@@ -44,10 +45,10 @@ class SharedWindow:
 
     def _hit(self, key: str, most: int) -> int | None:
         with self._lock, self._connection() as database, database:
-            # All in one: what begins by reading can be refused the writing without any waiting.
+            # A transaction that begins with a read can fail at its first write without waiting.
             database.execute("BEGIN IMMEDIATE")
-            # One clock for all processes, read when it is our turn, so that every hit lies before;
-            # after a reboot old ones lie ahead.
+            # All processes share this clock. Read it inside the transaction, so that every stored
+            # hit is older. Hits that are newer are from before a reboot.
             now = time.monotonic()
             database.execute("CREATE TABLE IF NOT EXISTS hit (key TEXT NOT NULL, at REAL NOT NULL)")
             database.execute("CREATE INDEX IF NOT EXISTS hit_key ON hit (key, at)")
@@ -66,7 +67,7 @@ class SharedWindow:
         if self._own is not None:
             yield self._own
             return
-        with closing(_opened(str(self._path))) as database:
+        with closing(_connect(str(self._path))) as database:
             yield database
 
     def _discard(self) -> None:
@@ -74,8 +75,8 @@ class SharedWindow:
             os.unlink(str(self._path))
 
 
-def _opened(path: str) -> sqlite3.Connection:
-    """A connection for one process; its threads have to take turns."""
+def _connect(path: str) -> sqlite3.Connection:
+    """Open a connection for one process; its threads must use it one at a time."""
     database = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

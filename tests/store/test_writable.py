@@ -103,11 +103,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 
 FULL_DISK = """
 import os, resource, signal, sys
-from loki_web.store import writing
+from loki_web.store import atomic
 from tests.children import Children
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for write in (writing.write_whole, writing.append_line):
+for write in (atomic.write_whole, writing.append_line):
     try:
         write(sys.argv[1], b"x" * 1001)
     except OSError:
@@ -146,11 +146,11 @@ def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
 
 WRITE_FOR_EVER = """
 import itertools, json, sys
-from loki_web.store import writing
+from loki_web.store import atomic
 from tests.children import Children
 for turn in itertools.count():
-    writing.write_whole(sys.argv[1] + "/file.json", json.dumps([turn] * 20_000).encode())
-    writing.append_line(sys.argv[1] + "/lines.jsonl", json.dumps([turn] * 50).encode() + b"\\n")
+    atomic.write_whole(sys.argv[1] + "/file.json", json.dumps([turn] * 20_000).encode())
+    atomic.append_line(sys.argv[1] + "/lines.jsonl", json.dumps([turn] * 50).encode() + b"\\n")
     print("written", flush=True)
 """
 
@@ -199,10 +199,10 @@ def test_a_line_goes_into_regular_files_only(tmp_path: Path) -> None:
 
 APPEND = """
 import sys
-from loki_web.store import writing
+from loki_web.store import atomic
 from tests.children import Children
 for turn in range(200):
-    writing.append_line(sys.argv[1], (sys.argv[2] * 500).encode() + b"\\n")
+    atomic.append_line(sys.argv[1], (sys.argv[2] * 500).encode() + b"\\n")
 """
 
 
@@ -217,11 +217,11 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
 
 COUNT = """
 import sys
-from loki_web.store import writing
+from loki_web.store import atomic
 from tests.children import Children
 path = sys.argv[1]
 for turn in range(100):
-    with writing.locked(path):
+    with atomic.locked(path):
         with open(path) as stream:
             number = int(stream.read())
         with open(path, "w") as stream:
@@ -259,9 +259,9 @@ def test_the_lock_keeps_threads_apart(tmp_path: Path) -> None:
 
 HOLD = """
 import signal, sys
-from loki_web.store import writing
+from loki_web.store import atomic
 from tests.children import Children
-with writing.locked(sys.argv[1]):
+with atomic.locked(sys.argv[1]):
     print("held", flush=True)
     signal.pause()
 """
@@ -319,7 +319,7 @@ def test_a_temporary_of_a_killed_process_that_nobody_has_waited_for_is_abandoned
 def test_a_temporary_that_is_held_is_not_abandoned_whatever_its_pid_says(tmp_path: Path) -> None:
     path = temporary(tmp_path, dead_pid())
     descriptor = os.open(path, os.O_RDONLY)
-    atomic.hold(descriptor)
+    atomic.lock_temporary(descriptor)
     assert atomic.abandoned_temporaries(str(tmp_path)) == []
     os.close(descriptor)
     assert atomic.abandoned_temporaries(str(tmp_path)) == [str(path)]

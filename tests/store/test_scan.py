@@ -14,23 +14,23 @@ def _made(folder: Path, *relatives: str) -> list[Path]:
 
 
 def _found(folder: Path, depth: int = 10) -> list[Path]:
-    return scan.holding(".mark", [folder], depth=depth, skipped={"skipped"})
+    return scan.find_directories(".mark", [folder], depth=depth, skipped={"skipped"})
 
 
 @pytest.mark.parametrize("path", ["", ".", "a/b", "~", "~/a", "/a\x00b", "/\udcff"])
 def test_what_is_no_absolute_path_leads_nowhere(path: str) -> None:
-    assert scan.resolved(path) is None
+    assert scan.resolve(path) is None
 
 
 def test_links_and_dots_are_resolved_whether_the_end_exists_or_not(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real").mkdir()
-    assert scan.resolved(f"{tmp_path}/link/../link/new/") == tmp_path / "real" / "new"
+    assert scan.resolve(f"{tmp_path}/link/../link/new/") == tmp_path / "real" / "new"
 
 
 def test_a_link_to_itself_does_not_raise(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    found = scan.resolved(str(tmp_path / "loop"))
+    found = scan.resolve(str(tmp_path / "loop"))
     assert found is not None
     assert not scan.is_directory(found)
 
