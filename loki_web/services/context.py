@@ -11,12 +11,12 @@ from pathlib import Path
 from loki_web.config.settings import Settings
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
-from loki_web.store.kept import Kept
 from loki_web.store.look import observe, state_of
 from loki_web.store.search_index import SearchIndex
 from loki_web.store.shared.cache_dir import cache_folder
 from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
+from loki_web.store.value_store import ValueStore
 
 _MAX_OTHER_PROJECTS = 64
 POLL = "poll"  # a way of LOKI_WATCH
@@ -82,7 +82,7 @@ class Sources:
         cache = lru_cache(lambda: _cache_folder(settings))
         index = IndexFile(lambda: path_in(folder) if (folder := cache()) else None)
         user = Folder(settings.home / ".loki", events=events)
-        project = Folder(settings.loki_dir, events=events, kept=Kept(index))
+        project = Folder(settings.loki_dir, events=events, value_store=ValueStore(index))
         return cls(settings, project, user, started_at, cache, index, Clock(now))
 
     @cached_property

@@ -108,7 +108,7 @@ def _verdicts(folder: Folder) -> list[Json]:
     """One an iteration and kind, the latest of it, by iteration and then by time."""
     latest: dict[tuple[int, str], Json] = {}
     reviews = _reviews(folder)
-    for verdict in reviews + folder.collection(_VOTES).derived(_evaluations):
+    for verdict in reviews + folder.collection(_VOTES).derive(_evaluations):
         latest[verdict["iteration"], verdict["kind"]] = verdict
     return sorted(latest.values(), key=_order)
 

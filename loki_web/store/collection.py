@@ -1,4 +1,4 @@
-"""A folder of JSON files, refreshed by the difference of names and versions."""
+"""Keep the JSON files of a folder in memory, and read only those that have changed."""
 
 import logging
 import math
@@ -17,26 +17,26 @@ from cachetools import LRUCache
 from loki_web.store import files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled, is_settled_at
 from loki_web.store.inputs import PathInput, Root
-from loki_web.store.kept import Kept
 from loki_web.store.listing import Listing
 from loki_web.store.look import observe, state_of
 from loki_web.store.notifier import notifier
+from loki_web.store.value_store import ValueStore
 
 MAX_ENTRY_BYTES = 1024 * 1024
 MAX_ENTRIES = 100_000
-MAX_HELD_BYTES = 256 * 1024 * 1024  # of files whose content is held as it is
-MAX_MADE_BYTES = 1024 * 1024  # of files of which something else was made
-BULK = 64  # to look for fewer files in the index costs more than to parse them
-_LIVELY = 256
+MAX_CONTENT_BYTES = 256 * 1024 * 1024  # for each collection without a digest
+MAX_RESULT_BYTES = 1024 * 1024  # file sizes of the cached results of `derive_one`
+BULK = 64  # parsing fewer files is faster than a query of the index
+_MAX_RECENT = 256
 _ROUND_SECONDS = 0.9
 _MAX_LOG = 1000
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
-Made = TypeVar("Made")
+R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -46,12 +46,12 @@ def _as_json(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Digest:
-    """What is held of a file instead of its content.
+    """How to compute the value that a collection keeps instead of the content of a file.
 
-    :param make: returns it for the content; None leaves the file out. Must hold no secrets.
-    :param dump: turns it into bytes, by which it outlasts the process: JSON when left out. Where
-        it raises TypeError each process makes the digests again.
-    :param load: turns the bytes into the digest; from JSON when left out.
+    :param make: returns the digest of a content; None skips the file. It must contain no secrets.
+    :param dump: converts a digest to bytes for the derived index; by default to JSON. If it raises
+        TypeError, the digests are not stored and each process computes them again.
+    :param load: converts the bytes to a digest; by default from JSON.
     """
 
     make: Callable[[Any], Any]
@@ -60,7 +60,7 @@ class Digest:
 
 
 class Stamped(NamedTuple):
-    """The version of a file in short.
+    """The short form of the version of a file.
 
     :ivar stamp: see `Version.stamp`.
     """
@@ -76,10 +76,13 @@ class Stamped(NamedTuple):
 
 @dataclass(slots=True)
 class _Entry:
-    """:ivar size: of the file where its content is held, else 0.
-    :ivar is_settled: False while the file has to be looked at again without being told.
-    :ivar fingerprint: of the content, which tells of more changes than its digest; None where the
-        digest was loaded.
+    """The state of one file.
+
+    :ivar size: the size of the file if its content is kept, else 0.
+    :ivar is_settled: False while the file has to be examined again without an event.
+    :ivar value: the content or its digest; None for a damaged or skipped file.
+    :ivar fingerprint: the hash of the content, which may change while the digest stays the same;
+        None if the digest was loaded from the index.
     """
 
     stamp: int
@@ -91,13 +94,16 @@ class _Entry:
 
     @property
     def mark(self) -> tuple[int, int | None]:
-        """What is another one when the file has changed."""
+        """A value that changes with the content of the file."""
         return self.stamp, self.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """:ivar is_settled: False where the file may still change without its version changing."""
+    """The content of a file that was read.
+
+    :ivar is_settled: False if the file may still change without a new version.
+    """
 
     value: Any
     version: Version
@@ -106,8 +112,8 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What was made of one file."""
+class _Result:
+    """A cached result of `derive_one`."""
 
     size: int
     mark: tuple[int, int | None]
@@ -116,10 +122,10 @@ class _Made:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has changed in a collection since a generation.
+    """The changes of a collection since a generation.
 
-    :ivar generation: the present one.
-    :ivar names: the paths of files that came, went or changed; None where everything may have.
+    :ivar generation: the current one.
+    :ivar names: the paths of new, removed and changed files; None if all files may have changed.
     """
 
     generation: int
@@ -127,18 +133,18 @@ class Changes:
 
 
 class Collection:
-    """The JSON files of a folder and, where `nested`, of the folders below it.
+    """The JSON files of a folder and, if `nested`, of the folders below it.
 
-    Where the file system tells of events, every change is seen at once. Elsewhere a name that
-    comes, goes or is replaced is seen at once, and so is a change in place of one of the files that
-    changed last; the rest is looked at in turns, each file once in a second.
+    With file system events every change is detected at once. Without them new, removed and
+    replaced files are detected at once, and so are changes in place of the _MAX_RECENT files that
+    changed last. The other files are examined in rotation, each once a second.
 
-    :param root: nothing outside it is read, whatever links there are.
-    :param relative: the folder, seen from `root`.
-    :param digest: what is held of each content instead of the content; None leaves the file out.
-    :param named: only the files of this name, None for all that end with `.json`.
-    :param kept: where digests outlast the process, so that a file is parsed once a version.
-        Contents are not put there: they may hold secrets.
+    :param root: no file outside it is read; links out of it are skipped.
+    :param relative: the path of the folder below `root`.
+    :param digest: computes what is kept instead of each content; None as a result skips the file.
+    :param named: read only files of this name; None for all that end with `.json`.
+    :param value_store: where digests are kept between runs, so that each version of a file is
+        parsed once. Contents are never stored there, because they may contain secrets.
     """
 
     def __init__(
@@ -149,25 +155,25 @@ class Collection:
         *,
         digest: Callable[[Any], Any] | Digest | None = None,
         named: str | None = None,
-        kept: Kept | None = None,
+        value_store: ValueStore | None = None,
     ) -> None:
         self._generation = 0
         self._root = root
         self._folder = PathInput(root, relative)
         self._relative = relative
-        self._digest = digest if isinstance(digest, Digest) else Digest(digest or _same)
-        self._holds_contents = digest is None
-        self._kept = None if digest is None else kept
+        self._digest = digest if isinstance(digest, Digest) else Digest(digest or _unchanged)
+        self._has_contents = digest is None
+        self._value_store = None if digest is None else value_store
         self._name = _name(relative, nested, named, self._digest)
         self._fresh: dict[str, int] = {}
         self._listing = Listing(relative, nested, self._watch, named)
         self._base = ""
         self._identity: tuple[int, int] | None = None
         self._entries: dict[str, _Entry] = {}
-        self._held_bytes = 0
-        self._lively: OrderedDict[str, None] = OrderedDict()
+        self._content_bytes = 0
+        self._recent: OrderedDict[str, None] = OrderedDict()
         self._unsettled: set[str] = set()
-        self._turns = _Turns()
+        self._rotation = _Rotation()
         self._touched: set[tuple[str, str]] = set()
         self._is_lost = True
         self._has_missed = False
@@ -175,18 +181,18 @@ class Collection:
         self._log: deque[tuple[int, str]] = deque()
         self._log_begins = 0
         self._derived: dict[Any, tuple[int, Any]] = {}
-        self._made: LRUCache[Any, _Made] = LRUCache(
-            MAX_MADE_BYTES, getsizeof=lambda made: made.size
+        self._results: LRUCache[Any, _Result] = LRUCache(
+            MAX_RESULT_BYTES, getsizeof=lambda result: result.size
         )
         self._lock = threading.RLock()
 
     @property
     def is_notified(self) -> bool:
-        """Whether the file system tells of each change since it was examined."""
+        """Whether an event is sent for each change since the collection was examined."""
         return self._is_trusted and not (self._touched or self._is_lost or self._unsettled)
 
     def examine(self) -> int:
-        """Bring the entries up to date and return the generation, which grows with each change."""
+        """Bring the entries up to date. Return the generation, which grows with each change."""
         drained_at = time.time_ns()
         notifier().drain()
         base: str = state_of(self._root)
@@ -199,32 +205,38 @@ class Collection:
         return self._generation
 
     def items(self) -> list[tuple[str, Any]]:
-        """`(path below the folder, content)` in name order; damaged files are left out.
+        """Return `(path below the folder, content)` sorted by path, without damaged files.
 
         Contents are shared: do not change them.
         """
-        return list(self.derived(_as_they_are))
+        return list(self.derive(_unchanged_items))
 
     def pairs(self) -> list[tuple[str, Any]]:
-        """The same, in a list that is not kept."""
+        """Return the same as `items`, without caching the list."""
         observe(self)
         with self._lock:
             entries = ((name, self._entries.get(name)) for name in self._names())
-            return [(name, held.value) for name, held in entries if held and held.value is not None]
+            return [(name, one.value) for name, one in entries if one and one.value is not None]
 
-    def derived(self, make: Callable[[list[tuple[str, Any]]], Made]) -> Made:
-        """What `make` gives for `items`, made once a generation: shared, not to be changed."""
+    def derive(self, function: Callable[[list[tuple[str, Any]]], R]) -> R:
+        """Return the result of a function of `items`, computed once a generation.
+
+        The result is shared: do not change it.
+        """
         observe(self)
         with self._lock:
-            generation, value = self._derived.get(make, (-1, None))
+            generation, value = self._derived.get(function, (-1, None))
             if generation != self._generation:
-                value = make(self.pairs())
-                self._derived[make] = (self._generation, value)
-            made: Made = value
-            return made
+                value = function(self.pairs())
+                self._derived[function] = (self._generation, value)
+            result: R = value
+            return result
 
     def changes(self, since: int | None) -> Changes:
-        """What has changed since a generation that `changes` returned, None for the beginning."""
+        """Return the changes since a generation.
+
+        :param since: the generation of an earlier result; None for the first call.
+        """
         observe(self)
         with self._lock:
             if since is None or since < self._log_begins:
@@ -233,30 +245,33 @@ class Collection:
             return Changes(self._generation, {name for _, name in later})
 
     def value(self, name: str) -> Any:
-        """What is held of a file, None where there is nothing; see `changes` for the names."""
-        held = self._entries.get(name)
-        return held.value if held else None
+        """Return the content or digest of a file as of the last refresh, or None.
+
+        :param name: a path as in `items` and `changes`.
+        """
+        entry = self._entries.get(name)
+        return entry.value if entry else None
 
     def version(self, name: str) -> Stamped | None:
-        """The version of a file of which there is a value, None for another."""
-        held = self._entries.get(name)
-        return Stamped(held.stamp, held.mtime_ns) if held and held.value is not None else None
+        """Return the version of a file that has a value; None for others."""
+        entry = self._entries.get(name)
+        return Stamped(entry.stamp, entry.mtime_ns) if entry and entry.value is not None else None
 
     def versions(self, *, damaged: bool = False) -> dict[str, Stamped]:
-        """The versions of the files, by path.
+        """Return the versions of the files by path.
 
-        :param damaged: those of damaged files too.
+        :param damaged: include damaged files.
         """
         observe(self)
         with self._lock:
             return {
-                name: Stamped(held.stamp, held.mtime_ns)
-                for name, held in self._entries.items()
-                if damaged or held.value is not None
+                name: Stamped(entry.stamp, entry.mtime_ns)
+                for name, entry in self._entries.items()
+                if damaged or entry.value is not None
             }
 
     def read(self, name: str) -> Content | None:
-        """The content of one file as it is now; None where it cannot be read or understood."""
+        """Read the current content of a file; None if it is damaged or cannot be read."""
         try:
             with files.OpenFolders(state_of(self._root)) as folders:
                 return self._read(name, folders)
@@ -264,7 +279,7 @@ class Collection:
             return None
 
     def _read(self, name: str, folders: files.OpenFolders) -> Content | None:
-        """:raises OSError: where the file may be there, and nothing can be opened just now."""
+        """:raises OSError: if the file could not be opened for lack of descriptors or memory."""
         read_at = time.time_ns()
         try:
             data, version = self._bytes(name, folders)
@@ -277,40 +292,43 @@ class Collection:
             return None
         return Content(value, version, is_settled(version, read_at), hash(data))
 
-    def made_of(self, name: str, make: Callable[[str, Any], Made]) -> Made | None:
-        """What `make` gives for the path and the content of one file, made once a version.
+    def derive_one(self, name: str, function: Callable[[str, Any], R]) -> R | None:
+        """Return the result of a function of the path and the content of one file.
 
-        Of what was made the latest is kept. None for a file that is not among `items`.
+        It is computed once for each version; results that are used least are evicted. If the file
+        cannot be read now, the previous result is returned.
+
+        :return: None for a file that is not in the collection.
         """
         observe(self)
         with self._lock:
-            held, kept = self._entries.get(name), self._made.get((name, make))
-        if held is None:
+            entry, cached = self._entries.get(name), self._results.get((name, function))
+        if entry is None:
             return None
-        made: Made | None = kept.value if kept else None
-        if kept and kept.mark == held.mark:
-            return made
+        result: R | None = cached.value if cached else None
+        if cached and cached.mark == entry.mark:
+            return result
         content = self.read(name)
         if content is None:
-            return made
-        made = make(name, content.value)
-        is_held = held.stamp == content.version.stamp
-        is_held = is_held and held.fingerprint in (None, content.fingerprint)
+            return result
+        result = function(name, content.value)
+        is_same = entry.stamp == content.version.stamp
+        is_same = is_same and entry.fingerprint in (None, content.fingerprint)
         is_sure = self._is_trusted or content.is_settled
-        if is_held and is_sure and content.version.size <= MAX_MADE_BYTES:
+        if is_same and is_sure and content.version.size <= MAX_RESULT_BYTES:
             with self._lock:
-                self._made[name, make] = _Made(content.version.size, held.mark, made)
-        return made
+                self._results[name, function] = _Result(content.version.size, entry.mark, result)
+        return result
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
-        """Take note of an event in one of the directories, see `store.notifier`."""
-        if is_folder or self._listing.may_lead_on(name):
+        """Handle an event in one of the directories, see `store.notifier`."""
+        if is_folder or self._listing.may_be_folder(name):
             self._is_lost = True
         else:
             self._touched.add((key, name))
 
     def lost(self) -> None:
-        """Take note that anything may have changed."""
+        """Handle lost events: examine all files again."""
         self._is_lost = self._has_missed = True
 
     def _watch(self, real: str, below: str) -> bool:
@@ -324,6 +342,12 @@ class Collection:
         return self._listing.names[-MAX_ENTRIES:]
 
     def _refresh(self, base: str, is_same: bool, drained_at: int) -> None:
+        """Find the files that may have changed, and read those that have.
+
+        :param base: the real path of the root.
+        :param is_same: whether events have reported all changes since the last refresh.
+        :param drained_at: when the events were read, in nanoseconds since the epoch.
+        """
         touched, self._touched = self._touched, set()
         has_missed, self._has_missed = self._has_missed, False
         doubtful = {path for one in touched if (path := self._listing.note(*one)) is not None}
@@ -336,66 +360,67 @@ class Collection:
         due.update(linked)
         self._is_trusted = self._is_trusted and not linked
         if not self._is_trusted:
-            due.update(self._lively, self._turns.due(self._names()))
-        self._take_in(due, doubtful, base)
+            due.update(self._recent, self._rotation.due(self._names()))
+        self._read_changed(due, doubtful, base)
         if len(self._fresh) >= BULK:
             self._settle(drained_at)
 
     def _relist(self, base: str) -> set[str]:
-        """Look at the directories again; the names that have to be looked at because of that."""
+        """List the directories again. Return the paths of the files to examine because of it."""
         was_lost, self._is_lost = self._is_lost, False
-        anew = self._listing.refresh(base)
+        relisted = self._listing.refresh(base)
         self._is_trusted = self._listing.is_watched and not self._listing.linked
         names = self._names()
-        if anew is None:
+        if relisted is None:
             return set(names) if was_lost else set()
         listed = set(names)
         gone = {name for name in self._entries if name not in listed}
-        return gone | (listed if was_lost else listed & anew)
+        return gone | (listed if was_lost else listed & relisted)
 
-    def _take_in(self, due: set[str], doubtful: set[str], base: str) -> None:
-        """Look at files, and read those that have changed.
+    def _read_changed(self, due: set[str], doubtful: set[str], base: str) -> None:
+        """Examine files, and read those that have changed.
 
-        :param doubtful: those that may have changed while their version has not.
+        :param doubtful: the files to read even if their version is the same.
         """
-        stale, gone = self._looked_at(due, doubtful)
+        stale, gone = self._compare(due, doubtful)
         if not gone and not stale:
             return
         for name in gone:
             self._forget(name)
         changed = gone
         by_time = sorted(stale, key=lambda name: stale[name].mtime_ns)
-        if self._kept is not None and len(stale) >= BULK:
-            changed += self._load(self._kept, stale)
+        if self._value_store is not None and len(stale) >= BULK:
+            changed += self._load(self._value_store, stale)
         with files.OpenFolders(base) as folders:
             changed += [
                 name for name in by_time if name in stale and self._take(name, stale[name], folders)
             ]
-        for name in by_time[-_LIVELY:]:
-            self._lively[name] = None
-            self._lively.move_to_end(name)
-        while len(self._lively) > _LIVELY:
-            self._lively.popitem(last=False)
+        for name in by_time[-_MAX_RECENT:]:
+            self._recent[name] = None
+            self._recent.move_to_end(name)
+        while len(self._recent) > _MAX_RECENT:
+            self._recent.popitem(last=False)
         if changed:
             self._generation += 1
             self._note(changed)
 
-    def _looked_at(self, due: set[str], doubtful: set[str]) -> tuple[dict[str, Version], list[str]]:
-        """Which files have to be read, with their versions, and which are gone."""
+    def _compare(self, due: set[str], doubtful: set[str]) -> tuple[dict[str, Version], list[str]]:
+        """Return the files to read with their versions, and the files that are gone."""
         stale: dict[str, Version] = {}
         gone: list[str] = []
         for name in due:
             version = self._listing.version(name)
-            held = self._entries.get(name)
+            entry = self._entries.get(name)
             if version is None:
                 self._unsettled.discard(name)
-                if held is not None:
+                if entry is not None:
                     gone.append(name)
-            elif held is None or held.stamp != version.stamp or name in doubtful:
+            elif entry is None or entry.stamp != version.stamp or name in doubtful:
                 stale[name] = version
         return stale, gone
 
     def _note(self, changed: list[str]) -> None:
+        """Append the changed files to the log that `changes` reads."""
         if len(changed) > _MAX_LOG:
             self._log.clear()
             self._log_begins = self._generation
@@ -404,11 +429,11 @@ class Collection:
         while len(self._log) > _MAX_LOG:
             self._log_begins, _ = self._log.popleft()
 
-    def _load(self, kept: Kept, stale: dict[str, Version]) -> list[str]:
-        """Take from the index what it has of files, and out of `stale`; return their names."""
+    def _load(self, value_store: ValueStore, stale: dict[str, Version]) -> list[str]:
+        """Load digests from the index, and remove their files from `stale`. Return their paths."""
         loaded: list[str] = []
         surplus: list[str] = []
-        for name, stamp, data in kept.digests(self._name):
+        for name, stamp, data in value_store.digests(self._name):
             version = stale.get(name)
             if version is None and name not in self._entries:
                 surplus.append(name)
@@ -416,7 +441,7 @@ class Collection:
                 continue
             try:
                 value = self._digest.load(data)
-            except Exception:  # whatever is wrong with it, the file is read instead
+            except Exception:  # a damaged digest may raise anything; read the file instead
                 log.warning("a digest in the index is damaged: %s", name, exc_info=True)
                 continue
             if name in self._entries:
@@ -425,33 +450,33 @@ class Collection:
             loaded.append(name)
             del stale[name]
         if len(surplus) >= BULK:
-            kept.remove_digests(self._name, surplus)
+            value_store.remove_digests(self._name, surplus)
         return loaded
 
     def _settle(self, drained_at: int) -> None:
-        """Take the files that have settled since they were read out of those that have not, and
-        put what is held of them into the index.
+        """Store the digests of files that have settled since they were read.
 
-        Each was settled when it was read, or it is now and nothing was told of it in between.
+        A digest is stored only if the file was settled when it was read, or is settled now and no
+        event has reported a change in between.
         """
         rows = []
         for name, changed_ns in list(self._fresh.items()):
-            held = self._entries[name]
-            if is_settled_at(changed_ns, drained_at) if self._is_trusted else held.is_settled:
+            entry = self._entries[name]
+            if is_settled_at(changed_ns, drained_at) if self._is_trusted else entry.is_settled:
                 del self._fresh[name]
-                if held.value is not None and self._kept is not None:
-                    rows.append((name, held.stamp, held.value))
-        if self._kept is None or not rows:
+                if entry.value is not None and self._value_store is not None:
+                    rows.append((name, entry.stamp, entry.value))
+        if self._value_store is None or not rows:
             return
         try:
-            self._kept.store_digests(
+            self._value_store.store_digests(
                 self._name, ((name, stamp, self._digest.dump(value)) for name, stamp, value in rows)
             )
         except TypeError:
-            self._kept = None  # digests of a kind that does not outlast the process
+            self._value_store = None  # these digests cannot be stored
 
     def _take(self, name: str, version: Version, folders: files.OpenFolders) -> bool:
-        """Read a file; whether that changed what is held of it."""
+        """Read a file. Return whether its content or digest has changed."""
         before = self._entries.get(name)
         if before is not None:
             self._forget(name)
@@ -462,8 +487,11 @@ class Collection:
     def _entry(
         self, name: str, version: Version, before: _Entry | None, folders: files.OpenFolders
     ) -> _Entry:
-        """What a file holds now. What it held before stands in for a file that is being written,
-        and for one that cannot be opened for want of descriptors."""
+        """Return the current entry of a file.
+
+        If the file is being written, or cannot be opened for lack of descriptors, the entry has
+        the previous value.
+        """
         try:
             content = self._read(name, folders) if self._has_room(version) else None
             is_doubtful = content is None and is_being_written(version)
@@ -477,46 +505,47 @@ class Collection:
             return self._stamped(version, is_settled, value, content.fingerprint)
         if is_doubtful:
             return self._stamped(version, False, before.value if before else None)
-        log.warning("left out damaged file %s", os.path.join(self._relative, name))
+        log.warning("skipped damaged file %s", os.path.join(self._relative, name))
         return self._stamped(version, True, None)
 
     def _stamped(
         self, version: Version, is_settled: bool, value: Any, fingerprint: int | None = None
     ) -> _Entry:
-        size = version.size if self._holds_contents else 0
+        size = version.size if self._has_contents else 0
         return _Entry(version.stamp, version.mtime_ns, size, is_settled, value, fingerprint)
 
     def _put(self, name: str, entry: _Entry) -> None:
         self._entries[name] = entry
-        self._held_bytes += entry.size
+        self._content_bytes += entry.size
         if not entry.is_settled:
             self._unsettled.add(name)
 
     def _has_room(self, version: Version) -> bool:
-        return not self._holds_contents or self._held_bytes + version.size <= MAX_HELD_BYTES
+        return not self._has_contents or self._content_bytes + version.size <= MAX_CONTENT_BYTES
 
     def _forget(self, name: str) -> None:
-        self._held_bytes -= self._entries.pop(name).size
-        self._lively.pop(name, None)
+        self._content_bytes -= self._entries.pop(name).size
+        self._recent.pop(name, None)
         self._unsettled.discard(name)
         self._fresh.pop(name, None)
 
     def _bytes(self, name: str, folders: files.OpenFolders) -> tuple[bytes, Version]:
-        """:raises OSError: when it cannot be read, or is larger than MAX_ENTRY_BYTES."""
+        """:raises OSError: if the file cannot be read or is larger than MAX_ENTRY_BYTES."""
         place = self._listing.place(name)
         if place is None:
             return files.read(self._root.path, os.path.join(self._relative, name), MAX_ENTRY_BYTES)
         return folders.read(*place, MAX_ENTRY_BYTES)
 
 
-class _Turns:
-    """Who has to be looked at, so that within a round everybody was."""
+class _Rotation:
+    """Selects files to examine, so that each is examined once in _ROUND_SECONDS."""
 
     def __init__(self) -> None:
         self._next = 0
         self._at = -math.inf
 
     def due(self, names: list[str]) -> list[str]:
+        """Return the next names, as many as the time since the last call requires."""
         now = time.monotonic()
         count = math.ceil(len(names) * min(1.0, (now - self._at) / _ROUND_SECONDS))
         self._at = now
@@ -529,10 +558,10 @@ class _Turns:
 
 
 def _name(relative: str, nested: bool, named: str | None, digest: Digest) -> str:
-    """What tells the digests of a collection from all others."""
+    """Return the name under which the digests of a collection are stored."""
     make = digest.make
     return f"{relative}|{nested}|{named}|{make.__module__}.{make.__qualname__}"
 
 
-def _as_they_are(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _unchanged_items(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return items

@@ -26,9 +26,9 @@ from loki_web.store.inputs import (
     VersionInput,
 )
 from loki_web.store.journal import Journal, Reader
-from loki_web.store.kept import Kept
 from loki_web.store.lines import JsonStream, TailInput
 from loki_web.store.look import UNREPEATABLE, Content, observe
+from loki_web.store.value_store import ValueStore
 from loki_web.store.writable import WritableFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
@@ -44,12 +44,14 @@ class Folder(WritableFolder):
     derived values stay cached until the files change, see `store.look`. Writes raise StorageError.
 
     :param events: False to poll instead of using file system events.
-    :param kept: the derived index, where values are kept between runs; None without one.
+    :param value_store: where values are kept between runs; None to compute them in each run.
     """
 
-    def __init__(self, path: Path, *, events: bool = True, kept: Kept | None = None) -> None:
+    def __init__(
+        self, path: Path, *, events: bool = True, value_store: ValueStore | None = None
+    ) -> None:
         super().__init__(path)
-        self.kept = kept
+        self.value_store = value_store
         self._root = Root(path, events=events)
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
@@ -85,7 +87,12 @@ class Folder(WritableFolder):
         return self._shared(
             (Collection, relative, nested, digest, named),
             lambda: Collection(
-                self._root, relative, nested, digest=digest, named=named, kept=self.kept
+                self._root,
+                relative,
+                nested,
+                digest=digest,
+                named=named,
+                value_store=self.value_store,
             ),
         )
 
@@ -97,7 +104,7 @@ class Folder(WritableFolder):
         observe(self._root)
         return self._shared(
             (Journal, relative, make),
-            lambda: Journal(self._root, relative, make, lambda: self.kept),
+            lambda: Journal(self._root, relative, make, lambda: self.value_store),
         )
 
     def stream(self, relative: str) -> JsonStream:

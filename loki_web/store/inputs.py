@@ -410,7 +410,7 @@ class DocumentInput(FileInput):
             time.sleep(_RETRY_SECONDS)
             super()._load(version)
         if self._document is None and self._settled:
-            log.warning("left out damaged file %s", self.relative)
+            log.warning("skipped damaged file %s", self.relative)
 
     def _take(self, data: bytes | None) -> None:
         if data is None or len(data) >= self.limit:

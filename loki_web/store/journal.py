@@ -1,4 +1,4 @@
-"""Append-only files of one JSON object a line, read once and resumed where reading stopped."""
+"""Read append-only files of one JSON object a line, and resume where reading stopped."""
 
 import logging
 import threading
@@ -17,42 +17,47 @@ from loki_web.store.inputs import PathInput, Root
 from loki_web.store.look import observe, state_of
 
 MAX_LINE_BYTES = 1024 * 1024
-SMALL_BYTES = 256 * 1024  # up to here everything that was read is compared when a file has grown
+SMALL_BYTES = 256 * 1024  # smaller files are compared completely when they have grown
 _MARK_BYTES = 512
 _BLOCK_BYTES = 1 << 20
-_WORTH_STORING = 4 << 20  # bytes that were read since the state was stored
+_STORE_BYTES = 4 << 20  # store the state again after so many new bytes
 
 
 class Reader(Protocol):
-    """What is made of the objects of a journal. Called by one thread at a time."""
+    """Processes the objects of a journal. Its methods are called by one thread at a time."""
 
     def clear(self) -> None:
-        """Forget everything: the file is read anew."""
+        """Drop all objects: the file is read from its beginning again."""
 
     def take(self, record: Json, offset: int, length: int) -> None:
-        """Take in the next object and where its line stands in the file."""
+        """Process the next object.
+
+        :param offset: where its line begins in the file.
+        :param length: of the line, in bytes.
+        """
 
     def take_back(self) -> None:
-        """Forget the object that was taken last: its line had no end and has changed."""
+        """Drop the last object, because its line had no line end and has changed."""
 
 
 @runtime_checkable
 class StoredReader(Reader, Protocol):
-    """A reader whose state can be stored, so that a restart does not read the file again.
+    """A reader whose state is stored, so that the file is not read again after a restart.
 
-    :ivar STAMP: changes with the form of the state.
+    :ivar STAMP: changes with the format of the state.
     """
 
     STAMP: str
 
-    def dump(self) -> bytes: ...
+    def dump(self) -> bytes:
+        """Return the state."""
 
     def load(self, data: bytes) -> None:
-        """Take the state that was dumped. Any exception means that it cannot be used."""
+        """Restore a state that `dump` returned. Raise any exception if it cannot be used."""
 
 
 class States(Protocol):
-    """Where states are kept between runs of the server, see `store.kept`; it may lose any."""
+    """Stores states between runs, see `store.value_store`. Any of them may be lost."""
 
     def load(self, name: str, stamp: str) -> bytes | None: ...
 
@@ -65,10 +70,10 @@ T = TypeVar("T")
 
 
 class _Place(NamedTuple):
-    """How far a file was read, in complete lines, and by what it is known again.
+    """The end of the last complete line that was read, with checksums to recognize the file.
 
-    :ivar head: a checksum of its first bytes, which tell the time of the first line.
-    :ivar end: one of what stands before the place: all of a small file, else its last bytes.
+    :ivar head: the checksum of the first bytes, which contain the time of the first line.
+    :ivar end: the checksum of the bytes before the place: all of a small file, else _MARK_BYTES.
     """
 
     device: int = -1
@@ -78,28 +83,30 @@ class _Place(NamedTuple):
     end: int = 0
 
     @classmethod
-    def at(cls, offset: int, stream: BinaryIO, found: files.Version) -> "_Place":
+    def at(cls, offset: int, stream: BinaryIO, version: files.Version) -> "_Place":
+        """Return the place at an offset of an open file."""
         size = offset if offset <= SMALL_BYTES else _MARK_BYTES
         head = zlib.crc32(_bytes_at(stream, 0, min(offset, _MARK_BYTES)))
         end = zlib.crc32(_bytes_at(stream, offset - size, size))
-        return cls(found.device, found.inode, offset, head, end)
+        return cls(version.device, version.inode, offset, head, end)
 
-    def is_in(self, stream: BinaryIO, found: files.Version) -> bool:
-        return found.size >= self.offset and self == _Place.at(self.offset, stream, found)
+    def is_in(self, stream: BinaryIO, version: files.Version) -> bool:
+        """Return whether an open file still has the content that was read up to this place."""
+        return version.size >= self.offset and self == _Place.at(self.offset, stream, version)
 
 
 class Journal(PathInput, Generic[R]):
-    """One `.jsonl` file as a reader sees it; its state grows with each change of the content.
+    """A `.jsonl` file and the reader of its records. Its state grows when the content changes.
 
-    Only what was appended is read, each line once. Lines that hold no JSON object or more than
-    MAX_LINE_BYTES are skipped; a last line without line end is taken as soon as its object is
-    complete. A file that was replaced, truncated, rotated or edited is read anew: one with another
-    inode, one with the same size and another version, one that does not begin as before. Where a
-    file beyond SMALL_BYTES has grown, only the first and last bytes that were read are compared.
+    Only appended lines are read. Malformed lines and lines longer than MAX_LINE_BYTES are skipped;
+    a last line without line end is processed when its object is complete. A file that was
+    replaced, truncated, rotated or edited is read from its beginning: it has another inode, the
+    same size with another version, or other content before the place where reading stopped. Of a
+    file larger than SMALL_BYTES only the first and last bytes that were read are compared.
 
-    :param make: makes the reader.
-    :param kept: returns where the state of the reader is kept between runs, or None.
-    :ivar reader: to be used inside of `reading`, or in a function given to `part`.
+    :param make: creates the reader.
+    :param states: returns where the state of the reader is stored between runs, or None.
+    :ivar reader: use it only inside `reading` or in a function that is passed to `part`.
     """
 
     def __init__(
@@ -107,11 +114,11 @@ class Journal(PathInput, Generic[R]):
         root: Root,
         relative: str,
         make: Callable[[], R],
-        kept: Callable[[], States | None] = lambda: None,
+        states: Callable[[], States | None] = lambda: None,
     ) -> None:
         super().__init__(root, relative)
         self.reader = make()
-        self._kept = kept
+        self._states = states
         self._busy = threading.RLock()
         self._version: files.Version | None = None
         self._settled = False
@@ -121,9 +128,10 @@ class Journal(PathInput, Generic[R]):
         self._begin()
 
     def _begin(self) -> None:
-        """
-        :ivar _inside: whether the place lies in a line that is too long.
-        :ivar _rest: what follows the place, a line without end.
+        """Set the state of a file that was not read yet.
+
+        :ivar _inside: whether the place is inside a line that is too long.
+        :ivar _rest: the bytes after the place: a line without line end.
         """
         self._place = _Place()
         self._lines = 0
@@ -132,6 +140,7 @@ class Journal(PathInput, Generic[R]):
         self._rest_is_taken = self._rest_counts = False
 
     def examine(self) -> int:
+        """Read what was appended. Return a number that grows with each change of the content."""
         version = self.version()
         if version is None or version != self._version or not self._settled:
             with self._busy:
@@ -140,38 +149,43 @@ class Journal(PathInput, Generic[R]):
 
     @contextmanager
     def reading(self) -> Iterator[R]:
-        """Give the reader, up to date; nobody changes it inside."""
+        """Give the reader, up to date. It does not change while the block runs."""
         observe(self)
         with self._busy:
             yield self.reader
 
     def part(self, of: Callable[["Journal[R]"], T]) -> T:
-        """Return what a function of a module gives for this journal. A value that uses only parts
-        stays current while these are equal, whatever else is appended.
+        """Return the result of a function of this journal, and record it as a dependency.
+
+        A derived value that uses only parts stays valid while these are equal, even if the journal
+        grows. The function must be one of a module, so that equal calls are the same input.
         """
-        found: T = observe(_Part(self, of))
-        return found
+        result: T = observe(_Part(self, of))
+        return result
 
     def line_count(self) -> int:
-        """Return how many lines the whole file has, whatever is in them.
+        """Return the number of lines of the file, malformed ones included.
 
-        A last line without line end counts if an object is complete in it, so that the count does
-        not change when the line end follows.
+        A last line without line end counts if it has a complete object, so that the count does not
+        change when the line end is written.
         """
         return self.part(_line_count)
 
     def lines_at(self, places: Iterable[tuple[int, int]]) -> list[bytes]:
-        """Return the lines that begin at offsets and have certain lengths; nothing where the file
-        is no longer the one that was read."""
+        """Return the bytes of lines; empty if the file was replaced since it was read.
+
+        :param places: the offset and the length of each line, as passed to `Reader.take`.
+        """
         try:
-            with files.opened(self._root.path, self.relative) as (stream, found):
-                if (found.device, found.inode) != self._place[:2]:
+            with files.opened(self._root.path, self.relative) as (stream, version):
+                if (version.device, version.inode) != self._place[:2]:
                     return []
                 return [_bytes_at(stream, offset, length) for offset, length in places]
         except OSError:
             return []
 
     def _follow(self, version: files.Version | None) -> None:
+        """Read what was appended, or the whole file if it is another one."""
         if version is None:
             self._reset()
             self._version = None
@@ -181,21 +195,21 @@ class Journal(PathInput, Generic[R]):
             self._restore()
         read_at = time.time_ns()
         try:
-            with files.opened(self._root.path, self.relative) as (stream, found):
-                if not self._continues(stream, found):
+            with files.opened(self._root.path, self.relative) as (stream, current):
+                if not self._continues(stream, current):
                     self._reset()
-                self._read(stream, found)
-                self._version, self._settled = found, files.is_settled(found, read_at)
+                self._read(stream, current)
+                self._version, self._settled = current, files.is_settled(current, read_at)
         except OSError:
             self._reset()
             self._version = None
         self._store()
 
-    def _continues(self, stream: BinaryIO, found: files.Version) -> bool:
-        """Whether the file holds what was read, and maybe more."""
+    def _continues(self, stream: BinaryIO, version: files.Version) -> bool:
+        """Return whether the file begins with the content that was read."""
         before = self._version
-        is_edited = before is not None and found.size == before.size and found != before
-        return not is_edited and self._place.is_in(stream, found)
+        is_edited = before is not None and version.size == before.size and version != before
+        return not is_edited and self._place.is_in(stream, version)
 
     def _reset(self) -> None:
         if self._place.offset or self._rest:
@@ -204,15 +218,15 @@ class Journal(PathInput, Generic[R]):
         self._stored_at = 0
         self.reader.clear()
 
-    def _read(self, stream: BinaryIO, found: files.Version) -> None:
-        """Take in what follows the place."""
+    def _read(self, stream: BinaryIO, version: files.Version) -> None:
+        """Read the lines after the place."""
         if self._rest_is_taken:
             self.reader.take_back()
         offset = position = self._place.offset
         rest, rest_before = b"", self._rest
         stream.seek(offset)
-        while position < found.size:
-            block = stream.read(min(_BLOCK_BYTES, found.size - position))
+        while position < version.size:
+            block = stream.read(min(_BLOCK_BYTES, version.size - position))
             if not block:
                 break
             position += len(block)
@@ -223,8 +237,8 @@ class Journal(PathInput, Generic[R]):
         self._rest = rest
         self._rest_is_taken = self._take(rest, offset)
         self._rest_counts = self._rest_is_taken or _begins_with_object(rest)
-        if offset != self._place.offset or found.inode != self._place.inode:
-            self._place = _Place.at(offset, stream, found)
+        if offset != self._place.offset or version.inode != self._place.inode:
+            self._place = _Place.at(offset, stream, version)
             self._generation += 1
         elif rest != rest_before:
             self._generation += 1
@@ -240,7 +254,7 @@ class Journal(PathInput, Generic[R]):
         return offset
 
     def _take(self, line: bytes, offset: int) -> bool:
-        """Whether the line holds an object."""
+        """Pass the object of a line to the reader. Return False if the line has none."""
         if not line or len(line) > MAX_LINE_BYTES:
             return False
         try:
@@ -253,12 +267,14 @@ class Journal(PathInput, Generic[R]):
         return True
 
     def _restore(self) -> None:
-        """Begin with the state that another run has stored; what is wrong with it shows when the
-        marks are compared."""
-        kept, reader = self._kept(), self.reader
-        if kept is None or not isinstance(reader, StoredReader):
+        """Restore the state that another run has stored.
+
+        A state that does not fit the file is dropped later, when the checksums are compared.
+        """
+        states, reader = self._states(), self.reader
+        if states is None or not isinstance(reader, StoredReader):
             return
-        data = kept.load(self.relative, reader.STAMP)
+        data = states.load(self.relative, reader.STAMP)
         if data is None:
             return
         try:
@@ -268,29 +284,29 @@ class Journal(PathInput, Generic[R]):
             reader.load(state)
             self._stored_at = self._place.offset
         except Exception:
-            log.warning("the stored index of %s cannot be used", self.relative)
+            log.warning("the stored state of %s cannot be used", self.relative)
             self._version = None
             self._reset()
 
     def _store(self) -> None:
-        """Store the state of the reader once it has cost much to come to."""
-        kept, reader = self._kept(), self.reader
+        """Store the state of the reader after _STORE_BYTES of new lines."""
+        states, reader = self._states(), self.reader
         if (
-            kept is None
+            states is None
             or not isinstance(reader, StoredReader)
-            or self._place.offset - self._stored_at < _WORTH_STORING
+            or self._place.offset - self._stored_at < _STORE_BYTES
             or self._inside
             or self._rest_is_taken
         ):
             return
         header = orjson.dumps([list(self._version or ()), list(self._place), self._lines])
-        kept.store(self.relative, reader.STAMP, header + b"\n" + reader.dump())
+        states.store(self.relative, reader.STAMP, header + b"\n" + reader.dump())
         self._stored_at = self._place.offset
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What a function gives for a journal, as an input of its own."""
+    """The result of a function of a journal, as an input."""
 
     journal: Journal[Any]
     of: Callable[[Journal[Any]], Any]

@@ -1,4 +1,4 @@
-"""One tolerant JSON reader for files, one strict reader for requests, one writer."""
+"""Parse JSON tolerantly for files and strictly for requests, and write JSON."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import orjson
 
 MAX_DEPTH = 100
-_WRITABLE_DEPTH = 254  # what orjson can write
+_WRITABLE_DEPTH = 254  # the most levels that orjson can write
 _LARGEST_INTEGER = 2**63 - 1
 _WHITE_SPACE = " \t\r\n"
 
@@ -18,12 +18,12 @@ class Damaged(ValueError):
 
 
 def parse(data: bytes) -> Any:
-    """What a file holds, repaired where that costs no meaning.
+    """Parse the content of a file tolerantly.
 
-    NaN, infinities and numbers beyond a double become None, lone surrogates and bytes that are
-    not UTF-8 become U+FFFD, a byte order mark is skipped.
+    NaN, infinities and numbers outside the range of a double become None, lone surrogates and
+    bytes that are not UTF-8 become U+FFFD, a byte order mark is skipped.
 
-    :raises Damaged: when nothing can be made of it, or it nests deeper than MAX_DEPTH levels.
+    :raises Damaged: if it is not JSON, or is nested deeper than MAX_DEPTH levels.
     """
     try:
         value = orjson.loads(data)
@@ -35,10 +35,10 @@ def parse(data: bytes) -> Any:
 
 
 def parse_strict(data: bytes) -> Any:
-    """What a client sent, taken literally.
+    """Parse the body of a request strictly.
 
-    :raises Damaged: for anything RFC 8259 does not allow, repeated keys, numbers beyond a double,
-        lone surrogates and nesting deeper than MAX_DEPTH levels.
+    :raises Damaged: for anything that RFC 8259 does not allow, repeated keys, numbers outside the
+        range of a double, lone surrogates and nesting deeper than MAX_DEPTH levels.
     """
     try:
         text = data.decode("utf-8")
@@ -56,9 +56,9 @@ def parse_strict(data: bytes) -> Any:
 
 
 def values_in(text: str) -> Iterator[Any]:
-    """The values that stand in a text separated by white space, repaired as by `parse`.
+    """Yield the values of a text that are separated by white space, as tolerantly as `parse`.
 
-    What follows the first piece that is not JSON is left out.
+    Stop at the first malformed value.
     """
     position = 0
     while position < len(text):
@@ -75,23 +75,23 @@ def values_in(text: str) -> Iterator[Any]:
 
 
 def dump(value: Any) -> bytes:
-    """The value as the pretty-printed JSON text that the CLI's own tools write.
+    """Return a value as indented JSON with a line end, the format that the CLI writes.
 
-    :raises TypeError: when the value is not JSON.
+    :raises TypeError: if the value is not JSON.
     """
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def compact(value: Any) -> str:
-    """The value as JSON without white space or line end.
+    """Return a value as JSON without white space or line end.
 
-    :raises TypeError: when the value is not JSON.
+    :raises TypeError: if the value is not JSON.
     """
     return orjson.dumps(value).decode()
 
 
 def dump_line(value: Any) -> bytes:
-    """The value as one line of a `.jsonl` file, line end included."""
+    """Return a value as one line of a `.jsonl` file, with its line end."""
     return json.dumps(value).encode() + b"\n"
 
 

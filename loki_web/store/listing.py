@@ -1,4 +1,4 @@
-"""Which JSON files are below a folder; a directory that has not changed is not listed again."""
+"""List the JSON files below a folder. Directories that have not changed are not read again."""
 
 import os
 import stat
@@ -11,15 +11,19 @@ from loki_web.store import files
 from loki_web.store.files import Version, is_settled
 
 MAX_FOLDERS = 4096
-_MAX_DEPTH = 3  # a link to a folder above would have no end
+_MAX_DEPTH = 3  # a link to a parent folder would be followed forever
 
 
 @dataclass(slots=True)
 class _Directory:
-    """:ivar path: its real path.
-    :ivar is_watched: whether each change in it is told.
-    :ivar files: their paths below the folder.
-    :ivar links: those of them that are links, or lie behind one.
+    """A directory that was listed.
+
+    :ivar path: its real path.
+    :ivar is_linked: whether its path below the root has a link in it.
+    :ivar is_watched: whether an event is sent for each change in it.
+    :ivar files: the paths of its files below the folder of the listing.
+    :ivar links: the files that are links or are reached through one.
+    :ivar folders: the names of its subdirectories, and whether they are links.
     """
 
     path: str
@@ -33,15 +37,16 @@ class _Directory:
 
 
 class Listing:
-    """The JSON files of a folder and, where `nested`, of the folders below it.
+    """The JSON files of a folder and, if `nested`, of the folders below it.
 
-    A directory's own modification time tells of every name that came, went or was replaced. A
-    name that is a link, or lies below one, is resolved each time.
+    The modification time of a directory changes when a name in it is added, removed or replaced.
+    Links are resolved each time.
 
-    :param watch: asked, with the real path of a directory and its path below the folder, before
-        that is listed; returns whether each later change in it is told.
-    :param named: only files of this name, None for all that end with `.json`.
-    :ivar linked: the files that are links, or lie behind one.
+    :param watch: called with the real path of a directory and its path below the folder before it
+        is listed; returns whether an event is sent for each later change in it.
+    :param named: list only files of this name; None for all that end with `.json`.
+    :ivar names: the sorted paths of the files below the folder.
+    :ivar linked: the files that are links or are reached through one.
     """
 
     def __init__(
@@ -58,16 +63,16 @@ class Listing:
 
     @property
     def is_watched(self) -> bool:
-        """Whether each change in any of the directories is told."""
+        """Whether an event is sent for each change in any of the directories."""
         return bool(self._directories) and all(
             one.is_watched and not one.is_linked for one in self._directories.values()
         )
 
     def refresh(self, base: str) -> set[str] | None:
-        """Look at the directories again.
+        """List the directories that have changed.
 
         :param base: the real path of the root.
-        :return: None where none has changed, else the names in those that were listed anew.
+        :return: the paths of the files in these directories; None if none has changed.
         """
         self._base = base
         fresh: dict[str, _Directory] = {}
@@ -84,21 +89,21 @@ class Listing:
                     for name, is_link in directory.folders
                 ]
         before, self._directories = self._directories, fresh
-        anew = [below for below in fresh if fresh[below] is not before.get(below)]
-        if not anew and len(before) == len(fresh):
+        changed = [below for below in fresh if fresh[below] is not before.get(below)]
+        if not changed and len(before) == len(fresh):
             return None
         self.linked = {name for one in fresh.values() for name in one.links}
         self.names = sorted(name for one in fresh.values() for name in one.files)
-        return {name for below in anew for name in fresh[below].files}
+        return {name for below in changed for name in fresh[below].files}
 
-    def may_lead_on(self, name: str) -> bool:
-        """Return whether a link of that name to a folder would be followed."""
+    def may_be_folder(self, name: str) -> bool:
+        """Return whether a link of that name would be followed if it leads to a folder."""
         return self._nested and not self._is_wanted(name) and files.is_listed(name)
 
     def note(self, below: str, name: str) -> str | None:
-        """Take note that a name in a directory may have come, gone or become another file.
+        """Update the listing for a name in a directory that was added, removed or replaced.
 
-        :return: its path below the folder; None for a name that does not matter.
+        :return: the path of the file below the folder; None for a name that is not listed.
         """
         directory = self._directories.get(below)
         if directory is None or not self._is_wanted(name) or not files.is_listed(name):
@@ -117,7 +122,7 @@ class Listing:
         return path
 
     def place(self, name: str) -> tuple[str, str] | None:
-        """The real directory of a listed file and its name there; None for links."""
+        """Return the real path of the directory of a listed file, and its name; None for links."""
         below, _, own = name.rpartition("/")
         directory = self._directories.get(below)
         if directory is None or name in self.linked:
@@ -125,7 +130,7 @@ class Listing:
         return directory.path, own
 
     def version(self, name: str) -> Version | None:
-        """The version that a listed file has now; None where it is no regular file any more."""
+        """Return the current version of a listed file; None if it is not a regular file."""
         place = self.place(name)
         if place is None:
             real = files.resolve_below(self._base, os.path.join(self._relative, name))
@@ -133,6 +138,7 @@ class Listing:
         return _version(f"{place[0]}/{place[1]}", stat.S_ISREG)
 
     def _directory(self, below: str, is_linked: bool) -> _Directory | None:
+        """Return a directory, listed again if it has changed; None if it is missing."""
         relative = os.path.join(self._relative, below)
         real = files.resolve_below(self._base, relative) if is_linked else self._path(below)
         if real is None:
@@ -143,10 +149,10 @@ class Listing:
         version = _version(real, stat.S_ISDIR)
         if version is None:
             return None
-        held = self._directories.get(below)
-        if held and held.is_settled and (held.path, held.version) == (real, version):
-            held.is_watched = is_watched
-            return held
+        known = self._directories.get(below)
+        if known and known.is_settled and (known.path, known.version) == (real, version):
+            known.is_watched = is_watched
+            return known
         directory = _Directory(real, version, is_settled(version, looked_at), is_linked, is_watched)
         for entry in files.entries_of(real):
             is_link = entry.is_symlink()
@@ -175,7 +181,7 @@ def _version(path: str, is_kind: Callable[[int], bool]) -> Version | None:
 
 
 def _kind(path: str) -> Callable[[int], bool] | None:
-    """What is there: S_ISLNK for a link, S_ISREG for all else, None for nothing."""
+    """Return S_ISLNK for a link, S_ISREG for anything else that exists, else None."""
     try:
         return stat.S_ISLNK if stat.S_ISLNK(os.lstat(path).st_mode) else stat.S_ISREG
     except OSError:

@@ -1,8 +1,8 @@
-"""Events of the file system (inotify), drained by whoever wants to know what has changed.
+"""Watch folders with inotify. Events are read when a caller drains them.
 
-The kernel queues the event of a write before the write returns, so that a drain sees every change
-that was complete when it began. One descriptor serves the whole process: there are few of them for
-each user of a machine.
+The kernel queues the event of a write before the write returns, so a drain reports every change
+that was complete when it began. A process uses one inotify descriptor, because a user may have
+only a few (128 by default).
 """
 
 import fcntl
@@ -30,28 +30,29 @@ log = logging.getLogger(__name__)
 
 
 class Subscriber(Protocol):
-    """What is told of events; called by any thread, with the notifier's lock held."""
+    """Receives events. Its methods are called by any thread, with the lock of the notifier."""
 
     def touched(self, key: Any, name: str, is_folder: bool) -> None:
-        """Take note that something in the folder that was watched as `key` has changed."""
+        """Handle a change of `name` in the folder that is watched with `key`."""
 
     def lost(self) -> None:
-        """Take note that any folder may have changed or gone."""
+        """Handle lost events: any folder may have changed or gone."""
 
 
 class Follower(Protocol):
-    """What is told that there were events; called as a subscriber is."""
+    """Is called when there were events, as subscribers are."""
 
     def stirred(self) -> None:
-        """Take note that something in any of the folders that this process watches has changed."""
+        """Handle a change in any of the watched folders."""
 
 
 class Notifier:
-    """The watches of this process.
+    """The inotify watches of a process.
 
-    A failure ends all watches: whoever subscribed is told that they are lost, and gets no others.
+    After an error there are no more watches: `lost` of all subscribers is called, and `watch`
+    returns False.
 
-    :ivar epoch: grows with each event that was drained.
+    :ivar epoch: grows with each drain that has read events.
     """
 
     def __init__(self) -> None:
@@ -65,10 +66,12 @@ class Notifier:
     def watch(
         self, folder: str, subscriber: Subscriber, key: Hashable, *, only_itself: bool = False
     ) -> bool:
-        """Tell the subscriber of each change of a name or a file directly in a real folder.
+        """Watch a folder: call the subscriber for each change of a name or a file directly in it.
 
-        :param only_itself: tell only when the folder itself goes or gets another name.
-        :return: False where that cannot be had: then the folder has to be looked at.
+        :param folder: its real path.
+        :param key: passed to the subscriber with each event.
+        :param only_itself: watch only for the removal or renaming of the folder itself.
+        :return: False if the folder cannot be watched and has to be polled.
         """
         with self._lock:
             try:
@@ -87,15 +90,15 @@ class Notifier:
             return True
 
     def follow(self, follower: Follower) -> None:
-        """Tell the follower, after the subscribers, whenever there were any events."""
+        """Call the follower, after the subscribers, whenever there were events."""
         with self._lock:
             self._followers.add(follower)
 
     def drain(self) -> None:
-        """Tell the subscribers of everything that has happened until now."""
+        """Read all events that have happened until now, and call the subscribers."""
         if self._inotify is None:
             return
-        with self._lock:  # first, for another thread may have read events that it still tells of
+        with self._lock:  # wait for another thread that is still calling subscribers
             events = self._events()
             self.epoch += bool(events)
             for number, mask, _, name in events:
@@ -104,7 +107,7 @@ class Notifier:
                     continue
                 subscribers = self._watches.get(number, WeakKeyDictionary())
                 if mask & _GONE:
-                    _tell_lost(subscribers)
+                    _report_lost(subscribers)
                 else:
                     for subscriber, key in list(subscribers.items()):
                         subscriber.touched(key, name, bool(mask & _IS_FOLDER))
@@ -117,7 +120,7 @@ class Notifier:
                     follower.stirred()
 
     def fileno(self) -> int | None:
-        """The descriptor that becomes readable with an event, None while nothing is watched."""
+        """Return the descriptor that is readable when there are events; None without watches."""
         return self._inotify.fileno() if self._inotify else None
 
     def _events(self) -> list[Event]:
@@ -134,7 +137,7 @@ class Notifier:
 
     def _lose_all(self) -> None:
         for subscribers in list(self._watches.values()):
-            _tell_lost(subscribers)
+            _report_lost(subscribers)
 
     def _forget(self, number: int) -> None:
         if self._inotify is not None and self._watches.pop(number, None) is not None:
@@ -145,7 +148,7 @@ class Notifier:
 
     def _fail(self, error: OSError) -> None:
         if not self._has_failed:
-            log.warning("no file system events (%s): folders are looked at instead", error)
+            log.warning("no file system events (%s): folders are polled instead", error)
         self._has_failed = True
 
 
@@ -153,10 +156,10 @@ def _has_events(descriptor: int) -> bool:
     try:
         return fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0"
     except OSError:
-        return True  # whoever reads is told why
+        return True  # the read that follows raises the error
 
 
-def _tell_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:
+def _report_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:
     for subscriber in list(subscribers):
         subscriber.lost()
 
@@ -165,8 +168,8 @@ _notifiers: dict[int, Notifier] = {}
 
 
 def notifier() -> Notifier:
-    """The notifier of this process; a forked child has another one than its parent."""
-    found = _notifiers.get(os.getpid())
-    if found is None:
-        found = _notifiers.setdefault(os.getpid(), Notifier())
-    return found
+    """Return the notifier of this process. A forked child does not share that of its parent."""
+    own = _notifiers.get(os.getpid())
+    if own is None:
+        own = _notifiers.setdefault(os.getpid(), Notifier())
+    return own

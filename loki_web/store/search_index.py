@@ -1,7 +1,7 @@
-"""Which entries hold which words: an index in SQLite that all workers share and can lose.
+"""Search entries by words, with an SQLite index that all workers share.
 
-It is derived from files, refreshed by the difference, and thrown away at any doubt. It only ever
-says where to look: what is shown is read from the files again.
+The index is derived from files: only changed files are indexed again, and a damaged index is
+rebuilt. A search returns only ids; the entries themselves are read from the files.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry: its words, those of the title counting most and those of the body least."""
+    """One entry. Words of the title have the highest weight, words of the body the lowest."""
 
     kind: str
     id: str
@@ -36,7 +36,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """:param weight: how well it matches, the greater the better; comparable within one search."""
+    """An entry that matches.
+
+    :param weight: how well it matches; higher is better, comparable within one search.
+    """
 
     kind: str
     id: str
@@ -45,8 +48,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """:param hits: for each expression what it matches, best first.
-    :param complete: False while there is something that is not indexed yet.
+    """The result of a search.
+
+    :param hits: for each expression its matches, best first.
+    :param complete: False if some files are not indexed yet.
     """
 
     hits: list[list[Hit]]
@@ -55,14 +60,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Contents:
-    """What has to be in the index.
+    """The files to index.
 
-    :param state: changes whenever a file does.
-    :param versions: every file by path, with a text that changes when its content does.
-    :param version: that of one file, None where it is gone.
-    :param changed: the files that may have changed since a state, None where that is not known.
-    :param rows: the version and the entries of one file now, None where it is gone; a version of
-        `""` is one that may stay while the content changes.
+    :param state: a value that changes whenever a file changes.
+    :param versions: returns a version for each path: a text that changes with the content.
+    :param version: returns the version of a file; None if it is gone.
+    :param changed: returns the files that may have changed since a state; None if unknown.
+    :param rows: returns the current version and entries of a file; None if it is gone. The version
+        is `""` if the content may change without a new version.
     """
 
     state: Any
@@ -73,10 +78,10 @@ class Contents:
 
 
 class _Mirror:
-    """What one process knows of how far a database follows the files.
+    """The progress of this process in indexing the files into a database.
 
-    :ivar _due: files to be looked at: those for which there was no time, and those that were read
-        so early that they may have changed unnoticed.
+    :ivar _due: the files to index: those for which there was no time, and those that may have
+        changed without a new version since they were read.
     """
 
     def __init__(self) -> None:
@@ -86,7 +91,7 @@ class _Mirror:
         self._due: set[str] = set()
 
     def refresh(self, database: sqlite3.Connection, contents: Contents, seconds: float) -> bool:
-        """Bring the index up to date; False where the time for that was too short."""
+        """Index the changed files. Return False if the time was too short for all of them."""
         deadline = time.monotonic() + seconds
         epoch = sqlite.epoch(database)
         if self._is_current(epoch, contents):
@@ -106,9 +111,9 @@ class _Mirror:
         paths = iter(sorted(self._due))
         while chunk := list(islice(paths, _CHUNK)):
             wanted = _still_differing(database, {path: contents.version(path) for path in chunk})
-            found = {path: contents.rows(path) if wanted[path] else None for path in wanted}
-            _put(database, found)
-            doubtful = {path for path, rows in found.items() if rows and not rows[0]}
+            entries = {path: contents.rows(path) if wanted[path] else None for path in wanted}
+            _put(database, entries)
+            doubtful = {path for path, rows in entries.items() if rows and not rows[0]}
             self._due = self._due.difference(chunk) | doubtful
             if time.monotonic() > deadline:
                 return False
@@ -118,7 +123,7 @@ class _Mirror:
 class SearchIndex:
     """Full-text search with FTS5.
 
-    :param index: the shared file; an index in this process stands in while it cannot be used.
+    :param index: the shared file. While it cannot be used, an index in memory is used instead.
     """
 
     def __init__(self, index: IndexFile) -> None:
@@ -128,10 +133,13 @@ class SearchIndex:
         self._shared_mirror, self._own_mirror = _Mirror(), _Mirror()
 
     def search(self, contents: Contents, matches: Sequence[str], most: int) -> Answer:
-        """For each FTS5 expression the best entries of `contents`, up to `most`, best first.
+        """Return for each FTS5 expression the best matches in `contents`, best first.
 
-        One that comes after an expression with so many is not looked for.
-        What is not indexed within REFRESH_SECONDS is left to the next search.
+        Changed files are indexed first, for up to REFRESH_SECONDS. The rest is left to the next
+        search.
+
+        :param matches: the expressions. Those after the first with `most` matches are skipped.
+        :param most: how many matches to return for each expression.
         """
 
         def work(database: sqlite3.Connection, mirror: _Mirror) -> Answer:
@@ -139,16 +147,16 @@ class SearchIndex:
             return Answer(_hits_of(database, matches, most), complete)
 
         try:
-            found = self._with_shared(work)
+            answer = self._with_shared(work)
         except Unusable:
             return self._with_own(work)
         self._drop_own()
-        return found
+        return answer
 
     def refresh(self, contents: Contents) -> bool:
-        """Index a part of what is not indexed yet, if the shared file can be used.
+        """Index some of the changed files, if the shared file can be used.
 
-        :return: whether there is more to do.
+        :return: whether there are more.
         """
         try:
             return not self._with_shared(
@@ -179,6 +187,7 @@ class SearchIndex:
 
 
 def _differing(database: sqlite3.Connection, contents: Contents) -> set[str]:
+    """Return the files whose version in the database is not the current one."""
     wanted = contents.versions()
     known = dict(database.execute("SELECT path, version FROM source"))
     gone = known.keys() - wanted.keys()
@@ -188,7 +197,7 @@ def _differing(database: sqlite3.Connection, contents: Contents) -> set[str]:
 def _still_differing(
     database: sqlite3.Connection, wanted: dict[str, str | None]
 ) -> dict[str, str | None]:
-    """Another worker may have come first."""
+    """Return the files that no other worker has indexed since."""
     marks = ",".join("?" * len(wanted))
     known = dict(
         database.execute(
@@ -200,18 +209,19 @@ def _still_differing(
 
 
 def _put(
-    database: sqlite3.Connection, held: Mapping[str, tuple[str, Sequence[Row]] | None]
+    database: sqlite3.Connection, entries: Mapping[str, tuple[str, Sequence[Row]] | None]
 ) -> None:
+    """Replace the entries of files; None removes them."""
     with sqlite.transaction(database):
-        for path, found in held.items():
+        for path, versioned_rows in entries.items():
             database.execute(
                 "DELETE FROM words WHERE rowid IN (SELECT number FROM entry WHERE path = ?)",
                 (path,),
             )
             database.execute("DELETE FROM entry WHERE path = ?", (path,))
             database.execute("DELETE FROM source WHERE path = ?", (path,))
-            if found is not None:
-                _insert(database, path, *found)
+            if versioned_rows is not None:
+                _insert(database, path, *versioned_rows)
 
 
 def _insert(database: sqlite3.Connection, path: str, version: str, rows: Sequence[Row]) -> None:
@@ -238,8 +248,8 @@ def _hits(database: sqlite3.Connection, match: str, most: int) -> list[Hit]:
 
 
 def _hits_of(database: sqlite3.Connection, matches: Sequence[str], most: int) -> list[list[Hit]]:
-    found: list[list[Hit]] = []
+    results: list[list[Hit]] = []
     for match in matches:
-        is_enough = any(len(hits) == most for hits in found)
-        found.append([] if is_enough else _hits(database, match, most))
-    return found
+        is_enough = any(len(hits) == most for hits in results)
+        results.append([] if is_enough else _hits(database, match, most))
+    return results

@@ -1,7 +1,8 @@
-"""The derived index: one SQLite file a `.loki/` that all workers share and can lose.
+"""Open the derived index: one SQLite file for each `.loki/`, shared by all workers.
 
-It is never the truth. A file that is damaged, or that holds anything unexpected, is removed and
-made anew; while it is locked or cannot be written its users go on without it.
+All of its content can be computed again from the files of the session. A damaged index or one with
+an unknown schema is removed and rebuilt; while it is locked or cannot be written, callers work
+without it.
 """
 
 import hashlib
@@ -49,15 +50,18 @@ log = logging.getLogger(__name__)
 
 
 class Unusable(Exception):
-    """The shared file cannot be used now."""
+    """The index cannot be used now."""
 
 
 class Damaged(Unusable):
-    """It could not be used until it was made anew, which it will be by the next use."""
+    """The index was damaged and has been removed. The next use creates it again."""
 
 
 class _Open(NamedTuple):
-    """:ivar process: the process that opened it; SQLite does not survive a fork."""
+    """An open connection.
+
+    :ivar process: the pid of the process that opened it; SQLite connections break in a fork.
+    """
 
     process: int
     inode: int | None
@@ -65,9 +69,9 @@ class _Open(NamedTuple):
 
 
 class IndexFile:
-    """The database, made when first needed.
+    """The database, created at first use.
 
-    :param find: returns its path, or None where nothing can be kept; called once, at first use.
+    :param find: returns its path, or None if there is no cache folder; called once, at first use.
     """
 
     def __init__(self, find: Callable[[], Path | None]) -> None:
@@ -78,19 +82,19 @@ class IndexFile:
 
     @cached_property
     def path(self) -> Path | None:
+        """The path of the file; None if there is no cache folder."""
         return self._find()
 
     @contextmanager
     def database(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the database with its tables, for one thread.
+        """Give a connection to the database, for one thread. Create the tables if needed.
 
-        :raises Damaged: for every fault, inside too, that another file would not have; the file
-            has been removed then.
-        :raises Unusable: for every other: it is locked, or nothing can be written.
+        :raises Damaged: for errors, also inside the block, of a damaged file; it has been removed.
+        :raises Unusable: for other errors: the file is locked or cannot be written.
         """
         path = self.path
         if path is None:
-            raise Unusable("nothing can be kept")
+            raise Unusable("no cache folder")
         inode = _inode(path)
         try:
             opened = self._take(inode) or self._open(path)
@@ -116,6 +120,7 @@ class IndexFile:
             raise Unusable(str(error)) from None
 
     def _take(self, inode: int | None) -> _Open | None:
+        """Return the idle connection, if it is open to the current file."""
         with self._lock:
             idle, self._idle = self._idle, None
         if idle is None or (idle.process, idle.inode) == (os.getpid(), inode):
@@ -143,34 +148,39 @@ class IndexFile:
                     database.execute("PRAGMA journal_mode = WAL")
                     make_tables(database)
                 _remove_old(path)
-            made = epoch(database)
-            if made != self._checked:
+            current = epoch(database)
+            if current != self._checked:
                 _check(database)
-                self._checked = made
+                self._checked = current
         except BaseException:
             database.close()
             raise
         return _Open(os.getpid(), _inode(path), database)
 
 
-_of_parents: list[_Open] = []  # of a process that was forked: not to be closed by its child
+_of_parents: list[_Open] = []  # connections of a parent process, which a child must not close
 
 
 def path_in(folder: Path) -> Path:
-    """Where the index is kept in a cache folder: each version of the program has its own, since
-    what is in it was computed by that version."""
+    """Return the path of the index in a cache folder.
+
+    Each version of the program has its own index, because its code computes the content.
+    """
     return folder / f"index-{_program()}.sqlite3"
 
 
 def in_memory() -> sqlite3.Connection:
-    """A database of this process with the same tables."""
+    """Open a database in memory with the same tables."""
     database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
     make_tables(database)
     return database
 
 
 def make_tables(database: sqlite3.Connection) -> None:
-    """:raises Damaged: when there are tables of something else."""
+    """Create the tables if the database is empty.
+
+    :raises Damaged: if it has other tables.
+    """
     with transaction(database):
         known = _schema(database)
         if known == _SCHEMA_VERSION:
@@ -183,16 +193,19 @@ def make_tables(database: sqlite3.Connection) -> None:
 
 
 def epoch(database: sqlite3.Connection) -> str:
-    """What tells this file from one that is made after it."""
-    (made,) = database.execute("SELECT max(epoch) FROM made").fetchone()
-    if not isinstance(made, str):
-        raise Damaged("it was never finished")
-    return made
+    """Return the random id of this file; a file that is created later has another one.
+
+    :raises Damaged: if the creation of the file was not completed.
+    """
+    (created,) = database.execute("SELECT max(epoch) FROM made").fetchone()
+    if not isinstance(created, str):
+        raise Damaged("its creation was not completed")
+    return created
 
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All changes inside, or none."""
+    """Run the block in a transaction: commit at its end, roll back on an exception."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -208,16 +221,16 @@ def _schema(database: sqlite3.Connection) -> int:
 
 
 def _check(database: sqlite3.Connection) -> None:
-    """:raises Damaged: when what it holds cannot be right."""
+    """:raises Damaged: if the database is inconsistent."""
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     (entries,) = database.execute("SELECT count(*) FROM entry").fetchone()
     (indexed,) = database.execute("SELECT count(*) FROM words_docsize").fetchone()
     if verdict != "ok" or entries != indexed:
-        raise Damaged("it is not consistent")
+        raise Damaged("it is inconsistent")
 
 
 def _inode(path: Path) -> int | None:
-    """Which file has that name now."""
+    """Return the inode of the file; None if it is missing."""
     try:
         return path.lstat().st_ino
     except OSError:
@@ -225,11 +238,11 @@ def _inode(path: Path) -> int | None:
 
 
 def _remove(path: Path, damaged: int | None, error: Exception) -> None:
-    """Remove the file whose inode is `damaged`, not one that another worker has made since.
+    """Remove the file whose inode is `damaged`, but not one that another worker created since.
 
-    :raises Unusable: when that cannot be done.
+    :raises Unusable: if it cannot be removed.
     """
-    log.warning("the derived index is made anew: %s", error)
+    log.warning("rebuilding the derived index: %s", error)
     try:
         with atomic.locked(str(path), BUSY_SECONDS):
             if _inode(path) == damaged:
@@ -239,14 +252,14 @@ def _remove(path: Path, damaged: int | None, error: Exception) -> None:
 
 
 def _unlink(path: Path) -> None:
-    """The database goes first: SQLite discards a log that is left without one."""
+    """Remove a database and its log. The database goes first: SQLite ignores a log without one."""
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.unlink(f"{path}{suffix}")
 
 
 def _remove_old(path: Path) -> None:
-    """Remove what other versions of the program left, if nobody has used it for a day."""
+    """Remove the indexes of other versions of the program that were not used for a day."""
     latest = time.time() - _OLD_SECONDS
     with suppress(OSError):
         for other in {*path.parent.glob("index-*.sqlite3"), path.parent / "memory.sqlite3"}:
@@ -257,7 +270,7 @@ def _remove_old(path: Path) -> None:
 
 @cache
 def _program() -> str:
-    """Tells the version of what computes the content of an index: this code, and Python."""
+    """Return a hash of the code that computes the indexed values, and of the Python version."""
     package = Path(__file__).parents[1]
     code = [
         (str(path.relative_to(package)), status.st_size, status.st_mtime_ns)

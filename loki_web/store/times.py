@@ -1,6 +1,8 @@
-"""One parser for the many forms of time on disk (`spec` 1.3: ISO with and without zone, doubled
-suffixes, epoch seconds, what `date` prints). Everything inside the server is an aware datetime in
-UTC."""
+"""Parse and format times. Inside the server all times are aware datetimes in UTC.
+
+Files have ISO 8601 with and without zone, doubled suffixes, epoch seconds and the output of `date`
+(docs/files.md, section 1.3).
+"""
 
 import re
 import time
@@ -22,18 +24,19 @@ _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 UNKNOWN = datetime.min.replace(tzinfo=UTC)
 _WITHIN_HOUR = {
     f":{second // 60:02}:{second % 60:02}Z": second * 1_000_000 for second in range(3600)
-}  # how a time to the second ends after its hour
-_MOST_HOURS = 10_000
+}  # the text of a time after its hour, and the microseconds since that hour
+_MAX_HOURS = 10_000
 _hour_starts: dict[str, int] = {}
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_now() -> datetime:
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def parse_time(value: Any) -> datetime | None:
-    """The instant in UTC, or None when the value tells none. A time without zone is UTC."""
+    """Return the instant in UTC; None if the value is no time. A time without zone is UTC."""
     try:
         if isinstance(value, bool):
             return None
@@ -61,8 +64,9 @@ def parse_time(value: Any) -> datetime | None:
 
 
 def _usual_form(text: str) -> str | None:
-    """Return the text as `datetime.fromisoformat` reads it, if it is to the second or finer and
-    ends with `Z`, `+00:00` or both. This is what nearly all writers write; it saves the patterns.
+    """Return a time for `datetime.fromisoformat`, if it is in the most common form.
+
+    That is ISO 8601 with seconds, ending with `Z`, `+00:00` or both. It needs no pattern matching.
     """
     if text.endswith("+00:00Z"):
         text = text[:-1]
@@ -74,9 +78,9 @@ def _usual_form(text: str) -> str | None:
 def _from_date_text(
     month: str, day: str, clock: str, half: str | None, zone: str, year: str
 ) -> datetime | None:
-    """What `date` prints, where its zone is one that this machine can tell.
+    """Return the instant of the output of `date`; None if its zone is not known on this machine.
 
-    :raises ValueError: when there is no such day or time.
+    :raises ValueError: if the day or time does not exist.
     """
     number = _MONTHS.index(month) // 3 + 1
     moment = datetime.fromisoformat(f"{year}-{number:02}-{int(day):02}T{clock}")
@@ -88,16 +92,16 @@ def _from_date_text(
 
 
 def microseconds(instant: datetime) -> int:
-    """Return the microseconds since 1970 of an instant, negative before that."""
+    """Return an instant as microseconds since 1970; negative before that."""
     since = instant - _EPOCH_START
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def microseconds_of(value: Any, unknown: int) -> int:
-    """Return `microseconds` of what `parse_time` gives, `unknown` where that is None.
+    """Return a time as microseconds since 1970; `unknown` if it cannot be parsed.
 
-    It is made for many times of few hours: of most the hour is known from one before, and the rest
-    is in a table.
+    This is fast for many times of few hours: the start of each hour is cached, and the rest of the
+    text is looked up in a table.
     """
     try:
         return _hour_starts[value[:13]] + _WITHIN_HOUR[value[13:]]
@@ -107,26 +111,26 @@ def microseconds_of(value: Any, unknown: int) -> int:
         return unknown
     count = microseconds(instant)
     if isinstance(value, str) and value[13:] in _WITHIN_HOUR:
-        if len(_hour_starts) >= _MOST_HOURS:
+        if len(_hour_starts) >= _MAX_HOURS:
             _hour_starts.clear()
         _hour_starts[value[:13]] = count - _WITHIN_HOUR[value[13:]]
     return count
 
 
 def from_microseconds(count: int) -> datetime:
-    """Return the instant of which `microseconds` gives `count`."""
+    """Return the instant `count` microseconds after 1970."""
     return _EPOCH_START + timedelta(microseconds=count)
 
 
 def sort_key(value: Any) -> datetime:
-    """For sorting by instant: what has no time counts as oldest."""
+    """Return a key to sort by time. Values without a time come first, as the oldest."""
     return parse_time(value) or UNKNOWN
 
 
 def tidy_time(value: Any) -> str:
-    """The time as a browser can read it: one suffix, never two; `""` when there is none.
+    """Return a time in a form that browsers can parse, with one zone suffix; `""` for no time.
 
-    A form that was already sound is kept as it is.
+    A text that is valid already is returned unchanged.
     """
     instant = parse_time(value)
     if instant is None:
@@ -140,17 +144,17 @@ def tidy_time(value: Any) -> str:
 
 
 def isoformat(instant: datetime) -> str:
-    """ISO 8601 in UTC with the offset written out, as the CLI's Python writers do."""
+    """Format a time as ISO 8601 with the offset `+00:00`, as the Python code of the CLI does."""
     return instant.astimezone(UTC).isoformat()
 
 
 def zulu(instant: datetime) -> str:
-    """ISO 8601 in UTC to the second with `Z`, as the CLI's shell writers do."""
+    """Format a time as ISO 8601 in UTC with seconds and `Z`, as the CLI's shell scripts do."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def zoneless(instant: datetime) -> str:
-    """ISO 8601 in UTC to the second without a zone, as the reference shows it for logs."""
+    """Format a time as ISO 8601 in UTC with seconds and without a zone, as in log entries."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -98,7 +98,7 @@ def test_a_file_beyond_the_bound_is_left_out(folder: Path) -> None:
 def test_contents_are_held_up_to_a_bound_in_all(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_HELD_BYTES", 300)
+    monkeypatch.setattr(store, "MAX_CONTENT_BYTES", 300)
     for n in range(9):
         put(folder, f"{n}.json", {"text": "x" * 80})
     assert len(contents(flat(folder))) == 3
@@ -257,9 +257,9 @@ def test_an_old_file_among_many_that_changes_in_place_is_seen(
 def test_what_is_derived_is_made_once_a_generation(folder: Path, counting: Counting) -> None:
     put(folder, "a.json", {"n": 1})
     collection = flat(folder)
-    assert [collection.derived(counting.count) for _ in range(3)] == [1, 1, 1]
+    assert [collection.derive(counting.count) for _ in range(3)] == [1, 1, 1]
     put(folder, "b.json", {"n": 1}, age_from=OLD + 1)
-    assert [collection.derived(counting.count) for _ in range(3)] == [2, 2, 2]
+    assert [collection.derive(counting.count) for _ in range(3)] == [2, 2, 2]
     assert counting.calls == 2
 
 
@@ -268,29 +268,29 @@ def test_what_is_made_of_one_file_is_made_once_a_version(folder: Path, counting:
     collection = flat(folder, digest=lambda content: content["n"])
     assert contents(collection) == {"a.json": 1}
     for _ in range(3):
-        assert collection.made_of("a.json", counting.make) == ("a.json", {"n": 1})
+        assert collection.derive_one("a.json", counting.make) == ("a.json", {"n": 1})
     assert counting.calls == 1
     put(folder, "a.json", {"n": 2}, age_from=OLD + 1)
     assert contents(collection) == {"a.json": 2}
-    assert collection.made_of("a.json", counting.make) == ("a.json", {"n": 2})
-    assert collection.made_of("b.json", counting.make) is None
+    assert collection.derive_one("a.json", counting.make) == ("a.json", {"n": 2})
+    assert collection.derive_one("b.json", counting.make) is None
 
 
 def test_what_was_made_is_kept_up_to_a_bound(
     folder: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_MADE_BYTES", 100)
+    monkeypatch.setattr(store, "MAX_RESULT_BYTES", 100)
     for n in range(10):
         put(folder, f"{n}.json", {"text": "x" * 20})
     collection = flat(folder, digest=len)
     collection.items()
     for name in ("0.json", "1.json", "0.json", "9.json", "0.json"):
-        collection.made_of(name, counting.make)
+        collection.derive_one(name, counting.make)
     assert counting.calls == 3
     for n in range(10):
-        collection.made_of(f"{n}.json", counting.make)
+        collection.derive_one(f"{n}.json", counting.make)
     assert counting.calls == 3 + 8  # the first two were there, and go as the rest comes
-    collection.made_of("0.json", counting.make)
+    collection.derive_one("0.json", counting.make)
     assert counting.calls == 3 + 8 + 1
 
 
@@ -311,7 +311,7 @@ def test_changes_that_a_digest_does_not_show_are_seen_within_the_grain_too(
         path = write(folder / "a.json", {"id": "x", "n": n})
         os.utime(path, (OLD, OLD))
         assert contents(collection) == {"a.json": "x"}
-        assert collection.made_of("a.json", number_in) == n
+        assert collection.derive_one("a.json", number_in) == n
         assert collection.examine() > before
         before = collection.examine()
 

@@ -107,7 +107,7 @@ from loki_web.store import atomic
 from tests.children import Children
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for write in (atomic.write_whole, writing.append_line):
+for write in (atomic.write_whole, atomic.append_line):
     try:
         write(sys.argv[1], b"x" * 1001)
     except OSError:

@@ -130,7 +130,7 @@ def answer(path: str, stored: Any) -> Json:
 
 
 def _answer_at(folder: Folder, known: Episode) -> Json | None:
-    return collection(folder).made_of(known.path, answer)
+    return collection(folder).derive_one(known.path, answer)
 
 
 def _digest(content: Any) -> tuple[str | None, datetime] | None:

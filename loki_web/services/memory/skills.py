@@ -54,7 +54,7 @@ def skill(folder: Folder, identifier: str) -> Json:
 
 def shelf(folder: Folder) -> Shelf:
     """All skills as they are answered; shared, not to be changed."""
-    return collection(folder).derived(_shelf)
+    return collection(folder).derive(_shelf)
 
 
 def answer(path: str, stored: Json) -> Json:

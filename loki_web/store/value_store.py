@@ -1,6 +1,6 @@
-"""Computed values that outlast the process, in the derived index that all workers share.
+"""Keep computed values between runs, in the derived index that all workers share.
 
-Nothing here raises: what cannot be loaded is None, what cannot be stored is computed again.
+Errors of the index are never raised: values are then computed again.
 """
 
 import zlib
@@ -9,21 +9,21 @@ from typing import Any
 
 from loki_web.store.sqlite import IndexFile, Unusable, transaction
 
-MAX_BYTES = 64 * 1024 * 1024  # of one value
+MAX_BYTES = 64 * 1024 * 1024  # for each value
 Digest = tuple[str, int, bytes]
 
 
-class Kept:
+class ValueStore:
     """Values by name, and digests of the files of collections by path.
 
-    With each stands the stamp of what it was made of. One that is damaged is taken as missing.
+    Each is stored with the stamp of its source and a checksum. Damaged ones count as missing.
     """
 
     def __init__(self, index: IndexFile) -> None:
         self._index = index
 
     def load(self, name: str, stamp: str) -> bytes | None:
-        """Return the value that was stored under a name with this stamp; None without one."""
+        """Return the value that was stored with this name and stamp, or None."""
         try:
             with self._index.database() as database:
                 row = database.execute(
@@ -37,7 +37,7 @@ class Kept:
         return value
 
     def store(self, name: str, stamp: str, value: bytes) -> None:
-        """Keep a value under a name, in place of the one before."""
+        """Store a value, and replace the previous one of that name."""
         if len(value) > MAX_BYTES:
             return
         try:
@@ -50,7 +50,7 @@ class Kept:
             return
 
     def digests(self, collection: str) -> Iterator[Digest]:
-        """Yield `(path, stamp, data)` of all files of a collection that were stored."""
+        """Yield `(path, stamp, data)` for each stored digest of a collection."""
         try:
             with self._index.database() as database:
                 for path, stamp, checksum, data in database.execute(
@@ -63,14 +63,14 @@ class Kept:
             return
 
     def store_digests(self, collection: str, digests: Iterable[Digest]) -> None:
-        """Keep digests of files, each in place of the one before."""
+        """Store digests, and replace previous ones of the same files."""
         rows = (
             (collection, path, stamp, _checksum(stamp, data), data) for path, stamp, data in digests
         )
         self._execute_all("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", rows)
 
     def remove_digests(self, collection: str, paths: Iterable[str]) -> None:
-        """Remove the digests of files that are gone."""
+        """Remove the digests of files."""
         rows = ((collection, path) for path in paths)
         self._execute_all("DELETE FROM digest WHERE collection = ? AND path = ?", rows)
 

@@ -17,8 +17,8 @@ from loki_web.store import sqlite
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.files import Version, is_settled_at
 from loki_web.store.inputs import Root
-from loki_web.store.kept import Kept
 from loki_web.store.sqlite import IndexFile
+from loki_web.store.value_store import ValueStore
 from tests.store.test_collection import OLD, put
 from tests.waiting import wait_until
 
@@ -30,31 +30,31 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "index.sqlite3"
 
 
-def kept_at(path: Path | None) -> Kept:
-    return Kept(IndexFile(lambda: path))
+def store_at(path: Path | None) -> ValueStore:
+    return ValueStore(IndexFile(lambda: path))
 
 
 def test_a_value_is_loaded_by_its_stamp_in_every_process(path: Path) -> None:
-    kept = kept_at(path)
-    assert kept.load("events", "1") is None
-    kept.store("events", "1", b"\0value")
-    kept.store("other", "1", b"")
-    for reader in (kept, kept_at(path)):
+    store = store_at(path)
+    assert store.load("events", "1") is None
+    store.store("events", "1", b"\0value")
+    store.store("other", "1", b"")
+    for reader in (store, store_at(path)):
         assert reader.load("events", "1") == b"\0value"
         assert reader.load("other", "1") == b""
         assert reader.load("events", "2") is None
-    kept_at(path).store("events", "2", b"newer")
-    assert [kept.load("events", stamp) for stamp in "12"] == [None, b"newer"]
+    store_at(path).store("events", "2", b"newer")
+    assert [store.load("events", stamp) for stamp in "12"] == [None, b"newer"]
 
 
 def test_digests_are_of_one_collection(path: Path) -> None:
-    kept = kept_at(path)
-    kept.store_digests("a", [("x", -1, b"1"), ("y", 2**62, b"2")])
-    kept.store_digests("b", [("x", 5, b"3")])
-    kept.store_digests("a", [("x", 3, b"4")])
-    assert sorted(kept.digests("a")) == [("x", 3, b"4"), ("y", 2**62, b"2")]
-    kept.remove_digests("a", ["y", "z"])
-    assert list(kept_at(path).digests("a")) == [("x", 3, b"4")]
+    store = store_at(path)
+    store.store_digests("a", [("x", -1, b"1"), ("y", 2**62, b"2")])
+    store.store_digests("b", [("x", 5, b"3")])
+    store.store_digests("a", [("x", 3, b"4")])
+    assert sorted(store.digests("a")) == [("x", 3, b"4"), ("y", 2**62, b"2")]
+    store.remove_digests("a", ["y", "z"])
+    assert list(store_at(path).digests("a")) == [("x", 3, b"4")]
 
 
 def changed(*statements: str) -> Callable[[Path], None]:
@@ -94,20 +94,20 @@ def truncated(path: Path) -> None:
 def test_what_is_damaged_is_missing_and_can_be_stored_again(
     path: Path, damage: Callable[[Path], None], is_restarted: bool
 ) -> None:
-    kept = kept_at(path)
-    kept.store("n", "1", b"value")
-    kept.store_digests("c", [("x", 1, b"digest")])
+    store = store_at(path)
+    store.store("n", "1", b"value")
+    store.store_digests("c", [("x", 1, b"digest")])
     if is_restarted or damage is not Path.unlink:
         changed("PRAGMA wal_checkpoint(TRUNCATE)")(path)
     damage(path)
-    kept = kept_at(path) if is_restarted else kept
-    assert kept.load("n", "1") in (None, b"value")
-    assert list(kept.digests("c")) in ([], [("x", 1, b"digest")])
-    kept.store("n", "1", b"value")
-    kept.store("n", "2", b"newer")
-    kept.store_digests("c", [("x", 2, b"newer")])
-    assert kept_at(path).load("n", "2") == b"newer"
-    assert list(kept_at(path).digests("c")) == [("x", 2, b"newer")]
+    store = store_at(path) if is_restarted else store
+    assert store.load("n", "1") in (None, b"value")
+    assert list(store.digests("c")) in ([], [("x", 1, b"digest")])
+    store.store("n", "1", b"value")
+    store.store("n", "2", b"newer")
+    store.store_digests("c", [("x", 2, b"newer")])
+    assert store_at(path).load("n", "2") == b"newer"
+    assert list(store_at(path).digests("c")) == [("x", 2, b"newer")]
 
 
 def missing_folder(path: Path) -> Path | None:
@@ -131,52 +131,52 @@ def none(path: Path) -> Path | None:
 def test_nothing_is_kept_where_no_file_can_be_made(
     path: Path, place: Callable[[Path], Path | None]
 ) -> None:
-    kept = kept_at(place(path))
-    kept.store("n", "1", b"value")
-    kept.store_digests("c", [("x", 1, b"digest")])
-    assert kept.load("n", "1") is None
-    assert list(kept.digests("c")) == []
+    store = store_at(place(path))
+    store.store("n", "1", b"value")
+    store.store_digests("c", [("x", 1, b"digest")])
+    assert store.load("n", "1") is None
+    assert list(store.digests("c")) == []
 
 
 def test_what_was_kept_is_read_while_another_process_writes(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    kept = kept_at(path)
-    kept.store("n", "1", b"value")
+    store = store_at(path)
+    store.store("n", "1", b"value")
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
-    kept.store("n", "1", b"lost")
-    assert kept.load("n", "1") == b"value"
+    store.store("n", "1", b"lost")
+    assert store.load("n", "1") == b"value"
     writer.close()
-    kept.store("n", "1", b"newer")
-    assert kept.load("n", "1") == b"newer"
+    store.store("n", "1", b"newer")
+    assert store.load("n", "1") == b"newer"
 
 
 def store_on_a_full_disk(path: Path) -> None:
     """As on a full disk no file can grow: SQLite is told by the same kind of error."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    kept = kept_at(path)
-    kept.store("big", "1", bytes(1_000_000))
-    os._exit(0 if kept.load("big", "1") is None and kept.load("n", "1") == b"value" else 1)
+    store = store_at(path)
+    store.store("big", "1", bytes(1_000_000))
+    os._exit(0 if store.load("big", "1") is None and store.load("n", "1") == b"value" else 1)
 
 
 def test_what_does_not_fit_on_the_disk_is_not_kept(path: Path) -> None:
-    kept_at(path).store("n", "1", b"value")
+    store_at(path).store("n", "1", b"value")
     worker = multiprocessing.get_context("spawn").Process(target=store_on_a_full_disk, args=(path,))
     worker.start()
     worker.join()
     assert worker.exitcode == 0
-    assert kept_at(path).load("n", "1") == b"value"
+    assert store_at(path).load("n", "1") == b"value"
 
 
 def store_for_ever(path: Path, ready: Any) -> None:
-    kept, number = kept_at(path), 0
+    store, number = store_at(path), 0
     while True:
         number += 1
         rows = [(str(n), number, str(number).encode()) for n in range(500)]
-        kept.store_digests("c", rows)
+        store.store_digests("c", rows)
         ready.set()
 
 
@@ -191,7 +191,7 @@ def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
         for worker in workers:
             worker.kill()
             worker.join()
-        found = list(kept_at(path).digests("c"))
+        found = list(store_at(path).digests("c"))
         assert len(found) == 500
         assert len({stamp for _, stamp, _ in found}) == 1
 
@@ -218,7 +218,9 @@ def folder(tmp_path: Path) -> Path:
 def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dict[str, Any]:
     """What a process that starts now has of the folder."""
     digest = Digest(counted.make, **options)
-    collection = Collection(Root(folder.parent), folder.name, digest=digest, kept=kept_at(path))
+    collection = Collection(
+        Root(folder.parent), folder.name, digest=digest, value_store=store_at(path)
+    )
     return dict(collection.items())
 
 
@@ -305,7 +307,7 @@ def test_digests_that_cannot_be_dumped_are_not_kept(folder: Path, path: Path) ->
 
 def test_contents_are_not_kept(folder: Path, path: Path) -> None:
     put(folder, "secret.json", {"key": "hunter2"})
-    collection = Collection(Root(folder.parent), folder.name, kept=kept_at(path))
+    collection = Collection(Root(folder.parent), folder.name, value_store=store_at(path))
     assert len(collection.items()) == COUNT + 1
     assert not path.exists()
 
