@@ -41,7 +41,7 @@ _TABLES = f"""
         collection TEXT NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL,
         checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (collection, path)
     ) WITHOUT ROWID;
-    CREATE TABLE made (epoch TEXT NOT NULL);
+    CREATE TABLE creation (epoch TEXT NOT NULL);
     PRAGMA user_version = {_SCHEMA_VERSION};
 """
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -189,7 +189,7 @@ def make_tables(database: sqlite3.Connection) -> None:
             raise Damaged("it has another schema")
         for statement in _TABLES.split(";"):
             database.execute(statement)
-        database.execute("INSERT INTO made VALUES (?)", (secrets.token_hex(8),))
+        database.execute("INSERT INTO creation VALUES (?)", (secrets.token_hex(8),))
 
 
 def epoch(database: sqlite3.Connection) -> str:
@@ -197,7 +197,7 @@ def epoch(database: sqlite3.Connection) -> str:
 
     :raises Damaged: if the creation of the file was not completed.
     """
-    (created,) = database.execute("SELECT max(epoch) FROM made").fetchone()
+    (created,) = database.execute("SELECT max(epoch) FROM creation").fetchone()
     if not isinstance(created, str):
         raise Damaged("its creation was not completed")
     return created

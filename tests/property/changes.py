@@ -1,4 +1,4 @@
-"""Everything that can happen to a file, or to a folder with files, while a server is running."""
+"""Changes of files and folders that may happen while a server runs."""
 
 import os
 import shutil
@@ -12,8 +12,10 @@ HOUR_NS = 3600 * 10**9
 
 @dataclass(frozen=True)
 class Change:
-    """:param apply: makes the change.
-    :param in_place: whether nothing but the file itself shows it.
+    """A change.
+
+    :param apply: makes the change.
+    :param in_place: True if only the attributes of the file change, not those of its folder.
     """
 
     name: str
@@ -43,7 +45,7 @@ def empty(path: Path, _: Path) -> None:
 
 
 def other_digits(path: Path, _: Path) -> None:
-    """Edit in place: the same size, and the times as they were."""
+    """Edit in place, keeping the size and the modification time."""
     before = path.stat()
     with open(path, "r+b") as stream:
         data = stream.read()
@@ -108,7 +110,7 @@ def link_outside(path: Path, outside: Path) -> None:
 
 
 def edit_the_target(path: Path, _: Path) -> None:
-    """A link is retargeted, and what it leads to changes."""
+    """Replace a link by one to another file, and edit that."""
     target = path.resolve()
     copy = target.with_name("copy-of-" + target.name)
     shutil.copy2(target, copy)

@@ -1,4 +1,4 @@
-"""Ways in which a file can be damaged, and the files there are."""
+"""Generate damaged versions of files."""
 
 import json
 import os
@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-OLD = 1_600_000_000  # so long ago that nobody can still be writing the file
+OLD = 1_600_000_000  # long before any grace period for files that are being written
 
-# What may be found where something else is expected.
+# Values of unexpected types and ranges.
 ODD: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -49,8 +49,10 @@ RAW = st.one_of(
 
 @dataclass(frozen=True)
 class Damage:
-    """:param name: for the report of a failure.
-    :param apply: puts something in the place of a file that was removed.
+    """A kind of damage.
+
+    :param name: for the failure report.
+    :param apply: creates something at the path of a file that was removed.
     """
 
     name: str
@@ -89,7 +91,7 @@ NOT_REGULAR = (
 
 
 def damages(original: bytes) -> st.SearchStrategy[Damage]:
-    """Everything that can happen to a file with this content."""
+    """Generate damages of a file with this content."""
     cut = st.integers(0, max(0, len(original) - 1)).map(lambda end: content(original[:end]))
     flipped = st.tuples(
         st.integers(0, max(0, len(original) - 1)), st.binary(min_size=1, max_size=4)
@@ -104,7 +106,7 @@ def damages(original: bytes) -> st.SearchStrategy[Damage]:
 
 
 def _changed(original: bytes) -> st.SearchStrategy[Damage]:
-    """One value somewhere in the document, or in a line of it, is another."""
+    """Replace one value of the document, or of one of its lines, by an odd value."""
     try:
         return _with_odd_value(json.loads(original)).map(lambda v: content(_text(v)))
     except ValueError:

@@ -179,5 +179,5 @@ def run(servers: Servers, data: st.DataObject) -> None:
 @pytest.mark.timeout(60 + 60 * _EXAMPLES)
 @settings(_PROFILE, max_examples=_EXAMPLES)
 @given(data=st.data())
-def test_each_answer_is_that_of_a_fresh_server(servers: Servers, data: st.DataObject) -> None:
+def test_each_answer_equals_that_of_a_new_server(servers: Servers, data: st.DataObject) -> None:
     run(servers, data)

@@ -80,7 +80,7 @@ def read_files(place: Place) -> Iterator[Path]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=st.data())
-def test_every_get_stands_any_damage(
+def test_every_get_survives_any_damage(
     place: Place, client: FlaskClient, document: Any, baseline: dict[str, Any], data: st.DataObject
 ) -> None:
     path = data.draw(st.sampled_from(list(read_files(place))), "file")
@@ -98,7 +98,7 @@ def test_every_get_stands_any_damage(
 
 
 @pytest.mark.parametrize("kind", ["fifo", "directory"])
-def test_nothing_but_fifos_or_directories(tmp_path: Path, kind: str) -> None:
+def test_every_get_survives_fifos_and_directories(tmp_path: Path, kind: str) -> None:
     place = places.recorded(tmp_path / "p")
     for path in list(read_files(place)):
         path.unlink()

@@ -1,13 +1,13 @@
-"""A reader of journals that keeps everything."""
+"""A journal reader that keeps all records."""
 
 from loki_web.store.coerce import Json
 
 
 class Taken:
-    """What a journal hands over.
+    """Keeps the records of a journal.
 
-    :ivar lines: each object and the place of its line, oldest first.
-    :ivar handed_over: how many there have been, those taken back included.
+    :ivar lines: each object with the offset and length of its line, oldest first.
+    :ivar handed_over: the number of `take` calls, including records that were taken back.
     """
 
     def __init__(self) -> None:

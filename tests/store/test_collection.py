@@ -1,4 +1,4 @@
-"""A folder of JSON files: what is read of it, and when it is read again."""
+"""Collections of JSON files: which files are read, and when they are read again."""
 
 import json
 import os
@@ -19,7 +19,7 @@ OLD = time.time() - 3600
 
 
 def put(folder: Path, name: str, content: Any, *, age_from: float = OLD) -> Path:
-    """A file that was written an hour ago, in a folder whose last change is as old."""
+    """Write a file, and set its modification time and that of its folder to an hour ago."""
     path = write(folder / name, content)
     os.utime(path, (age_from, age_from))
     os.utime(path.parent, (age_from, age_from))
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Counting:
-    """Gives what it gets, and remembers how often it was asked."""
+    """Functions that return their arguments and count their calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -65,7 +65,7 @@ def contents(collection: Collection) -> dict[str, Any]:
     return dict(collection.items())
 
 
-def test_files_come_in_name_order_and_others_are_left_out(folder: Path) -> None:
+def test_items_are_sorted_and_other_files_are_skipped(folder: Path) -> None:
     put(folder, "b.json", {"n": 2})
     put(folder, "a.json", {"n": 1})
     for name in ("a.txt", ".hidden.json", "c.json.tmp", "d.json.lock", "e.tmp.9.json"):
@@ -73,7 +73,7 @@ def test_files_come_in_name_order_and_others_are_left_out(folder: Path) -> None:
     assert flat(folder).items() == [("a.json", {"n": 1}), ("b.json", {"n": 2})]
 
 
-def test_folders_below_belong_to_it_where_nested(folder: Path) -> None:
+def test_a_nested_collection_includes_subfolders(folder: Path) -> None:
     put(folder, "a.json", {"n": 1})
     put(folder, "2026-02-01/b.json", {"n": 2})
     put(folder, "2026/02/c.json", {"n": 3})
@@ -83,19 +83,19 @@ def test_folders_below_belong_to_it_where_nested(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[" * 100_000, b"\xff\xfe\x00", '"x" y'])
-def test_a_damaged_file_costs_only_itself(folder: Path, damage: str | bytes) -> None:
+def test_a_damaged_file_is_skipped(folder: Path, damage: str | bytes) -> None:
     put(folder, "bad.json", damage)
     put(folder, "good.json", {"n": 1})
     assert contents(flat(folder)) == {"good.json": {"n": 1}}
 
 
-def test_a_file_beyond_the_bound_is_left_out(folder: Path) -> None:
+def test_a_file_above_the_size_limit_is_skipped(folder: Path) -> None:
     put(folder, "big.json", {"text": "x" * store.MAX_ENTRY_BYTES})
     put(folder, "good.json", {"n": 1})
     assert contents(flat(folder)) == {"good.json": {"n": 1}}
 
 
-def test_contents_are_held_up_to_a_bound_in_all(
+def test_the_total_size_of_contents_is_limited(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MAX_CONTENT_BYTES", 300)
@@ -129,7 +129,9 @@ def remove_and_make_anew(folder: Path) -> None:
     "change",
     [change_in_place, change_in_place_keeping_size_and_time, replace, remove_and_make_anew],
 )
-def test_a_change_is_seen_by_the_next_call(folder: Path, change: Callable[[Path], None]) -> None:
+def test_a_change_is_detected_by_the_next_call(
+    folder: Path, change: Callable[[Path], None]
+) -> None:
     put(folder, "a.json", {"n": 1})
     collection = flat(folder)
     assert contents(collection) == {"a.json": {"n": 1}}
@@ -139,7 +141,7 @@ def test_a_change_is_seen_by_the_next_call(folder: Path, change: Callable[[Path]
     assert collection.examine() > before
 
 
-def test_names_that_come_and_go_are_seen_by_the_next_call(folder: Path) -> None:
+def test_added_and_removed_files_are_detected_by_the_next_call(folder: Path) -> None:
     put(folder, "old/a.json", {"n": 1})
     put(folder, "b.json", {"n": 2})
     collection = flat(folder, nested=True)
@@ -151,7 +153,7 @@ def test_names_that_come_and_go_are_seen_by_the_next_call(folder: Path) -> None:
     assert list(contents(collection)) == ["newer/c.json", "old/a.json"]
 
 
-def test_a_folder_may_be_missing_come_and_go(folder: Path) -> None:
+def test_a_folder_may_be_missing_created_and_removed(folder: Path) -> None:
     folder.rmdir()
     collection = flat(folder)
     assert collection.items() == []
@@ -162,7 +164,7 @@ def test_a_folder_may_be_missing_come_and_go(folder: Path) -> None:
     assert collection.items() == []
 
 
-def test_two_changes_within_the_grain_of_the_clock_are_both_seen(folder: Path) -> None:
+def test_two_changes_within_the_clock_granularity_are_both_detected(folder: Path) -> None:
     moment = time.time()
     for n in range(1, 4):
         path = write(folder / "a.json", {"n": n})
@@ -172,7 +174,7 @@ def test_two_changes_within_the_grain_of_the_clock_are_both_seen(folder: Path) -
         assert contents(collection) == {"a.json": {"n": n}}
 
 
-def test_a_file_met_half_written_keeps_its_last_content_for_a_moment(folder: Path) -> None:
+def test_a_half_written_file_keeps_its_last_content_for_a_moment(folder: Path) -> None:
     path = put(folder, "a.json", {"n": 1})
     collection = flat(folder)
     assert contents(collection) == {"a.json": {"n": 1}}
@@ -184,7 +186,7 @@ def test_a_file_met_half_written_keeps_its_last_content_for_a_moment(folder: Pat
     assert contents(collection) == {"a.json": {"n": 3}}
 
 
-def test_nothing_outside_of_the_root_is_read(folder: Path, tmp_path: Path) -> None:
+def test_files_outside_the_root_are_not_read(folder: Path, tmp_path: Path) -> None:
     secret = write(tmp_path / "root-other" / "secret.json", {"secret": True})
     put(folder, "a.json", {"n": 1})
     (folder / "file.json").symlink_to(secret)
@@ -196,14 +198,14 @@ def test_nothing_outside_of_the_root_is_read(folder: Path, tmp_path: Path) -> No
     assert all(content == {"n": 1} for content in found.values())
 
 
-def test_a_whole_folder_that_is_a_link_out_has_nothing(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_links_out_of_the_root_is_empty(folder: Path, tmp_path: Path) -> None:
     outside = write(tmp_path / "outside" / "a.json", {"secret": True}).parent
     folder.rmdir()
     folder.symlink_to(outside)
     assert flat(folder).items() == []
 
 
-def test_a_link_inside_of_the_root_is_followed_and_its_target_watched(folder: Path) -> None:
+def test_a_link_inside_the_root_is_followed_and_its_target_watched(folder: Path) -> None:
     target = put(folder.parent, "elsewhere.json", {"n": 1})
     (folder / "a.json").symlink_to(target)
     collection = flat(folder)
@@ -212,7 +214,9 @@ def test_a_link_inside_of_the_root_is_followed_and_its_target_watched(folder: Pa
     assert contents(collection) == {"a.json": {"n": 2}}
 
 
-def test_a_file_that_turns_into_a_link_out_is_gone(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_becomes_a_link_out_of_the_root_is_removed(
+    folder: Path, tmp_path: Path
+) -> None:
     secret = write(tmp_path / "secret.json", {"secret": True})
     path = put(folder, "a.json", {"n": 1})
     collection = flat(folder)
@@ -223,14 +227,14 @@ def test_a_file_that_turns_into_a_link_out_is_gone(folder: Path, tmp_path: Path)
 
 
 @pytest.mark.timeout(10)
-def test_what_is_no_regular_file_is_passed_over(folder: Path) -> None:
+def test_entries_that_are_not_regular_files_are_skipped(folder: Path) -> None:
     os.mkfifo(folder / "fifo.json")
     (folder / "folder.json").mkdir()
     put(folder, "a.json", {"n": 1})
     assert list(contents(flat(folder, nested=True))) == ["a.json"]
 
 
-def test_of_many_files_none_is_parsed_twice(folder: Path, counting: Counting) -> None:
+def test_many_files_are_parsed_once_each(folder: Path, counting: Counting) -> None:
     for n in range(5000):
         put(folder, f"2026-02-{n % 20 + 1:02d}/{n}.json", {"n": n + 1})
     collection = flat(folder, nested=True, digest=counting.digest)
@@ -242,7 +246,7 @@ def test_of_many_files_none_is_parsed_twice(folder: Path, counting: Counting) ->
     assert counting.calls == 5001
 
 
-def test_an_old_file_among_many_that_changes_in_place_is_seen(
+def test_an_in_place_change_of_an_old_file_among_many_is_detected(
     folder: Path, counting: Counting
 ) -> None:
     for n in range(2000):
@@ -254,7 +258,7 @@ def test_an_old_file_among_many_that_changes_in_place_is_seen(
     assert counting.calls <= 2000 + 3  # again while its time was not to be trusted
 
 
-def test_what_is_derived_is_made_once_a_generation(folder: Path, counting: Counting) -> None:
+def test_a_derived_value_is_computed_once_a_generation(folder: Path, counting: Counting) -> None:
     put(folder, "a.json", {"n": 1})
     collection = flat(folder)
     assert [collection.derive(counting.count) for _ in range(3)] == [1, 1, 1]
@@ -263,7 +267,9 @@ def test_what_is_derived_is_made_once_a_generation(folder: Path, counting: Count
     assert counting.calls == 2
 
 
-def test_what_is_made_of_one_file_is_made_once_a_version(folder: Path, counting: Counting) -> None:
+def test_a_value_derived_from_one_file_is_computed_once_a_version(
+    folder: Path, counting: Counting
+) -> None:
     put(folder, "a.json", {"n": 1})
     collection = flat(folder, digest=lambda content: content["n"])
     assert contents(collection) == {"a.json": 1}
@@ -276,7 +282,7 @@ def test_what_is_made_of_one_file_is_made_once_a_version(folder: Path, counting:
     assert collection.derive_one("b.json", counting.make) is None
 
 
-def test_what_was_made_is_kept_up_to_a_bound(
+def test_the_cache_of_derived_values_is_limited(
     folder: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MAX_RESULT_BYTES", 100)
@@ -294,7 +300,7 @@ def test_what_was_made_is_kept_up_to_a_bound(
     assert counting.calls == 3 + 8 + 1
 
 
-def test_a_digest_that_is_nothing_leaves_the_file_out(folder: Path) -> None:
+def test_a_file_whose_digest_is_none_is_skipped(folder: Path) -> None:
     put(folder, "a.json", {"id": "x"})
     put(folder, "b.json", ["no object"])
     collection = flat(folder, digest=lambda content: content if content == {"id": "x"} else None)
@@ -302,7 +308,7 @@ def test_a_digest_that_is_nothing_leaves_the_file_out(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("events", [True, False])
-def test_changes_that_a_digest_does_not_show_are_seen_within_the_grain_too(
+def test_changes_that_leave_the_digest_equal_are_detected_within_the_clock_granularity(
     folder: Path, events: bool
 ) -> None:
     collection = flat(folder, events=events, digest=lambda content: content["id"])
@@ -317,7 +323,7 @@ def test_changes_that_a_digest_does_not_show_are_seen_within_the_grain_too(
 
 
 @pytest.mark.parametrize("events", [True, False])
-def test_what_a_file_that_became_a_link_leads_to_is_watched(folder: Path, events: bool) -> None:
+def test_the_target_of_a_file_that_became_a_link_is_watched(folder: Path, events: bool) -> None:
     target = put(folder.parent / "elsewhere", "a.json", {"n": 1})
     put(folder, "a.json", {"n": 0})
     collection = flat(folder, events=events)
@@ -330,7 +336,7 @@ def test_what_a_file_that_became_a_link_leads_to_is_watched(folder: Path, events
 
 
 @pytest.mark.parametrize("events", [True, False])
-def test_a_folder_that_comes_as_a_link_is_followed(folder: Path, events: bool) -> None:
+def test_a_folder_that_is_created_as_a_link_is_followed(folder: Path, events: bool) -> None:
     put(folder.parent / "elsewhere", "a.json", {"n": 1})
     put(folder, "b.json", {"n": 2})
     collection = flat(folder, nested=True, events=events)

@@ -1,4 +1,4 @@
-"""A number that processes hold together, whatever becomes of them."""
+"""A count that processes share, correct after any of them is killed."""
 
 import fcntl
 import os
@@ -37,7 +37,7 @@ def held_by(process: subprocess.Popen[str]) -> int:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_no_more_than_the_most_are_held(tmp_path: Path, shared: bool) -> None:
+def test_the_count_never_exceeds_the_limit(tmp_path: Path, shared: bool) -> None:
     count = SharedCount(tmp_path if shared else None, "held")
     assert [count.take(3) for _ in range(4)] == [True, True, True, False]
     count.give_back()
@@ -45,7 +45,7 @@ def test_no_more_than_the_most_are_held(tmp_path: Path, shared: bool) -> None:
     assert count.take(3)
 
 
-def test_processes_count_together_and_what_a_killed_one_held_is_free(tmp_path: Path) -> None:
+def test_processes_share_a_count_and_places_of_a_killed_one_are_free(tmp_path: Path) -> None:
     with holder(tmp_path, 6) as first, holder(tmp_path, 3) as second:
         held = held_by(first) + held_by(second)
         count = SharedCount(tmp_path, "held")
@@ -57,7 +57,7 @@ def test_processes_count_together_and_what_a_killed_one_held_is_free(tmp_path: P
         second.kill()
 
 
-def test_processes_that_take_at_once_get_each_place_once(tmp_path: Path) -> None:
+def test_concurrent_processes_get_each_place_once(tmp_path: Path) -> None:
     holders = [holder(tmp_path, 10) for _ in range(3)]
     try:
         assert sum(map(held_by, holders)) == 10
@@ -67,7 +67,7 @@ def test_processes_that_take_at_once_get_each_place_once(tmp_path: Path) -> None
             process.communicate()
 
 
-def test_a_process_that_is_stopped_keeps_its_places_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_stopped_process_keeps_its_places_and_does_not_block_others(tmp_path: Path) -> None:
     with holder(tmp_path, 2) as other:
         held_by(other)
         other.send_signal(signal.SIGSTOP)
@@ -78,7 +78,7 @@ def test_a_process_that_is_stopped_keeps_its_places_and_holds_nobody_up(tmp_path
         other.kill()
 
 
-def test_files_that_are_cut_or_gone_are_counted_for_what_they_are(tmp_path: Path) -> None:
+def test_truncated_and_removed_files_count_by_their_size(tmp_path: Path) -> None:
     one, other = SharedCount(tmp_path, "held"), SharedCount(tmp_path, "held")
     assert [one.take(9), one.take(9)] == [True, True]
     assert other.total() == 2
@@ -92,6 +92,6 @@ def test_files_that_are_cut_or_gone_are_counted_for_what_they_are(tmp_path: Path
     assert other.total() == 5
 
 
-def test_a_folder_that_cannot_be_had_counts_alone(tmp_path: Path) -> None:
+def test_without_a_folder_each_process_counts_alone(tmp_path: Path) -> None:
     count = SharedCount(tmp_path / "no such folder", "held")
     assert [count.take(1), count.take(1)] == [True, False]

@@ -1,4 +1,4 @@
-"""The writing side of a folder: nothing outside is touched, everything is whole or not there."""
+"""Writes to a folder: complete or not at all, and never outside the root."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def _project(tmp_path: Path) -> None:
 
 @pytest.fixture
 def precious(tmp_path: Path) -> Path:
-    """A folder outside with a file in it."""
+    """Return a folder outside the root with a file in it."""
     outside = tmp_path / "precious"
     outside.mkdir()
     (outside / "file").write_text("precious")
@@ -54,7 +54,7 @@ def test_a_new_folder_appears_complete_under_its_name(folder: Folder) -> None:
     assert json.loads((made / "metadata.json").read_text()) == {"id": "one"}
 
 
-def test_a_new_folder_that_was_not_finished_leaves_nothing(folder: Folder) -> None:
+def test_an_unfinished_new_folder_is_removed(folder: Folder) -> None:
     def fail() -> None:
         with folder.new_folder("made") as new:
             new.write_bytes("file", b"")
@@ -68,7 +68,7 @@ def test_a_new_folder_that_was_not_finished_leaves_nothing(folder: Folder) -> No
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "broken link"])
-def test_a_new_folder_takes_no_name_that_is_taken(folder: Folder, kind: str) -> None:
+def test_a_new_folder_does_not_replace_an_existing_name(folder: Folder, kind: str) -> None:
     taken = folder.path / "made" / "taken"
     taken.parent.mkdir(parents=True)
     if kind == "file":
@@ -104,7 +104,9 @@ for turn in itertools.count():
 """
 
 
-def test_a_killed_process_leaves_whole_folders_and_what_can_be_swept(folder: Folder) -> None:
+def test_a_killed_process_leaves_complete_folders_and_temporaries_that_are_swept(
+    folder: Folder,
+) -> None:
     made = folder.path / "made"
     for _ in range(6):
         with subprocess.Popen(
@@ -130,7 +132,7 @@ def has_temporary(made: Path, pid: int) -> bool:
     return any(f".{pid}." in name for name in names_in(made))
 
 
-def test_sweeping_spares_what_is_being_made(folder: Folder) -> None:
+def test_sweeping_spares_temporaries_in_use(folder: Folder) -> None:
     with folder.new_folder("made") as new:
         new.write_bytes("file", b"x")
         Folder(folder.path).sweep("made", "missing")
@@ -138,7 +140,7 @@ def test_sweeping_spares_what_is_being_made(folder: Folder) -> None:
     assert names_in(folder.path / "made" / "one") == ["file"]
 
 
-def test_a_removed_tree_is_gone_at_once_with_all_in_it(folder: Folder, precious: Path) -> None:
+def test_a_tree_is_removed_at_one_moment(folder: Folder, precious: Path) -> None:
     tree = folder.path / "made" / "one"
     (tree / "below").mkdir(parents=True)
     (tree / "link").symlink_to(precious)
@@ -160,7 +162,7 @@ def test_links_are_not_followed_when_removing(folder: Folder, precious: Path) ->
     assert names_in(precious) == ["file"]
 
 
-def test_nothing_is_written_through_a_link_that_leads_out(folder: Folder, precious: Path) -> None:
+def test_links_out_of_the_root_are_not_written_through(folder: Folder, precious: Path) -> None:
     folder.path.mkdir()
     (folder.path / "link").symlink_to(precious)
     with pytest.raises(StorageError):
@@ -175,20 +177,20 @@ def test_nothing_is_written_through_a_link_that_leads_out(folder: Folder, precio
     assert names_in(precious) == ["file"]
 
 
-def test_nothing_is_made_where_there_is_no_project(tmp_path: Path) -> None:
+def test_no_folder_is_created_without_a_project(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         Folder(tmp_path / "gone" / ".loki").write_bytes("PAUSE", b"")
     assert not (tmp_path / "gone").exists()
 
 
-def test_an_error_tells_no_path(folder: Folder) -> None:
+def test_an_error_does_not_contain_a_path(folder: Folder) -> None:
     (folder.path / "file").mkdir(parents=True)
     with pytest.raises(StorageError) as raised:
         folder.write_bytes("file", b"")
     assert "/" not in raised.value.detail
 
 
-def test_lines_replace_a_journal_as_a_whole(folder: Folder) -> None:
+def test_write_json_lines_replaces_the_whole_file(folder: Folder) -> None:
     folder.append_json_line("lines.jsonl", {"old": True})
     folder.write_json_lines("lines.jsonl", [{"a": 1}, {"b": "é\n"}])
     lines = folder.lines("lines.jsonl")
@@ -196,7 +198,7 @@ def test_lines_replace_a_journal_as_a_whole(folder: Folder) -> None:
     assert (folder.path / "lines.jsonl").read_bytes().count(b"\n") == 2
 
 
-def test_a_copy_of_a_file_that_is_rewritten_in_place_is_whole(folder: Folder) -> None:
+def test_a_copy_of_a_file_that_is_rewritten_in_place_is_complete(folder: Folder) -> None:
     folder.path.mkdir()
     path = folder.path / "pending.json"
     contents = [json.dumps([word * 20] * 2000) for word in ("old", "newer")]
@@ -224,7 +226,7 @@ def test_a_copy_of_a_file_that_is_rewritten_in_place_is_whole(folder: Folder) ->
     assert None not in copies
 
 
-def test_there_is_no_copy_of_what_is_damaged_for_good_and_it_is_not_waited_for(
+def test_a_permanently_damaged_file_is_not_copied_and_not_waited_for(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writable, "_RETRY_SECONDS", 3600.0)
@@ -235,14 +237,14 @@ def test_there_is_no_copy_of_what_is_damaged_for_good_and_it_is_not_waited_for(
     assert folder.consistent_copy("pending.json") is None
 
 
-def test_there_is_no_copy_of_a_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_file_is_not_copied(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_bytes("notes.txt", b"x" * 101)
     monkeypatch.setattr(writable, "MAX_COPY_BYTES", 100)
     assert folder.consistent_copy("notes.txt") is None
 
 
 @pytest.mark.parametrize("content", ["{", "", "[1"])
-def test_a_file_that_cannot_be_understood_is_not_replaced(folder: Folder, content: str) -> None:
+def test_a_damaged_file_is_not_replaced(folder: Folder, content: str) -> None:
     folder.path.mkdir()
     (folder.path / "file.json").write_text(content)
     with pytest.raises(StorageError):

@@ -1,4 +1,4 @@
-"""A log that grows, read on from a place."""
+"""Reading a growing log from a place."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_written_after_a_place_is_read_once(log: Path) -> None:
+def test_lines_after_a_place_are_read_once(log: Path) -> None:
     place = follower.end(log.parent, log.name)
     append(log, "one\n\ntwo\nthr")
     step = follower.step(log.parent, log.name, place)
@@ -32,13 +32,13 @@ def test_what_was_written_after_a_place_is_read_once(log: Path) -> None:
     assert again.lines == ["three"]
 
 
-def test_without_a_place_one_begins_at_the_beginning(log: Path) -> None:
+def test_without_a_place_reading_begins_at_the_start(log: Path) -> None:
     step = follower.step(log.parent, log.name, None)
     assert step is not None
     assert step.lines == ["old"]
 
 
-def test_nothing_after_the_stated_end_is_read(log: Path) -> None:
+def test_reading_stops_at_the_given_offset(log: Path) -> None:
     append(log, "one\ntwo\n")
     start = Place(log.stat().st_ino, 0)
     step = follower.step(log.parent, log.name, start, until=8)
@@ -46,7 +46,7 @@ def test_nothing_after_the_stated_end_is_read(log: Path) -> None:
     assert step.lines == ["old", "one"]
 
 
-def test_many_lines_come_in_steps_and_none_is_lost(log: Path) -> None:
+def test_many_lines_are_read_in_steps_without_loss(log: Path) -> None:
     place = follower.end(log.parent, log.name)
     written = [f"line {number} {'x' * (number % 300)}" for number in range(5000)]
     append(log, "".join(f"{line}\n" for line in written))
@@ -61,7 +61,7 @@ def test_many_lines_come_in_steps_and_none_is_lost(log: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.log", "folder"])
-def test_what_is_no_file_has_no_lines(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_not_a_file_has_no_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     assert follower.end(tmp_path, name) is None
     assert follower.step(tmp_path, name, None) is None

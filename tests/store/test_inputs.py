@@ -1,4 +1,4 @@
-"""What a value was made of has changed as soon as anything has that leads to it."""
+"""Inputs of values change when a file, a link or a folder on the path changes."""
 
 import os
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def put(path: Path, text: str) -> None:
 
 
 def remembered(folder: Folder, read: Callable[[Folder], Any]) -> Dependencies:
-    """What was read depends on, when it has been found unchanged already."""
+    """Return the dependencies of a read that were compared once already."""
     with recording() as recorded:
         read(folder)
     dependencies = Dependencies(recorded.inputs)
@@ -72,7 +72,7 @@ def check_is_seen(
     assert read(folder) == expected
 
 
-def test_a_folder_that_was_moved_out_and_left_a_link_has_gone(
+def test_a_folder_replaced_by_a_link_out_of_the_root_is_gone(
     folder: Folder, read: Callable[[Folder], Any], tmp_path: Path
 ) -> None:
     memory = folder.path / "memory"
@@ -84,7 +84,7 @@ def test_a_folder_that_was_moved_out_and_left_a_link_has_gone(
     check_is_seen(folder, read, change)
 
 
-def test_a_folder_above_that_was_swapped_is_seen(
+def test_a_replaced_parent_folder_is_detected(
     folder: Folder, read: Callable[[Folder], Any], tmp_path: Path
 ) -> None:
     other = tmp_path / "other" / ".loki" / "memory"
@@ -100,13 +100,13 @@ def test_a_folder_above_that_was_swapped_is_seen(
     check_is_seen(folder, read, lambda: (folder.path / "memory" / "a.json").unlink())
 
 
-def test_a_name_that_comes_is_seen(folder: Folder) -> None:
+def test_a_new_name_is_detected(folder: Folder) -> None:
     check_is_seen(
         folder, READS["names"], lambda: (folder.path / "memory" / "b.json").write_text("{}")
     )
 
 
-def test_a_folder_that_comes_as_a_link_is_followed(folder: Folder) -> None:
+def test_a_folder_that_is_created_as_a_link_is_followed(folder: Folder) -> None:
     def read(folder: Folder) -> Any:
         return folder.document("later/a.json")
 
@@ -117,7 +117,7 @@ def test_a_folder_that_comes_as_a_link_is_followed(folder: Folder) -> None:
     check_is_seen(folder, read, lambda: put(folder.path / "memory" / "a.json", '{"n": 4}'))
 
 
-def test_a_file_whose_time_was_set_is_not_trusted_while_its_clock_stands_still() -> None:
+def test_a_file_with_a_modified_mtime_is_not_settled_until_its_ctime_is_old() -> None:
     for mtime in (NOW, NOW - 10**12, NOW + 10**12):
         assert not is_settled(Version(1, 1, 1, mtime, NOW), NOW)
         assert is_settled(Version(1, 1, 1, mtime, NOW - 10**9), NOW)

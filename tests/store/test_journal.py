@@ -1,4 +1,4 @@
-"""`.jsonl` files that others append to, cut, replace and damage."""
+"""`.jsonl` files that other programs append to, truncate, replace and damage."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def journal(path: Path) -> Journal[Taken]:
 
 
 def records(journal: Journal[Taken]) -> list[Json]:
-    """What the journal has, having made sure that each line stands at its place."""
+    """Return the records of a journal, and check the offset and length of each line."""
     with journal.reading() as taken:
         lines = journal.lines_at([(offset, length) for _, offset, length in taken.lines])
         found = [record for record, _, _ in taken.lines]
@@ -59,7 +59,7 @@ def append(path: Path, data: bytes) -> None:
         *(b"[" * 5000, b'{"a":' * 5000, b"{" + b"9" * 5000, b"NaN"),
     ],
 )
-def test_a_damaged_line_is_left_out_and_its_neighbours_stay(
+def test_only_the_damaged_line_is_skipped(
     path: Path, journal: Journal[Taken], damaged: bytes
 ) -> None:
     path.write_bytes(line(1) + damaged + b"\n" + line(2))
@@ -84,7 +84,7 @@ def test_a_line_with_odd_content_is_repaired(
     assert [record["n"] for record in records(journal)] == [expected]
 
 
-def test_a_line_that_is_being_written_is_taken_when_it_is_whole(
+def test_a_line_is_processed_when_its_object_is_complete(
     path: Path, journal: Journal[Taken]
 ) -> None:
     whole = line(2)
@@ -108,12 +108,12 @@ def test_a_count_does_not_fall_when_two_writers_share_a_line(
     assert counts == [1, 2, 2, 2, 3]
 
 
-def test_the_count_is_of_all_lines_whatever_is_in_them(path: Path, journal: Journal[Taken]) -> None:
+def test_line_count_includes_malformed_lines(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(line(1) + b"\n5\n" + line(2) + b'{"torn": "li')
     assert journal.line_count() == 4
 
 
-def test_a_missing_file_has_nothing_until_it_comes_and_after_it_went(
+def test_a_journal_is_empty_before_its_file_is_created_and_after_it_is_removed(
     path: Path, journal: Journal[Taken]
 ) -> None:
     assert (numbers(journal), journal.line_count()) == ([], 0)
@@ -126,19 +126,19 @@ def test_a_missing_file_has_nothing_until_it_comes_and_after_it_went(
 
 
 @pytest.mark.timeout(10)
-def test_a_pipe_is_not_waited_for(path: Path, journal: Journal[Taken]) -> None:
+def test_a_fifo_does_not_block(path: Path, journal: Journal[Taken]) -> None:
     os.mkfifo(path)
     assert (numbers(journal), journal.line_count()) == ([], 0)
 
 
 def session(minute: int, lines: int) -> bytes:
-    """Lines as the CLI writes them: two sessions differ in their times alone."""
+    """Return lines as the CLI writes them: two sessions differ only in their times."""
     return b"".join(line(n, timestamp=f"2026-02-20T09:{minute:02}:00Z") for n in range(lines))
 
 
 @pytest.mark.parametrize("lines", [0, 3, 50, 80])
 @pytest.mark.parametrize("how", ["cut in place", "replaced", "rotated", "removed and made again"])
-def test_another_file_under_the_name_is_read_anew(
+def test_a_replaced_file_is_read_from_its_beginning(
     path: Path, journal: Journal[Taken], how: str, lines: int
 ) -> None:
     path.write_bytes(session(1, 50))
@@ -158,7 +158,7 @@ def test_another_file_under_the_name_is_read_anew(
     assert journal.line_count() == lines
 
 
-def test_only_what_was_added_is_taken(path: Path, journal: Journal[Taken]) -> None:
+def test_only_appended_lines_are_processed(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(1000)))
     assert len(numbers(journal)) == 1000
     append(path, line(1000))
@@ -167,7 +167,7 @@ def test_only_what_was_added_is_taken(path: Path, journal: Journal[Taken]) -> No
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_a_small_file_that_was_edited_in_place_is_read_anew(
+def test_a_small_file_that_was_edited_in_place_is_read_again(
     path: Path, journal: Journal[Taken], grows: bool
 ) -> None:
     path.write_bytes(b"".join(line(n) for n in range(100, 900)))
@@ -181,7 +181,7 @@ def test_a_small_file_that_was_edited_in_place_is_read_anew(
     assert numbers(journal) == [*range(100, 500), 999, *range(501, 900), *([1] * grows)]
 
 
-def test_a_large_file_of_the_same_size_is_read_anew(path: Path, journal: Journal[Taken]) -> None:
+def test_a_large_file_of_the_same_size_is_read_again(path: Path, journal: Journal[Taken]) -> None:
     lines = [line(n, text="x" * 100) for n in range(1000, 6000)]
     path.write_bytes(b"".join(lines))
     assert path.stat().st_size > SMALL_BYTES
@@ -193,7 +193,7 @@ def test_a_large_file_of_the_same_size_is_read_anew(path: Path, journal: Journal
     assert numbers(journal)[2500] == 9999
 
 
-def test_the_state_changes_with_the_content_alone(path: Path, journal: Journal[Taken]) -> None:
+def test_the_state_changes_only_with_the_content(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(line(1) + b'{"n"')
     states = [journal.examine(), journal.examine()]
     append(path, b": 2}")
@@ -203,7 +203,9 @@ def test_the_state_changes_with_the_content_alone(path: Path, journal: Journal[T
     assert states[0] == states[1] < states[2]
 
 
-def test_a_part_stays_the_same_while_other_lines_come(path: Path, journal: Journal[Taken]) -> None:
+def test_a_part_stays_equal_while_other_lines_are_appended(
+    path: Path, journal: Journal[Taken]
+) -> None:
     path.write_bytes(line(1))
     with recording() as recorded:
         assert journal.part(first_number) == 1
@@ -217,7 +219,7 @@ def first_number(journal: Journal[Taken]) -> Any:
     return journal.reader.lines[0][0]["n"]
 
 
-def test_a_second_count_reads_only_what_was_added(path: Path, journal: Journal[Taken]) -> None:
+def test_a_second_count_reads_only_appended_bytes(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(200_000)))
     assert journal.line_count() == 200_000
     append(path, line(0))
@@ -227,7 +229,7 @@ def test_a_second_count_reads_only_what_was_added(path: Path, journal: Journal[T
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_a_line_without_end_is_passed_in_little_memory(
+def test_an_endless_line_is_skipped_in_little_memory(
     path: Path, journal: Journal[Taken], ended: bool
 ) -> None:
     path.write_bytes(line(1))
@@ -260,7 +262,7 @@ def test_lines_up_to_the_limit_are_read(
     assert numbers(journal) == kept
 
 
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").write_bytes(line(1))
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "events.jsonl").symlink_to(tmp_path / "outside")
@@ -295,7 +297,7 @@ class Sum:
 
 
 class Shelf:
-    """Where states are kept: in memory."""
+    """Stores states in memory."""
 
     def __init__(self) -> None:
         self.states: dict[tuple[str, str], bytes] = {}
@@ -308,7 +310,7 @@ class Shelf:
 
 
 def summed(path: Path, shelf: Shelf) -> tuple[int, int, int]:
-    """The sum and the number of lines as a new process finds them, and how many it had to read."""
+    """Return the sum and line count of a new process, and how many lines it had to read."""
     journal = Journal(Root(path.parent), path.name, Sum, lambda: shelf)
     with journal.reading() as found:
         total = found.total
@@ -320,7 +322,7 @@ FILLER = "x" * 1000
 
 @pytest.fixture
 def shelf(path: Path) -> Shelf:
-    """The state for a file of 5,000 lines that is large enough to be worth it."""
+    """Return the stored state of a file of 5,000 lines, large enough to be stored."""
     path.write_bytes(b"".join(line(n, text=FILLER) for n in range(5000)))
     backdate(path, 60)
     shelf = Shelf()
@@ -329,7 +331,7 @@ def shelf(path: Path) -> Shelf:
     return shelf
 
 
-def test_after_a_restart_only_what_was_added_is_read(path: Path, shelf: Shelf) -> None:
+def test_after_a_restart_only_appended_bytes_are_read(path: Path, shelf: Shelf) -> None:
     append(path, line(7))
     assert summed(path, shelf) == (sum(range(5000)) + 7, 5001, 1)
 
@@ -359,7 +361,7 @@ def test_a_damaged_state_is_not_used(path: Path, shelf: Shelf, damaged: bytes) -
     assert summed(path, shelf) == (sum(range(5000)), 5000, 5000)
 
 
-def test_an_edit_in_the_middle_is_seen(path: Path, journal: Journal[Taken]) -> None:
+def test_an_edit_in_the_middle_is_detected(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(100, 300)))
     assert numbers(journal) == list(range(100, 300))
     with open(path, "r+b") as stream:

@@ -1,4 +1,4 @@
-"""Files of JSON objects, compact or printed over several lines, some of them damaged."""
+"""Files of JSON objects on one or several lines, some of them damaged."""
 
 import json
 import os
@@ -39,13 +39,13 @@ def test_objects_of_a_text(text: str, objects: list[object]) -> None:
     assert objects_in(text) == objects
 
 
-def test_a_piece_that_is_too_long_is_left_out() -> None:
+def test_a_piece_that_is_too_long_is_skipped() -> None:
     long = json.dumps({"a": "x" * MAX_PIECE})
     assert objects_in(f"{long}\n{json.dumps(B)}") == [B]
 
 
 @pytest.mark.parametrize("line", ['{"a":[{},\n', "{\n", '{"a":\n', "[{\n", '{"a": "\n'])
-def test_the_cost_grows_with_the_length_only(line: str) -> None:
+def test_the_cost_is_linear_in_the_length(line: str) -> None:
     assert objects_in(line * 200_000) == []  # for which a square would take hours
 
 
@@ -63,7 +63,7 @@ def test_a_file_is_parsed_once_a_version(tmp_path: Path) -> None:
     assert stream.objects() == []
 
 
-def test_a_change_within_the_grain_of_the_clock_is_seen(tmp_path: Path) -> None:
+def test_a_change_within_the_clock_granularity_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     stream = JsonStream(Root(tmp_path), "s.jsonl")
     for value in range(20):
@@ -82,7 +82,7 @@ def test_only_the_end_of_a_large_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "link"])
-def test_what_is_no_file_below_the_root_is_empty(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_is_not_a_file_below_the_root_is_empty(tmp_path: Path, kind: str) -> None:
     root = tmp_path / "root"
     root.mkdir()
     outside = tmp_path / "outside.jsonl"

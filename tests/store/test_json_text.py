@@ -1,4 +1,4 @@
-"""What is made of JSON that a program wrote badly, and what a client may not send."""
+"""Tolerant parsing of files and strict parsing of requests."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def nested(depth: int, mark: bytes = b"[") -> bytes:
         (b"  5  ", 5),
     ],
 )
-def test_what_can_be_repaired_is(data: bytes, value: Any) -> None:
+def test_malformed_json_is_repaired(data: bytes, value: Any) -> None:
     found = parse(data)
     assert found == value
     json.dumps(found, allow_nan=False).encode()
@@ -45,7 +45,7 @@ def test_what_can_be_repaired_is(data: bytes, value: Any) -> None:
     ],
     ids=range(16),
 )
-def test_what_cannot_is_damaged(data: bytes) -> None:
+def test_json_that_cannot_be_repaired_is_damaged(data: bytes) -> None:
     with pytest.raises(Damaged):
         parse(data)
     with pytest.raises(Damaged):
@@ -53,7 +53,7 @@ def test_what_cannot_is_damaged(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("mark", [b"[", b'{"a":'])
-def test_so_deep_is_allowed(mark: bytes) -> None:
+def test_nesting_up_to_the_limit_is_allowed(mark: bytes) -> None:
     assert parse(nested(MAX_DEPTH, mark)) == parse_strict(nested(MAX_DEPTH, mark))
 
 
@@ -64,7 +64,7 @@ def test_so_deep_is_allowed(mark: bytes) -> None:
         *(b'{"a": 1, "a": 1}', b"\xef\xbb\xbf{}", b"[" + b"9" * 5000 + b"]"),
     ],
 )
-def test_a_client_is_taken_literally(data: bytes) -> None:
+def test_requests_are_parsed_strictly(data: bytes) -> None:
     with pytest.raises(Damaged):
         parse_strict(data)
 

@@ -11,7 +11,7 @@ from loki_web.store.lines import MAX_LINE_BYTES, backwards, forwards
 
 @pytest.fixture(params=[7, 64, 1 << 20])
 def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Block ends fall on and between line ends."""
+    """Use block sizes that end on and between line ends."""
     monkeypatch.setattr(store_lines, "_BLOCK_BYTES", request.param)
 
 
@@ -24,7 +24,7 @@ def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         b"x" * 100 + b"\n" + b"y" * 7 + b"\n" + b"z" * 6,
     ],
 )
-def test_both_directions_see_every_line(tmp_path: Path, content: bytes) -> None:
+def test_both_directions_yield_every_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "f").write_bytes(content)
     assert b"".join(forwards(tmp_path, "f")) == content
     lines = [line for line in content.split(b"\n") if line]
@@ -33,14 +33,14 @@ def test_both_directions_see_every_line(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_only_lines_that_hold_every_mark(tmp_path: Path) -> None:
+def test_only_lines_that_match_all_patterns(tmp_path: Path) -> None:
     content = b"".join(b"n=%d k=%d\n" % (number, number % 3) for number in range(100))
     (tmp_path / "f").write_bytes(content)
     marks = (re.compile(rb"n=1\d\b"), re.compile(rb"k=0"))
     assert list(backwards(tmp_path, "f", marks)) == [b"n=18 k=0", b"n=15 k=0", b"n=12 k=0"]
 
 
-def test_a_line_without_end_stays_within_bounds(tmp_path: Path) -> None:
+def test_an_endless_line_stays_within_memory_limits(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"first\n" + b"x" * (5 * MAX_LINE_BYTES) + b"\nlast\n")
     found = list(backwards(tmp_path, "f"))
     assert (found[0], found[-1]) == (b"last", b"first")
@@ -49,7 +49,7 @@ def test_a_line_without_end_stays_within_bounds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "folder", "../outside"])
-def test_what_cannot_be_read_has_no_lines(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_has_no_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "root/folder").mkdir(parents=True)
     (tmp_path / "outside").write_text("secret\n")
     assert list(forwards(tmp_path / "root", name)) == []

@@ -1,4 +1,4 @@
-"""Whoever drains the events of the file system knows of every change before."""
+"""A drain reports every change that was made before it."""
 
 import threading
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from loki_web.store.notifier import notifier
 
 
-def test_a_drain_waits_for_what_another_thread_is_still_telling(tmp_path: Path) -> None:
+def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) -> None:
     class Slow:
         told = False
         seen: bool | None = None

@@ -1,4 +1,4 @@
-"""A moving window of hits, the same for all processes."""
+"""A sliding window of hits that all processes share."""
 
 import subprocess
 import sys
@@ -30,13 +30,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_of_each_key_so_many_hits_are_counted(window: SharedWindow) -> None:
+def test_hits_are_limited_for_each_key(window: SharedWindow) -> None:
     assert [window.hit("a", 2) for _ in range(2)] == [None, None]
     assert window.hit("a", 2) is not None
     assert window.hit("b", 2) is None
 
 
-def test_it_tells_when_the_oldest_hit_leaves(window: SharedWindow, clock: Clock) -> None:
+def test_a_refused_hit_returns_the_seconds_until_the_oldest_expires(
+    window: SharedWindow, clock: Clock
+) -> None:
     window.hit("a", 2)
     clock.now += 20.5
     window.hit("a", 2)
@@ -48,7 +50,7 @@ def test_it_tells_when_the_oldest_hit_leaves(window: SharedWindow, clock: Clock)
     assert window.hit("a", 2) is not None
 
 
-def test_what_was_refused_does_not_count(window: SharedWindow, clock: Clock) -> None:
+def test_refused_hits_do_not_count(window: SharedWindow, clock: Clock) -> None:
     window.hit("a", 1)
     for _ in range(5):
         clock.now += WINDOW_SECONDS / 6
@@ -57,7 +59,7 @@ def test_what_was_refused_does_not_count(window: SharedWindow, clock: Clock) -> 
     assert window.hit("a", 1) is None
 
 
-def test_hits_from_before_a_reboot_are_forgotten(window: SharedWindow, clock: Clock) -> None:
+def test_hits_from_before_a_reboot_are_dropped(window: SharedWindow, clock: Clock) -> None:
     window.hit("a", 1)
     clock.now = 5.0
     assert window.hit("a", 1) is None
@@ -114,7 +116,7 @@ def test_the_table_does_not_grow_beyond_the_window(tmp_path: Path, clock: Clock)
 
 
 @pytest.mark.parametrize("content", [b"", b"no database" * 1000])
-def test_a_damaged_file_is_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_rebuilt(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "hits.sqlite3"
     path.write_bytes(content)
     window = SharedWindow(path)
@@ -122,6 +124,6 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, content: bytes) -> None:
     assert window.hit("a", 1) is not None
 
 
-def test_where_it_cannot_be_kept_nobody_is_refused(tmp_path: Path) -> None:
+def test_without_a_usable_file_no_hit_is_refused(tmp_path: Path) -> None:
     window = SharedWindow(tmp_path / "no such folder" / "hits.sqlite3")
     assert [window.hit("a", 1) for _ in range(3)] == [None] * 3

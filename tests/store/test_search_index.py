@@ -1,4 +1,4 @@
-"""The search index: what it finds, how it follows the files, and that it can be lost."""
+"""The search index: matches, updates from files, and recovery from damage."""
 
 import multiprocessing
 import os
@@ -21,7 +21,7 @@ def row(identifier: str, title: str = "", labels: str = "", body: str = "") -> R
 
 
 def contents(files: Files, read: list[str] | None = None) -> Contents:
-    """Files by path, each with its version and its rows; `read` notes which were asked for."""
+    """Return contents from a dict of files. The paths that are read are appended to `read`."""
 
     def rows(path: str) -> tuple[str, list[Row]] | None:
         if read is not None:
@@ -75,7 +75,9 @@ FILES: Files = {
         ('""', []),
     ],
 )
-def test_the_title_counts_most(index: SearchIndex, match: str, expected: list[str]) -> None:
+def test_the_title_has_the_highest_weight(
+    index: SearchIndex, match: str, expected: list[str]
+) -> None:
     assert find(index, FILES, match) == expected
 
 
@@ -86,12 +88,12 @@ def test_several_expressions_are_answered_at_once(index: SearchIndex) -> None:
     assert all(hit.weight > 0 for hits in answer.hits for hit in hits)
 
 
-def test_an_expression_after_one_with_enough_entries_is_not_looked_for(index: SearchIndex) -> None:
+def test_expressions_after_one_with_enough_matches_are_skipped(index: SearchIndex) -> None:
     answer = index.search(contents(FILES), ['"pear"', '"apple"'], 1)
     assert [ids(answer, 0), ids(answer, 1)] == [["two"], []]
 
 
-def test_it_follows_the_files_and_reads_only_what_differs(index: SearchIndex) -> None:
+def test_only_changed_files_are_indexed_again(index: SearchIndex) -> None:
     files = dict(FILES)
     read: list[str] = []
     assert ids(index.search(contents(files, read), ['"apple"'], 10)) == ["one", "three"]
@@ -109,7 +111,7 @@ def test_it_follows_the_files_and_reads_only_what_differs(index: SearchIndex) ->
     assert read == []
 
 
-def test_what_is_not_to_be_trusted_yet_is_read_again(index: SearchIndex) -> None:
+def test_files_that_are_not_settled_are_read_again(index: SearchIndex) -> None:
     read: list[str] = []
     versions = {"a": "1"}
 
@@ -125,7 +127,7 @@ def test_what_is_not_to_be_trusted_yet_is_read_again(index: SearchIndex) -> None
     assert read == ["a", "a"]
 
 
-def test_a_file_that_vanishes_while_it_is_indexed_is_left_out(index: SearchIndex) -> None:
+def test_a_file_that_vanishes_while_it_is_indexed_is_skipped(index: SearchIndex) -> None:
     missing = Contents(
         "x",
         lambda: {"a": "1", "b": "1"},
@@ -188,14 +190,14 @@ def statement(*statements: str) -> Callable[[Path], None]:
         statement("PRAGMA user_version = 999"),
         statement("DROP TABLE source"),
         statement("DROP TABLE words"),
-        statement("DELETE FROM made"),
+        statement("DELETE FROM creation"),
         statement("DELETE FROM words"),
         statement("DELETE FROM source"),
         statement("INSERT INTO source VALUES ('../../x', '1')"),
     ],
 )
 @pytest.mark.parametrize("restarted", [True, False])
-def test_whatever_happens_to_the_file_answers_are_right(
+def test_answers_are_correct_after_any_damage_to_the_file(
     path: Path, damage: Callable[[Path], None], restarted: bool
 ) -> None:
     index = index_at(path)
@@ -221,7 +223,7 @@ def its_lock_is_a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("obstacle", [a_folder, below_a_file, its_lock_is_a_folder])
-def test_an_index_of_its_own_stands_in_where_there_can_be_no_file(
+def test_an_index_in_memory_is_used_without_a_file(
     tmp_path: Path, obstacle: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "cache" / "memory.sqlite3"
@@ -232,7 +234,7 @@ def test_an_index_of_its_own_stands_in_where_there_can_be_no_file(
     assert find(index, {"b": FILES["b"]}, '"apple"') == ["three"]
 
 
-def test_an_index_of_its_own_stands_in_while_the_file_is_locked(
+def test_an_index_in_memory_is_used_while_the_file_is_locked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
@@ -248,7 +250,7 @@ def test_an_index_of_its_own_stands_in_while_the_file_is_locked(
     assert find(index_at(path), files, '"plum"') == ["four"]
 
 
-def test_what_takes_too_long_goes_on_with_the_next_search(
+def test_indexing_resumes_with_the_next_search(
     index: SearchIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_index, "REFRESH_SECONDS", 0)
@@ -272,7 +274,7 @@ def search_in_a_worker(path: Path, damages: bool) -> list[int]:
 
 
 @pytest.mark.parametrize("damages", [False, True])
-def test_several_workers_may_begin_at_once(path: Path, damages: bool) -> None:
+def test_several_workers_may_start_at_once(path: Path, damages: bool) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as workers:
         tasks = [(path, damages and n == 0) for n in range(4)]
         assert workers.starmap(search_in_a_worker, tasks) == [[300] * 5] * 4

@@ -1,4 +1,4 @@
-"""All forms of time that are met on disk, as instants."""
+"""Parsing of all forms of time in files."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,21 +57,21 @@ def test_one_instant_in_many_forms(value: Any) -> None:
         *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "Fri Foo 20 10:00:00 UTC 2026"),
     ],
 )
-def test_what_tells_no_time(value: Any) -> None:
+def test_values_that_are_not_times(value: Any) -> None:
     assert parse_time(value) is None
     assert microseconds_of(value, -1) == -1
     assert tidy_time(value) == ""
     assert sort_key(value) == UNKNOWN
 
 
-def test_order_is_that_of_the_instants() -> None:
+def test_times_are_sorted_by_instant() -> None:
     values = ["2026-02-20T12:00:00+05:00", "2026-02-20T10:00:00Z", None, "2026-02-20T10:00:01", "x"]
     assert sorted(values, key=sort_key)[2:] == [
         *("2026-02-20T12:00:00+05:00", "2026-02-20T10:00:00Z", "2026-02-20T10:00:01"),
     ]
 
 
-def test_the_hour_is_remembered_with_its_own_day() -> None:
+def test_the_cached_hour_includes_its_day() -> None:
     day = datetime(2026, 2, 20, tzinfo=UTC)
     moments = [day + timedelta(seconds=step * 1801) for step in range(100)]
     shown = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]

@@ -1,4 +1,4 @@
-"""Values and digests that outlast the process, and everything that can happen to their file."""
+"""Values and digests that are kept between runs, and damage to their file."""
 
 import multiprocessing
 import os
@@ -34,7 +34,7 @@ def store_at(path: Path | None) -> ValueStore:
     return ValueStore(IndexFile(lambda: path))
 
 
-def test_a_value_is_loaded_by_its_stamp_in_every_process(path: Path) -> None:
+def test_every_process_loads_a_value_by_its_stamp(path: Path) -> None:
     store = store_at(path)
     assert store.load("events", "1") is None
     store.store("events", "1", b"\0value")
@@ -47,7 +47,7 @@ def test_a_value_is_loaded_by_its_stamp_in_every_process(path: Path) -> None:
     assert [store.load("events", stamp) for stamp in "12"] == [None, b"newer"]
 
 
-def test_digests_are_of_one_collection(path: Path) -> None:
+def test_digests_belong_to_one_collection(path: Path) -> None:
     store = store_at(path)
     store.store_digests("a", [("x", -1, b"1"), ("y", 2**62, b"2")])
     store.store_digests("b", [("x", 5, b"3")])
@@ -91,7 +91,7 @@ def truncated(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("is_restarted", [True, False])
-def test_what_is_damaged_is_missing_and_can_be_stored_again(
+def test_a_damaged_value_is_missing_and_can_be_stored_again(
     path: Path, damage: Callable[[Path], None], is_restarted: bool
 ) -> None:
     store = store_at(path)
@@ -128,7 +128,7 @@ def none(path: Path) -> Path | None:
 
 
 @pytest.mark.parametrize("place", [missing_folder, a_folder, not_writable, none])
-def test_nothing_is_kept_where_no_file_can_be_made(
+def test_values_are_not_stored_if_the_file_cannot_be_created(
     path: Path, place: Callable[[Path], Path | None]
 ) -> None:
     store = store_at(place(path))
@@ -138,7 +138,7 @@ def test_nothing_is_kept_where_no_file_can_be_made(
     assert list(store.digests("c")) == []
 
 
-def test_what_was_kept_is_read_while_another_process_writes(
+def test_stored_values_can_be_read_while_another_process_writes(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
@@ -154,7 +154,7 @@ def test_what_was_kept_is_read_while_another_process_writes(
 
 
 def store_on_a_full_disk(path: Path) -> None:
-    """As on a full disk no file can grow: SQLite is told by the same kind of error."""
+    """Fail to write as on a full disk: SQLite gets the same kind of error."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     store = store_at(path)
@@ -162,7 +162,7 @@ def store_on_a_full_disk(path: Path) -> None:
     os._exit(0 if store.load("big", "1") is None and store.load("n", "1") == b"value" else 1)
 
 
-def test_what_does_not_fit_on_the_disk_is_not_kept(path: Path) -> None:
+def test_a_value_that_does_not_fit_on_the_disk_is_not_stored(path: Path) -> None:
     store_at(path).store("n", "1", b"value")
     worker = multiprocessing.get_context("spawn").Process(target=store_on_a_full_disk, args=(path,))
     worker.start()
@@ -197,7 +197,7 @@ def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
 
 
 class Counted:
-    """A digest that counts how often it was made."""
+    """A digest that counts how often it is computed."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -216,7 +216,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dict[str, Any]:
-    """What a process that starts now has of the folder."""
+    """Return the items of the folder as a new process has them."""
     digest = Digest(counted.make, **options)
     collection = Collection(
         Root(folder.parent), folder.name, digest=digest, value_store=store_at(path)
@@ -225,7 +225,7 @@ def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dic
 
 
 def keep(folder: Path, path: Path) -> None:
-    """Let a process read the files when they have been settled for a moment, which it keeps."""
+    """Let a process read the files after they have settled, so that it stores their digests."""
     latest = max(file.stat().st_ctime_ns for file in folder.iterdir())
     wait_until(lambda: is_settled_at(latest, time.time_ns()), "the files to be settled")
     restarted(folder, path, Counted())
@@ -276,7 +276,7 @@ def unchanged(folder: Path) -> dict[str, Any]:
         (damaged, 0),
     ],
 )
-def test_a_change_while_nobody_runs_is_seen_after_the_start(
+def test_changes_while_the_server_is_down_are_detected_at_the_start(
     folder: Path, path: Path, change: Callable[[Path], dict[str, Any]], parsed: int
 ) -> None:
     keep(folder, path)
@@ -287,7 +287,7 @@ def test_a_change_while_nobody_runs_is_seen_after_the_start(
     assert counted.calls == parsed
 
 
-def test_digests_that_cannot_be_loaded_are_made_again(folder: Path, path: Path) -> None:
+def test_digests_that_cannot_be_loaded_are_computed_again(folder: Path, path: Path) -> None:
     keep(folder, path)
     counted = Counted()
     found = restarted(folder, path, counted, load=lambda data: data.no_such_attribute)
@@ -298,21 +298,21 @@ def cannot_dump(digest: Any) -> bytes:
     raise TypeError
 
 
-def test_digests_that_cannot_be_dumped_are_not_kept(folder: Path, path: Path) -> None:
+def test_digests_that_cannot_be_dumped_are_not_stored(folder: Path, path: Path) -> None:
     for _ in range(2):
         counted = Counted()
         found = restarted(folder, path, counted, dump=cannot_dump)
         assert len(found) == counted.calls == COUNT
 
 
-def test_contents_are_not_kept(folder: Path, path: Path) -> None:
+def test_contents_are_not_stored(folder: Path, path: Path) -> None:
     put(folder, "secret.json", {"key": "hunter2"})
     collection = Collection(Root(folder.parent), folder.name, value_store=store_at(path))
     assert len(collection.items()) == COUNT + 1
     assert not path.exists()
 
 
-def test_a_change_within_one_tick_of_the_clock_is_seen(
+def test_a_change_within_one_clock_tick_is_detected(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Version, "stamp", 1)

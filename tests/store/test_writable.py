@@ -1,4 +1,4 @@
-"""Writing: whole files and whole lines, whoever reads, writes or is killed at the moment."""
+"""Writes of whole files and lines, with concurrent readers and writers and killed processes."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """Another process with a script of ours; its output is a pipe."""
+    """Start a script in another process, with a pipe for its output."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=ROOT,
@@ -62,7 +62,7 @@ def mode_of(path: Path) -> int:
         (0o664, 0o600, 0o600),
     ],
 )
-def test_a_new_file_has_the_umask_and_a_replaced_one_keeps_its_mode(
+def test_a_new_file_gets_the_umask_and_a_replaced_one_keeps_its_mode(
     tmp_path: Path, umask: None, before: int | None, asked: int | None, after: int
 ) -> None:
     path = tmp_path / "file"
@@ -93,7 +93,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert outside.read_text() == "precious"
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.mkdir()
     with pytest.raises(OSError, match="directory"):
@@ -115,7 +115,7 @@ for write in (atomic.write_whole, atomic.append_line):
 """
 
 
-def test_what_a_full_disk_takes_in_part_is_taken_back(tmp_path: Path) -> None:
+def test_a_partial_write_on_a_full_disk_is_truncated(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("a line\n")
     said, _ = run(FULL_DISK, path).communicate()
@@ -124,7 +124,7 @@ def test_what_a_full_disk_takes_in_part_is_taken_back(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_readers_see_the_old_content_or_the_new(tmp_path: Path) -> None:
+def test_readers_see_the_old_or_the_new_content(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     contents = [json.dumps([word] * 50_000).encode() for word in ("old", "new")]
     atomic.write_whole(str(path), contents[0])
@@ -175,7 +175,7 @@ def test_a_killed_writer_leaves_whole_files_and_whole_lines(tmp_path: Path) -> N
     ("before", "after"),
     [(None, "new\n"), ("", "new\n"), ("old\n", "old\nnew\n"), ("to", "to\nnew\n")],
 )
-def test_a_line_stands_alone_even_after_a_torn_one(
+def test_a_line_after_a_torn_one_is_on_its_own_line(
     tmp_path: Path, before: str | None, after: str
 ) -> None:
     path = tmp_path / "lines"
@@ -185,7 +185,7 @@ def test_a_line_stands_alone_even_after_a_torn_one(
     assert path.read_text() == after
 
 
-def test_a_line_goes_into_regular_files_only(tmp_path: Path) -> None:
+def test_lines_are_appended_to_regular_files_only(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("")
     (tmp_path / "link").symlink_to(outside)
@@ -229,7 +229,7 @@ for turn in range(100):
 """
 
 
-def test_the_lock_keeps_processes_apart(tmp_path: Path) -> None:
+def test_the_lock_excludes_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "number"
     path.write_text("0")
     for process in [run(COUNT, path) for _ in range(3)]:
@@ -237,7 +237,7 @@ def test_the_lock_keeps_processes_apart(tmp_path: Path) -> None:
     assert path.read_text() == "300"
 
 
-def test_the_lock_keeps_threads_apart(tmp_path: Path) -> None:
+def test_the_lock_excludes_other_threads(tmp_path: Path) -> None:
     inside: list[int] = []
     most: list[int] = []
 
@@ -267,7 +267,7 @@ with atomic.locked(sys.argv[1]):
 """
 
 
-def test_a_lock_that_stays_held_is_an_error_and_one_of_a_killed_process_is_free(
+def test_a_lock_that_is_not_released_is_an_error_and_that_of_a_killed_process_is_free(
     tmp_path: Path,
 ) -> None:
     path = str(tmp_path / "file")
@@ -309,14 +309,12 @@ def test_a_temporary_of_a_dead_process_is_abandoned(tmp_path: Path) -> None:
     assert ours.exists()
 
 
-def test_a_temporary_of_a_killed_process_that_nobody_has_waited_for_is_abandoned(
-    tmp_path: Path, children: Children
-) -> None:
+def test_a_temporary_of_a_zombie_is_abandoned(tmp_path: Path, children: Children) -> None:
     path = temporary(tmp_path, children.zombie())
     assert atomic.abandoned_temporaries(str(tmp_path)) == [str(path)]
 
 
-def test_a_temporary_that_is_held_is_not_abandoned_whatever_its_pid_says(tmp_path: Path) -> None:
+def test_a_locked_temporary_is_not_abandoned_whatever_its_pid(tmp_path: Path) -> None:
     path = temporary(tmp_path, dead_pid())
     descriptor = os.open(path, os.O_RDONLY)
     atomic.lock_temporary(descriptor)
@@ -325,7 +323,7 @@ def test_a_temporary_that_is_held_is_not_abandoned_whatever_its_pid_says(tmp_pat
     assert atomic.abandoned_temporaries(str(tmp_path)) == [str(path)]
 
 
-def test_an_old_temporary_is_abandoned_though_its_pid_is_in_use_again(
+def test_an_old_temporary_is_abandoned_if_its_pid_was_reused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = temporary(tmp_path, os.getpid())
