@@ -126,9 +126,9 @@ def hide(path: Path, _: Path) -> None:
 def swap_the_folder(path: Path, outside: Path) -> None:
     folder, other = path.parent, outside / "other"
     shutil.copytree(folder, other, symlinks=True)
-    for held in other.rglob("*.json*"):
-        if held.is_file() and not held.is_symlink():
-            other_digits(held, held)
+    for file in other.rglob("*.json*"):
+        if file.is_file() and not file.is_symlink():
+            other_digits(file, file)
     folder.rename(outside / "before")
     other.rename(folder)
 

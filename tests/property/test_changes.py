@@ -1,4 +1,4 @@
-"""Whatever happens to the files, each answer is the one that a server just started would give."""
+"""After any changes of files, each answer equals the answer of a server that has just started."""
 
 import multiprocessing
 import os
@@ -25,7 +25,7 @@ from tests.property.test_damage import ADDED
 Answer = tuple[int, bytes]
 _EXAMPLES = int(os.environ.get("LOKI_TEST_EXAMPLES", "5"))  # each takes a few seconds
 _IDS = 2  # of each resource, the first that are listed
-# Nothing is shrunk or repeated: the servers remember what happened before.
+# Examples are not shrunk or repeated, because the servers have cached earlier states.
 _PROFILE = settings(
     deadline=None, phases=[Phase.explicit, Phase.generate], database=None, print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -34,20 +34,20 @@ _PROFILE = settings(
 
 def ask(app: Flask, paths: list[str]) -> list[Answer]:
     client = app.test_client()
-    found = (client.get(path) for path in paths)
-    return [(answer.status_code, answer.get_data()) for answer in found]
+    responses = (client.get(path) for path in paths)
+    return [(answer.status_code, answer.get_data()) for answer in responses]
 
 
-def serve(asked: Connection, place: Place, watch: str) -> None:
-    """What a process of its own does: answer with an application that lives on."""
+def serve(pipe: Connection, place: Place, watch: str) -> None:
+    """Answer requests with one application in another process until an empty list arrives."""
     app = place.app(LOKI_WATCH=watch)
-    while paths := asked.recv():
-        asked.send(ask(app, paths))
+    while paths := pipe.recv():
+        pipe.send(ask(app, paths))
 
 
 @dataclass
 class Servers:
-    """Applications that live on, two in this process and two in others."""
+    """Applications that run during all changes, two in this process and two in others."""
 
     place: Place
     pristine: Path
@@ -57,13 +57,13 @@ class Servers:
     threads: ThreadPoolExecutor
 
     def restore(self) -> None:
-        """Put everything where it was, as other folders than before."""
+        """Restore all files by replacing the folders."""
         shutil.rmtree(self.outside, ignore_errors=True)
         self.outside.mkdir()
-        for held in self.pristine.iterdir():
-            place = self.place.home / held.name
+        for entry in self.pristine.iterdir():
+            place = self.place.home / entry.name
             place.unlink() if place.is_symlink() else shutil.rmtree(place)
-            shutil.copytree(held, place, symlinks=True)
+            shutil.copytree(entry, place, symlinks=True)
 
     def roots(self) -> list[Path]:
         return [self.place.loki, self.place.home / ".loki"]
@@ -72,27 +72,27 @@ class Servers:
         return path.relative_to(self.place.home)
 
     def paths(self, app: Flask) -> list[str]:
-        """All addresses that an application on the files as they are has answers for."""
+        """List the paths that an application answers for the current files."""
         client = app.test_client()
-        found = ["/metrics"]
+        paths = ["/metrics"]
         for template in answers.gets():
             if "{" not in template:
-                found.append(template)
+                paths.append(template)
                 continue
             with suppress(AssertionError):
-                found += list(answers.addresses(client.get, template))[:_IDS]
-        return found
+                paths += list(answers.addresses(client.get, template))[:_IDS]
+        return paths
 
     def ask_meanwhile(self, paths: list[str]) -> Any:
-        """Ask everybody; return what waits for the answers, which may be of any moment."""
+        """Send requests to all applications. Return a function that waits for the answers."""
         for other in self.others:
             other.send(paths)
-        asked = [self.threads.submit(ask, app, paths) for app in self.apps for _ in range(2)]
+        futures = [self.threads.submit(ask, app, paths) for app in self.apps for _ in range(2)]
 
         def wait() -> None:
             for other in self.others:
                 other.recv()
-            for future in asked:
+            for future in futures:
                 future.result()
 
         return wait
@@ -101,9 +101,9 @@ class Servers:
         for other in self.others:
             other.send(paths)
         fresh = ask(self.place.app(), paths)
-        found = [ask(app, paths) for app in self.apps for _ in range(2)]
-        found += [other.recv() for other in self.others]
-        for number, answered in enumerate(found):
+        results = [ask(app, paths) for app in self.apps for _ in range(2)]
+        results += [other.recv() for other in self.others]
+        for number, answered in enumerate(results):
             for path, one, expected in zip(paths, answered, fresh, strict=True):
                 assert one == expected, (path, number, happened)
 
@@ -135,7 +135,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[
 
 
 def make(servers: Servers, change: Change, path: Path) -> None:
-    """Change a file, or bring it back where it has gone; damaged ones look old."""
+    """Change a file, or restore a missing one. Set an old time, past the write grace period."""
     original = servers.pristine / servers.below(path)
     try:
         kind = path.lstat().st_mode
@@ -167,7 +167,7 @@ def run(servers: Servers, data: st.DataObject) -> None:
             chosen = data.draw(st.sampled_from(files), "file")
         change = data.draw(st.sampled_from(CHANGES), "change")
         happened.append((change, str(servers.below(chosen))))
-        if data.draw(st.booleans(), "asked meanwhile"):
+        if data.draw(st.booleans(), "requests meanwhile"):
             wait = servers.ask_meanwhile(paths)
             make(servers, change, chosen)
             wait()

@@ -1,4 +1,4 @@
-"""No content of any file breaks an answer, and damage stays where it is."""
+"""No content of any file breaks an answer, and damage affects only the entries of that file."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests import answers, places
 from tests.places import VARIANTS, Place
 from tests.property.damage import NOT_REGULAR, damages
 
-# Files that the recording lacks, with the variant that shows what they look like.
+# Files that the recording lacks, and the variants to create them from.
 ADDED = {
     "session.json": "session.skill.json",
     "logs/session.log": "session.log",
@@ -25,7 +25,7 @@ ADDED = {
     "state/task-queue.json": "queue.pending.wrapped.json",
     "memory/episodic/legacy.json": "episode.legacy-flat.json",
 }
-# The files of which a damaged one may change the answer of a route; others never do.
+# The files whose damage may change the answer of a route. Other files must not change it.
 SOURCES = {
     "/health": (),
     "/openapi.json": (),

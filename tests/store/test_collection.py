@@ -28,9 +28,9 @@ def put(folder: Path, name: str, content: Any, *, age_from: float = OLD) -> Path
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "root" / "things"
-    made.mkdir(parents=True)
-    return made
+    things = tmp_path / "root" / "things"
+    things.mkdir(parents=True)
+    return things
 
 
 class Counting:
@@ -193,9 +193,9 @@ def test_files_outside_the_root_are_not_read(folder: Path, tmp_path: Path) -> No
     (folder / "folder").symlink_to(secret.parent)
     (folder / "loop").symlink_to(folder)
     (folder / "broken.json").symlink_to(folder / "nowhere")
-    found = contents(flat(folder, nested=True))
-    assert found["a.json"] == {"n": 1}
-    assert all(content == {"n": 1} for content in found.values())
+    items = contents(flat(folder, nested=True))
+    assert items["a.json"] == {"n": 1}
+    assert all(content == {"n": 1} for content in items.values())
 
 
 def test_a_folder_that_links_out_of_the_root_is_empty(folder: Path, tmp_path: Path) -> None:

@@ -48,10 +48,10 @@ def test_a_new_folder_appears_complete_under_its_name(folder: Folder) -> None:
         new.write_json("metadata.json", {"id": "one"})
         assert folder.folder_names("made") == []
         new.appear_as("one")
-    made = folder.path / "made" / "one"
+    created = folder.path / "made" / "one"
     assert names_in(folder.path / "made") == ["one"]
-    assert (made / "queue" / "pending.json").read_bytes() == b"[]"
-    assert json.loads((made / "metadata.json").read_text()) == {"id": "one"}
+    assert (created / "queue" / "pending.json").read_bytes() == b"[]"
+    assert json.loads((created / "metadata.json").read_text()) == {"id": "one"}
 
 
 def test_an_unfinished_new_folder_is_removed(folder: Folder) -> None:
@@ -107,7 +107,7 @@ for turn in itertools.count():
 def test_a_killed_process_leaves_complete_folders_and_temporaries_that_are_swept(
     folder: Folder,
 ) -> None:
-    made = folder.path / "made"
+    parent = folder.path / "made"
     for _ in range(6):
         with subprocess.Popen(
             [sys.executable, "-c", MAKE_FOR_EVER, str(folder.path)],
@@ -116,20 +116,20 @@ def test_a_killed_process_leaves_complete_folders_and_temporaries_that_are_swept
         ) as maker:
             assert maker.stdout
             maker.stdout.readline()
-            wait_until((made / f"{maker.pid}-0").is_dir, "a whole folder")
-            wait_until(lambda: has_temporary(made, maker.pid), "a folder being made", often=True)
+            wait_until((parent / f"{maker.pid}-0").is_dir, "a whole folder")
+            wait_until(lambda: has_temporary(parent, maker.pid), "a folder being made", often=True)
             maker.send_signal(signal.SIGKILL)
     names = folder.folder_names("made")
     assert names
     for name in names:
-        sizes = [(made / name / file).stat().st_size for file in ("a", "below/b", "c")]
+        sizes = [(parent / name / file).stat().st_size for file in ("a", "below/b", "c")]
         assert sizes == [10_000] * 3
     folder.sweep("made")
-    assert names_in(made) == names
+    assert names_in(parent) == names
 
 
-def has_temporary(made: Path, pid: int) -> bool:
-    return any(f".{pid}." in name for name in names_in(made))
+def has_temporary(parent: Path, pid: int) -> bool:
+    return any(f".{pid}." in name for name in names_in(parent))
 
 
 def test_sweeping_spares_temporaries_in_use(folder: Folder) -> None:

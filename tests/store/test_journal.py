@@ -38,9 +38,9 @@ def records(journal: Journal[Taken]) -> list[Json]:
     """Return the records of a journal, and check the offset and length of each line."""
     with journal.reading() as taken:
         lines = journal.lines_at([(offset, length) for _, offset, length in taken.lines])
-        found = [record for record, _, _ in taken.lines]
-    assert [json_text.parse(line) for line in lines] == found
-    return found
+        objects = [record for record, _, _ in taken.lines]
+    assert [json_text.parse(line) for line in lines] == objects
+    return objects
 
 
 def numbers(journal: Journal[Taken]) -> list[Any]:
@@ -312,8 +312,8 @@ class Shelf:
 def summed(path: Path, shelf: Shelf) -> tuple[int, int, int]:
     """Return the sum and line count of a new process, and how many lines it had to read."""
     journal = Journal(Root(path.parent), path.name, Sum, lambda: shelf)
-    with journal.reading() as found:
-        total = found.total
+    with journal.reading() as reader:
+        total = reader.total
     return total, journal.line_count(), journal.reader.handed_over
 
 

@@ -76,9 +76,9 @@ def test_only_the_end_of_a_large_file_is_read(tmp_path: Path) -> None:
     last = json.dumps({"n": 2})
     count = WINDOW_BYTES // len(line) + 100
     (tmp_path / "s.jsonl").write_text(line * count + last)
-    found = JsonStream(Root(tmp_path), "s.jsonl").objects()
-    assert found[-1] == {"n": 2}
-    assert count - 110 < len(found) <= count - 98
+    objects = JsonStream(Root(tmp_path), "s.jsonl").objects()
+    assert objects[-1] == {"n": 2}
+    assert count - 110 < len(objects) <= count - 98
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "link"])

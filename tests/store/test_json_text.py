@@ -31,9 +31,9 @@ def nested(depth: int, mark: bytes = b"[") -> bytes:
     ],
 )
 def test_malformed_json_is_repaired(data: bytes, value: Any) -> None:
-    found = parse(data)
-    assert found == value
-    json.dumps(found, allow_nan=False).encode()
+    parsed = parse(data)
+    assert parsed == value
+    json.dumps(parsed, allow_nan=False).encode()
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def test_only_lines_that_match_all_patterns(tmp_path: Path) -> None:
 
 def test_an_endless_line_stays_within_memory_limits(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"first\n" + b"x" * (5 * MAX_LINE_BYTES) + b"\nlast\n")
-    found = list(backwards(tmp_path, "f"))
-    assert (found[0], found[-1]) == (b"last", b"first")
-    assert max(len(line) for line in found) <= 2 * MAX_LINE_BYTES
+    read = list(backwards(tmp_path, "f"))
+    assert (read[0], read[-1]) == (b"last", b"first")
+    assert max(len(line) for line in read) <= 2 * MAX_LINE_BYTES
     assert max(len(line) for line in forwards(tmp_path, "f")) <= 3 * MAX_LINE_BYTES
 
 

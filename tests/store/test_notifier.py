@@ -9,7 +9,7 @@ from loki_web.store.notifier import notifier
 
 def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) -> None:
     class Slow:
-        told = False
+        notified = False
         seen: bool | None = None
         other: threading.Thread | None = None
 
@@ -17,11 +17,11 @@ def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) ->
             self.other = threading.Thread(target=self.drain)
             self.other.start()
             self.other.join(timeout=0.2)
-            self.told = True
+            self.notified = True
 
         def drain(self) -> None:
             notifier().drain()
-            self.seen = self.told
+            self.seen = self.notified
 
         def lost(self) -> None:
             raise AssertionError

@@ -30,9 +30,9 @@ def test_links_and_dots_are_resolved_in_existing_and_missing_paths(tmp_path: Pat
 
 def test_a_link_to_itself_does_not_raise(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    found = scan.resolve(str(tmp_path / "loop"))
-    assert found is not None
-    assert not scan.is_directory(found)
+    resolved = scan.resolve(str(tmp_path / "loop"))
+    assert resolved is not None
+    assert not scan.is_directory(resolved)
 
 
 def test_missing_and_unmarked_directories_do_not_match(tmp_path: Path) -> None:
@@ -50,9 +50,9 @@ def test_matches_are_sorted_and_not_searched_further(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_directory_is_skipped(tmp_path: Path) -> None:
-    (found,) = _create(tmp_path, "a")
+    (directory,) = _create(tmp_path, "a")
     (tmp_path / "closed").mkdir(mode=0)
-    assert _find(tmp_path) == [found]
+    assert _find(tmp_path) == [directory]
 
 
 def test_the_nearest_directories_are_searched_up_to_the_limit(

@@ -265,12 +265,12 @@ def many(count: int) -> Files:
 
 
 def search_in_a_worker(path: Path, damages: bool) -> list[int]:
-    index, found = index_at(path), []
+    index, counts = index_at(path), []
     for turn in range(5):
         if damages and turn == 2:
             garbage(path)
-        found.append(len(index.search(contents(many(300)), ['"apple"'], 1000).hits[0]))
-    return found
+        counts.append(len(index.search(contents(many(300)), ['"apple"'], 1000).hits[0]))
+    return counts
 
 
 @pytest.mark.parametrize("damages", [False, True])

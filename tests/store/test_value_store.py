@@ -191,9 +191,9 @@ def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
         for worker in workers:
             worker.kill()
             worker.join()
-        found = list(store_at(path).digests("c"))
-        assert len(found) == 500
-        assert len({stamp for _, stamp, _ in found}) == 1
+        loaded = list(store_at(path).digests("c"))
+        assert len(loaded) == 500
+        assert len({stamp for _, stamp, _ in loaded}) == 1
 
 
 class Counted:
@@ -209,10 +209,10 @@ class Counted:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "root" / "things"
+    things = tmp_path / "root" / "things"
     for n in range(COUNT):
-        put(made, f"{n:03}.json", {"n": n})
-    return made
+        put(things, f"{n:03}.json", {"n": n})
+    return things
 
 
 def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dict[str, Any]:
@@ -282,16 +282,16 @@ def test_changes_while_the_server_is_down_are_detected_at_the_start(
     keep(folder, path)
     wanted = {f"{n:03}.json": n for n in range(COUNT)} | change(folder)
     counted = Counted()
-    found = restarted(folder, path, counted)
-    assert found == {name: n for name, n in wanted.items() if n is not None}
+    loaded = restarted(folder, path, counted)
+    assert loaded == {name: n for name, n in wanted.items() if n is not None}
     assert counted.calls == parsed
 
 
 def test_digests_that_cannot_be_loaded_are_computed_again(folder: Path, path: Path) -> None:
     keep(folder, path)
     counted = Counted()
-    found = restarted(folder, path, counted, load=lambda data: data.no_such_attribute)
-    assert len(found) == counted.calls == COUNT
+    loaded = restarted(folder, path, counted, load=lambda data: data.no_such_attribute)
+    assert len(loaded) == counted.calls == COUNT
 
 
 def cannot_dump(digest: Any) -> bytes:
@@ -301,8 +301,8 @@ def cannot_dump(digest: Any) -> bytes:
 def test_digests_that_cannot_be_dumped_are_not_stored(folder: Path, path: Path) -> None:
     for _ in range(2):
         counted = Counted()
-        found = restarted(folder, path, counted, dump=cannot_dump)
-        assert len(found) == counted.calls == COUNT
+        loaded = restarted(folder, path, counted, dump=cannot_dump)
+        assert len(loaded) == counted.calls == COUNT
 
 
 def test_contents_are_not_stored(folder: Path, path: Path) -> None:

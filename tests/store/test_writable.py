@@ -52,7 +52,7 @@ def mode_of(path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("before", "asked", "after"),
+    ("before", "mode", "after"),
     [
         (None, None, 0o640),
         (None, 0o666, 0o666),
@@ -63,13 +63,13 @@ def mode_of(path: Path) -> int:
     ],
 )
 def test_a_new_file_gets_the_umask_and_a_replaced_one_keeps_its_mode(
-    tmp_path: Path, umask: None, before: int | None, asked: int | None, after: int
+    tmp_path: Path, umask: None, before: int | None, mode: int | None, after: int
 ) -> None:
     path = tmp_path / "file"
     if before is not None:
         path.write_text("old")
         path.chmod(before)
-    atomic.write_whole(str(path), b"new", asked)
+    atomic.write_whole(str(path), b"new", mode)
     assert (path.read_bytes(), mode_of(path)) == (b"new", after)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
