@@ -4,7 +4,7 @@ from loki_web.config.settings import Settings
 from loki_web.store.coerce import Json
 
 
-def info(settings: Settings) -> Json:
+def get_authentication_info(settings: Settings) -> Json:
     """The methods that are switched on."""
     oidc = settings.oidc_enabled
     return {

@@ -45,7 +45,7 @@ _PREVIEW_BYTES = 8 * 1024  # more than the preview, so that no secret is cut bef
 _MEMBER_BYTES = 16 * 1024
 
 
-def state(folder: Folder) -> Json:
+def get_state(folder: Folder) -> Json:
     """The council's state with the latest verdicts of both kinds, oldest first.
 
     `total_votes` is the file's own count, that of single votes in forced reviews, so that it is
@@ -66,7 +66,7 @@ def state(folder: Folder) -> Json:
     return answer if interval is None else {**answer, "check_interval": int(interval)}
 
 
-def verdicts(folder: Folder, *, limit: int) -> Json:
+def list_verdicts(folder: Folder, *, limit: int) -> Json:
     """The newest verdicts, the latest of them last, and the grounds of forced reviews.
 
     The grounds are in `details`, those of the greatest iteration first.
@@ -79,14 +79,14 @@ def verdicts(folder: Folder, *, limit: int) -> Json:
     }
 
 
-def convergence(folder: Folder) -> Json:
+def get_convergence(folder: Folder) -> Json:
     """The points of the convergence log as they were written; lines that are none are left out."""
     lines = folder.tail("council/convergence.log", _MOST_POINTS)
     points = (_point(line.removeprefix("\ufeff")) for line in lines)
     return {"dataPoints": [point for point in points if point]}
 
 
-def report(folder: Folder) -> Json:
+def get_report(folder: Folder) -> Json:
     """The final report in markdown, None until there is one."""
     text = folder.text("council/report.md")
     return {"report": redact(text) if text and text.strip() else None}

@@ -27,7 +27,7 @@ class Diagnosis:
     faults: list[str] = field(default_factory=list)
 
 
-def diagnosis(src: Sources) -> Diagnosis:
+def diagnose(src: Sources) -> Diagnosis:
     """Read every file of the session and say what they are worth."""
     found = Diagnosis()
     found.lines.append(_versions(src))
@@ -40,7 +40,7 @@ def _versions(src: Sources) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Loki Web {__version__}, Python {platform.python_version()}, {libraries}; "
-        f"Loki Mode {state.version(src)}"
+        f"Loki Mode {state.get_version(src)}"
     )
 
 
@@ -51,7 +51,7 @@ def _look_at_files(folder: Folder, found: Diagnosis) -> None:
     seen, unknown, damaged = 0, [], []
     for relative in folder.walk():
         seen += 1
-        written_as = known_files.format_of(relative)
+        written_as = known_files.get_format(relative)
         if written_as is None:
             unknown.append(relative)
         elif fault := _fault(folder, relative, written_as):
@@ -91,17 +91,17 @@ def _holds(data: bytes, kind: type | UnionType) -> bool:
 
 def _look_at_session(src: Sources, found: Diagnosis) -> None:
     folder, now = src.project, src.now()
-    alive = state.liveness(folder, now)
+    alive = state.get_liveness(folder, now)
     found.lines.append(
-        f"session: {state.status_word(folder, now)}, iteration {state.iteration(folder)}"
+        f"session: {state.get_status_word(folder, now)}, iteration {state.get_iteration(folder)}"
         + (f", process {alive.pid} is alive" if alive.pid else "")
     )
     for name in state.PID_FILES:
-        pid = state.recorded_pid(folder, name)
+        pid = state.read_pid_file(folder, name)
         if folder.exists(name) and not processes.is_alive(pid):
             found.faults.append(f"{name} names a process that is gone: the session was killed")
             found.lines.append(f"  {found.faults[-1]}")
-    found.lines.append(f"agents running: {records.running_count(folder, now)}")
+    found.lines.append(f"agents running: {records.count_running(folder, now)}")
 
 
 def _shown(word: str, paths: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ from loki_web.errors import Forbidden
 from loki_web.store.coerce import Json
 
 
-def status(settings: Settings) -> Json:
+def get_enterprise_status(settings: Settings) -> Json:
     """The switches. `audit_enabled` says whether the log can be queried: it is always written,
     unless LOKI_AUDIT_DISABLED is set."""
     on = {
@@ -16,7 +16,7 @@ def status(settings: Settings) -> Json:
     return {**on, "enterprise_mode": any(on.values())}
 
 
-def refuse_without_tokens(settings: Settings) -> None:
+def require_token_auth(settings: Settings) -> None:
     """:raises Forbidden: while tokens are not what opens this server."""
     if not settings.enterprise_auth:
         raise Forbidden("Tokens can be managed only with LOKI_ENTERPRISE_AUTH=true")

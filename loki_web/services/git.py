@@ -22,7 +22,7 @@ _SURROUNDINGS = {
 }
 
 
-def head(project: Path) -> str:
+def read_head_sha(project: Path) -> str:
     """The full SHA of the commit that is checked out; `""` without git, repository or commit."""
     git = shutil.which("git")
     if git is None:

@@ -12,7 +12,7 @@ def is_identifier(value: str) -> bool:
     return _IDENTIFIER.fullmatch(value) is not None
 
 
-def checked(value: str, name: str) -> str:
+def check_id(value: str, name: str) -> str:
     """The value itself.
 
     :param name: what the id is called in the error, such as `agent_id`.

@@ -67,7 +67,7 @@ _NAMES = frozenset(
 _PASSING = (".tmp", ".lock")
 
 
-def format_of(relative: str) -> str | None:
+def get_format(relative: str) -> str | None:
     """How a file below `.loki/` is written; None when nothing is known of it."""
     name = relative.rsplit("/", 1)[-1]
     if relative in _NAMES or name.startswith(".") or name.endswith(_PASSING) or ".tmp." in name:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from loki_web.services import events, tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
-from loki_web.services.cost.usage import spend
+from loki_web.services.cost.usage import get_spend
 from loki_web.services.session import state as session_state
 
 Family = GaugeMetricFamily | CounterMetricFamily
@@ -42,15 +42,15 @@ class SessionCollector(Collector):
 def _numbers(src: Sources) -> dict[str, float]:
     folder, now = src.project, src.now()
     return {
-        "loki_session_status": _STATUS_CODES[session_state.status_word(folder, now)],
-        "loki_iteration_current": session_state.iteration(folder),
+        "loki_session_status": _STATUS_CODES[session_state.get_status_word(folder, now)],
+        "loki_iteration_current": session_state.get_iteration(folder),
         "loki_iteration_max": src.settings.max_iterations,
-        **tasks.counts(folder),
-        "loki_agents_active": records.running_count(folder, now),
-        "loki_agents_total": len(records.agents(folder, now)),
-        "loki_cost_usd": spend(folder).cost_usd,
+        **tasks.count_tasks(folder),
+        "loki_agents_active": records.count_running(folder, now),
+        "loki_agents_total": len(records.list_agents(folder, now)),
+        "loki_cost_usd": get_spend(folder).cost_usd,
         "loki_events_total": events.line_count(folder),
-        "loki_uptime_seconds": round(session_state.uptime_seconds(folder, now), 3),
+        "loki_uptime_seconds": round(session_state.get_uptime_seconds(folder, now), 3),
     }
 
 

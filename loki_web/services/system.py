@@ -11,7 +11,7 @@ _KUBERNETES_MOUNT = Path("/var/run/secrets")
 _KUBERNETES_MARK = "kubernetes.io"
 
 
-def status(
+def get_secret_sources(
     settings: Settings,
     docker_mount: Path = _DOCKER_MOUNT,
     kubernetes_mount: Path = _KUBERNETES_MOUNT,

@@ -59,18 +59,18 @@ class TaskList:
     chosen: dict[str, _Chosen]
 
 
-def tasks(
+def list_tasks(
     folder: Folder, *, status: str | None = None, limit: int | None = None, offset: int = 0
 ) -> list[Json]:
     """All tasks, pending ones first; only those of one status where it is given."""
-    listed = task_list(folder).tasks
+    listed = get_task_list(folder).tasks
     if status is not None:
         listed = [task for task in listed if task["status"] == status]
     return listed[offset : None if limit is None else offset + limit]
 
 
 @refreshed
-def task_list(folder: Folder, before: TaskList | None) -> TaskList:
+def get_task_list(folder: Folder, before: TaskList | None) -> TaskList:
     """Merge the queue files and the state file; what is equal to before is not made again."""
     queued: dict[str, tuple[str, Json]] = {}
     for identity, queue, entry in _queue_entries(folder):
@@ -102,31 +102,31 @@ def _made(identity: str, queue: str, entry: Json, position: int, before: _Chosen
 
 
 @derived
-def counts(folder: Folder) -> dict[str, int]:
+def count_tasks(folder: Folder) -> dict[str, int]:
     """How many tasks there are: `pending`, `in_progress`, `review`, `completed` and `failed`."""
     found = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
-    for task in task_list(folder).tasks:
+    for task in get_task_list(folder).tasks:
         done = "failed" if task["failed"] else "completed"
         found[done if task["status"] == DONE else task["status"]] += 1
     return found
 
 
 @derived
-def current_task(folder: Folder) -> str:
+def get_current_task(folder: Folder) -> str:
     """The title of what is being worked on: the first entry that is not a whole iteration."""
-    active = tasks(folder, status=IN_PROGRESS)
+    active = list_tasks(folder, status=IN_PROGRESS)
     for task in active:
         if task["type"] != "iteration":
             return str(task["title"])
     return str(active[0]["title"]) if active else ""
 
 
-def task_entries(value: Any) -> list[Json]:
+def get_task_entries(value: Any) -> list[Json]:
     """The entries of a queue file in either form, bare or wrapped."""
     return entries_under(value, "tasks") or []
 
 
-def plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
+def build_plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
     """The documented fields of a task that is kept outside the queues."""
     return _fields(identity, entry, status, position)
 
@@ -145,7 +145,7 @@ def _entries_of(folder: Folder, queue: str) -> list[tuple[str, str, Json]]:
 @derived
 def _state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
     """Those of the state file: it lags behind the queues, so these win."""
-    groups = as_dict(state.state(folder).get("tasks"))
+    groups = as_dict(state.get_dashboard_state(folder).get("tasks"))
     return [
         entry for queue, key in _STATE_KEYS.items() for entry in _identified(queue, groups.get(key))
     ]
@@ -153,7 +153,7 @@ def _state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
 
 def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
     identities = Identities(queue)
-    for entry in task_entries(value):
+    for entry in get_task_entries(value):
         own = entry.get("id")
         content = () if isinstance(own, str) and own else (_title(entry), _description(entry))
         yield identities.of(own, *content), queue, entry

@@ -21,7 +21,7 @@ _FIRST_SECONDS = 60.0
 VALUES: dict[str, Callable[[Sources], object]] = {
     "episodes": lambda src: episodes.catalogue(src.project),
     "learning": lambda src: queries.metrics(src, "7d", None, None),
-    "spend": lambda src: usage.spend(src.project),
+    "spend": lambda src: usage.get_spend(src.project),
     "memory": lambda src: overview.summary(src.project),
     "search": search.index,
 }
@@ -29,7 +29,7 @@ VALUES: dict[str, Callable[[Sources], object]] = {
 log = logging.getLogger(__name__)
 
 
-def start(src: Sources) -> threading.Thread:
+def start_warming(src: Sources) -> threading.Thread:
     """Warm the caches of this process in a thread that does not keep it alive."""
     thread = threading.Thread(target=warm, args=(src,), name="warming", daemon=True)
     thread.start()

@@ -25,7 +25,7 @@ def supervised(client: FlaskClient) -> Any:
 def test_an_empty_folder_has_only_this_server(client: FlaskClient) -> None:
     answer = supervised(client)
     assert answer["main_process"] == {"pid": None, "alive": False}
-    assert answer["dashboard"] == {"pid": processes.server_pid(), "alive": True}
+    assert answer["dashboard"] == {"pid": processes.get_server_pid(), "alive": True}
     assert (answer["agents"], answer["registered_processes"]) == ([], [])
     assert (answer["session"]["status"], answer["watchdog_enabled"]) == ("stopped", False)
 
@@ -157,7 +157,9 @@ def test_mounted_keys(
 ) -> None:
     for name in files:
         write(tmp_path / name, "secret")
-    found = system.status(place.settings(), tmp_path / "docker", tmp_path / "kubernetes")
+    found = system.get_secret_sources(
+        place.settings(), tmp_path / "docker", tmp_path / "kubernetes"
+    )
     assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
 
 
@@ -175,7 +177,7 @@ def test_one_directory_under_both_names(
     for name in files:
         write(mount / name, "secret")
     os.symlink(mount, alias)
-    found = system.status(place.settings(), mount, alias)
+    found = system.get_secret_sources(place.settings(), mount, alias)
     assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
 
 

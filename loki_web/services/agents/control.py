@@ -7,13 +7,13 @@ from loki_web.errors import NotFound
 from loki_web.services.agents import records
 from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.session import processes, signal_files, state
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 
 
-def kill(src: Sources, agent_id: str) -> Json:
+def kill_agent(src: Sources, agent_id: str) -> Json:
     """Send SIGTERM to the agent's own process and write down that it was ended.
 
     An id that several records share means all of them. Nothing is written when nothing was
@@ -27,7 +27,7 @@ def kill(src: Sources, agent_id: str) -> Json:
         raise NotFound(f"Agent {agent_id} has no process of its own")
     signalled = (
         _kill_recorded(folder, agent_id, now)
-        if records.listed_entries(folder.document(AGENTS_FILE))
+        if records.get_listed_entries(folder.document(AGENTS_FILE))
         else _signal(folder, addressed, now, "dashboard-state.json")
     )
     if not signalled:
@@ -39,25 +39,25 @@ def kill(src: Sources, agent_id: str) -> Json:
     return {"success": True, "message": f"Agent {agent_id} terminated"}
 
 
-def pause(src: Sources, agent_id: str) -> Json:
+def pause_agent(src: Sources, agent_id: str) -> Json:
     """Leave the pause signal of an agent.
 
     :raises NotFound: when no record has the id; then nothing is written.
     """
     now = src.now()
     _known(src.project, agent_id, now)
-    signal_files.leave(src.project, records.pause_marker(agent_id), now)
+    signal_files.write_signal_file(src.project, records.get_pause_marker(agent_id), now)
     return {"success": True, "message": f"Pause signal sent to agent {agent_id}"}
 
 
-def resume(src: Sources, agent_id: str) -> Json:
+def resume_agent(src: Sources, agent_id: str) -> Json:
     """Remove every pause signal that concerns an agent.
 
     A signal can outlive its agent's record, which the runner clears, so a signal is enough.
 
     :raises NotFound: when there is neither a record of the id nor a signal.
     """
-    marker = records.pause_marker(checked(agent_id, "agent_id"))
+    marker = records.get_pause_marker(check_id(agent_id, "agent_id"))
     names = {marker}
     if not src.project.exists(marker):
         for agent in _known(src.project, agent_id, src.now()):
@@ -68,8 +68,8 @@ def resume(src: Sources, agent_id: str) -> Json:
 
 
 def _known(folder: Folder, agent_id: str, now: datetime) -> list[Agent]:
-    checked(agent_id, "agent_id")
-    found = records.addressed(records.agents(folder, now), agent_id)
+    check_id(agent_id, "agent_id")
+    found = records.find_agents(records.list_agents(folder, now), agent_id)
     if not found:
         raise NotFound(f"Agent {agent_id} not found")
     return found
@@ -79,8 +79,8 @@ def _kill_recorded(folder: Folder, agent_id: str, now: datetime) -> bool:
     """Signal and write under one lock, by the latest content of the list."""
     with folder.locked(AGENTS_FILE):
         content = folder.document_for_update(AGENTS_FILE)
-        known = records.identified(records.listed_entries(content), session_lives=True)
-        signalled = _signal(folder, records.addressed(known, agent_id), now, AGENTS_FILE)
+        known = records.identify_agents(records.get_listed_entries(content), session_lives=True)
+        signalled = _signal(folder, records.find_agents(known, agent_id), now, AGENTS_FILE)
         if signalled:
             folder.write_json(AGENTS_FILE, _with_ended(content, signalled))
     return bool(signalled)
@@ -91,7 +91,7 @@ def _signal(folder: Folder, addressed: list[Agent], now: datetime, source: str) 
     written = folder.version(source)
     if written is None:
         return []
-    runner = state.liveness(folder, now).pid
+    runner = state.get_liveness(folder, now).pid
     return [
         agent
         for agent in addressed

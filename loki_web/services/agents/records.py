@@ -56,36 +56,37 @@ class Agent:
     def marker_names(self) -> list[str]:
         """The pause signals that concern it."""
         ids = {self.identity, self.written_id}
-        return [pause_marker(identity) for identity in sorted(ids) if is_identifier(identity)]
+        return [get_pause_marker(identity) for identity in sorted(ids) if is_identifier(identity)]
 
 
-def pause_marker(identity: str) -> str:
+def get_pause_marker(identity: str) -> str:
     """The file that asks an agent to pause."""
     return f"signals/PAUSE_AGENT_{identity}"
 
 
-def agents(folder: Folder, now: datetime) -> list[Agent]:
+def list_agents(folder: Folder, now: datetime) -> list[Agent]:
     """All agents in the order in which they are listed.
 
     The runner empties its list every few seconds, so the state file's stands in for it.
     """
-    return _agents(folder, state.liveness(folder, now).alive)
+    return _agents(folder, state.get_liveness(folder, now).alive)
 
 
 @derived
 def _agents(folder: Folder, session_lives: bool) -> list[Agent]:
-    listed = listed_entries(folder.document(AGENTS_FILE))
-    return identified(
-        listed or listed_entries(state.state(folder).get("agents")), session_lives=session_lives
+    listed = get_listed_entries(folder.document(AGENTS_FILE))
+    return identify_agents(
+        listed or get_listed_entries(state.get_dashboard_state(folder).get("agents")),
+        session_lives=session_lives,
     )
 
 
-def listed_entries(value: Any) -> list[Json]:
+def get_listed_entries(value: Any) -> list[Json]:
     """The records of an agent list in either form, bare or wrapped."""
     return dicts_in(as_list(value.get("agents") if isinstance(value, dict) else value))
 
 
-def identified(entries: list[Json], *, session_lives: bool) -> list[Agent]:
+def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
     """The records as agents with ids of their own.
 
     Ids are cut from tool call ids, so several records may share one: all of these get an ending
@@ -107,7 +108,7 @@ def identified(entries: list[Json], *, session_lives: bool) -> list[Agent]:
     return found
 
 
-def addressed(found: Iterable[Agent], asked: str) -> list[Agent]:
+def find_agents(found: Iterable[Agent], asked: str) -> list[Agent]:
     """Those an id means: the one that has it, else all whose record has it."""
     known = list(found)
     return [agent for agent in known if agent.identity == asked] or [
@@ -115,14 +116,14 @@ def addressed(found: Iterable[Agent], asked: str) -> list[Agent]:
     ]
 
 
-def listed(folder: Folder, now: datetime) -> list[Json]:
+def describe_agents(folder: Folder, now: datetime) -> list[Json]:
     """The documented fields of all agents, and what else is known of them."""
-    return [_answer(folder, agent) for agent in agents(folder, now)]
+    return [_answer(folder, agent) for agent in list_agents(folder, now)]
 
 
-def running_count(folder: Folder, now: datetime) -> int:
+def count_running(folder: Folder, now: datetime) -> int:
     """How many agents live: by their own process or, without one, as part of a live session."""
-    return sum(agent.alive for agent in agents(folder, now))
+    return sum(agent.alive for agent in list_agents(folder, now))
 
 
 def _answer(folder: Folder, agent: Agent) -> Json:

@@ -11,12 +11,12 @@ from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     METADATA,
-    checkpoints_in,
-    detailed,
-    listed,
+    describe_checkpoint,
+    find_checkpoints,
+    summarize_checkpoint,
 )
 from loki_web.services.context import Sources
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.session import state
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
@@ -27,25 +27,25 @@ LONGEST_MESSAGE = 500
 _STATE_FILES = ("dashboard-state.json", "session.json")
 
 
-def checkpoints(folder: Folder, *, limit: int) -> list[Json]:
+def list_checkpoints(folder: Folder, *, limit: int) -> list[Json]:
     """The newest, newest first; each of them can be asked for by its id."""
-    return [listed(folder, one) for one in checkpoints_in(folder)[:limit]]
+    return [summarize_checkpoint(folder, one) for one in find_checkpoints(folder)[:limit]]
 
 
-def checkpoint(folder: Folder, identity: str) -> Json:
+def get_checkpoint(folder: Folder, identity: str) -> Json:
     """Everything in the metadata of one.
 
     :raises BadRequest: when the id is none.
     :raises NotFound: when there is no such checkpoint.
     """
-    checked(identity, "checkpoint_id")
-    found = next((one for one in checkpoints_in(folder) if one.id == identity), None)
+    check_id(identity, "checkpoint_id")
+    found = next((one for one in find_checkpoints(folder) if one.id == identity), None)
     if found is None:
         raise NotFound("Checkpoint not found")
-    return detailed(folder, found)
+    return describe_checkpoint(folder, found)
 
 
-def create(src: Sources, message: str) -> Json:
+def create_checkpoint(src: Sources, message: str) -> Json:
     """Copy the state files and the queues into a new checkpoint, and remove the oldest beyond 50.
 
     Files that are damaged on disk are not copied.
@@ -53,7 +53,7 @@ def create(src: Sources, message: str) -> Json:
     :raises StorageError: when it cannot be made; then nothing of it is left.
     """
     folder, made_at = src.project, src.now()
-    sha = git.head(state.project_path(folder))
+    sha = git.read_head_sha(state.get_project_path(folder))
     folder.sweep(FOLDER)
     with folder.new_folder(FOLDER) as new:
         files = [METADATA, *_copied(folder, new)]
@@ -71,7 +71,7 @@ def create(src: Sources, message: str) -> Json:
             new.write_json(METADATA, {**record, **copies})
             new.appear_as(record["id"])
             _enter(folder, record)
-            retention.prune(folder, newest=record["id"])
+            retention.prune_checkpoints(folder, newest=record["id"])
     return record
 
 

@@ -42,9 +42,9 @@ class Checkpoint:
 
 
 @derived
-def checkpoints_in(folder: Folder) -> list[Checkpoint]:
+def find_checkpoints(folder: Folder) -> list[Checkpoint]:
     """All that have a directory with a `metadata.json`, newest first by time."""
-    lines = index_lines(folder)
+    lines = read_index_lines(folder)
     found = (
         _checkpoint(name, version, content, lines.get(name, {}))
         for name, version, content in _metadata(folder)
@@ -63,13 +63,13 @@ def _metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
     ]
 
 
-def index_lines(folder: Folder) -> dict[str, Json]:
+def read_index_lines(folder: Folder) -> dict[str, Json]:
     """The latest line of the index for each id."""
     with folder.journal(INDEX, _Index).reading() as index:
         return dict(index.lines)
 
 
-def listed(folder: Folder, checkpoint: Checkpoint) -> Json:
+def summarize_checkpoint(folder: Folder, checkpoint: Checkpoint) -> Json:
     """The uniform fields, and what else is known in a few words."""
     kept = {
         key: value
@@ -81,12 +81,12 @@ def listed(folder: Folder, checkpoint: Checkpoint) -> Json:
     return answer
 
 
-def detailed(folder: Folder, checkpoint: Checkpoint) -> Json:
+def describe_checkpoint(folder: Folder, checkpoint: Checkpoint) -> Json:
     """The uniform fields and everything in its `metadata.json`."""
     return _answer(folder, checkpoint, checkpoint.metadata)
 
 
-def time_in(identity: str) -> datetime | None:
+def parse_id_time(identity: str) -> datetime | None:
     """The time that an id tells: `cp-<iteration>-<epoch>` or `chk-YYYYMMDD-HHMMSS`."""
     match = _ID_TIME.search(identity)
     if match is None:
@@ -103,7 +103,7 @@ def time_in(identity: str) -> datetime | None:
 def _checkpoint(identity: str, version: Stamped, content: Any, line: Json) -> Checkpoint:
     metadata = as_dict(content)
     told = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
-    taken_at = next((moment for moment in told if moment), None) or time_in(identity)
+    taken_at = next((moment for moment in told if moment), None) or parse_id_time(identity)
     return Checkpoint(identity, taken_at or parse_time(version.mtime) or UNKNOWN, metadata, line)
 
 

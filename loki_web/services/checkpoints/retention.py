@@ -8,10 +8,10 @@ from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     Checkpoint,
-    checkpoints_in,
-    index_lines,
-    listed,
-    time_in,
+    find_checkpoints,
+    parse_id_time,
+    read_index_lines,
+    summarize_checkpoint,
 )
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
@@ -21,7 +21,7 @@ MOST = 50
 _NAMED_AS_ONE = re.compile(r"(?:cp|chk)-[A-Za-z0-9_-]{1,124}")
 
 
-def prune(folder: Folder, *, newest: str) -> None:
+def prune_checkpoints(folder: Folder, *, newest: str) -> None:
     """Remove the oldest by time beyond fifty, and from the index what is not there any more.
 
     To be called under the lock of the index. Links and directories that are no checkpoints are
@@ -29,10 +29,10 @@ def prune(folder: Folder, *, newest: str) -> None:
 
     :param newest: the id of the one just made, which stays whatever the others' times say.
     """
-    ages = {one.id: one.taken_at for one in checkpoints_in(folder)}
+    ages = {one.id: one.taken_at for one in find_checkpoints(folder)}
     for name in folder.folder_names(FOLDER):
         if name not in ages and _NAMED_AS_ONE.fullmatch(name):  # its maker was killed
-            ages[name] = time_in(name) or UNKNOWN
+            ages[name] = parse_id_time(name) or UNKNOWN
     oldest_first = sorted((age, name) for name, age in ages.items() if name != newest)
     victims = [name for _, name in oldest_first[: max(0, len(ages) - MOST)]]
     for name in victims:
@@ -45,13 +45,13 @@ def prune(folder: Folder, *, newest: str) -> None:
 
 def _rewrite_index(folder: Folder) -> None:
     """Oldest first; a line stays as it was written, and who had none gets one."""
-    lines = index_lines(folder)
-    kept = reversed(checkpoints_in(folder))
+    lines = read_index_lines(folder)
+    kept = reversed(find_checkpoints(folder))
     folder.write_json_lines(INDEX, [lines.get(one.id) or _line(folder, one) for one in kept])
 
 
 def _line(folder: Folder, checkpoint: Checkpoint) -> Json:
     """In our form; `loki checkpoint list` prints `timestamp`."""
-    fields = listed(folder, checkpoint)
+    fields = summarize_checkpoint(folder, checkpoint)
     line = {key: fields[key] for key in ("id", "created_at", "git_sha", "message", "files")}
     return {**line, "timestamp": zulu(checkpoint.taken_at)}

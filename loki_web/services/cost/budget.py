@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from loki_web.services.context import Sources
-from loki_web.services.cost.usage import spend, usd
+from loki_web.services.cost.usage import get_spend, sum_usd
 from loki_web.store.coerce import Json, as_amount, as_dict, as_flag, first_amount
 from loki_web.store.times import tidy_time
 
@@ -27,12 +27,12 @@ class Budget:
 
     @property
     def remaining(self) -> float | None:
-        return None if self.limit is None else max(0.0, usd([self.limit, -self.used]))
+        return None if self.limit is None else max(0.0, sum_usd([self.limit, -self.used]))
 
 
-def budget(src: Sources) -> Json:
+def get_budget(src: Sources) -> Json:
     """The documented budget, and the names that the old server had for the same."""
-    found = of(src, spend(src.project).cost_usd)
+    found = compute_budget(src, get_spend(src.project).cost_usd)
     return {
         "budget_limit": found.limit,
         "budget_used": found.used,
@@ -45,7 +45,7 @@ def budget(src: Sources) -> Json:
     }
 
 
-def of(src: Sources, spent: float) -> Budget:
+def compute_budget(src: Sources, spent: float) -> Budget:
     """The budget of a session that has spent so much (`spec` 17).
 
     The file's limit goes before the one of LOKI_BUDGET_LIMIT. It is exceeded when the file or
@@ -55,8 +55,8 @@ def of(src: Sources, spent: float) -> Budget:
     amount = first_amount(
         stored.get("limit"), stored.get("budget_limit"), src.settings.budget_limit
     )
-    limit = None if amount is None else usd([amount])
-    used = usd([max(spent, as_amount(stored.get("budget_used")) or 0.0)])
+    limit = None if amount is None else sum_usd([amount])
+    used = sum_usd([max(spent, as_amount(stored.get("budget_used")) or 0.0)])
     signalled = src.project.exists(_SIGNAL)
     flagged = as_flag(stored.get("exceeded"))
     exceeded = flagged or signalled or (limit is not None and used >= limit)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from loki_web.services.context import Sources
-from loki_web.services.cost.usage import usd
+from loki_web.services.cost.usage import sum_usd
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
@@ -14,7 +14,7 @@ _WINDOWS = {"claude": 200_000, "codex": 200_000, "gemini": 1_000_000}
 _TOKEN_KINDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
 
 
-def context_window(src: Sources) -> Json:
+def get_context_window(src: Sources) -> Json:
     """The documented state (`spec` 17.2), and beyond it what the tracker counted.
 
     Nothing on disk tells kinds of content apart: what was sent anew is `prompts`, what came from
@@ -43,7 +43,7 @@ def context_window(src: Sources) -> Json:
             "tool_output": 0,
         },
         "session_id": first_text(tracking.get("session_id")),
-        "provider": first_text(tracking.get("provider"), state.provider(src.project)),
+        "provider": first_text(tracking.get("provider"), state.get_provider(src.project)),
         "updated_at": tidy_time(tracking.get("updated_at")) or None,
         "current": {"context_window_pct": percent, **current},
         "compactions": [_compaction(entry) for entry in dicts_in(tracking.get("compactions"))],
@@ -61,7 +61,7 @@ def _capacity(src: Sources, tracking: Json, used: int) -> int:
         src.settings.context_window_size
         or _WINDOWS.get(provider)
         or derived
-        or _WINDOWS.get(state.provider(src.project).lower(), _DEFAULT_WINDOW)
+        or _WINDOWS.get(state.get_provider(src.project).lower(), _DEFAULT_WINDOW)
     )
 
 
@@ -111,4 +111,4 @@ def _tokens(record: Json) -> Json:
 
 
 def _usd(value: Any) -> float:
-    return usd([as_amount(value) or 0])
+    return sum_usd([as_amount(value) or 0])

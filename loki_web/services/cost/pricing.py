@@ -58,7 +58,7 @@ class PriceList:
         return float(paid_as_input * prices["input"] + written * prices["output"]) / 1e6
 
 
-def pricing(folder: Folder) -> Json:
+def get_pricing(folder: Folder) -> Json:
     """`pricing.json` with its usable models, or the defaults when it has none (`spec` 10.3)."""
     found = redact_within(as_dict(folder.document("pricing.json")))
     models = _models_in(found)
@@ -66,7 +66,7 @@ def pricing(folder: Folder) -> Json:
         found, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
     return {
         **found,
-        "provider": first_text(found.get("provider"), state.provider(folder)),
+        "provider": first_text(found.get("provider"), state.get_provider(folder)),
         "updated": first_text(found.get("updated")),
         "source": first_text(found.get("source"), default="static"),
         "models": models,
@@ -74,7 +74,7 @@ def pricing(folder: Folder) -> Json:
 
 
 @derived
-def price_list(folder: Folder) -> PriceList:
+def get_price_list(folder: Folder) -> PriceList:
     """The prices by which tokens are charged: the file's, model by model, over the defaults."""
     stored = _models_in(as_dict(folder.document("pricing.json")))
     return PriceList(_DEFAULTS | {name.lower(): prices for name, prices in stored.items()})

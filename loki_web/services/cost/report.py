@@ -5,20 +5,20 @@ from itertools import accumulate
 
 from loki_web.services.context import Sources
 from loki_web.services.cost import budget, pricing
-from loki_web.services.cost.usage import Spend, Use, spend, usd
+from loki_web.services.cost.usage import Spend, Use, get_spend, sum_usd
 from loki_web.store.coerce import Json
 
 _MOST_LISTED = 1000  # iterations in the list for charts; the totals are of all
 
 
-def cost(src: Sources) -> Json:
+def get_cost(src: Sources) -> Json:
     """The documented totals; beyond them how far they can be trusted, and a list for charts.
 
     `unknown_models` are those priced as sonnet, because nobody recorded their cost and no price
     list has them. `source` says `none` when nothing was measured.
     """
-    spent = spend(src.project)
-    budgeted = budget.of(src, spent.cost_usd)
+    spent = get_spend(src.project)
+    budgeted = budget.compute_budget(src, spent.cost_usd)
     has_limit = budgeted.limit is not None
     return {
         "total_input_tokens": spent.input_tokens,
@@ -44,7 +44,7 @@ def _grouped(uses: list[Use], key: Callable[[Use], str]) -> dict[str, Json]:
         name: {
             "input_tokens": sum(use.input_tokens for use in group),
             "output_tokens": sum(use.output_tokens for use in group),
-            "cost_usd": usd(use.cost_usd for use in group),
+            "cost_usd": sum_usd(use.cost_usd for use in group),
         }
         for name, group in groups.items()
     }
@@ -55,8 +55,8 @@ def _by_iteration(uses: list[Use]) -> list[Json]:
     return [
         {
             "iteration": use.iteration,
-            "cost_usd": usd([use.cost_usd]),
-            "cumulative": usd([cumulative]),
+            "cost_usd": sum_usd([use.cost_usd]),
+            "cumulative": sum_usd([cumulative]),
             "input_tokens": use.input_tokens,
             "output_tokens": use.output_tokens,
             "model": use.model,
@@ -68,6 +68,6 @@ def _by_iteration(uses: list[Use]) -> list[Json]:
 
 
 def _unknown_models(src: Sources, spent: Spend) -> list[str]:
-    prices = pricing.price_list(src.project)
+    prices = pricing.get_price_list(src.project)
     priced = {use.model for use in spent.uses if not use.is_recorded}
     return sorted(model for model in priced if not prices.knows(model))

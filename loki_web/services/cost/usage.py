@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services.cost.pricing import PriceList, price_list
+from loki_web.services.cost.pricing import PriceList, get_price_list
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import (
     Json,
@@ -60,17 +60,17 @@ class Spend:
 
 
 @derived
-def spend(folder: Folder) -> Spend:
+def get_spend(folder: Folder) -> Spend:
     """Tokens and USD of all iterations.
 
     A recorded cost counts, 0 too; without one the tokens are priced (`spec` 10.1). Where the
     efficiency files have no tokens at all the context tracker stands in (`spec` 17), but never
     with less than they recorded.
     """
-    prices = price_list(folder)
+    prices = get_price_list(folder)
     uses = _efficiency(folder).in_order
     read, written = _tokens(uses)
-    cost = usd(use.cost_usd for use in uses)
+    cost = sum_usd(use.cost_usd for use in uses)
     if not read and not written:
         tracked = _tracking(folder, prices, uses, cost)
         if tracked is not None:
@@ -79,7 +79,7 @@ def spend(folder: Folder) -> Spend:
     return Spend(uses, read, written, cost, source)
 
 
-def usd(amounts: Iterable[float]) -> float:
+def sum_usd(amounts: Iterable[float]) -> float:
     """The exact sum to six decimals."""
     return round(math.fsum(amounts), 6)
 
@@ -100,7 +100,7 @@ class _Uses:
 @refreshed
 def _efficiency(folder: Folder, before: _Uses | None) -> _Uses:
     """One use for each `iteration-….json`; what else lies there was counted by others already."""
-    files, prices = folder.collection("metrics/efficiency"), price_list(folder)
+    files, prices = folder.collection("metrics/efficiency"), get_price_list(folder)
     known = before if before and before.prices == prices else None
     changes = files.changes(known.generation if known else None)
     if known is None or changes.names is None:
@@ -153,9 +153,9 @@ def _tracking(folder: Folder, prices: PriceList, known: list[Use], least: float)
     written = as_count(whole["output_tokens"], default=written)
     if not read and not written:
         return None
-    priced = usd(use.cost_usd for use in uses)
+    priced = sum_usd(use.cost_usd for use in uses)
     cost = first_amount(whole["cost_usd"], priced) or 0.0
-    return Spend(uses, read, written, usd([max(cost, least)]), "tracking")
+    return Spend(uses, read, written, sum_usd([max(cost, least)]), "tracking")
 
 
 def _use(record: Json, prices: PriceList, iteration: int, model: str, phase: str) -> Use:

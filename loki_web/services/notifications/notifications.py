@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources
 from loki_web.services.identities import Identities
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_count, as_dict, as_flag, entries_under, first_text
@@ -16,7 +16,7 @@ SEVERITIES = ("critical", "warning", "info")
 _FILE = "notifications/active.json"
 
 
-def notifications(
+def list_notifications(
     folder: Folder,
     *,
     severity: str | None = None,
@@ -25,7 +25,7 @@ def notifications(
     offset: int = 0,
 ) -> list[Json]:
     """The notifications that match, newest first; those without a time come last."""
-    types = triggers.types(folder)
+    types = triggers.get_trigger_types(folder)
     entries = _identified(folder.document(_FILE))
     entries.sort(key=lambda found: sort_key(found[1].get("timestamp")), reverse=True)
     listed = [_notification(identity, entry, types) for identity, entry in entries]
@@ -37,7 +37,7 @@ def notifications(
     return chosen[offset : offset + limit]
 
 
-def acknowledge(src: Sources, notification_id: str) -> Json:
+def acknowledge_notification(src: Sources, notification_id: str) -> Json:
     """Mark every notification with this id as seen; to do it twice is no error.
 
     Ids are made of trigger ids, which users choose: any id that is listed can be acknowledged.
@@ -66,7 +66,7 @@ def acknowledge(src: Sources, notification_id: str) -> Json:
 
 
 def _refuse(notification_id: str) -> NoReturn:
-    raise NotFound(f"There is no notification {checked(notification_id, 'id')}")
+    raise NotFound(f"There is no notification {check_id(notification_id, 'id')}")
 
 
 def _identified(document: Any) -> list[tuple[str, Json]]:

@@ -77,19 +77,19 @@ _TWINS = {"budget_limit": "budget_threshold", "budget_threshold": "budget_limit"
 OWN_FIELDS = ("threshold_pct", "max_no_progress", "max_per_hour")
 
 
-def triggers(folder: Folder) -> Json:
+def list_triggers(folder: Folder) -> Json:
     """`{triggers: [...]}`, the defaults where no file has any (`spec` 17)."""
     return {"triggers": [_shown(trigger) for trigger in _stored(folder.document(_FILE))]}
 
 
-def types(folder: Folder) -> dict[str, str]:
+def get_trigger_types(folder: Folder) -> dict[str, str]:
     """Trigger id → what it watches, for the triggers of the file (`spec` 17)."""
     document = folder.document(_FILE)
     known = [] if entries_under(document, "triggers") is None else _stored(document)
     return {trigger["id"]: trigger["type"] for trigger in known}
 
 
-def update(src: Sources, changes: list[Json]) -> Json:
+def update_triggers(src: Sources, changes: list[Json]) -> Json:
     """Merge changes into the stored triggers; all of them or none.
 
     A change names its trigger by id or, where no id matches, by type: `context_threshold` means

@@ -13,7 +13,7 @@ _PLACES = ("git", "projects", "code", "dev", "workspace", "src")
 _SKIPPED = frozenset({"node_modules"})
 
 
-def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
+def find_roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
     """The directories with a `.loki/` below the usual places in HOME, links resolved.
 
     :param depth: 1 looks only directly in those places.
@@ -25,7 +25,7 @@ def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
     return scan.holding(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
 
 
-def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
+def discover_projects(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
     """What was found, whether it is registered or not."""
     return [
         {
@@ -34,5 +34,5 @@ def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
             "has_state": project.has_state(root),
             "has_prd": project.has_prd(root),
         }
-        for root in roots(src, depth)
+        for root in find_roots(src, depth)
     ]

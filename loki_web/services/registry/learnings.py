@@ -13,7 +13,7 @@ _FILES = {
 }
 
 
-def learnings(src: Sources, limit: int) -> Json:
+def list_learnings(src: Sources, limit: int) -> Json:
     """`patterns`, `mistakes` and `successes`, up to `limit` of each, newest first."""
     return {
         kind: [_learning(entry) for entry in _newest(src, names, limit)]

@@ -100,7 +100,7 @@ def _folder(root: Path) -> Folder:
     return Folder(root)
 
 
-def health(src: Sources, project: Project) -> Json:
+def check_health(src: Sources, project: Project) -> Json:
     """`active` while a session is alive there, `idle` without one, `uninitialized` without
     `.loki/`, `missing` without a directory."""
     root = project.root
@@ -121,7 +121,7 @@ def _health_word(src: Sources, project: Project) -> str:
         return MISSING
     if not project.has_loki_dir:
         return UNINITIALIZED
-    alive = state.liveness(src.project_at(project.root), src.now()).alive
+    alive = state.get_liveness(src.project_at(project.root), src.now()).alive
     return ACTIVE if alive else IDLE
 
 

@@ -26,21 +26,21 @@ _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/etc", "/proc", "/sys")))
 
 
-def registered(src: Sources) -> list[Project]:
+def load_projects(src: Sources) -> list[Project]:
     """Every project of the registry, the most recently accessed first."""
     return _projects_in(as_dict(as_dict(src.user.document(_FILE)).get("projects")))
 
 
-def listing(src: Sources, *, include_inactive: bool) -> list[Json]:
+def list_projects(src: Sources, *, include_inactive: bool) -> list[Json]:
     """The entries; those whose directory is gone only where asked for."""
     return [
         project.answer()
-        for project in registered(src)
+        for project in load_projects(src)
         if include_inactive or project.status == registry_project.ACTIVE
     ]
 
 
-def matching(among: list[Project], identifier: str) -> list[Project]:
+def find_projects(among: list[Project], identifier: str) -> list[Project]:
     """The project of that id, else of that alias, else all that are registered under that path.
 
     More than one where the CLI and the server registered a path under ids of their own.
@@ -59,12 +59,12 @@ def matching(among: list[Project], identifier: str) -> list[Project]:
     ]
 
 
-def project(src: Sources, identifier: str) -> Json:
+def get_project(src: Sources, identifier: str) -> Json:
     """:raises NotFound: where no project goes by that id, alias or path."""
-    return _first(registered(src), identifier).answer()
+    return _first(load_projects(src), identifier).answer()
 
 
-def health(src: Sources, identifier: str) -> Json:
+def get_health(src: Sources, identifier: str) -> Json:
     """What a project's directory holds, and whether a session is alive there.
 
     A project whose own path or alias ends in `/health` stands at the address that is otherwise
@@ -73,14 +73,14 @@ def health(src: Sources, identifier: str) -> Json:
 
     :raises NotFound: where no project goes by that id, alias or path.
     """
-    found = registered(src)
-    whole = matching(found, f"{identifier}/health")
+    found = load_projects(src)
+    whole = find_projects(found, f"{identifier}/health")
     if whole:
         return whole[0].answer()
-    return registry_project.health(src, _first(found, identifier))
+    return registry_project.check_health(src, _first(found, identifier))
 
 
-def register(src: Sources, path: str, name: str | None, alias: str | None) -> Json:
+def register_project(src: Sources, path: str, name: str | None, alias: str | None) -> Json:
     """The entry of a directory, made or brought up to date; a path has one, whatever its id.
 
     :param path: absolute; links are resolved.
@@ -97,20 +97,20 @@ def register(src: Sources, path: str, name: str | None, alias: str | None) -> Js
     return Project(held.id, entries[held.id]).answer()
 
 
-def remove(src: Sources, identifier: str) -> None:
+def remove_project(src: Sources, identifier: str) -> None:
     """Forget a project; nothing in its directory is touched. A path goes with all its entries.
 
     :raises NotFound: where no project goes by that id, alias or path.
     """
     with _changing(src.user) as entries:
-        found = matching(_projects_in(entries), identifier)
+        found = find_projects(_projects_in(entries), identifier)
         if not found:
             raise NotFound("Project not found")
         for project in found:
             del entries[project.id]
 
 
-def access(src: Sources, identifier: str) -> Json:
+def record_access(src: Sources, identifier: str) -> Json:
     """Note that a project was used just now.
 
     :raises NotFound: where no project goes by that id, alias or path.
@@ -121,13 +121,13 @@ def access(src: Sources, identifier: str) -> Json:
     return Project(found.id, entries[found.id]).answer()
 
 
-def sync(src: Sources) -> Json:
+def sync_projects(src: Sources) -> Json:
     """Register what discovery finds and refresh what the entries say of their directories.
 
     :return: `added`; `updated`, the entries of directories that are there and that changed;
         `missing`, those whose directory is gone; `total`, all that are registered now.
     """
-    discovered, now = discovery.roots(src), src.now()
+    discovered, now = discovery.find_roots(src), src.now()
     counts = {"added": 0, "updated": 0, "missing": 0}
     with _changing(src.user) as entries:
         known = _projects_in(entries)
@@ -157,7 +157,7 @@ def _projects_in(entries: Json) -> list[Project]:
 
 
 def _first(among: list[Project], identifier: str) -> Project:
-    found = matching(among, identifier)
+    found = find_projects(among, identifier)
     if not found:
         raise NotFound("Project not found")
     return found[0]

@@ -21,7 +21,7 @@ _STATUS_OF_WORD = {
 }
 
 
-def all_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
+def list_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
     """The tasks of every project whose directory is there, project by project.
 
     :param identifiers: ids, aliases or paths of the projects wanted; ones that are not
@@ -42,10 +42,12 @@ def all_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
 
 def _chosen(src: Sources, identifiers: list[str] | None) -> list[Project]:
     """One project a directory, however often it is registered or named."""
-    known = registry.registered(src)
+    known = registry.load_projects(src)
     wanted = known
     if identifiers is not None:
-        wanted = [project for each in identifiers for project in registry.matching(known, each)]
+        wanted = [
+            project for each in identifiers for project in registry.find_projects(known, each)
+        ]
     by_root = {project.root: project for project in reversed(wanted) if project.has_loki_dir}
     return list(reversed(by_root.values()))
 
@@ -53,19 +55,19 @@ def _chosen(src: Sources, identifiers: list[str] | None) -> list[Project]:
 def _tasks_of(folder: Folder) -> Iterator[Json]:
     known: set[str] = set()
     positions: Counter[str] = Counter()
-    for task in tasks.tasks(folder):
+    for task in tasks.list_tasks(folder):
         known.add(task["id"])
         positions[task["status"]] += 1
         yield task
     for store in _STORES:
         identities = Identities("task")
-        for entry in dicts_in(tasks.task_entries(folder.document(store))):
+        for entry in dicts_in(tasks.get_task_entries(folder.document(store))):
             identity = identities.of(entry.get("id"), store, str(entry.get("title")))
             if identity in known:
                 continue
             known.add(identity)
             word = str(entry.get("status")).strip().lower().replace("-", "_")
             status = _STATUS_OF_WORD.get(word, tasks.PENDING)
-            task = tasks.plain_task(identity, entry, status, positions[status])
+            task = tasks.build_plain_task(identity, entry, status, positions[status])
             positions[status] += 1
             yield {**task, "failed": word == "failed"}

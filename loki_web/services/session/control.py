@@ -9,7 +9,7 @@ from loki_web.store.folder import Folder
 
 
 def pause(src: Sources) -> Json:
-    signal_files.leave(src.project, "PAUSE", src.now())
+    signal_files.write_signal_file(src.project, "PAUSE", src.now())
     return {"success": True, "message": "Session paused"}
 
 
@@ -22,8 +22,8 @@ def resume(src: Sources) -> Json:
 def stop(src: Sources) -> Json:
     """Write STOP first: a runner that gets SIGTERM without it pauses instead of ending."""
     now = src.now()
-    alive = state.liveness(src.project, now)
-    signal_files.leave(src.project, "STOP", now)
+    alive = state.get_liveness(src.project, now)
+    signal_files.write_signal_file(src.project, "STOP", now)
     signalled = _signal(src.project, alive)
     _mark_session_stopped(src.project, alive)
     message = "Stop signal sent" if signalled else "Stop file written; Loki process not found"
@@ -35,7 +35,7 @@ def _signal(folder: Folder, alive: state.Liveness) -> bool:
     if written is None:
         return False
     in_session_file = alive.pid_file == state.SESSION_FILE
-    started = state.session_file_start(folder) if in_session_file else None
+    started = state.get_session_file_start(folder) if in_session_file else None
     return processes.terminate(
         alive.pid,
         written_at=written.mtime,

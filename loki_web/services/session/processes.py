@@ -69,7 +69,7 @@ def is_own(pid: int) -> bool:
         return False
 
 
-def server_pid() -> int:
+def get_server_pid() -> int:
     """The process by which this server is known: the gunicorn master above its workers."""
     try:
         parent = psutil.Process().parent()

@@ -6,7 +6,7 @@ from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat
 
 
-def leave(folder: Folder, relative: str, now: datetime) -> None:
+def write_signal_file(folder: Folder, relative: str, now: datetime) -> None:
     """Make sure that the marker exists; a directory of that name is one already.
 
     :raises StorageError: when it cannot be written.

@@ -34,12 +34,12 @@ class Liveness:
     pid_file: str | None = None
 
 
-def state(folder: Folder) -> Json:
+def get_dashboard_state(folder: Folder) -> Json:
     """`dashboard-state.json`, or an empty object."""
     return as_dict(folder.document("dashboard-state.json"))
 
 
-def liveness(folder: Folder, now: datetime) -> Liveness:
+def get_liveness(folder: Folder, now: datetime) -> Liveness:
     """Whether a session runs (`spec` 17.1): a live pid, or a session file that says so credibly."""
     found = _recorded(folder)
     if isinstance(found, Liveness):
@@ -51,7 +51,7 @@ def liveness(folder: Folder, now: datetime) -> Liveness:
 def _recorded(folder: Folder) -> Liveness | datetime | None:
     """What the files and the processes tell; for a session without a process when it began."""
     for name in PID_FILES:
-        pid = recorded_pid(folder, name)
+        pid = read_pid_file(folder, name)
         if _counts_as_alive(pid):
             return Liveness(True, pid, name)
     session = as_dict(folder.document(SESSION_FILE))
@@ -60,15 +60,15 @@ def _recorded(folder: Folder) -> Liveness | datetime | None:
     if session.get("pid") is not None:
         pid = processes.parse_pid(session["pid"])
         return Liveness(True, pid, SESSION_FILE) if _counts_as_alive(pid) else Liveness(False)
-    return session_file_start(folder)
+    return get_session_file_start(folder)
 
 
-def recorded_pid(folder: Folder, name: str) -> int | None:
+def read_pid_file(folder: Folder, name: str) -> int | None:
     """The pid that a pid file holds, alive or not."""
     return processes.parse_pid(folder.text(name, limit=64))
 
 
-def session_file_start(folder: Folder) -> datetime | None:
+def get_session_file_start(folder: Folder) -> datetime | None:
     """When `session.json` says that its session began, else when the file was written."""
     session = as_dict(folder.document(SESSION_FILE))
     for key in ("startedAt", "started", "start_time", "startTime"):
@@ -79,17 +79,17 @@ def session_file_start(folder: Folder) -> datetime | None:
     return datetime.fromtimestamp(version.mtime, UTC) if version else None
 
 
-def status_word(folder: Folder, now: datetime) -> str:
+def get_status_word(folder: Folder, now: datetime) -> str:
     """`stopped`, `paused`, `autonomous` or `running`."""
-    if not liveness(folder, now).alive:
+    if not get_liveness(folder, now).alive:
         return STOPPED
     if folder.exists("PAUSE"):
         return PAUSED
-    return AUTONOMOUS if state(folder).get("mode") == AUTONOMOUS else RUNNING
+    return AUTONOMOUS if get_dashboard_state(folder).get("mode") == AUTONOMOUS else RUNNING
 
 
-def phase(folder: Folder) -> str:
-    found = state(folder)
+def get_phase(folder: Folder) -> str:
+    found = get_dashboard_state(folder)
     orchestrator = as_dict(folder.document("state/orchestrator.json"))
     word = first_text(
         found.get("phase"), found.get("currentPhase"), orchestrator.get("currentPhase")
@@ -97,24 +97,24 @@ def phase(folder: Folder) -> str:
     return redact(word)
 
 
-def provider(folder: Folder) -> str:
+def get_provider(folder: Folder) -> str:
     word = (folder.text("state/provider", limit=256) or "").strip()
-    return redact(first_text(word, state(folder).get("provider"), default="claude"))
+    return redact(first_text(word, get_dashboard_state(folder).get("provider"), default="claude"))
 
 
-def complexity(folder: Folder) -> str:
-    return redact(first_text(state(folder).get("complexity"), default="standard"))
+def get_complexity(folder: Folder) -> str:
+    return redact(first_text(get_dashboard_state(folder).get("complexity"), default="standard"))
 
 
-def version(src: Sources) -> str:
+def get_version(src: Sources) -> str:
     """The product version: that of the session, of the installation, or of this server."""
     skill_dir = src.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    recorded = state(src.project).get("version")
+    recorded = get_dashboard_state(src.project).get("version")
     return redact(first_text(recorded, (installed or "").strip(), default=__version__))
 
 
-def started_at(folder: Folder) -> datetime | None:
+def get_started_at(folder: Folder) -> datetime | None:
     """When the latest session began: its pid file's time, else its event, else unknown."""
     for name in PID_FILES:
         written = folder.version(name)
@@ -123,31 +123,31 @@ def started_at(folder: Folder) -> datetime | None:
     return events.milestones(folder).started_at
 
 
-def uptime_seconds(folder: Folder, now: datetime) -> float:
+def get_uptime_seconds(folder: Folder, now: datetime) -> float:
     """Seconds since the session of the project began; 0 when none runs (`spec` 17)."""
-    if not liveness(folder, now).alive:
+    if not get_liveness(folder, now).alive:
         return 0.0
-    started = parse_time(state(folder).get("startedAt"))
+    started = parse_time(get_dashboard_state(folder).get("startedAt"))
     if started is None or started > now:
-        started = started_at(folder) or session_file_start(folder)
+        started = get_started_at(folder) or get_session_file_start(folder)
     return max(0.0, (now - started).total_seconds()) if started else 0.0
 
 
-def session_uptime_seconds(folder: Folder, now: datetime) -> float:
+def get_session_uptime_seconds(folder: Folder, now: datetime) -> float:
     """Seconds since the live session's own start; 0 when none runs."""
-    if not liveness(folder, now).alive:
+    if not get_liveness(folder, now).alive:
         return 0.0
-    started = started_at(folder) or session_file_start(folder)
+    started = get_started_at(folder) or get_session_file_start(folder)
     return max(0.0, (now - started).total_seconds()) if started else 0.0
 
 
 @derived
-def iteration(folder: Folder) -> int:
+def get_iteration(folder: Folder) -> int:
     """The greatest iteration that any file of this session tells of (`spec` 17.1).
 
     The state file is written by a process that does not see the counter, so it alone says 0.
     """
-    found = state(folder)
+    found = get_dashboard_state(folder)
     council = as_dict(folder.document("council/state.json"))
     return max(
         as_count(found.get("iteration")),
@@ -174,7 +174,7 @@ def _iteration_in_queue(folder: Folder) -> int:
 @derived
 def _iteration_in_efficiency(folder: Folder) -> int:
     """The greatest of this session: its files overwrite those of earlier ones one by one."""
-    started = started_at(folder)
+    started = get_started_at(folder)
     since = started.timestamp() if started else 0.0
     files = folder.collection("metrics/efficiency")
     files.items()
@@ -184,6 +184,6 @@ def _iteration_in_efficiency(folder: Folder) -> int:
     return max((int(match[1]) for match in matches if match), default=0)
 
 
-def project_path(folder: Folder) -> Path:
+def get_project_path(folder: Folder) -> Path:
     """The project that a `.loki/` belongs to."""
     return folder.path.parent

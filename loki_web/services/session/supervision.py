@@ -14,16 +14,16 @@ _SERVER_PID_FILE = "dashboard/dashboard.pid"
 _ALIVE, _DEAD = "alive", "dead"
 
 
-def supervision(src: Sources) -> Json:
+def get_processes(src: Sources) -> Json:
     """Which processes there should be, and which of them live."""
     folder, now = src.project, src.now()
     return {
         "main_process": _main_process(folder, now),
         "dashboard": _server(folder),
-        "agents": [_agent(agent, now) for agent in records.agents(folder, now) if agent.pid],
+        "agents": [_agent(agent, now) for agent in records.list_agents(folder, now) if agent.pid],
         "session": {
-            "status": state.status_word(folder, now),
-            "alive": state.liveness(folder, now).alive,
+            "status": state.get_status_word(folder, now),
+            "alive": state.get_liveness(folder, now).alive,
         },
         "registered_processes": _registered(folder),
         "watchdog_enabled": src.settings.watchdog,
@@ -33,14 +33,14 @@ def supervision(src: Sources) -> Json:
 
 def _main_process(folder: Folder, now: datetime) -> Json:
     """The runner that lives, else the one whose pid file was left behind."""
-    alive = state.liveness(folder, now)
-    recorded = (state.recorded_pid(folder, name) for name in state.PID_FILES)
+    alive = state.get_liveness(folder, now)
+    recorded = (state.read_pid_file(folder, name) for name in state.PID_FILES)
     pid = alive.pid or next((pid for pid in recorded if pid), None)
     return {"pid": pid, "alive": alive.pid is not None}
 
 
 def _server(folder: Folder) -> Json:
-    pid = state.recorded_pid(folder, _SERVER_PID_FILE) or processes.server_pid()
+    pid = state.read_pid_file(folder, _SERVER_PID_FILE) or processes.get_server_pid()
     return {"pid": pid, "alive": processes.is_alive(pid)}
 
 
