@@ -1,7 +1,7 @@
 """Processes, keys and ways to sign in."""
 
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
-from loki_web.services import authentication, system
+from loki_web.services import system
 from loki_web.services.session import supervision
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -28,4 +28,4 @@ def get_secrets() -> Json:
 @blueprint.answers(200, AuthInfo)
 def get_auth_info() -> Json:
     """Get information about enabled authentication methods."""
-    return authentication.get_authentication_info(sources().settings)
+    return system.get_authentication_info(sources().settings)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services.identities import Identities
+from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
@@ -156,7 +156,7 @@ def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
     for entry in get_task_entries(value):
         own = entry.get("id")
         content = () if isinstance(own, str) and own else (_title(entry), _description(entry))
-        yield identities.of(own, *content), queue, entry
+        yield identities.assign(own, *content), queue, entry
 
 
 def _task(identity: str, queue: str, entry: Json, position: int) -> Json:

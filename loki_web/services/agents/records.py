@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loki_web.services.identities import Identities
-from loki_web.services.ids import is_identifier
+from loki_web.services.ids import Identities, is_identifier
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
 from loki_web.store.coerce import Json, as_count, as_list, dicts_in, first_text
@@ -93,7 +92,7 @@ def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
     that tells them apart and stays when the others go.
     """
     made = Identities("agent")
-    written = [made.of(_written_id(entry), _type(entry), _task(entry)) for entry in entries]
+    written = [made.assign(_written_id(entry), _type(entry), _task(entry)) for entry in entries]
     shared = Counter(written)
     taken: set[str] = set()
     found = []

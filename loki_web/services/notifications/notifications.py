@@ -4,8 +4,7 @@ from typing import Any, NoReturn
 
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources
-from loki_web.services.identities import Identities
-from loki_web.services.ids import check_id
+from loki_web.services.ids import Identities, check_id
 from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_count, as_dict, as_flag, entries_under, first_text
@@ -73,7 +72,7 @@ def _identified(document: Any) -> list[tuple[str, Json]]:
     """`(id, entry)` in the order of the file; an entry without an id gets one that stays."""
     identities = Identities("notif")
     return [
-        (identities.of(entry.get("id"), *_content(entry)), entry)
+        (identities.assign(entry.get("id"), *_content(entry)), entry)
         for entry in entries_under(document, "notifications") or []
     ]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources
-from loki_web.services.identities import Identities
+from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_dict, as_flag, entries_under, first_amount, first_text
@@ -123,7 +123,7 @@ def _stored(document: Any) -> list[Json]:
 
 def _complete(entry: Json, identities: Identities) -> Json:
     kind = first_text(entry.get("type"))
-    identity = identities.of(entry.get("id") or kind, first_text(entry.get("message")))
+    identity = identities.assign(entry.get("id") or kind, first_text(entry.get("message")))
     kind = first_text(kind, _type_meant_by(identity), default=identity)
     template = _TEMPLATES.get(kind, {})
     description = entry.get("description")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from loki_web.services import tasks
 from loki_web.services.context import Sources
-from loki_web.services.identities import Identities
+from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import Project
@@ -62,7 +62,7 @@ def _tasks_of(folder: Folder) -> Iterator[Json]:
     for store in _STORES:
         identities = Identities("task")
         for entry in dicts_in(tasks.get_task_entries(folder.document(store))):
-            identity = identities.of(entry.get("id"), store, str(entry.get("title")))
+            identity = identities.assign(entry.get("id"), store, str(entry.get("title")))
             if identity in known:
                 continue
             known.add(identity)
