@@ -1,4 +1,4 @@
-"""The tasks of all registered projects in one list (`spec` 15.1)."""
+"""The tasks of all registered projects in one list (docs/files.md, section 15.1)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from loki_web.services.registry.project import Project
 from loki_web.store.coerce import Json, dicts_in
 from loki_web.store.folder import Folder
 
-# Task stores outside the queues: the old server's and that of the MCP tools.
+# Task files outside the queues: the old server's and that of the MCP tools.
 _STORES = ("state/tasks.json", "state/task-queue.json")
 _STATUS_OF_WORD = {
     **dict.fromkeys(("in_progress", "running", "active", "doing"), tasks.IN_PROGRESS),
@@ -22,37 +22,40 @@ _STATUS_OF_WORD = {
 
 
 def list_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
-    """The tasks of every project whose directory is there, project by project.
+    """Return the tasks of every project whose directory exists, project by project.
 
-    :param identifiers: ids, aliases or paths of the projects wanted; ones that are not
-        registered are left out. None for all projects.
+    Each task has the keys `_project_id`, `_project_name` and `_project_path`.
+
+    :param identifiers: ids, aliases or paths of projects; unknown ones are ignored. None for all.
     """
-    found: list[Json] = []
-    for project in _chosen(src, identifiers):
-        marks = {
+    listed: list[Json] = []
+    for project in _select_projects(src, identifiers):
+        project_fields = {
             "_project_id": project.id,
             "_project_name": redact(project.name),
             "_project_path": project.path,
         }
         if project.root is not None:
             folder = src.project_at(project.root)
-            found += [{**task, **marks} for task in _tasks_of(folder)]
-    return found
+            listed += [{**task, **project_fields} for task in _read_tasks(folder)]
+    return listed
 
 
-def _chosen(src: Sources, identifiers: list[str] | None) -> list[Project]:
-    """One project a directory, however often it is registered or named."""
+def _select_projects(src: Sources, identifiers: list[str] | None) -> list[Project]:
+    """Return one project for each directory, even if it is registered or named repeatedly."""
     known = registry.load_projects(src)
-    wanted = known
+    selected = known
     if identifiers is not None:
-        wanted = [
-            project for each in identifiers for project in registry.find_projects(known, each)
+        selected = [
+            project
+            for identifier in identifiers
+            for project in registry.find_projects(known, identifier)
         ]
-    by_root = {project.root: project for project in reversed(wanted) if project.has_loki_dir}
+    by_root = {project.root: project for project in reversed(selected) if project.has_loki_dir}
     return list(reversed(by_root.values()))
 
 
-def _tasks_of(folder: Folder) -> Iterator[Json]:
+def _read_tasks(folder: Folder) -> Iterator[Json]:
     known: set[str] = set()
     positions: Counter[str] = Counter()
     for task in tasks.list_tasks(folder):
