@@ -87,7 +87,7 @@ class Sources:
         :param now: replaces the clock in tests.
         """
         events = settings.watch != POLL
-        cache = lru_cache(lambda: _cache_folder(settings))
+        cache = lru_cache(lambda: _find_cache_folder(settings))
         index = IndexFile(lambda: path_in(folder) if (folder := cache()) else None)
         user = Folder(settings.home / ".loki", events=events)
         project = Folder(settings.loki_dir, events=events, kept=Kept(index))
@@ -146,6 +146,6 @@ class Sources:
             return folder
 
 
-def _cache_folder(settings: Settings) -> Path | None:
+def _find_cache_folder(settings: Settings) -> Path | None:
     preferred = settings.cache_dir or settings.home / ".cache" / "loki-web"
     return cache_folder(preferred, settings.loki_dir)

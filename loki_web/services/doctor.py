@@ -13,7 +13,7 @@ from loki_web.services.session import processes, state
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 
-_MAX_LISTED = 20  # paths a kind of finding
+_MAX_LISTED = 20  # paths of each kind
 _LIBRARIES = ("flask", "gunicorn", "marshmallow")
 _JSON, _OBJECT, _LINES, _ANY = (
     "a JSON document",

@@ -27,7 +27,7 @@ def check_id(value: str, name: str) -> str:
 
 
 class Identities:
-    """Assigns each entry of one response an id.
+    """Assign an id to each entry of one response.
 
     :param prefix: the beginning of generated ids.
     """

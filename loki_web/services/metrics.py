@@ -25,7 +25,7 @@ _TASK_STATES = ("pending", "in_progress", "completed", "failed")
 
 
 class SessionCollector(Collector):
-    """Computes the metrics at each scrape; it keeps no counts of its own."""
+    """Compute the metrics at each scrape; keep no counts between scrapes."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources

@@ -8,20 +8,20 @@ from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
 
 
-def pause(src: Sources) -> Json:
-    """Write PAUSE; the runner pauses before its next iteration."""
+def pause_session(src: Sources) -> Json:
+    """Write PAUSE; the runner waits before its next iteration until the file is gone."""
     signal_files.write_signal_file(src.project, "PAUSE", src.now())
     return {"success": True, "message": "Session paused"}
 
 
-def resume(src: Sources) -> Json:
+def resume_session(src: Sources) -> Json:
     """Remove PAUSE and STOP."""
     for name in ("PAUSE", "STOP"):
         src.project.remove(name)
     return {"success": True, "message": "Session resumed"}
 
 
-def stop(src: Sources) -> Json:
+def stop_session(src: Sources) -> Json:
     """Write STOP, then send SIGTERM to the runner.
 
     The order matters: a runner that gets SIGTERM while there is no STOP pauses instead of ending.

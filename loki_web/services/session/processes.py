@@ -53,7 +53,7 @@ def terminate(pid: int | None, *, written_at: float, recorded_start: float | Non
             return False
         if recorded_start is not None and started > recorded_start + _RECORD_SLACK_SECONDS:
             return False
-        if pid in _ancestors() and not _is_runner(process):
+        if pid in _get_ancestors() and not _is_runner(process):
             return False
         process.send_signal(signal.SIGTERM)
     except psutil.Error:
@@ -82,7 +82,7 @@ def get_server_pid() -> int:
     return os.getppid() if is_worker else os.getpid()
 
 
-def _ancestors() -> set[int]:
+def _get_ancestors() -> set[int]:
     return {process.pid for process in psutil.Process().parents()}
 
 

@@ -1,4 +1,4 @@
-"""Signal files: the runner looks only whether they exist (docs/files.md, section 3.5)."""
+"""Signal files: only their existence matters (docs/files.md, section 3.5)."""
 
 from datetime import datetime
 
