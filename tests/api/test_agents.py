@@ -1,4 +1,4 @@
-"""The agents of a session: listed in every form on disk, ended, paused, resumed."""
+"""/api/agents: every form of the list on disk; killing, pausing and resuming."""
 
 import os
 import time
@@ -117,7 +117,7 @@ def test_the_state_file_stands_in_for_an_emptied_list(place: Place, client: Flas
 @pytest.mark.parametrize(
     "more", [{"tool_id": "toolu_01%s"}, {"pid": 49999990}, {}], ids=["tool", "pid", "nothing"]
 )
-def test_shared_ids_are_told_apart_and_stay_when_others_go(
+def test_shared_ids_get_suffixes_that_stay_when_others_are_removed(
     place: Place, client: FlaskClient, more: dict[str, Any]
 ) -> None:
     def record(number: int) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def test_shared_ids_are_told_apart_and_stay_when_others_go(
         assert [agent["id"] for agent in listed(client)] == before[1:]
 
 
-def test_a_made_id_never_meets_a_written_one(place: Place, client: FlaskClient) -> None:
+def test_a_generated_id_never_equals_a_recorded_one(place: Place, client: FlaskClient) -> None:
     place.write(FILE, [entry("a"), entry("a"), entry("a-2"), {}, {}, {"id": " "}])
     found = [agent["id"] for agent in listed(client)]
     assert len(set(found)) == 6
@@ -312,7 +312,7 @@ def test_a_signal_can_be_taken_back_when_the_agent_is_no_longer_listed(
         *(("a%20b", 400), ("..%2f..%2fetc", 404), ("a.b", 400)),
     ],
 )
-def test_ids_that_are_unknown_or_none(
+def test_unknown_and_invalid_ids(
     place: Place, client: FlaskClient, action: str, agent_id: str, status: int
 ) -> None:
     place.write(FILE, [entry()])

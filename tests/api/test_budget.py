@@ -1,4 +1,4 @@
-"""GET /api/budget: limits of every form, and one spend in all that shows it."""
+"""GET /api/budget: every form of the limit, and the same cost in every response."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +44,7 @@ def test_without_a_limit_nothing_is_exceeded(client: FlaskClient) -> None:
         {"limit": None, "budget_limit": {}, "exceeded": "yes"},
     ],
 )
-def test_a_limit_that_is_no_amount_is_none(place: Place, client: FlaskClient, stored: Any) -> None:
+def test_an_invalid_limit_is_ignored(place: Place, client: FlaskClient, stored: Any) -> None:
     place.write("metrics/budget.json", stored)
     found = budget(client)
     assert (found["budget_limit"], found["budget_remaining"]) == (None, None)

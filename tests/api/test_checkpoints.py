@@ -1,4 +1,4 @@
-"""/api/checkpoints: what three writers left, as one list; and bad input."""
+"""/api/checkpoints: the formats of three writers in one list, and invalid input."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def index(place: Place, *lines: Any) -> None:
 
 
 def assert_uniform(client: FlaskClient, found: list[Any]) -> None:
-    """Documented fields of documented types, newest first, and each can be asked for."""
+    """Check the documented fields and types, the order, and that each id can be requested."""
     for entry in found:
         assert {key: type(entry[key]) for key in DOCUMENTED} == DOCUMENTED
         assert entry["files"][0] == "metadata.json"
@@ -137,7 +137,7 @@ def test_the_last_line_of_an_id_counts(place: Place, client: FlaskClient) -> Non
         ("named", "[1]", "2026-02-01T00:00:00+00:00"),
     ],
 )
-def test_the_time_is_told_by_the_content_the_id_or_the_file(
+def test_the_time_comes_from_the_content_the_id_or_the_file(
     place: Place, client: FlaskClient, identity: str, content: Any, created_at: str
 ) -> None:
     metadata(place, identity, content)
@@ -250,7 +250,7 @@ def test_the_limit_is_checked(client: FlaskClient, limit: str, status: int) -> N
     assert client.get(f"/api/checkpoints?limit={limit}").status_code == status
 
 
-def test_twenty_are_listed_unless_more_are_asked_for(place: Place, client: FlaskClient) -> None:
+def test_twenty_are_listed_by_default(place: Place, client: FlaskClient) -> None:
     for number in range(30):
         metadata(place, f"cp-{number}-{1771578100 + number}", {})
     assert [entry["id"] for entry in listed(client, "")] == [

@@ -1,4 +1,4 @@
-"""POST /api/checkpoints: whole copies under an id of their own, or nothing; fifty are kept."""
+"""POST /api/checkpoints: complete copies with unique ids, or none; 50 are kept."""
 
 import json
 import os
@@ -44,13 +44,13 @@ def index(place: Place) -> list[Any]:
 
 
 def directories(place: Place) -> set[str]:
-    """All of them, hidden ones too."""
+    """Return the directories of all checkpoints, including hidden ones."""
     path = place.loki / CHECKPOINTS
     return {entry.name for entry in path.iterdir() if entry.is_dir()} if path.exists() else set()
 
 
-def made_before(place: Place, count: int, *, name: str = "cp-{0}-{1}") -> list[str]:
-    """Checkpoints of one hour ago and after, oldest first, none of them in the index."""
+def create_older(place: Place, count: int, *, name: str = "cp-{0}-{1}") -> list[str]:
+    """Create checkpoints from one hour ago on, not in the index; return their ids, oldest first."""
     start = datetime.now(UTC) - timedelta(hours=1)
     identities = []
     for number in range(count):
@@ -177,7 +177,7 @@ for turn in turns:
 
 
 def another_server(place: Place, *arguments: object, script: str = CALL) -> "subprocess.Popen[str]":
-    """A process that makes checkpoints as a worker does, for ever or as often as is said."""
+    """Start a process that creates checkpoints as a worker does, a number of times or forever."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, (place.home, place.loki, *arguments))],
         cwd=ROOT,
@@ -205,7 +205,7 @@ def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place
             process.send_signal(signal.SIGKILL)
     assert len(index(session)) >= 4
     client = session.client()
-    files = create(client)["files"]  # and what the killed ones left half-made is gone
+    files = create(client)["files"]  # this also removes what killed processes left incomplete
     made = {entry["id"]: entry for entry in listed(client) if entry["id"] not in recorded}
     assert set(made) == directories(session) - recorded
     assert len(made) > 4
@@ -274,7 +274,7 @@ def test_what_is_damaged_or_outside_is_not_copied(place: Place, client: FlaskCli
 
 
 def test_the_oldest_by_time_goes_and_never_the_new_one(place: Place, client: FlaskClient) -> None:
-    oldest, *others = made_before(place, 50, name="cp-{0}")
+    oldest, *others = create_older(place, 50, name="cp-{0}")
     made = create(client)
     assert client.get(f"/api/checkpoints/{made['id']}").status_code == 200
     assert client.get(f"/api/checkpoints/{oldest}").status_code == 404
@@ -292,7 +292,7 @@ def test_the_new_one_stays_though_all_others_claim_to_be_newer(
 
 
 def test_after_pruning_list_index_and_directories_agree(place: Place, client: FlaskClient) -> None:
-    identities = made_before(place, 55)
+    identities = create_older(place, 55)
     lines: list[Any] = [{"id": name, "ts": "2026-02-20T09:13:04Z"} for name in identities[:-1]]
     text = "".join(f"{json.dumps(line)}\n" for line in [*lines, {"id": "gone"}, [1]])
     place.write(INDEX, f"{text}cut")
@@ -317,7 +317,7 @@ def test_without_pruning_the_index_is_only_added_to(place: Place, client: FlaskC
 def test_links_files_and_foreign_directories_are_neither_counted_nor_removed(
     place: Place, client: FlaskClient
 ) -> None:
-    identities = made_before(place, 49)
+    identities = create_older(place, 49)
     precious = places.write(place.home / "precious" / "metadata.json", {"timestamp": "2001-01-01"})
     checkpoints = place.loki / CHECKPOINTS
     (checkpoints / "aaa-link").symlink_to(precious.parent)
@@ -335,16 +335,16 @@ def test_links_files_and_foreign_directories_are_neither_counted_nor_removed(
 def test_what_a_killed_maker_left_without_metadata_counts_and_goes(
     place: Place, client: FlaskClient
 ) -> None:
-    identities = made_before(place, 49)
+    identities = create_older(place, 49)
     place.write(f"{CHECKPOINTS}/cp-1-1500000000/queue/pending.json", [])
     made = create(client)
     assert directories(place) == {*identities, made["id"]}
 
 
-# --- When it cannot be made -----------------------------------------------------------------
+# --- Failures -------------------------------------------------------------------------------
 
 
-def assert_nothing_was_made(place: Place, client: FlaskClient, before: int = 0) -> None:
+def assert_nothing_was_created(place: Place, client: FlaskClient, before: int = 0) -> None:
     response = client.post("/api/checkpoints")
     assert response.status_code == 500
     assert str(place.home) not in response.get_data(as_text=True)
@@ -356,12 +356,12 @@ def test_an_index_that_cannot_be_written_means_no_checkpoint(
     place: Place, client: FlaskClient
 ) -> None:
     (place.loki / INDEX).mkdir(parents=True)
-    assert_nothing_was_made(place, client, before=1)
+    assert_nothing_was_created(place, client, before=1)
     assert directories(place) == {"index.jsonl"}
 
 
 @pytest.mark.parametrize("where", ["state", CHECKPOINTS])
-def test_nothing_is_made_outside(place: Place, client: FlaskClient, where: str) -> None:
+def test_nothing_is_created_outside(place: Place, client: FlaskClient, where: str) -> None:
     outside = place.home / "outside"
     outside.mkdir()
     link = place.loki / where
@@ -374,7 +374,7 @@ def test_nothing_is_made_outside(place: Place, client: FlaskClient, where: str) 
 
 def test_a_file_in_the_way_is_an_error(place: Place, client: FlaskClient) -> None:
     place.write("state", "a file")
-    assert_nothing_was_made(place, client)
+    assert_nothing_was_created(place, client)
 
 
 FULL = """
@@ -457,7 +457,7 @@ def test_a_repository_of_another_user_has_its_commit(place: Place, client: Flask
 
 
 @pytest.mark.parametrize("kind", ["none", "without commit", "damaged", "no git"])
-def test_without_a_commit_the_checkpoint_is_made_all_the_same(
+def test_without_a_commit_the_checkpoint_is_still_created(
     place: Place, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     if kind == "without commit":

@@ -1,4 +1,4 @@
-"""GET /api/context: the documented shape from the tracker's file, and the tracker's own words."""
+"""GET /api/context: the documented shape and the tracker's own fields."""
 
 from collections.abc import Callable
 from typing import Any

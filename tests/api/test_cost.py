@@ -1,4 +1,4 @@
-"""GET /api/cost and /api/pricing: recorded costs, priced tokens, and prices that can be trusted."""
+"""GET /api/cost and /api/pricing: recorded costs, priced tokens and unusable prices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def cost(client: FlaskClient) -> Any:
     return response.get_json()
 
 
-def test_an_empty_project_has_cost_nothing_and_says_it_measured_nothing(
+def test_an_empty_project_costs_nothing_and_has_source_none(
     client: FlaskClient,
 ) -> None:
     found = cost(client)
@@ -120,7 +120,7 @@ def test_each_known_model_has_its_price(
 
 
 @pytest.mark.parametrize("model", ["Claude-Next", None, 5, ["sonnet"], ""])
-def test_an_unknown_model_is_priced_as_sonnet_and_that_is_said(
+def test_an_unknown_model_is_priced_as_sonnet_and_reported(
     place: Place, client: FlaskClient, model: Any
 ) -> None:
     efficiency(place, {"model": model, "input_tokens": 1000, "output_tokens": 1000})

@@ -1,4 +1,4 @@
-"""/api/council/*: the council's files in all their forms, in the documented words."""
+"""/api/council/*: every form of the council's files, in the documented shape."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -93,7 +93,7 @@ def test_without_a_council_it_is_disabled(client: FlaskClient) -> None:
         ({"approve": None, "reject": [], "result": None}, ("continue", 0, 0)),
     ],
 )
-def test_a_verdict_is_told_in_the_words_of_the_reference(
+def test_a_verdict_has_the_documented_fields(
     place: Place, client: FlaskClient, entry: Any, expected: tuple[str, int, int]
 ) -> None:
     place.write(STATE, {"enabled": True, "verdicts": [5, "x", {"iteration": 4, **entry}, None]})
@@ -230,7 +230,7 @@ def test_the_limit_is_checked(client: FlaskClient, query: str, status: int) -> N
 
 
 @pytest.mark.parametrize("options", [{}, {"json": {}}, {"content_type": "application/json"}])
-def test_a_review_is_asked_for_by_a_file_and_once_more_changes_nothing(
+def test_a_review_is_requested_by_a_file_and_repeating_has_no_effect(
     place: Place, client: FlaskClient, options: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -242,7 +242,7 @@ def test_a_review_is_asked_for_by_a_file_and_once_more_changes_nothing(
     assert datetime.fromisoformat(signal.read_text().strip()).tzinfo
 
 
-def test_a_review_that_cannot_be_asked_for_is_an_error(place: Place, client: FlaskClient) -> None:
+def test_a_review_that_cannot_be_requested_is_an_error(place: Place, client: FlaskClient) -> None:
     (place.loki / "signals" / "COUNCIL_REVIEW_REQUESTED").mkdir(parents=True)
     response = client.post("/api/council/force-review")
     assert response.status_code == 500

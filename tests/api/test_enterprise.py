@@ -1,4 +1,4 @@
-"""/api/enterprise: the switches, tokens over HTTP, and queries of the audit log."""
+"""/api/enterprise: enabled features, tokens and queries of the audit log."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ TOKENS, AUDIT = "/api/enterprise/tokens", "/api/enterprise/audit"
 
 @pytest.fixture
 def admin(place: Place) -> FlaskClient:
-    """A client that sends the administrator's token."""
+    """Return a client that sends an administrator's token."""
     everybody(place)
     client = place.client(**ON)
     client.environ_base["HTTP_AUTHORIZATION"] = bearer("admin")["Authorization"]
@@ -77,7 +77,7 @@ def test_a_bad_request_makes_no_token(admin: FlaskClient, body: dict[str, Any]) 
     assert admin.get(f"{TOKENS}?include_revoked=true").get_json() == before
 
 
-def test_no_stranger_gets_a_first_token(place: Place) -> None:
+def test_the_first_token_cannot_be_created_over_http(place: Place) -> None:
     client = place.client(**ON)
     for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
         assert client.post(TOKENS, json={"name": "evil"}, headers=headers).status_code == 401
@@ -147,7 +147,7 @@ def log(place: Place, day: str, *lines: Any) -> None:
 
 @pytest.fixture
 def audit(place: Place) -> FlaskClient:
-    """A client of a server whose audit log can be queried, and has something in it."""
+    """Return a client of a server with audit queries enabled and entries in its log."""
     log(
         place,
         "2026-02-18",

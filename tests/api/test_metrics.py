@@ -1,4 +1,4 @@
-"""GET /metrics: the nine families of the reference, in every state of the files."""
+"""GET /metrics: the nine documented families, in every state of the files."""
 
 import os
 import re
@@ -24,7 +24,7 @@ SAMPLES = 12
 
 
 def scrape(client: FlaskClient) -> dict[str, float]:
-    """Every sample under its name, followed by the value of its label where it has one."""
+    """Return the samples by name, followed by the value of the label if there is one."""
     response = client.get("/metrics")
     assert response.status_code == 200
     text = response.get_data(as_text=True)
@@ -212,7 +212,7 @@ def test_the_plain_format_is_what_most_get(client: FlaskClient, accept: str | No
     assert response.data.endswith(b"\n")
 
 
-def test_openmetrics_when_asked_for(place: Place, client: FlaskClient) -> None:
+def test_openmetrics_on_request(place: Place, client: FlaskClient) -> None:
     place.write("events.jsonl", "{}\n")
     response = client.get(
         "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -236,7 +236,7 @@ def test_openmetrics_when_asked_for(place: Place, client: FlaskClient) -> None:
         (["nope"], []),
     ],
 )
-def test_only_the_samples_asked_for(
+def test_only_the_requested_samples(
     client: FlaskClient, names: list[str], expected: list[str]
 ) -> None:
     response = client.get("/metrics", query_string=[("name[]", name) for name in names])

@@ -1,4 +1,4 @@
-"""Notifications: listed, acknowledged by many at once; triggers: merged, not replaced."""
+"""Notifications: list and concurrent acknowledgement. Triggers: merged, not replaced."""
 
 import multiprocessing
 import threading
@@ -473,7 +473,7 @@ WRONG_VALUES: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     "fault", [{key: value} for key, values in WRONG_VALUES.items() for value in values]
 )
-def test_one_wrong_value_refuses_the_whole_update(session: Place, fault: Any) -> None:
+def test_one_invalid_value_rejects_the_whole_update(session: Place, fault: Any) -> None:
     before = snapshot(session.loki)
     assert put(session.client(), SOUND, {"id": "context-90pct", **fault}) == 400
     assert snapshot(session.loki) == before

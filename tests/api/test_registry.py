@@ -1,4 +1,4 @@
-"""GET /api/registry/projects: what is registered, whatever shape its file has."""
+"""GET /api/registry/projects: every form of the registry file."""
 
 import json
 from collections.abc import Callable

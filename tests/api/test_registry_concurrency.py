@@ -1,4 +1,4 @@
-"""The registry under writers in several processes at once."""
+"""Concurrent changes of the registry by several processes."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -19,7 +19,7 @@ def processes() -> Iterator[Executor]:
 
 
 def _register_all(place: Place, paths: list[Path]) -> list[int]:
-    """Statuses of registrations made by the threads of one process."""
+    """Register projects from several threads; return the status codes."""
     app = place.app()
 
     def post(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""GET /api/status: whether a session lives, by what evidence, and how far it is."""
+"""GET /api/status: liveness, status and progress of the session."""
 
 import itertools
 import json
@@ -166,7 +166,7 @@ def event(kind: str, iteration: Any = None) -> str:
         ),
     ],
 )
-def test_the_iteration_is_the_greatest_that_any_file_tells(
+def test_the_iteration_is_the_greatest_in_any_file(
     place: Place, client: FlaskClient, files: dict[str, Any], iteration: int
 ) -> None:
     for name, content in files.items():

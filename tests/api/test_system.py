@@ -1,4 +1,4 @@
-"""Processes, keys and ways to sign in."""
+"""Processes, secret sources and authentication methods."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -55,7 +55,9 @@ def test_pid_files_are_judged_by_their_process(
 
 
 @pytest.mark.parametrize("content", ["-1", "0", "garbage", "", "1.5"])
-def test_a_pid_file_without_a_pid_is_none(place: Place, client: FlaskClient, content: str) -> None:
+def test_a_pid_file_without_a_pid_is_ignored(
+    place: Place, client: FlaskClient, content: str
+) -> None:
     place.write("loki.pid", content)
     place.write("dashboard/dashboard.pid", content)
     answer = supervised(client)
@@ -75,7 +77,7 @@ def test_the_process_of_a_session_file_is_the_main_process(
 @pytest.mark.parametrize(
     ("heartbeat", "age"), [(49, 49), (-10, 0), ("nonsense", None), (None, None)]
 )
-def test_agents_with_a_process_tell_how_long_they_are_silent(
+def test_agents_with_a_process_have_the_age_of_their_heartbeat(
     place: Place, client: FlaskClient, children: Children, heartbeat: Any, age: int | None
 ) -> None:
     pid = children.sleeper().pid
@@ -105,7 +107,7 @@ def test_only_files_named_by_a_pid_are_registered_processes(
     assert [item["pid"] for item in supervised(client)["registered_processes"]] == [49999992]
 
 
-def test_the_watchdog_is_told(place: Place) -> None:
+def test_the_watchdog_setting_is_reported(place: Place) -> None:
     assert supervised(place.client(LOKI_WATCHDOG="true"))["watchdog_enabled"] is True
 
 

@@ -1,4 +1,4 @@
-"""GET /api/tasks: queue files and state file, in all their forms, as one list."""
+"""GET /api/tasks: every form of the queue files and the state file, in one list."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which pids count, which processes live, and which get a signal."""
+"""Parsing pids, testing whether processes are alive, and sending SIGTERM."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What a worker computes while it starts."""
+"""Values that are computed while a worker starts."""
 
 import threading
 
