@@ -27,10 +27,10 @@ def _discover(client: FlaskClient, query: str = "") -> list[str]:
 
 
 def test_recorded_projects_are_found(ask: Callable[[str], Any], session: Place) -> None:
-    found = {each["name"]: each for each in ask(DISCOVER)}
-    assert set(found) == {"demo", "notes-api", "tool"}
-    assert all(each["has_prd"] is True for each in found.values())
-    assert found["demo"]["path"] == str(session.loki.parent)
+    by_name = {each["name"]: each for each in ask(DISCOVER)}
+    assert set(by_name) == {"demo", "notes-api", "tool"}
+    assert all(each["has_prd"] is True for each in by_name.values())
+    assert by_name["demo"]["path"] == str(session.loki.parent)
 
 
 @pytest.mark.parametrize("place_name", ["git", "projects", "code", "dev", "workspace", "src"])

@@ -27,13 +27,13 @@ def _descriptions(client: FlaskClient, kind: str, query: str = "") -> list[str]:
 
 
 def test_recorded_learnings_without_their_headers(ask: Callable[[str], Any]) -> None:
-    found = ask(LEARNINGS)
-    assert {kind: len(entries) for kind, entries in found.items()} == {
+    answer = ask(LEARNINGS)
+    assert {kind: len(entries) for kind, entries in answer.items()} == {
         "patterns": 1,
         "mistakes": 1,
         "successes": 1,
     }
-    for entries in found.values():
+    for entries in answer.values():
         assert set(entries[0]) == {"timestamp", "project", "category", "description"}
 
 
@@ -44,9 +44,9 @@ def test_no_learnings_are_three_empty_lists(client: FlaskClient) -> None:
 def test_pretty_printed_and_compact_entries(place: Place, client: FlaskClient) -> None:
     content = (VARIANTS / "learnings.pretty.jsonl").read_bytes()
     place.write_home("learnings/mistakes.jsonl", content)
-    found = client.get(LEARNINGS).get_json()["mistakes"]
-    assert len(found) == content.count(b'"description"')
-    times = [entry["timestamp"] for entry in found]
+    answer = client.get(LEARNINGS).get_json()["mistakes"]
+    assert len(answer) == content.count(b'"description"')
+    times = [entry["timestamp"] for entry in answer]
     assert times == sorted(times, reverse=True)
 
 

@@ -16,13 +16,14 @@ TASKS = "/api/registry/tasks"
 @pytest.fixture
 def projects(place: Place) -> dict[str, Path]:
     """Register three projects, each with one task of its name."""
-    found = {name: registered.directory(place, name) for name in ("one", "two", "three")}
-    for name, path in found.items():
+    directories = {name: registered.directory(place, name) for name in ("one", "two", "three")}
+    for name, path in directories.items():
         registered.queue(path, name.title())
     registered.register(
-        place, *(registered.entry(path, alias=f"{name}-alias") for name, path in found.items())
+        place,
+        *(registered.entry(path, alias=f"{name}-alias") for name, path in directories.items()),
     )
-    return found
+    return directories
 
 
 def _titles(client: FlaskClient, query: str = "") -> set[str]:

@@ -38,13 +38,13 @@ def ago(**time: float) -> str:
 
 @pytest.fixture
 def pid_of(children: Children) -> Callable[[str], str]:
-    made: dict[str, Callable[[], int | str]] = {
+    created: dict[str, Callable[[], int | str]] = {
         "live": lambda: children.sleeper().pid,
         "dead": children.dead,
         "zombie": children.zombie,
         "own": os.getpid,
     }
-    return lambda kind: str(made[kind]() if kind in made else kind)
+    return lambda kind: str(created[kind]() if kind in created else kind)
 
 
 def session_file(kind: str, pid_of: Callable[[str], str]) -> Any:

@@ -159,10 +159,10 @@ def test_mounted_keys(
 ) -> None:
     for name in files:
         write(tmp_path / name, "secret")
-    found = system.get_secret_sources(
+    answer = system.get_secret_sources(
         place.settings(), tmp_path / "docker", tmp_path / "kubernetes"
     )
-    assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
+    assert (answer["docker_secrets"], answer["k8s_secrets"]) == (docker, kubernetes)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_one_directory_under_both_names(
     for name in files:
         write(mount / name, "secret")
     os.symlink(mount, alias)
-    found = system.get_secret_sources(place.settings(), mount, alias)
-    assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
+    answer = system.get_secret_sources(place.settings(), mount, alias)
+    assert (answer["docker_secrets"], answer["k8s_secrets"]) == (docker, kubernetes)
 
 
 OIDC = {"LOKI_OIDC_ISSUER": "https://issuer.example", "LOKI_OIDC_CLIENT_ID": "loki"}
