@@ -90,7 +90,8 @@ def register_project(src: Sources, path: str, name: str | None, alias: str | Non
     """Add a directory to the registry, or update its entry; return the entry.
 
     :param path: absolute; links are resolved.
-    :param name: the directory's name by default.
+    :param name: None keeps the name of an existing entry; a new one gets the directory's name.
+    :param alias: None keeps the alias of an existing entry.
     :raises BadRequest: when the path is not a directory, belongs to the operating system, or the
         alias is in use by another project.
     """
