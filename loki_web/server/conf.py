@@ -14,7 +14,7 @@ import gunicorn.util
 from loki_web import logging_setup, server_clock
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, hooks
+from loki_web.server import access_log, heap, hooks
 from loki_web.server_settings import settings_of_this_server
 
 try:
@@ -56,6 +56,7 @@ def on_starting(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
+    heap.limit_arenas()
     gc.freeze()  # what is loaded by now stays, so the collector need not look at it again
     hooks.warm(worker)
 
