@@ -11,6 +11,7 @@ from typing import Any
 import gunicorn
 import gunicorn.util
 
+from loki_web import app as _app  # noqa: F401  # before the fork: workers share it
 from loki_web import logging_setup, server_clock
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
@@ -52,12 +53,14 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.sweep(_settings)
+    gc.collect()
+    gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 
 
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
     heap.limit_arenas()
-    gc.freeze()  # what is loaded by now stays, so the collector need not look at it again
+    gc.freeze()
     hooks.warm(worker)
 
 
