@@ -4,6 +4,7 @@ Of the workers that share a cache folder one computes each value first; the othe
 the derived index.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from loki_web.services.context import Sources
 from loki_web.services.cost import usage
 from loki_web.services.learning import queries
 from loki_web.services.memory import episodes, overview, search
+from loki_web.services.registry import tasks as registry_tasks
+from loki_web.services.session import status
 from loki_web.store import atomic
 
 EXTENSION = "loki_web.warming"
@@ -23,15 +26,26 @@ VALUES: dict[str, Callable[[Sources], object]] = {
     "learning": lambda src: queries.metrics(src, "7d", None, None),
     "spend": lambda src: usage.get_spend(src.project),
     "memory": lambda src: overview.summary(src.project),
+    "status": status.get_status,
+    "tasks of all projects": lambda src: registry_tasks.list_tasks(src, None),
     "search": search.index,
 }
 
 log = logging.getLogger(__name__)
 
 
-def start_warming(src: Sources) -> threading.Thread:
-    """Warm the caches of this process in a daemon thread, and return that thread."""
-    thread = threading.Thread(target=warm, args=(src,), name="warming", daemon=True)
+def start_warming(src: Sources, then: Callable[[], None] = lambda: None) -> threading.Thread:
+    """Warm the caches of this process in a daemon thread, and return that thread.
+
+    :param then: called in that thread after the last value.
+    """
+
+    def run() -> None:
+        warm(src)
+        gc.collect()
+        then()
+
+    thread = threading.Thread(target=run, name="warming", daemon=True)
     thread.start()
     return thread
 
@@ -42,7 +56,7 @@ def warm(src: Sources) -> None:
         with ExitStack() as stack:
             if src.cache_folder is not None:
                 with suppress(OSError, StorageError):  # without a lock, compute it anyway
-                    path = str(src.cache_folder / f"warming-{name}")
+                    path = str(src.cache_folder / f"warming-{name.replace(' ', '-')}")
                     stack.enter_context(atomic.locked(path, _LOCK_SECONDS))
             try:
                 compute(src)

@@ -5,6 +5,7 @@ that was complete when it began. One descriptor serves the whole process: there 
 each user of a machine.
 """
 
+import atexit
 import fcntl
 import logging
 import os
@@ -136,6 +137,14 @@ class Notifier:
         for subscribers in list(self._watches.values()):
             _tell_lost(subscribers)
 
+    def close(self) -> None:
+        """Give the descriptor back, for good."""
+        with self._lock:
+            self._has_failed = True
+            if self._inotify is not None:
+                self._inotify.close()
+                self._inotify = None
+
     def _forget(self, number: int) -> None:
         if self._inotify is not None and self._watches.pop(number, None) is not None:
             try:
@@ -169,4 +178,5 @@ def notifier() -> Notifier:
     found = _notifiers.get(os.getpid())
     if found is None:
         found = _notifiers.setdefault(os.getpid(), Notifier())
+        atexit.register(found.close)
     return found

@@ -21,6 +21,8 @@ class ProcessInput:
     gone is not looked for again for a while: who gets its number is another process.
     """
 
+    _close = staticmethod(os.close)  # which is there until the last descriptor is closed
+
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._end: select.poll | None = None
@@ -59,7 +61,7 @@ class ProcessInput:
 
     def _release(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            self._close(self._descriptor)
         self._descriptor = self._end = None
 
     def _start(self) -> object | None:
