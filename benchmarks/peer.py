@@ -30,7 +30,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await _serve(receive, send)
     else:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        body = json.dumps(tasks.tasks(folder) if scope["path"] == "/api/tasks" else {})
+        body = json.dumps(tasks.list_tasks(folder) if scope["path"] == "/api/tasks" else {})
         await send({"type": "http.response.body", "body": body.encode()})
 
 
@@ -54,7 +54,7 @@ async def _serve(receive: Receive, send: Send) -> None:
 
 
 async def _watch() -> None:
-    listed = ListSlice("tasks", changes.TASKS, lambda: tasks.tasks(folder))
+    listed = ListSlice("tasks", changes.TASKS, lambda: tasks.list_tasks(folder))
     listed.refresh()
     async for _ in awatch(folder.path / "queue", recursive=False, step=25, debounce=50):
         for message in listed.refresh():

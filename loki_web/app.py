@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     dashboard.install(app, sources.settings)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(asyncapi.blueprint)
-    app.extensions[warming.EXTENSION] = partial(warming.start, sources)
+    app.extensions[warming.EXTENSION] = partial(warming.start_warming, sources)
     return app
 
 

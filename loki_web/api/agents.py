@@ -15,7 +15,7 @@ _AGENT_ID = blueprint.identified_by("agent_id", "Id of an agent, as listed or as
 def get_agents() -> list[Json]:
     """Get all active and recent agents with their status and metadata."""
     src = sources()
-    return records.listed(src.project, src.now())
+    return records.describe_agents(src.project, src.now())
 
 
 @blueprint.post("/api/agents/<agent_id>/kill", parameters=_AGENT_ID)
@@ -24,7 +24,7 @@ def get_agents() -> list[Json]:
 @blueprint.errors(s404="No such agent, or it has no process of its own")
 def kill(_: Json, agent_id: str) -> Json:
     """Kill a specific agent by ID. Sends SIGTERM to the agent process."""
-    return control.kill(sources(), agent_id)
+    return control.kill_agent(sources(), agent_id)
 
 
 @blueprint.post("/api/agents/<agent_id>/pause", parameters=_AGENT_ID)
@@ -33,7 +33,7 @@ def kill(_: Json, agent_id: str) -> Json:
 @blueprint.errors(s404="No such agent")
 def pause(_: Json, agent_id: str) -> Json:
     """Pause a specific agent by writing a pause signal file."""
-    return control.pause(sources(), agent_id)
+    return control.pause_agent(sources(), agent_id)
 
 
 @blueprint.post("/api/agents/<agent_id>/resume", parameters=_AGENT_ID)
@@ -42,4 +42,4 @@ def pause(_: Json, agent_id: str) -> Json:
 @blueprint.errors(s404="No such agent and no pause signal for it")
 def resume(_: Json, agent_id: str) -> Json:
     """Resume a paused agent by removing the pause signal file."""
-    return control.resume(sources(), agent_id)
+    return control.resume_agent(sources(), agent_id)

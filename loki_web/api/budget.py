@@ -13,4 +13,4 @@ blueprint = Blueprint("budget", __name__)
 @blueprint.answers(200, Budget)
 def get_budget() -> Json:
     """Get current budget status and cost limits."""
-    return budget.budget(sources())
+    return budget.get_budget(sources())

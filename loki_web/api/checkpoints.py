@@ -20,7 +20,7 @@ _ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")
 @blueprint.answers(200, Checkpoint, many=True)
 def get_checkpoints(query: Json) -> list[Json]:
     """List recent checkpoints, most recent first."""
-    return create.checkpoints(sources().project, limit=query["limit"])
+    return create.list_checkpoints(sources().project, limit=query["limit"])
 
 
 @blueprint.get("/api/checkpoints/<checkpoint_id>", parameters=_ID)
@@ -28,7 +28,7 @@ def get_checkpoints(query: Json) -> list[Json]:
 @blueprint.errors(s404="Checkpoint not found")
 def get_checkpoint(checkpoint_id: str) -> Json:
     """Get everything in the metadata of a checkpoint."""
-    return create.checkpoint(sources().project, checkpoint_id)
+    return create.get_checkpoint(sources().project, checkpoint_id)
 
 
 @blueprint.post("/api/checkpoints")
@@ -36,4 +36,4 @@ def get_checkpoint(checkpoint_id: str) -> Json:
 @blueprint.answers(201, CreatedCheckpoint)
 def create_checkpoint(body: Json) -> Json:
     """Copy the state files and the queues; of more than 50 checkpoints the oldest go."""
-    return create.create(sources(), body["message"])
+    return create.create_checkpoint(sources(), body["message"])

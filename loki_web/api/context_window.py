@@ -13,4 +13,4 @@ blueprint = Blueprint("context", __name__)
 @blueprint.answers(200, ContextWindow)
 def get_context() -> Json:
     """Get current context window state including per-agent usage, totals and breakdown."""
-    return context_window.context_window(sources())
+    return context_window.get_context_window(sources())

@@ -14,7 +14,7 @@ blueprint = Blueprint("control", __name__)
 @blueprint.answers(200, shapes.Paused)
 def pause(_: Json) -> Json:
     """Pause the current session by creating a PAUSE file."""
-    return control.pause(sources())
+    return control.pause_session(sources())
 
 
 @blueprint.post("/api/control/resume")
@@ -22,7 +22,7 @@ def pause(_: Json) -> Json:
 @blueprint.answers(200, shapes.Resumed)
 def resume(_: Json) -> Json:
     """Resume a paused session by removing PAUSE/STOP files."""
-    return control.resume(sources())
+    return control.resume_session(sources())
 
 
 @blueprint.post("/api/control/stop")
@@ -30,4 +30,4 @@ def resume(_: Json) -> Json:
 @blueprint.answers(200, shapes.Stopped)
 def stop(_: Json) -> Json:
     """Stop the session by creating a STOP file and sending SIGTERM to the Loki process."""
-    return control.stop(sources())
+    return control.stop_session(sources())

@@ -13,11 +13,11 @@ blueprint = Blueprint("cost", __name__)
 @blueprint.answers(200, Cost)
 def get_cost() -> Json:
     """Get cost visibility data from `.loki/metrics/efficiency/` and budget.json."""
-    return report.cost(sources())
+    return report.get_cost(sources())
 
 
 @blueprint.get("/api/pricing")
 @blueprint.answers(200, Pricing)
 def get_pricing() -> Json:
     """Get current model pricing, from `.loki/pricing.json` or the defaults."""
-    return pricing.pricing(sources().project)
+    return pricing.get_pricing(sources().project)

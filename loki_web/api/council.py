@@ -13,7 +13,7 @@ blueprint = Blueprint("council", __name__)
 @blueprint.answers(200, shapes.CouncilState)
 def get_state() -> Json:
     """Get whether the council is enabled, the votes cast, and recent verdicts."""
-    return council.state(sources().project)
+    return council.get_state(sources().project)
 
 
 @blueprint.get("/api/council/verdicts")
@@ -21,21 +21,21 @@ def get_state() -> Json:
 @blueprint.answers(200, shapes.Verdicts)
 def get_verdicts(query: Json) -> Json:
     """Get the council's decisions and the votes behind them."""
-    return council.verdicts(sources().project, limit=query["limit"])
+    return council.list_verdicts(sources().project, limit=query["limit"])
 
 
 @blueprint.get("/api/council/convergence")
 @blueprint.answers(200, shapes.Convergence)
 def get_convergence() -> Json:
     """Get how much each iteration changed, to see stagnation."""
-    return council.convergence(sources().project)
+    return council.get_convergence(sources().project)
 
 
 @blueprint.get("/api/council/report")
 @blueprint.answers(200, shapes.Report)
 def get_report() -> Json:
     """Get the final report in markdown, null until there is one."""
-    return council.report(sources().project)
+    return council.get_report(sources().project)
 
 
 @blueprint.post("/api/council/force-review")

@@ -3,7 +3,7 @@
 from loki_web.audit import query as audit_query
 from loki_web.auth import tokens
 from loki_web.schemas import enterprise as shapes
-from loki_web.services import enterprise
+from loki_web.services import system
 from loki_web.store.coerce import Json
 from loki_web.web import access
 from loki_web.web.blueprint import Blueprint
@@ -19,7 +19,7 @@ _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the scope `audit` is missing"
 @blueprint.answers(200, shapes.EnterpriseStatus)
 def get_enterprise_status() -> Json:
     """Check which enterprise features are enabled."""
-    return enterprise.status(sources().settings)
+    return system.get_enterprise_status(sources().settings)
 
 
 @blueprint.post("/api/enterprise/tokens")
@@ -31,7 +31,7 @@ def post_token(body: Json) -> Json:
 
     It can do no more than the token that asks for it. The first token comes from the command line.
     """
-    enterprise.refuse_without_tokens(sources().settings)
+    system.require_token_auth(sources().settings)
     return tokens.create(sources(), **body, granted_by=access.identity().scopes)
 
 
@@ -41,7 +41,7 @@ def post_token(body: Json) -> Json:
 @blueprint.errors(s403=_TOKENS_OFF)
 def get_tokens(query: Json) -> list[Json]:
     """List all API tokens."""
-    enterprise.refuse_without_tokens(sources().settings)
+    system.require_token_auth(sources().settings)
     return tokens.tokens(sources(), include_revoked=query["include_revoked"])
 
 
@@ -51,7 +51,7 @@ def get_tokens(query: Json) -> list[Json]:
 @blueprint.errors(s403=_TOKENS_OFF, s404="Token not found")
 def delete_token(query: Json, identifier: str) -> None:
     """Revoke or delete a token, named by its id or name."""
-    enterprise.refuse_without_tokens(sources().settings)
+    system.require_token_auth(sources().settings)
     end = tokens.delete if query["permanent"] else tokens.revoke
     end(sources(), identifier)
 

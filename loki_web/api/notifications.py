@@ -14,14 +14,14 @@ blueprint = Blueprint("notifications", __name__)
 @blueprint.answers(200, shapes.Notification, many=True)
 def get_notifications(query: Json) -> list[Json]:
     """List all notifications, newest first."""
-    return notifications.notifications(sources().project, **query)
+    return notifications.list_notifications(sources().project, **query)
 
 
 @blueprint.get("/api/notifications/triggers")
 @blueprint.answers(200, shapes.Triggers)
 def get_triggers() -> Json:
     """Get configured notification triggers."""
-    return triggers.triggers(sources().project)
+    return triggers.list_triggers(sources().project)
 
 
 @blueprint.put("/api/notifications/triggers")
@@ -33,7 +33,7 @@ def put_triggers(body: Json) -> Json:
 
     A trigger is named by its id or, where no id matches, by its type. A new one needs a type.
     """
-    return triggers.update(sources(), body["triggers"])
+    return triggers.update_triggers(sources(), body["triggers"])
 
 
 @blueprint.post("/api/notifications/<id>/acknowledge")
@@ -42,4 +42,4 @@ def put_triggers(body: Json) -> Json:
 @blueprint.errors(s404="No such notification")
 def acknowledge(_: Json, id: str) -> Json:  # noqa: A002  # the reference calls it so
     """Acknowledge a specific notification."""
-    return notifications.acknowledge(sources(), id)
+    return notifications.acknowledge_notification(sources(), id)

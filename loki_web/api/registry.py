@@ -19,7 +19,7 @@ _UNKNOWN = "No project goes by that id, path or alias"
 @blueprint.answers(200, shapes.Project, many=True)
 def get_projects(query: Json) -> list[Json]:
     """List all registered projects."""
-    return registry.listing(sources(), include_inactive=query["include_inactive"])
+    return registry.list_projects(sources(), include_inactive=query["include_inactive"])
 
 
 @blueprint.post(_PROJECTS)
@@ -27,7 +27,7 @@ def get_projects(query: Json) -> list[Json]:
 @blueprint.answers(201, shapes.Project)
 def post_project(body: Json) -> Json:
     """Register a new project."""
-    return registry.register(sources(), body["path"], body["name"], body["alias"])
+    return registry.register_project(sources(), body["path"], body["name"], body["alias"])
 
 
 @blueprint.get(_PROJECT)
@@ -35,7 +35,7 @@ def post_project(body: Json) -> Json:
 @blueprint.errors(s404=_UNKNOWN)
 def get_project(identifier: str) -> Json:
     """Get a registered project by ID, path, or alias."""
-    return registry.project(sources(), identifier)
+    return registry.get_project(sources(), identifier)
 
 
 @blueprint.delete(_PROJECT)
@@ -43,7 +43,7 @@ def get_project(identifier: str) -> Json:
 @blueprint.errors(s404=_UNKNOWN)
 def delete_project(identifier: str) -> None:
     """Remove a project from the registry."""
-    registry.remove(sources(), identifier)
+    registry.remove_project(sources(), identifier)
 
 
 @blueprint.get(f"{_PROJECT}/health")
@@ -54,7 +54,7 @@ def get_health(identifier: str) -> Json:
 
     Where a project's own path ends in `/health`, its address answers with its entry.
     """
-    return registry.health(sources(), identifier)
+    return registry.get_health(sources(), identifier)
 
 
 @blueprint.post(f"{_PROJECT}/access")
@@ -63,7 +63,7 @@ def get_health(identifier: str) -> Json:
 @blueprint.errors(s404=_UNKNOWN)
 def post_access(_: Json, identifier: str) -> Json:
     """Update the last accessed timestamp for a project."""
-    return registry.access(sources(), identifier)
+    return registry.record_access(sources(), identifier)
 
 
 @blueprint.get("/api/registry/discover")
@@ -71,7 +71,7 @@ def post_access(_: Json, identifier: str) -> Json:
 @blueprint.answers(200, shapes.Discovered, many=True)
 def get_discovered(query: Json) -> list[Json]:
     """Discover projects with `.loki` directories."""
-    return discovery.discover(sources(), query["max_depth"])
+    return discovery.discover_projects(sources(), query["max_depth"])
 
 
 @blueprint.post("/api/registry/sync")
@@ -79,7 +79,7 @@ def get_discovered(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.Synced)
 def post_sync(_: Json) -> Json:
     """Sync the registry with discovered projects."""
-    return registry.sync(sources())
+    return registry.sync_projects(sources())
 
 
 @blueprint.get("/api/registry/tasks")
@@ -87,7 +87,7 @@ def post_sync(_: Json) -> Json:
 @blueprint.answers(200, shapes.ProjectTask, many=True)
 def get_project_tasks(query: Json) -> list[Json]:
     """Get tasks from multiple projects for unified view."""
-    return tasks.all_tasks(sources(), query["project_ids"])
+    return tasks.list_tasks(sources(), query["project_ids"])
 
 
 @blueprint.get("/api/registry/learnings")
@@ -95,4 +95,4 @@ def get_project_tasks(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.Learnings)
 def get_learnings(query: Json) -> Json:
     """Get learnings from the global learnings database."""
-    return learnings.learnings(sources(), query["limit"])
+    return learnings.list_learnings(sources(), query["limit"])

@@ -20,4 +20,4 @@ def health() -> Json:
 @blueprint.answers(200, Status)
 def get_status() -> Json:
     """Get detailed session status."""
-    return status.status(sources())
+    return status.get_status(sources())

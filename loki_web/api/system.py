@@ -1,7 +1,7 @@
 """Processes, keys and ways to sign in."""
 
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
-from loki_web.services import authentication, system
+from loki_web.services import system
 from loki_web.services.session import supervision
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -14,18 +14,18 @@ blueprint = Blueprint("system", __name__)
 @blueprint.answers(200, Processes)
 def get_processes() -> Json:
     """Get process supervision and watchdog status."""
-    return supervision.supervision(sources())
+    return supervision.get_processes(sources())
 
 
 @blueprint.get("/api/secrets/status", is_kept=False)
 @blueprint.answers(200, Secrets)
 def get_secrets() -> Json:
     """Get secret management status (Docker/K8s mount detection)."""
-    return system.status(sources().settings)
+    return system.get_secret_sources(sources().settings)
 
 
 @blueprint.get("/api/auth/info")
 @blueprint.answers(200, AuthInfo)
 def get_auth_info() -> Json:
     """Get information about enabled authentication methods."""
-    return authentication.info(sources().settings)
+    return system.get_authentication_info(sources().settings)

@@ -14,6 +14,6 @@ blueprint = Blueprint("tasks", __name__)
 @blueprint.answers(200, Task, many=True)
 def get_tasks(query: Json) -> list[Json]:
     """List tasks from session state files."""
-    return tasks.tasks(
+    return tasks.list_tasks(
         sources().project, status=query["status"], limit=query["limit"], offset=query["offset"]
     )

@@ -4,14 +4,18 @@ import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from loki_web.auth import scopes, token_store
 from loki_web.auth.identity import ANYONE, PERSON, TOKEN, Identity
-from loki_web.auth.oidc import Verifier
+from loki_web.config.settings import Settings
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time
+
+if TYPE_CHECKING:
+    from loki_web.auth.oidc import Verifier
 
 USE_NOTED_SECONDS = 60.0
 _NOTING_WAIT_SECONDS = 0.25
@@ -25,7 +29,7 @@ class Authenticator:
     def __init__(self, src: Sources) -> None:
         self._src = src
         settings = src.settings
-        self._people = Verifier(settings) if settings.oidc_enabled else None
+        self._people = _verifier(settings) if settings.oidc_enabled else None
         self._noted: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -111,3 +115,9 @@ class Authenticator:
         name = first_text(entry.get("name"), default=key)
         expires = parse_time(entry.get("expires_at"))
         return Identity(TOKEN, key, name, scopes.effective(scopes.of_entry(entry)), expires)
+
+
+def _verifier(settings: Settings) -> "Verifier":
+    from loki_web.auth.oidc import Verifier  # 9 MB of cryptography, for who has an issuer
+
+    return Verifier(settings)

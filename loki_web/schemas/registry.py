@@ -55,7 +55,7 @@ class Name(fields.String):
         if len(text) > _LONGEST_NAME:
             raise ValidationError(f"Longer than {_LONGEST_NAME} characters.")
         if not is_clean(text):
-            raise ValidationError("Must not have control characters in it.")
+            raise ValidationError("Must not contain control characters.")
         return text or None
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import gunicorn
 import gunicorn.util
 
+from loki_web import app as _app  # noqa: F401  # before the fork: workers share it
 from loki_web import logging_setup, server_clock
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, hooks
+from loki_web.server import access_log, heap, hooks
 from loki_web.server_settings import settings_of_this_server
 
 try:
@@ -52,11 +53,14 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.sweep(_settings)
+    gc.collect()
+    gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 
 
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
-    gc.freeze()  # what is loaded by now stays, so the collector need not look at it again
+    heap.limit_arenas()
+    gc.freeze()
     hooks.warm(worker)
 
 

@@ -13,6 +13,7 @@ from gunicorn.util import write_nonblock
 from loki_web import logging_setup
 from loki_web.config.parsers import is_loopback
 from loki_web.config.settings import Settings
+from loki_web.server import heap
 from loki_web.services import warming
 from loki_web.services.session.processes import parse_pid
 from loki_web.store.folder import Folder
@@ -50,7 +51,7 @@ def warm(worker: Any) -> None:
     """Let the application of a worker warm its caches, if it is one that has some."""
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
-        start()
+        start(heap.trim)
 
 
 def withdraw_pid(settings: Settings, pid: int) -> None:

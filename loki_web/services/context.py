@@ -1,4 +1,4 @@
-"""What a service reads from: the settings, the two trees of files, and the clock."""
+"""The inputs of every service: the settings, the project's and the user's files, and the clock."""
 
 import threading
 from collections import OrderedDict
@@ -19,38 +19,40 @@ from loki_web.store.times import microseconds, utc_now
 from loki_web.store.value_store import ValueStore
 
 _MAX_OTHER_PROJECTS = 64
-POLL = "poll"  # a way of LOKI_WATCH
+POLL = "poll"  # a value of LOKI_WATCH
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """A state of the clock, equal to all others of its second."""
+    """A reading of the clock. It is equal to all other readings of the same second."""
 
     second: datetime
     exact: datetime = field(compare=False)
 
 
 class Clock:
-    """The clock by which sessions are judged, as an input: what was computed with it is kept to
-    the end of the second."""
+    """The clock as an input of derived values: a value that depends on it is kept for the rest of
+    the second."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
 
     def examine(self) -> _Moment:
+        """Read the clock."""
         exact = self._now()
         return _Moment(exact.replace(microsecond=0), exact)
 
 
 @dataclass(frozen=True, slots=True)
 class _Interval:
-    """Whether the clock stands in an interval, given in microseconds; None has no end."""
+    """Whether the clock is in an interval, in microseconds since 1970; None means no limit."""
 
     clock: Clock
     after: int | None
     until: int | None
 
     def examine(self) -> bool:
+        """Return True while the clock is in the interval."""
         moment: _Moment = state_of(self.clock)
         now = microseconds(moment.exact)
         return (self.after is None or self.after < now) and (
@@ -60,7 +62,9 @@ class _Interval:
 
 @dataclass(frozen=True)
 class Sources:
-    """:param started_at: when the server started, seconds since the epoch.
+    """:param project: the `.loki/` of the project that is served.
+    :param user: `~/.loki/`.
+    :param started_at: when the server started, seconds since the epoch.
     :param index: the derived index of the project.
     """
 
@@ -78,8 +82,12 @@ class Sources:
     def of(
         cls, settings: Settings, started_at: float, now: Callable[[], datetime] = utc_now
     ) -> "Sources":
+        """Create the sources for these settings. No file is read before the first request.
+
+        :param now: replaces the clock in tests.
+        """
         events = settings.watch != POLL
-        cache = lru_cache(lambda: _cache_folder(settings))
+        cache = lru_cache(lambda: _find_cache_folder(settings))
         index = IndexFile(lambda: path_in(folder) if (folder := cache()) else None)
         user = Folder(settings.home / ".loki", events=events)
         project = Folder(settings.loki_dir, events=events, value_store=ValueStore(index))
@@ -87,29 +95,32 @@ class Sources:
 
     @cached_property
     def values(self) -> Values:
-        """The values that are derived from more than one folder, see `store.derived`."""
+        """Derived values that depend on more than one folder, see `store.derived`."""
         return Values()
 
     def now(self) -> datetime:
-        """The present moment; within a look always the same one."""
+        """Return the current time in UTC; it is the same for the whole request."""
         moment: _Moment = observe(self.clock)
         return moment.exact
 
     def now_unrecorded(self) -> datetime:
-        """The same moment, for a value that tells by `lasts` how it depends on the clock."""
+        """Return the same time as `now` without making the clock an input of the derived value.
+
+        The caller must record with `record_validity` how its value depends on the clock.
+        """
         moment: _Moment = state_of(self.clock)
         return moment.exact
 
-    def lasts(self, after: int | None, until: int | None) -> None:
-        """Record that the value being computed is the same from after one moment until another.
+    def record_validity(self, after: int | None, until: int | None) -> None:
+        """Record that the value being computed is valid while `after` < now <= `until`.
 
-        :param after: microseconds since 1970, as `until`; None for no limit.
+        :param after: microseconds since 1970, like `until`; None for no limit.
         """
         observe(_Interval(self.clock, after, until))
 
     @property
     def cache_folder(self) -> Path | None:
-        """Where all workers keep what they share and can lose; None where nothing can be kept."""
+        """The folder for data that workers share and can compute again; None if not writable."""
         return self._cache()
 
     @cached_property
@@ -118,7 +129,10 @@ class Sources:
         return SearchIndex(self.index)
 
     def project_at(self, path: Path) -> Folder:
-        """The `.loki/` of another registered project; its caches are kept for the next call."""
+        """Return the `.loki/` of another registered project.
+
+        The 64 most recently used folders are kept, with their caches.
+        """
         loki_dir = path / ".loki"
         if loki_dir == self.project.path:
             return self.project
@@ -132,6 +146,6 @@ class Sources:
             return folder
 
 
-def _cache_folder(settings: Settings) -> Path | None:
+def _find_cache_folder(settings: Settings) -> Path | None:
     preferred = settings.cache_dir or settings.home / ".cache" / "loki-web"
     return cache_folder(preferred, settings.loki_dir)

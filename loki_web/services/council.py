@@ -1,7 +1,7 @@
-"""The completion council: what it decided, on what grounds, and how the session moves (`spec` 12).
+"""The completion council: state, verdicts, convergence and report (docs/files.md, section 12).
 
-It decides in two ways that are written in two places: forced reviews stand in `council/state.json`
-with their grounds in `votes/iteration-<n>/`, routine evaluations in `votes/round-<n>.json`.
+There are two kinds of verdicts: forced reviews are in `council/state.json`, with their evidence in
+`votes/iteration-<n>/`; routine evaluations are in `votes/round-<n>.json`.
 """
 
 import re
@@ -37,103 +37,107 @@ _COUNT_NAMES = (
     ("votes_continue", "continue_votes", "reject"),
 )
 _TRACKED = ("last_track_iteration", "consecutive_no_change", "done_signals")
-_MOST_RECENT = 100  # verdicts in the state
-_MOST_MEMBERS = 32
-_MOST_POINTS = 1000  # the CLI keeps seven
+_MAX_RECENT = 100  # verdicts in the state
+_MAX_MEMBERS = 32
+_MAX_POINTS = 1000  # the CLI keeps 7
 _PREVIEW_LENGTH = 500  # characters
-_PREVIEW_BYTES = 8 * 1024  # more than the preview, so that no secret is cut before it is known
+_PREVIEW_BYTES = 8 * 1024  # longer than the preview: half a secret would not be recognized as one
 _MEMBER_BYTES = 16 * 1024
 
 
-def state(folder: Folder) -> Json:
-    """The council's state with the latest verdicts of both kinds, oldest first.
+def get_state(folder: Folder) -> Json:
+    """Return the council's state with the latest 100 verdicts of both kinds, oldest first.
 
-    `total_votes` is the file's own count, that of single votes in forced reviews, so that it is
-    the sum of `approve_votes` and `reject_votes`; votes of routine evaluations are not in it.
+    `total_votes` is the count in the file: the single votes in forced reviews, the sum of
+    `approve_votes` and `reject_votes`. It does not include votes of routine evaluations.
     """
-    found = as_dict(folder.document("council/state.json"))
-    counts = {key: as_count(found.get(key)) for key in ("approve_votes", "reject_votes")}
+    stored = as_dict(folder.document("council/state.json"))
+    counts = {key: as_count(stored.get(key)) for key in ("approve_votes", "reject_votes")}
     answer: Json = {
-        "enabled": _is_enabled(found),
-        "total_votes": as_count(found.get("total_votes"), default=sum(counts.values())),
-        "verdicts": _verdicts(folder)[-_MOST_RECENT:],
-        "initialized": as_flag(found.get("initialized")),
+        "enabled": _is_enabled(stored),
+        "total_votes": as_count(stored.get("total_votes"), default=sum(counts.values())),
+        "verdicts": _merge_verdicts(folder)[-_MAX_RECENT:],
+        "initialized": as_flag(stored.get("initialized")),
         **counts,
     }
     for key in (*_TRACKED, "last_check_iteration", "files_changed"):
-        answer[key] = as_count(found.get(key))
-    interval = as_amount(found.get("check_interval"))
+        answer[key] = as_count(stored.get(key))
+    interval = as_amount(stored.get("check_interval"))
     return answer if interval is None else {**answer, "check_interval": int(interval)}
 
 
-def verdicts(folder: Folder, *, limit: int) -> Json:
-    """The newest verdicts, the latest of them last, and the grounds of forced reviews.
+def list_verdicts(folder: Folder, *, limit: int) -> Json:
+    """Return the newest verdicts, oldest first, and the evidence of forced reviews.
 
-    The grounds are in `details`, those of the greatest iteration first.
+    :param limit: how many verdicts and how many reviews to return.
+    :return: `verdicts`, and `details` with the evidence, the greatest iteration first.
     """
     matches = map(_ITERATION_FOLDER.fullmatch, folder.folder_names(_VOTES))
     numbers = sorted(((int(match[1]), match[1]) for match in matches if match), reverse=True)
     return {
-        "verdicts": _verdicts(folder)[-limit:],
-        "details": [_detail(folder, number) for _, number in numbers[:limit]],
+        "verdicts": _merge_verdicts(folder)[-limit:],
+        "details": [_read_detail(folder, number) for _, number in numbers[:limit]],
     }
 
 
-def convergence(folder: Folder) -> Json:
-    """The points of the convergence log as they were written; lines that are none are left out."""
-    lines = folder.tail("council/convergence.log", _MOST_POINTS)
-    points = (_point(line.removeprefix("\ufeff")) for line in lines)
+def get_convergence(folder: Folder) -> Json:
+    """Return the points of the convergence log in their order; malformed lines are skipped."""
+    lines = folder.tail("council/convergence.log", _MAX_POINTS)
+    points = (_parse_point(line.removeprefix("\ufeff")) for line in lines)
     return {"dataPoints": [point for point in points if point]}
 
 
-def report(folder: Folder) -> Json:
-    """The final report in markdown, None until there is one."""
+def get_report(folder: Folder) -> Json:
+    """Return `report`: the final report in markdown, None until there is one."""
     text = folder.text("council/report.md")
     return {"report": redact(text) if text and text.strip() else None}
 
 
 def force_review(folder: Folder, now: datetime) -> Json:
-    """Ask the runner for a review at its next iteration; once more changes nothing."""
+    """Request a review by the runner at its next iteration; repeating this has no effect."""
     folder.write_bytes(REVIEW_SIGNAL, f"{isoformat(now)}\n".encode())
     return {"success": True, "message": "Council review requested"}
 
 
-def _is_enabled(found: Json) -> bool:
-    """As the file says. Where it lost the word, what is written only for a council tells."""
-    return as_flag(found.get("enabled"), default="enabled" not in found and _TRACKED[0] in found)
+def _is_enabled(stored: Json) -> bool:
+    """Return the flag `enabled`. If it was lost, a field that only a council writes counts."""
+    return as_flag(stored.get("enabled"), default="enabled" not in stored and _TRACKED[0] in stored)
 
 
 @derived
-def _verdicts(folder: Folder) -> list[Json]:
-    """One an iteration and kind, the latest of it, by iteration and then by time."""
+def _merge_verdicts(folder: Folder) -> list[Json]:
+    """Return the latest verdict for each iteration and kind, by iteration and then by time."""
     latest: dict[tuple[int, str], Json] = {}
-    reviews = _reviews(folder)
-    for verdict in reviews + folder.collection(_VOTES).derive(_evaluations):
+    reviews = _read_reviews(folder)
+    for verdict in reviews + folder.collection(_VOTES).derive(_parse_evaluations):
         latest[verdict["iteration"], verdict["kind"]] = verdict
-    return sorted(latest.values(), key=_order)
+    return sorted(latest.values(), key=_get_order)
 
 
-def _order(verdict: Json) -> tuple[int, datetime]:
+def _get_order(verdict: Json) -> tuple[int, datetime]:
     return verdict["iteration"], sort_key(verdict["timestamp"])
 
 
 @derived
-def _reviews(folder: Folder) -> list[Json]:
+def _read_reviews(folder: Folder) -> list[Json]:
     content = folder.document("council/state.json")
-    return [_verdict(entry, REVIEW) for entry in dicts_in(as_dict(content).get("verdicts"))]
+    return [_build_verdict(entry, REVIEW) for entry in dicts_in(as_dict(content).get("verdicts"))]
 
 
-def _evaluations(files: list[tuple[str, Any]]) -> list[Json]:
+def _parse_evaluations(files: list[tuple[str, Any]]) -> list[Json]:
     matches = ((_ROUND_FILE.fullmatch(name), content) for name, content in files)
     return [
-        _verdict({**content, "iteration": int(match[1])}, EVALUATION)
+        _build_verdict({**content, "iteration": int(match[1])}, EVALUATION)
         for match, content in matches
         if match and isinstance(content, dict)
     ]
 
 
-def _verdict(entry: Json, kind: str) -> Json:
-    """In the reference's words, with both pairs of counts and the word on disk."""
+def _build_verdict(entry: Json, kind: str) -> Json:
+    """Return the documented fields, and the old server's names `approve` and `reject`.
+
+    `result` is `complete` or `continue`, `raw_result` the word on disk.
+    """
     word = first_text(entry.get("result"), entry.get("verdict")).strip()
     complete, continuing = (
         as_count(first_amount(*(entry.get(name) for name in names))) for names in _COUNT_NAMES
@@ -151,20 +155,20 @@ def _verdict(entry: Json, kind: str) -> Json:
     }
 
 
-def _detail(folder: Folder, number: str) -> Json:
-    place = f"{_VOTES}/iteration-{number}"
-    names = folder.file_names(place, ".txt")
+def _read_detail(folder: Folder, number: str) -> Json:
+    path = f"{_VOTES}/iteration-{number}"
+    names = folder.file_names(path, ".txt")
     matches = [match for match in map(_MEMBER_FILE.fullmatch, names) if match]
-    members = sorted(matches, key=lambda match: int(match[2]))[:_MOST_MEMBERS]
-    contrarian = _text(folder, f"{place}/contrarian.txt", _MEMBER_BYTES)
-    evidence = _text(folder, f"{place}/evidence.md", _PREVIEW_BYTES) or ""
+    members = sorted(matches, key=lambda match: int(match[2]))[:_MAX_MEMBERS]
+    contrarian = _read_text(folder, f"{path}/contrarian.txt", _MEMBER_BYTES)
+    evidence = _read_text(folder, f"{path}/evidence.md", _PREVIEW_BYTES) or ""
     return {
         "iteration": number,
         "evidence_preview": evidence[:_PREVIEW_LENGTH],
         "members": [
             {
                 "member": match[1],
-                "content": _text(folder, f"{place}/{match[0]}", _MEMBER_BYTES) or "",
+                "content": _read_text(folder, f"{path}/{match[0]}", _MEMBER_BYTES) or "",
             }
             for match in members
         ],
@@ -172,13 +176,16 @@ def _detail(folder: Folder, number: str) -> Json:
     }
 
 
-def _text(folder: Folder, relative: str, limit: int) -> str | None:
+def _read_text(folder: Folder, relative: str, limit: int) -> str | None:
     text = folder.text(relative, limit)
     return None if text is None else redact(text)
 
 
-def _point(line: str) -> Json | None:
-    """`<epoch>|<iteration>|<files changed>|<no-change streak>|<done signals>`, maybe with more."""
+def _parse_point(line: str) -> Json | None:
+    """Parse `<epoch>|<iteration>|<files changed>|<no-change streak>|<done signals>`.
+
+    Further fields are ignored. Return None for a malformed line.
+    """
     moment, *numbers = (part.strip() for part in line.split("|"))
     at = parse_time(moment)
     if at is None or len(numbers) < 4 or not all(map(_WHOLE.fullmatch, numbers[:4])):

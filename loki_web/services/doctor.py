@@ -1,109 +1,175 @@
-"""What `loki-web doctor` says about a session's files."""
+"""The checks behind `loki-web doctor`: the files of a session and its processes."""
 
 import platform
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from types import UnionType
 
 from loki_web import __version__
-from loki_web.services import known_files
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.session import processes, state
 from loki_web.store import json_text
 from loki_web.store.folder import Folder
 
-_SHOWN = 20
+_MAX_LISTED = 20  # paths of each kind
 _LIBRARIES = ("flask", "gunicorn", "marshmallow")
+_JSON, _OBJECT, _LINES, _ANY = (
+    "a JSON document",
+    "a JSON object",
+    "a JSON object a line",
+    "any text",
+)
+
+# The files of a `.loki/` and how each is written (docs/files.md, sections 3 to 16).
+_PATTERNS = (
+    # The first match wins. `*` also matches slashes.
+    ("dashboard-state.json", _OBJECT),
+    ("session.json", _OBJECT),
+    ("autonomy-state.json", _OBJECT),
+    ("pricing.json", _OBJECT),
+    ("events.jsonl", _LINES),
+    ("queue/*.json", _JSON),
+    ("pids/*.json", _OBJECT),
+    ("state/checkpoints/index.jsonl", _LINES),
+    ("state/*.json", _JSON),
+    ("state/checkpoints/*", _ANY),
+    ("state/provider", _ANY),
+    ("state/*.txt", _ANY),
+    ("state/*.md", _ANY),
+    ("metrics/*.json", _OBJECT),
+    ("metrics/*.jsonl", _LINES),
+    ("context/tracking.json", _OBJECT),
+    ("context/last_offset.txt", _ANY),
+    ("council/*.json", _OBJECT),
+    ("council/*.md", _ANY),
+    ("council/*.txt", _ANY),
+    ("council/convergence.log", _ANY),
+    ("notifications/*.json", _OBJECT),
+    ("events/*.json", _OBJECT),
+    ("learning/*.json", _OBJECT),
+    ("memory/*.json", _JSON),
+    ("memory/*.md", _ANY),
+    ("memory/*.npz", _ANY),
+    ("logs/audit-*.jsonl", _ANY),  # the CLI writes objects over several lines here
+    ("logs/*.jsonl", _LINES),
+    ("logs/*", _ANY),
+    ("signals/*", _ANY),
+    ("dashboard/*", _ANY),
+    ("artifacts/*", _ANY),
+    ("reports/*", _ANY),
+    ("checklist/*", _ANY),
+    ("app-runner/*", _ANY),
+    ("verification/*", _ANY),
+    ("quality/*", _ANY),
+    ("github/*", _ANY),
+    ("sandbox/*", _ANY),
+    ("skills/*", _ANY),
+    ("config/*", _ANY),
+)
+_NAMES = frozenset(
+    (
+        *("PAUSE", "STOP", "PAUSED.md", "HUMAN_INPUT.md", "COMPLETED", "STATUS.txt"),
+        *("loki.pid", "run.pid", "session.lock", "events.jsonl.1", "config.yaml", "SKILL.md"),
+        *("CONTINUITY.md", "prd-observations.md", "generated-prd.md", "quick-prd.md"),
+    )
+)
+_TEMPORARY = (".tmp", ".lock")
 
 
 @dataclass
 class Diagnosis:
-    """:param lines: what to tell, in order.
-    :param faults: what is wrong, in words; empty for a healthy session.
+    """:param lines: the report, in the order in which it is printed.
+    :param faults: a sentence for each fault; empty for a healthy session.
     """
 
     lines: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
-def diagnosis(src: Sources) -> Diagnosis:
-    """Read every file of the session and say what they are worth."""
-    found = Diagnosis()
-    found.lines.append(_versions(src))
-    _look_at_files(src.project, found)
-    _look_at_session(src, found)
-    return found
+def diagnose(src: Sources) -> Diagnosis:
+    """Read every file of the session and report damaged and unknown files and dead processes."""
+    diagnosis = Diagnosis()
+    diagnosis.lines.append(_describe_versions(src))
+    _check_files(src.project, diagnosis)
+    _check_session(src, diagnosis)
+    return diagnosis
 
 
-def _versions(src: Sources) -> str:
+def _describe_versions(src: Sources) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Loki Web {__version__}, Python {platform.python_version()}, {libraries}; "
-        f"Loki Mode {state.version(src)}"
+        f"Loki Mode {state.get_version(src)}"
     )
 
 
-def _look_at_files(folder: Folder, found: Diagnosis) -> None:
+def _check_files(folder: Folder, diagnosis: Diagnosis) -> None:
     if not folder.is_folder(""):
-        found.lines.append(f"{folder.path}: there is no such folder, so no session to show")
+        diagnosis.lines.append(f"{folder.path}: there is no such folder, so no session to show")
         return
-    seen, unknown, damaged = 0, [], []
+    total, unknown, damaged = 0, [], []
     for relative in folder.walk():
-        seen += 1
-        written_as = known_files.format_of(relative)
-        if written_as is None:
+        total += 1
+        form = _get_format(relative)
+        if form is None:
             unknown.append(relative)
-        elif fault := _fault(folder, relative, written_as):
+        elif fault := _find_fault(folder, relative, form):
             damaged.append(f"{relative}: {fault}")
-    found.lines.append(
-        f"{folder.path}: {seen} files, {len(damaged)} damaged, {len(unknown)} unknown"
+    diagnosis.lines.append(
+        f"{folder.path}: {total} files, {len(damaged)} damaged, {len(unknown)} unknown"
     )
-    found.lines += _shown("damaged", damaged) + _shown("unknown", unknown)
-    found.faults += damaged
+    diagnosis.lines += _list_paths("damaged", damaged) + _list_paths("unknown", unknown)
+    diagnosis.faults += damaged
 
 
-def _fault(folder: Folder, relative: str, written_as: str) -> str | None:
-    """What is wrong with a file, or None."""
+def _get_format(relative: str) -> str | None:
+    """Return how a file below `.loki/` is written; None when it is not a known file."""
+    name = relative.rsplit("/", 1)[-1]
+    if relative in _NAMES or name.startswith(".") or name.endswith(_TEMPORARY) or ".tmp." in name:
+        return _ANY
+    return next((form for pattern, form in _PATTERNS if fnmatchcase(relative, pattern)), None)
+
+
+def _find_fault(folder: Folder, relative: str, form: str) -> str | None:
+    """Return a description of the file's damage, None when it is intact."""
     if folder.version(relative) is None:
         return "not a regular file of this folder, or not readable"
-    if written_as == known_files.ANY:
+    if form == _ANY:
         return None
     data = folder.consistent_copy(relative)
     if data is None:
-        return f"not {written_as}, or not readable"
-    if written_as == known_files.LINES:
-        bad = sum(1 for line in data.splitlines() if line.strip() and not _holds(line, dict))
+        return f"not {form}, or not readable"
+    if form == _LINES:
+        bad = sum(1 for line in data.splitlines() if line.strip() and not _is_json(line, dict))
         return f"{bad} lines are not JSON objects" if bad else None
-    return (
-        None
-        if _holds(data, dict if written_as == known_files.OBJECT else list | dict)
-        else f"not {written_as}"
-    )
+    return None if _is_json(data, dict if form == _OBJECT else list | dict) else f"not {form}"
 
 
-def _holds(data: bytes, kind: type | UnionType) -> bool:
+def _is_json(data: bytes, kind: type | UnionType) -> bool:
     try:
         return isinstance(json_text.parse(data), kind)
     except json_text.Damaged:
         return False
 
 
-def _look_at_session(src: Sources, found: Diagnosis) -> None:
+def _check_session(src: Sources, diagnosis: Diagnosis) -> None:
     folder, now = src.project, src.now()
-    alive = state.liveness(folder, now)
-    found.lines.append(
-        f"session: {state.status_word(folder, now)}, iteration {state.iteration(folder)}"
-        + (f", process {alive.pid} is alive" if alive.pid else "")
+    liveness = state.get_liveness(folder, now)
+    diagnosis.lines.append(
+        f"session: {state.get_status_word(folder, now)}, iteration {state.get_iteration(folder)}"
+        + (f", process {liveness.pid} is alive" if liveness.pid else "")
     )
     for name in state.PID_FILES:
-        pid = state.recorded_pid(folder, name)
+        pid = state.read_pid_file(folder, name)
         if folder.exists(name) and not processes.is_alive(pid):
-            found.faults.append(f"{name} names a process that is gone: the session was killed")
-            found.lines.append(f"  {found.faults[-1]}")
-    found.lines.append(f"agents running: {records.running_count(folder, now)}")
+            diagnosis.faults.append(f"{name} names a process that is gone: the session was killed")
+            diagnosis.lines.append(f"  {diagnosis.faults[-1]}")
+    diagnosis.lines.append(f"agents running: {records.count_running(folder, now)}")
 
 
-def _shown(word: str, paths: list[str]) -> list[str]:
-    lines = [f"  {word}: {path}" for path in paths[:_SHOWN]]
-    return lines + [f"  … and {len(paths) - _SHOWN} more"] * (len(paths) > _SHOWN)
+def _list_paths(word: str, paths: list[str]) -> list[str]:
+    lines = [f"  {word}: {path}" for path in paths[:_MAX_LISTED]]
+    more = len(paths) - _MAX_LISTED
+    return [*lines, f"  … and {more} more"] if more > 0 else lines

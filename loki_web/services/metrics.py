@@ -1,7 +1,6 @@
-"""The Prometheus families of the reference, computed from the files at scrape time.
+"""The documented Prometheus metrics, computed from the files at scrape time.
 
-Each number comes from the function that answers the API, so that the two never disagree and every
-worker gives the same.
+Each number comes from the function that serves the API, so the two agree, and so do all workers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from prometheus_client.registry import Collector
 from loki_web.services import events, tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
-from loki_web.services.cost.usage import spend
+from loki_web.services.cost.usage import get_spend
 from loki_web.services.session import state as session_state
 
 Family = GaugeMetricFamily | CounterMetricFamily
@@ -26,43 +25,44 @@ _TASK_STATES = ("pending", "in_progress", "completed", "failed")
 
 
 class SessionCollector(Collector):
-    """Keeps nothing: a scrape sees the files of its moment."""
+    """Compute the metrics at each scrape; keep no counts between scrapes."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
     def describe(self) -> Iterator[Family]:
-        """The families without their numbers; the registry asks at start, when no file is read."""
-        return _families({})
+        """Return the families without samples: the registry reads them at start, not the files."""
+        return _build_families({})
 
     def collect(self) -> Iterator[Family]:
-        return _families(_numbers(self._sources))
+        """Return the families with the numbers of this moment."""
+        return _build_families(_compute_numbers(self._sources))
 
 
-def _numbers(src: Sources) -> dict[str, float]:
+def _compute_numbers(src: Sources) -> dict[str, float]:
     folder, now = src.project, src.now()
     return {
-        "loki_session_status": _STATUS_CODES[session_state.status_word(folder, now)],
-        "loki_iteration_current": session_state.iteration(folder),
+        "loki_session_status": _STATUS_CODES[session_state.get_status_word(folder, now)],
+        "loki_iteration_current": session_state.get_iteration(folder),
         "loki_iteration_max": src.settings.max_iterations,
-        **tasks.counts(folder),
-        "loki_agents_active": records.running_count(folder, now),
-        "loki_agents_total": len(records.agents(folder, now)),
-        "loki_cost_usd": spend(folder).cost_usd,
+        **tasks.count_tasks(folder),
+        "loki_agents_active": records.count_running(folder, now),
+        "loki_agents_total": len(records.list_agents(folder, now)),
+        "loki_cost_usd": get_spend(folder).cost_usd,
         "loki_events_total": events.line_count(folder),
-        "loki_uptime_seconds": round(session_state.uptime_seconds(folder, now), 3),
+        "loki_uptime_seconds": round(session_state.get_uptime_seconds(folder, now), 3),
     }
 
 
-def _families(numbers: Mapping[str, float]) -> Iterator[Family]:
-    """The nine families in the order of the reference, with the samples that there are.
+def _build_families(numbers: Mapping[str, float]) -> Iterator[Family]:
+    """Return the nine documented families, with samples for those in `numbers`.
 
-    Tasks in review are in none of the four documented states, so that each of those has the
-    number that `/api/tasks` has.
+    Tasks in review are not counted: `review` is not one of the four documented states, and each
+    of these has the same number as in `/api/tasks`.
     """
 
-    def gauge(name: str, about: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(name, about, value=numbers.get(name))
+    def gauge(name: str, description: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(name, description, value=numbers.get(name))
 
     yield gauge("loki_session_status", "Current session status (0=stopped, 1=running, 2=paused)")
     yield gauge("loki_iteration_current", "Current iteration number")

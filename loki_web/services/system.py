@@ -1,8 +1,9 @@
-"""Where keys could come from. Names only: no part of a value leaves the server or is kept."""
+"""Secret sources, authentication methods and enterprise switches of this server."""
 
 from pathlib import Path
 
 from loki_web.config.settings import SECRET_NAMES, Settings
+from loki_web.errors import Forbidden
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 
@@ -11,22 +12,54 @@ _KUBERNETES_MOUNT = Path("/var/run/secrets")
 _KUBERNETES_MARK = "kubernetes.io"
 
 
-def status(
+def get_secret_sources(
     settings: Settings,
     docker_mount: Path = _DOCKER_MOUNT,
     kubernetes_mount: Path = _KUBERNETES_MOUNT,
 ) -> Json:
-    """Which keys are set in the environment, and whether keys are mounted as files.
+    """Return which keys are set in the environment, and whether keys are mounted as files.
 
-    On most systems both mounts are one directory, and then a key file in it is Docker's.
+    Only names are returned; no value, and no part of one, leaves the server. On most systems both
+    mounts are the same directory; a key file in it is then reported as Docker's.
     """
-    same = docker_mount.resolve() == kubernetes_mount.resolve()
+    is_same = docker_mount.resolve() == kubernetes_mount.resolve()
     in_cluster = Folder(kubernetes_mount).is_folder(_KUBERNETES_MARK)
     return {
         "docker_secrets": _has_key_file(docker_mount),
-        "k8s_secrets": in_cluster or (not same and _has_key_file(kubernetes_mount)),
+        "k8s_secrets": in_cluster or (not is_same and _has_key_file(kubernetes_mount)),
         "env_secrets": list(settings.secret_names),
     }
+
+
+def get_authentication_info(settings: Settings) -> Json:
+    """Return the authentication methods that are enabled."""
+    oidc = settings.oidc_enabled
+    return {
+        "enterprise_auth": settings.enterprise_auth,
+        "oidc_enabled": oidc,
+        "oidc_issuer": settings.oidc_issuer if oidc else None,
+        "auth_methods": ["token"] * settings.enterprise_auth + ["oidc"] * oidc,
+    }
+
+
+def get_enterprise_status(settings: Settings) -> Json:
+    """Return which enterprise features are enabled.
+
+    `audit_enabled` says whether the audit log can be queried. The log itself is always written,
+    unless LOKI_AUDIT_DISABLED is set.
+    """
+    switches = {
+        "auth_enabled": settings.enterprise_auth,
+        "oidc_enabled": settings.oidc_enabled,
+        "audit_enabled": settings.enterprise_audit,
+    }
+    return {**switches, "enterprise_mode": any(switches.values())}
+
+
+def require_token_auth(settings: Settings) -> None:
+    """:raises Forbidden: when token authentication is disabled."""
+    if not settings.enterprise_auth:
+        raise Forbidden("Tokens can be managed only with LOKI_ENTERPRISE_AUTH=true")
 
 
 def _has_key_file(mount: Path) -> bool:

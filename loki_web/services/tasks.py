@@ -1,11 +1,11 @@
-"""Tasks from the queue files and the state file, one entry an id (`spec` 4)."""
+"""The tasks in the queue files and the state file, one for each id (docs/files.md, section 4)."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services.identities import Identities
+from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
@@ -15,7 +15,7 @@ from loki_web.store.times import tidy_time
 
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
 
-# Queue → status, weakest first: an id in several queues is where the last of them says.
+# Queue → status. An id that is in several queues has the status of the last of them.
 _STATUS_OF_QUEUE = {
     "blocked": PENDING,
     "pending": PENDING,
@@ -35,13 +35,13 @@ _STATE_KEYS = {
 }
 _LIST_ORDER = ("pending", "blocked", "in-progress", "review", "completed", "failed", "dead-letter")
 _PRIORITY_WORDS = {"critical", "high", "medium", "low"}
-_ORDER = {queue: place for place, queue in enumerate(_LIST_ORDER)}
-_STRENGTH = {queue: strength for strength, queue in enumerate(_STATUS_OF_QUEUE)}
+_ORDER = {queue: position for position, queue in enumerate(_LIST_ORDER)}
+_RANK = {queue: rank for rank, queue in enumerate(_STATUS_OF_QUEUE)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The entry that counts for an id, and the task that was made of it."""
+    """The entry that is used for an id, and the task made from it."""
 
     queue: str
     entry: Json
@@ -50,129 +50,146 @@ class _Chosen:
 
 @dataclass(frozen=True, slots=True)
 class TaskList:
-    """All tasks of a folder; shared, not to be changed.
+    """All tasks of a folder. It is shared between threads: do not modify it.
 
     :ivar tasks: pending ones first. A task that has not changed is the same object as before.
+    :ivar chosen: by task id.
     """
 
     tasks: list[Json]
     chosen: dict[str, _Chosen]
 
 
-def tasks(
+def list_tasks(
     folder: Folder, *, status: str | None = None, limit: int | None = None, offset: int = 0
 ) -> list[Json]:
-    """All tasks, pending ones first; only those of one status where it is given."""
-    listed = task_list(folder).tasks
+    """Return the tasks of a folder, pending first.
+
+    :param status: return only tasks of this status.
+    :param limit: how many to return after skipping `offset`; None for all.
+    """
+    tasks = get_task_list(folder).tasks
     if status is not None:
-        listed = [task for task in listed if task["status"] == status]
-    return listed[offset : None if limit is None else offset + limit]
+        tasks = [task for task in tasks if task["status"] == status]
+    return tasks[offset : None if limit is None else offset + limit]
 
 
 @refreshed
-def task_list(folder: Folder, before: TaskList | None) -> TaskList:
-    """Merge the queue files and the state file; what is equal to before is not made again."""
+def get_task_list(folder: Folder, before: TaskList | None) -> TaskList:
+    """Merge the queue files and the state file; keep the tasks of entries that are unchanged.
+
+    The state file lags behind the queue files, so its entries are used only for ids in no queue.
+    """
     queued: dict[str, tuple[str, Json]] = {}
-    for identity, queue, entry in _queue_entries(folder):
-        held = queued.get(identity)
-        if held is None or _STRENGTH[queue] > _STRENGTH[held[0]]:
+    for identity, queue, entry in _read_queues(folder):
+        other = queued.get(identity)
+        if other is None or _RANK[queue] > _RANK[other[0]]:
             queued[identity] = (queue, entry)
     chosen = dict(queued)
-    for identity, queue, entry in _state_entries(folder):
-        held = chosen.get(identity)
-        if identity not in queued and (held is None or _STRENGTH[queue] > _STRENGTH[held[0]]):
+    for identity, queue, entry in _read_state_entries(folder):
+        other = chosen.get(identity)
+        if identity not in queued and (other is None or _RANK[queue] > _RANK[other[0]]):
             chosen[identity] = (queue, entry)
     known = before.chosen if before else {}
     positions: Counter[str] = Counter()
-    made: dict[str, _Chosen] = {}
-    for identity, (queue, entry) in sorted(chosen.items(), key=lambda one: _ORDER[one[1][0]]):
+    merged: dict[str, _Chosen] = {}
+    for identity, (queue, entry) in sorted(chosen.items(), key=lambda item: _ORDER[item[1][0]]):
         status = _STATUS_OF_QUEUE[queue]
-        made[identity] = _made(identity, queue, entry, positions[status], known.get(identity))
+        merged[identity] = _build_chosen(
+            identity, queue, entry, positions[status], known.get(identity)
+        )
         positions[status] += 1
-    return TaskList([one.task for one in made.values()], made)
+    return TaskList([choice.task for choice in merged.values()], merged)
 
 
-def _made(identity: str, queue: str, entry: Json, position: int, before: _Chosen | None) -> _Chosen:
+def _build_chosen(
+    identity: str, queue: str, entry: Json, position: int, before: _Chosen | None
+) -> _Chosen:
     is_same = before is not None and (before.entry is entry or before.entry == entry)
     if before is None or before.queue != queue or not is_same:
-        return _Chosen(queue, entry, _task(identity, queue, entry, position))
+        return _Chosen(queue, entry, _build_task(identity, queue, entry, position))
     if before.task["position"] == position:
         return before
     return _Chosen(queue, entry, {**before.task, "position": position})
 
 
 @derived
-def counts(folder: Folder) -> dict[str, int]:
-    """How many tasks there are: `pending`, `in_progress`, `review`, `completed` and `failed`."""
-    found = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
-    for task in task_list(folder).tasks:
+def count_tasks(folder: Folder) -> dict[str, int]:
+    """Return the number of tasks by `pending`, `in_progress`, `review`, `completed`, `failed`."""
+    counts = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
+    for task in get_task_list(folder).tasks:
         done = "failed" if task["failed"] else "completed"
-        found[done if task["status"] == DONE else task["status"]] += 1
-    return found
+        counts[done if task["status"] == DONE else task["status"]] += 1
+    return counts
 
 
 @derived
-def current_task(folder: Folder) -> str:
-    """The title of what is being worked on: the first entry that is not a whole iteration."""
-    active = tasks(folder, status=IN_PROGRESS)
+def get_current_task(folder: Folder) -> str:
+    """Return the title of the task in progress, `""` without one.
+
+    An entry of type `iteration` stands for a whole iteration; it is used only if there is no other.
+    """
+    active = list_tasks(folder, status=IN_PROGRESS)
     for task in active:
         if task["type"] != "iteration":
             return str(task["title"])
     return str(active[0]["title"]) if active else ""
 
 
-def task_entries(value: Any) -> list[Json]:
-    """The entries of a queue file in either form, bare or wrapped."""
+def get_task_entries(value: Any) -> list[Json]:
+    """Return the entries of a queue file, which are bare or under the key `tasks`."""
     return entries_under(value, "tasks") or []
 
 
-def plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
-    """The documented fields of a task that is kept outside the queues."""
-    return _fields(identity, entry, status, position)
+def build_plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
+    """Return the documented fields of a task that is stored outside the queues."""
+    return _build_fields(identity, entry, status, position)
 
 
-def _queue_entries(folder: Folder) -> Iterator[tuple[str, str, Json]]:
+def _read_queues(folder: Folder) -> Iterator[tuple[str, str, Json]]:
     for queue in _STATUS_OF_QUEUE:
-        yield from _entries_of(folder, queue)
+        yield from _read_queue(folder, queue)
 
 
 @derived
-def _entries_of(folder: Folder, queue: str) -> list[tuple[str, str, Json]]:
-    """The entries of one queue file, each with its id and the name of the queue."""
-    return list(_identified(queue, folder.document(f"queue/{queue}.json")))
+def _read_queue(folder: Folder, queue: str) -> list[tuple[str, str, Json]]:
+    """Return the entries of one queue file as `(id, queue, entry)`."""
+    return list(_identify(queue, folder.document(f"queue/{queue}.json")))
 
 
 @derived
-def _state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
-    """Those of the state file: it lags behind the queues, so these win."""
-    groups = as_dict(state.state(folder).get("tasks"))
+def _read_state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
+    """Return the entries of the state file as `(id, queue, entry)`."""
+    groups = as_dict(state.get_dashboard_state(folder).get("tasks"))
     return [
-        entry for queue, key in _STATE_KEYS.items() for entry in _identified(queue, groups.get(key))
+        entry for queue, key in _STATE_KEYS.items() for entry in _identify(queue, groups.get(key))
     ]
 
 
-def _identified(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
+def _identify(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
     identities = Identities(queue)
-    for entry in task_entries(value):
-        own = entry.get("id")
-        content = () if isinstance(own, str) and own else (_title(entry), _description(entry))
-        yield identities.of(own, *content), queue, entry
+    for entry in get_task_entries(value):
+        value = entry.get("id")
+        content = (
+            () if isinstance(value, str) and value else (_get_title(entry), _get_description(entry))
+        )
+        yield identities.assign(value, *content), queue, entry
 
 
-def _task(identity: str, queue: str, entry: Json, position: int) -> Json:
-    task = _fields(identity, entry, _STATUS_OF_QUEUE[queue], position)
+def _build_task(identity: str, queue: str, entry: Json, position: int) -> Json:
+    task = _build_fields(identity, entry, _STATUS_OF_QUEUE[queue], position)
     task["queue"] = queue
     task["failed"] = queue in _FAILED_QUEUES
     return task
 
 
-def _fields(identity: str, entry: Json, status: str, position: int) -> Json:
+def _build_fields(identity: str, entry: Json, status: str, position: int) -> Json:
     task: Json = {
         "id": identity,
-        "title": redact(_title(entry)),
-        "description": redact(_description(entry)),
+        "title": redact(_get_title(entry)),
+        "description": redact(_get_description(entry)),
         "status": status,
-        "priority": _priority(entry),
+        "priority": _get_priority(entry),
         "type": redact(first_text(entry.get("type"), default="task")),
         "position": position,
     }
@@ -195,7 +212,7 @@ _TIMES = {
 }
 
 
-def _title(entry: Json) -> str:
+def _get_title(entry: Json) -> str:
     payload = entry.get("payload")
     words = as_dict(payload)
     first_line = payload.strip().partition("\n")[0] if isinstance(payload, str) else None
@@ -211,19 +228,19 @@ def _title(entry: Json) -> str:
     )
 
 
-def _description(entry: Json) -> str:
+def _get_description(entry: Json) -> str:
     payload = entry.get("payload")
     words = as_dict(payload)
     goal = words.get("goal")
     return first_text(
         entry.get("description"),
         words.get("description"),
-        goal if goal != _title(entry) else None,
+        goal if goal != _get_title(entry) else None,
         payload,
     )
 
 
-def _priority(entry: Json) -> str:
+def _get_priority(entry: Json) -> str:
     for value in (entry.get("priority"), as_dict(entry.get("payload")).get("priority")):
         if isinstance(value, str) and value.strip().lower() in _PRIORITY_WORDS:
             return value.strip().lower()

@@ -1,9 +1,10 @@
-"""Computes what costs most while a worker starts, before anybody asks for it.
+"""Compute the most expensive values while a worker starts, before the first request.
 
-Of all workers that share a cache folder one goes first with each value: what it puts into the
-derived index is what the others load.
+Of the workers that share a cache folder one computes each value first; the others then load it from
+the derived index.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -14,37 +15,50 @@ from loki_web.services.context import Sources
 from loki_web.services.cost import usage
 from loki_web.services.learning import queries
 from loki_web.services.memory import episodes, overview, search
+from loki_web.services.registry import tasks as registry_tasks
+from loki_web.services.session import status
 from loki_web.store import atomic
 
 EXTENSION = "loki_web.warming"
-_FIRST_SECONDS = 60.0
+_LOCK_SECONDS = 60.0
 VALUES: dict[str, Callable[[Sources], object]] = {
     "episodes": lambda src: episodes.catalogue(src.project),
     "learning": lambda src: queries.metrics(src, "7d", None, None),
-    "spend": lambda src: usage.spend(src.project),
+    "spend": lambda src: usage.get_spend(src.project),
     "memory": lambda src: overview.summary(src.project),
+    "status": status.get_status,
+    "tasks of all projects": lambda src: registry_tasks.list_tasks(src, None),
     "search": search.index,
 }
 
 log = logging.getLogger(__name__)
 
 
-def start(src: Sources) -> threading.Thread:
-    """Warm the caches of this process in a thread that does not keep it alive."""
-    thread = threading.Thread(target=warm, args=(src,), name="warming", daemon=True)
+def start_warming(src: Sources, then: Callable[[], None] = lambda: None) -> threading.Thread:
+    """Warm the caches of this process in a daemon thread, and return that thread.
+
+    :param then: called in that thread after the last value.
+    """
+
+    def run() -> None:
+        warm(src)
+        gc.collect()
+        then()
+
+    thread = threading.Thread(target=run, name="warming", daemon=True)
     thread.start()
     return thread
 
 
 def warm(src: Sources) -> None:
-    """Compute all VALUES. A fault of one is logged, and met again by who asks for it."""
-    for name, value in VALUES.items():
-        with ExitStack() as held:
+    """Compute all VALUES. An error is logged; the request that needs the value reports it again."""
+    for name, compute in VALUES.items():
+        with ExitStack() as stack:
             if src.cache_folder is not None:
-                with suppress(OSError, StorageError):  # then without waiting for others
-                    path = str(src.cache_folder / f"warming-{name}")
-                    held.enter_context(atomic.locked(path, _FIRST_SECONDS))
+                with suppress(OSError, StorageError):  # without a lock, compute it anyway
+                    path = str(src.cache_folder / f"warming-{name.replace(' ', '-')}")
+                    stack.enter_context(atomic.locked(path, _LOCK_SECONDS))
             try:
-                value(src)
+                compute(src)
             except Exception:
                 log.exception("cannot compute %s at start", name)

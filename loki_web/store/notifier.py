@@ -5,6 +5,7 @@ that was complete when it began. A process uses one inotify descriptor, because 
 only a few (128 by default).
 """
 
+import atexit
 import fcntl
 import logging
 import os
@@ -139,6 +140,14 @@ class Notifier:
         for subscribers in list(self._watches.values()):
             _report_lost(subscribers)
 
+    def close(self) -> None:
+        """Close the descriptor. There are no more watches after that."""
+        with self._lock:
+            self._has_failed = True
+            if self._inotify is not None:
+                self._inotify.close()
+                self._inotify = None
+
     def _forget(self, number: int) -> None:
         if self._inotify is not None and self._watches.pop(number, None) is not None:
             try:
@@ -172,4 +181,5 @@ def notifier() -> Notifier:
     own = _notifiers.get(os.getpid())
     if own is None:
         own = _notifiers.setdefault(os.getpid(), Notifier())
+        atexit.register(own.close)
     return own

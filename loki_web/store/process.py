@@ -21,6 +21,8 @@ class ProcessInput:
     looked up again for _GONE_SECONDS: a later process with the same pid is another one.
     """
 
+    _close = staticmethod(os.close)  # at exit `os` may be gone before `__del__` runs
+
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._end: select.poll | None = None
@@ -61,7 +63,7 @@ class ProcessInput:
 
     def _release(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            self._close(self._descriptor)
         self._descriptor = self._end = None
 
     def _start(self) -> object | None:

@@ -1,4 +1,4 @@
-"""The agents of a session: listed in every form on disk, ended, paused, resumed."""
+"""/api/agents: every form of the list on disk; killing, pausing and resuming."""
 
 import os
 import time
@@ -19,11 +19,11 @@ DOCUMENTED = {"id": str, "type": str, "status": str, "task": str, "alive": bool}
 def listed(client: FlaskClient) -> list[dict[str, Any]]:
     response = client.get("/api/agents")
     assert response.status_code == 200
-    found: list[dict[str, Any]] = response.get_json()
-    for agent in found:
+    entries: list[dict[str, Any]] = response.get_json()
+    for agent in entries:
         assert all(type(agent[key]) is kind for key, kind in DOCUMENTED.items())
         assert agent["pid"] is None or type(agent["pid"]) is int
-    return found
+    return entries
 
 
 def post(client: FlaskClient, agent_id: str, action: str, **options: Any) -> tuple[int, Any]:
@@ -36,12 +36,12 @@ def entry(agent_id: str = "agent-001", **more: Any) -> dict[str, Any]:
 
 
 def test_recorded_agents_have_ids_of_their_own(session: Place) -> None:
-    found = listed(session.client())
+    answer = listed(session.client())
     recorded = session.read(FILE)
-    assert len({agent["id"] for agent in found}) == len(found) == len(recorded)
-    assert [agent["task"] for agent in found] == [one["current_task"] for one in recorded]
-    assert {agent["status"] for agent in found} == {"running"}
-    assert {agent["raw_status"] for agent in found} == {"active"}
+    assert len({agent["id"] for agent in answer}) == len(answer) == len(recorded)
+    assert [agent["task"] for agent in answer] == [one["current_task"] for one in recorded]
+    assert {agent["status"] for agent in answer} == {"running"}
+    assert {agent["raw_status"] for agent in answer} == {"active"}
 
 
 def test_agents_inside_the_session_live_with_it(session: Place, children: Children) -> None:
@@ -49,9 +49,9 @@ def test_agents_inside_the_session_live_with_it(session: Place, children: Childr
     assert not any(agent["alive"] for agent in listed(client))
     assert client.get("/api/status").get_json()["running_agents"] == 0
     session.write("loki.pid", f"{children.sleeper().pid}\n")
-    found = listed(client)
-    assert all(agent["alive"] for agent in found)
-    assert client.get("/api/status").get_json()["running_agents"] == len(found)
+    answer = listed(client)
+    assert all(agent["alive"] for agent in answer)
+    assert client.get("/api/status").get_json()["running_agents"] == len(answer)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -117,7 +117,7 @@ def test_the_state_file_stands_in_for_an_emptied_list(place: Place, client: Flas
 @pytest.mark.parametrize(
     "more", [{"tool_id": "toolu_01%s"}, {"pid": 49999990}, {}], ids=["tool", "pid", "nothing"]
 )
-def test_shared_ids_are_told_apart_and_stay_when_others_go(
+def test_shared_ids_get_suffixes_that_stay_when_others_are_removed(
     place: Place, client: FlaskClient, more: dict[str, Any]
 ) -> None:
     def record(number: int) -> dict[str, Any]:
@@ -137,10 +137,10 @@ def test_shared_ids_are_told_apart_and_stay_when_others_go(
         assert [agent["id"] for agent in listed(client)] == before[1:]
 
 
-def test_a_made_id_never_meets_a_written_one(place: Place, client: FlaskClient) -> None:
+def test_a_generated_id_never_equals_a_recorded_one(place: Place, client: FlaskClient) -> None:
     place.write(FILE, [entry("a"), entry("a"), entry("a-2"), {}, {}, {"id": " "}])
-    found = [agent["id"] for agent in listed(client)]
-    assert len(set(found)) == 6
+    ids = [agent["id"] for agent in listed(client)]
+    assert len(set(ids)) == 6
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -162,19 +162,19 @@ def test_kill_ends_the_process_and_writes_it_down(
     assert still_lives(other)
     ended = [{**records[0], "status": "terminated"}, *records[1:]]  # type: ignore[dict-item]
     assert place.read(FILE) == ({"agents": ended, "more": 1} if wrapped else ended)
-    found = listed(client)
-    assert [agent["status"] for agent in found] == ["terminated", "running"]
-    assert [agent["alive"] for agent in found] == [False, True]
+    answer = listed(client)
+    assert [agent["status"] for agent in answer] == ["terminated", "running"]
+    assert [agent["alive"] for agent in answer] == [False, True]
 
 
 def make_pid(kind: Any, children: Children) -> Any:
-    made: dict[Any, Callable[[], int]] = {
+    created: dict[Any, Callable[[], int]] = {
         "dead": children.dead,
         "zombie": children.zombie,
         "own": os.getpid,
         "parent": os.getppid,
     }
-    return made[kind]() if isinstance(kind, str) and kind in made else kind
+    return created[kind]() if isinstance(kind, str) and kind in created else kind
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_signal_can_be_taken_back_when_the_agent_is_no_longer_listed(
         *(("a%20b", 400), ("..%2f..%2fetc", 404), ("a.b", 400)),
     ],
 )
-def test_ids_that_are_unknown_or_none(
+def test_unknown_and_invalid_ids(
     place: Place, client: FlaskClient, action: str, agent_id: str, status: int
 ) -> None:
     place.write(FILE, [entry()])
@@ -333,6 +333,6 @@ def test_running_agents_are_those_that_live(place: Place, children: Children) ->
         ],
     )
     sources = place.sources()
-    assert agents_records.running_count(sources.project, sources.now()) == 1
+    assert agents_records.count_running(sources.project, sources.now()) == 1
     place.write("loki.pid", f"{children.sleeper().pid}\n")
-    assert agents_records.running_count(sources.project, sources.now()) == 2
+    assert agents_records.count_running(sources.project, sources.now()) == 2

@@ -1,4 +1,4 @@
-"""GET /api/budget: limits of every form, and one spend in all that shows it."""
+"""GET /api/budget: every form of the limit, and the same cost in every response."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,11 +44,11 @@ def test_without_a_limit_nothing_is_exceeded(client: FlaskClient) -> None:
         {"limit": None, "budget_limit": {}, "exceeded": "yes"},
     ],
 )
-def test_a_limit_that_is_no_amount_is_none(place: Place, client: FlaskClient, stored: Any) -> None:
+def test_an_invalid_limit_is_ignored(place: Place, client: FlaskClient, stored: Any) -> None:
     place.write("metrics/budget.json", stored)
-    found = budget(client)
-    assert (found["budget_limit"], found["budget_remaining"]) == (None, None)
-    assert (found["budget_used"], found["budget_exceeded"]) == (0, False)
+    answer = budget(client)
+    assert (answer["budget_limit"], answer["budget_remaining"]) == (None, None)
+    assert (answer["budget_used"], answer["budget_exceeded"]) == (0, False)
     cost = client.get("/api/cost").get_json()
     assert (cost["budget_limit"], cost["budget_used"], cost["budget_remaining"]) == (None,) * 3
 
@@ -82,9 +82,9 @@ def test_what_remains_and_whether_it_is_exceeded(
 ) -> None:
     place.write("metrics/budget.json", {"limit": limit})
     spend(place, spent)
-    found = budget(client)
-    assert (found["budget_remaining"], found["budget_exceeded"]) == (remaining, exceeded)
-    assert (found["remaining"], found["exceeded"]) == (remaining, exceeded)
+    answer = budget(client)
+    assert (answer["budget_remaining"], answer["budget_exceeded"]) == (remaining, exceeded)
+    assert (answer["remaining"], answer["exceeded"]) == (remaining, exceeded)
     assert "-0.0" not in client.get("/api/budget").get_data(as_text=True)
     assert client.get("/api/cost").get_json()["budget_remaining"] == remaining
 
@@ -100,12 +100,12 @@ def test_used_is_the_greater_of_recorded_and_computed(
 
 
 def test_the_spend_is_the_same_everywhere(ask: Ask, session: Place) -> None:
-    cost, found = ask("/api/cost"), ask("/api/budget")
+    cost, answer = ask("/api/cost"), ask("/api/budget")
     text = session.client().get("/metrics").get_data(as_text=True)
     families = {family.name: family for family in text_string_to_metric_families(text)}
-    assert cost["estimated_cost_usd"] == found["budget_used"] == cost["budget_used"]
-    assert families["loki_cost_usd"].samples[0].value == found["current_cost"]
-    assert found["budget_remaining"] == cost["budget_remaining"]
+    assert cost["estimated_cost_usd"] == answer["budget_used"] == cost["budget_used"]
+    assert families["loki_cost_usd"].samples[0].value == answer["current_cost"]
+    assert answer["budget_remaining"] == cost["budget_remaining"]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_the_other_forms_of_the_file(
     place: Place, client: FlaskClient, variant: str, used: float, exceeded: bool, at: str | None
 ) -> None:
     place.variant(variant, "metrics/budget.json")
-    found = budget(client)
-    assert found["budget_limit"] == 5
-    assert (found["budget_used"], found["budget_exceeded"], found["exceeded_at"]) == (
+    answer = budget(client)
+    assert answer["budget_limit"] == 5
+    assert (answer["budget_used"], answer["budget_exceeded"], answer["exceeded_at"]) == (
         used,
         exceeded,
         at,
@@ -131,6 +131,6 @@ def test_the_other_forms_of_the_file(
 def test_the_signal_of_the_runner_counts(place: Place, client: FlaskClient) -> None:
     place.write("metrics/budget.json", {"limit": 5})
     place.variant("signals.BUDGET_EXCEEDED", "signals/BUDGET_EXCEEDED")
-    found = budget(client)
-    assert found["budget_exceeded"] is True
-    assert found["exceeded_at"] == "2026-02-20T11:42:07Z"
+    answer = budget(client)
+    assert answer["budget_exceeded"] is True
+    assert answer["exceeded_at"] == "2026-02-20T11:42:07Z"

@@ -1,4 +1,4 @@
-"""/api/checkpoints: what three writers left, as one list; and bad input."""
+"""/api/checkpoints: the formats of three writers in one list, and invalid input."""
 
 import json
 import os
@@ -22,8 +22,8 @@ DOCUMENTED = {"id": str, "created_at": str, "git_sha": str, "message": str, "fil
 def listed(client: FlaskClient, query: str = "?limit=200") -> list[Any]:
     response = client.get(f"/api/checkpoints{query}")
     assert response.status_code == 200
-    found: list[Any] = response.get_json()
-    return found
+    entries: list[Any] = response.get_json()
+    return entries
 
 
 def metadata(place: Place, identity: str, content: Any) -> None:
@@ -35,33 +35,33 @@ def index(place: Place, *lines: Any) -> None:
     place.write(INDEX, "".join(f"{text}\n" for text in texts))
 
 
-def assert_uniform(client: FlaskClient, found: list[Any]) -> None:
-    """Documented fields of documented types, newest first, and each can be asked for."""
-    for entry in found:
+def assert_uniform(client: FlaskClient, entries: list[Any]) -> None:
+    """Check the documented fields and types, the order, and that each id can be requested."""
+    for entry in entries:
         assert {key: type(entry[key]) for key in DOCUMENTED} == DOCUMENTED
         assert entry["files"][0] == "metadata.json"
         one = client.get(f"/api/checkpoints/{entry['id']}")
         assert one.status_code == 200
         assert one.get_json()["id"] == entry["id"]
-    times = [datetime.fromisoformat(entry["created_at"]) for entry in found]
+    times = [datetime.fromisoformat(entry["created_at"]) for entry in entries]
     assert times == sorted(times, reverse=True)
 
 
 def test_recorded_checkpoints_are_uniform_and_newest_first(session: Place) -> None:
     client = session.client()
-    found = listed(client)
+    answer = listed(client)
     directories = [path.name for path in (session.loki / CHECKPOINTS).iterdir() if path.is_dir()]
-    assert sorted(entry["id"] for entry in found) == sorted(directories)
-    assert_uniform(client, found)
-    assert all(entry["git_sha"] for entry in found)
+    assert sorted(entry["id"] for entry in answer) == sorted(directories)
+    assert_uniform(client, answer)
+    assert all(entry["git_sha"] for entry in answer)
 
 
 def test_of_a_finished_session_only_what_exists_is_listed(finished: Place) -> None:
     client = finished.client()
-    found = listed(client)
-    assert_uniform(client, found)
+    answer = listed(client)
+    assert_uniform(client, answer)
     directories = [path.name for path in (finished.loki / CHECKPOINTS).iterdir() if path.is_dir()]
-    assert sorted(entry["id"] for entry in found) == sorted(directories)
+    assert sorted(entry["id"] for entry in answer) == sorted(directories)
 
 
 def test_reading_writes_nothing(session: Place) -> None:
@@ -87,11 +87,11 @@ def test_lines_of_all_forms_lend_what_the_metadata_lacks(place: Place, client: F
     whole = [json.loads(line) for line in lines if line.endswith("}")]
     for line in whole:
         metadata(place, line["id"], {})
-    found = {entry["id"]: entry for entry in listed(client)}
-    assert set(found) == {line["id"] for line in whole}
+    by_id = {entry["id"]: entry for entry in listed(client)}
+    assert set(by_id) == {line["id"] for line in whole}
     assert_uniform(client, listed(client))
     for line in whole:
-        entry = found[line["id"]]
+        entry = by_id[line["id"]]
         told = line.get("created_at") or line.get("timestamp") or line.get("ts")
         assert datetime.fromisoformat(entry["created_at"]) == datetime.fromisoformat(told)
         assert entry["message"] == line.get("message", line.get("task"))
@@ -106,8 +106,8 @@ def test_a_bad_index_line_costs_no_other(place: Place, client: FlaskClient, line
     index(place, {"id": "a", "message": "before"}, line, {"id": "b", "message": "after"})
     for identity in ("a", "b", "unnamed"):
         metadata(place, identity, {"git_sha": identity})
-    found = {entry["id"]: entry["message"] for entry in listed(client)}
-    assert found == {"a": "before", "b": "after", "unnamed": ""}
+    messages = {entry["id"]: entry["message"] for entry in listed(client)}
+    assert messages == {"a": "before", "b": "after", "unnamed": ""}
 
 
 def test_the_last_line_of_an_id_counts(place: Place, client: FlaskClient) -> None:
@@ -137,7 +137,7 @@ def test_the_last_line_of_an_id_counts(place: Place, client: FlaskClient) -> Non
         ("named", "[1]", "2026-02-01T00:00:00+00:00"),
     ],
 )
-def test_the_time_is_told_by_the_content_the_id_or_the_file(
+def test_the_time_comes_from_the_content_the_id_or_the_file(
     place: Place, client: FlaskClient, identity: str, content: Any, created_at: str
 ) -> None:
     metadata(place, identity, content)
@@ -170,9 +170,9 @@ def test_odd_metadata_is_listed_with_neutral_values(
 ) -> None:
     metadata(place, "odd", content)
     metadata(place, "sound", {"message": "sound", "created_at": "2026-02-12T15:01:05Z"})
-    found = listed(client)
-    assert {entry["id"] for entry in found} == {"odd", "sound"}
-    assert_uniform(client, found)
+    answer = listed(client)
+    assert {entry["id"] for entry in answer} == {"odd", "sound"}
+    assert_uniform(client, answer)
 
 
 def test_directories_that_are_no_checkpoints_are_not_shown(
@@ -250,7 +250,7 @@ def test_the_limit_is_checked(client: FlaskClient, limit: str, status: int) -> N
     assert client.get(f"/api/checkpoints?limit={limit}").status_code == status
 
 
-def test_twenty_are_listed_unless_more_are_asked_for(place: Place, client: FlaskClient) -> None:
+def test_twenty_are_listed_by_default(place: Place, client: FlaskClient) -> None:
     for number in range(30):
         metadata(place, f"cp-{number}-{1771578100 + number}", {})
     assert [entry["id"] for entry in listed(client, "")] == [

@@ -1,4 +1,4 @@
-"""POST /api/checkpoints: whole copies under an id of their own, or nothing; fifty are kept."""
+"""POST /api/checkpoints: complete copies with unique ids, or none; 50 are kept."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def create(client: FlaskClient, **options: Any) -> Any:
 
 
 def listed(client: FlaskClient) -> list[Any]:
-    found: list[Any] = client.get("/api/checkpoints?limit=200").get_json()
-    return found
+    entries: list[Any] = client.get("/api/checkpoints?limit=200").get_json()
+    return entries
 
 
 def index(place: Place) -> list[Any]:
@@ -44,13 +44,13 @@ def index(place: Place) -> list[Any]:
 
 
 def directories(place: Place) -> set[str]:
-    """All of them, hidden ones too."""
+    """Return the directories of all checkpoints, including hidden ones."""
     path = place.loki / CHECKPOINTS
     return {entry.name for entry in path.iterdir() if entry.is_dir()} if path.exists() else set()
 
 
-def made_before(place: Place, count: int, *, name: str = "cp-{0}-{1}") -> list[str]:
-    """Checkpoints of one hour ago and after, oldest first, none of them in the index."""
+def create_older(place: Place, count: int, *, name: str = "cp-{0}-{1}") -> list[str]:
+    """Create checkpoints from one hour ago on, not in the index; return their ids, oldest first."""
     start = datetime.now(UTC) - timedelta(hours=1)
     identities = []
     for number in range(count):
@@ -67,11 +67,11 @@ def made_before(place: Place, count: int, *, name: str = "cp-{0}-{1}") -> list[s
     [{}, {"json": {}}, {"content_type": "application/json"}, {"json": {"message": ""}}],
 )
 def test_a_message_is_optional(place: Place, client: FlaskClient, options: dict[str, Any]) -> None:
-    made = create(client, **options)
-    assert set(made) >= DOCUMENTED
-    assert made["message"] == ""
-    assert made["files"] == ["metadata.json"]
-    assert directories(place) == {made["id"]}
+    created = create(client, **options)
+    assert set(created) >= DOCUMENTED
+    assert created["message"] == ""
+    assert created["files"] == ["metadata.json"]
+    assert directories(place) == {created["id"]}
 
 
 def test_state_and_queues_are_copied(session: Place) -> None:
@@ -79,33 +79,35 @@ def test_state_and_queues_are_copied(session: Place) -> None:
     session.write("queue/.hidden.json", {})
     session.write("queue/pending.json.tmp", {})
     client = session.client()
-    made = create(client, json={"message": "before deploy"})
-    place = session.loki / CHECKPOINTS / made["id"]
+    created = create(client, json={"message": "before deploy"})
+    place = session.loki / CHECKPOINTS / created["id"]
     queues = [f"queue/{name}" for name in os.listdir(session.loki / "queue")]
     expected = [name for name in queues if not name.endswith((".tmp", ".hidden.json"))]
     expected += ["dashboard-state.json", "session.json"]
     copied = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     assert copied == {"metadata.json", *expected}
-    assert made["files"][0] == "metadata.json"
-    assert set(made["files"]) == copied
+    assert created["files"][0] == "metadata.json"
+    assert set(created["files"]) == copied
     for name in expected:
         assert (place / name).read_bytes() == (session.loki / name).read_bytes()
-    (line,) = [line for line in index(session) if line["id"] == made["id"]]
-    assert line == made
-    assert client.get(f"/api/checkpoints/{made['id']}").get_json().items() >= made.items()
-    assert listed(client)[0]["id"] == made["id"]
+    (line,) = [line for line in index(session) if line["id"] == created["id"]]
+    assert line == created
+    assert client.get(f"/api/checkpoints/{created['id']}").get_json().items() >= created.items()
+    assert listed(client)[0]["id"] == created["id"]
     stored = json.loads((place / "metadata.json").read_text())
-    assert datetime.fromisoformat(stored["timestamp"]) <= datetime.fromisoformat(made["created_at"])
+    assert datetime.fromisoformat(stored["timestamp"]) <= datetime.fromisoformat(
+        created["created_at"]
+    )
 
 
 def test_the_message_loses_control_characters(
     place: Place, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = create(client, json={"message": "a\u001b[31mb\r\nc\u0000\u0085d  e\u009b"})
-    assert made["message"] == "a[31mb c d  e"
+    created = create(client, json={"message": "a\u001b[31mb\r\nc\u0000\u0085d  e\u009b"})
+    assert created["message"] == "a[31mb c d  e"
     text = (place.loki / INDEX).read_text()
     assert text.count("\n") == 1
-    assert listed(client)[0]["message"] == made["message"]
+    assert listed(client)[0]["message"] == created["message"]
     assert "\x1b" not in caplog.text
 
 
@@ -154,11 +156,11 @@ def test_parallel_calls_get_checkpoints_of_their_own(place: Place) -> None:
     app = place.app()
     with ThreadPoolExecutor(20) as pool:
         messages = [f"m{number}" for number in range(20)]
-        made = list(pool.map(lambda m: create(app.test_client(), json={"message": m}), messages))
+        created = list(pool.map(lambda m: create(app.test_client(), json={"message": m}), messages))
     client = app.test_client()
-    assert len({entry["id"] for entry in made}) == 20
+    assert len({entry["id"] for entry in created}) == 20
     assert sorted(entry["message"] for entry in listed(client)) == sorted(messages)
-    for entry in made:
+    for entry in created:
         shown = client.get(f"/api/checkpoints/{entry['id']}").get_json()
         assert shown["message"] == entry["message"]
     assert {line["id"] for line in index(place)} == directories(place)
@@ -177,7 +179,7 @@ for turn in turns:
 
 
 def another_server(place: Place, *arguments: object, script: str = CALL) -> "subprocess.Popen[str]":
-    """A process that makes checkpoints as a worker does, for ever or as often as is said."""
+    """Start a process that creates checkpoints as a worker does, a number of times or forever."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, (place.home, place.loki, *arguments))],
         cwd=ROOT,
@@ -189,9 +191,9 @@ def another_server(place: Place, *arguments: object, script: str = CALL) -> "sub
 def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskClient) -> None:
     said = [process.communicate()[0] for process in [another_server(place, 10) for _ in range(3)]]
     assert [text.split() for text in said] == [["ready", *["201"] * 10]] * 3
-    found = {entry["id"] for entry in listed(client)}
-    assert len(found) == 30
-    assert found == directories(place) == {line["id"] for line in index(place)}
+    ids = {entry["id"] for entry in listed(client)}
+    assert len(ids) == 30
+    assert ids == directories(place) == {line["id"] for line in index(place)}
 
 
 def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place) -> None:
@@ -205,11 +207,11 @@ def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place
             process.send_signal(signal.SIGKILL)
     assert len(index(session)) >= 4
     client = session.client()
-    files = create(client)["files"]  # and what the killed ones left half-made is gone
-    made = {entry["id"]: entry for entry in listed(client) if entry["id"] not in recorded}
-    assert set(made) == directories(session) - recorded
-    assert len(made) > 4
-    for identity, entry in made.items():
+    files = create(client)["files"]  # this also removes what killed processes left incomplete
+    created = {entry["id"]: entry for entry in listed(client) if entry["id"] not in recorded}
+    assert set(created) == directories(session) - recorded
+    assert len(created) > 4
+    for identity, entry in created.items():
         assert entry["files"] == files
         for file in files:
             json.loads((session.loki / CHECKPOINTS / identity / file).read_text())
@@ -248,8 +250,8 @@ def rewriting_in_place(path: Path, contents: list[str]) -> Iterator[None]:
 def test_a_queue_that_is_being_rewritten_is_copied_whole(place: Place, client: FlaskClient) -> None:
     contents = [json.dumps([{"id": word}] * 2000) for word in ("a", "longer")]
     with rewriting_in_place(place.loki / "queue" / "pending.json", contents):
-        made = [create(client) for _ in range(20)]
-    for entry in made:
+        created = [create(client) for _ in range(20)]
+    for entry in created:
         assert "queue/pending.json" in entry["files"]
         copy = place.loki / CHECKPOINTS / entry["id"] / "queue" / "pending.json"
         assert copy.read_text() in contents
@@ -264,9 +266,9 @@ def test_what_is_damaged_or_outside_is_not_copied(place: Place, client: FlaskCli
     (place.loki / "queue" / "folder").symlink_to(outside.parent)
     (place.loki / "session.json").symlink_to(outside)
     os.mkfifo(place.loki / "queue" / "pipe.json")
-    made = create(client)
-    assert made["files"] == ["metadata.json", "queue/pending.json"]
-    copies = (place.loki / CHECKPOINTS / made["id"]).rglob("*")
+    created = create(client)
+    assert created["files"] == ["metadata.json", "queue/pending.json"]
+    copies = (place.loki / CHECKPOINTS / created["id"]).rglob("*")
     assert "foreign" not in "".join(path.read_text() for path in copies if path.is_file())
 
 
@@ -274,11 +276,11 @@ def test_what_is_damaged_or_outside_is_not_copied(place: Place, client: FlaskCli
 
 
 def test_the_oldest_by_time_goes_and_never_the_new_one(place: Place, client: FlaskClient) -> None:
-    oldest, *others = made_before(place, 50, name="cp-{0}")
-    made = create(client)
-    assert client.get(f"/api/checkpoints/{made['id']}").status_code == 200
+    oldest, *others = create_older(place, 50, name="cp-{0}")
+    created = create(client)
+    assert client.get(f"/api/checkpoints/{created['id']}").status_code == 200
     assert client.get(f"/api/checkpoints/{oldest}").status_code == 404
-    assert directories(place) == {*others, made["id"]}
+    assert directories(place) == {*others, created["id"]}
 
 
 def test_the_new_one_stays_though_all_others_claim_to_be_newer(
@@ -287,17 +289,17 @@ def test_the_new_one_stays_though_all_others_claim_to_be_newer(
     for number in range(50):
         content = {"created_at": f"2099-01-01T00:00:{number:02}Z"}
         place.write(f"{CHECKPOINTS}/chk-{number}/metadata.json", content)
-    made = create(client)
-    assert directories(place) == {made["id"], *(f"chk-{number}" for number in range(1, 50))}
+    created = create(client)
+    assert directories(place) == {created["id"], *(f"chk-{number}" for number in range(1, 50))}
 
 
 def test_after_pruning_list_index_and_directories_agree(place: Place, client: FlaskClient) -> None:
-    identities = made_before(place, 55)
+    identities = create_older(place, 55)
     lines: list[Any] = [{"id": name, "ts": "2026-02-20T09:13:04Z"} for name in identities[:-1]]
     text = "".join(f"{json.dumps(line)}\n" for line in [*lines, {"id": "gone"}, [1]])
     place.write(INDEX, f"{text}cut")
-    made = create(client)
-    expected = [*identities[6:], made["id"]]
+    created = create(client)
+    expected = [*identities[6:], created["id"]]
     assert len(expected) == 50
     assert [entry["id"] for entry in listed(client)] == expected[::-1]
     assert directories(place) == set(expected)
@@ -308,16 +310,16 @@ def test_after_pruning_list_index_and_directories_agree(place: Place, client: Fl
 
 def test_without_pruning_the_index_is_only_added_to(place: Place, client: FlaskClient) -> None:
     place.write(INDEX, '{"id": "gone"}\nnot JSON\n{"id": "cu')
-    made = create(client)
+    created = create(client)
     before, line = (place.loki / INDEX).read_text().rstrip("\n").rsplit("\n", 1)
     assert before == '{"id": "gone"}\nnot JSON\n{"id": "cu'
-    assert json.loads(line)["id"] == made["id"]
+    assert json.loads(line)["id"] == created["id"]
 
 
 def test_links_files_and_foreign_directories_are_neither_counted_nor_removed(
     place: Place, client: FlaskClient
 ) -> None:
-    identities = made_before(place, 49)
+    identities = create_older(place, 49)
     precious = places.write(place.home / "precious" / "metadata.json", {"timestamp": "2001-01-01"})
     checkpoints = place.loki / CHECKPOINTS
     (checkpoints / "aaa-link").symlink_to(precious.parent)
@@ -325,8 +327,8 @@ def test_links_files_and_foreign_directories_are_neither_counted_nor_removed(
     places.write(checkpoints / "my notes" / "metadata.json", {"timestamp": "2001-01-01"})
     places.write(checkpoints / "notes" / "todo.txt", "keep")
     places.write(checkpoints / "cp-1-100000000", "a file")
-    made = create(client)
-    assert {entry["id"] for entry in listed(client)} == {*identities, made["id"]}
+    created = create(client)
+    assert {entry["id"] for entry in listed(client)} == {*identities, created["id"]}
     assert precious.exists()
     for name in ("aaa-link", "cp-0-100000000", "my notes", "notes", "cp-1-100000000"):
         assert os.path.lexists(checkpoints / name)
@@ -335,16 +337,16 @@ def test_links_files_and_foreign_directories_are_neither_counted_nor_removed(
 def test_what_a_killed_maker_left_without_metadata_counts_and_goes(
     place: Place, client: FlaskClient
 ) -> None:
-    identities = made_before(place, 49)
+    identities = create_older(place, 49)
     place.write(f"{CHECKPOINTS}/cp-1-1500000000/queue/pending.json", [])
-    made = create(client)
-    assert directories(place) == {*identities, made["id"]}
+    created = create(client)
+    assert directories(place) == {*identities, created["id"]}
 
 
-# --- When it cannot be made -----------------------------------------------------------------
+# --- Failures -------------------------------------------------------------------------------
 
 
-def assert_nothing_was_made(place: Place, client: FlaskClient, before: int = 0) -> None:
+def assert_nothing_was_created(place: Place, client: FlaskClient, before: int = 0) -> None:
     response = client.post("/api/checkpoints")
     assert response.status_code == 500
     assert str(place.home) not in response.get_data(as_text=True)
@@ -356,12 +358,12 @@ def test_an_index_that_cannot_be_written_means_no_checkpoint(
     place: Place, client: FlaskClient
 ) -> None:
     (place.loki / INDEX).mkdir(parents=True)
-    assert_nothing_was_made(place, client, before=1)
+    assert_nothing_was_created(place, client, before=1)
     assert directories(place) == {"index.jsonl"}
 
 
 @pytest.mark.parametrize("where", ["state", CHECKPOINTS])
-def test_nothing_is_made_outside(place: Place, client: FlaskClient, where: str) -> None:
+def test_nothing_is_created_outside(place: Place, client: FlaskClient, where: str) -> None:
     outside = place.home / "outside"
     outside.mkdir()
     link = place.loki / where
@@ -374,7 +376,7 @@ def test_nothing_is_made_outside(place: Place, client: FlaskClient, where: str) 
 
 def test_a_file_in_the_way_is_an_error(place: Place, client: FlaskClient) -> None:
     place.write("state", "a file")
-    assert_nothing_was_made(place, client)
+    assert_nothing_was_created(place, client)
 
 
 FULL = """
@@ -433,8 +435,8 @@ def test_the_commit_is_that_of_the_project(
     ours = repository(place.loki.parent, "ours")
     monkeypatch.chdir(other)
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    made = create(client)
-    assert made["git_sha"] == ours != theirs
+    created = create(client)
+    assert created["git_sha"] == ours != theirs
     assert listed(client)[0]["git_sha"] == ours
 
 
@@ -457,7 +459,7 @@ def test_a_repository_of_another_user_has_its_commit(place: Place, client: Flask
 
 
 @pytest.mark.parametrize("kind", ["none", "without commit", "damaged", "no git"])
-def test_without_a_commit_the_checkpoint_is_made_all_the_same(
+def test_without_a_commit_the_checkpoint_is_still_created(
     place: Place, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     if kind == "without commit":

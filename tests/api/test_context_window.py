@@ -1,4 +1,4 @@
-"""GET /api/context: the documented shape from the tracker's file, and the tracker's own words."""
+"""GET /api/context: the documented shape and the tracker's own fields."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,30 +19,30 @@ def context(client: FlaskClient) -> Any:
 
 def test_the_recorded_window(ask: Ask, session: Place) -> None:
     stored = session.read("context/tracking.json")
-    found = ask("/api/context")
+    answer = ask("/api/context")
     used = stored["current"]["total_tokens"]
-    assert (found["total_capacity"], found["total_used"]) == (200_000, used)
-    assert found["usage_percent"] == stored["current"]["context_window_pct"]
-    assert found["agents"] == [
+    assert (answer["total_capacity"], answer["total_used"]) == (200_000, used)
+    assert answer["usage_percent"] == stored["current"]["context_window_pct"]
+    assert answer["agents"] == [
         {
             "id": "orchestrator",
             "tokens_used": used,
             "capacity": 200_000,
-            "usage_percent": found["usage_percent"],
+            "usage_percent": answer["usage_percent"],
         }
     ]
-    assert sum(found["breakdown"].values()) == used
+    assert sum(answer["breakdown"].values()) == used
     for key in ("session_id", "provider", "current", "compactions", "per_iteration", "totals"):
-        assert found[key] == stored[key]
+        assert answer[key] == stored[key]
 
 
 def test_without_a_file_the_shape_is_the_same(client: FlaskClient) -> None:
-    found = context(client)
-    assert (found["total_used"], found["usage_percent"], found["agents"]) == (0, 0, [])
-    assert found["breakdown"] == {"code": 0, "prompts": 0, "memory": 0, "tool_output": 0}
-    assert (found["per_iteration"], found["compactions"]) == ([], [])
-    assert set(found["current"].values()) == set(found["totals"].values()) == {0}
-    assert found["total_capacity"] == 200_000
+    answer = context(client)
+    assert (answer["total_used"], answer["usage_percent"], answer["agents"]) == (0, 0, [])
+    assert answer["breakdown"] == {"code": 0, "prompts": 0, "memory": 0, "tool_output": 0}
+    assert (answer["per_iteration"], answer["compactions"]) == ([], [])
+    assert set(answer["current"].values()) == set(answer["totals"].values()) == {0}
+    assert answer["total_capacity"] == 200_000
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_the_capacity(
     place: Place, provider: Any, current: Any, setting: str, capacity: int, percent: float
 ) -> None:
     place.write("context/tracking.json", {"provider": provider, "current": current})
-    found = context(place.client(LOKI_CONTEXT_WINDOW_SIZE=setting))
-    assert (found["total_capacity"], found["usage_percent"]) == (capacity, percent)
-    assert found["agents"][0]["capacity"] == capacity
+    answer = context(place.client(LOKI_CONTEXT_WINDOW_SIZE=setting))
+    assert (answer["total_capacity"], answer["usage_percent"]) == (capacity, percent)
+    assert answer["agents"][0]["capacity"] == capacity
 
 
 @pytest.mark.parametrize(
@@ -79,22 +79,22 @@ def test_the_capacity(
 )
 def test_what_is_no_number_is_zero(place: Place, client: FlaskClient, stored: Any) -> None:
     place.write("context/tracking.json", stored)
-    found = context(client)
-    assert (found["total_used"], found["usage_percent"]) == (0, 0)
-    assert set(found["breakdown"].values()) == {0}
-    assert (found["per_iteration"], found["compactions"], found["updated_at"]) == ([], [], None)
-    assert (found["session_id"], found["provider"]) == ("", "claude")
+    answer = context(client)
+    assert (answer["total_used"], answer["usage_percent"]) == (0, 0)
+    assert set(answer["breakdown"].values()) == {0}
+    assert (answer["per_iteration"], answer["compactions"], answer["updated_at"]) == ([], [], None)
+    assert (answer["session_id"], answer["provider"]) == ("", "claude")
 
 
 def test_sound_entries_stay_beside_damaged_ones(place: Place, client: FlaskClient) -> None:
     entries = [1, None, {"iteration": "3", "cost_usd": "x", "note": "kept"}, ["a"]]
     compactions = ["x", {"at_iteration": 2, "timestamp": "2026-02-20T09:03:17+00:00Z"}]
     place.write("context/tracking.json", {"per_iteration": entries, "compactions": compactions})
-    found = context(client)
-    (entry,) = found["per_iteration"]
+    answer = context(client)
+    (entry,) = answer["per_iteration"]
     assert (entry["iteration"], entry["cost_usd"], entry["note"]) == (3, 0, "kept")
     assert (entry["input_tokens"], entry["timestamp"], entry["compacted"]) == (0, "", False)
-    (compaction,) = found["compactions"]
+    (compaction,) = answer["compactions"]
     assert compaction == {
         "at_iteration": 2,
         "timestamp": "2026-02-20T09:03:17+00:00",

@@ -1,4 +1,4 @@
-"""Pausing, resuming and stopping: the files that are left, the process that is signalled."""
+"""Pause, resume and stop: the files that are written and the process that is signalled."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""GET /api/cost and /api/pricing: recorded costs, priced tokens, and prices that can be trusted."""
+"""GET /api/cost and /api/pricing: recorded costs, priced tokens and unusable prices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,28 +31,30 @@ def cost(client: FlaskClient) -> Any:
     return response.get_json()
 
 
-def test_an_empty_project_has_cost_nothing_and_says_it_measured_nothing(
+def test_an_empty_project_costs_nothing_and_has_source_none(
     client: FlaskClient,
 ) -> None:
-    found = cost(client)
-    assert (found["total_input_tokens"], found["total_output_tokens"]) == (0, 0)
-    assert found["estimated_cost_usd"] == 0
-    assert (found["by_phase"], found["by_model"]) == ({}, {})
-    assert (found["budget_limit"], found["budget_used"], found["budget_remaining"]) == (None,) * 3
-    assert found["source"] == "none"
+    answer = cost(client)
+    assert (answer["total_input_tokens"], answer["total_output_tokens"]) == (0, 0)
+    assert answer["estimated_cost_usd"] == 0
+    assert (answer["by_phase"], answer["by_model"]) == ({}, {})
+    assert (answer["budget_limit"], answer["budget_used"], answer["budget_remaining"]) == (
+        None,
+    ) * 3
+    assert answer["source"] == "none"
 
 
 def test_the_recorded_session_costs_the_sum_of_its_iterations(ask: Ask, session: Place) -> None:
     files = sorted((session.loki / "metrics/efficiency").glob("iteration-*.json"))
     records = [session.read(str(path.relative_to(session.loki))) for path in files]
-    found = ask("/api/cost")
-    assert found["total_input_tokens"] == sum(record["input_tokens"] for record in records)
-    assert found["total_output_tokens"] == sum(record["output_tokens"] for record in records)
-    assert found["estimated_cost_usd"] == round(sum(record["cost_usd"] for record in records), 6)
-    assert found["source"] == "efficiency"
-    for groups in (found["by_phase"], found["by_model"]):
+    answer = ask("/api/cost")
+    assert answer["total_input_tokens"] == sum(record["input_tokens"] for record in records)
+    assert answer["total_output_tokens"] == sum(record["output_tokens"] for record in records)
+    assert answer["estimated_cost_usd"] == round(sum(record["cost_usd"] for record in records), 6)
+    assert answer["source"] == "efficiency"
+    for groups in (answer["by_phase"], answer["by_model"]):
         total = sum(group["cost_usd"] for group in groups.values())
-        assert total == pytest.approx(found["estimated_cost_usd"])
+        assert total == pytest.approx(answer["estimated_cost_usd"])
 
 
 def test_three_files_by_hand_and_a_summary_that_is_no_iteration(
@@ -65,10 +67,10 @@ def test_three_files_by_hand_and_a_summary_that_is_no_iteration(
         {"model": "haiku", "phase": "A", "input_tokens": 5, "output_tokens": 1, "cost_usd": 0.2},
     )
     place.write("metrics/efficiency/summary.json", {"cost_usd": 99, "input_tokens": 10**6})
-    found = cost(client)
-    assert found["estimated_cost_usd"] == 0.3045
-    assert found["total_input_tokens"] == 1006
-    assert found["by_phase"] == {
+    answer = cost(client)
+    assert answer["estimated_cost_usd"] == 0.3045
+    assert answer["total_input_tokens"] == 1006
+    assert answer["by_phase"] == {
         "A": {"input_tokens": 1005, "output_tokens": 101, "cost_usd": 0.2045},
         "B": {"input_tokens": 1, "output_tokens": 1, "cost_usd": 0.1},
     }
@@ -114,33 +116,33 @@ def test_each_known_model_has_its_price(
     place: Place, client: FlaskClient, model: str, prices: tuple[float, float]
 ) -> None:
     efficiency(place, {"model": model.upper(), "input_tokens": 10**6, "output_tokens": 10**6})
-    found = cost(client)
-    assert found["estimated_cost_usd"] == round(sum(prices), 6)
-    assert found["unknown_models"] == []
+    answer = cost(client)
+    assert answer["estimated_cost_usd"] == round(sum(prices), 6)
+    assert answer["unknown_models"] == []
 
 
 @pytest.mark.parametrize("model", ["Claude-Next", None, 5, ["sonnet"], ""])
-def test_an_unknown_model_is_priced_as_sonnet_and_that_is_said(
+def test_an_unknown_model_is_priced_as_sonnet_and_reported(
     place: Place, client: FlaskClient, model: Any
 ) -> None:
     efficiency(place, {"model": model, "input_tokens": 1000, "output_tokens": 1000})
-    found = cost(client)
+    answer = cost(client)
     name = model if model == "Claude-Next" else "unknown"
-    assert found["estimated_cost_usd"] == 0.018
-    assert list(found["by_model"]) == found["unknown_models"] == [name]
-    assert found["unknown_models_priced_as"] == "sonnet"
+    assert answer["estimated_cost_usd"] == 0.018
+    assert list(answer["by_model"]) == answer["unknown_models"] == [name]
+    assert answer["unknown_models_priced_as"] == "sonnet"
 
 
 def test_variants_without_a_cost(place: Place, client: FlaskClient) -> None:
     place.variant("efficiency.no-cost.json", "metrics/efficiency/iteration-3.json")
     place.variant("efficiency.unknown-model.json", "metrics/efficiency/iteration-4.json")
-    found = cost(client)
-    assert found["by_model"] == {
+    answer = cost(client)
+    assert answer["by_model"] == {
         "opus": {"input_tokens": 120000, "output_tokens": 8000, "cost_usd": 0.8},
         "Claude-Next": {"input_tokens": 1000, "output_tokens": 1000, "cost_usd": 0.018},
     }
-    assert found["estimated_cost_usd"] == 0.818
-    assert found["unknown_models"] == ["Claude-Next"]
+    assert answer["estimated_cost_usd"] == 0.818
+    assert answer["unknown_models"] == ["Claude-Next"]
 
 
 def test_only_sound_files_count(place: Place, client: FlaskClient) -> None:
@@ -157,10 +159,10 @@ def test_only_sound_files_count(place: Place, client: FlaskClient) -> None:
         {"input_tokens": "20", "output_tokens": 3, "cost_usd": 0.2, "phase": "BUILD"},
     ]
     efficiency(place, *broken, *sound)
-    found = cost(client)
-    assert (found["total_input_tokens"], found["total_output_tokens"]) == (30, 5)
-    assert found["estimated_cost_usd"] == 0.3
-    assert found["by_phase"]["BUILD"]["cost_usd"] == 0.3
+    answer = cost(client)
+    assert (answer["total_input_tokens"], answer["total_output_tokens"]) == (30, 5)
+    assert answer["estimated_cost_usd"] == 0.3
+    assert answer["by_phase"]["BUILD"]["cost_usd"] == 0.3
 
 
 def test_iterations_are_listed_by_number_with_a_running_sum(
@@ -185,12 +187,12 @@ def test_the_tracker_stands_in_when_no_file_has_tokens(session: Place) -> None:
         record |= {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0, "model": "opus"}
         session.write(str(path.relative_to(session.loki)), record)
     totals = session.read("context/tracking.json")["totals"]
-    found = cost(session.client())
-    assert found["source"] == "tracking"
-    assert found["total_input_tokens"] == totals["total_input"]
-    assert found["total_output_tokens"] == totals["total_output"]
-    assert found["estimated_cost_usd"] == totals["total_cost_usd"]
-    assert list(found["by_model"]) == ["opus"]
+    answer = cost(session.client())
+    assert answer["source"] == "tracking"
+    assert answer["total_input_tokens"] == totals["total_input"]
+    assert answer["total_output_tokens"] == totals["total_output"]
+    assert answer["estimated_cost_usd"] == totals["total_cost_usd"]
+    assert list(answer["by_model"]) == ["opus"]
 
 
 @pytest.mark.parametrize(
@@ -220,34 +222,34 @@ def test_whatever_the_tracker_wrote(
     place: Place, client: FlaskClient, tracking: Any, expected: tuple[int, int, float]
 ) -> None:
     place.write("context/tracking.json", tracking)
-    found = cost(client)
+    answer = cost(client)
     assert (
-        found["total_input_tokens"],
-        found["total_output_tokens"],
-        found["estimated_cost_usd"],
+        answer["total_input_tokens"],
+        answer["total_output_tokens"],
+        answer["estimated_cost_usd"],
     ) == expected
 
 
 def test_the_tracker_never_lowers_what_was_recorded(place: Place, client: FlaskClient) -> None:
     efficiency(place, {"cost_usd": 2.5})
     place.write("context/tracking.json", {"totals": {"total_input": 10, "total_cost_usd": 0.1}})
-    found = cost(client)
-    assert (found["total_input_tokens"], found["estimated_cost_usd"]) == (10, 2.5)
+    answer = cost(client)
+    assert (answer["total_input_tokens"], answer["estimated_cost_usd"]) == (10, 2.5)
 
 
 def test_prices_without_a_file_are_the_defaults_of_the_provider(
     place: Place, client: FlaskClient
 ) -> None:
     place.write("state/provider", "gemini\n")
-    found = client.get("/api/pricing").get_json()
-    assert (found["provider"], found["source"], found["updated"]) == (
+    answer = client.get("/api/pricing").get_json()
+    assert (answer["provider"], answer["source"], answer["updated"]) == (
         "gemini",
         "static",
         "2026-02-07",
     )
-    prices = {name: (model["input"], model["output"]) for name, model in found["models"].items()}
+    prices = {name: (model["input"], model["output"]) for name, model in answer["models"].items()}
     assert prices == BY_MODEL
-    assert found["models"]["gpt-5.3-codex"]["label"] == "GPT-5.3 Codex"
+    assert answer["models"]["gpt-5.3-codex"]["label"] == "GPT-5.3 Codex"
 
 
 def test_the_recorded_prices_are_answered_as_they_are(ask: Ask, session: Place) -> None:
@@ -285,9 +287,9 @@ def test_prices_of_the_file_override_the_defaults_by_model(
         {"model": "haiku", "input_tokens": 10**6, "output_tokens": 0},
     )
     assert cost(client)["estimated_cost_usd"] == 30 + 3.5 + 1
-    found = client.get("/api/pricing").get_json()
-    assert found["models"]["mine"] == {"input": 2.5, "output": 1, "label": "mine", "provider": ""}
-    assert found["currency"] == "USD"
+    answer = client.get("/api/pricing").get_json()
+    assert answer["models"]["mine"] == {"input": 2.5, "output": 1, "label": "mine", "provider": ""}
+    assert answer["currency"] == "USD"
 
 
 def test_a_change_of_prices_or_files_is_seen_by_the_next_request(

@@ -1,4 +1,4 @@
-"""/api/council/*: the council's files in all their forms, in the documented words."""
+"""/api/council/*: every form of the council's files, in the documented shape."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -44,13 +44,13 @@ def test_the_recorded_state_has_the_documented_fields_and_the_votes(
 
 
 def test_reviews_and_evaluations_are_verdicts_in_the_order_of_iterations(finished: Place) -> None:
-    found = verdicts(finished.client())["verdicts"]
+    entries = verdicts(finished.client())["verdicts"]
     reviewed = [entry["iteration"] for entry in finished.read(STATE)["verdicts"]]
     rounds = [int(path.stem[6:]) for path in (finished.loki / "council/votes").glob("round-*.json")]
-    assert sorted(reviewed + rounds) == [entry["iteration"] for entry in found]
-    assert [entry["iteration"] for entry in found if entry["kind"] == "review"] == reviewed
+    assert sorted(reviewed + rounds) == [entry["iteration"] for entry in entries]
+    assert [entry["iteration"] for entry in entries if entry["kind"] == "review"] == reviewed
     approved = [e["iteration"] for e in finished.read(STATE)["verdicts"] if e["approve"] == 3]
-    assert [entry["iteration"] for entry in found if entry["result"] == "complete"] == approved
+    assert [entry["iteration"] for entry in entries if entry["result"] == "complete"] == approved
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_without_a_council_it_is_disabled(client: FlaskClient) -> None:
         ({"approve": None, "reject": [], "result": None}, ("continue", 0, 0)),
     ],
 )
-def test_a_verdict_is_told_in_the_words_of_the_reference(
+def test_a_verdict_has_the_documented_fields(
     place: Place, client: FlaskClient, entry: Any, expected: tuple[str, int, int]
 ) -> None:
     place.write(STATE, {"enabled": True, "verdicts": [5, "x", {"iteration": 4, **entry}, None]})
-    (found,) = state(client)["verdicts"]
-    assert (found["result"], found["votes_complete"], found["votes_continue"]) == expected
-    assert (found["approve"], found["reject"]) == expected[1:]
-    assert found["iteration"] == 4
+    (entries,) = state(client)["verdicts"]
+    assert (entries["result"], entries["votes_complete"], entries["votes_continue"]) == expected
+    assert (entries["approve"], entries["reject"]) == expected[1:]
+    assert entries["iteration"] == 4
 
 
 def test_of_one_iteration_the_latest_verdict_of_each_kind_counts(
@@ -112,8 +112,8 @@ def test_of_one_iteration_the_latest_verdict_of_each_kind_counts(
     place.write(
         "council/votes/round-6.json", {"verdict": "CONTINUE", "timestamp": "2026-02-20T09:07:00Z"}
     )
-    found = verdicts(client)["verdicts"]
-    assert [entry["raw_result"] for entry in found] == ["APPROVED", "CONTINUE"]
+    entries = verdicts(client)["verdicts"]
+    assert [entry["raw_result"] for entry in entries] == ["APPROVED", "CONTINUE"]
 
 
 def test_rounds_are_ordered_by_number_and_damaged_ones_left_out(
@@ -124,17 +124,17 @@ def test_rounds_are_ordered_by_number_and_damaged_ones_left_out(
     for number, content in ((13, "{"), (14, [1]), (15, "")):
         place.write(f"council/votes/round-{number}.json", content)
     place.write("council/votes/devils-advocate-round-16.json", {"round": 16})
-    found = verdicts(client, "?limit=3")["verdicts"]
-    assert [entry["votes_complete"] for entry in found] == [10, 11, 12]
+    entries = verdicts(client, "?limit=3")["verdicts"]
+    assert [entry["votes_complete"] for entry in entries] == [10, 11, 12]
 
 
 def test_details_are_ordered_by_number_newest_first(place: Place, client: FlaskClient) -> None:
     for number in range(1, 13):
         place.write(f"council/votes/iteration-{number}/evidence.md", f"of {number}")
     place.write("council/votes/iteration-x/evidence.md", "of nothing")
-    found = verdicts(client, "?limit=3")["details"]
-    assert [entry["iteration"] for entry in found] == ["12", "11", "10"]
-    assert [entry["evidence_preview"] for entry in found] == ["of 12", "of 11", "of 10"]
+    entries = verdicts(client, "?limit=3")["details"]
+    assert [entry["iteration"] for entry in entries] == ["12", "11", "10"]
+    assert [entry["evidence_preview"] for entry in entries] == ["of 12", "of 11", "of 10"]
     assert len(verdicts(client)["details"]) == 12
 
 
@@ -147,13 +147,13 @@ def test_a_detail_has_members_by_number_a_preview_and_a_contrarian_or_null(
         place.write(f"{votes}/member-{number}.txt", f"VOTE:{number}")
     place.write(f"{votes}/member-11.txt", b"VOTE:\xff\n")
     place.write(f"{votes}/member-x.txt", "no member")
-    (found,) = verdicts(client)["details"]
-    assert found["evidence_preview"] == "é" * 500
-    assert [member["member"] for member in found["members"]] == [
+    (entries,) = verdicts(client)["details"]
+    assert entries["evidence_preview"] == "é" * 500
+    assert [member["member"] for member in entries["members"]] == [
         *("member-1", "member-2", "member-10", "member-11"),
     ]
-    assert found["members"][-1]["content"] == "VOTE:�\n"
-    assert found["contrarian"] is None
+    assert entries["members"][-1]["content"] == "VOTE:�\n"
+    assert entries["contrarian"] is None
     place.write(f"{votes}/contrarian.txt", "")
     assert verdicts(client)["details"][0]["contrarian"] == ""
 
@@ -230,7 +230,7 @@ def test_the_limit_is_checked(client: FlaskClient, query: str, status: int) -> N
 
 
 @pytest.mark.parametrize("options", [{}, {"json": {}}, {"content_type": "application/json"}])
-def test_a_review_is_asked_for_by_a_file_and_once_more_changes_nothing(
+def test_a_review_is_requested_by_a_file_and_repeating_has_no_effect(
     place: Place, client: FlaskClient, options: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -242,7 +242,7 @@ def test_a_review_is_asked_for_by_a_file_and_once_more_changes_nothing(
     assert datetime.fromisoformat(signal.read_text().strip()).tzinfo
 
 
-def test_a_review_that_cannot_be_asked_for_is_an_error(place: Place, client: FlaskClient) -> None:
+def test_a_review_that_cannot_be_requested_is_an_error(place: Place, client: FlaskClient) -> None:
     (place.loki / "signals" / "COUNCIL_REVIEW_REQUESTED").mkdir(parents=True)
     response = client.post("/api/council/force-review")
     assert response.status_code == 500

@@ -1,4 +1,4 @@
-"""/api/enterprise: the switches, tokens over HTTP, and queries of the audit log."""
+"""/api/enterprise: enabled features, tokens and queries of the audit log."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ TOKENS, AUDIT = "/api/enterprise/tokens", "/api/enterprise/audit"
 
 @pytest.fixture
 def admin(place: Place) -> FlaskClient:
-    """A client that sends the administrator's token."""
+    """Return a client that sends an administrator's token."""
     everybody(place)
     client = place.client(**ON)
     client.environ_base["HTTP_AUTHORIZATION"] = bearer("admin")["Authorization"]
@@ -48,16 +48,16 @@ def test_status(place: Place, settings: dict[str, str], expected: tuple[bool, ..
 def test_a_token_is_created_shown_once_and_opens(admin: FlaskClient, place: Place) -> None:
     response = admin.post(TOKENS, json={"name": "new", "scopes": ["read"], "expires_days": 30})
     assert response.status_code == 201
-    made = response.get_json()
-    lifetime = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(
-        made["created_at"]
+    created = response.get_json()
+    lifetime = datetime.fromisoformat(created["expires_at"]) - datetime.fromisoformat(
+        created["created_at"]
     )
     assert lifetime == timedelta(days=30)
-    headers = {"Authorization": f"Bearer {made['token']}"}
+    headers = {"Authorization": f"Bearer {created['token']}"}
     other = place.client(**ON)
     assert other.get("/api/status", headers=headers).status_code == 200
     assert other.post(TOKENS, json={"name": "more"}, headers=headers).status_code == 403
-    assert made["token"] not in admin.get(TOKENS).get_data(as_text=True)
+    assert created["token"] not in admin.get(TOKENS).get_data(as_text=True)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_bad_request_makes_no_token(admin: FlaskClient, body: dict[str, Any]) 
     assert admin.get(f"{TOKENS}?include_revoked=true").get_json() == before
 
 
-def test_no_stranger_gets_a_first_token(place: Place) -> None:
+def test_the_first_token_cannot_be_created_over_http(place: Place) -> None:
     client = place.client(**ON)
     for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
         assert client.post(TOKENS, json={"name": "evil"}, headers=headers).status_code == 401
@@ -147,7 +147,7 @@ def log(place: Place, day: str, *lines: Any) -> None:
 
 @pytest.fixture
 def audit(place: Place) -> FlaskClient:
-    """A client of a server whose audit log can be queried, and has something in it."""
+    """Return a client of a server with audit queries enabled and entries in its log."""
     log(
         place,
         "2026-02-18",
@@ -190,8 +190,8 @@ def audit(place: Place) -> FlaskClient:
     ],
 )
 def test_queries(audit: FlaskClient, query: str, days: list[str]) -> None:
-    found = audit.get(AUDIT + query).get_json()
-    assert [entry["timestamp"][8:10] for entry in found] == days
+    answer = audit.get(AUDIT + query).get_json()
+    assert [entry["timestamp"][8:10] for entry in answer] == days
 
 
 def test_entries_have_the_documented_types(audit: FlaskClient) -> None:
@@ -226,12 +226,12 @@ def test_queries_need_the_setting(client: FlaskClient) -> None:
 def test_a_summary_of_the_recorded_log(session: Place) -> None:
     client = session.client(LOKI_ENTERPRISE_AUDIT="true")
     entries = client.get(f"{AUDIT}?limit=1000").get_json()
-    found = client.get(f"{AUDIT}/summary?days=30").get_json()
-    assert found["total_events"] == len(entries)
-    assert found["failed_events"] == sum(not entry["success"] for entry in entries)
-    assert found["successful_events"] + found["failed_events"] == found["total_events"]
-    assert sum(found["by_action"].values()) == sum(found["by_user"].values()) == len(entries)
-    assert set(found["recent_failures"][0]) == {"timestamp", "action", "resource_type", "error"}
+    answer = client.get(f"{AUDIT}/summary?days=30").get_json()
+    assert answer["total_events"] == len(entries)
+    assert answer["failed_events"] == sum(not entry["success"] for entry in entries)
+    assert answer["successful_events"] + answer["failed_events"] == answer["total_events"]
+    assert sum(answer["by_action"].values()) == sum(answer["by_user"].values()) == len(entries)
+    assert set(answer["recent_failures"][0]) == {"timestamp", "action", "resource_type", "error"}
 
 
 def test_a_summary_looks_back_to_the_minute_and_sees_what_is_new(place: Place) -> None:
@@ -256,21 +256,21 @@ def test_a_long_log_is_counted_as_a_whole(place: Place) -> None:
     now = datetime.now(UTC).isoformat()
     log(place, now[:10], *[line(now, success=number % 3 > 0) for number in range(12_000)])
     client = place.client(LOKI_ENTERPRISE_AUDIT="true")
-    found = client.get(f"{AUDIT}/summary").get_json()
-    assert (found["total_events"], found["failed_events"]) == (12_000, 4_000)
-    assert len(found["recent_failures"]) == 10
+    answer = client.get(f"{AUDIT}/summary").get_json()
+    assert (answer["total_events"], answer["failed_events"]) == (12_000, 4_000)
+    assert len(answer["recent_failures"]) == 10
 
 
 def test_creating_and_using_at_once_loses_no_token_across_workers(place: Place) -> None:
     everybody(place)
     codes: list[int] = []
-    made: list[str] = []
+    created: list[str] = []
     with serving(place, workers=3, LOKI_THREADS="8", **ON) as server:
 
         def create(number: int) -> None:
             body = {"name": f"new-{number}"}
             response = server.post(TOKENS, json=body, headers=bearer("admin"))
-            made.append(response.json()["token"])
+            created.append(response.json()["token"])
 
         def use() -> None:
             for _ in range(10):
@@ -282,13 +282,13 @@ def test_creating_and_using_at_once_loses_no_token_across_workers(place: Place) 
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(made) == 40
-        for token in made:
+        assert len(created) == 40
+        for token in created:
             headers = {"Authorization": f"Bearer {token}"}
             assert server.get("/api/status", headers=headers).status_code == 200
     assert set(codes) == {200}
-    found = verify(place.sources().user)
-    assert (found.entries, found.ok, found.forks, found.torn) == (40, True, [], [])
+    result = verify(place.sources().user)
+    assert (result.entries, result.ok, result.forks, result.torn) == (40, True, [], [])
 
 
 def test_the_chain_holds_across_workers(place: Place) -> None:
@@ -303,5 +303,5 @@ def test_the_chain_holds_across_workers(place: Place) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    found = verify(place.sources().user)
-    assert (found.entries, found.ok, found.forks, found.torn) == (200, True, [], [])
+    result = verify(place.sources().user)
+    assert (result.entries, result.ok, result.forks, result.torn) == (200, True, [], [])

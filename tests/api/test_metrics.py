@@ -1,4 +1,4 @@
-"""GET /metrics: the nine families of the reference, in every state of the files."""
+"""GET /metrics: the nine documented families, in every state of the files."""
 
 import os
 import re
@@ -24,14 +24,14 @@ SAMPLES = 12
 
 
 def scrape(client: FlaskClient) -> dict[str, float]:
-    """Every sample under its name, followed by the value of its label where it has one."""
+    """Return the samples by name, followed by the value of the label if there is one."""
     response = client.get("/metrics")
     assert response.status_code == 200
     text = response.get_data(as_text=True)
     samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
-    found = {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
-    assert len(found) == len(samples) == SAMPLES
-    return found
+    numbers = {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+    assert len(numbers) == len(samples) == SAMPLES
+    return numbers
 
 
 def test_names_help_and_types_are_those_of_the_reference_in_its_order(
@@ -48,24 +48,24 @@ def test_names_help_and_types_are_those_of_the_reference_in_its_order(
 
 
 def test_numbers_are_those_of_the_api(ask: Ask, session: Place) -> None:
-    found = scrape(session.client(LOKI_MAX_ITERATIONS="77"))
+    numbers = scrape(session.client(LOKI_MAX_ITERATIONS="77"))
     status = ask("/api/status")
     tasks = ask("/api/tasks")
-    assert found["loki_session_status"] == 0
-    assert found["loki_iteration_current"] == status["iteration"] > 0
-    assert found["loki_iteration_max"] == 77
-    assert found["loki_agents_active"] == status["running_agents"]
-    assert found["loki_agents_total"] == len(ask("/api/agents"))
-    assert found["loki_cost_usd"] == ask("/api/cost")["estimated_cost_usd"] > 0
+    assert numbers["loki_session_status"] == 0
+    assert numbers["loki_iteration_current"] == status["iteration"] > 0
+    assert numbers["loki_iteration_max"] == 77
+    assert numbers["loki_agents_active"] == status["running_agents"]
+    assert numbers["loki_agents_total"] == len(ask("/api/agents"))
+    assert numbers["loki_cost_usd"] == ask("/api/cost")["estimated_cost_usd"] > 0
     lines = (session.loki / "events.jsonl").read_bytes().count(b"\n")
-    assert found["loki_events_total"] == lines
+    assert numbers["loki_events_total"] == lines
     for state, chosen in {
         "pending": [task for task in tasks if task["status"] == "pending"],
         "in_progress": [task for task in tasks if task["status"] == "in_progress"],
         "completed": [task for task in tasks if task["status"] == "done" and not task["failed"]],
         "failed": [task for task in tasks if task["failed"]],
     }.items():
-        assert found[f"loki_tasks_total {state}"] == len(chosen)
+        assert numbers[f"loki_tasks_total {state}"] == len(chosen)
 
 
 def test_tasks_in_review_are_in_none_of_the_documented_states(
@@ -73,8 +73,8 @@ def test_tasks_in_review_are_in_none_of_the_documented_states(
 ) -> None:
     place.write("queue/review.json", [{"id": "a"}])
     place.write("queue/in-progress.json", [{"id": "b"}])
-    found = scrape(client)
-    assert {key: n for key, n in found.items() if "tasks" in key and n} == {
+    numbers = scrape(client)
+    assert {key: n for key, n in numbers.items() if "tasks" in key and n} == {
         "loki_tasks_total in_progress": 1
     }
 
@@ -106,8 +106,8 @@ def test_no_content_gets_into_the_exposition(place: Place, client: FlaskClient, 
         place.write(name, state)
     place.write("metrics/efficiency/iteration-1.json", '{"cost_usd": NaN, "input_tokens": "x"}')
     place.write("metrics/efficiency/iteration-2.json", '{"cost_usd": 1e999}')
-    found = scrape(client)
-    assert all(0 <= number < 1e15 for number in found.values())
+    numbers = scrape(client)
+    assert all(0 <= number < 1e15 for number in numbers.values())
     assert "# x" not in client.get("/metrics").get_data(as_text=True)
 
 
@@ -148,12 +148,12 @@ def test_status_and_metrics_agree_on_what_lives(
         place.write(control, "")
     alive = pid == "live" or session_kind == "fresh"
     expected = 0 if not alive else 2 if control == "PAUSE" else 1
-    found = scrape(client)
+    numbers = scrape(client)
     status = client.get("/api/status").get_json()
     codes = {"stopped": 0, "running": 1, "autonomous": 1, "paused": 2}
-    assert found["loki_session_status"] == codes[status["status"]] == expected
-    assert found["loki_agents_active"] == status["running_agents"]
-    assert (found["loki_uptime_seconds"] > 0) == alive
+    assert numbers["loki_session_status"] == codes[status["status"]] == expected
+    assert numbers["loki_agents_active"] == status["running_agents"]
+    assert (numbers["loki_uptime_seconds"] > 0) == alive
 
 
 @pytest.mark.parametrize(("mode", "word"), [("autonomous", "autonomous"), ("demo", "running")])
@@ -164,9 +164,9 @@ def test_uptime_is_that_of_the_project_while_a_session_lives(
     place.write("dashboard-state.json", {"startedAt": started.isoformat(), "mode": mode})
     assert scrape(client)["loki_uptime_seconds"] == 0
     place.write("loki.pid", str(sleeper))
-    found = scrape(client)
-    assert 7200 <= found["loki_uptime_seconds"] < 7260
-    assert (found["loki_session_status"], client.get("/api/status").get_json()["status"]) == (
+    numbers = scrape(client)
+    assert 7200 <= numbers["loki_uptime_seconds"] < 7260
+    assert (numbers["loki_session_status"], client.get("/api/status").get_json()["status"]) == (
         1,
         word,
     )
@@ -212,7 +212,7 @@ def test_the_plain_format_is_what_most_get(client: FlaskClient, accept: str | No
     assert response.data.endswith(b"\n")
 
 
-def test_openmetrics_when_asked_for(place: Place, client: FlaskClient) -> None:
+def test_openmetrics_on_request(place: Place, client: FlaskClient) -> None:
     place.write("events.jsonl", "{}\n")
     response = client.get(
         "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -236,13 +236,13 @@ def test_openmetrics_when_asked_for(place: Place, client: FlaskClient) -> None:
         (["nope"], []),
     ],
 )
-def test_only_the_samples_asked_for(
+def test_only_the_requested_samples(
     client: FlaskClient, names: list[str], expected: list[str]
 ) -> None:
     response = client.get("/metrics", query_string=[("name[]", name) for name in names])
     text = response.get_data(as_text=True)
-    found = [s.name for family in text_string_to_metric_families(text) for s in family.samples]
-    assert found == expected
+    exposed = [s.name for family in text_string_to_metric_families(text) for s in family.samples]
+    assert exposed == expected
 
 
 @pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])

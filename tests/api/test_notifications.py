@@ -1,4 +1,4 @@
-"""Notifications: listed, acknowledged by many at once; triggers: merged, not replaced."""
+"""Notifications: list and concurrent acknowledgement. Triggers: merged, not replaced."""
 
 import multiprocessing
 import threading
@@ -53,10 +53,10 @@ def acknowledge(client: FlaskClient, identity: str) -> int:
 
 def test_recorded_notifications_newest_first(ask: Ask, session: Place) -> None:
     stored = session.read(ACTIVE)["notifications"]
-    found = ask("/api/notifications")
-    assert [entry["id"] for entry in found] == [entry["id"] for entry in reversed(stored)]
+    answer = ask("/api/notifications")
+    assert [entry["id"] for entry in answer] == [entry["id"] for entry in reversed(stored)]
     types = {t["id"]: t["type"] for t in session.read(TRIGGERS)["triggers"]}
-    for entry, written in zip(found, reversed(stored), strict=True):
+    for entry, written in zip(answer, reversed(stored), strict=True):
         assert entry["trigger"] == types[written["trigger_id"]]
         for key in ("severity", "message", "acknowledged", "trigger_id", "iteration", "data"):
             assert entry[key] == written[key]
@@ -303,11 +303,11 @@ def test_recorded_triggers_have_the_documented_fields_and_their_own(
     ask: Ask, session: Place
 ) -> None:
     stored = session.read(TRIGGERS)["triggers"]
-    found = ask("/api/notifications/triggers")["triggers"]
-    for shown, written in zip(found, stored, strict=True):
+    answer = ask("/api/notifications/triggers")["triggers"]
+    for shown, written in zip(answer, stored, strict=True):
         assert shown.items() >= {k: v for k, v in written.items() if k != "patterns"}.items()
         assert shown["description"] == written["message"]
-    thresholds = {t["id"]: t["threshold"] for t in found}
+    thresholds = {t["id"]: t["threshold"] for t in answer}
     assert thresholds["budget-80pct"] == 80
     assert thresholds["stuck-iteration"] == thresholds["compaction-freq"] == 3
     assert thresholds["sensitive-file"] is None
@@ -324,13 +324,13 @@ def test_without_a_usable_file_there_are_the_six_defaults(
 
 def test_triggers_in_the_form_of_the_reference(place: Place, client: FlaskClient) -> None:
     place.variant("triggers.api-shape.json", TRIGGERS)
-    found = triggers(client)
-    assert (found["context_threshold"]["threshold"], found["context_threshold"]["enabled"]) == (
+    answer = triggers(client)
+    assert (answer["context_threshold"]["threshold"], answer["context_threshold"]["enabled"]) == (
         80,
         True,
     )
-    assert (found["budget_limit"]["threshold"], found["budget_limit"]["enabled"]) == (90, False)
-    assert found["budget_limit"]["type"] == "budget_threshold"
+    assert (answer["budget_limit"]["threshold"], answer["budget_limit"]["enabled"]) == (90, False)
+    assert answer["budget_limit"]["type"] == "budget_threshold"
     assert put(client, {"id": "budget_limit", "threshold": 70}) == 200
     for trigger in place.read(TRIGGERS)["triggers"]:
         assert {"id", "type", "severity", "message", "threshold_pct"} <= set(trigger)
@@ -340,13 +340,13 @@ def test_triggers_in_the_form_of_the_reference(place: Place, client: FlaskClient
 def test_odd_triggers_get_documented_types(place: Place, client: FlaskClient) -> None:
     odd = {"id": "a", "enabled": "yes", "threshold": "many", "type": 5, "message": []}
     place.write(TRIGGERS, {"triggers": [1, odd, {"type": "stagnation"}, {}]})
-    found = client.get("/api/notifications/triggers").get_json()["triggers"]
-    assert len(found) == 3
-    for trigger in found:
+    answer = client.get("/api/notifications/triggers").get_json()["triggers"]
+    assert len(answer) == 3
+    for trigger in answer:
         assert isinstance(trigger["enabled"], bool)
         assert trigger["threshold"] is None or isinstance(trigger["threshold"], int)
         assert all(isinstance(trigger[k], str) for k in ("id", "type", "message", "description"))
-    assert found[1]["threshold"] == 3
+    assert answer[1]["threshold"] == 3
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -370,13 +370,13 @@ def test_all_ids_of_the_reference_work_on_a_fresh_folder(place: Place, client: F
     assert (
         put(client, *({"id": i, "enabled": False, "threshold": t} for i, t in ids.items())) == 200
     )
-    found = triggers(client)
+    answer = triggers(client)
     for identity, threshold in {
         "context-90pct": 70,
         "task_failure": 2,
         "budget-80pct": 60,
     }.items():
-        assert (found[identity]["threshold"], found[identity]["enabled"]) == (threshold, False)
+        assert (answer[identity]["threshold"], answer[identity]["enabled"]) == (threshold, False)
     for trigger in place.read(TRIGGERS)["triggers"]:
         assert {"id", "type", "severity", "message"} <= set(trigger)
 
@@ -473,7 +473,7 @@ WRONG_VALUES: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     "fault", [{key: value} for key, values in WRONG_VALUES.items() for value in values]
 )
-def test_one_wrong_value_refuses_the_whole_update(session: Place, fault: Any) -> None:
+def test_one_invalid_value_rejects_the_whole_update(session: Place, fault: Any) -> None:
     before = snapshot(session.loki)
     assert put(session.client(), SOUND, {"id": "context-90pct", **fault}) == 400
     assert snapshot(session.loki) == before

@@ -1,4 +1,4 @@
-"""GET /api/registry/projects: what is registered, whatever shape its file has."""
+"""GET /api/registry/projects: every form of the registry file."""
 
 import json
 from collections.abc import Callable
@@ -26,9 +26,9 @@ FIELDS = {
 
 
 def test_recorded_projects_have_the_documented_fields(ask: Ask) -> None:
-    found = ask(PROJECTS)
-    assert found
-    for entry in found:
+    answer = ask(PROJECTS)
+    assert answer
+    for entry in answer:
         assert all(isinstance(entry[key], kind) for key, kind in FIELDS.items())
 
 

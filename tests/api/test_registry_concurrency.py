@@ -1,4 +1,4 @@
-"""The registry under writers in several processes at once."""
+"""Concurrent changes of the registry by several processes."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -19,7 +19,7 @@ def processes() -> Iterator[Executor]:
 
 
 def _register_all(place: Place, paths: list[Path]) -> list[int]:
-    """Statuses of registrations made by the threads of one process."""
+    """Register projects from several threads; return the status codes."""
     app = place.app()
 
     def post(path: Path) -> int:
@@ -36,8 +36,8 @@ def test_forty_registrations_from_two_processes_are_forty_projects(
     jobs = [processes.submit(_register_all, place, half) for half in (paths[:20], paths[20:])]
     statuses = [status for job in jobs for status in job.result()]
     assert statuses == [201] * 40
-    found = place.client().get(PROJECTS).get_json()
-    assert {entry["path"] for entry in found} == set(map(str, paths))
+    answer = place.client().get(PROJECTS).get_json()
+    assert {entry["path"] for entry in answer} == set(map(str, paths))
 
 
 def test_one_path_registered_by_everybody_is_one_project(place: Place, processes: Executor) -> None:

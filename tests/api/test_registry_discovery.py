@@ -1,4 +1,4 @@
-"""GET /api/registry/discover and POST /api/registry/sync: bounded looks below HOME."""
+"""GET /api/registry/discover and POST /api/registry/sync: the bounded search below HOME."""
 
 import shutil
 from collections.abc import Callable
@@ -17,20 +17,20 @@ SYNC = "/api/registry/sync"
 
 @pytest.fixture
 def home(place: Place) -> Path:
-    """HOME without any project in it."""
+    """Return a HOME without projects."""
     shutil.rmtree(place.home / "projects")
     return place.home
 
 
-def _found(client: FlaskClient, query: str = "") -> list[str]:
+def _discover(client: FlaskClient, query: str = "") -> list[str]:
     return [each["path"] for each in client.get(DISCOVER + query).get_json()]
 
 
 def test_recorded_projects_are_found(ask: Callable[[str], Any], session: Place) -> None:
-    found = {each["name"]: each for each in ask(DISCOVER)}
-    assert set(found) == {"demo", "notes-api", "tool"}
-    assert all(each["has_prd"] is True for each in found.values())
-    assert found["demo"]["path"] == str(session.loki.parent)
+    by_name = {each["name"]: each for each in ask(DISCOVER)}
+    assert set(by_name) == {"demo", "notes-api", "tool"}
+    assert all(each["has_prd"] is True for each in by_name.values())
+    assert by_name["demo"]["path"] == str(session.loki.parent)
 
 
 @pytest.mark.parametrize("place_name", ["git", "projects", "code", "dev", "workspace", "src"])
@@ -38,7 +38,7 @@ def test_the_usual_places_are_looked_into(
     place: Place, client: FlaskClient, home: Path, place_name: str
 ) -> None:
     path = registered.directory(place, f"{place_name}/a")
-    assert _found(client) == [str(path)]
+    assert _discover(client) == [str(path)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_usual_places_are_looked_into(
 )
 def test_other_places_are_not(place: Place, client: FlaskClient, home: Path, relative: str) -> None:
     registered.directory(place, relative)
-    assert _found(client) == []
+    assert _discover(client) == []
 
 
 @pytest.mark.parametrize(("depth", "count"), [(1, 1), (2, 2), (3, 3), (10, 10)])
@@ -59,7 +59,7 @@ def test_the_depth_counts_folders_below_the_place(
 ) -> None:
     for level in range(1, 12):
         registered.directory(place, "code/" + "d/" * (level - 1) + f"p{level}")
-    assert len(_found(client, f"?max_depth={depth}")) == count
+    assert len(_discover(client, f"?max_depth={depth}")) == count
 
 
 @pytest.mark.parametrize("depth", ["0", "11", "-1", "1e1", "abc", "", "3&max_depth=3", "10" * 9])
@@ -72,14 +72,14 @@ def test_projects_inside_projects_are_their_own_business(
 ) -> None:
     outer = registered.directory(place, "code/outer")
     registered.directory(place, "code/outer/inner")
-    assert _found(client) == [str(outer)]
+    assert _discover(client) == [str(outer)]
 
 
 def test_a_place_that_is_a_project_is_looked_into_all_the_same(
     place: Place, client: FlaskClient, home: Path
 ) -> None:
     outer, inner = registered.directory(place, "code"), registered.directory(place, "code/a")
-    assert _found(client) == [str(outer), str(inner)]
+    assert _discover(client) == [str(outer), str(inner)]
 
 
 def test_links_are_not_followed(place: Place, client: FlaskClient, home: Path) -> None:
@@ -90,10 +90,10 @@ def test_links_are_not_followed(place: Place, client: FlaskClient, home: Path) -
     (home / "code" / "a").mkdir()
     (home / "code" / "a" / ".loki").symlink_to(outside / ".loki")
     (home / "dev").symlink_to(home)
-    assert _found(client) == []
+    assert _discover(client) == []
 
 
-def test_what_is_said_of_a_project(place: Place, client: FlaskClient, home: Path) -> None:
+def test_the_fields_of_a_discovered_project(place: Place, client: FlaskClient, home: Path) -> None:
     path = registered.directory(place, "code/a")
     expected = {"path": str(path), "name": "a", "has_state": False, "has_prd": False}
     assert client.get(DISCOVER).get_json() == [expected]
@@ -110,7 +110,7 @@ def test_twenty_thousand_directories_and_a_loop_are_looked_at(
     for number in range(20_000):
         (many / f"{number // 1000:02}" / f"{number:05}").mkdir(parents=True)
     (many / "loop").symlink_to(home / "code")
-    assert _found(client, "?max_depth=10") == [str(path)]
+    assert _discover(client, "?max_depth=10") == [str(path)]
 
 
 def test_discovery_writes_nothing(session: Place) -> None:

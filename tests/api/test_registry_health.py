@@ -1,4 +1,4 @@
-"""GET /api/registry/projects/{identifier}/health: what a project's directory holds."""
+"""GET /api/registry/projects/{identifier}/health: the state of a project's directory."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ NOTHING = {
 
 @pytest.fixture
 def project(place: Place) -> Path:
-    """A registered project with an empty `.loki/`."""
+    """Register a project with an empty `.loki/`; return its directory."""
     path = registered.directory(place, "p")
     registered.register(place, registered.entry(path, alias="p"))
     return path
@@ -93,7 +93,7 @@ def test_things_that_are_no_files_do_not_count(client: FlaskClient, project: Pat
     assert _health(client)["checks"]["prd_exists"] is False
 
 
-def test_a_file_in_the_place_of_loki_is_none(client: FlaskClient, project: Path) -> None:
+def test_a_file_named_loki_is_not_a_loki_folder(client: FlaskClient, project: Path) -> None:
     (project / ".loki").rmdir()
     write(project / ".loki", "x")
     assert _health(client)["status"] == "uninitialized"

@@ -1,4 +1,4 @@
-"""/api/registry/projects/{identifier}: a project by its id, alias or path, read and changed."""
+"""/api/registry/projects/{identifier}: read and change a project by id, alias or path."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""GET /api/registry/learnings: what sessions of all projects have learned."""
+"""GET /api/registry/learnings: the learnings of all projects."""
 
 import json
 from collections.abc import Callable
@@ -22,18 +22,18 @@ def _entry(description: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-def _said(client: FlaskClient, kind: str, query: str = "") -> list[str]:
+def _descriptions(client: FlaskClient, kind: str, query: str = "") -> list[str]:
     return [entry["description"] for entry in client.get(LEARNINGS + query).get_json()[kind]]
 
 
 def test_recorded_learnings_without_their_headers(ask: Callable[[str], Any]) -> None:
-    found = ask(LEARNINGS)
-    assert {kind: len(entries) for kind, entries in found.items()} == {
+    answer = ask(LEARNINGS)
+    assert {kind: len(entries) for kind, entries in answer.items()} == {
         "patterns": 1,
         "mistakes": 1,
         "successes": 1,
     }
-    for entries in found.values():
+    for entries in answer.values():
         assert set(entries[0]) == {"timestamp", "project", "category", "description"}
 
 
@@ -44,9 +44,9 @@ def test_no_learnings_are_three_empty_lists(client: FlaskClient) -> None:
 def test_pretty_printed_and_compact_entries(place: Place, client: FlaskClient) -> None:
     content = (VARIANTS / "learnings.pretty.jsonl").read_bytes()
     place.write_home("learnings/mistakes.jsonl", content)
-    found = client.get(LEARNINGS).get_json()["mistakes"]
-    assert len(found) == content.count(b'"description"')
-    times = [entry["timestamp"] for entry in found]
+    answer = client.get(LEARNINGS).get_json()["mistakes"]
+    assert len(answer) == content.count(b'"description"')
+    times = [entry["timestamp"] for entry in answer]
     assert times == sorted(times, reverse=True)
 
 
@@ -58,7 +58,7 @@ def test_both_files_of_successes_are_one_list_newest_first(
     third = _entry("third", timestamp="2026-02-20T11:00:01+01:00")
     place.write_home("learnings/successes.jsonl", json.dumps(second))
     place.write_home("learnings/successs.jsonl", json.dumps(third) + "\n" + json.dumps(first))
-    assert _said(client, "successes") == ["third", "second", "first"]
+    assert _descriptions(client, "successes") == ["third", "second", "first"]
     stamps = [entry["timestamp"] for entry in client.get(LEARNINGS).get_json()["successes"]]
     assert not any(stamp.endswith("+00:00Z") for stamp in stamps)
 
@@ -73,13 +73,13 @@ def test_both_files_of_successes_are_one_list_newest_first(
 def test_a_bad_piece_leaves_its_neighbours(place: Place, client: FlaskClient, bad: str) -> None:
     lines = [json.dumps(_entry("before"), indent=2), bad, json.dumps(_entry("after"))]
     place.write_home("learnings/patterns.jsonl", "\n".join(lines))
-    assert set(_said(client, "patterns")) == {"before", "after"}
+    assert set(_descriptions(client, "patterns")) == {"before", "after"}
 
 
 def test_bytes_that_are_no_text_lose_one_character(place: Place, client: FlaskClient) -> None:
     line = json.dumps(_entry("a b")).encode().replace(b"a b", b"a\xffb")
     place.write_home("learnings/patterns.jsonl", line)
-    assert _said(client, "patterns") == ["a�b"]
+    assert _descriptions(client, "patterns") == ["a�b"]
 
 
 def test_odd_fields_become_texts(place: Place, client: FlaskClient) -> None:
@@ -96,12 +96,12 @@ def test_secrets_are_taken_out(place: Place, client: FlaskClient) -> None:
 
 def test_what_is_appended_is_in_the_next_answer(place: Place, client: FlaskClient) -> None:
     path = place.write_home("learnings/patterns.jsonl", json.dumps(_entry("one")) + "\n")
-    assert _said(client, "patterns") == ["one"]
+    assert _descriptions(client, "patterns") == ["one"]
     with path.open("a") as stream:
         stream.write(json.dumps(_entry("two"), indent=2))
-    assert set(_said(client, "patterns")) == {"one", "two"}
+    assert set(_descriptions(client, "patterns")) == {"one", "two"}
     path.unlink()
-    assert _said(client, "patterns") == []
+    assert _descriptions(client, "patterns") == []
 
 
 def test_the_limit_counts_each_kind(place: Place, client: FlaskClient) -> None:
@@ -110,9 +110,9 @@ def test_the_limit_counts_each_kind(place: Place, client: FlaskClient) -> None:
             json.dumps(_entry(str(number), timestamp=1771578000 + number)) for number in range(150)
         ]
         place.write_home(f"learnings/{kind}.jsonl", "\n".join(lines))
-    assert len(_said(client, "patterns")) == 100
-    assert _said(client, "mistakes", "?limit=2") == ["149", "148"]
-    assert len(_said(client, "mistakes", "?limit=1000")) == 150
+    assert len(_descriptions(client, "patterns")) == 100
+    assert _descriptions(client, "mistakes", "?limit=2") == ["149", "148"]
+    assert len(_descriptions(client, "mistakes", "?limit=1000")) == 150
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "1e3", "abc", "", "5&limit=5"])
@@ -125,4 +125,4 @@ def test_a_link_out_of_the_folder_is_not_followed(place: Place, client: FlaskCli
     folder = place.home / ".loki" / "learnings"
     folder.mkdir(parents=True)
     (folder / "patterns.jsonl").symlink_to(secret)
-    assert _said(client, "patterns") == []
+    assert _descriptions(client, "patterns") == []

@@ -1,4 +1,4 @@
-"""POST /api/registry/projects: what a registration needs, and what it leaves alone."""
+"""POST /api/registry/projects: validation, and the data that stays unchanged."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def test_registering_makes_an_entry_that_lasts(place: Place, client: FlaskClient
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None, "alias": None}, {"name": "", "alias": "  "}])
-def test_the_name_is_the_directorys_own_where_none_is_given(
+def test_the_name_is_that_of_the_directory_by_default(
     place: Place, client: FlaskClient, body: dict[str, Any]
 ) -> None:
     path = registered.directory(place, "own", loki=False)

@@ -15,21 +15,22 @@ TASKS = "/api/registry/tasks"
 
 @pytest.fixture
 def projects(place: Place) -> dict[str, Path]:
-    """Three registered projects, each with a task of its own name."""
-    found = {name: registered.directory(place, name) for name in ("one", "two", "three")}
-    for name, path in found.items():
+    """Register three projects, each with one task of its name."""
+    directories = {name: registered.directory(place, name) for name in ("one", "two", "three")}
+    for name, path in directories.items():
         registered.queue(path, name.title())
     registered.register(
-        place, *(registered.entry(path, alias=f"{name}-alias") for name, path in found.items())
+        place,
+        *(registered.entry(path, alias=f"{name}-alias") for name, path in directories.items()),
     )
-    return found
+    return directories
 
 
 def _titles(client: FlaskClient, query: str = "") -> set[str]:
     return {task["title"] for task in client.get(TASKS + query).get_json()}
 
 
-def test_recorded_tasks_say_whose_they_are(ask: Callable[[str], Any], session: Place) -> None:
+def test_recorded_tasks_have_their_project(ask: Callable[[str], Any], session: Place) -> None:
     tasks = ask(TASKS)
     documented = {"id", "title", "description", "status", "priority", "type", "position"}
     marks = {"_project_id", "_project_name", "_project_path"}

@@ -1,4 +1,4 @@
-"""GET /api/status: whether a session lives, by what evidence, and how far it is."""
+"""GET /api/status: liveness, status and progress of the session."""
 
 import itertools
 import json
@@ -38,13 +38,13 @@ def ago(**time: float) -> str:
 
 @pytest.fixture
 def pid_of(children: Children) -> Callable[[str], str]:
-    made: dict[str, Callable[[], int | str]] = {
+    created: dict[str, Callable[[], int | str]] = {
         "live": lambda: children.sleeper().pid,
         "dead": children.dead,
         "zombie": children.zombie,
         "own": os.getpid,
     }
-    return lambda kind: str(made[kind]() if kind in made else kind)
+    return lambda kind: str(created[kind]() if kind in created else kind)
 
 
 def session_file(kind: str, pid_of: Callable[[str], str]) -> Any:
@@ -166,7 +166,7 @@ def event(kind: str, iteration: Any = None) -> str:
         ),
     ],
 )
-def test_the_iteration_is_the_greatest_that_any_file_tells(
+def test_the_iteration_is_the_greatest_in_any_file(
     place: Place, client: FlaskClient, files: dict[str, Any], iteration: int
 ) -> None:
     for name, content in files.items():

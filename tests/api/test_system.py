@@ -1,4 +1,4 @@
-"""Processes, keys and ways to sign in."""
+"""Processes, secret sources and authentication methods."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def supervised(client: FlaskClient) -> Any:
 def test_an_empty_folder_has_only_this_server(client: FlaskClient) -> None:
     answer = supervised(client)
     assert answer["main_process"] == {"pid": None, "alive": False}
-    assert answer["dashboard"] == {"pid": processes.server_pid(), "alive": True}
+    assert answer["dashboard"] == {"pid": processes.get_server_pid(), "alive": True}
     assert (answer["agents"], answer["registered_processes"]) == ([], [])
     assert (answer["session"]["status"], answer["watchdog_enabled"]) == ("stopped", False)
 
@@ -55,7 +55,9 @@ def test_pid_files_are_judged_by_their_process(
 
 
 @pytest.mark.parametrize("content", ["-1", "0", "garbage", "", "1.5"])
-def test_a_pid_file_without_a_pid_is_none(place: Place, client: FlaskClient, content: str) -> None:
+def test_a_pid_file_without_a_pid_is_ignored(
+    place: Place, client: FlaskClient, content: str
+) -> None:
     place.write("loki.pid", content)
     place.write("dashboard/dashboard.pid", content)
     answer = supervised(client)
@@ -75,7 +77,7 @@ def test_the_process_of_a_session_file_is_the_main_process(
 @pytest.mark.parametrize(
     ("heartbeat", "age"), [(49, 49), (-10, 0), ("nonsense", None), (None, None)]
 )
-def test_agents_with_a_process_tell_how_long_they_are_silent(
+def test_agents_with_a_process_have_the_age_of_their_heartbeat(
     place: Place, client: FlaskClient, children: Children, heartbeat: Any, age: int | None
 ) -> None:
     pid = children.sleeper().pid
@@ -105,7 +107,7 @@ def test_only_files_named_by_a_pid_are_registered_processes(
     assert [item["pid"] for item in supervised(client)["registered_processes"]] == [49999992]
 
 
-def test_the_watchdog_is_told(place: Place) -> None:
+def test_the_watchdog_setting_is_reported(place: Place) -> None:
     assert supervised(place.client(LOKI_WATCHDOG="true"))["watchdog_enabled"] is True
 
 
@@ -157,8 +159,10 @@ def test_mounted_keys(
 ) -> None:
     for name in files:
         write(tmp_path / name, "secret")
-    found = system.status(place.settings(), tmp_path / "docker", tmp_path / "kubernetes")
-    assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
+    answer = system.get_secret_sources(
+        place.settings(), tmp_path / "docker", tmp_path / "kubernetes"
+    )
+    assert (answer["docker_secrets"], answer["k8s_secrets"]) == (docker, kubernetes)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +179,8 @@ def test_one_directory_under_both_names(
     for name in files:
         write(mount / name, "secret")
     os.symlink(mount, alias)
-    found = system.status(place.settings(), mount, alias)
-    assert (found["docker_secrets"], found["k8s_secrets"]) == (docker, kubernetes)
+    answer = system.get_secret_sources(place.settings(), mount, alias)
+    assert (answer["docker_secrets"], answer["k8s_secrets"]) == (docker, kubernetes)
 
 
 OIDC = {"LOKI_OIDC_ISSUER": "https://issuer.example", "LOKI_OIDC_CLIENT_ID": "loki"}

@@ -1,4 +1,4 @@
-"""GET /api/tasks: queue files and state file, in all their forms, as one list."""
+"""GET /api/tasks: every form of the queue files and the state file, in one list."""
 
 from collections.abc import Callable
 from typing import Any
@@ -62,9 +62,9 @@ def test_ids_are_unique_whatever_repeats_them(place: Place, client: FlaskClient)
     place.write("queue/in-progress.json", [{"id": "a"}, {"id": "a"}])
     place.write("queue/dead-letter.json", [{"id": "a"}])
     tasks = client.get("/api/tasks").get_json()
-    found = {task["id"]: (task["status"], task["failed"]) for task in tasks}
-    assert len(found) == len(tasks)
-    assert found == {"a": ("done", True), "b": ("done", False), "only": ("pending", False)}
+    by_id = {task["id"]: (task["status"], task["failed"]) for task in tasks}
+    assert len(by_id) == len(tasks)
+    assert by_id == {"a": ("done", True), "b": ("done", False), "only": ("pending", False)}
 
 
 def test_a_number_is_an_id(place: Place, client: FlaskClient) -> None:

@@ -241,9 +241,9 @@ def test_long_work_does_not_hold_up_the_others(place: Place) -> None:
         served = 0
         while any(thread.is_alive() for thread in threads):
             assert server.get("/health").status_code == 200
-            served += 1
+            served += any(thread.is_alive() for thread in threads)
         assert sorted(found) == [200] * 4 + [201] * 2
-        assert served > 3
+        assert served  # answered while the others were still at work
 
 
 def test_control_characters_reach_neither_the_log_nor_the_files(place: Place) -> None:

@@ -16,6 +16,7 @@ from tests import answers, places
 from tests.places import VARIANTS, Place
 from tests.property.damage import NOT_REGULAR, damages
 
+_EXAMPLES = 15 * int(os.environ.get("LOKI_TEST_EXAMPLES", "4"))
 # Files that the recording lacks, and the variants to create them from.
 ADDED = {
     "session.json": "session.skill.json",
@@ -76,7 +77,7 @@ def read_files(place: Place) -> Iterator[Path]:
 
 @pytest.mark.slow
 @settings(
-    max_examples=150, deadline=None, print_blob=True,
+    max_examples=_EXAMPLES, deadline=None, print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=st.data())

@@ -1,4 +1,4 @@
-"""Which pids count, which processes live, and which get a signal."""
+"""Parsing pids, testing whether processes are alive, and sending SIGTERM."""
 
 import os
 import time
@@ -75,4 +75,4 @@ def test_nothing_is_signalled_where_nothing_lives(children: Children) -> None:
 
 
 def test_the_server_is_known_by_a_process_of_its_own() -> None:
-    assert processes.is_own(processes.server_pid())
+    assert processes.is_own(processes.get_server_pid())

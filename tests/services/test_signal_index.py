@@ -131,8 +131,8 @@ class Changes:
 QUESTIONS: dict[str, Callable[[Sources], Any]] = {
     "aggregation": aggregation.latest,
     "lines": lambda src: events.line_count(src.project),
-    "iteration": lambda src: state.iteration(src.project),
-    "started": lambda src: state.started_at(src.project),
+    "iteration": lambda src: state.get_iteration(src.project),
+    "started": lambda src: state.get_started_at(src.project),
     "errors": lambda src: queries.entries_of(src, "error_pattern", 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):

@@ -1,4 +1,4 @@
-"""What a worker computes while it starts."""
+"""Values that are computed while a worker starts."""
 
 import threading
 
@@ -18,7 +18,7 @@ def test_making_an_application_starts_no_thread(session: Place) -> None:
 
 def test_the_memory_can_be_searched_after_warming(session: Place) -> None:
     src = session.sources()
-    warming.start(src).join()
+    warming.start_warming(src).join()
     (index,) = session.home.glob(".cache/loki-web/*/index-*.sqlite3")
     assert index.stat().st_size > 0
     assert not src.memory_index.refresh(index_rows.contents(src.project))

@@ -20,26 +20,26 @@ _MAX_LISTED = 1000
 
 
 def _tasks(src: Sources) -> Slice:
-    return ListSlice(protocol.TASKS, changes.TASKS, lambda: tasks.tasks(src.project))
+    return ListSlice(protocol.TASKS, changes.TASKS, lambda: tasks.list_tasks(src.project))
 
 
 def _projects(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return registry.listing(src, include_inactive=True)
+        return registry.list_projects(src, include_inactive=True)
 
     return ListSlice(protocol.PROJECTS, changes.announced("project_created"), read)
 
 
 def _notifications(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return notifications.notifications(src.project, limit=_MAX_LISTED)
+        return notifications.list_notifications(src.project, limit=_MAX_LISTED)
 
     return ListSlice(protocol.NOTIFICATIONS, changes.reported("notification"), read)
 
 
 def _checkpoints(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return create.checkpoints(src.project, limit=_MAX_LISTED)
+        return create.list_checkpoints(src.project, limit=_MAX_LISTED)
 
     return ListSlice(protocol.CHECKPOINTS, changes.announced("checkpoint"), read)
 
@@ -47,13 +47,13 @@ def _checkpoints(src: Sources) -> Slice:
 CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     protocol.TASKS: _tasks,
     protocol.PROJECTS: _projects,
-    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.status(src), _MOVING),
+    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.get_status(src), _MOVING),
     protocol.AGENTS: lambda src: ValueSlice(
-        "agents", lambda: records.listed(src.project, src.now())
+        "agents", lambda: records.describe_agents(src.project, src.now())
     ),
     protocol.LOGS: lambda src: LogSlice(src.project),
     protocol.NOTIFICATIONS: _notifications,
-    protocol.COST: lambda src: ValueSlice("cost", lambda: report.cost(src)),
-    protocol.COUNCIL: lambda src: ValueSlice("council", lambda: council.state(src.project)),
+    protocol.COST: lambda src: ValueSlice("cost", lambda: report.get_cost(src)),
+    protocol.COUNCIL: lambda src: ValueSlice("council", lambda: council.get_state(src.project)),
     protocol.CHECKPOINTS: _checkpoints,
 }

@@ -1,1 +1,1 @@
-"""The agents of a session, and what can be done to them."""
+"""The agents of a session: their records, and how to end, pause and resume them."""

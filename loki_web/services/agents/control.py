@@ -1,4 +1,4 @@
-"""Ending, pausing and resuming one agent."""
+"""End, pause and resume one agent (docs/files.md, sections 5.1 and 13)."""
 
 from datetime import datetime
 from typing import Any
@@ -7,28 +7,28 @@ from loki_web.errors import NotFound
 from loki_web.services.agents import records
 from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.session import processes, signal_files, state
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 
 
-def kill(src: Sources, agent_id: str) -> Json:
-    """Send SIGTERM to the agent's own process and write down that it was ended.
+def kill_agent(src: Sources, agent_id: str) -> Json:
+    """Send SIGTERM to the agent's own process and record the status `terminated`.
 
-    An id that several records share means all of them. Nothing is written when nothing was
-    signalled, and the answer then says so.
+    An id that several records share addresses all of them.
 
-    :raises NotFound: when no record has the id, or none of them a process of its own.
+    :return: `success` is False when no signal was sent; the record then stays as it is.
+    :raises NotFound: when no record has the id, or no record with the id has its own process.
     """
     folder, now = src.project, src.now()
-    addressed = _known(folder, agent_id, now)
+    addressed = _find_known(folder, agent_id, now)
     if not any(agent.pid for agent in addressed):
         raise NotFound(f"Agent {agent_id} has no process of its own")
     signalled = (
-        _kill_recorded(folder, agent_id, now)
-        if records.listed_entries(folder.document(AGENTS_FILE))
-        else _signal(folder, addressed, now, "dashboard-state.json")
+        _terminate_recorded(folder, agent_id, now)
+        if records.get_listed_entries(folder.document(AGENTS_FILE))
+        else _terminate(folder, addressed, now, "dashboard-state.json")
     )
     if not signalled:
         return {
@@ -39,75 +39,75 @@ def kill(src: Sources, agent_id: str) -> Json:
     return {"success": True, "message": f"Agent {agent_id} terminated"}
 
 
-def pause(src: Sources, agent_id: str) -> Json:
-    """Leave the pause signal of an agent.
+def pause_agent(src: Sources, agent_id: str) -> Json:
+    """Write the pause signal of an agent.
 
-    :raises NotFound: when no record has the id; then nothing is written.
+    :raises NotFound: when no record has the id.
     """
     now = src.now()
-    _known(src.project, agent_id, now)
-    signal_files.leave(src.project, records.pause_marker(agent_id), now)
+    _find_known(src.project, agent_id, now)
+    signal_files.write_signal_file(src.project, records.get_pause_marker(agent_id), now)
     return {"success": True, "message": f"Pause signal sent to agent {agent_id}"}
 
 
-def resume(src: Sources, agent_id: str) -> Json:
-    """Remove every pause signal that concerns an agent.
+def resume_agent(src: Sources, agent_id: str) -> Json:
+    """Remove every pause signal of an agent.
 
-    A signal can outlive its agent's record, which the runner clears, so a signal is enough.
+    The runner clears the records, so a signal without a record is enough.
 
-    :raises NotFound: when there is neither a record of the id nor a signal.
+    :raises NotFound: when neither a record nor a signal has the id.
     """
-    marker = records.pause_marker(checked(agent_id, "agent_id"))
-    names = {marker}
-    if not src.project.exists(marker):
-        for agent in _known(src.project, agent_id, src.now()):
-            names.update(agent.marker_names())
+    signal = records.get_pause_marker(check_id(agent_id, "agent_id"))
+    names = {signal}
+    if not src.project.exists(signal):
+        for agent in _find_known(src.project, agent_id, src.now()):
+            names.update(agent.list_pause_markers())
     for name in sorted(names):
         src.project.remove(name)
     return {"success": True, "message": f"Resume signal sent to agent {agent_id}"}
 
 
-def _known(folder: Folder, agent_id: str, now: datetime) -> list[Agent]:
-    checked(agent_id, "agent_id")
-    found = records.addressed(records.agents(folder, now), agent_id)
-    if not found:
+def _find_known(folder: Folder, agent_id: str, now: datetime) -> list[Agent]:
+    check_id(agent_id, "agent_id")
+    agents = records.find_agents(records.list_agents(folder, now), agent_id)
+    if not agents:
         raise NotFound(f"Agent {agent_id} not found")
-    return found
+    return agents
 
 
-def _kill_recorded(folder: Folder, agent_id: str, now: datetime) -> bool:
-    """Signal and write under one lock, by the latest content of the list."""
+def _terminate_recorded(folder: Folder, agent_id: str, now: datetime) -> bool:
+    """Signal and write under one lock, based on the latest content of the list."""
     with folder.locked(AGENTS_FILE):
         content = folder.document_for_update(AGENTS_FILE)
-        known = records.identified(records.listed_entries(content), session_lives=True)
-        signalled = _signal(folder, records.addressed(known, agent_id), now, AGENTS_FILE)
+        known = records.identify_agents(records.get_listed_entries(content), session_lives=True)
+        signalled = _terminate(folder, records.find_agents(known, agent_id), now, AGENTS_FILE)
         if signalled:
-            folder.write_json(AGENTS_FILE, _with_ended(content, signalled))
+            folder.write_json(AGENTS_FILE, _mark_terminated(content, signalled))
     return bool(signalled)
 
 
-def _signal(folder: Folder, addressed: list[Agent], now: datetime, source: str) -> list[Agent]:
-    """Those whose process was certainly the recorded one and got the signal."""
-    written = folder.version(source)
-    if written is None:
+def _terminate(folder: Folder, addressed: list[Agent], now: datetime, source: str) -> list[Agent]:
+    """Send SIGTERM to agents whose process is certainly the recorded one; return these agents."""
+    version = folder.version(source)
+    if version is None:
         return []
-    runner = state.liveness(folder, now).pid
+    runner = state.get_liveness(folder, now).pid
     return [
         agent
         for agent in addressed
         if agent.pid != runner
         and processes.terminate(
             agent.pid,
-            written_at=written.mtime,
+            written_at=version.mtime,
             recorded_start=agent.started.timestamp() if agent.started else None,
         )
     ]
 
 
-def _with_ended(content: Any, ended: list[Agent]) -> Any:
-    """The list in its own form, with the status of these agents changed and nothing else."""
+def _mark_terminated(content: Any, ended: list[Agent]) -> Any:
+    """Return the list in its form on disk, changing only the status of these agents."""
     if isinstance(content, dict):
-        return {**content, "agents": _with_ended(content["agents"], ended)}
+        return {**content, "agents": _mark_terminated(content["agents"], ended)}
     return [
         {**entry, "status": "terminated"} if any(entry is agent.entry for agent in ended) else entry
         for entry in content

@@ -1,4 +1,4 @@
-"""The agents of a session, as `state/agents.json` or the state file lists them (`spec` 5.1)."""
+"""The agents in `state/agents.json` or in the state file (docs/files.md, section 5.1)."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loki_web.services.identities import Identities
-from loki_web.services.ids import is_identifier
+from loki_web.services.ids import Identities, is_identifier
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
 from loki_web.store.coerce import Json, as_count, as_list, dicts_in, first_text
@@ -19,16 +18,16 @@ AGENTS_FILE = "state/agents.json"
 ACTIVE_WORDS = frozenset({"active", "running"})
 _START_KEYS = ("spawned_at", "started", "started_at", "startedAt")
 _TIMES = {"started_at": _START_KEYS, "heartbeat": ("heartbeat",), "completed_at": ("completed_at",)}
-_DISTINCTION_LENGTH = 6
+_SUFFIX_LENGTH = 6
 
 
 @dataclass(frozen=True)
 class Agent:
-    """One record.
+    """One agent record.
 
     :param identity: unique among the agents of one list.
-    :param written_id: the id in the record, which several may share.
-    :param pid: of a process of its own; most agents live inside that of the AI program.
+    :param written_id: the id in the record; several records may share it.
+    :param pid: the agent's own process; None for most agents, which run inside the AI program.
     """
 
     identity: str
@@ -39,12 +38,12 @@ class Agent:
 
     @property
     def word(self) -> str:
-        """The status as it is written."""
+        """The status as it is in the record."""
         return first_text(self.entry.get("status"), default="unknown").strip()
 
     @property
     def status(self) -> str:
-        """The status in the reference's words."""
+        """The status in lower case; `active` becomes `running`."""
         word = self.word.lower()
         return "running" if word in ACTIVE_WORDS else word
 
@@ -53,85 +52,90 @@ class Agent:
         moments = (parse_time(self.entry.get(key)) for key in _START_KEYS)
         return next((moment for moment in moments if moment), None)
 
-    def marker_names(self) -> list[str]:
-        """The pause signals that concern it."""
+    def list_pause_markers(self) -> list[str]:
+        """Return the pause signals of this agent, relative to `.loki/`."""
         ids = {self.identity, self.written_id}
-        return [pause_marker(identity) for identity in sorted(ids) if is_identifier(identity)]
+        return [get_pause_marker(identity) for identity in sorted(ids) if is_identifier(identity)]
 
 
-def pause_marker(identity: str) -> str:
-    """The file that asks an agent to pause."""
+def get_pause_marker(identity: str) -> str:
+    """Return the path of the signal file that tells an agent to pause."""
     return f"signals/PAUSE_AGENT_{identity}"
 
 
-def agents(folder: Folder, now: datetime) -> list[Agent]:
-    """All agents in the order in which they are listed.
+def list_agents(folder: Folder, now: datetime) -> list[Agent]:
+    """Return all agents in the order of the file.
 
-    The runner empties its list every few seconds, so the state file's stands in for it.
+    The runner empties `state/agents.json` every few seconds; the list in the state file is used
+    then.
     """
-    return _agents(folder, state.liveness(folder, now).alive)
+    return _read_agents(folder, state.get_liveness(folder, now).alive)
 
 
 @derived
-def _agents(folder: Folder, session_lives: bool) -> list[Agent]:
-    listed = listed_entries(folder.document(AGENTS_FILE))
-    return identified(
-        listed or listed_entries(state.state(folder).get("agents")), session_lives=session_lives
+def _read_agents(folder: Folder, session_lives: bool) -> list[Agent]:
+    listed = get_listed_entries(folder.document(AGENTS_FILE))
+    return identify_agents(
+        listed or get_listed_entries(state.get_dashboard_state(folder).get("agents")),
+        session_lives=session_lives,
     )
 
 
-def listed_entries(value: Any) -> list[Json]:
-    """The records of an agent list in either form, bare or wrapped."""
+def get_listed_entries(value: Any) -> list[Json]:
+    """Return the records of an agent list, which is bare or under the key `agents`."""
     return dicts_in(as_list(value.get("agents") if isinstance(value, dict) else value))
 
 
-def identified(entries: list[Json], *, session_lives: bool) -> list[Agent]:
-    """The records as agents with ids of their own.
+def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
+    """Return the records as agents with unique ids.
 
-    Ids are cut from tool call ids, so several records may share one: all of these get an ending
-    that tells them apart and stays when the others go.
+    The CLI shortens tool call ids to agent ids, so several records may share one. Each of these
+    gets a suffix that does not change when the others are removed.
     """
-    made = Identities("agent")
-    written = [made.of(_written_id(entry), _type(entry), _task(entry)) for entry in entries]
+    identities = Identities("agent")
+    written = [
+        identities.assign(_get_written_id(entry), _get_type(entry), _get_task(entry))
+        for entry in entries
+    ]
     shared = Counter(written)
     taken: set[str] = set()
-    found = []
+    agents = []
     for entry, identity in zip(entries, written, strict=True):
-        ending = _distinction(entry) if shared[identity] > 1 else ""
-        unique = _not_in(taken, f"{identity}-{ending}" if ending else identity)
+        suffix = _get_suffix(entry) if shared[identity] > 1 else ""
+        unique = _make_unique(taken, f"{identity}-{suffix}" if suffix else identity)
         taken.add(unique)
         pid = processes.parse_pid(entry.get("pid"))
         word = first_text(entry.get("status")).strip().lower()
-        lives = processes.is_alive(pid) if pid else session_lives and word in ACTIVE_WORDS
-        found.append(Agent(unique, identity, entry, pid, lives))
-    return found
+        is_alive = processes.is_alive(pid) if pid else session_lives and word in ACTIVE_WORDS
+        agents.append(Agent(unique, identity, entry, pid, is_alive))
+    return agents
 
 
-def addressed(found: Iterable[Agent], asked: str) -> list[Agent]:
-    """Those an id means: the one that has it, else all whose record has it."""
-    known = list(found)
-    return [agent for agent in known if agent.identity == asked] or [
-        agent for agent in known if agent.written_id == asked
+def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
+    """Return the agent with that unique id, else all agents whose record has that id."""
+    known = list(agents)
+    return [agent for agent in known if agent.identity == agent_id] or [
+        agent for agent in known if agent.written_id == agent_id
     ]
 
 
-def listed(folder: Folder, now: datetime) -> list[Json]:
-    """The documented fields of all agents, and what else is known of them."""
-    return [_answer(folder, agent) for agent in agents(folder, now)]
+def describe_agents(folder: Folder, now: datetime) -> list[Json]:
+    """Return the documented fields of all agents, and further ones from their records."""
+    return [_describe(folder, agent) for agent in list_agents(folder, now)]
 
 
-def running_count(folder: Folder, now: datetime) -> int:
-    """How many agents live: by their own process or, without one, as part of a live session."""
-    return sum(agent.alive for agent in agents(folder, now))
+def count_running(folder: Folder, now: datetime) -> int:
+    """Count the live agents: by their own process or, without one, by that of the session."""
+    return sum(agent.alive for agent in list_agents(folder, now))
 
 
-def _answer(folder: Folder, agent: Agent) -> Json:
+def _describe(folder: Folder, agent: Agent) -> Json:
     entry = agent.entry
     answer: Json = {
         "id": redact(agent.identity),
-        "type": redact(_type(entry)),
+        "type": redact(_get_type(entry)),
         "status": agent.status,
-        "task": redact(_task(entry)),
+        "task": redact(_get_task(entry)),
         "pid": agent.pid,
         "alive": agent.alive,
         "raw_status": redact(agent.word),
@@ -139,7 +143,7 @@ def _answer(folder: Folder, agent: Agent) -> Json:
         "model": redact(first_text(entry.get("model"))),
         "tool_id": redact(first_text(entry.get("tool_id"))),
         "tool_count": as_count(entry.get("tool_count")),
-        "pause_requested": any(folder.exists(name) for name in agent.marker_names()),
+        "pause_requested": any(folder.exists(name) for name in agent.list_pause_markers()),
     }
     for key, names in _TIMES.items():
         moments = (tidy_time(entry.get(name)) for name in names)
@@ -147,7 +151,7 @@ def _answer(folder: Folder, agent: Agent) -> Json:
     return answer
 
 
-def _written_id(entry: Json) -> Any:
+def _get_written_id(entry: Json) -> Any:
     candidates = (entry.get(key) for key in ("id", "agent_id", "name"))
     return next((value for value in candidates if _is_usable(value)), None)
 
@@ -156,23 +160,23 @@ def _is_usable(value: Any) -> bool:
     return bool(value.strip()) if isinstance(value, str) else type(value) is int
 
 
-def _type(entry: Json) -> str:
+def _get_type(entry: Json) -> str:
     return first_text(entry.get("type"), entry.get("agent_type"), default="unknown")
 
 
-def _task(entry: Json) -> str:
+def _get_task(entry: Json) -> str:
     return first_text(entry.get("task"), entry.get("current_task"))
 
 
-def _distinction(entry: Json) -> str:
-    tail = first_text(entry.get("tool_id"))[-_DISTINCTION_LENGTH:]
+def _get_suffix(entry: Json) -> str:
+    tail = first_text(entry.get("tool_id"))[-_SUFFIX_LENGTH:]
     if is_identifier(tail):
         return tail
     pid = processes.parse_pid(entry.get("pid"))
     return str(pid) if pid else ""
 
 
-def _not_in(taken: set[str], identity: str) -> str:
+def _make_unique(taken: set[str], identity: str) -> str:
     number, unique = 2, identity
     while unique in taken:
         unique = f"{identity}-{number}"

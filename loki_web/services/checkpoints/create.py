@@ -1,22 +1,26 @@
-"""Checkpoints of a session's state: listed, shown and made."""
+"""List, show and create checkpoints of a session's state (docs/files.md, section 11)."""
 
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 from loki_web.errors import NotFound, StorageError
-from loki_web.services import git
 from loki_web.services.checkpoints import retention
 from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     METADATA,
-    checkpoints_in,
-    detailed,
-    listed,
+    describe_checkpoint,
+    find_checkpoints,
+    summarize_checkpoint,
 )
 from loki_web.services.context import Sources
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.session import state
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
@@ -25,57 +29,77 @@ from loki_web.store.writable import NewFolder
 
 LONGEST_MESSAGE = 500
 _STATE_FILES = ("dashboard-state.json", "session.json")
+_GIT_TIMEOUT_SECONDS = 2.0
+_SHA = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+# `rev-parse` needs no object, hook, filter, pager, monitor or remote of the repository, so it is
+# safe in a repository of another user (safe.directory). The server's own environment is not passed
+# on: GIT_DIR and similar variables would select another repository.
+_GIT_ARGUMENTS = (
+    *("-c", "safe.directory=*", "-c", "core.fsmonitor=false"),
+    *("rev-parse", "--verify", "HEAD"),
+)
+_GIT_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "LC_ALL": "C",
+}
 
 
-def checkpoints(folder: Folder, *, limit: int) -> list[Json]:
-    """The newest, newest first; each of them can be asked for by its id."""
-    return [listed(folder, one) for one in checkpoints_in(folder)[:limit]]
+def list_checkpoints(folder: Folder, *, limit: int) -> list[Json]:
+    """Return the newest `limit` checkpoints, newest first."""
+    return [
+        summarize_checkpoint(folder, checkpoint) for checkpoint in find_checkpoints(folder)[:limit]
+    ]
 
 
-def checkpoint(folder: Folder, identity: str) -> Json:
-    """Everything in the metadata of one.
+def get_checkpoint(folder: Folder, identity: str) -> Json:
+    """Return one checkpoint with everything in its `metadata.json`.
 
-    :raises BadRequest: when the id is none.
+    :raises BadRequest: when the id is not a valid identifier.
     :raises NotFound: when there is no such checkpoint.
     """
-    checked(identity, "checkpoint_id")
-    found = next((one for one in checkpoints_in(folder) if one.id == identity), None)
-    if found is None:
-        raise NotFound("Checkpoint not found")
-    return detailed(folder, found)
+    check_id(identity, "checkpoint_id")
+    for checkpoint in find_checkpoints(folder):
+        if checkpoint.id == identity:
+            return describe_checkpoint(folder, checkpoint)
+    raise NotFound("Checkpoint not found")
 
 
-def create(src: Sources, message: str) -> Json:
+def create_checkpoint(src: Sources, message: str) -> Json:
     """Copy the state files and the queues into a new checkpoint, and remove the oldest beyond 50.
 
     Files that are damaged on disk are not copied.
 
-    :raises StorageError: when it cannot be made; then nothing of it is left.
+    :return: the line of the index: id, time, commit, message and the names of the copied files.
+    :raises StorageError: when it cannot be written; then nothing of it is left.
     """
-    folder, made_at = src.project, src.now()
-    sha = git.head(state.project_path(folder))
+    folder, created_at = src.project, src.now()
+    sha = _read_head_sha(state.get_project_path(folder))
     folder.sweep(FOLDER)
     with folder.new_folder(FOLDER) as new:
-        files = [METADATA, *_copied(folder, new)]
+        files = [METADATA, *_copy_files(folder, new)]
         with folder.locked(INDEX):
             record: Json = {
-                "id": _free_id(folder, made_at),
-                "created_at": isoformat(made_at),
+                "id": _find_free_id(folder, created_at),
+                "created_at": isoformat(created_at),
                 "git_sha": sha,
                 "message": message,
                 "files": files,
-                "timestamp": zulu(made_at),  # what `loki checkpoint list` prints
+                "timestamp": zulu(created_at),  # what `loki checkpoint list` prints
             }
-            # The last two are for `loki checkpoint show`.
+            # `loki checkpoint show` prints these two.
             copies = {"files_copied": len(files) - 1, "created_by": "Loki Web"}
             new.write_json(METADATA, {**record, **copies})
             new.appear_as(record["id"])
-            _enter(folder, record)
-            retention.prune(folder, newest=record["id"])
+            _append_to_index(folder, record)
+            retention.prune_checkpoints(folder, newest=record["id"])
     return record
 
 
-def _copied(folder: Folder, new: NewFolder) -> Iterator[str]:
+def _copy_files(folder: Folder, new: NewFolder) -> Iterator[str]:
     for relative in (*_STATE_FILES, *(f"queue/{name}" for name in folder.file_names("queue"))):
         data = folder.consistent_copy(relative)
         if data is not None:
@@ -83,16 +107,41 @@ def _copied(folder: Folder, new: NewFolder) -> Iterator[str]:
             yield relative
 
 
-def _free_id(folder: Folder, made_at: datetime) -> str:
-    """`chk-YYYYMMDD-HHMMSS` in UTC, with `-2` and so on for further ones in the same second."""
-    name = made_at.astimezone(UTC).strftime("chk-%Y%m%d-%H%M%S")
+def _find_free_id(folder: Folder, created_at: datetime) -> str:
+    """Return `chk-YYYYMMDD-HHMMSS` in UTC, with `-2` and so on if that id is in use."""
+    name = created_at.astimezone(UTC).strftime("chk-%Y%m%d-%H%M%S")
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     return next(free for free in names if not folder.exists(f"{FOLDER}/{free}"))
 
 
-def _enter(folder: Folder, record: Json) -> None:
+def _append_to_index(folder: Folder, record: Json) -> None:
     try:
         folder.append_json_line(INDEX, record)
     except StorageError:
         folder.remove_tree(f"{FOLDER}/{record['id']}")
         raise
+
+
+def _read_head_sha(project: Path) -> str:
+    """Return the full SHA of the commit that is checked out in the project.
+
+    :return: `""` without git, without a repository, without a commit, or after 2 seconds.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    try:
+        result = subprocess.run(  # noqa: S603  # fixed arguments, no shell
+            [os.path.abspath(git), *_GIT_ARGUMENTS],
+            cwd=project,
+            env=_GIT_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_GIT_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    sha = result.stdout.strip()
+    return sha.decode() if result.returncode == 0 and _SHA.fullmatch(sha) else ""

@@ -1,7 +1,8 @@
-"""What there is below `state/checkpoints`, read from the forms of three writers (`spec` 11).
+"""Read `state/checkpoints/`, in the formats of three writers (docs/files.md, section 11).
 
-The directories are the truth. The index is shared with the CLI and may name what is gone, miss
-what is there or end in a cut line; it lends the fields that a `metadata.json` does not have.
+A checkpoint exists when its directory does. The index is shared with the CLI: it may name removed
+checkpoints, miss existing ones or end in a truncated line. It only adds fields that a
+`metadata.json` does not have.
 """
 
 import re
@@ -24,15 +25,15 @@ _TIME_KEYS = ("created_at", "timestamp", "ts")
 _MESSAGE_KEYS = ("message", "task", "task_description")
 _SHA_KEYS = ("git_sha", "sha")
 _ID_TIME = re.compile(r"(?:(\d{8})-(\d{6})|-(\d{9,11}))(?:-\d{1,4})?")
-_MOST_FILES = 1000
-_LONGEST_LISTED = 2000  # characters of a text in the list; the single answer has all of it
+_MAX_FILES = 1000
+_MAX_TEXT = 2000  # characters of a text in the list; a single checkpoint is returned in full
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """:param taken_at: when, as far as anything tells.
-    :param metadata: the content of its `metadata.json`, empty where that is damaged.
-    :param line: its latest line in the index, empty where there is none.
+    """:param taken_at: from its metadata, line or id, else the modification time of the metadata.
+    :param metadata: the content of its `metadata.json`, empty when that is damaged.
+    :param line: its latest line in the index, empty when there is none.
     """
 
     id: str
@@ -42,52 +43,55 @@ class Checkpoint:
 
 
 @derived
-def checkpoints_in(folder: Folder) -> list[Checkpoint]:
-    """All that have a directory with a `metadata.json`, newest first by time."""
-    lines = index_lines(folder)
-    found = (
-        _checkpoint(name, version, content, lines.get(name, {}))
-        for name, version, content in _metadata(folder)
+def find_checkpoints(folder: Folder) -> list[Checkpoint]:
+    """Return the checkpoints that have a directory with a `metadata.json`, newest first."""
+    lines = read_index_lines(folder)
+    checkpoints = (
+        _build_checkpoint(name, version, content, lines.get(name, {}))
+        for name, version, content in _read_metadata(folder)
         if is_identifier(name)
     )
-    return sorted(found, key=_age, reverse=True)
+    return sorted(checkpoints, key=_get_age, reverse=True)
 
 
-def _metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
-    """The name of each real directory with a `metadata.json`, the version and content of that."""
-    found = folder.collection(FOLDER, nested=True, named=METADATA)
+def _read_metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
+    """Return `(directory, version, content)` of each `metadata.json`; links are not followed."""
+    files = folder.collection(FOLDER, nested=True, named=METADATA)
     return [
-        (path.removesuffix(f"/{METADATA}"), version, found.value(path))
-        for path, version in found.versions(damaged=True).items()
+        (path.removesuffix(f"/{METADATA}"), version, files.value(path))
+        for path, version in files.versions(damaged=True).items()
         if path.count("/") == 1
     ]
 
 
-def index_lines(folder: Folder) -> dict[str, Json]:
-    """The latest line of the index for each id."""
+def read_index_lines(folder: Folder) -> dict[str, Json]:
+    """Return the latest line of the index for each id."""
     with folder.journal(INDEX, _Index).reading() as index:
         return dict(index.lines)
 
 
-def listed(folder: Folder, checkpoint: Checkpoint) -> Json:
-    """The uniform fields, and what else is known in a few words."""
-    kept = {
+def summarize_checkpoint(folder: Folder, checkpoint: Checkpoint) -> Json:
+    """Return the documented fields, and further ones that are short."""
+    extra = {
         key: value
         for key, value in {**checkpoint.line, **checkpoint.metadata}.items()
         if value is None or isinstance(value, bool | int | float) or _is_short(value)
     }
-    answer = _answer(folder, checkpoint, kept)
-    answer["message"] = answer["message"][:_LONGEST_LISTED]
+    answer = _build_answer(folder, checkpoint, extra)
+    answer["message"] = answer["message"][:_MAX_TEXT]
     return answer
 
 
-def detailed(folder: Folder, checkpoint: Checkpoint) -> Json:
-    """The uniform fields and everything in its `metadata.json`."""
-    return _answer(folder, checkpoint, checkpoint.metadata)
+def describe_checkpoint(folder: Folder, checkpoint: Checkpoint) -> Json:
+    """Return the documented fields and everything in its `metadata.json`."""
+    return _build_answer(folder, checkpoint, checkpoint.metadata)
 
 
-def time_in(identity: str) -> datetime | None:
-    """The time that an id tells: `cp-<iteration>-<epoch>` or `chk-YYYYMMDD-HHMMSS`."""
+def parse_id_time(identity: str) -> datetime | None:
+    """Return the UTC time in an id of the form `cp-<iteration>-<epoch>` or `chk-YYYYMMDD-HHMMSS`.
+
+    :return: None when there is no valid time in it.
+    """
     match = _ID_TIME.search(identity)
     if match is None:
         return None
@@ -100,34 +104,34 @@ def time_in(identity: str) -> datetime | None:
         return None
 
 
-def _checkpoint(identity: str, version: Stamped, content: Any, line: Json) -> Checkpoint:
+def _build_checkpoint(identity: str, version: Stamped, content: Any, line: Json) -> Checkpoint:
     metadata = as_dict(content)
-    told = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
-    taken_at = next((moment for moment in told if moment), None) or time_in(identity)
+    times = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
+    taken_at = next((moment for moment in times if moment), None) or parse_id_time(identity)
     return Checkpoint(identity, taken_at or parse_time(version.mtime) or UNKNOWN, metadata, line)
 
 
-def _age(checkpoint: Checkpoint) -> tuple[datetime, int, str]:
-    """Of two in one moment the longer id, the one with a suffix, is the later."""
+def _get_age(checkpoint: Checkpoint) -> tuple[datetime, int, str]:
+    """Sort by time; of two in the same second the longer id, which has a suffix, is the later."""
     return checkpoint.taken_at, len(checkpoint.id), checkpoint.id
 
 
-def _answer(folder: Folder, checkpoint: Checkpoint, content: Json) -> Json:
+def _build_answer(folder: Folder, checkpoint: Checkpoint, content: Json) -> Json:
     sources = (checkpoint.metadata, checkpoint.line)
     answer: Json = {
         "id": checkpoint.id,
         "created_at": isoformat(checkpoint.taken_at),
-        "git_sha": redact(_first(sources, _SHA_KEYS)),
-        "message": redact(_first(sources, _MESSAGE_KEYS)),
-        "files": [METADATA, *_files(folder, checkpoint)],
+        "git_sha": redact(_get_first(sources, _SHA_KEYS)),
+        "message": redact(_get_first(sources, _MESSAGE_KEYS)),
+        "files": [METADATA, *_list_files(folder, checkpoint)],
     }
     for key, value in redact_within(content).items():
         answer.setdefault(key, (tidy_time(value) or value) if key in _TIME_KEYS else value)
     return answer
 
 
-def _files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
-    """As its maker listed them, else the names in its directory."""
+def _list_files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
+    """Return the files listed in the metadata or the index, else the names in its directory."""
     for source in (checkpoint.metadata, checkpoint.line):
         if isinstance(source.get("files"), list):
             return _without_metadata(texts_in(source["files"]))
@@ -135,19 +139,19 @@ def _files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
 
 
 def _without_metadata(names: list[str]) -> list[str]:
-    return [redact(name) for name in names[:_MOST_FILES] if name != METADATA]
+    return [redact(name) for name in names[:_MAX_FILES] if name != METADATA]
 
 
-def _first(sources: tuple[Json, ...], keys: tuple[str, ...]) -> str:
+def _get_first(sources: tuple[Json, ...], keys: tuple[str, ...]) -> str:
     return first_text(*(source.get(key) for source in sources for key in keys))
 
 
 def _is_short(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_LISTED
+    return isinstance(value, str) and len(value) <= _MAX_TEXT
 
 
 class _Index:
-    """The latest line of the index for each id."""
+    """The state of reading the index: the latest line for each id."""
 
     def __init__(self) -> None:
         self.clear()

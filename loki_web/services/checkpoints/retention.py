@@ -1,4 +1,4 @@
-"""No more than fifty checkpoints are kept, whoever made them."""
+"""Remove the oldest checkpoints, those of the CLI included, when there are more than 50."""
 
 import re
 from contextlib import suppress
@@ -8,50 +8,57 @@ from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     Checkpoint,
-    checkpoints_in,
-    index_lines,
-    listed,
-    time_in,
+    find_checkpoints,
+    parse_id_time,
+    read_index_lines,
+    summarize_checkpoint,
 )
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 from loki_web.store.times import UNKNOWN, zulu
 
 MOST = 50
-_NAMED_AS_ONE = re.compile(r"(?:cp|chk)-[A-Za-z0-9_-]{1,124}")
+_CHECKPOINT_NAME = re.compile(r"(?:cp|chk)-[A-Za-z0-9_-]{1,124}")
 
 
-def prune(folder: Folder, *, newest: str) -> None:
-    """Remove the oldest by time beyond fifty, and from the index what is not there any more.
+def prune_checkpoints(folder: Folder, *, newest: str) -> None:
+    """Remove the oldest checkpoints beyond 50, and the index lines of removed ones.
 
-    To be called under the lock of the index. Links and directories that are no checkpoints are
-    neither counted nor touched. What cannot be removed stays, and the store logs why.
+    The caller must hold the lock of the index. Links and other directories are neither counted nor
+    removed. A checkpoint that cannot be removed stays, and the store logs the reason.
 
-    :param newest: the id of the one just made, which stays whatever the others' times say.
+    :param newest: the id of the one just created, which is never removed, even if others have a
+        later time.
     """
-    ages = {one.id: one.taken_at for one in checkpoints_in(folder)}
+    ages = {checkpoint.id: checkpoint.taken_at for checkpoint in find_checkpoints(folder)}
     for name in folder.folder_names(FOLDER):
-        if name not in ages and _NAMED_AS_ONE.fullmatch(name):  # its maker was killed
-            ages[name] = time_in(name) or UNKNOWN
+        if name not in ages and _CHECKPOINT_NAME.fullmatch(name):  # its writer was killed
+            ages[name] = parse_id_time(name) or UNKNOWN
     oldest_first = sorted((age, name) for name, age in ages.items() if name != newest)
-    victims = [name for _, name in oldest_first[: max(0, len(ages) - MOST)]]
-    for name in victims:
+    excess = [name for _, name in oldest_first[: max(0, len(ages) - MOST)]]
+    for name in excess:
         with suppress(StorageError):
             folder.remove_tree(f"{FOLDER}/{name}")
-    if victims:
+    if excess:
         with suppress(StorageError):
             _rewrite_index(folder)
 
 
 def _rewrite_index(folder: Folder) -> None:
-    """Oldest first; a line stays as it was written, and who had none gets one."""
-    lines = index_lines(folder)
-    kept = reversed(checkpoints_in(folder))
-    folder.write_json_lines(INDEX, [lines.get(one.id) or _line(folder, one) for one in kept])
+    """Write one line for each checkpoint, oldest first; existing lines are not changed."""
+    lines = read_index_lines(folder)
+    oldest_first = reversed(find_checkpoints(folder))
+    folder.write_json_lines(
+        INDEX,
+        [
+            lines.get(checkpoint.id) or _build_line(folder, checkpoint)
+            for checkpoint in oldest_first
+        ],
+    )
 
 
-def _line(folder: Folder, checkpoint: Checkpoint) -> Json:
-    """In our form; `loki checkpoint list` prints `timestamp`."""
-    fields = listed(folder, checkpoint)
+def _build_line(folder: Folder, checkpoint: Checkpoint) -> Json:
+    """Return the line of a checkpoint; `loki checkpoint list` prints its `timestamp`."""
+    fields = summarize_checkpoint(folder, checkpoint)
     line = {key: fields[key] for key in ("id", "created_at", "git_sha", "message", "files")}
     return {**line, "timestamp": zulu(checkpoint.taken_at)}

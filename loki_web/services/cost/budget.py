@@ -1,9 +1,9 @@
-"""How much may be spent, how much of it is, and whether that was too much."""
+"""The budget: limit, use and whether it is exceeded (docs/files.md, section 10.2)."""
 
 from dataclasses import dataclass
 
 from loki_web.services.context import Sources
-from loki_web.services.cost.usage import spend, usd
+from loki_web.services.cost.usage import get_spend, sum_usd
 from loki_web.store.coerce import Json, as_amount, as_dict, as_flag, first_amount
 from loki_web.store.times import tidy_time
 
@@ -13,11 +13,11 @@ _SIGNAL = "signals/BUDGET_EXCEEDED"
 
 @dataclass(frozen=True)
 class Budget:
-    """USD to six decimals.
+    """Amounts are USD, rounded to six decimals.
 
-    :param limit: None where there is no limit; 0 is one.
-    :param used: the greater of what the runner recorded and what was computed: the runner's
-        figure lags by an iteration, the files of earlier iterations may be gone.
+    :param limit: None for no limit; 0 is a limit.
+    :param used: the greater of the recorded and the computed amount. The runner records it one
+        iteration late; the computed one misses iterations whose files are gone.
     """
 
     limit: float | None
@@ -27,36 +27,39 @@ class Budget:
 
     @property
     def remaining(self) -> float | None:
-        return None if self.limit is None else max(0.0, usd([self.limit, -self.used]))
+        """What is left, at least 0; None for no limit."""
+        return None if self.limit is None else max(0.0, sum_usd([self.limit, -self.used]))
 
 
-def budget(src: Sources) -> Json:
-    """The documented budget, and the names that the old server had for the same."""
-    found = of(src, spend(src.project).cost_usd)
+def get_budget(src: Sources) -> Json:
+    """Return the documented budget, and the same values under the names of the old server."""
+    budget = compute_budget(src, get_spend(src.project).cost_usd)
     return {
-        "budget_limit": found.limit,
-        "budget_used": found.used,
-        "budget_remaining": found.remaining,
-        "budget_exceeded": found.exceeded,
-        "exceeded_at": found.exceeded_at,
-        "current_cost": found.used,
-        "exceeded": found.exceeded,
-        "remaining": found.remaining,
+        "budget_limit": budget.limit,
+        "budget_used": budget.used,
+        "budget_remaining": budget.remaining,
+        "budget_exceeded": budget.exceeded,
+        "exceeded_at": budget.exceeded_at,
+        "current_cost": budget.used,
+        "exceeded": budget.exceeded,
+        "remaining": budget.remaining,
     }
 
 
-def of(src: Sources, spent: float) -> Budget:
-    """The budget of a session that has spent so much (`spec` 17).
+def compute_budget(src: Sources, spent: float) -> Budget:
+    """Return the budget of a session (docs/files.md, section 17).
 
-    The file's limit goes before the one of LOKI_BUDGET_LIMIT. It is exceeded when the file or
-    the runner's signal says so, and when all of it is used.
+    The limit in the file overrides LOKI_BUDGET_LIMIT. The budget is exceeded when the file or the
+    runner's signal says so, or when all of it is used.
+
+    :param spent: the computed cost in USD.
     """
     stored = as_dict(src.project.document(_FILE))
     amount = first_amount(
         stored.get("limit"), stored.get("budget_limit"), src.settings.budget_limit
     )
-    limit = None if amount is None else usd([amount])
-    used = usd([max(spent, as_amount(stored.get("budget_used")) or 0.0)])
+    limit = None if amount is None else sum_usd([amount])
+    used = sum_usd([max(spent, as_amount(stored.get("budget_used")) or 0.0)])
     signalled = src.project.exists(_SIGNAL)
     flagged = as_flag(stored.get("exceeded"))
     exceeded = flagged or signalled or (limit is not None and used >= limit)

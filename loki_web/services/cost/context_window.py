@@ -1,9 +1,9 @@
-"""How full the agent's context window is, from what the context tracker writes."""
+"""The use of the context window, from `context/tracking.json` (docs/files.md, section 10.4)."""
 
 from typing import Any
 
 from loki_web.services.context import Sources
-from loki_web.services.cost.usage import usd
+from loki_web.services.cost.usage import sum_usd
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, as_flag, dicts_in, first_text
@@ -14,16 +14,16 @@ _WINDOWS = {"claude": 200_000, "codex": 200_000, "gemini": 1_000_000}
 _TOKEN_KINDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
 
 
-def context_window(src: Sources) -> Json:
-    """The documented state (`spec` 17.2), and beyond it what the tracker counted.
+def get_context_window(src: Sources) -> Json:
+    """Return the documented state (docs/files.md, section 17.2) and the tracker's own records.
 
-    Nothing on disk tells kinds of content apart: what was sent anew is `prompts`, what came from
-    the cache is `memory`.
+    The tracker does not tell kinds of content apart, so in `breakdown` new input tokens count as
+    `prompts` and cached ones as `memory`.
     """
     tracking = redact_within(as_dict(src.project.document("context/tracking.json")))
-    current = _current(as_dict(tracking.get("current")))
+    current = _normalize_current(as_dict(tracking.get("current")))
     used = current["total_tokens"]
-    capacity = _capacity(src, tracking, used)
+    capacity = _get_capacity(src, tracking, used)
     percent = round(100 * used / capacity, 2)
     orchestrator = {
         "id": "orchestrator",
@@ -43,30 +43,38 @@ def context_window(src: Sources) -> Json:
             "tool_output": 0,
         },
         "session_id": first_text(tracking.get("session_id")),
-        "provider": first_text(tracking.get("provider"), state.provider(src.project)),
+        "provider": first_text(tracking.get("provider"), state.get_provider(src.project)),
         "updated_at": tidy_time(tracking.get("updated_at")) or None,
         "current": {"context_window_pct": percent, **current},
-        "compactions": [_compaction(entry) for entry in dicts_in(tracking.get("compactions"))],
-        "per_iteration": [_iteration(entry) for entry in dicts_in(tracking.get("per_iteration"))],
-        "totals": _totals(as_dict(tracking.get("totals"))),
+        "compactions": [
+            _normalize_compaction(entry) for entry in dicts_in(tracking.get("compactions"))
+        ],
+        "per_iteration": [
+            _normalize_iteration(entry) for entry in dicts_in(tracking.get("per_iteration"))
+        ],
+        "totals": _normalize_totals(as_dict(tracking.get("totals"))),
     }
 
 
-def _capacity(src: Sources, tracking: Json, used: int) -> int:
-    """The window in tokens, which no file holds: as set, of the provider, or by the percentage."""
+def _get_capacity(src: Sources, tracking: Json, used: int) -> int:
+    """Return the size of the window in tokens, which is in no file.
+
+    It is the configured size, the one of the provider in the file, the one that follows from the
+    recorded percentage, or the one of the session's provider.
+    """
     provider = first_text(tracking.get("provider")).strip().lower()
     percent = as_amount(as_dict(tracking.get("current")).get("context_window_pct"))
-    derived = round(as_amount(used * 100 / percent) or 0) if percent else 0
+    implied = round(as_amount(used * 100 / percent) or 0) if percent else 0
     return (
         src.settings.context_window_size
         or _WINDOWS.get(provider)
-        or derived
-        or _WINDOWS.get(state.provider(src.project).lower(), _DEFAULT_WINDOW)
+        or implied
+        or _WINDOWS.get(state.get_provider(src.project).lower(), _DEFAULT_WINDOW)
     )
 
 
-def _current(record: Json) -> Json:
-    tokens = _tokens(record)
+def _normalize_current(record: Json) -> Json:
+    tokens = _count_tokens(record)
     used = as_count(
         record.get("total_tokens"), default=tokens["input_tokens"] + tokens["cache_read_tokens"]
     )
@@ -74,24 +82,24 @@ def _current(record: Json) -> Json:
         **record,
         **tokens,
         "total_tokens": used,
-        "estimated_cost_usd": _usd(record.get("estimated_cost_usd")),
+        "estimated_cost_usd": _to_usd(record.get("estimated_cost_usd")),
     }
     percent = as_amount(current.pop("context_window_pct", None))
     return current if percent is None else {**current, "context_window_pct": percent}
 
 
-def _iteration(record: Json) -> Json:
+def _normalize_iteration(record: Json) -> Json:
     return {
         **record,
         "iteration": as_count(record.get("iteration")),
-        **_tokens(record),
-        "cost_usd": _usd(record.get("cost_usd")),
+        **_count_tokens(record),
+        "cost_usd": _to_usd(record.get("cost_usd")),
         "timestamp": tidy_time(record.get("timestamp")),
         "compacted": as_flag(record.get("compacted")),
     }
 
 
-def _compaction(record: Json) -> Json:
+def _normalize_compaction(record: Json) -> Json:
     return {
         **record,
         "at_iteration": as_count(record.get("at_iteration")),
@@ -100,15 +108,15 @@ def _compaction(record: Json) -> Json:
     }
 
 
-def _totals(record: Json) -> Json:
+def _normalize_totals(record: Json) -> Json:
     names = ("total_input", "total_output", "compaction_count", "iterations_tracked")
     counts = {name: as_count(record.get(name)) for name in names}
-    return {**record, **counts, "total_cost_usd": _usd(record.get("total_cost_usd"))}
+    return {**record, **counts, "total_cost_usd": _to_usd(record.get("total_cost_usd"))}
 
 
-def _tokens(record: Json) -> Json:
+def _count_tokens(record: Json) -> Json:
     return {name: as_count(record.get(name)) for name in _TOKEN_KINDS}
 
 
-def _usd(value: Any) -> float:
-    return usd([as_amount(value) or 0])
+def _to_usd(value: Any) -> float:
+    return sum_usd([as_amount(value) or 0])

@@ -1,4 +1,4 @@
-"""What a million tokens cost: `pricing.json`, and the defaults where it says nothing usable."""
+"""Prices per million tokens: `pricing.json` and the defaults (docs/files.md, section 10.3)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ _DEFAULTS: dict[str, Json] = {
         "provider": "gemini",
     },
 }
-# What the context tracker charges for cached tokens, in prices of fresh input.
+# The context tracker's prices of cached tokens, as factors of the price of new input.
 _CACHE_READ, _CACHE_CREATION = 0.1, 1.25
 
 
@@ -44,11 +44,15 @@ class PriceList:
 
     models: dict[str, Json]
 
-    def knows(self, model: str) -> bool:
+    def has_prices(self, model: str) -> bool:
+        """Return True when the list has prices for the model, in any case of letters."""
         return model.lower() in self.models
 
-    def cost(self, model: str, tokens: Json) -> float:
-        """USD for the tokens of one record, cached ones too; an unknown model costs as sonnet."""
+    def compute_cost(self, model: str, tokens: Json) -> float:
+        """Return the cost in USD of a record's tokens, including cached ones.
+
+        An unknown model has the prices of sonnet.
+        """
         prices = self.models.get(model.lower()) or self.models[FALLBACK_MODEL]
         fresh = as_count(tokens.get("input_tokens"))
         read = as_count(tokens.get("cache_read_tokens"))
@@ -58,47 +62,50 @@ class PriceList:
         return float(paid_as_input * prices["input"] + written * prices["output"]) / 1e6
 
 
-def pricing(folder: Folder) -> Json:
-    """`pricing.json` with its usable models, or the defaults when it has none (`spec` 10.3)."""
-    found = redact_within(as_dict(folder.document("pricing.json")))
-    models = _models_in(found)
+def get_pricing(folder: Folder) -> Json:
+    """Return `pricing.json` with its usable models, or the defaults when it has none."""
+    stored = redact_within(as_dict(folder.document("pricing.json")))
+    models = _parse_models(stored)
     if not models:
-        found, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
+        stored, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
     return {
-        **found,
-        "provider": first_text(found.get("provider"), state.provider(folder)),
-        "updated": first_text(found.get("updated")),
-        "source": first_text(found.get("source"), default="static"),
+        **stored,
+        "provider": first_text(stored.get("provider"), state.get_provider(folder)),
+        "updated": first_text(stored.get("updated")),
+        "source": first_text(stored.get("source"), default="static"),
         "models": models,
     }
 
 
 @derived
-def price_list(folder: Folder) -> PriceList:
-    """The prices by which tokens are charged: the file's, model by model, over the defaults."""
-    stored = _models_in(as_dict(folder.document("pricing.json")))
+def get_price_list(folder: Folder) -> PriceList:
+    """Return the prices that costs are computed with: the defaults, overridden by the file's."""
+    stored = _parse_models(as_dict(folder.document("pricing.json")))
     return PriceList(_DEFAULTS | {name.lower(): prices for name, prices in stored.items()})
 
 
-def _models_in(found: Json) -> dict[str, Json]:
-    listed = as_dict(found.get("models")).items()
-    models = {name: _model(name, value) for name, value in listed}
+def _parse_models(stored: Json) -> dict[str, Json]:
+    entries = as_dict(stored.get("models")).items()
+    models = {name: _parse_model(name, value) for name, value in entries}
     return {name: model for name, model in models.items() if model is not None}
 
 
-def _model(name: str, value: Any) -> Json | None:
-    """One model's prices; an unusable one is the default's, or else the model is left out."""
-    found, default = as_dict(value), _DEFAULTS.get(name.lower(), {})
+def _parse_model(name: str, value: Any) -> Json | None:
+    """Return the prices of one model.
+
+    An unusable price is replaced by the default; without a default, return None.
+    """
+    entry, default = as_dict(value), _DEFAULTS.get(name.lower(), {})
     prices = {}
     for side in ("input", "output"):
-        price = as_amount(found.get(side))
+        price = as_amount(entry.get(side))
         price = default.get(side) if price is None else price
         if price is None:
             return None
         prices[side] = price
     return {
-        **found,
+        **entry,
         **prices,
-        "label": first_text(found.get("label"), default.get("label"), default=name),
-        "provider": first_text(found.get("provider"), default.get("provider")),
+        "label": first_text(entry.get("label"), default.get("label"), default=name),
+        "provider": first_text(entry.get("provider"), default.get("provider")),
     }

@@ -1,4 +1,4 @@
-"""The spend of a session: the one calculation behind the API, the budget and the metrics."""
+"""Tokens and cost of a session, computed once for the API, the budget and the metrics."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from loki_web.services.cost.pricing import PriceList, price_list
+from loki_web.services.cost.pricing import PriceList, get_price_list
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import (
     Json,
@@ -28,10 +28,11 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True)
 class Use:
-    """What one iteration used.
+    """Tokens and cost of one iteration.
 
-    :param cost_usd: as recorded, or the price of its tokens where nothing is recorded.
-    :param timestamp: when it ended, as a browser can read it; `""` where that is not known.
+    :param cost_usd: the recorded cost, else the price of the tokens.
+    :param is_recorded: True when the cost was recorded.
+    :param timestamp: the end of the iteration in ISO 8601 with a zone; `""` when unknown.
     """
 
     iteration: int
@@ -46,9 +47,9 @@ class Use:
 
 @dataclass(frozen=True)
 class Spend:
-    """:param uses: by iteration.
-    :param cost_usd: to six decimals.
-    :param source: `efficiency` or `tracking`, whichever was counted; `none` where nothing was
+    """:param uses: ordered by iteration.
+    :param cost_usd: rounded to six decimals.
+    :param source: `efficiency` or `tracking`, the files that were counted; `none` when nothing was
         measured, which is not the same as a session that cost nothing.
     """
 
@@ -60,35 +61,38 @@ class Spend:
 
 
 @derived
-def spend(folder: Folder) -> Spend:
-    """Tokens and USD of all iterations.
+def get_spend(folder: Folder) -> Spend:
+    """Return tokens and USD of all iterations.
 
-    A recorded cost counts, 0 too; without one the tokens are priced (`spec` 10.1). Where the
-    efficiency files have no tokens at all the context tracker stands in (`spec` 17), but never
-    with less than they recorded.
+    A recorded cost is used as it is, even 0; without one the tokens are priced (docs/files.md,
+    section 10.1). If the efficiency files have no tokens at all, the numbers of the context tracker
+    are used (section 17), and at least the cost that the files recorded.
     """
-    prices = price_list(folder)
-    uses = _efficiency(folder).in_order
-    read, written = _tokens(uses)
-    cost = usd(use.cost_usd for use in uses)
+    prices = get_price_list(folder)
+    uses = _read_efficiency(folder).in_order
+    read, written = _sum_tokens(uses)
+    cost = sum_usd(use.cost_usd for use in uses)
     if not read and not written:
-        tracked = _tracking(folder, prices, uses, cost)
+        tracked = _read_tracking(folder, prices, uses, cost)
         if tracked is not None:
             return tracked
     source = "efficiency" if read or written or cost else "none"
     return Spend(uses, read, written, cost, source)
 
 
-def usd(amounts: Iterable[float]) -> float:
-    """The exact sum to six decimals."""
+def sum_usd(amounts: Iterable[float]) -> float:
+    """Return the exact sum, rounded to six decimals."""
     return round(math.fsum(amounts), 6)
 
 
 @dataclass(frozen=True, slots=True)
 class _Uses:
-    """The uses of the efficiency files by name, as of a generation of these and with their prices.
+    """The uses in the efficiency files.
 
-    :ivar in_order: the same by iteration.
+    :ivar generation: that of the files' collection.
+    :ivar prices: those that the costs were computed with.
+    :ivar by_name: by file name.
+    :ivar in_order: ordered by iteration.
     """
 
     generation: int
@@ -98,17 +102,19 @@ class _Uses:
 
 
 @refreshed
-def _efficiency(folder: Folder, before: _Uses | None) -> _Uses:
-    """One use for each `iteration-….json`; what else lies there was counted by others already."""
-    files, prices = folder.collection("metrics/efficiency"), price_list(folder)
+def _read_efficiency(folder: Folder, before: _Uses | None) -> _Uses:
+    """Return one use for each `iteration-….json`; other files there repeat these numbers."""
+    files, prices = folder.collection("metrics/efficiency"), get_price_list(folder)
     known = before if before and before.prices == prices else None
     changes = files.changes(known.generation if known else None)
     if known is None or changes.names is None:
-        uses = {name: use for name, record in files.items() if (use := _made(name, record, prices))}
+        uses = {
+            name: use for name, record in files.items() if (use := _parse_use(name, record, prices))
+        }
     else:
         uses = dict(known.by_name)
         for name in changes.names:
-            use = _made(name, files.value(name), prices)
+            use = _parse_use(name, files.value(name), prices)
             if use:
                 uses[name] = use
             else:
@@ -117,8 +123,8 @@ def _efficiency(folder: Folder, before: _Uses | None) -> _Uses:
     return _Uses(changes.generation, prices, uses, [use for _, use in in_order])
 
 
-def _made(name: str, record: Any, prices: PriceList) -> Use | None:
-    """The use that a file tells of, None where it tells of none."""
+def _parse_use(name: str, record: Any, prices: PriceList) -> Use | None:
+    """Return the use in a file, None when the file is not an efficiency record."""
     match = _FILE.fullmatch(name)
     if not match or not isinstance(record, dict):
         return None
@@ -126,39 +132,43 @@ def _made(name: str, record: Any, prices: PriceList) -> Use | None:
     iteration = int(digits[0]) if digits else as_count(record.get("iteration"))
     model = redact(first_text(record.get("model"), default=UNKNOWN))
     phase = redact(first_text(record.get("phase"), default=UNKNOWN))
-    return _use(record, prices, iteration, model, phase)
+    return _build_use(record, prices, iteration, model, phase)
 
 
-def _tracking(folder: Folder, prices: PriceList, known: list[Use], least: float) -> Spend | None:
-    """What the context tracker counted, or None when it counted nothing.
+def _read_tracking(
+    folder: Folder, prices: PriceList, known: list[Use], least: float
+) -> Spend | None:
+    """Return the context tracker's numbers, None when it counted nothing.
 
-    It knows neither model nor phase: those are of the efficiency file of the same iteration.
+    It records neither model nor phase; these come from the efficiency file of the same iteration.
+
+    :param least: the lower limit of the cost, in USD.
     """
     tracking = as_dict(folder.document("context/tracking.json"))
     totals = as_dict(tracking.get("totals"))
-    whole = {
+    total = {
         "input_tokens": totals.get("total_input"),
         "output_tokens": totals.get("total_output"),
         "cost_usd": totals.get("total_cost_usd"),
     }
-    twins = {use.iteration: use for use in known}
+    known_by_iteration = {use.iteration: use for use in known}
     uses = []
-    for record in dicts_in(tracking.get("per_iteration")) or [whole]:
+    for record in dicts_in(tracking.get("per_iteration")) or [total]:
         iteration = as_count(record.get("iteration"))
-        twin = twins.get(iteration)
-        model, phase = (twin.model, twin.phase) if twin else (UNKNOWN, UNKNOWN)
-        uses.append(_use(record, prices, iteration, model, phase))
-    read, written = _tokens(uses)
-    read = as_count(whole["input_tokens"], default=read)
-    written = as_count(whole["output_tokens"], default=written)
+        other = known_by_iteration.get(iteration)
+        model, phase = (other.model, other.phase) if other else (UNKNOWN, UNKNOWN)
+        uses.append(_build_use(record, prices, iteration, model, phase))
+    read, written = _sum_tokens(uses)
+    read = as_count(total["input_tokens"], default=read)
+    written = as_count(total["output_tokens"], default=written)
     if not read and not written:
         return None
-    priced = usd(use.cost_usd for use in uses)
-    cost = first_amount(whole["cost_usd"], priced) or 0.0
-    return Spend(uses, read, written, usd([max(cost, least)]), "tracking")
+    priced = sum_usd(use.cost_usd for use in uses)
+    cost = first_amount(total["cost_usd"], priced) or 0.0
+    return Spend(uses, read, written, sum_usd([max(cost, least)]), "tracking")
 
 
-def _use(record: Json, prices: PriceList, iteration: int, model: str, phase: str) -> Use:
+def _build_use(record: Json, prices: PriceList, iteration: int, model: str, phase: str) -> Use:
     recorded = as_amount(record.get("cost_usd"))
     return Use(
         iteration=iteration,
@@ -166,11 +176,11 @@ def _use(record: Json, prices: PriceList, iteration: int, model: str, phase: str
         phase=phase,
         input_tokens=as_count(record.get("input_tokens")),
         output_tokens=as_count(record.get("output_tokens")),
-        cost_usd=prices.cost(model, record) if recorded is None else float(recorded),
+        cost_usd=prices.compute_cost(model, record) if recorded is None else float(recorded),
         is_recorded=recorded is not None,
         timestamp=tidy_time(record.get("timestamp")),
     )
 
 
-def _tokens(uses: list[Use]) -> tuple[int, int]:
+def _sum_tokens(uses: list[Use]) -> tuple[int, int]:
     return sum(use.input_tokens for use in uses), sum(use.output_tokens for use in uses)

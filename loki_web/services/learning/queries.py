@@ -57,7 +57,7 @@ class _Query(NamedTuple):
     def lasts_between(self, before: int | None, first: int | None) -> None:
         """Record that the answer is the same until the first record leaves the period, and since
         the one before that left it."""
-        self.src.lasts(
+        self.src.record_validity(
             None if before is None else before + self.period,
             None if first is None else first + self.period,
         )

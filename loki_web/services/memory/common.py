@@ -4,8 +4,7 @@ import os
 from datetime import datetime
 from typing import Any
 
-from loki_web.services.identities import Identities
-from loki_web.services.ids import is_identifier
+from loki_web.services.ids import Identities, is_identifier
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, texts_in
 from loki_web.store.times import UNKNOWN, sort_key, tidy_time
@@ -33,7 +32,7 @@ def own_id(stored: Json) -> str | None:
 def id_of_file(path: str) -> str:
     """The id of an entry without one of its own: the file's name, or what is made of its path."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    return own_id({"id": stem}) or Identities("file").of(None, path)
+    return own_id({"id": stem}) or Identities("file").assign(None, path)
 
 
 def latest_time(stored: Json, *keys: str) -> datetime:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from loki_web.errors import NotFound
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.memory.common import id_of_file, own_id, presentable, texts
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, dicts_in, first_text
 from loki_web.store.collection import Collection, Digest
@@ -90,7 +90,7 @@ def episode(folder: Folder, identifier: str) -> Json:
     """:raises NotFound: when there is no episode of that id.
     :raises BadRequest: when it cannot be an id.
     """
-    checked(identifier, "episode_id")
+    check_id(identifier, "episode_id")
     found = find(folder, identifier)
     if found is None:
         raise NotFound("Episode not found")

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
-from loki_web.services.identities import Identities
-from loki_web.services.ids import checked
+from loki_web.services.ids import Identities, check_id
 from loki_web.services.memory.common import latest_time, own_id, presentable, texts, words_of
 from loki_web.store.coerce import Json, as_count, as_number, dicts_in, entries_under, first_text
 from loki_web.store.derived import derived
@@ -39,7 +38,7 @@ def pattern(folder: Folder, identifier: str) -> Json:
     """:raises NotFound: when there is no pattern of that id.
     :raises BadRequest: when it cannot be an id.
     """
-    checked(identifier, "pattern_id")
+    check_id(identifier, "pattern_id")
     for entry in patterns(folder):
         if entry["id"] == identifier:
             return entry
@@ -88,7 +87,7 @@ def _answer(stored: Json, identities: Identities) -> Json:
     )
     return {
         **entry,
-        "id": identities.of(own_id(entry), words_of({**entry, "id": ""})),
+        "id": identities.assign(own_id(entry), words_of({**entry, "id": ""})),
         "pattern": _text(entry),
         "category": ANTI_PATTERN if category.lower() in _ANTI_PATTERN_FORMS else category,
         "conditions": texts(entry.get("conditions")) or texts(entry.get("why")),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loki_web.errors import NotFound
-from loki_web.services.ids import checked
+from loki_web.services.ids import check_id
 from loki_web.services.memory.common import id_of_file, latest_time, own_id, presentable, texts
 from loki_web.store.coerce import Json, dicts_in, first_text
 from loki_web.store.collection import Collection
@@ -44,7 +44,7 @@ def skill(folder: Folder, identifier: str) -> Json:
     :raises NotFound: when there is none.
     :raises BadRequest: when it cannot be an id.
     """
-    checked(identifier, "skill_id")
+    check_id(identifier, "skill_id")
     known = shelf(folder)
     found = known.by_id.get(identifier) or known.by_stem.get(identifier)
     if found is None:

@@ -1,18 +1,18 @@
-"""When to notify: `triggers.json`, read by the CLI's checker on every run (`spec` 14)."""
+"""The triggers of notifications, which the CLI reads on every run (docs/files.md, section 14)."""
 
 from typing import Any
 
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources
-from loki_web.services.identities import Identities
+from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_dict, as_flag, entries_under, first_amount, first_text
 from loki_web.store.folder import Folder
 
 _FILE = "notifications/triggers.json"
-_MOST = 1000
-_MOST_BYTES = 4 * 1024 * 1024  # of the file, in which further keys of a trigger are kept
+_MAX_TRIGGERS = 1000
+_MAX_BYTES = 4 * 1024 * 1024  # of the file: a trigger may have any number of further keys
 _DEFAULTS: tuple[Json, ...] = (
     {
         "id": "budget-80pct",
@@ -62,7 +62,7 @@ _DEFAULTS: tuple[Json, ...] = (
         "message": "Frequent compactions: {count} in the last hour",
     },
 )
-# The reference has it, the checker does not know it; it is kept for whoever reads the file.
+# Documented in the API reference, but not known to the CLI's checker, which ignores it.
 _TASK_FAILURE: Json = {
     "id": "task_failure",
     "type": "task_failure",
@@ -73,47 +73,49 @@ _TASK_FAILURE: Json = {
     "description": "Alert after N consecutive task failures",
 }
 _TEMPLATES = {template["type"]: template for template in (*_DEFAULTS, _TASK_FAILURE)}
-_TWINS = {"budget_limit": "budget_threshold", "budget_threshold": "budget_limit"}
+_EQUIVALENTS = {"budget_limit": "budget_threshold", "budget_threshold": "budget_limit"}
 OWN_FIELDS = ("threshold_pct", "max_no_progress", "max_per_hour")
 
 
-def triggers(folder: Folder) -> Json:
-    """`{triggers: [...]}`, the defaults where no file has any (`spec` 17)."""
-    return {"triggers": [_shown(trigger) for trigger in _stored(folder.document(_FILE))]}
+def list_triggers(folder: Folder) -> Json:
+    """Return `triggers`: those of the file, or the defaults (docs/files.md, section 17)."""
+    return {"triggers": [_present(trigger) for trigger in _parse(folder.document(_FILE))]}
 
 
-def types(folder: Folder) -> dict[str, str]:
-    """Trigger id → what it watches, for the triggers of the file (`spec` 17)."""
+def get_trigger_types(folder: Folder) -> dict[str, str]:
+    """Return the types of the triggers in the file, by trigger id (docs/files.md, section 17)."""
     document = folder.document(_FILE)
-    known = [] if entries_under(document, "triggers") is None else _stored(document)
+    known = [] if entries_under(document, "triggers") is None else _parse(document)
     return {trigger["id"]: trigger["type"] for trigger in known}
 
 
-def update(src: Sources, changes: list[Json]) -> Json:
+def update_triggers(src: Sources, changes: list[Json]) -> Json:
     """Merge changes into the stored triggers; all of them or none.
 
-    A change names its trigger by id or, where no id matches, by type: `context_threshold` means
-    the first trigger of that type, and `budget_limit` the one of type `budget_threshold`. What a
-    change leaves out, or sends as GET shows it, stays as stored. What it names and nobody has is
-    added if its type is known: from the change itself, or because its id is a documented one.
+    A change names its trigger by id or, if no id matches, by type: `context_threshold` is the first
+    trigger of that type, and `budget_limit` the one of type `budget_threshold`. Fields that a
+    change leaves out, or sends as GET returns them, are not changed. An unknown trigger is added if
+    the change has a type or its id is a documented one.
 
-    :raises NotFound: for an unknown id without a type: nothing could tell what it watches.
-    :raises BadRequest: when an existing trigger would change its type, or there is too much.
+    :param changes: partial triggers, each with an `id`.
+    :raises NotFound: for an unknown id without a type.
+    :raises BadRequest: when the type of an existing trigger would change, or for more than 1000
+        triggers or 4 MB.
     :raises StorageError: when the file is damaged or cannot be written.
     """
     folder = src.project
-    _merged(_stored(folder.document(_FILE)), changes)  # refused without touching the disk
+    _merge(_parse(folder.document(_FILE)), changes)  # fails before the lock file is created
     with folder.locked(_FILE):
         document = folder.document_for_update(_FILE)
-        merged = _merged(_stored(document), changes)
-        if len(json_text.dump(merged)) > _MOST_BYTES:
+        merged = _merge(_parse(document), changes)
+        if len(json_text.dump(merged)) > _MAX_BYTES:
             raise BadRequest("The triggers would be larger than 4 MB")
         folder.write_json(_FILE, {**as_dict(document), "triggers": merged})
     return {"success": True, "message": "Triggers updated"}
 
 
-def _stored(document: Any) -> list[Json]:
-    """The triggers of a file, each with all that the checker needs."""
+def _parse(document: Any) -> list[Json]:
+    """Return the triggers of a file, each with all fields that the CLI's checker needs."""
     entries = entries_under(document, "triggers")
     if entries is None:
         return [dict(trigger) for trigger in _DEFAULTS]
@@ -123,8 +125,8 @@ def _stored(document: Any) -> list[Json]:
 
 def _complete(entry: Json, identities: Identities) -> Json:
     kind = first_text(entry.get("type"))
-    identity = identities.of(entry.get("id") or kind, first_text(entry.get("message")))
-    kind = first_text(kind, _type_meant_by(identity), default=identity)
+    identity = identities.assign(entry.get("id") or kind, first_text(entry.get("message")))
+    kind = first_text(kind, _infer_type(identity), default=identity)
     template = _TEMPLATES.get(kind, {})
     description = entry.get("description")
     complete = {
@@ -138,14 +140,14 @@ def _complete(entry: Json, identities: Identities) -> Json:
             entry.get("message"), template.get("message"), description, default=f"{kind} fired"
         ),
     }
-    own = _own_field(kind)
+    own = _get_own_field(kind)
     if own:
         complete[own] = first_amount(entry.get(own), entry.get("threshold"), template[own])
     return complete
 
 
-def _shown(trigger: Json) -> Json:
-    own = _own_field(trigger["type"])
+def _present(trigger: Json) -> Json:
+    own = _get_own_field(trigger["type"])
     names = (own,) if own else ("threshold", *OWN_FIELDS)
     return {
         **redact_within(trigger),
@@ -156,45 +158,45 @@ def _shown(trigger: Json) -> Json:
     }
 
 
-def _merged(stored: list[Json], changes: list[Json]) -> list[Json]:
+def _merge(stored: list[Json], changes: list[Json]) -> list[Json]:
     merged = list(stored)
     for change in changes:
-        place = _place(merged, change["id"])
-        if place is None:
-            merged.append(_applied(_new(change), change))
+        index = _find_index(merged, change["id"])
+        if index is None:
+            merged.append(_apply(_create(change), change))
         else:
-            merged[place] = _applied(merged[place], change)
-    if len(merged) > _MOST:
-        raise BadRequest(f"There can be {_MOST} triggers at most")
+            merged[index] = _apply(merged[index], change)
+    if len(merged) > _MAX_TRIGGERS:
+        raise BadRequest(f"There can be {_MAX_TRIGGERS} triggers at most")
     return merged
 
 
-def _place(stored: list[Json], identity: str) -> int | None:
-    """The index of the trigger with that id, or else of the first one of that type."""
+def _find_index(stored: list[Json], identity: str) -> int | None:
+    """Return the index of the trigger with that id, else of the first one of that type."""
     ids = [trigger["id"] for trigger in stored]
     kinds = [trigger["type"] for trigger in stored]
-    for names, name in ((ids, identity), (kinds, identity), (kinds, _TWINS.get(identity))):
+    for names, name in ((ids, identity), (kinds, identity), (kinds, _EQUIVALENTS.get(identity))):
         if name in names:
             return names.index(name)
     return None
 
 
-def _new(change: Json) -> Json:
+def _create(change: Json) -> Json:
     identity = change["id"]
-    kind = change.get("type") or _type_meant_by(identity)
+    kind = change.get("type") or _infer_type(identity)
     if not kind:
         raise NotFound(f"There is no trigger {identity!r}; a new one needs a type")
-    new = {"id": identity, "type": kind, "description": change.get("description")}
-    return _complete(new, Identities("trigger"))
+    entry = {"id": identity, "type": kind, "description": change.get("description")}
+    return _complete(entry, Identities("trigger"))
 
 
-def _applied(trigger: Json, change: Json) -> Json:
-    """The trigger with what differs from the way GET shows it.
+def _apply(trigger: Json, change: Json) -> Json:
+    """Return the trigger with the fields of the change that differ from what GET returns.
 
-    So a client that sends back whole triggers changes only what it changed: neither texts that
-    were redacted for it nor a threshold that has two names.
+    So a client can send back whole triggers: a redacted text does not replace the original, and of
+    the two names of a threshold only the changed one counts.
     """
-    shown = _shown(trigger)
+    shown = _present(trigger)
     changed = {
         key: value
         for key, value in change.items()
@@ -203,7 +205,7 @@ def _applied(trigger: Json, change: Json) -> Json:
     }
     if "type" in changed:
         raise BadRequest(f"The type of trigger {trigger['id']!r} cannot be changed")
-    own = _own_field(trigger["type"])
+    own = _get_own_field(trigger["type"])
     threshold = changed.get("threshold", changed.get(own) if own else None)
     if threshold is not None:
         changed["threshold"] = threshold
@@ -212,15 +214,15 @@ def _applied(trigger: Json, change: Json) -> Json:
     return {**trigger, **changed}
 
 
-def _own_field(kind: str) -> str | None:
-    """The field in which the checker looks for the threshold of such a trigger."""
+def _get_own_field(kind: str) -> str | None:
+    """Return the field that the CLI's checker reads the threshold of this type from."""
     template = _TEMPLATES.get(kind, {})
     return next((name for name in OWN_FIELDS if name in template), None)
 
 
-def _type_meant_by(identity: str) -> str | None:
-    """The type that a default id has, or that the id itself names."""
+def _infer_type(identity: str) -> str | None:
+    """Return the type of the default trigger with that id, or the type that the id itself is."""
     for kind, template in _TEMPLATES.items():
-        if identity in (template["id"], kind, _TWINS.get(kind)):
+        if identity in (template["id"], kind, _EQUIVALENTS.get(kind)):
             return str(kind)
     return None

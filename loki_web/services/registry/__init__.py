@@ -1,1 +1,1 @@
-"""The projects of this user."""
+"""The registered projects of this user."""

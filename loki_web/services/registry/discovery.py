@@ -1,4 +1,4 @@
-"""Projects that nobody registered yet, looked for where people keep their code (`spec` 15.1)."""
+"""Find projects in the usual source folders of HOME (docs/files.md, section 15.1)."""
 
 from pathlib import Path
 
@@ -9,24 +9,28 @@ from loki_web.store.coerce import Json
 
 DEFAULT_DEPTH = 3
 MAX_DEPTH = 10
-_PLACES = ("git", "projects", "code", "dev", "workspace", "src")
+_SEARCHED = ("git", "projects", "code", "dev", "workspace", "src")
 _SKIPPED = frozenset({"node_modules"})
 
 
-def roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
-    """The directories with a `.loki/` below the usual places in HOME, links resolved.
+def find_roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
+    """Return the directories with a `.loki/` below the usual source folders, links resolved.
 
-    :param depth: 1 looks only directly in those places.
+    :param depth: how many levels below these folders to search; 1 is their direct children.
     """
     home = scan.resolve(str(src.settings.home))
     if home is None:
         return []
-    places = [home / name for name in _PLACES]
-    return scan.find_directories(project.LOKI_DIR, places, depth=depth, skipped=_SKIPPED)
+    folders = [home / name for name in _SEARCHED]
+    return scan.find_directories(project.LOKI_DIR, folders, depth=depth, skipped=_SKIPPED)
 
 
-def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
-    """What was found, whether it is registered or not."""
+def discover_projects(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
+    """Return the projects below the usual source folders, registered or not.
+
+    :param depth: as for `find_roots`.
+    :return: `path`, `name`, `has_state` and `has_prd` of each.
+    """
     return [
         {
             "path": str(root),
@@ -34,5 +38,5 @@ def discover(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
             "has_state": project.has_state(root),
             "has_prd": project.has_prd(root),
         }
-        for root in roots(src, depth)
+        for root in find_roots(src, depth)
     ]

@@ -1,11 +1,11 @@
-"""What sessions of all projects of this user have learned (`spec` 15.4)."""
+"""The learnings of all projects of this user (docs/files.md, section 15.4)."""
 
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import sort_key, tidy_time
 
-# A writer of the CLI adds an s too many; both files hold successes.
+# One writer of the CLI misspells the name; both files contain successes.
 _FILES = {
     "patterns": ("patterns.jsonl",),
     "mistakes": ("mistakes.jsonl",),
@@ -13,16 +13,16 @@ _FILES = {
 }
 
 
-def learnings(src: Sources, limit: int) -> Json:
-    """`patterns`, `mistakes` and `successes`, up to `limit` of each, newest first."""
+def list_learnings(src: Sources, limit: int) -> Json:
+    """Return `patterns`, `mistakes` and `successes`, up to `limit` of each, newest first."""
     return {
-        kind: [_learning(entry) for entry in _newest(src, names, limit)]
+        kind: [_build_learning(entry) for entry in _read_newest(src, names, limit)]
         for kind, names in _FILES.items()
     }
 
 
-def _newest(src: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
-    """What has no description is a header or damage."""
+def _read_newest(src: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
+    """Return the newest entries; skip headers and damaged ones, which have no description."""
     entries = [
         entry
         for name in names
@@ -33,7 +33,7 @@ def _newest(src: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
     return entries[:limit]
 
 
-def _learning(entry: Json) -> Json:
+def _build_learning(entry: Json) -> Json:
     return {
         "timestamp": tidy_time(entry.get("timestamp")),
         "project": redact(first_text(entry.get("project"))),

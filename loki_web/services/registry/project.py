@@ -1,5 +1,4 @@
-"""A project beside the one that is served: what its registry entry says, and what is true of its
-directory now (`spec` 15.1)."""
+"""A registered project: its entry and the state of its directory (docs/files.md, section 15.1)."""
 
 import os
 from datetime import datetime
@@ -17,9 +16,9 @@ from loki_web.store.times import sort_key, tidy_time
 ACTIVE, IDLE, UNINITIALIZED, MISSING = "active", "idle", "uninitialized", "missing"
 LOKI_DIR = ".loki"
 _PRD_FILES = ("PRD.md", "prd.md", "docs/PRD.md")
-_STATE_MARK = ".loki/state/session.json"
+_SESSION_STATE = ".loki/state/session.json"
 _STATE_FILES = (
-    _STATE_MARK,
+    _SESSION_STATE,
     ".loki/state/orchestrator.json",
     ".loki/dashboard-state.json",
     ".loki/session.json",
@@ -30,7 +29,7 @@ class Project:
     """One entry of the registry.
 
     :param identity: the key of the entry, unique in the registry.
-    :param entry: the entry; its `path` is a string.
+    :param entry: its value; `path` must be a string.
     """
 
     def __init__(self, identity: str, entry: Json) -> None:
@@ -41,33 +40,36 @@ class Project:
 
     @cached_property
     def root(self) -> Path | None:
-        """The path without links; None where it is no absolute path."""
+        """The path with links resolved; None when it is not an absolute path."""
         return scan.resolve(self.path)
 
     @cached_property
     def exists(self) -> bool:
+        """True when the directory exists."""
         return self.root is not None and scan.is_directory(self.root)
 
     @cached_property
     def has_loki_dir(self) -> bool:
+        """True when the directory contains a `.loki/`."""
         return self.root is not None and has_loki_dir(self.root)
 
     @property
     def status(self) -> str:
-        """`active` or `missing`, as the registry has it."""
+        """`active` when the directory exists, else `missing`."""
         return ACTIVE if self.exists else MISSING
 
     @property
     def name(self) -> str:
+        """The name in the entry, else that of the directory."""
         return first_text(self.entry.get("name"), os.path.basename(self.path), self.path)
 
     @property
     def recency(self) -> tuple[datetime, datetime]:
-        """Greater for the project that was used later."""
+        """A sort key: greater for the project that was used later."""
         return sort_key(self.entry.get("last_accessed")), sort_key(self.entry.get("registered_at"))
 
-    def answer(self) -> Json:
-        """The documented entry, its status and `has_loki_dir` as they are now."""
+    def describe(self) -> Json:
+        """Return the documented entry, with the current `status` and `has_loki_dir`."""
         return {
             "id": self.id,
             "path": self.path,
@@ -82,49 +84,54 @@ class Project:
 
 
 def has_loki_dir(root: Path) -> bool:
-    """True for a `.loki/` inside the project; a link out of the project is not looked at."""
-    return _folder(root).is_folder(LOKI_DIR)
+    """Return True for a `.loki/` inside the project; a link out of the project is not followed."""
+    return _get_folder(root).is_folder(LOKI_DIR)
 
 
 def has_state(root: Path) -> bool:
-    return _has_one_of((_STATE_MARK,), root)
+    """Return True when a session has written its state."""
+    return _has_any((_SESSION_STATE,), root)
 
 
 def has_prd(root: Path) -> bool:
-    return _has_one_of(_PRD_FILES, root)
+    """Return True when the project has a product requirements document."""
+    return _has_any(_PRD_FILES, root)
 
 
 @lru_cache(maxsize=1024)
-def _folder(root: Path) -> Folder:
-    """The project's own folder, with what is known of it since the last request."""
+def _get_folder(root: Path) -> Folder:
+    """Return the project's folder; it is kept for the next request, with its caches."""
     return Folder(root)
 
 
-def health(src: Sources, project: Project) -> Json:
-    """`active` while a session is alive there, `idle` without one, `uninitialized` without
-    `.loki/`, `missing` without a directory."""
+def check_health(src: Sources, project: Project) -> Json:
+    """Return the health of a project: `status` and `checks`.
+
+    The status is `active` while a session is alive, `idle` without one, `uninitialized` without a
+    `.loki/`, and `missing` without a directory.
+    """
     root = project.root
     exists = root is not None and project.exists
     return {
-        "status": _health_word(src, project),
+        "status": _get_health_status(src, project),
         "checks": {
             "path_exists": exists,
             "loki_dir_exists": exists and project.has_loki_dir,
-            "state_exists": root is not None and _has_one_of(_STATE_FILES, root),
+            "state_exists": root is not None and _has_any(_STATE_FILES, root),
             "prd_exists": root is not None and has_prd(root),
         },
     }
 
 
-def _health_word(src: Sources, project: Project) -> str:
+def _get_health_status(src: Sources, project: Project) -> str:
     if project.root is None or not project.exists:
         return MISSING
     if not project.has_loki_dir:
         return UNINITIALIZED
-    alive = state.liveness(src.project_at(project.root), src.now()).alive
+    alive = state.get_liveness(src.project_at(project.root), src.now()).alive
     return ACTIVE if alive else IDLE
 
 
-def _has_one_of(relatives: tuple[str, ...], root: Path) -> bool:
-    folder = _folder(root)
+def _has_any(relatives: tuple[str, ...], root: Path) -> bool:
+    folder = _get_folder(root)
     return any(folder.version(relative) for relative in relatives)

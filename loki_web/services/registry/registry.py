@@ -1,7 +1,7 @@
-"""The projects of this user, in a file that the CLI writes too (`spec` 15.1).
+"""The registry of this user's projects (docs/files.md, section 15.1).
 
-The CLI takes no lock. What we change is read anew under ours, keeps what we do not know, and is
-written by rename; a file that cannot be understood is left as it is.
+The CLI writes the file too, without a lock. Each change reads it again under our lock, keeps
+unknown fields and replaces the file by a rename. A file of an unknown form is never changed.
 """
 
 import hashlib
@@ -26,192 +26,201 @@ _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/etc", "/proc", "/sys")))
 
 
-def registered(src: Sources) -> list[Project]:
-    """Every project of the registry, the most recently accessed first."""
-    return _projects_in(as_dict(as_dict(src.user.document(_FILE)).get("projects")))
+def load_projects(src: Sources) -> list[Project]:
+    """Return all projects of the registry, the most recently accessed first."""
+    return _parse_projects(as_dict(as_dict(src.user.document(_FILE)).get("projects")))
 
 
-def listing(src: Sources, *, include_inactive: bool) -> list[Json]:
-    """The entries; those whose directory is gone only where asked for."""
+def list_projects(src: Sources, *, include_inactive: bool) -> list[Json]:
+    """Return the entries, the most recently accessed first.
+
+    :param include_inactive: include projects whose directory does not exist.
+    """
     return [
-        project.answer()
-        for project in registered(src)
+        project.describe()
+        for project in load_projects(src)
         if include_inactive or project.status == registry_project.ACTIVE
     ]
 
 
-def matching(among: list[Project], identifier: str) -> list[Project]:
-    """The project of that id, else of that alias, else all that are registered under that path.
+def find_projects(projects: list[Project], identifier: str) -> list[Project]:
+    """Return the project with that id, else with that alias, else all with that path.
 
-    More than one where the CLI and the server registered a path under ids of their own.
+    A path can have several entries, because the CLI and the server create different ids for it.
     """
-    for project in among:
+    for project in projects:
         if project.id == identifier:
             return [project]
-    for project in among:
+    for project in projects:
         if project.alias == identifier:
             return [project]
     root = scan.resolve(identifier)
     return [
         project
-        for project in among
+        for project in projects
         if root is not None and (project.path == identifier or project.root == root)
     ]
 
 
-def project(src: Sources, identifier: str) -> Json:
-    """:raises NotFound: where no project goes by that id, alias or path."""
-    return _first(registered(src), identifier).answer()
+def get_project(src: Sources, identifier: str) -> Json:
+    """Return the entry of one project.
 
-
-def health(src: Sources, identifier: str) -> Json:
-    """What a project's directory holds, and whether a session is alive there.
-
-    A project whose own path or alias ends in `/health` stands at the address that is otherwise
-    the health of what comes before: there the answer is its entry, and its health is one
-    `/health` further on.
-
-    :raises NotFound: where no project goes by that id, alias or path.
+    :raises NotFound: when no project has that id, alias or path.
     """
-    found = registered(src)
-    whole = matching(found, f"{identifier}/health")
-    if whole:
-        return whole[0].answer()
-    return registry_project.health(src, _first(found, identifier))
+    return _find_first(load_projects(src), identifier).describe()
 
 
-def register(src: Sources, path: str, name: str | None, alias: str | None) -> Json:
-    """The entry of a directory, made or brought up to date; a path has one, whatever its id.
+def get_health(src: Sources, identifier: str) -> Json:
+    """Return the health of a project.
+
+    The path or alias of a project may itself end in `/health`. Its URL is then also the health URL
+    of the identifier before that ending; return the entry of that project in this case. Its health
+    is at the URL with one more `/health`.
+
+    :raises NotFound: when no project has that id, alias or path.
+    """
+    projects = load_projects(src)
+    named_health = find_projects(projects, f"{identifier}/health")
+    if named_health:
+        return named_health[0].describe()
+    return registry_project.check_health(src, _find_first(projects, identifier))
+
+
+def register_project(src: Sources, path: str, name: str | None, alias: str | None) -> Json:
+    """Add a directory to the registry, or update its entry; return the entry.
 
     :param path: absolute; links are resolved.
-    :param name: left out, the directory's own.
-    :raises BadRequest: when the path is no directory or the alias is another project's.
+    :param name: None keeps the name of an existing entry; a new one gets the directory's name.
+    :param alias: None keeps the alias of an existing entry.
+    :raises BadRequest: when the path is not a directory, belongs to the operating system, or the
+        alias is in use by another project.
     """
-    root, now = _project_directory(path), src.now()
-    with _changing(src.user) as entries:
-        known = _projects_in(entries)
-        held = _registration_of(root, alias, known) or _new_project(root, entries, now)
-        _check_alias(alias, (project for project in known if project.id != held.id))
-        given = {key: text for key, text in (("name", name), ("alias", alias)) if text}
-        entries[held.id] = _refreshed(held, now) | given
-    return Project(held.id, entries[held.id]).answer()
+    root, now = _check_directory(path), src.now()
+    with _change(src.user) as entries:
+        known = _parse_projects(entries)
+        project = _find_registration(root, alias, known) or _create_project(root, entries, now)
+        _check_alias(alias, (other for other in known if other.id != project.id))
+        names = {key: text for key, text in (("name", name), ("alias", alias)) if text}
+        entries[project.id] = _refresh(project, now) | names
+    return Project(project.id, entries[project.id]).describe()
 
 
-def remove(src: Sources, identifier: str) -> None:
-    """Forget a project; nothing in its directory is touched. A path goes with all its entries.
+def remove_project(src: Sources, identifier: str) -> None:
+    """Remove a project from the registry, with all entries of its path if it is named by path.
 
-    :raises NotFound: where no project goes by that id, alias or path.
+    Its directory is not changed.
+
+    :raises NotFound: when no project has that id, alias or path.
     """
-    with _changing(src.user) as entries:
-        found = matching(_projects_in(entries), identifier)
-        if not found:
+    with _change(src.user) as entries:
+        projects = find_projects(_parse_projects(entries), identifier)
+        if not projects:
             raise NotFound("Project not found")
-        for project in found:
+        for project in projects:
             del entries[project.id]
 
 
-def access(src: Sources, identifier: str) -> Json:
-    """Note that a project was used just now.
+def record_access(src: Sources, identifier: str) -> Json:
+    """Set the access time of a project to now; return its entry.
 
-    :raises NotFound: where no project goes by that id, alias or path.
+    :raises NotFound: when no project has that id, alias or path.
     """
-    with _changing(src.user) as entries:
-        found = _first(_projects_in(entries), identifier)
-        entries[found.id] = {**found.entry, "last_accessed": isoformat(src.now())}
-    return Project(found.id, entries[found.id]).answer()
+    with _change(src.user) as entries:
+        project = _find_first(_parse_projects(entries), identifier)
+        entries[project.id] = {**project.entry, "last_accessed": isoformat(src.now())}
+    return Project(project.id, entries[project.id]).describe()
 
 
-def sync(src: Sources) -> Json:
-    """Register what discovery finds and refresh what the entries say of their directories.
+def sync_projects(src: Sources) -> Json:
+    """Register the projects that discovery finds and refresh the existing entries.
 
-    :return: `added`; `updated`, the entries of directories that are there and that changed;
-        `missing`, those whose directory is gone; `total`, all that are registered now.
+    :return: the number of entries: `added`, `updated` (changed ones whose directory exists),
+        `missing` (without a directory) and `total`.
     """
-    discovered, now = discovery.roots(src), src.now()
+    discovered, now = discovery.find_roots(src), src.now()
     counts = {"added": 0, "updated": 0, "missing": 0}
-    with _changing(src.user) as entries:
-        known = _projects_in(entries)
+    with _change(src.user) as entries:
+        known = _parse_projects(entries)
         for project in known:
             counts["missing"] += project.status == registry_project.MISSING
             if _is_stale(project):
                 counts["updated"] += project.exists
-                entries[project.id] = _refreshed(project, now)
+                entries[project.id] = _refresh(project, now)
         roots = {project.root for project in known}
         for root in (root for root in discovered if root not in roots):
-            project = _new_project(root, entries, now)
-            entries[project.id] = _refreshed(project, now)
+            project = _create_project(root, entries, now)
+            entries[project.id] = _refresh(project, now)
             counts["added"] += 1
-        total = len(_projects_in(entries))
+        total = len(_parse_projects(entries))
     return {**counts, "total": total}
 
 
-def _projects_in(entries: Json) -> list[Project]:
-    """The entries that name a directory, the most recently accessed first; whatever else is among
-    them is left alone."""
-    found = [
-        Project(identity, held)
-        for identity, held in entries.items()
-        if isinstance(held, dict) and isinstance(held.get("path"), str) and held["path"]
+def _parse_projects(entries: Json) -> list[Project]:
+    """Return the entries with a path, the most recently accessed first; others are skipped."""
+    projects = [
+        Project(identity, entry)
+        for identity, entry in entries.items()
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str) and entry["path"]
     ]
-    return sorted(found, key=lambda project: project.recency, reverse=True)
+    return sorted(projects, key=lambda project: project.recency, reverse=True)
 
 
-def _first(among: list[Project], identifier: str) -> Project:
-    found = matching(among, identifier)
-    if not found:
+def _find_first(projects: list[Project], identifier: str) -> Project:
+    matches = find_projects(projects, identifier)
+    if not matches:
         raise NotFound("Project not found")
-    return found[0]
+    return matches[0]
 
 
 @contextmanager
-def _changing(user: Folder) -> Iterator[Json]:
-    """The latest entries by id: what the block replaces in them is written when it ends well.
+def _change(user: Folder) -> Iterator[Json]:
+    """Yield the latest entries by id; write them after the block unless it raises.
 
-    :raises StorageError: when the file cannot be read, understood or written.
+    :raises StorageError: when the file cannot be read or written, or has an unknown form.
     """
     with user.locked(_FILE):
         content = user.document_for_update(_FILE)
-        before = _entries_to_change(content)
+        before = _get_entries(content)
         entries = dict(before)
         yield entries
         if entries != before:
             user.write_json(_FILE, {"version": "1.0", **as_dict(content), "projects": entries})
 
 
-def _entries_to_change(content: Any) -> Json:
+def _get_entries(content: Any) -> Json:
     entries = content.get("projects") if isinstance(content, dict) else content
     if isinstance(entries, dict):
         return entries
     if entries:
-        raise StorageError("The registry has a form that is not known, so it was left as it is")
+        raise StorageError("The registry has an unknown form and was not changed")
     return {}
 
 
-def _project_directory(path: str) -> Path:
+def _check_directory(path: str) -> Path:
     root = scan.resolve(path)
     if root is None or not scan.is_directory(root):
-        raise BadRequest("path: Must be the absolute path of a directory that exists.")
+        raise BadRequest("path: Must be the absolute path of an existing directory.")
     if not is_clean(str(root)):
-        raise BadRequest("path: Must not have control characters in it.")
+        raise BadRequest("path: Must not contain control characters.")
     if not root.name or any(root.is_relative_to(system) for system in _SYSTEM_DIRECTORIES):
         raise BadRequest("path: Must not be a directory of the operating system.")
     return root
 
 
-def _registration_of(root: Path, alias: str | None, known: list[Project]) -> Project | None:
-    """The entry of a path; where there are two, the one that has the alias already."""
-    held = [project for project in known if project.root == root]
-    named = [project for project in held if alias and project.alias == alias]
-    return next(iter(named + held), None)
+def _find_registration(root: Path, alias: str | None, known: list[Project]) -> Project | None:
+    """Return the entry of a path; if there are several, prefer the one with that alias."""
+    entries = [project for project in known if project.root == root]
+    named = [project for project in entries if alias and project.alias == alias]
+    return next(iter(named + entries), None)
 
 
 def _check_alias(alias: str | None, others: Iterable[Project]) -> None:
     if any(alias in (other.id, other.alias, other.path) for other in others if alias):
-        raise BadRequest("alias: Is already in use for another project.")
+        raise BadRequest("alias: Is already in use by another project.")
 
 
-def _new_project(root: Path, entries: Json, now: datetime) -> Project:
-    """An entry under the server's form of id, longer where that is taken."""
+def _create_project(root: Path, entries: Json, now: datetime) -> Project:
+    """Return a new entry. Its id is the start of the path's SHA-256: 12 digits, more if in use."""
     digest = hashlib.sha256(str(root).encode()).hexdigest()
     identity = next(digest[:size] for size in range(12, 65) if digest[:size] not in entries)
     entry = {
@@ -226,8 +235,8 @@ def _new_project(root: Path, entries: Json, now: datetime) -> Project:
     return Project(identity, entry)
 
 
-def _refreshed(project: Project, now: datetime) -> Json:
-    """The entry with what is true of its directory now."""
+def _refresh(project: Project, now: datetime) -> Json:
+    """Return the entry with the current state of its directory."""
     return {
         **project.entry,
         "has_loki_dir": project.has_loki_dir,
@@ -237,5 +246,8 @@ def _refreshed(project: Project, now: datetime) -> Json:
 
 
 def _is_stale(project: Project) -> bool:
-    said = project.entry.get("has_loki_dir"), project.entry.get("status", registry_project.ACTIVE)
-    return said != (project.has_loki_dir, project.status)
+    recorded = (
+        project.entry.get("has_loki_dir"),
+        project.entry.get("status", registry_project.ACTIVE),
+    )
+    return recorded != (project.has_loki_dir, project.status)

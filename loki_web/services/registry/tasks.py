@@ -1,18 +1,18 @@
-"""The tasks of all registered projects in one list (`spec` 15.1)."""
+"""The tasks of all registered projects in one list (docs/files.md, section 15.1)."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from loki_web.services import tasks
 from loki_web.services.context import Sources
-from loki_web.services.identities import Identities
+from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import Project
 from loki_web.store.coerce import Json, dicts_in
 from loki_web.store.folder import Folder
 
-# Task stores outside the queues: the old server's and that of the MCP tools.
+# Task files outside the queues: the old server's and that of the MCP tools.
 _STORES = ("state/tasks.json", "state/task-queue.json")
 _STATUS_OF_WORD = {
     **dict.fromkeys(("in_progress", "running", "active", "doing"), tasks.IN_PROGRESS),
@@ -21,51 +21,56 @@ _STATUS_OF_WORD = {
 }
 
 
-def all_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
-    """The tasks of every project whose directory is there, project by project.
+def list_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
+    """Return the tasks of every project whose directory exists, project by project.
 
-    :param identifiers: ids, aliases or paths of the projects wanted; ones that are not
-        registered are left out. None for all projects.
+    Each task has the keys `_project_id`, `_project_name` and `_project_path`.
+
+    :param identifiers: ids, aliases or paths of projects; unknown ones are ignored. None for all.
     """
-    found: list[Json] = []
-    for project in _chosen(src, identifiers):
-        marks = {
+    listed: list[Json] = []
+    for project in _select_projects(src, identifiers):
+        project_fields = {
             "_project_id": project.id,
             "_project_name": redact(project.name),
             "_project_path": project.path,
         }
         if project.root is not None:
             folder = src.project_at(project.root)
-            found += [{**task, **marks} for task in _tasks_of(folder)]
-    return found
+            listed += [{**task, **project_fields} for task in _read_tasks(folder)]
+    return listed
 
 
-def _chosen(src: Sources, identifiers: list[str] | None) -> list[Project]:
-    """One project a directory, however often it is registered or named."""
-    known = registry.registered(src)
-    wanted = known
+def _select_projects(src: Sources, identifiers: list[str] | None) -> list[Project]:
+    """Return one project for each directory, even if it is registered or named repeatedly."""
+    known = registry.load_projects(src)
+    selected = known
     if identifiers is not None:
-        wanted = [project for each in identifiers for project in registry.matching(known, each)]
-    by_root = {project.root: project for project in reversed(wanted) if project.has_loki_dir}
+        selected = [
+            project
+            for identifier in identifiers
+            for project in registry.find_projects(known, identifier)
+        ]
+    by_root = {project.root: project for project in reversed(selected) if project.has_loki_dir}
     return list(reversed(by_root.values()))
 
 
-def _tasks_of(folder: Folder) -> Iterator[Json]:
+def _read_tasks(folder: Folder) -> Iterator[Json]:
     known: set[str] = set()
     positions: Counter[str] = Counter()
-    for task in tasks.tasks(folder):
+    for task in tasks.list_tasks(folder):
         known.add(task["id"])
         positions[task["status"]] += 1
         yield task
     for store in _STORES:
         identities = Identities("task")
-        for entry in dicts_in(tasks.task_entries(folder.document(store))):
-            identity = identities.of(entry.get("id"), store, str(entry.get("title")))
+        for entry in dicts_in(tasks.get_task_entries(folder.document(store))):
+            identity = identities.assign(entry.get("id"), store, str(entry.get("title")))
             if identity in known:
                 continue
             known.add(identity)
             word = str(entry.get("status")).strip().lower().replace("-", "_")
             status = _STATUS_OF_WORD.get(word, tasks.PENDING)
-            task = tasks.plain_task(identity, entry, status, positions[status])
+            task = tasks.build_plain_task(identity, entry, status, positions[status])
             positions[status] += 1
             yield {**task, "failed": word == "failed"}

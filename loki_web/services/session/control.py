@@ -1,4 +1,4 @@
-"""Pause, resume and stop: files that the runner obeys, and for stop one SIGTERM."""
+"""Pause, resume and stop the session (docs/files.md, section 3.5)."""
 
 from typing import Any
 
@@ -8,51 +8,58 @@ from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
 
 
-def pause(src: Sources) -> Json:
-    signal_files.leave(src.project, "PAUSE", src.now())
+def pause_session(src: Sources) -> Json:
+    """Write PAUSE; the runner waits before its next iteration until the file is gone."""
+    signal_files.write_signal_file(src.project, "PAUSE", src.now())
     return {"success": True, "message": "Session paused"}
 
 
-def resume(src: Sources) -> Json:
+def resume_session(src: Sources) -> Json:
+    """Remove PAUSE and STOP."""
     for name in ("PAUSE", "STOP"):
         src.project.remove(name)
     return {"success": True, "message": "Session resumed"}
 
 
-def stop(src: Sources) -> Json:
-    """Write STOP first: a runner that gets SIGTERM without it pauses instead of ending."""
+def stop_session(src: Sources) -> Json:
+    """Write STOP, then send SIGTERM to the runner.
+
+    The order matters: a runner that gets SIGTERM while there is no STOP pauses instead of ending.
+
+    :return: `process_signalled` is False when no process is certainly that of the session.
+    """
     now = src.now()
-    alive = state.liveness(src.project, now)
-    signal_files.leave(src.project, "STOP", now)
-    signalled = _signal(src.project, alive)
-    _mark_session_stopped(src.project, alive)
+    liveness = state.get_liveness(src.project, now)
+    signal_files.write_signal_file(src.project, "STOP", now)
+    signalled = _terminate(src.project, liveness)
+    _mark_session_stopped(src.project, liveness)
     message = "Stop signal sent" if signalled else "Stop file written; Loki process not found"
     return {"success": True, "message": message, "process_signalled": signalled}
 
 
-def _signal(folder: Folder, alive: state.Liveness) -> bool:
-    written = folder.version(alive.pid_file) if alive.pid_file else None
-    if written is None:
+def _terminate(folder: Folder, liveness: state.Liveness) -> bool:
+    version = folder.version(liveness.pid_file) if liveness.pid_file else None
+    if version is None:
         return False
-    in_session_file = alive.pid_file == state.SESSION_FILE
-    started = state.session_file_start(folder) if in_session_file else None
+    in_session_file = liveness.pid_file == state.SESSION_FILE
+    started = state.get_session_file_start(folder) if in_session_file else None
     return processes.terminate(
-        alive.pid,
-        written_at=written.mtime,
+        liveness.pid,
+        written_at=version.mtime,
         recorded_start=started.timestamp() if started else None,
     )
 
 
-def _mark_session_stopped(folder: Folder, alive: state.Liveness) -> None:
-    """A session without a process of its own has only its file to say that it ended."""
-    if alive.pid_file == state.SESSION_FILE or not _says_running(
+def _mark_session_stopped(folder: Folder, liveness: state.Liveness) -> None:
+    """Set the status in `session.json`, unless its own process, named in that file, does so."""
+    if liveness.pid_file == state.SESSION_FILE or not _says_running(
         folder.document(state.SESSION_FILE)
     ):
         return
     with folder.locked(state.SESSION_FILE):
-        found = folder.document_for_update(state.SESSION_FILE)
-        if _says_running(found):
-            folder.write_json(state.SESSION_FILE, {**found, "status": state.STOPPED})
+        session = folder.document_for_update(state.SESSION_FILE)
+        if _says_running(session):
+            folder.write_json(state.SESSION_FILE, {**session, "status": state.STOPPED})
 
 
 def _says_running(content: Any) -> bool:

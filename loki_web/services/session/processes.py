@@ -1,4 +1,4 @@
-"""Which process a file means, whether it lives, and the only place that sends a signal."""
+"""Parse pids, test whether processes are alive, and send SIGTERM; no other module sends signals."""
 
 import os
 import signal
@@ -17,7 +17,10 @@ _LARGEST_PID = 2**31 - 1
 
 
 def parse_pid(value: Any) -> int | None:
-    """A process id from JSON or from a pid file: a whole number above 1, or its decimal digits."""
+    """Return the pid in a JSON value or in the text of a pid file, None when there is none.
+
+    :param value: a whole number above 1, or its decimal digits.
+    """
     if isinstance(value, str):
         digits = value.strip()
         value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 12 else None
@@ -27,19 +30,19 @@ def parse_pid(value: Any) -> int | None:
 
 
 def is_alive(pid: int | None) -> bool:
-    """True while the process runs, whoever owns it; a zombie is gone."""
+    """Return True while the process runs, under any user; a zombie counts as ended."""
     return pid is not None and bool(observe(process(pid)))
 
 
 def terminate(pid: int | None, *, written_at: float, recorded_start: float | None = None) -> bool:
-    """Send SIGTERM if the process is certainly the one that was written down.
+    """Send SIGTERM if the process is certainly the recorded one.
 
-    :param written_at: when the file that names it was last written, seconds since the epoch. A
-        process that started later is another one that got the number again.
-    :param recorded_start: the start time that the file gives, if it does; a process that started
-        much later is not the recorded one.
-    :return: False when nothing was signalled: no such process, not certainly that one, one of
-        our own, or not ours to signal.
+    :param written_at: when the file with the pid was last written, seconds since the epoch. A
+        process that started later has reused the pid.
+    :param recorded_start: the start time in the file, seconds since the epoch, or None. A process
+        that started more than a minute later has reused the pid.
+    :return: False when no signal was sent: the process has ended, is not certainly the recorded
+        one, belongs to this server, or may not be signalled by this user.
     """
     if pid is None or not is_alive(pid) or is_own(pid):
         return False
@@ -50,7 +53,7 @@ def terminate(pid: int | None, *, written_at: float, recorded_start: float | Non
             return False
         if recorded_start is not None and started > recorded_start + _RECORD_SLACK_SECONDS:
             return False
-        if pid in _ancestors() and not _is_runner(process):
+        if pid in _get_ancestors() and not _is_runner(process):
             return False
         process.send_signal(signal.SIGTERM)
     except psutil.Error:
@@ -59,7 +62,7 @@ def terminate(pid: int | None, *, written_at: float, recorded_start: float | Non
 
 
 def is_own(pid: int) -> bool:
-    """True for this process, the gunicorn master above it and the workers beside it."""
+    """Return True for this process, its gunicorn master and the other workers."""
     if pid in (os.getpid(), os.getppid()):
         return True
     try:
@@ -69,21 +72,21 @@ def is_own(pid: int) -> bool:
         return False
 
 
-def server_pid() -> int:
-    """The process by which this server is known: the gunicorn master above its workers."""
+def get_server_pid() -> int:
+    """Return the pid of the gunicorn master, or of this process when it runs without one."""
     try:
         parent = psutil.Process().parent()
-        same = parent is not None and parent.cmdline() == psutil.Process().cmdline()
+        is_worker = parent is not None and parent.cmdline() == psutil.Process().cmdline()
     except psutil.Error:
-        same = False
-    return os.getppid() if same else os.getpid()
+        is_worker = False
+    return os.getppid() if is_worker else os.getpid()
 
 
-def _ancestors() -> set[int]:
+def _get_ancestors() -> set[int]:
     return {process.pid for process in psutil.Process().parents()}
 
 
 def _is_runner(process: psutil.Process) -> bool:
-    """A runner that started this server is above it and still the session's process."""
+    """Return True for a runner: one that started this server is its ancestor but may be ended."""
     names = [os.path.basename(word) for word in process.cmdline()[:2]]
     return any(name in _RUNNER_NAMES or name.startswith(_RUNNER_COPY) for name in names)

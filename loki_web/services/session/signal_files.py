@@ -1,4 +1,4 @@
-"""Files that the runner looks for; that they exist is all that counts (`spec` 3.5)."""
+"""Signal files: only their existence matters (docs/files.md, section 3.5)."""
 
 from datetime import datetime
 
@@ -6,9 +6,10 @@ from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat
 
 
-def leave(folder: Folder, relative: str, now: datetime) -> None:
-    """Make sure that the marker exists; a directory of that name is one already.
+def write_signal_file(folder: Folder, relative: str, now: datetime) -> None:
+    """Create the signal file, with the time in it. A directory of that name counts as the signal.
 
+    :param relative: its path below `.loki/`.
     :raises StorageError: when it cannot be written.
     """
     if not folder.is_folder(relative):

@@ -1,4 +1,4 @@
-"""Is the session alive, and how far is it: the one answer for the API, the metrics and the page."""
+"""Liveness, status and progress of the session, for the API, the metrics and the live feed."""
 
 import re
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ _EFFICIENCY_FILE = re.compile(r"iteration-(\d{1,9})\.json", re.ASCII)
 
 @dataclass(frozen=True)
 class Liveness:
-    """:param pid: the live process, or None where a session has none that is known.
-    :param pid_file: the file that names it, relative to the session's folder.
+    """:param pid: the live process; None for a session that recorded no process.
+    :param pid_file: the file with that pid, relative to the session's folder.
     """
 
     alive: bool
@@ -34,24 +34,27 @@ class Liveness:
     pid_file: str | None = None
 
 
-def state(folder: Folder) -> Json:
-    """`dashboard-state.json`, or an empty object."""
+def get_dashboard_state(folder: Folder) -> Json:
+    """Return `dashboard-state.json`, an empty object when it is missing or damaged."""
     return as_dict(folder.document("dashboard-state.json"))
 
 
-def liveness(folder: Folder, now: datetime) -> Liveness:
-    """Whether a session runs (`spec` 17.1): a live pid, or a session file that says so credibly."""
-    found = _recorded(folder)
-    if isinstance(found, Liveness):
-        return found
-    return Liveness(found is not None and abs(now - found) < _SKILL_SESSION_LIFE)
+def get_liveness(folder: Folder, now: datetime) -> Liveness:
+    """Return whether a session runs, and its process (docs/files.md, section 17.1).
+
+    A session without a recorded process counts as alive for six hours after its start.
+    """
+    recorded = _get_recorded(folder)
+    if isinstance(recorded, Liveness):
+        return recorded
+    return Liveness(recorded is not None and abs(now - recorded) < _SKILL_SESSION_LIFE)
 
 
 @derived
-def _recorded(folder: Folder) -> Liveness | datetime | None:
-    """What the files and the processes tell; for a session without a process when it began."""
+def _get_recorded(folder: Folder) -> Liveness | datetime | None:
+    """Return the liveness by files and processes; the start of a session without a process."""
     for name in PID_FILES:
-        pid = recorded_pid(folder, name)
+        pid = read_pid_file(folder, name)
         if _counts_as_alive(pid):
             return Liveness(True, pid, name)
     session = as_dict(folder.document(SESSION_FILE))
@@ -60,16 +63,16 @@ def _recorded(folder: Folder) -> Liveness | datetime | None:
     if session.get("pid") is not None:
         pid = processes.parse_pid(session["pid"])
         return Liveness(True, pid, SESSION_FILE) if _counts_as_alive(pid) else Liveness(False)
-    return session_file_start(folder)
+    return get_session_file_start(folder)
 
 
-def recorded_pid(folder: Folder, name: str) -> int | None:
-    """The pid that a pid file holds, alive or not."""
+def read_pid_file(folder: Folder, name: str) -> int | None:
+    """Return the pid in a pid file, whether that process is alive or not."""
     return processes.parse_pid(folder.text(name, limit=64))
 
 
-def session_file_start(folder: Folder) -> datetime | None:
-    """When `session.json` says that its session began, else when the file was written."""
+def get_session_file_start(folder: Folder) -> datetime | None:
+    """Return the start time in `session.json`, else the time at which the file was written."""
     session = as_dict(folder.document(SESSION_FILE))
     for key in ("startedAt", "started", "start_time", "startTime"):
         started = parse_time(session.get(key))
@@ -79,82 +82,91 @@ def session_file_start(folder: Folder) -> datetime | None:
     return datetime.fromtimestamp(version.mtime, UTC) if version else None
 
 
-def status_word(folder: Folder, now: datetime) -> str:
-    """`stopped`, `paused`, `autonomous` or `running`."""
-    if not liveness(folder, now).alive:
+def get_status_word(folder: Folder, now: datetime) -> str:
+    """Return `stopped`, `paused`, `autonomous` or `running`."""
+    if not get_liveness(folder, now).alive:
         return STOPPED
     if folder.exists("PAUSE"):
         return PAUSED
-    return AUTONOMOUS if state(folder).get("mode") == AUTONOMOUS else RUNNING
+    return AUTONOMOUS if get_dashboard_state(folder).get("mode") == AUTONOMOUS else RUNNING
 
 
-def phase(folder: Folder) -> str:
-    found = state(folder)
+def get_phase(folder: Folder) -> str:
+    """Return the phase in the state file or in `state/orchestrator.json`, `""` without one."""
+    dashboard_state = get_dashboard_state(folder)
     orchestrator = as_dict(folder.document("state/orchestrator.json"))
     word = first_text(
-        found.get("phase"), found.get("currentPhase"), orchestrator.get("currentPhase")
+        dashboard_state.get("phase"),
+        dashboard_state.get("currentPhase"),
+        orchestrator.get("currentPhase"),
     )
     return redact(word)
 
 
-def provider(folder: Folder) -> str:
+def get_provider(folder: Folder) -> str:
+    """Return the AI provider, `claude` by default."""
     word = (folder.text("state/provider", limit=256) or "").strip()
-    return redact(first_text(word, state(folder).get("provider"), default="claude"))
+    return redact(first_text(word, get_dashboard_state(folder).get("provider"), default="claude"))
 
 
-def complexity(folder: Folder) -> str:
-    return redact(first_text(state(folder).get("complexity"), default="standard"))
+def get_complexity(folder: Folder) -> str:
+    """Return the complexity of the project, `standard` by default."""
+    return redact(first_text(get_dashboard_state(folder).get("complexity"), default="standard"))
 
 
-def version(src: Sources) -> str:
-    """The product version: that of the session, of the installation, or of this server."""
+def get_version(src: Sources) -> str:
+    """Return the version of Loki Mode: the session's, the installed one, or else this server's."""
     skill_dir = src.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    recorded = state(src.project).get("version")
+    recorded = get_dashboard_state(src.project).get("version")
     return redact(first_text(recorded, (installed or "").strip(), default=__version__))
 
 
-def started_at(folder: Folder) -> datetime | None:
-    """When the latest session began: its pid file's time, else its event, else unknown."""
+def get_started_at(folder: Folder) -> datetime | None:
+    """Return the start of the latest session: its pid file's time, else that of its event."""
     for name in PID_FILES:
-        written = folder.version(name)
-        if written is not None:
-            return datetime.fromtimestamp(written.mtime, UTC)
+        version = folder.version(name)
+        if version is not None:
+            return datetime.fromtimestamp(version.mtime, UTC)
     return events.milestones(folder).started_at
 
 
-def uptime_seconds(folder: Folder, now: datetime) -> float:
-    """Seconds since the session of the project began; 0 when none runs (`spec` 17)."""
-    if not liveness(folder, now).alive:
+def get_uptime_seconds(folder: Folder, now: datetime) -> float:
+    """Return the seconds since the start in the state file (docs/files.md, section 17).
+
+    A start that is missing or in the future is replaced by that of the session. 0 when no session
+    runs.
+    """
+    if not get_liveness(folder, now).alive:
         return 0.0
-    started = parse_time(state(folder).get("startedAt"))
+    started = parse_time(get_dashboard_state(folder).get("startedAt"))
     if started is None or started > now:
-        started = started_at(folder) or session_file_start(folder)
+        started = get_started_at(folder) or get_session_file_start(folder)
     return max(0.0, (now - started).total_seconds()) if started else 0.0
 
 
-def session_uptime_seconds(folder: Folder, now: datetime) -> float:
-    """Seconds since the live session's own start; 0 when none runs."""
-    if not liveness(folder, now).alive:
+def get_session_uptime_seconds(folder: Folder, now: datetime) -> float:
+    """Return the seconds since the live session's own start; 0 without a session."""
+    if not get_liveness(folder, now).alive:
         return 0.0
-    started = started_at(folder) or session_file_start(folder)
+    started = get_started_at(folder) or get_session_file_start(folder)
     return max(0.0, (now - started).total_seconds()) if started else 0.0
 
 
 @derived
-def iteration(folder: Folder) -> int:
-    """The greatest iteration that any file of this session tells of (`spec` 17.1).
+def get_iteration(folder: Folder) -> int:
+    """Return the greatest iteration in any file of this session (docs/files.md, section 17.1).
 
-    The state file is written by a process that does not see the counter, so it alone says 0.
+    The state file alone is not enough: its writer does not see the counter and writes 0.
     """
-    found = state(folder)
+    dashboard_state = get_dashboard_state(folder)
     council = as_dict(folder.document("council/state.json"))
     return max(
-        as_count(found.get("iteration")),
-        as_count(found.get("currentIteration")),
+        as_count(dashboard_state.get("iteration")),
+        as_count(dashboard_state.get("currentIteration")),
         as_count(council.get("last_track_iteration")),
-        _iteration_in_queue(folder),
-        _iteration_in_efficiency(folder),
+        _get_queue_iteration(folder),
+        _get_efficiency_iteration(folder),
         events.milestones(folder).iteration,
     )
 
@@ -163,7 +175,7 @@ def _counts_as_alive(pid: int | None) -> bool:
     return pid is not None and not processes.is_own(pid) and processes.is_alive(pid)
 
 
-def _iteration_in_queue(folder: Folder) -> int:
+def _get_queue_iteration(folder: Folder) -> int:
     in_progress = folder.document("queue/in-progress.json")
     entries = [as_dict(folder.document("queue/current-task.json"))]
     entries += dicts_in(as_dict(in_progress).get("tasks", in_progress))
@@ -172,9 +184,12 @@ def _iteration_in_queue(folder: Folder) -> int:
 
 
 @derived
-def _iteration_in_efficiency(folder: Folder) -> int:
-    """The greatest of this session: its files overwrite those of earlier ones one by one."""
-    started = started_at(folder)
+def _get_efficiency_iteration(folder: Folder) -> int:
+    """Return the greatest iteration of the efficiency files written since the session started.
+
+    Files of earlier sessions stay until an iteration of the same number overwrites them.
+    """
+    started = get_started_at(folder)
     since = started.timestamp() if started else 0.0
     files = folder.collection("metrics/efficiency")
     files.items()
@@ -184,6 +199,6 @@ def _iteration_in_efficiency(folder: Folder) -> int:
     return max((int(match[1]) for match in matches if match), default=0)
 
 
-def project_path(folder: Folder) -> Path:
-    """The project that a `.loki/` belongs to."""
+def get_project_path(folder: Folder) -> Path:
+    """Return the project folder that contains the `.loki/`."""
     return folder.path.parent

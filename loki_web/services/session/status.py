@@ -1,4 +1,4 @@
-"""What `/api/status` says, put together from the services that know."""
+"""The status of the session, for `/api/status` and the live feed."""
 
 from loki_web.services import tasks
 from loki_web.services.agents import records
@@ -9,25 +9,30 @@ from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat
 
 
-def status(src: Sources) -> Json:
-    """The documented status and, beyond it, what clients of the old server look for."""
+def get_status(src: Sources) -> Json:
+    """Return the documented status, and the fields that clients of the old server read.
+
+    `uptime_seconds` is the server's, `session_uptime_seconds` the session's.
+    """
     project, now = src.project, src.now()
-    alive = state.liveness(project, now)
+    liveness = state.get_liveness(project, now)
     return {
-        "status": state.status_word(project, now),
-        "version": state.version(src),
+        "status": state.get_status_word(project, now),
+        "version": state.get_version(src),
         "uptime_seconds": round(max(0.0, now.timestamp() - src.started_at), 3),
-        "active_sessions": int(alive.alive),
-        "running_agents": records.running_count(project, now),
-        "pending_tasks": tasks.counts(project)[tasks.PENDING],
+        "active_sessions": int(liveness.alive),
+        "running_agents": records.count_running(project, now),
+        "pending_tasks": tasks.count_tasks(project)[tasks.PENDING],
         "database_connected": True,
-        "phase": state.phase(project),
-        "iteration": state.iteration(project),
-        "complexity": state.complexity(project),
-        "mode": redact(first_text(state.state(project).get("mode"))) if alive.alive else "",
-        "provider": state.provider(project),
-        "current_task": tasks.current_task(project),
-        "session_uptime_seconds": round(state.session_uptime_seconds(project, now), 3),
-        "pid": alive.pid,
+        "phase": state.get_phase(project),
+        "iteration": state.get_iteration(project),
+        "complexity": state.get_complexity(project),
+        "mode": redact(first_text(state.get_dashboard_state(project).get("mode")))
+        if liveness.alive
+        else "",
+        "provider": state.get_provider(project),
+        "current_task": tasks.get_current_task(project),
+        "session_uptime_seconds": round(state.get_session_uptime_seconds(project, now), 3),
+        "pid": liveness.pid,
         "timestamp": isoformat(now),
     }

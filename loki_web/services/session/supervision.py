@@ -1,4 +1,4 @@
-"""The processes of a session: its runner, this server, its agents and its helpers (`spec` 5)."""
+"""The processes of a session: runner, server, agents and helpers (docs/files.md, section 5)."""
 
 from datetime import datetime
 
@@ -14,38 +14,40 @@ _SERVER_PID_FILE = "dashboard/dashboard.pid"
 _ALIVE, _DEAD = "alive", "dead"
 
 
-def supervision(src: Sources) -> Json:
-    """Which processes there should be, and which of them live."""
+def get_processes(src: Sources) -> Json:
+    """Return the expected processes, and for each whether it is alive."""
     folder, now = src.project, src.now()
     return {
-        "main_process": _main_process(folder, now),
-        "dashboard": _server(folder),
-        "agents": [_agent(agent, now) for agent in records.agents(folder, now) if agent.pid],
+        "main_process": _get_main_process(folder, now),
+        "dashboard": _get_server(folder),
+        "agents": [
+            _describe_agent(agent, now) for agent in records.list_agents(folder, now) if agent.pid
+        ],
         "session": {
-            "status": state.status_word(folder, now),
-            "alive": state.liveness(folder, now).alive,
+            "status": state.get_status_word(folder, now),
+            "alive": state.get_liveness(folder, now).alive,
         },
-        "registered_processes": _registered(folder),
+        "registered_processes": _list_helpers(folder),
         "watchdog_enabled": src.settings.watchdog,
         "checked_at": isoformat(now),
     }
 
 
-def _main_process(folder: Folder, now: datetime) -> Json:
-    """The runner that lives, else the one whose pid file was left behind."""
-    alive = state.liveness(folder, now)
-    recorded = (state.recorded_pid(folder, name) for name in state.PID_FILES)
-    pid = alive.pid or next((pid for pid in recorded if pid), None)
-    return {"pid": pid, "alive": alive.pid is not None}
+def _get_main_process(folder: Folder, now: datetime) -> Json:
+    """Return the live runner, else the pid in a pid file that a dead one left behind."""
+    liveness = state.get_liveness(folder, now)
+    recorded = (state.read_pid_file(folder, name) for name in state.PID_FILES)
+    pid = liveness.pid or next((pid for pid in recorded if pid), None)
+    return {"pid": pid, "alive": liveness.pid is not None}
 
 
-def _server(folder: Folder) -> Json:
-    pid = state.recorded_pid(folder, _SERVER_PID_FILE) or processes.server_pid()
+def _get_server(folder: Folder) -> Json:
+    pid = state.read_pid_file(folder, _SERVER_PID_FILE) or processes.get_server_pid()
     return {"pid": pid, "alive": processes.is_alive(pid)}
 
 
-def _agent(agent: records.Agent, now: datetime) -> Json:
-    """:return: `state` tells of the process, `status` what the record says of the agent."""
+def _describe_agent(agent: records.Agent, now: datetime) -> Json:
+    """:return: `state` is that of the process, `status` that of the agent by its record."""
     heartbeat = parse_time(agent.entry.get("heartbeat"))
     age = max(0.0, (now - heartbeat).total_seconds()) if heartbeat else None
     return {
@@ -57,14 +59,14 @@ def _agent(agent: records.Agent, now: datetime) -> Json:
     }
 
 
-def _registered(folder: Folder) -> list[Json]:
-    """The helpers in `pids/`; files whose name is no pid are something else."""
-    found = []
+def _list_helpers(folder: Folder) -> list[Json]:
+    """Return the helper processes in `pids/`; files whose name is not a pid are skipped."""
+    helpers = []
     for name, content in folder.collection("pids").items():
         pid, entry = processes.parse_pid(name.removesuffix(".json")), as_dict(content)
         if pid is None or not entry:
             continue
-        found.append(
+        helpers.append(
             {
                 "pid": pid,
                 "label": redact(first_text(entry.get("label"))),
@@ -74,4 +76,4 @@ def _registered(folder: Folder) -> list[Json]:
                 "alive": processes.is_alive(pid),
             }
         )
-    return found
+    return helpers
