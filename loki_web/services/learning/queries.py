@@ -4,12 +4,14 @@ Records leave a time range as time goes by. An answer tells until when it stays 
 is computed again when a record has come or left, not each second.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from loki_web.services import events, time_ranges
+from loki_web.errors import BadRequest
+from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.learning import aggregation
 from loki_web.services.learning.signal_index import (
@@ -25,6 +27,8 @@ from loki_web.services.learning.views import shown
 from loki_web.store.coerce import Json
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 
+TIME_RANGE = "^[0-9]{1,4}[hdm]$"
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "m": timedelta(minutes=1)}
 _LIST_PERIOD = timedelta(days=30)
 
 
@@ -44,7 +48,7 @@ class _Query(NamedTuple):
     ) -> "_Query":
         now = src.now_unrecorded()
         return cls.since(
-            src, time_ranges.beginning(time_range, now), now, Selection(None, signal_type, source)
+            src, parse_time_range(time_range, now), now, Selection(None, signal_type, source)
         )
 
     @classmethod
@@ -65,6 +69,16 @@ class _Query(NamedTuple):
     def lasts_with(self, index: SignalIndex) -> None:
         """Record that the answer is the same while the same records are in the period."""
         self.lasts_between(*index.times_around(self.selection.since or 0))
+
+
+def parse_time_range(time_range: str, now: datetime) -> datetime:
+    """Return the start of a range that ends now: `90m` (minutes), `24h`, `7d`.
+
+    :raises BadRequest: unless it is one to four digits, not zero, and a unit.
+    """
+    if not re.fullmatch(TIME_RANGE, time_range) or not int(time_range[:-1]):
+        raise BadRequest("timeRange must be a number from 1 to 9999 and h, d or m, such as 24h")
+    return now - int(time_range[:-1]) * _UNITS[time_range[-1]]
 
 
 def metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
