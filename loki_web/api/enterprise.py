@@ -42,7 +42,7 @@ def post_token(body: Json) -> Json:
 def get_tokens(query: Json) -> list[Json]:
     """List all API tokens."""
     enterprise.refuse_without_tokens(sources().settings)
-    return tokens.tokens(sources(), include_revoked=query["include_revoked"])
+    return tokens.list_tokens(sources(), include_revoked=query["include_revoked"])
 
 
 @blueprint.delete("/api/enterprise/tokens/<identifier>")

@@ -27,12 +27,12 @@ _KINDS = {"/api/registry/projects": "registry_project", "/api/enterprise/tokens"
 
 
 @dataclass(frozen=True)
-class Act:
+class Action:
     action: str
     resource_type: str
 
 
-def act(method: str, rule: str, *, permanent: bool = False) -> Act:
+def classify_request(method: str, rule: str, *, permanent: bool = False) -> Action:
     """What a request to this rule does.
 
     :param permanent: whether a token is to be deleted rather than revoked.
@@ -41,16 +41,16 @@ def act(method: str, rule: str, *, permanent: bool = False) -> Act:
     named = _NAMED.get((method, place))
     if named:
         action, kind = named
-        return Act("delete" if permanent and kind == "token" else action, kind)
+        return Action("delete" if permanent and kind == "token" else action, kind)
     before, variable, after = place.partition("/<>")
-    kind = _KINDS.get(before) or _singular(before.rstrip("/").rpartition("/")[2] or "api")
+    kind = _KINDS.get(before) or _get_singular(before.rstrip("/").rpartition("/")[2] or "api")
     verb = after.strip("/").rpartition("/")[2]
     if variable and verb and method == "POST":
-        return Act(verb.replace("-", "_"), kind)
-    return Act(_BY_METHOD.get(method, _UPDATE), kind)
+        return Action(verb.replace("-", "_"), kind)
+    return Action(_BY_METHOD.get(method, _UPDATE), kind)
 
 
-def _singular(word: str) -> str:
+def _get_singular(word: str) -> str:
     plain = word.replace("-", "_")
     if plain.endswith("sses"):
         return plain[:-2]

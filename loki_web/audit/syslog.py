@@ -42,7 +42,7 @@ class SyslogForwarder:
                 self._thread = threading.Thread(target=self._run, name="audit-syslog", daemon=True)
                 self._thread.start()
         try:
-            self._waiting.put_nowait(message(entry))
+            self._waiting.put_nowait(format_message(entry))
         except queue.Full:
             self._say_trouble("too many audit entries are waiting for the syslog server")
 
@@ -53,7 +53,7 @@ class SyslogForwarder:
         """
         if not self._address[0]:
             return True
-        error = self._attempt(message(entry))
+        error = self._attempt(format_message(entry))
         self._close()
         return error is None
 
@@ -107,7 +107,7 @@ class SyslogForwarder:
         self._in_trouble = True
 
 
-def message(entry: Json) -> bytes:
+def format_message(entry: Json) -> bytes:
     """The entry as one line, a failure as a warning."""
     severity = _INFORMATIONAL if entry.get("success") else _WARNING
     return f"<{_LOCAL0 * 8 + severity}>loki-audit: {json.dumps(entry)}".encode()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from loki_web.auth import scopes, token_store
-from loki_web.auth.identity import ANYONE, PERSON, TOKEN, Identity
+from loki_web.auth.identity import PERSON, TOKEN, UNRESTRICTED, Identity
 from loki_web.auth.oidc import Verifier
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources
@@ -42,12 +42,12 @@ class Authenticator:
         :raises Unavailable: when only the OIDC issuer could tell and it does not answer.
         """
         if not self.required:
-            return ANYONE
+            return UNRESTRICTED
         if not raw or len(raw) > MAX_LENGTH:
             return None
         if raw.startswith(token_store.PREFIX):
-            return self._token_holder(raw)
-        return self._people.person(raw) if self._people else None
+            return self._find_token_holder(raw)
+        return self._people.verify(raw) if self._people else None
 
     def is_still_valid(self, identity: Identity) -> bool:
         """Whether somebody who was let in earlier would be let in now, without asking the issuer.
@@ -55,18 +55,18 @@ class Authenticator:
         A socket asks at each keepalive; the scopes of a token may have become fewer as well, so
         compare what is needed with `current_scopes`.
         """
-        return bool(self.current_scopes(identity))
+        return bool(self.get_current_scopes(identity))
 
-    def current_scopes(self, identity: Identity) -> frozenset[str]:
+    def get_current_scopes(self, identity: Identity) -> frozenset[str]:
         """What somebody who was let in earlier may do now; nothing after revocation or expiry."""
         now = self._src.now()
         if not self.required:
-            return ANYONE.scopes
+            return UNRESTRICTED.scopes
         if identity.kind == TOKEN:
-            entry = token_store.entries(self._src.user).get(identity.key)
+            entry = token_store.load_tokens(self._src.user).get(identity.key)
             if entry is None or not token_store.is_active(entry, now):
                 return frozenset()
-            return scopes.effective(scopes.of_entry(entry))
+            return scopes.expand_scopes(scopes.read_scopes(entry))
         if identity.kind == PERSON:
             ended = (
                 identity.expires_at is not None and identity.expires_at.timestamp() < time.time()
@@ -74,20 +74,20 @@ class Authenticator:
             return frozenset() if ended else identity.scopes
         return frozenset()
 
-    def note_use(self, identity: Identity) -> None:
+    def record_use(self, identity: Identity) -> None:
         """Write when a token was last used, at most once a minute and only if that is quick."""
         if identity.kind != TOKEN or not self._is_due(identity.key):
             return
         with (
             suppress(StorageError),
-            token_store.changing(self._src.user, _NOTING_WAIT_SECONDS) as tokens,
+            token_store.update_tokens(self._src.user, _NOTING_WAIT_SECONDS) as tokens,
         ):
             entry = as_dict(tokens.get(identity.key))
             if entry:
                 tokens[identity.key] = {**entry, "last_used": isoformat(self._src.now())}
 
     def _is_due(self, key: str) -> bool:
-        entry: Json = token_store.entries(self._src.user).get(key, {})
+        entry: Json = token_store.load_tokens(self._src.user).get(key, {})
         used = parse_time(entry.get("last_used"))
         minute = timedelta(seconds=USE_NOTED_SECONDS)
         if used is not None and abs(self._src.now() - used) < minute:
@@ -101,13 +101,13 @@ class Authenticator:
             self._noted[key] = now
         return True
 
-    def _token_holder(self, raw: str) -> Identity | None:
+    def _find_token_holder(self, raw: str) -> Identity | None:
         if not self._src.settings.enterprise_auth:
             return None
-        found = token_store.matching(self._src.user, raw)
+        found = token_store.find_token(self._src.user, raw)
         if found is None or not token_store.is_active(found[1], self._src.now()):
             return None
         key, entry = found
         name = first_text(entry.get("name"), default=key)
         expires = parse_time(entry.get("expires_at"))
-        return Identity(TOKEN, key, name, scopes.effective(scopes.of_entry(entry)), expires)
+        return Identity(TOKEN, key, name, scopes.expand_scopes(scopes.read_scopes(entry)), expires)

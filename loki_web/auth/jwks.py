@@ -50,7 +50,7 @@ class IssuerKeys:
         self._allowance, self._counted_at = float(_BURST), time.monotonic()
         self._changed = threading.Condition()
 
-    def candidates(self, key_id: str | None) -> list[PublicKey]:
+    def find_keys(self, key_id: str | None) -> list[PublicKey]:
         """The keys that may have made a signature: those of that id, or all where there is none.
 
         An id that is not known leads to one fetch, since issuers change their keys.
@@ -61,17 +61,17 @@ class IssuerKeys:
             age = time.monotonic() - self._fetched_at
             if age > USABLE_SECONDS:
                 self._keys = []
-            found = self._matching(key_id)
+            found = self._find_cached(key_id)
             if not found or age > FRESH_SECONDS:
                 self._begin_fetch()
             if not found:
                 self._changed.wait_for(lambda: not self._is_fetching(), WAIT_SECONDS)
-                found = self._matching(key_id)
+                found = self._find_cached(key_id)
             if not self._keys:
                 raise Unavailable("The OIDC issuer does not answer", int(PAUSE_SECONDS))
             return found
 
-    def _matching(self, key_id: str | None) -> list[PublicKey]:
+    def _find_cached(self, key_id: str | None) -> list[PublicKey]:
         return [key for key in self._keys if key_id is None or key.key_id == key_id]
 
     def _is_fetching(self) -> bool:
@@ -90,7 +90,7 @@ class IssuerKeys:
     def _fetch(self) -> None:
         keys: list[PublicKey] = []
         try:
-            keys = _keys_of(self._issuer)
+            keys = _fetch_keys(self._issuer)
         except (OSError, ValueError, RecursionError) as error:
             log.warning("the keys of the OIDC issuer cannot be fetched: %s", error)
         finally:
@@ -113,13 +113,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
-def _keys_of(issuer: str) -> list[PublicKey]:
-    described = _fetched(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+def _fetch_keys(issuer: str) -> list[PublicKey]:
+    described = _fetch_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if described.get("issuer") != issuer:
         raise ValueError("the address describes another issuer")
-    published = dicts_in(_fetched(first_text(described.get("jwks_uri"))).get("keys"))
+    published = dicts_in(_fetch_json(first_text(described.get("jwks_uri"))).get("keys"))
     keys = [
-        PublicKey(_text(entry.get("kid")), _text(entry.get("alg")), entry)
+        PublicKey(_text_or_none(entry.get("kid")), _text_or_none(entry.get("alg")), entry)
         for entry in published[:_MAX_KEYS]
         if entry.get("use") in (None, "sig") and entry.get("kty") in ("RSA", "EC", "OKP")
     ]
@@ -128,7 +128,7 @@ def _keys_of(issuer: str) -> list[PublicKey]:
     return keys
 
 
-def _fetched(address: str) -> Json:
+def _fetch_json(address: str) -> Json:
     parts = urlsplit(address)
     is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if parts.scheme != "https" and not is_local:
@@ -143,5 +143,5 @@ def _fetched(address: str) -> Json:
     return as_dict(json.loads(data))
 
 
-def _text(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None

@@ -7,7 +7,7 @@ import jwt
 
 from loki_web.auth.identity import PERSON, Identity
 from loki_web.auth.jwks import IssuerKeys, PublicKey
-from loki_web.auth.scopes import LEAST_ROLE, ROLES, effective
+from loki_web.auth.scopes import LEAST_ROLE, ROLES, expand_scopes
 from loki_web.config.settings import Settings
 from loki_web.store.coerce import Json, first_text, texts_in
 from loki_web.store.times import parse_time
@@ -32,15 +32,15 @@ class Verifier:
         self._roles_claim = settings.oidc_roles_claim
         self._keys = IssuerKeys(settings.oidc_issuer)
 
-    def person(self, raw: str) -> Identity | None:
+    def verify(self, raw: str) -> Identity | None:
         """The person a token speaks of; None where it does not hold.
 
         :raises Unavailable: when the issuer's keys are needed and cannot be had.
         """
-        header = _header(raw)
+        header = _parse_header(raw)
         if header is None:
             return None
-        for key in self._keys.candidates(header.get("kid")):
+        for key in self._keys.find_keys(header.get("kid")):
             claims = self._claims(raw, key, header["alg"])
             if claims is not None:
                 return self._identity(claims)
@@ -70,16 +70,16 @@ class Verifier:
             return None
         name = first_text(claims.get("email"), claims.get("preferred_username"), subject)
         scopes = [scope for role in self._roles(claims) for scope in ROLES[role]]
-        return Identity(PERSON, subject, name, effective(scopes), expires)
+        return Identity(PERSON, subject, name, expand_scopes(scopes), expires)
 
     def _roles(self, claims: Json) -> Iterable[str]:
         """The roles of ours that the claim names; who has none may look."""
-        value = _at(claims, self._roles_claim)
+        value = _get_claim(claims, self._roles_claim)
         named = value.replace(",", " ").split() if isinstance(value, str) else texts_in(value)
         return [role for role in ROLES if role in named] or [LEAST_ROLE]
 
 
-def _header(raw: str) -> Json | None:
+def _parse_header(raw: str) -> Json | None:
     """The header of a token that may be worth verifying."""
     if raw.count(".") != 2:
         return None
@@ -93,7 +93,7 @@ def _header(raw: str) -> Json | None:
     return header
 
 
-def _at(claims: Json, name: str) -> Any:
+def _get_claim(claims: Json, name: str) -> Any:
     """The claim of this name, or the one that its dots lead to."""
     if name in claims:
         return claims[name]

@@ -23,7 +23,7 @@ _IMPLIED = {
 }
 
 
-def effective(scopes: Iterable[str]) -> frozenset[str]:
+def expand_scopes(scopes: Iterable[str]) -> frozenset[str]:
     """All that these scopes allow; words that are no scope allow nothing."""
     held: set[str] = set()
     for scope in scopes:
@@ -32,7 +32,7 @@ def effective(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(held)
 
 
-def of_entry(entry: dict[str, Any]) -> list[str]:
+def read_scopes(entry: dict[str, Any]) -> list[str]:
     """The scopes in a stored token, without blanks; those of its role where it has no list."""
     if isinstance(entry.get("scopes"), list):
         return [scope.strip() for scope in texts_in(entry["scopes"])]
@@ -40,7 +40,7 @@ def of_entry(entry: dict[str, Any]) -> list[str]:
     return list(ROLES.get(role, ())) if isinstance(role, str) else []
 
 
-def chosen(scopes: Iterable[str] | None, role: str | None) -> list[str]:
+def choose_scopes(scopes: Iterable[str] | None, role: str | None) -> list[str]:
     """The scopes of a new token: as given, those of the role, or only to read.
 
     :raises BadRequest: for words that are no scope or role, for none at all, or for both.
@@ -59,7 +59,7 @@ def chosen(scopes: Iterable[str] | None, role: str | None) -> list[str]:
     return wanted
 
 
-def refuse_more_than_held(wanted: Iterable[str], held: frozenset[str]) -> None:
+def check_grant(wanted: Iterable[str], held: frozenset[str]) -> None:
     """:raises Forbidden: where somebody would give away what is not theirs."""
-    if not effective(wanted) <= held:
+    if not expand_scopes(wanted) <= held:
         raise Forbidden("Nobody can grant more than they hold")

@@ -22,18 +22,18 @@ MAX_TOKEN_LENGTH = 512
 _LOCK_SECONDS = 10.0
 
 
-def entries(user: Folder) -> dict[str, Json]:
+def load_tokens(user: Folder) -> dict[str, Json]:
     """The stored tokens by id, shared and not to be changed; what is no object is left out."""
     found = as_dict(as_dict(user.strict_document(FILE)).get("tokens"))
     return {identity: entry for identity, entry in found.items() if isinstance(entry, dict)}
 
 
-def is_in_order(user: Folder) -> bool:
+def is_readable(user: Folder) -> bool:
     """False where there is a store that cannot be read or is none."""
     return not user.exists(FILE) or _is_store(user.strict_document(FILE))
 
 
-def matching(user: Folder, raw: str) -> tuple[str, Json] | None:
+def find_token(user: Folder, raw: str) -> tuple[str, Json] | None:
     """The id and entry of a token, whatever state it is in.
 
     Every entry is looked at, so that the time it takes tells nothing about where it stands.
@@ -41,8 +41,8 @@ def matching(user: Folder, raw: str) -> tuple[str, Json] | None:
     if not raw.startswith(PREFIX) or len(raw) > MAX_TOKEN_LENGTH:
         return None
     found = None
-    for identity, entry in entries(user).items():
-        if _belongs(entry, raw):
+    for identity, entry in load_tokens(user).items():
+        if _is_match(entry, raw):
             found = identity, entry
     return found
 
@@ -62,13 +62,13 @@ def is_active(entry: Json, now: datetime) -> bool:
     return expires is not None and now < expires
 
 
-def hash_of(raw: str, salt: str) -> str:
+def hash_token(raw: str, salt: str) -> str:
     """The salt as text, then the whole token; the CLI's own tokens have an empty salt."""
     return hashlib.sha256((salt + raw).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager
-def changing(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str, Any]]:
+def update_tokens(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str, Any]]:
     """The latest tokens by id, to be changed in place; written when the block ends without error.
 
     :param seconds: how long to wait for others who change them.
@@ -90,9 +90,9 @@ def _is_store(document: Any) -> bool:
     return isinstance(document, dict) and isinstance(document.get("tokens", {}), dict)
 
 
-def _belongs(entry: Json, raw: str) -> bool:
+def _is_match(entry: Json, raw: str) -> bool:
     stored, salt = entry.get("hash"), entry.get("salt")
     if not isinstance(stored, str) or not (salt is None or isinstance(salt, str)):
         return False
-    made = hash_of(raw, salt or "").encode()
+    made = hash_token(raw, salt or "").encode()
     return hmac.compare_digest(made, stored.encode("utf-8", "surrogatepass"))

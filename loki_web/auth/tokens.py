@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from loki_web.auth import scopes as rights
-from loki_web.auth.token_store import PREFIX, changing, entries, hash_of, is_active, is_revoked
+from loki_web.auth.token_store import (
+    PREFIX,
+    hash_token,
+    is_active,
+    is_revoked,
+    load_tokens,
+    update_tokens,
+)
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, first_text
@@ -16,7 +23,7 @@ from loki_web.store.times import isoformat, parse_time, tidy_time
 MAX_NAME_LENGTH = 255
 MAX_EXPIRY_DAYS = 3650
 GRACE_SECONDS = 24 * 60 * 60
-_ANYTHING = rights.effective([rights.EVERYTHING])
+_ALL_SCOPES = rights.expand_scopes([rights.EVERYTHING])
 
 
 def create(
@@ -26,7 +33,7 @@ def create(
     scopes: Iterable[str] | None = None,
     role: str | None = None,
     expires_days: int | None = None,
-    granted_by: frozenset[str] = _ANYTHING,
+    granted_by: frozenset[str] = _ALL_SCOPES,
 ) -> Json:
     """Make a token. The answer is the only place where it can be read, under `token`.
 
@@ -36,21 +43,21 @@ def create(
     :raises Forbidden: when it would allow more than `granted_by`.
     :raises StorageError: when the store cannot be read or written.
     """
-    name = _checked_name(name)
-    chosen = rights.chosen(scopes, role)
-    rights.refuse_more_than_held(chosen, granted_by)
+    name = _check_name(name)
+    chosen = rights.choose_scopes(scopes, role)
+    rights.check_grant(chosen, granted_by)
     now = src.now()
-    raw, entry = _new(name, chosen, role, now, _expiry(now, expires_days))
-    with changing(src.user) as tokens:
+    raw, entry = _generate(name, chosen, role, now, _compute_expiry(now, expires_days))
+    with update_tokens(src.user) as tokens:
         if any(isinstance(held, dict) and held.get("name") == name for held in tokens.values()):
             raise BadRequest("There is a token of this name already")
         tokens[entry["id"]] = entry
-    return {**_public(entry["id"], entry), "token": raw}
+    return {**_format_token(entry["id"], entry), "token": raw}
 
 
-def tokens(src: Sources, *, include_revoked: bool = False) -> list[Json]:
+def list_tokens(src: Sources, *, include_revoked: bool = False) -> list[Json]:
     """The stored tokens, oldest first, without what could prove to be one."""
-    listed = [_public(identity, entry) for identity, entry in entries(src.user).items()]
+    listed = [_format_token(identity, entry) for identity, entry in load_tokens(src.user).items()]
     return [token for token in listed if include_revoked or not token["revoked"]]
 
 
@@ -61,8 +68,8 @@ def revoke(src: Sources, identifier: str) -> None:
     :raises BadRequest: when it can be neither.
     :raises NotFound: when there is no such token.
     """
-    with changing(src.user) as tokens:
-        identity = _found(tokens, identifier)
+    with update_tokens(src.user) as tokens:
+        identity = _find_id(tokens, identifier)
         if is_revoked(tokens[identity]):
             return
         revoked = {"revoked": True, "revoked_at": isoformat(src.now())}
@@ -71,8 +78,8 @@ def revoke(src: Sources, identifier: str) -> None:
 
 def delete(src: Sources, identifier: str) -> None:
     """Remove a token and its entry; raises as `revoke`."""
-    with changing(src.user) as tokens:
-        del tokens[_found(tokens, identifier)]
+    with update_tokens(src.user) as tokens:
+        del tokens[_find_id(tokens, identifier)]
 
 
 def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS) -> Json:
@@ -89,25 +96,25 @@ def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS)
     if not 0 <= grace_seconds <= 30 * 24 * 60 * 60:
         raise BadRequest("The grace period must be from 0 seconds to 30 days")
     now = src.now()
-    with changing(src.user) as tokens:
-        identity = _found(tokens, identifier)
+    with update_tokens(src.user) as tokens:
+        identity = _find_id(tokens, identifier)
         old = tokens[identity]
         if not is_active(old, now):
             raise BadRequest("The token is revoked or expired; create a new one")
         name = first_text(old.get("name"), default=identity)
         role = old.get("role") if isinstance(old.get("role"), str) else None
-        raw, entry = _new(name, rights.of_entry(old), role, now, _renewed_expiry(old, now))
-        tokens[identity] = _outgoing(identity, old, name, now + timedelta(seconds=grace_seconds))
+        raw, entry = _generate(name, rights.read_scopes(old), role, now, _renew_expiry(old, now))
+        tokens[identity] = _retire(identity, old, name, now + timedelta(seconds=grace_seconds))
         tokens[entry["id"]] = entry
-    return {**_public(entry["id"], entry), "token": raw, "replaces": identity}
+    return {**_format_token(entry["id"], entry), "token": raw, "replaces": identity}
 
 
-def _new(
+def _generate(
     name: str, scopes: list[str], role: str | None, now: datetime, expires: datetime | None
 ) -> tuple[str, Json]:
     raw = PREFIX + secrets.token_urlsafe(32)
     salt = secrets.token_hex(16)
-    digest = hash_of(raw, salt)
+    digest = hash_token(raw, salt)
     entry: Json = {
         "id": digest[:12],
         "name": name,
@@ -122,11 +129,11 @@ def _new(
     return raw, {**entry, "role": role} if role else entry
 
 
-def _public(identity: str, entry: Json) -> Json:
+def _format_token(identity: str, entry: Json) -> Json:
     shown: Json = {
         "id": identity,
         "name": first_text(entry.get("name"), default=identity),
-        "scopes": rights.of_entry(entry),
+        "scopes": rights.read_scopes(entry),
         "created_at": tidy_time(entry.get("created_at")),
         "expires_at": tidy_time(entry.get("expires_at")) or None,
         "last_used": tidy_time(entry.get("last_used")) or None,
@@ -139,19 +146,19 @@ def _public(identity: str, entry: Json) -> Json:
     return shown
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     trimmed = name.strip()
-    if not _can_be_name(trimmed):
+    if not _is_valid_name(trimmed):
         raise BadRequest("name must be 1 to 255 characters, none of them a control character")
     return trimmed
 
 
-def _can_be_name(text: str) -> bool:
+def _is_valid_name(text: str) -> bool:
     return 1 <= len(text) <= MAX_NAME_LENGTH and is_clean(text)
 
 
-def _found(tokens: dict[str, Any], identifier: str) -> str:
-    if not _can_be_name(identifier):
+def _find_id(tokens: dict[str, Any], identifier: str) -> str:
+    if not _is_valid_name(identifier):
         raise BadRequest("identifier must be the id or the name of a token")
     usable = {identity: entry for identity, entry in tokens.items() if isinstance(entry, dict)}
     if identifier in usable:
@@ -162,7 +169,7 @@ def _found(tokens: dict[str, Any], identifier: str) -> str:
     return named[0]
 
 
-def _expiry(now: datetime, days: int | None) -> datetime | None:
+def _compute_expiry(now: datetime, days: int | None) -> datetime | None:
     if days is None:
         return None
     if not 1 <= days <= MAX_EXPIRY_DAYS:
@@ -170,14 +177,14 @@ def _expiry(now: datetime, days: int | None) -> datetime | None:
     return now + timedelta(days=days)
 
 
-def _renewed_expiry(old: Json, now: datetime) -> datetime | None:
+def _renew_expiry(old: Json, now: datetime) -> datetime | None:
     created, expires = parse_time(old.get("created_at")), parse_time(old.get("expires_at"))
     if expires is None:
         return None
     return now + (expires - created) if created and created < expires else expires
 
 
-def _outgoing(identity: str, old: Json, name: str, ends: datetime) -> Json:
+def _retire(identity: str, old: Json, name: str, ends: datetime) -> Json:
     expires = parse_time(old.get("expires_at"))
     ends = min(ends, expires) if expires else ends
     own_name = f"{name[: MAX_NAME_LENGTH - 40]} (rotated {identity[:20]})"

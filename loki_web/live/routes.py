@@ -108,4 +108,4 @@ def _may_stay() -> MayStay | None:
     checker, holder = access.authenticator(current_app), access.identity()
     if not checker.required:
         return None
-    return lambda: READ in checker.current_scopes(holder)
+    return lambda: READ in checker.get_current_scopes(holder)

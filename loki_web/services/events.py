@@ -52,7 +52,7 @@ class Events:
             number = as_count(as_dict(record.get("data")).get("iteration"))
             if number:
                 self.milestones = self.milestones._replace(iteration=number)
-        event = records.record_of_event(record)
+        event = records.parse_event(record)
         self._last_row = None if event is None else self.index.add(event, offset, length)
 
     def take_back(self) -> None:
@@ -71,7 +71,7 @@ class Events:
             if packed is None:
                 self.index.remove_file(name)
             else:
-                self.index.put_file(name, records.unpacked(packed))
+                self.index.put_file(name, records.unpack_signal(packed))
         self._generation = changes.generation
 
     def dump(self) -> bytes:
@@ -92,55 +92,55 @@ class Events:
         self.milestones = Milestones(parse_time(started), iteration)
 
 
-def milestones(folder: Folder) -> Milestones:
-    return _journal(folder).part(_milestones_of)
+def get_milestones(folder: Folder) -> Milestones:
+    return _get_journal(folder).part(_get_journal_milestones)
 
 
-def line_count(folder: Folder) -> int:
+def count_lines(folder: Folder) -> int:
     """Return how many lines the events have, damaged ones included."""
-    return _journal(folder).line_count()
+    return _get_journal(folder).line_count()
 
 
 @contextmanager
-def learned(folder: Folder) -> Iterator[SignalIndex]:
+def open_index(folder: Folder) -> Iterator[SignalIndex]:
     """Give the index of all events and signals as they are now; nobody changes it inside."""
-    with _journal(folder).reading() as events:
-        events.follow(_signal_files(folder))
+    with _get_journal(folder).reading() as events:
+        events.follow(_get_signal_files(folder))
         yield events.index
 
 
-def read(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
+def read_records(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
     """Return the records at places of the index with their contents. One that has changed since
     then comes as it is now or not at all.
     """
     in_journal = [(place.offset, place.length) for place in places if place.file is None]
-    lines = iter(_journal(folder).lines_at(in_journal) if in_journal else ())
-    files = _signal_files(folder)
+    lines = iter(_get_journal(folder).lines_at(in_journal) if in_journal else ())
+    files = _get_signal_files(folder)
     for place in places:
         if place.file is None:
-            content = _object_in(next(lines, b""))
-            record = records.record_of_event(content)
+            content = _parse_object(next(lines, b""))
+            record = records.parse_event(content)
         else:
             found = files.read(place.file)
             content = as_dict(found.value if found else None)
-            record = records.record_of_signal(content)
+            record = records.parse_signal(content)
         if record:
             yield record, content
 
 
-def _journal(folder: Folder) -> Journal[Events]:
+def _get_journal(folder: Folder) -> Journal[Events]:
     return folder.journal(_FILE, Events)
 
 
-def _signal_files(folder: Folder) -> Collection:
-    return folder.collection("learning/signals", digest=records.packed_signal)
+def _get_signal_files(folder: Folder) -> Collection:
+    return folder.collection("learning/signals", digest=records.pack_signal)
 
 
-def _milestones_of(journal: Journal[Events]) -> Milestones:
+def _get_journal_milestones(journal: Journal[Events]) -> Milestones:
     return journal.reader.milestones
 
 
-def _object_in(line: bytes) -> Json:
+def _parse_object(line: bytes) -> Json:
     try:
         return as_dict(json_text.parse(line))
     except json_text.Damaged:

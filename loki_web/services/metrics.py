@@ -49,7 +49,7 @@ def _numbers(src: Sources) -> dict[str, float]:
         "loki_agents_active": records.running_count(folder, now),
         "loki_agents_total": len(records.agents(folder, now)),
         "loki_cost_usd": spend(folder).cost_usd,
-        "loki_events_total": events.line_count(folder),
+        "loki_events_total": events.count_lines(folder),
         "loki_uptime_seconds": round(session_state.uptime_seconds(folder, now), 3),
     }
 

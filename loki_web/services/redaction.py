@@ -62,14 +62,14 @@ def redact(text: str) -> str:
 
     A text that is JSON is redacted by its keys, and written anew if there is a secret in it.
     """
-    lowered = secrets_names.lower(text)
+    lowered = secrets_names.lower_text(text)
     hints = [hint for hint in _HINTS if hint in lowered]
     if hints and (clean := _redact_json(text)) is not None:
         return clean
-    spans = list(_token_spans(text))
+    spans = list(_find_tokens(text))
     for hint in hints:
-        spans += _spans(text, lowered, hint)
-    return _without(text, sorted(spans)) if spans else text
+        spans += _find_after_hint(text, lowered, hint)
+    return _replace_spans(text, sorted(spans)) if spans else text
 
 
 def redact_within(value: Any) -> Any:
@@ -111,7 +111,7 @@ def _redact_key(key: str) -> str:
 
 
 def _redact_under(name: str, value: Any) -> Any:
-    kind = secrets_names.kind_of_key(name)
+    kind = secrets_names.classify_key(name)
     if kind is None:
         return redact_within(value)
     if kind not in values.DOUBTFUL:
@@ -143,7 +143,7 @@ def _redact_json(text: str) -> str | None:
     return text if clean == value else json.dumps(clean, ensure_ascii="\\u" in text)
 
 
-def _without(text: str, spans: list[Span]) -> str:
+def _replace_spans(text: str, spans: list[Span]) -> str:
     """Return the text with `[redacted]` in the place of the spans, which may overlap."""
     parts = []
     end = -1
@@ -154,7 +154,7 @@ def _without(text: str, spans: list[Span]) -> str:
     return "".join((*parts, text[max(end, 0) :]))
 
 
-def _token_spans(text: str) -> Iterator[Span]:
+def _find_tokens(text: str) -> Iterator[Span]:
     """Find the secrets that their own format gives away."""
     if not _RUN.search(text):
         return
@@ -164,12 +164,12 @@ def _token_spans(text: str) -> Iterator[Span]:
             yield from (found.span() for found in pattern.finditer(text))
 
 
-def _spans(text: str, lowered: str, hint: str) -> Iterator[Span]:
+def _find_after_hint(text: str, lowered: str, hint: str) -> Iterator[Span]:
     """Find the secrets that follow a hint, one look at each of its places."""
     if hint == " -":
-        yield from _argument_spans(text, lowered)
+        yield from _find_arguments(text, lowered)
         return
-    read = _READERS.get(hint, _named_span)
+    read = _READERS.get(hint, _find_named)
     at = lowered.find(hint)
     while at >= 0:
         span = read(text, lowered, at)
@@ -178,12 +178,12 @@ def _spans(text: str, lowered: str, hint: str) -> Iterator[Span]:
         at = lowered.find(hint, max(span[1] if span else 0, at + 1))
 
 
-def _named_span(text: str, lowered: str, at: int) -> Span | None:
-    name = secrets_names.name_at(text, lowered, at)
-    return values.span_after(text, name[1], at, name[0]) if name else None
+def _find_named(text: str, lowered: str, at: int) -> Span | None:
+    name = secrets_names.find_name(text, lowered, at)
+    return values.find_after(text, name[1], at, name[0]) if name else None
 
 
-def _key_block_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_key_block(text: str, lowered: str, at: int) -> Span | None:
     begin = _PEM_BEGIN.match(text, at)
     if begin is None:
         return None
@@ -191,14 +191,14 @@ def _key_block_span(text: str, lowered: str, at: int) -> Span | None:
     return at, end.end() if end else len(text)
 
 
-def _scheme_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_credential(text: str, lowered: str, at: int) -> Span | None:
     found = _SCHEME.match(text, at)
     if found is None or text[max(0, at - 1) : at].isalnum():
         return None
     return found.span(1) if _CREDENTIAL_MARK.search(found[1][:200]) else None
 
 
-def _user_info_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_user_info(text: str, lowered: str, at: int) -> Span | None:
     """Find the password in `://user:password@host`, or a user that is a token."""
     start = at + len("://")
     if text.find("@", start, start + 700) < 0:
@@ -214,22 +214,22 @@ def _user_info_span(text: str, lowered: str, at: int) -> Span | None:
     return None if not user or _USER_NAME.fullmatch(user) else (start, found.end() - 1)
 
 
-def _identified_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_sql_password(text: str, lowered: str, at: int) -> Span | None:
     """Find the password of SQL's `IDENTIFIED BY 'x'`."""
     found = _IDENTIFIED.match(text, at)
-    return values.quoted(text, found.end()) if found else None
+    return values.find_quoted(text, found.end()) if found else None
 
 
 _READERS = {
-    "://": _user_info_span,
-    "-----begin ": _key_block_span,
-    "bearer ": _scheme_span,
-    "basic ": _scheme_span,
-    "identified by ": _identified_span,
+    "://": _find_user_info,
+    "-----begin ": _find_key_block,
+    "bearer ": _find_credential,
+    "basic ": _find_credential,
+    "identified by ": _find_sql_password,
 }
 
 
-def _argument_spans(text: str, lowered: str) -> Iterator[Span]:
+def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
     """Find the passwords that commands take in options of one letter."""
     for names, option in _OPTIONS:
         if not any(name in lowered for name in names):
@@ -238,16 +238,16 @@ def _argument_spans(text: str, lowered: str) -> Iterator[Span]:
             command = lowered[max(0, found.start() - _COMMAND_REACH) : found.start()]
             command = command[max(map(command.rfind, "\n;|&")) + 1 :]
             if any(name in command for name in names):
-                span = _argument(text, found)
+                span = _find_argument(text, found)
                 if span:
                     yield span
 
 
-def _argument(text: str, option: re.Match[str]) -> Span | None:
+def _find_argument(text: str, option: re.Match[str]) -> Span | None:
     if option.re.groups and option[2]:
-        return values.inside(text, option.end(), option[2], len(option[1]))
+        return values.find_quoted_rest(text, option.end(), option[2], len(option[1]))
     value = _ARGUMENT.match(text, option.end())
-    return value.span() if value else values.quoted(text, option.end())
+    return value.span() if value else values.find_quoted(text, option.end())
 
 
 def redact_lines(lines: list[str]) -> list[str]:
@@ -256,7 +256,7 @@ def redact_lines(lines: list[str]) -> list[str]:
     As many lines come out as went in. A block whose beginning lies before the first line is known
     by its end; one without an end in reach lasts as long as its lines look like a key's.
     """
-    ends = deque(index for index, line in enumerate(lines) if _has(_PEM_END, line))
+    ends = deque(index for index, line in enumerate(lines) if _has_marker(_PEM_END, line))
     kept: list[str] = []
     last_inside = -1
     for index, line in enumerate(lines):
@@ -264,29 +264,29 @@ def redact_lines(lines: list[str]) -> list[str]:
             ends.popleft()
         if index <= last_inside:
             kept.append(REDACTED)
-        elif ends and ends[0] == index and not _has(_PEM_BEGIN, line):
+        elif ends and ends[0] == index and not _has_marker(_PEM_BEGIN, line):
             _redact_body_before(kept)
             kept.append(REDACTED)
         else:
             kept.append(redact(line))
         if _is_open_at_end(line):
             following = next((end for end in islice(ends, 2) if end > index), None)
-            last_inside = _end_of_block(lines, index, following)
+            last_inside = _find_block_end(lines, index, following)
     return kept
 
 
-def _has(mark: re.Pattern[str], line: str) -> bool:
+def _has_marker(mark: re.Pattern[str], line: str) -> bool:
     return "-----" in line and mark.search(line) is not None
 
 
 def _is_open_at_end(line: str) -> bool:
-    if not _has(_PEM_BEGIN, line):
+    if not _has_marker(_PEM_BEGIN, line):
         return False
     *_, last = _PEM_BEGIN.finditer(line)
     return _PEM_END.search(line, last.end()) is None
 
 
-def _end_of_block(lines: list[str], begin: int, end: int | None) -> int:
+def _find_block_end(lines: list[str], begin: int, end: int | None) -> int:
     """The last line of the block that begins in line `begin`."""
     if end is not None and end - begin <= _MOST_PEM_LINES:
         return end

@@ -19,11 +19,11 @@ from loki_web.store import atomic
 EXTENSION = "loki_web.warming"
 _FIRST_SECONDS = 60.0
 VALUES: dict[str, Callable[[Sources], object]] = {
-    "episodes": lambda src: episodes.catalogue(src.project),
-    "learning": lambda src: queries.metrics(src, "7d", None, None),
+    "episodes": lambda src: episodes.get_catalog(src.project),
+    "learning": lambda src: queries.get_metrics(src, "7d", None, None),
     "spend": lambda src: usage.spend(src.project),
-    "memory": lambda src: overview.summary(src.project),
-    "search": search.index,
+    "memory": lambda src: overview.get_summary(src.project),
+    "search": search.refresh_index,
 }
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.audit.actions import Act, act
+from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.verify import verify
 from tests.accounts import bearer, everybody, raw
 from tests.places import Place, snapshot
@@ -200,23 +200,23 @@ def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
 @pytest.mark.parametrize(
     ("method", "rule", "expected"),
     [
-        ("POST", "/api/control/stop", Act("stop", "session")),
-        ("POST", "/api/agents/<agent_id>/kill", Act("kill", "agent")),
-        ("DELETE", "/api/registry/projects/<anything:x>", Act("delete", "registry_project")),
-        ("POST", "/api/registry/projects", Act("create", "registry_project")),
-        ("POST", "/api/registry/projects/<x>/access", Act("access", "registry_project")),
-        ("POST", "/api/checkpoints", Act("create", "checkpoint")),
-        ("POST", "/api/notifications/<x>/acknowledge", Act("acknowledge", "notification")),
-        ("PUT", "/api/notifications/triggers", Act("update", "triggers")),
-        ("POST", "/api/enterprise/tokens", Act("create", "token")),
-        ("DELETE", "/api/enterprise/tokens/<x>", Act("revoke", "token")),
-        ("POST", "/api/council/force-review", Act("force_review", "council")),
-        ("PATCH", "/api/things/<x>", Act("update", "thing")),
-        ("GET", "/api/status", Act("read", "status")),
-        ("GET", "/api/health/processes", Act("read", "process")),
-        ("GET", "/ws", Act("connect", "socket")),
-        ("DELETE", "/", Act("delete", "api")),
+        ("POST", "/api/control/stop", Action("stop", "session")),
+        ("POST", "/api/agents/<agent_id>/kill", Action("kill", "agent")),
+        ("DELETE", "/api/registry/projects/<anything:x>", Action("delete", "registry_project")),
+        ("POST", "/api/registry/projects", Action("create", "registry_project")),
+        ("POST", "/api/registry/projects/<x>/access", Action("access", "registry_project")),
+        ("POST", "/api/checkpoints", Action("create", "checkpoint")),
+        ("POST", "/api/notifications/<x>/acknowledge", Action("acknowledge", "notification")),
+        ("PUT", "/api/notifications/triggers", Action("update", "triggers")),
+        ("POST", "/api/enterprise/tokens", Action("create", "token")),
+        ("DELETE", "/api/enterprise/tokens/<x>", Action("revoke", "token")),
+        ("POST", "/api/council/force-review", Action("force_review", "council")),
+        ("PATCH", "/api/things/<x>", Action("update", "thing")),
+        ("GET", "/api/status", Action("read", "status")),
+        ("GET", "/api/health/processes", Action("read", "process")),
+        ("GET", "/ws", Action("connect", "socket")),
+        ("DELETE", "/", Action("delete", "api")),
     ],
 )
-def test_names_of_actions(method: str, rule: str, expected: Act) -> None:
-    assert act(method, rule) == expected
+def test_names_of_actions(method: str, rule: str, expected: Action) -> None:
+    assert classify_request(method, rule) == expected

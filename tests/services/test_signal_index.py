@@ -129,20 +129,20 @@ class Changes:
 
 
 QUESTIONS: dict[str, Callable[[Sources], Any]] = {
-    "aggregation": aggregation.latest,
-    "lines": lambda src: events.line_count(src.project),
+    "aggregation": aggregation.get_latest,
+    "lines": lambda src: events.count_lines(src.project),
     "iteration": lambda src: state.iteration(src.project),
     "started": lambda src: state.started_at(src.project),
-    "errors": lambda src: queries.entries_of(src, "error_pattern", 5),
+    "errors": lambda src: queries.list_records_of_type(src, "error_pattern", 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):
     for kind, source in FILTERS:
         which: dict[str, Any] = {"time_range": period, "signal_type": kind, "source": source}
         QUESTIONS |= {
-            f"metrics {which}": partial(queries.metrics, **which),
-            f"trends {which}": partial(queries.trends, **which),
-            f"all {which}": partial(queries.entries, **which, limit=1000, offset=0),
-            f"page {which}": partial(queries.entries, **which, limit=3, offset=2),
+            f"metrics {which}": partial(queries.get_metrics, **which),
+            f"trends {which}": partial(queries.get_trends, **which),
+            f"all {which}": partial(queries.list_records, **which, limit=1000, offset=0),
+            f"page {which}": partial(queries.list_records, **which, limit=3, offset=2),
         }
 
 
@@ -181,7 +181,7 @@ def test_a_value_is_not_computed_again_before_a_record_leaves_its_period(
     computed = []
 
     def total(_: Any) -> int:
-        found: int = queries.metrics(src, "1h", None, None)["totalSignals"]
+        found: int = queries.get_metrics(src, "1h", None, None)["totalSignals"]
         computed.append(found)
         return found
 
@@ -232,6 +232,6 @@ def test_an_index_is_restored_as_it_was() -> None:
 
 def figures(index: SignalIndex, selection: Selection) -> Any:
     totals = index.totals(selection)
-    return aggregation.of_totals(index, totals), sorted(
+    return aggregation.summarize_totals(index, totals), sorted(
         (*group[:3], c.count) for group, c in totals
     )

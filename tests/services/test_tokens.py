@@ -8,7 +8,7 @@ import pytest
 
 from loki_web.auth import tokens
 from loki_web.auth.authenticator import Authenticator
-from loki_web.auth.scopes import effective
+from loki_web.auth.scopes import expand_scopes
 from loki_web.errors import BadRequest, Forbidden, NotFound, StorageError
 from loki_web.services.context import Sources
 from tests.accounts import FAR, PAST, entry, everybody, raw, store
@@ -104,25 +104,25 @@ def test_nobody_grants_more_than_they_hold(
     src: Sources, held: list[str], wanted: list[str], granted: bool
 ) -> None:
     if granted:
-        assert tokens.create(src, "x", scopes=wanted, granted_by=effective(held))
+        assert tokens.create(src, "x", scopes=wanted, granted_by=expand_scopes(held))
         return
     with pytest.raises(Forbidden):
-        tokens.create(src, "x", scopes=wanted, granted_by=effective(held))
-    assert tokens.tokens(src) == []
+        tokens.create(src, "x", scopes=wanted, granted_by=expand_scopes(held))
+    assert tokens.list_tokens(src) == []
 
 
 def test_a_list_shows_nothing_that_proves_a_token(place: Place, src: Sources) -> None:
     everybody(place)
     store(place, entry("a", "read"), entry("b", "read", revoked=True, revoked_at=PAST))
-    (shown,) = tokens.tokens(src)
+    (shown,) = tokens.list_tokens(src)
     assert not {"hash", "salt", "token"} & set(shown)
-    assert [held["name"] for held in tokens.tokens(src, include_revoked=True)] == ["a", "b"]
+    assert [held["name"] for held in tokens.list_tokens(src, include_revoked=True)] == ["a", "b"]
 
 
 def test_odd_entries_are_listed_as_far_as_they_go(place: Place, src: Sources) -> None:
     odd = {"x": {"name": 5, "scopes": "read", "expires_at": 1e400, "role": []}, "y": 5}
     place.write_home("dashboard/tokens.json", json.dumps({"tokens": odd}))
-    (shown,) = tokens.tokens(src)
+    (shown,) = tokens.list_tokens(src)
     assert (shown["id"], shown["name"], shown["scopes"]) == ("x", "x", [])
     assert (shown["expires_at"], shown["revoked"], shown["created_at"]) == (None, False, "")
 
@@ -131,7 +131,7 @@ def test_odd_entries_are_listed_as_far_as_they_go(place: Place, src: Sources) ->
 @pytest.mark.parametrize("end", [tokens.revoke, tokens.delete])
 def test_an_ended_token_opens_nothing(place: Place, src: Sources, by: str, end: Any) -> None:
     everybody(place)
-    held = next(one for one in tokens.tokens(src) if one["name"] == "viewer")
+    held = next(one for one in tokens.list_tokens(src) if one["name"] == "viewer")
     assert opens(src, raw("viewer"))
     end(src, held[by])
     assert not opens(src, raw("viewer"))

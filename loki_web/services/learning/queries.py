@@ -23,7 +23,7 @@ from loki_web.services.learning.signal_index import (
     SignalIndex,
     Sum,
 )
-from loki_web.services.learning.views import shown
+from loki_web.services.learning.views import format_record
 from loki_web.store.coerce import Json
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 
@@ -58,7 +58,7 @@ class _Query(NamedTuple):
         since = microseconds(beginning)
         return cls(src, microseconds(now) - since, selection._replace(since=since))
 
-    def lasts_between(self, before: int | None, first: int | None) -> None:
+    def record_lifetime(self, before: int | None, first: int | None) -> None:
         """Record that the answer is the same until the first record leaves the period, and since
         the one before that left it."""
         self.src.lasts(
@@ -66,9 +66,9 @@ class _Query(NamedTuple):
             None if first is None else first + self.period,
         )
 
-    def lasts_with(self, index: SignalIndex) -> None:
+    def record_lifetime_with(self, index: SignalIndex) -> None:
         """Record that the answer is the same while the same records are in the period."""
-        self.lasts_between(*index.times_around(self.selection.since or 0))
+        self.record_lifetime(*index.times_around(self.selection.since or 0))
 
 
 def parse_time_range(time_range: str, now: datetime) -> datetime:
@@ -81,45 +81,45 @@ def parse_time_range(time_range: str, now: datetime) -> datetime:
     return now - int(time_range[:-1]) * _UNITS[time_range[-1]]
 
 
-def metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
+def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
     """How many records there are of each type and source, and what they say together.
 
     :raises BadRequest: for a time range that is none, as do all functions that take one.
     """
     query = _Query.of(src, time_range, signal_type, source)
-    with events.learned(src.project) as index:
+    with events.open_index(src.project) as index:
         totals = index.totals(query.selection)
-        query.lasts_with(index)
+        query.record_lifetime_with(index)
         confidence = Sum()
         for _, cell in totals:
             confidence.merge(cell.confidence)
         found: Json = {
             "totalSignals": sum(cell.count for _, cell in totals),
-            "signalsByType": _counts(totals, lambda group: group.type),
-            "signalsBySource": _counts(totals, lambda group: group.source),
+            "signalsByType": _count_by(totals, lambda group: group.type),
+            "signalsBySource": _count_by(totals, lambda group: group.source),
             "avgConfidence": round(confidence.mean() or 0.0, 10),
         }
-        lists = aggregation.of_totals(index, totals)
-    return {**found, "aggregation": _or_stored(query, lists)}
+        lists = aggregation.summarize_totals(index, totals)
+    return {**found, "aggregation": _fill_from_stored(query, lists)}
 
 
-def trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
+def get_trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
     """How many records there are of each hour (UTC), oldest hour first; empty hours are left out.
 
     Records of unknown time are in no hour.
     """
     query = _Query.of(src, time_range, signal_type, source)
-    with events.learned(src.project) as index:
+    with events.open_index(src.project) as index:
         hours = index.hours(query.selection)
-        query.lasts_with(index)
+        query.record_lifetime_with(index)
     return {
-        "dataPoints": [{"label": _label(hour), "count": count} for hour, count in hours],
+        "dataPoints": [{"label": _format_hour(hour), "count": count} for hour, count in hours],
         "maxValue": max((count for _, count in hours), default=0),
         "period": time_range,
     }
 
 
-def entries(
+def list_records(
     src: Sources,
     time_range: str,
     signal_type: str | None,
@@ -128,27 +128,30 @@ def entries(
     offset: int,
 ) -> list[Json]:
     """The records themselves, newest first."""
-    return _entries(_Query.of(src, time_range, signal_type, source), limit, offset)
+    return _list_records(_Query.of(src, time_range, signal_type, source), limit, offset)
 
 
-def entries_of(src: Sources, signal_type: str, limit: int) -> list[Json]:
+def list_records_of_type(src: Sources, signal_type: str, limit: int) -> list[Json]:
     """The records of one type from the last 30 days, newest first."""
     now = src.now_unrecorded()
     selection = Selection(type=signal_type)
-    return _entries(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
+    return _list_records(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
 
 
-def _entries(query: _Query, limit: int, offset: int) -> list[Json]:
-    with events.learned(query.src.project) as index:
+def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
+    with events.open_index(query.src.project) as index:
         places = index.newest(query.selection, offset, limit)
         if len(places) == limit and places[-1].time != UNKNOWN_TIME:
-            query.lasts_between(None, places[-1].time)  # older ones come after the page
+            query.record_lifetime(None, places[-1].time)  # older ones come after the page
         else:
-            query.lasts_with(index)
-    return [shown(record, content) for record, content in events.read(query.src.project, places)]
+            query.record_lifetime_with(index)
+    return [
+        format_record(record, content)
+        for record, content in events.read_records(query.src.project, places)
+    ]
 
 
-def _counts(totals: list[tuple[Group, Cell]], word_of: Callable[[Group], str]) -> dict[str, int]:
+def _count_by(totals: list[tuple[Group, Cell]], word_of: Callable[[Group], str]) -> dict[str, int]:
     """Most frequent first."""
     counts: Counter[str] = Counter()
     for group, cell in totals:
@@ -156,11 +159,11 @@ def _counts(totals: list[tuple[Group, Cell]], word_of: Callable[[Group], str]) -
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _label(hour: int) -> str:
+def _format_hour(hour: int) -> str:
     return from_microseconds(hour * HOUR).isoformat()[:13]
 
 
-def _or_stored(query: _Query, lists: Json) -> Json:
+def _fill_from_stored(query: _Query, lists: Json) -> Json:
     """The four lists of the selected records.
 
     Where these have nothing, the stored lists stand in, so far as they are of the same time; they
@@ -169,12 +172,12 @@ def _or_stored(query: _Query, lists: Json) -> Json:
     selection = query.selection
     if selection.type is not None or selection.source is not None:
         return lists
-    stored = aggregation.stored(query.src.project)
+    stored = aggregation.load_stored(query.src.project)
     made_at = parse_time(stored.pop("aggregated_at"))
     if made_at and selection.since is not None:
         made = microseconds(made_at)
         if made < selection.since:
-            query.lasts_between(made, None)
+            query.record_lifetime(made, None)
             return lists
-        query.lasts_between(None, made)
+        query.record_lifetime(None, made)
     return {name: found or stored[name] for name, found in lists.items()}

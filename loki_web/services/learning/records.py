@@ -52,39 +52,39 @@ class _Names(NamedTuple):
 _remembered: dict[tuple[Any, ...], _Names | None] = {}
 
 
-def record_of_event(event: Json) -> Record | None:
+def parse_event(event: Json) -> Record | None:
     """Return the record that a line of `events.jsonl` is; None for one that has no type."""
     data = event.get("data")
     if not isinstance(data, dict):
         data = _NO_DATA
     get = event.get
-    names = _event_names(
+    names = _get_event_names(
         (
             *(get("type"), get("event"), get("signal_type"), data.get("signal_type")),
             *(get("source"), data.get("source")),
         )
     )
-    return _record(event, data, names) if names else None
+    return _make_record(event, data, names) if names else None
 
 
-def record_of_signal(signal: Any) -> Record | None:
+def parse_signal(signal: Any) -> Record | None:
     """Return the record that a signal file is; None for what is no signal."""
     content = as_dict(signal)
     kind = first_text(content.get("type"))
     if not kind:
         return None
     data = as_dict(content.get("data"))
-    names = _names(kind, kind, content.get("source"), data.get("source"))
-    return _record(content, data, names)
+    names = _make_names(kind, kind, content.get("source"), data.get("source"))
+    return _make_record(content, data, names)
 
 
-def packed_signal(signal: Any) -> str | None:
+def pack_signal(signal: Any) -> str | None:
     """Return the record of a signal file as a short text, see `unpacked`; None for no signal."""
-    record = record_of_signal(signal)
+    record = parse_signal(signal)
     return json_text.compact([*record[:5], record.lesson and [*record.lesson]]) if record else None
 
 
-def unpacked(text: str) -> Record:
+def unpack_signal(text: str) -> Record:
     """Return the record of which `packed_signal` made a text."""
     *fields, lesson = json_text.parse(text.encode())
     when, kind, written, source, confidence = fields
@@ -92,51 +92,55 @@ def unpacked(text: str) -> Record:
     return Record(when, *names, confidence, Lesson(*lesson) if lesson else None)
 
 
-def _event_names(fields: tuple[Any, ...]) -> _Names | None:
+def _get_event_names(fields: tuple[Any, ...]) -> _Names | None:
     """Of few events the fields are others than those of some event before."""
     try:
         return _remembered[fields]
     except KeyError:
-        names = _names_of_event(*fields)
+        names = _derive_event_names(*fields)
         if len(_remembered) >= _MOST_NAMES:
             _remembered.clear()
         if sum(len(field) for field in fields if isinstance(field, str)) <= _LONGEST_FIELDS:
             _remembered[fields] = names
         return names
     except TypeError:  # lists and objects are in no dictionary
-        return _names_of_event(*fields)
+        return _derive_event_names(*fields)
 
 
-def _names_of_event(
+def _derive_event_names(
     kind: Any, event: Any, word: Any, word_in_data: Any, source: Any, source_in_data: Any
 ) -> _Names | None:
     written = kind = first_text(kind, event)
     if written == _LEARNING_EVENT:
         word = first_text(word, word_in_data, default=written)
         kind = _TYPE_OF_LEARNING_EVENT.get(word, word)
-    return _names(kind, written, source, source_in_data) if kind else None
+    return _make_names(kind, written, source, source_in_data) if kind else None
 
 
-def _names(kind: str, written: str, *sources: Any) -> _Names:
-    return _Names(_name(kind), _name(written), _name(first_text(*sources, default="unknown")))
+def _make_names(kind: str, written: str, *sources: Any) -> _Names:
+    return _Names(
+        _redact_name(kind),
+        _redact_name(written),
+        _redact_name(first_text(*sources, default="unknown")),
+    )
 
 
-def _record(content: Json, data: Json, names: _Names) -> Record:
+def _make_record(content: Json, data: Json, names: _Names) -> Record:
     kind, written, source = names
     return Record(
         microseconds_of(content.get("timestamp"), UNKNOWN_TIME),
         kind,
         written,
         source,
-        _share(content.get("confidence"), data.get("confidence")),
-        _lesson(kind, content, data) if kind in SUBJECTS else None,
+        _first_share(content.get("confidence"), data.get("confidence")),
+        _make_lesson(kind, content, data) if kind in SUBJECTS else None,
     )
 
 
-def _lesson(kind: str, content: Json, data: Json) -> Lesson:
+def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
     both = {**data, **content}  # fields stand at the top or below `data`
     key = SUBJECTS[kind]
-    subject = _name(
+    subject = _redact_name(
         first_text(
             content.get(key),
             data.get(key),
@@ -155,13 +159,13 @@ def _lesson(kind: str, content: Json, data: Json) -> Lesson:
         return Lesson(subject, duration=first_amount(both.get("duration_seconds"), seconds))
     return Lesson(
         subject,
-        success=success_of(both),
+        success=get_success(both),
         duration=first_amount(both.get("execution_time_ms"), milliseconds),
         tokens=as_count(both.get("tokens_used")),
     )
 
 
-def success_of(content: Json) -> float | None:
+def get_success(content: Json) -> float | None:
     """1 for success, 0 for failure, a rate between them where only that is told.
 
     The outcome goes first: the CLI writes a rate of 1 for iterations that failed, too.
@@ -169,10 +173,10 @@ def success_of(content: Json) -> float | None:
     outcome, flag = content.get("outcome"), content.get("success")
     if outcome in ("success", "failure"):
         return float(outcome == "success")
-    return float(flag) if isinstance(flag, bool) else _share(content.get("success_rate"))
+    return float(flag) if isinstance(flag, bool) else _first_share(content.get("success_rate"))
 
 
-def _share(*candidates: Any) -> float | None:
+def _first_share(*candidates: Any) -> float | None:
     """The first number from 0 to 1."""
     for candidate in candidates:
         if candidate is None:
@@ -183,11 +187,11 @@ def _share(*candidates: Any) -> float | None:
     return None
 
 
-def _name(text: str) -> str:
-    return _shown_name(text[:_MAX_NAME])
+def _redact_name(text: str) -> str:
+    return _redact_and_intern(text[:_MAX_NAME])
 
 
 @lru_cache(maxsize=4096)
-def _shown_name(text: str) -> str:
+def _redact_and_intern(text: str) -> str:
     """Few names are in many records, so that each is redacted and held once."""
     return sys.intern(redact(text))

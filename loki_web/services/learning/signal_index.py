@@ -304,11 +304,11 @@ class SignalIndex:
             for hour in self._hour_order
         ]
         rows = array("i", chain.from_iterable(some for _, some in hours))
-        figures, numbers = _chosen(self._figures, rows), count()
+        figures, numbers = _select(self._figures, rows), count()
         renumbered = array("i", (-1 if each < 0 else next(numbers) for each in figures))
         used = array("i", (each for each in figures if each >= 0))
-        columns = [_chosen(each, rows) for each in self._row_columns()]
-        columns += [renumbered, *(_chosen(each, used) for each in self._figure_columns())]
+        columns = [_select(each, rows) for each in self._row_columns()]
+        columns += [renumbered, *(_select(each, used) for each in self._figure_columns())]
         tables = [
             [list(group) for group in self._group_list],
             self._value_texts,
@@ -323,7 +323,7 @@ class SignalIndex:
         for column, data in zip(targets, columns, strict=True):
             column.frombytes(data)
         groups, values, hours = tables
-        self._group_list = [_interned(*group) for group in groups]
+        self._group_list = [_intern_group(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
         self._value_texts = values
         self._value_numbers = {text: number for number, text in enumerate(self._value_texts)}
@@ -539,10 +539,10 @@ class SignalIndex:
                     yield row
 
 
-def _chosen(column: "array[Any]", rows: "array[int]") -> "array[Any]":
+def _select(column: "array[Any]", rows: "array[int]") -> "array[Any]":
     return array(column.typecode, map(column.__getitem__, rows))
 
 
-def _interned(kind: str, written: str, source: str, subject: str | None) -> Group:
+def _intern_group(kind: str, written: str, source: str, subject: str | None) -> Group:
     names = sys.intern(kind), sys.intern(written), sys.intern(source)
     return Group(*names, None if subject is None else sys.intern(subject))

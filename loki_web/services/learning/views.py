@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from loki_web.services.learning.records import SUBJECTS, success_of
+from loki_web.services.learning.records import SUBJECTS, get_success
 from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
@@ -51,7 +51,7 @@ _FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def shown(record: Record, content: Json) -> Json:
+def format_record(record: Record, content: Json) -> Json:
     """The record as clients get it: secrets taken out, the time one that a browser can read.
 
     Of events the learning fields are lifted out of `data`; `event_type` tells what a record was
@@ -68,7 +68,7 @@ def shown(record: Record, content: Json) -> Json:
         "type": record.type,
         "source": record.source,
         "action": first_text(content.get("action"), data.get("action")),
-        "outcome": _outcome(both),
+        "outcome": _get_outcome(both),
         "confidence": record.confidence,
         "timestamp": tidy_time(content.get("timestamp")),
     }
@@ -76,10 +76,10 @@ def shown(record: Record, content: Json) -> Json:
         entry["event_type"] = record.written_type
     for name, typed in _FIELDS.get(record.type, {}).items():
         entry[name] = typed(both.get(name))
-    return {**entry, **_taught(record, both)}
+    return {**entry, **_format_lesson(record, both)}
 
 
-def _taught(record: Record, both: Json) -> Json:
+def _format_lesson(record: Record, both: Json) -> Json:
     lesson = record.lesson
     if lesson is None:
         return {}
@@ -90,12 +90,12 @@ def _taught(record: Record, both: Json) -> Json:
         taught["duration_seconds"] = lesson.duration or 0
     elif record.type == TOOL_EFFICIENCY:
         taught["execution_time_ms"] = lesson.duration or 0
-        rate = success_of({"success_rate": both.get("success_rate")})
+        rate = get_success({"success_rate": both.get("success_rate")})
         taught["success_rate"] = rate if rate is not None else lesson.success or 0
     return taught
 
 
-def _outcome(both: Json) -> str:
+def _get_outcome(both: Json) -> str:
     flag = both.get("success")
     told = None
     if isinstance(flag, bool):

@@ -51,7 +51,7 @@ class LogLine:
     moment: datetime | None
 
 
-def cleaned(line: str) -> str:
+def clean_line(line: str) -> str:
     """The line as a terminal would show it in the end: no escapes, no controls, what a progress
     bar wrote last. Empty where nothing is to be seen."""
     text = _ESCAPES.sub("", line) if "\x1b" in line else line
@@ -60,39 +60,41 @@ def cleaned(line: str) -> str:
     return _CONTROLS.sub("", text).rstrip()
 
 
-def may_tell_time(line: str) -> bool:
+def may_have_time(line: str) -> bool:
     """False where it is not worth to `read` the line for its moment."""
     if line.startswith("{"):
         return any(f'"{key}"' in line for key in _TIME_KEYS)
     return _CLOCK.search(line, 0, _STAMP_REACH) is not None
 
 
-def read(text: str, written_at: datetime) -> LogLine:
+def parse_line(text: str, written_at: datetime) -> LogLine:
     """What a cleaned line says.
 
     :param written_at: when the file was last written; it has the date of a bare time of day.
     """
     if text.startswith("{"):
-        found = _object(text)
+        found = _parse_object(text)
         if found is not None:
-            return _from_object(text, found)
+            return _read_object(text, found)
     if stamp := _STAMP.match(text):
-        moment = _moment(stamp, written_at)
+        moment = _parse_stamp(stamp, written_at)
         if moment is not None:
             rest = text[stamp.end() :]
             word = _TAG.match(rest) or _WORD_AFTER_STAMP.match(rest)
-            return LogLine((rest[word.end() :] if word else rest) or text, _level(word), moment)
+            return LogLine((rest[word.end() :] if word else rest) or text, _get_level(word), moment)
     if tag := _TAG.match(text):
-        return LogLine(text[tag.end() :] or text, _level(tag), None)
+        return LogLine(text[tag.end() :] or text, _get_level(tag), None)
     marker = _MARKER.match(text)
-    return LogLine(text, _level(_WORD_ALONE.match(text)), parse_time(marker[1]) if marker else None)
+    return LogLine(
+        text, _get_level(_WORD_ALONE.match(text)), parse_time(marker[1]) if marker else None
+    )
 
 
-def _level(word: re.Match[str] | None) -> str:
+def _get_level(word: re.Match[str] | None) -> str:
     return LEVELS[word[1].upper()] if word else DEFAULT_LEVEL
 
 
-def _moment(stamp: re.Match[str], written_at: datetime) -> datetime | None:
+def _parse_stamp(stamp: re.Match[str], written_at: datetime) -> datetime | None:
     if stamp[1]:
         return parse_time(stamp[0].strip(" \t[]|-"))
     moment = parse_time(f"{written_at.astimezone(UTC):%Y-%m-%d}T{stamp[2]}")
@@ -101,7 +103,7 @@ def _moment(stamp: re.Match[str], written_at: datetime) -> datetime | None:
     return moment
 
 
-def _object(text: str) -> Json | None:
+def _parse_object(text: str) -> Json | None:
     try:
         value = json_text.parse(text.encode())
     except json_text.Damaged:
@@ -109,16 +111,16 @@ def _object(text: str) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
-def _from_object(text: str, found: Json) -> LogLine:
+def _read_object(text: str, found: Json) -> LogLine:
     """A message of the AI program's stream, or a record of a structured log."""
     moments = (parse_time(found.get(key)) for key in _TIME_KEYS)
     moment = next((moment for moment in moments if moment), None)
-    said = agent_messages.said(found)
+    said = agent_messages.format_message(found)
     if said is not None:
         return LogLine(said.text, LEVELS[said.level], moment)
     message = first_text(found.get("message"), found.get("msg"), found.get("text"), default=text)
-    return LogLine(message, _named_level(found.get("level") or found.get("severity")), moment)
+    return LogLine(message, _parse_level(found.get("level") or found.get("severity")), moment)
 
 
-def _named_level(word: Any) -> str:
+def _parse_level(word: Any) -> str:
     return LEVELS.get(word.strip().upper(), DEFAULT_LEVEL) if isinstance(word, str) else "info"

@@ -19,27 +19,29 @@ _CONTEXT_LINES = 200  # the longest key in a log has fewer
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
-def recent(folder: Folder, lines: int) -> list[Json]:
+def list_entries(folder: Folder, lines: int) -> list[Json]:
     """The last entries of the session's log, oldest first.
 
     The answer for fewer lines is the end of the answer for more.
     """
-    name = session_log(folder)
+    name = find_session_log(folder)
     written = folder.version(name) if name else None
     if name is None or written is None:
         return []
     written_at = datetime.fromtimestamp(written.mtime, UTC)
     for size in (min(2 * lines + _CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
         window = folder.tail(name, size)
-        start, is_enough = _start_of_last(window, lines)
+        start, is_enough = _find_start(window, lines)
         above = window[:start]
         is_whole = len(window) < size or size == _WINDOW_LINES
-        if is_whole or (is_enough and start >= _CONTEXT_LINES and _last_moment(above, written_at)):
+        if is_whole or (
+            is_enough and start >= _CONTEXT_LINES and _find_last_moment(above, written_at)
+        ):
             break
-    return entries(window[start:], above=above, written_at=written_at)
+    return parse_entries(window[start:], above=above, written_at=written_at)
 
 
-def session_log(folder: Folder) -> str | None:
+def find_session_log(folder: Folder) -> str | None:
     """The file that is the session's log now, relative to its folder; None where there is none.
 
     That is `session.log`, else the newest; of those that were written at the same moment, the one
@@ -51,15 +53,15 @@ def session_log(folder: Folder) -> str | None:
     found = []
     for name in folder.file_names("logs", ".log"):
         written = folder.version(f"logs/{name}")
-        if written and written.size and _is_of_session(name):
+        if written and written.size and _is_session_log(name):
             found.append((name, written.mtime_ns))
     newest = max((written for _, written in found), default=0)
     together = [item for item in found if newest - item[1] < _SAME_MOMENT_NS]
-    together.sort(key=lambda item: (_rank(item[0]), -item[1]))
+    together.sort(key=lambda item: (_get_rank(item[0]), -item[1]))
     return f"logs/{together[0][0]}" if together else None
 
 
-def entries(
+def parse_entries(
     lines: Sequence[str],
     *,
     written_at: datetime,
@@ -73,12 +75,12 @@ def entries(
         there.
     :param last_known: the last time above `above`, where the caller knows it.
     """
-    context = _read(above[-_CONTEXT_LINES:], written_at)
-    found = _read(lines, written_at)
-    messages = redact_lines([_bounded(line.message) for line in (*context, *found)])
+    context = _parse_lines(above[-_CONTEXT_LINES:], written_at)
+    found = _parse_lines(lines, written_at)
+    messages = redact_lines([_limit_for_redaction(line.message) for line in (*context, *found)])
     moment = None
     if found and found[0].moment is None:
-        moment = _last_moment(above, written_at) or last_known or written_at
+        moment = _find_last_moment(above, written_at) or last_known or written_at
     listed = []
     for line, message in zip(found, messages[len(context) :], strict=True):
         moment = line.moment or moment or written_at
@@ -88,36 +90,36 @@ def entries(
     return listed
 
 
-def _start_of_last(window: Sequence[str], lines: int) -> tuple[int, bool]:
+def _find_start(window: Sequence[str], lines: int) -> tuple[int, bool]:
     """Where the last `lines` lines begin in which anything is to be seen, and whether there are as
     many."""
     start, visible = len(window), 0
     while start and visible < lines:
         start -= 1
-        visible += bool(parser.cleaned(window[start]))
+        visible += bool(parser.clean_line(window[start]))
     return start, visible == lines
 
 
-def _read(lines: Sequence[str], written_at: datetime) -> list[parser.LogLine]:
-    texts = map(parser.cleaned, lines)
-    return [parser.read(text, written_at) for text in texts if text]
+def _parse_lines(lines: Sequence[str], written_at: datetime) -> list[parser.LogLine]:
+    texts = map(parser.clean_line, lines)
+    return [parser.parse_line(text, written_at) for text in texts if text]
 
 
-def _last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
-    stamped = filter(parser.may_tell_time, reversed(above))
-    moments = (parser.read(parser.cleaned(line), written_at).moment for line in stamped)
+def _find_last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
+    stamped = filter(parser.may_have_time, reversed(above))
+    moments = (parser.parse_line(parser.clean_line(line), written_at).moment for line in stamped)
     return next((moment for moment in moments if moment), None)
 
 
-def _is_of_session(name: str) -> bool:
+def _is_session_log(name: str) -> bool:
     return not (name == "api.log" or name.startswith("dashboard") or "test" in name)
 
 
-def _rank(name: str) -> int:
+def _get_rank(name: str) -> int:
     return next((rank for rank, start in enumerate(_RANKS) if name.startswith(start)), len(_RANKS))
 
 
-def _bounded(message: str) -> str:
+def _limit_for_redaction(message: str) -> str:
     """What is searched for secrets: more than is shown, and not the half of a word."""
     if len(message) <= _REDACTED_LENGTH:
         return message

@@ -9,7 +9,13 @@ from typing import Any
 from loki_web.errors import NotFound
 from loki_web.services.identities import Identities
 from loki_web.services.ids import checked
-from loki_web.services.memory.common import latest_time, own_id, presentable, texts, words_of
+from loki_web.services.memory.common import (
+    as_texts,
+    clean_value,
+    get_latest_time,
+    get_own_id,
+    join_texts,
+)
 from loki_web.store.coerce import Json, as_count, as_number, dicts_in, entries_under, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
@@ -24,32 +30,32 @@ Dated = tuple[datetime, Json]
 
 
 @derived
-def patterns(folder: Folder) -> list[Json]:
+def list_patterns(folder: Folder) -> list[Json]:
     """All patterns and anti-patterns, the latter by their category, in the order of their files."""
     known: dict[str, Dated] = {}
     for place in (PATTERNS, ANTI_PATTERNS):
-        for instant, entry in in_file(folder, place):
+        for instant, entry in list_in_file(folder, place):
             twin = known.get(entry["id"])
             if twin is None or instant > twin[0]:
                 known[entry["id"]] = instant, entry
     return [entry for _, entry in known.values()]
 
 
-def pattern(folder: Folder, identifier: str) -> Json:
+def get_pattern(folder: Folder, identifier: str) -> Json:
     """:raises NotFound: when there is no pattern of that id.
     :raises BadRequest: when it cannot be an id.
     """
     checked(identifier, "pattern_id")
-    for entry in patterns(folder):
+    for entry in list_patterns(folder):
         if entry["id"] == identifier:
             return entry
     raise NotFound("Pattern not found")
 
 
 @derived
-def in_file(folder: Folder, place: str) -> list[Dated]:
+def list_in_file(folder: Folder, place: str) -> list[Dated]:
     """The entries of one of the two files, each with its time; shared, not to be changed."""
-    make = _patterns if place == PATTERNS else _anti_patterns
+    make = _read_patterns if place == PATTERNS else _read_anti_patterns
     return make(folder.document(place))
 
 
@@ -57,28 +63,28 @@ def is_anti_pattern(entry: Json) -> bool:
     return entry.get("category") == ANTI_PATTERN
 
 
-def _patterns(content: Any) -> list[Dated]:
-    return _answers(entries_under(content, "patterns") or [])
+def _read_patterns(content: Any) -> list[Dated]:
+    return _format_patterns(entries_under(content, "patterns") or [])
 
 
-def _anti_patterns(content: Any) -> list[Dated]:
+def _read_anti_patterns(content: Any) -> list[Dated]:
     entries = entries_under(content, "anti_patterns") or []
     if isinstance(content, dict):
         entries = [*entries, *dicts_in(content.get("patterns"))]
-    return _answers([{**entry, "category": ANTI_PATTERN} for entry in entries])
+    return _format_patterns([{**entry, "category": ANTI_PATTERN} for entry in entries])
 
 
-def _answers(entries: list[Json]) -> list[Dated]:
+def _format_patterns(entries: list[Json]) -> list[Dated]:
     identities = Identities("pattern")
     return [
-        (latest_time(entry, *_TIMES), _answer(entry, identities))
+        (get_latest_time(entry, *_TIMES), _format_pattern(entry, identities))
         for entry in entries
-        if own_id(entry) or _text(entry)
+        if get_own_id(entry) or _get_text(entry)
     ]
 
 
-def _answer(stored: Json, identities: Identities) -> Json:
-    entry: Json = presentable(stored)
+def _format_pattern(stored: Json, identities: Identities) -> Json:
+    entry: Json = clean_value(stored)
     category = first_text(entry.get("category")).strip()
     correct = first_text(
         entry.get("correct_approach"), entry.get("correctApproach"), entry.get("prevention")
@@ -88,12 +94,12 @@ def _answer(stored: Json, identities: Identities) -> Json:
     )
     return {
         **entry,
-        "id": identities.of(own_id(entry), words_of({**entry, "id": ""})),
-        "pattern": _text(entry),
+        "id": identities.of(get_own_id(entry), join_texts({**entry, "id": ""})),
+        "pattern": _get_text(entry),
         "category": ANTI_PATTERN if category.lower() in _ANTI_PATTERN_FORMS else category,
-        "conditions": texts(entry.get("conditions")) or texts(entry.get("why")),
+        "conditions": as_texts(entry.get("conditions")) or as_texts(entry.get("why")),
         "confidence": as_number(entry.get("confidence")) or 0,
-        "source_episodes": texts(entry.get("source_episodes")),
+        "source_episodes": as_texts(entry.get("source_episodes")),
         "links": dicts_in(entry.get("links")),
         "usageCount": as_count(entry.get("usage_count", entry.get("usageCount"))),
         "correctApproach": correct,
@@ -101,5 +107,5 @@ def _answer(stored: Json, identities: Identities) -> Json:
     }
 
 
-def _text(entry: Json) -> str:
+def _get_text(entry: Json) -> str:
     return first_text(entry.get("pattern"), entry.get("what_fails"), entry.get("description"))

@@ -41,28 +41,28 @@ class Term:
         return f'({exact} OR "{self.stem}" *)' if self.stem else exact
 
 
-def terms(question: str) -> list[Term]:
+def parse_terms(question: str) -> list[Term]:
     """The different words of a question, the first MAX_TERMS of them."""
-    words = dict.fromkeys(word for word, _, _ in _words(question))
-    return [Term(word, _stem(word)) for word in list(words)[:MAX_TERMS]]
+    words = dict.fromkeys(word for word, _, _ in _split_words(question))
+    return [Term(word, _get_stem(word)) for word in list(words)[:MAX_TERMS]]
 
 
-def all_of(asked: Sequence[Term]) -> str:
+def match_all(asked: Sequence[Term]) -> str:
     """An FTS5 expression for entries with all words."""
     return " AND ".join(term.expression for term in asked)
 
 
-def any_of(asked: Sequence[Term]) -> str:
+def match_any(asked: Sequence[Term]) -> str:
     """An FTS5 expression for entries with one of the words at least."""
     return " OR ".join(term.expression for term in asked)
 
 
-def searchable(text: str) -> str:
+def normalize(text: str) -> str:
     """The words of a text as the index holds them."""
-    return " ".join(word for word, _, _ in _words(text[:MAX_FIELD]))
+    return " ".join(word for word, _, _ in _split_words(text[:MAX_FIELD]))
 
 
-def matched_in(text: str, asked: Sequence[Term]) -> Json | None:
+def find_matches(text: str, asked: Sequence[Term]) -> Json | None:
     """Which words of the question a text has, and the part of it where the first ones stand.
 
     :return: `words` as they were asked for, `snippet` as consecutive parts `{text, match}`; None
@@ -73,7 +73,7 @@ def matched_in(text: str, asked: Sequence[Term]) -> Json | None:
         return None
     places: list[tuple[int, int]] = []
     found: dict[str, None] = {}
-    for word, start, end in _words(text):
+    for word, start, end in _split_words(text):
         hits = [term.word for term in asked if term.matches(word)]
         if hits:
             places.append((start, end))
@@ -81,7 +81,7 @@ def matched_in(text: str, asked: Sequence[Term]) -> Json | None:
     if not places:
         return None
     words = [term.word for term in asked if term.word in found]
-    return {"words": words, "snippet": _snippet(text, places)}
+    return {"words": words, "snippet": _make_snippet(text, places)}
 
 
 def _may_match(lowered: str, asked: Sequence[Term]) -> bool:
@@ -89,7 +89,7 @@ def _may_match(lowered: str, asked: Sequence[Term]) -> bool:
     return any((term.stem or term.word) in lowered for term in asked)
 
 
-def _snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
+def _make_snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
     first = max(0, places[0][0] - _LEAD)
     if first:
         gap = text.find(" ", first, places[0][0])
@@ -109,21 +109,21 @@ def _snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
     return [part for part in parts if part["text"]]
 
 
-def _words(text: str) -> Iterator[tuple[str, int, int]]:
+def _split_words(text: str) -> Iterator[tuple[str, int, int]]:
     for match in _WORD.finditer(text):
-        word = _folded(match[0])
+        word = _fold(match[0])
         if word:
             yield word, match.start(), match.end()
 
 
-def _folded(word: str) -> str:
+def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     letters = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in letters if letter.isalnum())
 
 
-def _stem(word: str) -> str:
+def _get_stem(word: str) -> str:
     """Without the ending of an English plural, so that one matches the other."""
     if len(word) < _LEAST_PREFIX:
         return ""

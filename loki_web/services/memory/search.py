@@ -22,7 +22,7 @@ _SUMMARIES = {EPISODE: "outcome", PATTERN: "correctApproach", SKILL: "descriptio
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Result:
     """:param coverage: which part of the words the entry has, above 0 to 1."""
 
     kind: str
@@ -43,62 +43,62 @@ def retrieve(src: Sources, body: Json) -> Json:
         found there, and a part of the text around them. `complete` is False while a large memory
         that has never been searched is still being indexed.
     """
-    asked = memory_query.terms(body["query"])
+    asked = memory_query.parse_terms(body["query"])
     most = body.get("topK") or DEFAULT_RESULTS
-    answer = _indexed(src, asked, most) if asked else Answer([], complete=True)
-    found = _found(src.project, answer, asked, body.get("taskType") or "", most)
+    answer = _search_index(src, asked, most) if asked else Answer([], complete=True)
+    found = _find_entries(src.project, answer, asked, body.get("taskType") or "", most)
     greatest = max((one.weight for one in found), default=0.0)
-    scored = [(_score(one, greatest), one) for one in found]
+    scored = [(_compute_score(one, greatest), one) for one in found]
     scored.sort(key=lambda pair: pair[0], reverse=True)
-    results = [_result(*pair) for pair in scored[:most]]
+    results = [_format_result(*pair) for pair in scored[:most]]
     return {"results": results, "query": body, "complete": answer.complete}
 
 
-def index(src: Sources) -> None:
+def refresh_index(src: Sources) -> None:
     """Index all that is not indexed yet, as far as the shared index can be used."""
-    while src.memory_index.refresh(index_rows.contents(src.project)):
+    while src.memory_index.refresh(index_rows.get_contents(src.project)):
         pass
 
 
-def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
+def _search_index(src: Sources, asked: Sequence[Term], most: int) -> Answer:
     """More than are shown: what has most words need not have the greatest weight, and an entry may
     have changed since it was indexed.
     """
-    matches = [memory_query.all_of(asked)]
+    matches = [memory_query.match_all(asked)]
     if len(asked) > 1:
-        matches.append(memory_query.any_of(asked))
-    return src.memory_index.search(index_rows.contents(src.project), matches, 2 * most + 20)
+        matches.append(memory_query.match_any(asked))
+    return src.memory_index.search(index_rows.get_contents(src.project), matches, 2 * most + 20)
 
 
-def _found(
+def _find_entries(
     folder: Folder, answer: Answer, asked: Sequence[Term], task_type: str, most: int
-) -> list[_Found]:
-    lookup = _lookup(folder)
-    found: list[_Found] = []
+) -> list[_Result]:
+    lookup = _make_lookup(folder)
+    found: list[_Result] = []
     whole = 0  # how many have all words
-    for hit in _once_each(hit for group in answer.hits for hit in group):
+    for hit in _deduplicate(hit for group in answer.hits for hit in group):
         entry = lookup[hit.kind](hit.id) if hit.kind in lookup else None
-        matched = _matched(hit.kind, entry, asked) if entry else []
+        matched = _match_fields(hit.kind, entry, asked) if entry else []
         if entry and matched:
             words = {word for field in matched for word in field["words"]}
-            weight = hit.weight * (_TASK_TYPE_BOOST if _is_of(task_type, entry) else 1.0)
-            found.append(_Found(hit.kind, entry, matched, len(words) / len(asked), weight))
+            weight = hit.weight * (_TASK_TYPE_BOOST if _has_task_type(task_type, entry) else 1.0)
+            found.append(_Result(hit.kind, entry, matched, len(words) / len(asked), weight))
             whole += len(words) == len(asked)
             if whole == most and not task_type:
                 break  # the others have less weight
     return found
 
 
-def _lookup(folder: Folder) -> dict[str, Callable[[str], Json | None]]:
-    known = {entry["id"]: entry for entry in patterns.patterns(folder)}
+def _make_lookup(folder: Folder) -> dict[str, Callable[[str], Json | None]]:
+    known = {entry["id"]: entry for entry in patterns.list_patterns(folder)}
     return {
-        EPISODE: lambda identifier: episodes.find(folder, identifier),
+        EPISODE: lambda identifier: episodes.find_episode(folder, identifier),
         PATTERN: known.get,
-        SKILL: skills.shelf(folder).by_id.get,
+        SKILL: skills.get_all(folder).by_id.get,
     }
 
 
-def _once_each(hits: Iterable[Hit]) -> Iterator[Hit]:
+def _deduplicate(hits: Iterable[Hit]) -> Iterator[Hit]:
     seen: set[tuple[str, str]] = set()
     for hit in hits:
         if (hit.kind, hit.id) not in seen:
@@ -106,34 +106,34 @@ def _once_each(hits: Iterable[Hit]) -> Iterator[Hit]:
             yield hit
 
 
-def _matched(kind: str, entry: Json, asked: Sequence[Term]) -> list[Json]:
+def _match_fields(kind: str, entry: Json, asked: Sequence[Term]) -> list[Json]:
     """The fields with words of the question, those that tell most first."""
     matched = []
-    for name, text in index_rows.fields(kind, entry):
-        found = memory_query.matched_in(text, asked)
+    for name, text in index_rows.list_fields(kind, entry):
+        found = memory_query.find_matches(text, asked)
         if found is not None:
             matched.append({"field": name, **found})
     return matched
 
 
-def _is_of(task_type: str, entry: Json) -> bool:
+def _has_task_type(task_type: str, entry: Json) -> bool:
     own = (entry.get("phase"), entry.get("category"), entry.get("task_type"))
     wanted = task_type.strip().casefold()
     return bool(wanted) and any(isinstance(word, str) and word.casefold() == wanted for word in own)
 
 
-def _score(found: _Found, greatest: float) -> float:
+def _compute_score(found: _Result, greatest: float) -> float:
     """Above one half for an entry with all words, at most one half for every other."""
     weight = found.weight / greatest if greatest > 0 else 1.0
     return 0.5 + 0.5 * weight if found.coverage == 1 else 0.5 * found.coverage * weight
 
 
-def _result(score: float, found: _Found) -> Json:
+def _format_result(score: float, found: _Result) -> Json:
     entry = found.entry
     return {
         "type": found.kind,
         "id": entry["id"],
-        "title": index_rows.title(found.kind, entry),
+        "title": index_rows.get_title(found.kind, entry),
         "summary": first_text(entry.get(_SUMMARIES[found.kind])),
         "score": round(max(score, 0.0001), 4),
         "matched": found.matched,

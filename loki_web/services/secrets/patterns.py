@@ -126,7 +126,7 @@ _ROWS = (
 )
 
 
-def _pattern(prefix: str, rest: str) -> re.Pattern[str]:
+def _compile_row(prefix: str, rest: str) -> re.Pattern[str]:
     """Compile a row so that it begins with its prefix, which `re` searches as a literal.
 
     A prefix that begins with a letter or a digit begins a word, or follows an escaped line end.
@@ -139,4 +139,4 @@ def _pattern(prefix: str, rest: str) -> re.Pattern[str]:
     return re.compile(rf"{literal}(?:(?<![{within}]{literal})|(?<=\\[nrt]{literal})){rest}")
 
 
-TOKENS = tuple((prefix, _pattern(prefix, rest)) for prefix, rest, _ in _ROWS)
+TOKENS = tuple((prefix, _compile_row(prefix, rest)) for prefix, rest, _ in _ROWS)

@@ -64,39 +64,39 @@ _HASH = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
 _PARTS = re.compile(r"[A-Za-z0-9+=]+")
 
 
-def span_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
+def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
     """Return what to take out after a name, None where no secret follows.
 
     :param end: where the name ends.
     :param start: where its decisive word starts.
     """
     if found := _SEPARATOR.match(text, end):
-        return _value(text, found.end(), kind, apart=bool(found[1]))
+        return _find_value(text, found.end(), kind, apart=bool(found[1]))
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         return None
     if found := _ELEMENT.match(text, end):
         value = _ELEMENT_TEXT.match(text, found.end())
-        return _accepted(text, value and value.span(), kind)
+        return _accept(text, value and value.span(), kind)
     if (found := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
-        return _value(text, found.end(), kind, apart=False)
-    return _beside(text, start, end, kind)
+        return _find_value(text, found.end(), kind, apart=False)
+    return _find_beside(text, start, end, kind)
 
 
-def quoted(text: str, at: int) -> Span | None:
+def find_quoted(text: str, at: int) -> Span | None:
     """Return the inside of a quotation that begins at `at`, however often it is escaped."""
     opening = _QUOTE.match(text, at)
     if opening is None:
         return None
-    return inside(text, opening.end(), opening[2], len(opening[1]))
+    return find_quoted_rest(text, opening.end(), opening[2], len(opening[1]))
 
 
-def inside(text: str, at: int, quote: str, level: int) -> Span | None:
+def find_quoted_rest(text: str, at: int, quote: str, level: int) -> Span | None:
     """Return the rest of a quotation whose quotes have `level` backslashes before them."""
-    found = _inside(quote, level).match(text, at)
+    found = _compile_quoted_rest(quote, level).match(text, at)
     return found.span() if found else None
 
 
-def word(text: str, at: int) -> Span | None:
+def find_word(text: str, at: int) -> Span | None:
     found = _WORD.match(text, at)
     return found.span() if found else None
 
@@ -127,36 +127,36 @@ def looks_random(value: str, *, hexadecimal: bool) -> bool:
     mixed = longest.upper() != longest != longest.lower()
     if not digits or letters < 4 or len(longest) < (12 if mixed else 16):
         return False
-    return _entropy(longest) >= 3
+    return _compute_entropy(longest) >= 3
 
 
-def _value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
+def _find_value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
     if text.startswith(REDACTED, at) or _PLAIN.match(text, at):
         return None
     if text[at : at + 1] in ("[", "{") and kind not in DOUBTFUL:
-        return at, _end_of_group(text, at)
+        return at, _find_group_end(text, at)
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         pattern = _CREDENTIALS if kind is Kind.AUTHORIZATION else _PAIRS
         found = pattern.match(text, at)
         opening = _QUOTE.match(text, at)
         return (opening.end() if opening else at, found.end()) if found else None
     if _QUOTE.match(text, at):
-        return _accepted(text, quoted(text, at), kind)
+        return _accept(text, find_quoted(text, at), kind)
     if kind in DOUBTFUL:
         start = _START_OF_WORD.match(text, at)
-        return word(text, at) if start and is_secret(start[0], kind) else None
+        return find_word(text, at) if start and is_secret(start[0], kind) else None
     found = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
     return found.span() if found else None
 
 
-def _accepted(text: str, span: Span | None, kind: Kind) -> Span | None:
+def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
     if span is None:
         return None
     value = text[span[0] : min(span[1], span[0] + 300)]
     return span if value != REDACTED and is_secret(value, kind) else None
 
 
-def _beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
+def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
     """Find a value that no mark separates from its name: "the password is hunter2"."""
     found = _BESIDE.match(text, end)
     if found is None:
@@ -167,13 +167,13 @@ def _beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
         return found.span(3)
     if sure and (found[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
         if found[2]:
-            return quoted(text, found.start(2))
+            return find_quoted(text, found.start(2))
         if _MIXED.fullmatch(candidate) and not _ALGORITHM.match(candidate):
             return found.span(3)
     return found.span(3) if looks_random(candidate, hexadecimal=sure) else None
 
 
-def _end_of_group(text: str, at: int) -> int:
+def _find_group_end(text: str, at: int) -> int:
     """Return where a bracket closes; the end of its line where it does not within 8 lines."""
     depth = lines = 0
     for part in _GROUP_PART.finditer(text, at):
@@ -188,7 +188,7 @@ def _end_of_group(text: str, at: int) -> int:
 
 
 @lru_cache
-def _inside(quote: str, level: int) -> re.Pattern[str]:
+def _compile_quoted_rest(quote: str, level: int) -> re.Pattern[str]:
     """Compile the inside of a quotation whose quotes have `level` backslashes before them.
 
     A quote with more backslashes is part of it.
@@ -199,7 +199,7 @@ def _inside(quote: str, level: int) -> re.Pattern[str]:
     return re.compile(rf"(?:[^{quote}\\\r\n]|\\++(?!{quote})|{deeper})++")
 
 
-def _entropy(value: str) -> float:
+def _compute_entropy(value: str) -> float:
     """Return the bits a character of the value."""
     counts = Counter(value).values()
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)

@@ -120,7 +120,7 @@ def started_at(folder: Folder) -> datetime | None:
         written = folder.version(name)
         if written is not None:
             return datetime.fromtimestamp(written.mtime, UTC)
-    return events.milestones(folder).started_at
+    return events.get_milestones(folder).started_at
 
 
 def uptime_seconds(folder: Folder, now: datetime) -> float:
@@ -155,7 +155,7 @@ def iteration(folder: Folder) -> int:
         as_count(council.get("last_track_iteration")),
         _iteration_in_queue(folder),
         _iteration_in_efficiency(folder),
-        events.milestones(folder).iteration,
+        events.get_milestones(folder).iteration,
     )
 
 
