@@ -1,11 +1,11 @@
-"""Access tokens: made, listed, rotated, revoked and deleted, beside the CLI that does so too."""
+"""Creation, listing, rotation, revocation and deletion of access tokens."""
 
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from loki_web.auth import scopes as rights
+from loki_web.auth.scopes import EVERYTHING, check_grant, choose_scopes, expand_scopes, read_scopes
 from loki_web.auth.token_store import (
     PREFIX,
     hash_token,
@@ -23,7 +23,7 @@ from loki_web.store.times import isoformat, parse_time, tidy_time
 MAX_NAME_LENGTH = 255
 MAX_EXPIRY_DAYS = 3650
 GRACE_SECONDS = 24 * 60 * 60
-_ALL_SCOPES = rights.expand_scopes([rights.EVERYTHING])
+_ALL_SCOPES = expand_scopes([EVERYTHING])
 
 
 def create(
@@ -35,37 +35,38 @@ def create(
     expires_days: int | None = None,
     granted_by: frozenset[str] = _ALL_SCOPES,
 ) -> Json:
-    """Make a token. The answer is the only place where it can be read, under `token`.
+    """Create a token and return it; the raw token is returned only here, under `token`.
 
-    :param scopes: what it may do; only `read` where neither scopes nor a role are given.
-    :param granted_by: the effective scopes of who asks; at the command line the machine's owner.
-    :raises BadRequest: for a name, scope, role or expiry that cannot be, or a name that is taken.
-    :raises Forbidden: when it would allow more than `granted_by`.
+    :param scopes: the scopes; only `read` if neither scopes nor a role are given.
+    :param expires_days: the lifetime, None for a token that does not expire.
+    :param granted_by: the expanded scopes of the caller; the command line has all.
+    :raises BadRequest: for an invalid name, scope, role or expiry, or a name already in use.
+    :raises Forbidden: when the token would have scopes that are not in `granted_by`.
     :raises StorageError: when the store cannot be read or written.
     """
     name = _check_name(name)
-    chosen = rights.choose_scopes(scopes, role)
-    rights.check_grant(chosen, granted_by)
+    granted = choose_scopes(scopes, role)
+    check_grant(granted, granted_by)
     now = src.now()
-    raw, entry = _generate(name, chosen, role, now, _compute_expiry(now, expires_days))
+    raw, entry = _generate(name, granted, role, now, _compute_expiry(now, expires_days))
     with update_tokens(src.user) as tokens:
-        if any(isinstance(held, dict) and held.get("name") == name for held in tokens.values()):
-            raise BadRequest("There is a token of this name already")
+        if any(isinstance(other, dict) and other.get("name") == name for other in tokens.values()):
+            raise BadRequest("A token with this name already exists")
         tokens[entry["id"]] = entry
     return {**_format_token(entry["id"], entry), "token": raw}
 
 
 def list_tokens(src: Sources, *, include_revoked: bool = False) -> list[Json]:
-    """The stored tokens, oldest first, without what could prove to be one."""
-    listed = [_format_token(identity, entry) for identity, entry in load_tokens(src.user).items()]
-    return [token for token in listed if include_revoked or not token["revoked"]]
+    """Return the stored tokens, oldest first, without their hashes and salts."""
+    tokens = [_format_token(identity, entry) for identity, entry in load_tokens(src.user).items()]
+    return [token for token in tokens if include_revoked or not token["revoked"]]
 
 
 def revoke(src: Sources, identifier: str) -> None:
-    """Let a token open nothing from now on; its entry stays.
+    """Revoke a token; its entry stays in the store.
 
-    :param identifier: its id, or else its name.
-    :raises BadRequest: when it can be neither.
+    :param identifier: the token's id, or else its name.
+    :raises BadRequest: when the identifier is malformed.
     :raises NotFound: when there is no such token.
     """
     with update_tokens(src.user) as tokens:
@@ -77,16 +78,16 @@ def revoke(src: Sources, identifier: str) -> None:
 
 
 def delete(src: Sources, identifier: str) -> None:
-    """Remove a token and its entry; raises as `revoke`."""
+    """Delete a token's entry; raises as `revoke`."""
     with update_tokens(src.user) as tokens:
         del tokens[_find_id(tokens, identifier)]
 
 
 def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS) -> Json:
-    """Replace a token by a new one with its name, rights and length of life.
+    """Replace a token by a new one with the same name, scopes and lifetime.
 
-    The old one lives on for the grace period under a name of its own, so that whoever holds it
-    can be given the new one; with 0 it ends at once.
+    The old one is renamed and stays valid for the grace period, so that its users can switch;
+    with 0 it expires at once.
 
     :return: as `create`, and `replaces`: the id of the old token.
     :raises BadRequest: when the token is revoked or expired, or the grace period is not from 0
@@ -103,7 +104,7 @@ def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS)
             raise BadRequest("The token is revoked or expired; create a new one")
         name = first_text(old.get("name"), default=identity)
         role = old.get("role") if isinstance(old.get("role"), str) else None
-        raw, entry = _generate(name, rights.read_scopes(old), role, now, _renew_expiry(old, now))
+        raw, entry = _generate(name, read_scopes(old), role, now, _renew_expiry(old, now))
         tokens[identity] = _retire(identity, old, name, now + timedelta(seconds=grace_seconds))
         tokens[entry["id"]] = entry
     return {**_format_token(entry["id"], entry), "token": raw, "replaces": identity}
@@ -130,26 +131,26 @@ def _generate(
 
 
 def _format_token(identity: str, entry: Json) -> Json:
-    shown: Json = {
+    token: Json = {
         "id": identity,
         "name": first_text(entry.get("name"), default=identity),
-        "scopes": rights.read_scopes(entry),
+        "scopes": read_scopes(entry),
         "created_at": tidy_time(entry.get("created_at")),
         "expires_at": tidy_time(entry.get("expires_at")) or None,
         "last_used": tidy_time(entry.get("last_used")) or None,
         "revoked": is_revoked(entry),
     }
     if isinstance(entry.get("role"), str):
-        shown["role"] = entry["role"]
+        token["role"] = entry["role"]
     if tidy_time(entry.get("revoked_at")):
-        shown["revoked_at"] = tidy_time(entry["revoked_at"])
-    return shown
+        token["revoked_at"] = tidy_time(entry["revoked_at"])
+    return token
 
 
 def _check_name(name: str) -> str:
     trimmed = name.strip()
     if not _is_valid_name(trimmed):
-        raise BadRequest("name must be 1 to 255 characters, none of them a control character")
+        raise BadRequest("name must have 1 to 255 characters and no control characters")
     return trimmed
 
 
