@@ -1,4 +1,4 @@
-"""The one reader of `events.jsonl`: what the session has come to, and what is learned from it."""
+"""The reader of `events.jsonl`: milestones of the session and the index of learning records."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,8 +20,10 @@ _FILE = "events.jsonl"
 
 
 class Milestones(NamedTuple):
-    """:param started_at: when the latest session began, None where its event does not say so.
-    :param iteration: the latest that began in it; 0 for none.
+    """The latest session according to its events.
+
+    :param started_at: when it began, None if its event has no time.
+    :param iteration: the latest iteration that began in it, 0 for none.
     """
 
     started_at: datetime | None = None
@@ -29,7 +31,7 @@ class Milestones(NamedTuple):
 
 
 class Events:
-    """What is kept of the events, and of the signal files, which count like them."""
+    """The reader state of the journal: milestones, and an index of events and signal files."""
 
     STAMP = "1"
 
@@ -43,6 +45,7 @@ class Events:
         self._last_row: int | None = None
         self._generation: int | None = None
 
+    # The journal calls take, take_back, clear, dump and load.
     def take(self, record: Json, offset: int, length: int) -> None:
         self._milestones_before = self.milestones
         kind = record.get("type")
@@ -61,7 +64,7 @@ class Events:
             self.index.remove(self._last_row)
 
     def follow(self, files: Collection) -> None:
-        """Take in what has changed in the signal files."""
+        """Update the index with the signal files that have changed."""
         changes = files.changes(self._generation)
         names: Iterable[str] | None = changes.names
         if names is None:
@@ -77,8 +80,8 @@ class Events:
     def dump(self) -> bytes:
         tables, columns = self.index.dump()
         started, iteration = self.milestones
-        told = [started and isoformat(started), iteration]
-        header = orjson.dumps([told, tables, [len(column) for column in columns]])
+        milestones = [started and isoformat(started), iteration]
+        header = orjson.dumps([milestones, tables, [len(column) for column in columns]])
         return b"\n".join([header, b"".join(columns)])
 
     def load(self, data: bytes) -> None:
@@ -93,25 +96,27 @@ class Events:
 
 
 def get_milestones(folder: Folder) -> Milestones:
+    """Return the start and iteration of the latest session in the events."""
     return _get_journal(folder).part(_get_journal_milestones)
 
 
 def count_lines(folder: Folder) -> int:
-    """Return how many lines the events have, damaged ones included."""
+    """Return the number of lines in the events, malformed ones included."""
     return _get_journal(folder).line_count()
 
 
 @contextmanager
 def open_index(folder: Folder) -> Iterator[SignalIndex]:
-    """Give the index of all events and signals as they are now; nobody changes it inside."""
+    """Yield the up-to-date index of all events and signals, locked while the block runs."""
     with _get_journal(folder).reading() as events:
         events.follow(_get_signal_files(folder))
         yield events.index
 
 
 def read_records(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
-    """Return the records at places of the index with their contents. One that has changed since
-    then comes as it is now or not at all.
+    """Yield the records at places of the index, each with its content.
+
+    A record that has changed since the place was looked up is yielded as it is now, or skipped.
     """
     in_journal = [(place.offset, place.length) for place in places if place.file is None]
     lines = iter(_get_journal(folder).lines_at(in_journal) if in_journal else ())
@@ -121,8 +126,8 @@ def read_records(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, 
             content = _parse_object(next(lines, b""))
             record = records.parse_event(content)
         else:
-            found = files.read(place.file)
-            content = as_dict(found.value if found else None)
+            file = files.read(place.file)
+            content = as_dict(file.value if file else None)
             record = records.parse_signal(content)
         if record:
             yield record, content

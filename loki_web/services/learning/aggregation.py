@@ -1,4 +1,4 @@
-"""What the signals say when they are put together (`spec` 9.2, 9.3)."""
+"""Aggregations of learning records (docs/files.md, sections 9.2 and 9.3)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,38 +25,41 @@ from loki_web.store.times import isoformat, tidy_time
 
 _FILE = "metrics/aggregation.json"
 _ENGINE_FOLDER = "learning/aggregated"
-_MAX_ENGINE_FILES = 20  # files of the engine that are tried, should the latest be damaged
-_CERTAIN_COUNT = 10  # records of one subject that make certain where none tells its confidence
+_MAX_ENGINE_FILES = 20  # how many files of the engine are tried if the latest are malformed
+_CERTAIN_COUNT = 10  # records of one subject for confidence 1, if no record states its confidence
 
 
 def aggregate(src: Sources) -> Json:
-    """Put all signals and events together, store that and answer it.
+    """Aggregate all signals and events, store the result and return it.
 
     :raises StorageError: when it cannot be written.
     """
     with events.open_index(src.project) as index:
-        made = summarize_totals(index, index.totals(Selection()))
-    made["aggregated_at"] = isoformat(src.now())
+        aggregation = summarize_totals(index, index.totals(Selection()))
+    aggregation["aggregated_at"] = isoformat(src.now())
     with src.project.locked(_FILE):
         stored = as_dict(src.project.document(_FILE))
-        src.project.write_json(_FILE, {**stored, **made})
-    return made
+        src.project.write_json(_FILE, {**stored, **aggregation})
+    return aggregation
 
 
 def get_latest(src: Sources) -> Json:
-    """The latest aggregation: each list as it was stored by the server, where it stored none by
-    the learning engine, else from the signals; with the number of signals of each type."""
-    found = load_stored(src.project)
+    """Return the latest aggregation, with the number of signals of each type.
+
+    Each list is the one that the server stored, else that of the learning engine, else computed
+    from the signals.
+    """
+    aggregation = load_stored(src.project)
     types: Counter[str] = Counter()
     with events.open_index(src.project) as index:
         totals = index.totals(Selection())
         for group, cell in totals:
             types[group.type] += cell.count
-        if not all(found[name] for name in _LISTS):
+        if not all(aggregation[name] for name in _LISTS):
             computed = summarize_totals(index, totals)
-            found.update({name: found[name] or computed[name] for name in _LISTS})
+            aggregation.update({name: aggregation[name] or computed[name] for name in _LISTS})
     return {
-        **found,
+        **aggregation,
         "signal_counts": {
             "success_patterns": types[SUCCESS_PATTERN],
             "tool_efficiency": types[TOOL_EFFICIENCY],
@@ -67,15 +70,15 @@ def get_latest(src: Sources) -> Json:
 
 
 def load_stored(folder: Folder) -> Json:
-    """The four lists as they are on disk, and in `aggregated_at` when they were made or `""`."""
+    """Return the four lists on disk, and their time in `aggregated_at` (`""` if unknown)."""
     own, engine = as_dict(folder.document(_FILE)), _load_engine_file(folder)
-    found: Json = {name: _read_list(own, name) or _read_list(engine, name) for name in _LISTS}
-    made_at = tidy_time(own.get("aggregated_at")) or tidy_time(engine.get("timestamp"))
-    return {**found, "aggregated_at": made_at}
+    lists: Json = {name: _read_list(own, name) or _read_list(engine, name) for name in _LISTS}
+    aggregated_at = tidy_time(own.get("aggregated_at")) or tidy_time(engine.get("timestamp"))
+    return {**lists, "aggregated_at": aggregated_at}
 
 
 def summarize_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> Json:
-    """The four lists, most frequent first and tools by their score."""
+    """Return the four lists, most frequent first and tools by their score."""
     subjects: dict[str, dict[str, Cell]] = {kind: {} for kind in records.SUBJECTS}
     for group, cell in totals:
         if group.subject is not None:
@@ -98,13 +101,13 @@ def _format_entry(index: SignalIndex, kind: str, subject: str, cell: Cell) -> Js
 
 
 def _compute_confidence(cell: Cell) -> float:
-    """The mean of what the records tell; without that, the more records the surer."""
+    """Return the mean of the records' confidences; without any, a share by their number."""
     mean = cell.confidence.mean()
     return min(1.0, cell.count / _CERTAIN_COUNT) if mean is None else round(mean, 10)
 
 
 def _find_most_frequent(index: SignalIndex, cell: Cell) -> Any:
-    """Of several values the first in the order of their texts, so that all workers agree."""
+    """Return the most frequent value; of several the first by text, so that all workers agree."""
     most = max(cell.values.values())
     number = min(
         (value for value, count in cell.values.items() if count == most), key=index.value_text
@@ -140,17 +143,17 @@ _FIGURES: dict[str, Callable[[Cell], Json]] = {
 
 
 def _load_engine_file(folder: Folder) -> Json:
-    """The newest file of the learning engine, by its name, that holds something."""
+    """Return the newest file of the learning engine, by name, that is not empty or malformed."""
     names = folder.file_names(_ENGINE_FOLDER, ".json")
     for name in names[: -_MAX_ENGINE_FILES - 1 : -1]:
-        found = as_dict(folder.document(f"{_ENGINE_FOLDER}/{name}"))
-        if found:
-            return found
+        content = as_dict(folder.document(f"{_ENGINE_FOLDER}/{name}"))
+        if content:
+            return content
     return {}
 
 
 def _read_list(source: Json, name: str) -> list[Json]:
-    """One of the lists of a file, entries without a subject left out."""
+    """Return one of the lists of a file; entries without a subject are skipped."""
     kind, _, typed = _LISTS[name]
     subject = records.SUBJECTS[kind]
     return [
@@ -199,7 +202,7 @@ def _read_tool(entry: Json) -> Json:
     }
 
 
-# Name in an aggregation → type of record, what it is ranked by, how a stored entry is read.
+# Name in an aggregation → type of record, sort key, reader of a stored entry.
 _LISTS: dict[str, tuple[str, str, Callable[[Json], Json]]] = {
     "preferences": (USER_PREFERENCE, "frequency", _read_preference),
     "error_patterns": (ERROR_PATTERN, "frequency", _read_error),

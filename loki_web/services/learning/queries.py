@@ -1,7 +1,7 @@
-"""What the learning endpoints answer (`spec` 18), made of the index of events and signals.
+"""Queries of the learning endpoints on the index of events and signals (docs/files.md, section 18).
 
-Records leave a time range as time goes by. An answer tells until when it stays the same, so that it
-is computed again when a record has come or left, not each second.
+Records leave a time range as time passes. Each query records until when its result stays valid, so
+that it is computed again when a record has come or left, not each second.
 """
 
 import re
@@ -59,15 +59,18 @@ class _Query(NamedTuple):
         return cls(src, microseconds(now) - since, selection._replace(since=since))
 
     def record_lifetime(self, before: int | None, first: int | None) -> None:
-        """Record that the answer is the same until the first record leaves the period, and since
-        the one before that left it."""
+        """Record from when to when the result is valid: while the same records are in the period.
+
+        :param before: the time of the last record before the period, in microseconds.
+        :param first: the time of the first record in the period.
+        """
         self.src.lasts(
             None if before is None else before + self.period,
             None if first is None else first + self.period,
         )
 
     def record_lifetime_with(self, index: SignalIndex) -> None:
-        """Record that the answer is the same while the same records are in the period."""
+        """Record that the result is valid while the same records of the index are in the period."""
         self.record_lifetime(*index.times_around(self.selection.since or 0))
 
 
@@ -82,9 +85,9 @@ def parse_time_range(time_range: str, now: datetime) -> datetime:
 
 
 def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
-    """How many records there are of each type and source, and what they say together.
+    """Count the records of each type and source, and aggregate them.
 
-    :raises BadRequest: for a time range that is none, as do all functions that take one.
+    :raises BadRequest: for a malformed time range, as do all functions that take one.
     """
     query = _Query.of(src, time_range, signal_type, source)
     with events.open_index(src.project) as index:
@@ -93,20 +96,20 @@ def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: 
         confidence = Sum()
         for _, cell in totals:
             confidence.merge(cell.confidence)
-        found: Json = {
+        metrics: Json = {
             "totalSignals": sum(cell.count for _, cell in totals),
             "signalsByType": _count_by(totals, lambda group: group.type),
             "signalsBySource": _count_by(totals, lambda group: group.source),
             "avgConfidence": round(confidence.mean() or 0.0, 10),
         }
         lists = aggregation.summarize_totals(index, totals)
-    return {**found, "aggregation": _fill_from_stored(query, lists)}
+    return {**metrics, "aggregation": _fill_from_stored(query, lists)}
 
 
 def get_trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
-    """How many records there are of each hour (UTC), oldest hour first; empty hours are left out.
+    """Count the records of each hour (UTC), oldest first; empty hours are left out.
 
-    Records of unknown time are in no hour.
+    Records without a time are not counted.
     """
     query = _Query.of(src, time_range, signal_type, source)
     with events.open_index(src.project) as index:
@@ -127,12 +130,12 @@ def list_records(
     limit: int,
     offset: int,
 ) -> list[Json]:
-    """The records themselves, newest first."""
+    """Return the selected records, newest first."""
     return _list_records(_Query.of(src, time_range, signal_type, source), limit, offset)
 
 
 def list_records_of_type(src: Sources, signal_type: str, limit: int) -> list[Json]:
-    """The records of one type from the last 30 days, newest first."""
+    """Return the records of one type from the last 30 days, newest first."""
     now = src.now_unrecorded()
     selection = Selection(type=signal_type)
     return _list_records(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
@@ -142,7 +145,8 @@ def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
     with events.open_index(query.src.project) as index:
         places = index.newest(query.selection, offset, limit)
         if len(places) == limit and places[-1].time != UNKNOWN_TIME:
-            query.record_lifetime(None, places[-1].time)  # older ones come after the page
+            # Records older than the last one of this page cannot change it.
+            query.record_lifetime(None, places[-1].time)
         else:
             query.record_lifetime_with(index)
     return [
@@ -151,11 +155,11 @@ def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
     ]
 
 
-def _count_by(totals: list[tuple[Group, Cell]], word_of: Callable[[Group], str]) -> dict[str, int]:
-    """Most frequent first."""
+def _count_by(totals: list[tuple[Group, Cell]], get_key: Callable[[Group], str]) -> dict[str, int]:
+    """Return the counts by key, most frequent first."""
     counts: Counter[str] = Counter()
     for group, cell in totals:
-        counts[word_of(group)] += cell.count
+        counts[get_key(group)] += cell.count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -164,20 +168,19 @@ def _format_hour(hour: int) -> str:
 
 
 def _fill_from_stored(query: _Query, lists: Json) -> Json:
-    """The four lists of the selected records.
+    """Return the four lists, empty ones replaced by the stored lists of the same period.
 
-    Where these have nothing, the stored lists stand in, so far as they are of the same time; they
-    cannot tell types and sources apart.
+    With a filter by type or source nothing is replaced: stored lists do not have these.
     """
     selection = query.selection
     if selection.type is not None or selection.source is not None:
         return lists
     stored = aggregation.load_stored(query.src.project)
-    made_at = parse_time(stored.pop("aggregated_at"))
-    if made_at and selection.since is not None:
-        made = microseconds(made_at)
-        if made < selection.since:
-            query.record_lifetime(made, None)
+    aggregated_at = parse_time(stored.pop("aggregated_at"))
+    if aggregated_at and selection.since is not None:
+        time = microseconds(aggregated_at)
+        if time < selection.since:
+            query.record_lifetime(time, None)
             return lists
-        query.record_lifetime(None, made)
-    return {name: found or stored[name] for name, found in lists.items()}
+        query.record_lifetime(None, time)
+    return {name: entries or stored[name] for name, entries in lists.items()}

@@ -1,7 +1,7 @@
-"""What an event or a signal file says to the learning endpoints.
+"""Parsing of events and signal files into learning records.
 
-Both count everywhere in the same way (`spec` 9.1, 18). A `learning_signal` event is a record of the
-type that its `signal_type` stands for, so that counts, filters and lists agree on it.
+Both count alike in all learning endpoints (docs/files.md, sections 9.1 and 18). The type of a
+`learning_signal` event derives from its `signal_type`, so that counts, filters and lists agree.
 """
 
 import sys
@@ -36,24 +36,24 @@ _TYPE_OF_LEARNING_EVENT = {
     "tool_usage": TOOL_EFFICIENCY,
 }
 _MAX_NAME = 200
-_MOST_NAMES = 4096
-_LONGEST_FIELDS = 1000  # characters of fields for which the names are remembered
+_MAX_CACHED = 4096
+_MAX_CACHED_LENGTH = 1000  # characters of all fields in one key of the cache
 _NO_DATA: Json = {}
 
 
 class _Names(NamedTuple):
-    """What a record is called and where it comes from."""
+    """The type, the type as written, and the source of a record."""
 
     type: str
     written_type: str
     source: str
 
 
-_remembered: dict[tuple[Any, ...], _Names | None] = {}
+_cached_names: dict[tuple[Any, ...], _Names | None] = {}
 
 
 def parse_event(event: Json) -> Record | None:
-    """Return the record that a line of `events.jsonl` is; None for one that has no type."""
+    """Return the record of a line of `events.jsonl`, None if it has no type."""
     data = event.get("data")
     if not isinstance(data, dict):
         data = _NO_DATA
@@ -68,7 +68,7 @@ def parse_event(event: Json) -> Record | None:
 
 
 def parse_signal(signal: Any) -> Record | None:
-    """Return the record that a signal file is; None for what is no signal."""
+    """Return the record of a signal file's content, None if it has no type."""
     content = as_dict(signal)
     kind = first_text(content.get("type"))
     if not kind:
@@ -79,13 +79,13 @@ def parse_signal(signal: Any) -> Record | None:
 
 
 def pack_signal(signal: Any) -> str | None:
-    """Return the record of a signal file as a short text, see `unpacked`; None for no signal."""
+    """Return the record of a signal file as compact JSON, None if it has no type."""
     record = parse_signal(signal)
     return json_text.compact([*record[:5], record.lesson and [*record.lesson]]) if record else None
 
 
 def unpack_signal(text: str) -> Record:
-    """Return the record of which `packed_signal` made a text."""
+    """Return the record that `pack_signal` has packed."""
     *fields, lesson = json_text.parse(text.encode())
     when, kind, written, source, confidence = fields
     names = (sys.intern(kind), sys.intern(written), sys.intern(source))
@@ -93,17 +93,17 @@ def unpack_signal(text: str) -> Record:
 
 
 def _get_event_names(fields: tuple[Any, ...]) -> _Names | None:
-    """Of few events the fields are others than those of some event before."""
+    """Return the names for an event's fields, from a cache: most events repeat earlier fields."""
     try:
-        return _remembered[fields]
+        return _cached_names[fields]
     except KeyError:
         names = _derive_event_names(*fields)
-        if len(_remembered) >= _MOST_NAMES:
-            _remembered.clear()
-        if sum(len(field) for field in fields if isinstance(field, str)) <= _LONGEST_FIELDS:
-            _remembered[fields] = names
+        if len(_cached_names) >= _MAX_CACHED:
+            _cached_names.clear()
+        if sum(len(field) for field in fields if isinstance(field, str)) <= _MAX_CACHED_LENGTH:
+            _cached_names[fields] = names
         return names
-    except TypeError:  # lists and objects are in no dictionary
+    except TypeError:  # lists and objects are not hashable
         return _derive_event_names(*fields)
 
 
@@ -138,7 +138,7 @@ def _make_record(content: Json, data: Json, names: _Names) -> Record:
 
 
 def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
-    both = {**data, **content}  # fields stand at the top or below `data`
+    both = {**data, **content}  # fields are at the top level or in `data`
     key = SUBJECTS[kind]
     subject = _redact_name(
         first_text(
@@ -166,9 +166,9 @@ def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
 
 
 def get_success(content: Json) -> float | None:
-    """1 for success, 0 for failure, a rate between them where only that is told.
+    """Return 1 for success, 0 for failure, else the success rate (0 to 1) or None.
 
-    The outcome goes first: the CLI writes a rate of 1 for iterations that failed, too.
+    The outcome takes precedence: the CLI also writes a rate of 1 for failed iterations.
     """
     outcome, flag = content.get("outcome"), content.get("success")
     if outcome in ("success", "failure"):
@@ -177,7 +177,7 @@ def get_success(content: Json) -> float | None:
 
 
 def _first_share(*candidates: Any) -> float | None:
-    """The first number from 0 to 1."""
+    """Return the first number from 0 to 1, None if there is none."""
     for candidate in candidates:
         if candidate is None:
             continue
@@ -193,5 +193,5 @@ def _redact_name(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _redact_and_intern(text: str) -> str:
-    """Few names are in many records, so that each is redacted and held once."""
+    """Return a redacted name, cached: few names occur in many records."""
     return sys.intern(redact(text))

@@ -1,9 +1,9 @@
-"""Events and signals as columns of numbers: what is counted, summed and listed of them.
+"""Column-oriented index of events and signals for counts, sums and lists.
 
-A record costs about 60 bytes, its text stays in its file. The rows of each hour stand in the order
-of time. What the rows since a moment add up to is kept for the moments that are asked for; it
-follows each row that comes or goes, and moves on with the moment by the rows in between. Sums are
-exact, so that taking a row out again leaves no trace.
+A record takes about 60 bytes; its text stays in its file. The rows of each hour are sorted by time.
+Totals since a time are cached for the times that were queried. They are updated for each row that
+is added or removed; totals since another time are derived from them by the rows in between. Sums
+are exact, so that removing a row restores the total of before.
 """
 
 import sys
@@ -23,7 +23,7 @@ UNKNOWN_TIME = microseconds(UNKNOWN)
 HOUR = 3_600_000_000
 _MAX_TOTALS = 8
 _MAX_CELLS = 50_000  # in all totals together
-_NEAR = 24 * HOUR  # totals are moved so far, farther ones are copied
+_NEAR = 24 * HOUR  # cached totals within this distance are moved, farther ones are copied
 _END = 1 << 62
 _RESOLVED = -2
 _NAN = float("nan")
@@ -31,11 +31,12 @@ _UNIT = 1074  # every finite float is a whole number of 2 ** -_UNIT
 
 
 class Lesson(NamedTuple):
-    """What a record of one of the four learning types says, to be put together with others.
+    """The figures of a record of one of the four learning types, to be aggregated.
 
-    :param subject: the preference, error, pattern or tool that it is about.
-    :param value: of a preference.
-    :param success: how far it went well, 0 to 1; None where that is not told.
+    :param subject: the name of the preference, error, pattern or tool.
+    :param value: the value of a preference.
+    :param resolved: whether an error has a resolution.
+    :param success: the success rate, 0 to 1, or None.
     :param duration: seconds for a pattern, milliseconds for a tool.
     """
 
@@ -53,8 +54,8 @@ _NO_LESSON = Lesson("")
 class Record(NamedTuple):
     """An event or a signal.
 
-    :param time: microseconds since 1970; UNKNOWN_TIME, which is before all others, for none.
-    :param written_type: the type as it stands in the file.
+    :param time: microseconds since 1970; UNKNOWN_TIME, which sorts first, without a time.
+    :param written_type: the type as written in the file.
     :param confidence: 0 to 1, or None.
     """
 
@@ -67,7 +68,7 @@ class Record(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What many records have in common; `subject` is None for those that teach nothing."""
+    """The names that records share; `subject` is None for records without a lesson."""
 
     type: str
     written_type: str
@@ -76,10 +77,10 @@ class Group(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which records are wanted; None wants all.
+    """A filter of records; None matches all.
 
-    :param since: microseconds; records of unknown time are wanted whatever it is.
-    :param type: a type, or a type as events write it.
+    :param since: microseconds; records without a time always match.
+    :param type: a type, or a type as written in events.
     """
 
     since: int | None = None
@@ -93,9 +94,9 @@ class Selection(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where the text of a record is: in a signal's file, or at an offset of the journal.
+    """The location of a record's text: a signal file, or an offset in the journal.
 
-    :param time: of the record, as in `Record`.
+    :param time: the time of the record, as in `Record`.
     """
 
     time: int
@@ -105,7 +106,7 @@ class Place(NamedTuple):
 
 
 class Sum:
-    """An exact sum of floats, out of which they can be taken again."""
+    """An exact sum of floats, from which they can be removed again."""
 
     __slots__ = ("_total", "count")
 
@@ -128,10 +129,10 @@ class Sum:
 
 
 class Cell:
-    """What the records of one group, or of several, add up to.
+    """The totals of the records of one or more groups.
 
-    :ivar resolved: how many errors have a resolution.
-    :ivar values: how often each value of a preference occurs, by its number.
+    :ivar resolved: the number of errors with a resolution.
+    :ivar values: the number of occurrences of each preference value, by its number.
     """
 
     __slots__ = ("confidence", "count", "duration", "resolved", "success", "tokens", "values")
@@ -152,7 +153,7 @@ class Cell:
 
 
 class _Totals:
-    """What the rows since a moment add up to, by the number of their group."""
+    """The totals of the rows since a time, by the number of their group."""
 
     def __init__(self, since: int) -> None:
         self.since = since
@@ -168,17 +169,18 @@ class _Totals:
 
 
 class SignalIndex:
-    """The records, each a row of the columns; to be used by one thread at a time."""
+    """The index; each record is a row of the columns. Not thread-safe."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """
-        :ivar _offsets: in the journal; for a signal -1 less the number of its file.
-        :ivar _figures: the row in the four columns that follow, -1 for none.
+        """Remove all records.
+
+        :ivar _offsets: the offset in the journal; for a signal -1 - the number of its file.
+        :ivar _figures: the row in the five columns of figures, -1 for none.
         :ivar _values: the number of a preference's value, or _RESOLVED, or -1.
-        :ivar _kept: by their moment, used last at the end.
+        :ivar _kept: cached totals by their time, the last used one at the end.
         """
         self._times, self._groups = array("q"), array("i")
         self._offsets, self._lengths = array("q"), array("i")
@@ -206,7 +208,7 @@ class SignalIndex:
         return self._file_rows.keys()
 
     def add(self, record: Record, offset: int, length: int) -> int:
-        """Add what stands in the journal; return its row."""
+        """Add a record of the journal and return its row."""
         when = record.time
         row = self._new_row(record, offset, length)
         hour = self._hours.get(when // HOUR)
@@ -235,7 +237,7 @@ class SignalIndex:
         self._free_rows.append(row)
 
     def put_file(self, name: str, record: Record) -> None:
-        """Add what stands in a signal's file, in place of what stood there before."""
+        """Add or replace the record of a signal file."""
         self.remove_file(name)
         if self._free_files:
             number = self._free_files.pop()
@@ -252,18 +254,20 @@ class SignalIndex:
             self.remove(row)
 
     def totals(self, selection: Selection) -> list[tuple[Group, Cell]]:
-        """What the wanted records add up to, by group; not to be changed."""
+        """Return the totals of the selected records by group; must not be changed."""
         cells = self._totals(UNKNOWN_TIME if selection.since is None else selection.since).cells
         pairs = ((self._group_list[number], cell) for number, cell in cells.items())
         return [(group, cell) for group, cell in pairs if selection.wants(group)]
 
     def value_text(self, number: int) -> str:
-        """The JSON text of a preference's value."""
+        """Return the JSON text of a preference's value."""
         return self._value_texts[number]
 
     def hours(self, selection: Selection) -> list[tuple[int, int]]:
-        """How many of the wanted records each hour has, as hours since 1970, oldest first; those
-        of unknown time and hours without any are left out."""
+        """Return the number of selected records of each hour (hours since 1970), oldest first.
+
+        Records without a time and empty hours are left out.
+        """
         count = self._counter(selection)
         since = UNKNOWN_TIME + 1
         if selection.since is not None:
@@ -272,24 +276,24 @@ class SignalIndex:
         return [pair for pair in counts if pair[1]][::-1]
 
     def newest(self, selection: Selection, offset: int, limit: int) -> list[Place]:
-        """Where the wanted records stand, newest first and those of unknown time last."""
+        """Return the places of the selected records, newest first, those without a time last."""
         count = self._counter(selection)
         wanted = self._wanted(selection)
-        found: list[int] = []
+        page: list[int] = []
         for rows in self._newest_first(selection.since):
             here = count(rows)
             if here <= offset:
                 offset -= here
                 continue
             chosen = [row for row in reversed(rows) if wanted[self._groups[row]]]
-            found += chosen[offset : offset + limit - len(found)]
+            page += chosen[offset : offset + limit - len(page)]
             offset = 0
-            if len(found) == limit:
+            if len(page) == limit:
                 break
-        return [self._place(row) for row in found]
+        return [self._place(row) for row in page]
 
     def times_around(self, since: int) -> tuple[int | None, int | None]:
-        """The last known time before a moment, and the first since then."""
+        """Return the last known time before `since`, and the first one from it on."""
         before = next(self._rows_backwards(since), None)
         first = next(self._rows_between(since, _END), None)
         return (
@@ -317,7 +321,7 @@ class SignalIndex:
         return tables, [column.tobytes() for column in columns]
 
     def load(self, tables: list[Any], columns: list[bytes]) -> None:
-        """Take in what was dumped, in place of everything."""
+        """Replace the index by what `dump` returned."""
         self.clear()
         targets = [*self._row_columns(), self._figures, *self._figure_columns()]
         for column, data in zip(targets, columns, strict=True):
@@ -401,23 +405,23 @@ class SignalIndex:
         return Place(self._times[row], self._file_of(row), self._offsets[row], self._lengths[row])
 
     def _position(self, hour: "array[int]", row: int) -> int:
-        """Where a row stands in its hour, or has to be inserted."""
+        """Return the position of a row in its hour, or where to insert it."""
         time_of = self._times.__getitem__
         start = bisect_left(hour, time_of(row), key=time_of)
         end = bisect_right(hour, time_of(row), lo=start, key=time_of)
         return bisect_left(hour, self._order(row), start, end, key=self._order)
 
     def _precedes(self, row: int, when: int, offset: int) -> bool:
-        """Whether a row certainly stands before a new one."""
+        """Return whether a row certainly sorts before a new one."""
         last = self._times[row]
         return last < when or (last == when and 0 <= self._offsets[row] < offset)
 
     def _order(self, row: int) -> tuple[int, str, int]:
-        """Of one time events go first, as they stand in the journal, then files by name."""
+        """Return a row's sort key: time, then events by offset before files by name."""
         return self._times[row], self._file_of(row) or "", self._offsets[row]
 
     def _change(self, cells: dict[int, Cell], row: int, sign: int) -> None:
-        """Add a row to totals, or take it out."""
+        """Add a row to totals (sign 1) or remove it (-1)."""
         group = self._groups[row]
         cell = cells.get(group)
         if cell is None:
@@ -444,8 +448,10 @@ class SignalIndex:
             cell.resolved += sign
 
     def _totals(self, since: int) -> _Totals:
-        """The totals since a moment: made of the kept ones that have the fewest rows to add or to
-        take out, or of nothing. Kept ones of about that moment are moved, others are copied.
+        """Return the totals since a time.
+
+        They derive from the cached totals with the fewest rows to add or remove, or from none.
+        Cached totals of about that time are moved, others are copied.
         """
         totals, best = _Totals(since), self._size_between(since, _END)
         nearest = None
@@ -474,17 +480,17 @@ class SignalIndex:
         return totals
 
     def _size_between(self, since: int, until: int) -> int:
-        """About how many rows there are from a moment to another: those of all hours touched."""
+        """Estimate the number of rows between two times, as that of all hours touched."""
         start = bisect_left(self._hour_order, since // HOUR)
         end = bisect_right(self._hour_order, until // HOUR)
         return sum(len(self._hours[hour]) for hour in self._hour_order[start:end])
 
     def _wanted(self, selection: Selection) -> bytes:
-        """For each group, by number, whether it is wanted."""
+        """Return for each group, by number, whether the selection matches it."""
         return bytes(map(selection.wants, self._group_list))
 
     def _counter(self, selection: Selection) -> "Callable[[array[int]], int]":
-        """What counts the wanted rows among some."""
+        """Return a function that counts the selected rows among some."""
         if selection.type is None and selection.source is None:
             return len
         is_wanted, group = self._wanted(selection).__getitem__, self._groups.__getitem__
@@ -495,7 +501,7 @@ class SignalIndex:
         return rows[: bisect_right(rows, UNKNOWN_TIME, key=self._times.__getitem__)]
 
     def _newest_hours(self, since: int) -> "Iterator[tuple[int, array[int]]]":
-        """The hours with their rows since a moment, newest first."""
+        """Yield the hours with their rows since a time, newest first."""
         first = since // HOUR
         for hour in reversed(self._hour_order):
             rows = self._hours[hour]
@@ -507,7 +513,7 @@ class SignalIndex:
             return
 
     def _newest_first(self, since: int | None) -> "Iterator[array[int]]":
-        """The rows since a moment in pieces, and those of unknown time."""
+        """Yield the rows since a time in chunks, and those without a time last."""
         known = UNKNOWN_TIME + 1
         for _, rows in self._newest_hours(known if since is None else max(known, since)):
             yield rows
@@ -517,7 +523,7 @@ class SignalIndex:
         return chain.from_iterable(self._newest_first(since))
 
     def _rows_between(self, since: int, until: int) -> Iterator[int]:
-        """The rows of known time from a moment to before another, oldest first."""
+        """Yield the rows with a time from `since` to before `until`, oldest first."""
         since = max(since, UNKNOWN_TIME + 1)
         start = bisect_left(self._hour_order, since // HOUR)
         for hour in self._hour_order[start:]:
@@ -531,7 +537,7 @@ class SignalIndex:
             yield from rows
 
     def _rows_backwards(self, until: int) -> Iterator[int]:
-        """The rows of known time before a moment, newest first."""
+        """Yield the rows with a time before `until`, newest first."""
         for hour in reversed(self._hour_order[: bisect_right(self._hour_order, until // HOUR)]):
             rows = self._hours[hour]
             for row in reversed(rows[: bisect_left(rows, until, key=self._times.__getitem__)]):

@@ -1,4 +1,4 @@
-"""How one record of the learning stream is shown: its own fields, those that clients read typed."""
+"""Formatting of learning records for clients: all stored fields, documented ones typed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,10 +52,10 @@ _FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
 
 
 def format_record(record: Record, content: Json) -> Json:
-    """The record as clients get it: secrets taken out, the time one that a browser can read.
+    """Return a record for clients, redacted and with a time in ISO 8601.
 
-    Of events the learning fields are lifted out of `data`; `event_type` tells what a record was
-    called where its `type` says it better.
+    The learning fields of events are copied from `data` to the top level. `event_type` is the type
+    as written, if `type` differs from it.
 
     :param content: the whole event or signal.
     """
@@ -83,21 +83,21 @@ def _format_lesson(record: Record, both: Json) -> Json:
     lesson = record.lesson
     if lesson is None:
         return {}
-    taught: Json = {SUBJECTS[record.type]: lesson.subject}
+    fields: Json = {SUBJECTS[record.type]: lesson.subject}
     if record.type == USER_PREFERENCE:
-        taught["preference_value"] = lesson.value
+        fields["preference_value"] = lesson.value
     elif record.type == SUCCESS_PATTERN:
-        taught["duration_seconds"] = lesson.duration or 0
+        fields["duration_seconds"] = lesson.duration or 0
     elif record.type == TOOL_EFFICIENCY:
-        taught["execution_time_ms"] = lesson.duration or 0
+        fields["execution_time_ms"] = lesson.duration or 0
         rate = get_success({"success_rate": both.get("success_rate")})
-        taught["success_rate"] = rate if rate is not None else lesson.success or 0
-    return taught
+        fields["success_rate"] = rate if rate is not None else lesson.success or 0
+    return fields
 
 
 def _get_outcome(both: Json) -> str:
     flag = both.get("success")
-    told = None
+    outcome = None
     if isinstance(flag, bool):
-        told = "success" if flag else "failure"
-    return first_text(both.get("outcome"), told, default="unknown")
+        outcome = "success" if flag else "failure"
+    return first_text(both.get("outcome"), outcome, default="unknown")
