@@ -302,7 +302,7 @@ class SignalIndex:
         )
 
     def dump(self) -> tuple[list[Any], list[bytes]]:
-        """What stands in the journal: the tables, and the columns in the order of time."""
+        """Return the records of the journal: tables, and columns sorted by time."""
         hours = [
             (hour, array("i", (row for row in self._hours[hour] if self._offsets[row] >= 0)))
             for hour in self._hour_order

@@ -1,4 +1,4 @@
-"""What episodes, patterns and skills have in common when they leave the server."""
+"""Helpers that format episodes, patterns and skills for clients."""
 
 import os
 from datetime import datetime
@@ -19,35 +19,35 @@ _TIMES = frozenset(
 
 
 def clean_value(stored: Any) -> Any:
-    """A copy of a stored JSON value without secrets, its times as a browser can read them."""
+    """Return a redacted copy of a stored JSON value, its times in ISO 8601."""
     return _tidy_times(redact_within(stored))
 
 
 def get_own_id(stored: Json) -> str | None:
-    """The id that an entry has, where an address can carry it and it is no secret."""
-    own = stored.get("id")
-    text = str(own) if isinstance(own, str | int) and not isinstance(own, bool) else ""
+    """Return the id stored in an entry, None if it is not usable in a URL or is a secret."""
+    value = stored.get("id")
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if is_identifier(text) and redact(text) == text else None
 
 
 def get_file_id(path: str) -> str:
-    """The id of an entry without one of its own: the file's name, or what is made of its path."""
+    """Return the id of an entry that stores none: the file's stem, else a hash of its path."""
     stem = os.path.splitext(os.path.basename(path))[0]
     return get_own_id({"id": stem}) or Identities("file").of(None, path)
 
 
 def get_latest_time(stored: Json, *keys: str) -> datetime:
-    """The greatest of the times under these keys; what has none is oldest."""
+    """Return the latest of the times under these keys; UNKNOWN, the oldest, without any."""
     return max((sort_key(stored.get(key)) for key in keys), default=UNKNOWN)
 
 
 def as_texts(value: Any) -> list[str]:
-    """A list of texts, also where the writer stored a single one."""
+    """Return a list of texts, also if a single text is stored."""
     return [value] if isinstance(value, str) and value.strip() else texts_in(value)
 
 
 def join_texts(value: Any) -> str:
-    """All texts in a stored value in one line."""
+    """Return all texts in a stored value, joined in one line."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

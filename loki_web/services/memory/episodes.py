@@ -1,7 +1,7 @@
-"""Episodic memory: what the agents did, one file an episode (`spec` 8.1).
+"""Episodic memory: the agents' work, one file per episode (docs/files.md, section 8.1).
 
-Files lie in a folder a day, older ones directly in `episodic/`. Where two files have the same id,
-the one with the newest timestamp counts, then the last by path.
+Files are in one folder per day, older ones directly in `episodic/`. If two files have the same id,
+the one with the newest timestamp is used, then the last by path.
 """
 
 import os
@@ -26,9 +26,9 @@ _LISTS_OF_TEXTS = ("artifacts_produced", "files_read", "files_modified")
 
 
 class Episode(NamedTuple):
-    """What is held of an episode: the rest stays in its file. Episodes compare by time.
+    """The cached fields of an episode; the rest stays in its file. Episodes sort by time.
 
-    :ivar path: below the folder of episodes.
+    :ivar path: relative to FOLDER.
     """
 
     instant: datetime
@@ -38,10 +38,12 @@ class Episode(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """:param generation: of the collection.
-    :param oldest_first: one for each id; those without a time come first.
-    :param by_id: the same ones.
-    :param by_path: those of all files.
+    """All episodes of a folder.
+
+    :param generation: the generation of the collection.
+    :param oldest_first: one episode per id; those without a time come first.
+    :param by_id: the same episodes by id.
+    :param by_path: the episodes of all files.
     """
 
     generation: int
@@ -51,13 +53,13 @@ class Catalog:
 
 
 def get_collection(folder: Folder) -> Collection:
-    """The files of all episodes."""
+    """Return the collection of episode files."""
     return folder.collection(FOLDER, nested=True, digest=_DIGEST)
 
 
 @refreshed
 def get_catalog(folder: Folder, before: Catalog | None) -> Catalog:
-    """All episodes, in memory; shared, not to be changed."""
+    """Return the catalog of all episodes; shared, must not be changed."""
     files = get_collection(folder)
     changes = files.changes(before.generation if before else None)
     if before is None or changes.names is None:
@@ -79,32 +81,41 @@ def get_catalog(folder: Folder, before: Catalog | None) -> Catalog:
 
 
 def list_episodes(folder: Folder, *, limit: int, offset: int = 0) -> list[Json]:
-    """Episodes newest first, as they are stored and with the names that clients look for."""
+    """Return episodes, newest first, as `format_episode` formats them.
+
+    :param limit: how many to return at most.
+    :param offset: how many to skip.
+    """
     newest_first = reversed(get_catalog(folder).oldest_first)
-    chosen = islice(newest_first, offset, offset + limit)
-    answers = (_read_episode(folder, episode) for episode in chosen)
-    return [answer for answer in answers if answer is not None]
+    page = islice(newest_first, offset, offset + limit)
+    entries = (_read_episode(folder, episode) for episode in page)
+    return [entry for entry in entries if entry is not None]
 
 
 def get_episode(folder: Folder, identifier: str) -> Json:
-    """:raises NotFound: when there is no episode of that id.
-    :raises BadRequest: when it cannot be an id.
+    """Return the episode with an id.
+
+    :raises NotFound: when there is no such episode.
+    :raises BadRequest: when the id is malformed.
     """
     checked(identifier, "episode_id")
-    found = find_episode(folder, identifier)
-    if found is None:
+    entry = find_episode(folder, identifier)
+    if entry is None:
         raise NotFound("Episode not found")
-    return found
+    return entry
 
 
 def find_episode(folder: Folder, identifier: str) -> Json | None:
-    """The episode of that id, or None."""
-    known = get_catalog(folder).by_id.get(identifier)
-    return _read_episode(folder, known) if known else None
+    """Return the episode with an id, or None."""
+    episode = get_catalog(folder).by_id.get(identifier)
+    return _read_episode(folder, episode) if episode else None
 
 
 def format_episode(path: str, stored: Any) -> Json:
-    """The stored object without secrets, its times readable, with every field that clients read."""
+    """Return a stored episode, redacted and with every documented field.
+
+    :param path: the path of its file, for the id of an episode that stores none.
+    """
     entry: Json = clean_value(as_dict(stored))
     context = as_dict(entry.get("context"))
     actions = dicts_in(entry.get("action_log", entry.get("actionLog")))
@@ -129,12 +140,12 @@ def format_episode(path: str, stored: Any) -> Json:
     }
 
 
-def _read_episode(folder: Folder, known: Episode) -> Json | None:
-    return get_collection(folder).made_of(known.path, format_episode)
+def _read_episode(folder: Folder, episode: Episode) -> Json | None:
+    return get_collection(folder).made_of(episode.path, format_episode)
 
 
 def _make_digest(content: Any) -> tuple[str | None, datetime] | None:
-    """The id and the instant of an episode; None for what is none."""
+    """Return the stored id and the time of an episode, None for a malformed file."""
     if not isinstance(content, dict) or not content:
         return None
     return get_own_id(content), sort_key(content.get("timestamp"))
@@ -154,7 +165,7 @@ _DIGEST = Digest(_make_digest, _dump_digest, _load_digest)
 
 
 def _make_episode(path: str, digest: tuple[str | None, datetime] | None) -> Episode | None:
-    """What is listed of a file; None for one that is no episode."""
+    """Return the catalog's entry for a file, None if it is malformed or an index."""
     if digest is None or os.path.basename(path) == "index.json":
         return None
     own, instant = digest
@@ -167,7 +178,7 @@ def _make_catalog(generation: int, known: list[Episode]) -> Catalog:
 
 
 def _choose_latest(known: Iterable[Episode]) -> dict[str, Episode]:
-    """By id the one that counts."""
+    """Return the episode of each id; the latest if there are several."""
     by_id: dict[str, Episode] = {}
     for one in known:
         twin = by_id.get(one.id)

@@ -1,4 +1,4 @@
-"""Which words of the memory are searched, and what the search index has to hold."""
+"""Rows of the search index: the searched fields of episodes, patterns and skills."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from loki_web.store.search_index import Contents, Row
 
 EPISODE, PATTERN, SKILL = "episode", "pattern", "skill"
 
-# By type the fields of the title, of the labels and of the body, as they are answered.
+# Type → fields of the title, of the labels and of the body, named as in answers.
 _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     EPISODE: (
         ("goal",),
@@ -46,13 +46,13 @@ _COLLECTIONS = {
 
 
 def get_title(kind: str, entry: Json) -> str:
-    """What a person knows the entry by."""
+    """Return the title of an entry: its first field, else its task id or id."""
     words = (join_texts(entry.get(name)) for name in _FIELDS[kind][0])
     return first_text(*words, entry.get("taskId"), default=entry["id"])
 
 
 def list_fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
-    """The names of the fields that are searched, each with its text."""
+    """Yield the names and texts of the searched fields that are not empty."""
     for names in _FIELDS[kind]:
         for name in names:
             text = join_texts(_get_value(entry, name))
@@ -61,39 +61,39 @@ def list_fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
 
 
 def get_contents(folder: Folder) -> Contents:
-    """All entries of the memory, for the search index.
+    """Return all entries of the memory for the search index.
 
-    Paths begin with the type of what is in the file; those of patterns stand for themselves.
+    Paths of episodes and skills are prefixed with their type; the two pattern files keep theirs.
     """
     collections = {kind: of(folder) for kind, (of, _) in _COLLECTIONS.items()}
     generations = {kind: one.changes(None).generation for kind, one in collections.items()}
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
-    documents = {place: held for place in places if (held := folder.version(place))}
+    documents = {place: latest for place in places if (latest := folder.version(place))}
 
     def versions() -> dict[str, str]:
-        found = {place: _format_version(version) for place, version in documents.items()}
+        texts = {place: _format_version(version) for place, version in documents.items()}
         for kind, collection in collections.items():
-            found |= {
-                f"{kind}/{path}": _format_version(held)
-                for path, held in collection.versions().items()
+            texts |= {
+                f"{kind}/{path}": _format_version(stamp)
+                for path, stamp in collection.versions().items()
             }
-        return found
+        return texts
 
     def version(path: str) -> str | None:
         kind, _, below = path.partition("/")
         collection = collections.get(kind)
-        held = collection.version(below) if collection else documents.get(path)
-        return _format_version(held) if held else None
+        current = collection.version(below) if collection else documents.get(path)
+        return _format_version(current) if current else None
 
     def changed(before: Any) -> set[str] | None:
         generations_before, documents_before = before
-        found = {one for one in places if documents.get(one) != documents_before.get(one)}
+        paths = {place for place in places if documents.get(place) != documents_before.get(place)}
         for kind, collection in collections.items():
             names = collection.changes(generations_before[kind]).names
             if names is None:
                 return None
-            found.update(f"{kind}/{path}" for path in names)
-        return found
+            paths.update(f"{kind}/{path}" for path in names)
+        return paths
 
     return Contents(
         (generations, documents), versions, version, changed, lambda path: _read_rows(folder, path)
@@ -119,8 +119,8 @@ def _read_pattern_rows(folder: Folder, place: str) -> tuple[str, list[Row]] | No
     if version is None:
         return None
     entries = patterns.list_in_file(folder, place)
-    trusted = settled(version, time.time_ns())
-    return _format_version(version) if trusted else "", [
+    is_settled = settled(version, time.time_ns())
+    return _format_version(version) if is_settled else "", [
         _make_row(PATTERN, entry) for _, entry in entries
     ]
 

@@ -1,4 +1,4 @@
-"""The memory of a session as a whole: counts, token economics, index, timeline (`spec` 8)."""
+"""Summary, token economics, index and timeline of the memory (docs/files.md, section 8)."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,27 +22,31 @@ _LATEST_EPISODES = 50
 
 
 def get_summary(folder: Folder) -> Json:
-    """How many episodes, patterns, anti-patterns and skills the lists have, and the economics."""
-    found = patterns.list_patterns(folder)
-    avoided = sum(map(patterns.is_anti_pattern, found))
-    spent = get_economics(folder)
+    """Return the numbers of episodes, patterns, anti-patterns and skills, and the economics."""
+    known_patterns = patterns.list_patterns(folder)
+    anti_patterns = sum(map(patterns.is_anti_pattern, known_patterns))
+    economics = get_economics(folder)
     return {
         "episodic": {
             "count": len(episodes.get_catalog(folder).by_id),
             "latestDate": _get_latest_date(folder),
         },
-        "semantic": {"patterns": len(found) - avoided, "antiPatterns": avoided},
+        "semantic": {
+            "patterns": len(known_patterns) - anti_patterns,
+            "antiPatterns": anti_patterns,
+        },
         "procedural": {"skills": len(skills.get_all(folder).by_id)},
         "tokenEconomics": {
-            key: spent[key] for key in ("discoveryTokens", "readTokens", "savingsPercent")
+            key: economics[key] for key in ("discoveryTokens", "readTokens", "savingsPercent")
         },
     }
 
 
 def get_economics(folder: Folder) -> Json:
-    """Tokens spent on finding and on reading memories, and what that saved (can be negative).
+    """Return the tokens spent on discovering and reading memories, and the percentage saved.
 
-    The file is nested, flat, in camel case or in snake case; every spelling is answered.
+    The percentage can be negative. The file is nested or flat, in camel case or snake case; both
+    spellings are returned.
     """
     content = folder.document("memory/token_economics.json")
     entry = as_dict(clean_value(content))
@@ -64,7 +68,7 @@ def get_economics(folder: Folder) -> Json:
 
 
 def get_index(folder: Folder) -> Json:
-    """The topics of the first layer, as they are stored."""
+    """Return the memory index (layer 1): the stored topics, redacted."""
     content = folder.document("memory/index.json")
     entry = as_dict(clean_value(content))
     topics = clean_value(entries_under(content, "topics") or [])
@@ -72,9 +76,9 @@ def get_index(folder: Folder) -> Json:
 
 
 def get_timeline(folder: Folder) -> Json:
-    """The actions and decisions of the second layer, in `entries` all of them newest first.
+    """Return the timeline (layer 2): actions, decisions, and all `entries` newest first.
 
-    Without the file the entries are the latest episodes.
+    Without the file, the entries are the latest episodes.
     """
     content = folder.document("memory/timeline.json")
     if not isinstance(content, dict | list):
@@ -97,13 +101,15 @@ def get_timeline(folder: Folder) -> Json:
 
 
 def preview_consolidation(src: Sources, hours: int) -> Json:
-    """What a consolidation would look at; nothing is consolidated and nothing is written.
+    """Count the episodes that a consolidation would process; nothing is changed.
 
-    That is the work of the CLI's memory engine, so what was done is zero of everything.
+    The CLI's memory engine consolidates memories, so all counts of work done are 0.
+
+    :param hours: the age of the oldest episode; episodes without a time are counted too.
     """
     since = src.now() - timedelta(hours=hours)
-    known = episodes.get_catalog(src.project).oldest_first
-    recent = sum(1 for episode in known if episode.instant >= since or episode.instant == UNKNOWN)
+    catalog = episodes.get_catalog(src.project).oldest_first
+    recent = sum(1 for episode in catalog if episode.instant >= since or episode.instant == UNKNOWN)
     return {
         "status": "ok",
         "message": (
@@ -130,9 +136,9 @@ def _get_amount(entry: Json, metrics: Json, camel: str, snake: str) -> int | flo
 
 
 def _get_savings(entry: Json, metrics: Json) -> int | float:
-    for found in (entry, metrics):
+    for source in (entry, metrics):
         for key in ("savingsPercent", "savings_percent"):
-            number = as_number(found.get(key))
+            number = as_number(source.get(key))
             if number is not None:
                 return number
     return 0

@@ -1,6 +1,6 @@
-"""Semantic memory: what was learned, and what to avoid (`spec` 8.2 and 8.3).
+"""Semantic memory: patterns and anti-patterns (docs/files.md, sections 8.2 and 8.3).
 
-Where two entries have the same id, the one with the newest time counts, then the first.
+If two entries have the same id, the one with the newest time is used, then the first.
 """
 
 from datetime import datetime
@@ -31,19 +31,21 @@ Dated = tuple[datetime, Json]
 
 @derived
 def list_patterns(folder: Folder) -> list[Json]:
-    """All patterns and anti-patterns, the latter by their category, in the order of their files."""
-    known: dict[str, Dated] = {}
+    """Return all patterns, then the anti-patterns (category `anti-pattern`), in file order."""
+    by_id: dict[str, Dated] = {}
     for place in (PATTERNS, ANTI_PATTERNS):
         for instant, entry in list_in_file(folder, place):
-            twin = known.get(entry["id"])
-            if twin is None or instant > twin[0]:
-                known[entry["id"]] = instant, entry
-    return [entry for _, entry in known.values()]
+            other = by_id.get(entry["id"])
+            if other is None or instant > other[0]:
+                by_id[entry["id"]] = instant, entry
+    return [entry for _, entry in by_id.values()]
 
 
 def get_pattern(folder: Folder, identifier: str) -> Json:
-    """:raises NotFound: when there is no pattern of that id.
-    :raises BadRequest: when it cannot be an id.
+    """Return the pattern or anti-pattern with an id.
+
+    :raises NotFound: when there is no such pattern.
+    :raises BadRequest: when the id is malformed.
     """
     checked(identifier, "pattern_id")
     for entry in list_patterns(folder):
@@ -54,9 +56,14 @@ def get_pattern(folder: Folder, identifier: str) -> Json:
 
 @derived
 def list_in_file(folder: Folder, place: str) -> list[Dated]:
-    """The entries of one of the two files, each with its time; shared, not to be changed."""
-    make = _read_patterns if place == PATTERNS else _read_anti_patterns
-    return make(folder.document(place))
+    """Return the entries of one of the two files, each with its time.
+
+    The entries are shared and must not be changed.
+
+    :param place: PATTERNS or ANTI_PATTERNS.
+    """
+    read = _read_patterns if place == PATTERNS else _read_anti_patterns
+    return read(folder.document(place))
 
 
 def is_anti_pattern(entry: Json) -> bool:

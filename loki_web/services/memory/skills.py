@@ -1,6 +1,6 @@
-"""Procedural memory: how things are done, one file a skill (`spec` 8.4).
+"""Procedural memory: skills, one file each (docs/files.md, section 8.4).
 
-Where two files have the same id, the one with the newest time counts, then the first by name.
+If two files have the same id, the one with the newest time is used, then the first by name.
 """
 
 import os
@@ -26,8 +26,10 @@ _TIMES = ("updated_at", "created_at", "last_accessed")
 
 @dataclass(frozen=True, slots=True)
 class Skills:
-    """:param by_id: one skill for each id.
-    :param by_stem: the same ones by the name of their file without `.json`.
+    """All skills of a folder.
+
+    :param by_id: one skill per id.
+    :param by_stem: the same skills by the name of their file without `.json`.
     """
 
     by_id: dict[str, Json]
@@ -35,36 +37,39 @@ class Skills:
 
 
 def get_collection(folder: Folder) -> Collection:
-    """The files of all skills."""
+    """Return the collection of skill files."""
     return folder.collection(FOLDER)
 
 
 def list_skills(folder: Folder) -> list[Json]:
-    """All skills in the order of their files."""
+    """Return all skills in the order of their files."""
     return list(get_all(folder).by_id.values())
 
 
 def get_skill(folder: Folder, identifier: str) -> Json:
-    """The skill of that id, else that in the file of that name.
+    """Return the skill with an id, else the one in the file of that name.
 
-    :raises NotFound: when there is none.
-    :raises BadRequest: when it cannot be an id.
+    :raises NotFound: when there is no such skill.
+    :raises BadRequest: when the id is malformed.
     """
     checked(identifier, "skill_id")
-    known = get_all(folder)
-    found = known.by_id.get(identifier) or known.by_stem.get(identifier)
-    if found is None:
+    skills = get_all(folder)
+    entry = skills.by_id.get(identifier) or skills.by_stem.get(identifier)
+    if entry is None:
         raise NotFound("Skill not found")
-    return found
+    return entry
 
 
 def get_all(folder: Folder) -> Skills:
-    """All skills as they are answered; shared, not to be changed."""
+    """Return all skills as `format_skill` formats them; shared, must not be changed."""
     return get_collection(folder).derived(_make_skills)
 
 
 def format_skill(path: str, stored: Json) -> Json:
-    """The stored object without secrets, its times readable, with every field that clients read."""
+    """Return a stored skill, redacted and with every documented field.
+
+    :param path: the path of its file, for the id of a skill that stores none.
+    """
     entry: Json = clean_value(stored)
     criteria = as_texts(entry.get("exit_criteria")) or as_texts(entry.get("exitCriteria"))
     identifier = get_own_id(entry) or get_file_id(path)
@@ -87,14 +92,14 @@ def _make_skills(items: list[tuple[str, Any]]) -> Skills:
         if not isinstance(stored, dict) or path == "index.json":
             continue
         identifier = get_own_id(stored) or get_file_id(path)
-        twin = chosen.get(identifier)
-        if twin is None or get_latest_time(stored, *_TIMES) > get_latest_time(twin[1], *_TIMES):
+        other = chosen.get(identifier)
+        if other is None or get_latest_time(stored, *_TIMES) > get_latest_time(other[1], *_TIMES):
             chosen[identifier] = path, stored
-    answers = {
+    skills = {
         identifier: (path, format_skill(path, entry))
         for identifier, (path, entry) in chosen.items()
     }
     return Skills(
-        {identifier: entry for identifier, (_, entry) in answers.items()},
-        {os.path.splitext(path)[0]: entry for path, entry in answers.values()},
+        {identifier: entry for identifier, (_, entry) in skills.items()},
+        {os.path.splitext(path)[0]: entry for path, entry in skills.values()},
     )
