@@ -1,7 +1,7 @@
-"""Secrets are taken out where text leaves the server, the words around them stay.
+"""Redaction of secrets in texts and JSON values before they leave the server.
 
-Each search begins at a literal that `str.find` has found and reads on with possessive patterns,
-so that the time is linear in the text, whatever it consists of.
+Each search starts at a literal that `str.find` finds and continues with possessive patterns, so
+that its time is linear in the length of any text.
 """
 
 import json
@@ -36,7 +36,7 @@ _PEM_LINE = re.compile(
 )
 _MOST_PEM_LINES = 300
 _SCHEME = re.compile(r"(?i)(?:bearer|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)")
-# A word after "basic" or "bearer" is no credential unless it looks like one.
+# A word after "basic" or "bearer" is a credential only if it has one of these.
 _CREDENTIAL_MARK = re.compile(r"[0-9]|[a-z][A-Z]|\w=")
 _USER_INFO = re.compile(r"(?:[^@\s/?#\"'<>\\]{0,300}+@)++")
 _USER_INFO_WITH_SLASHES = re.compile(
@@ -60,7 +60,7 @@ _VALUE_KEYS = frozenset(("value", "values", "val"))
 def redact(text: str) -> str:
     """Return the text with every secret replaced by `[redacted]`.
 
-    A text that is JSON is redacted by its keys, and written anew if there is a secret in it.
+    A JSON text is redacted by its keys, and serialized again if it contains a secret.
     """
     lowered = secrets_names.lower_text(text)
     hints = [hint for hint in _HINTS if hint in lowered]
@@ -73,7 +73,7 @@ def redact(text: str) -> str:
 
 
 def redact_within(value: Any) -> Any:
-    """Return a copy of a JSON value with every text redacted, and all below a secret's name."""
+    """Return a copy of a JSON value, redacted: secrets in texts, and values by their keys."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
@@ -84,7 +84,7 @@ def redact_within(value: Any) -> Any:
 
 
 def _redact_list(items: list[Any]) -> list[Any]:
-    """Redact each item; what follows an option like `--password` is a secret."""
+    """Redact each item; an item after an option like `--password` is a secret."""
     clean = []
     before = ""
     for item in items:
@@ -122,7 +122,7 @@ def _redact_under(name: str, value: Any) -> Any:
 
 
 def _hide(value: Any, *, numbers: bool) -> Any:
-    """Replace every text in a value, and every number where a password may be one."""
+    """Replace every text in a value, and with `numbers` every number, which may be a password."""
     if isinstance(value, list):
         return [_hide(item, numbers=numbers) for item in value]
     if isinstance(value, dict):
@@ -144,7 +144,7 @@ def _redact_json(text: str) -> str | None:
 
 
 def _replace_spans(text: str, spans: list[Span]) -> str:
-    """Return the text with `[redacted]` in the place of the spans, which may overlap."""
+    """Return the text with `[redacted]` in place of the spans, which may overlap."""
     parts = []
     end = -1
     for start, stop in spans:
@@ -155,7 +155,7 @@ def _replace_spans(text: str, spans: list[Span]) -> str:
 
 
 def _find_tokens(text: str) -> Iterator[Span]:
-    """Find the secrets that their own format gives away."""
+    """Find the secrets with a well-known format."""
     if not _RUN.search(text):
         return
     prefixes = {prefix for prefix in _PREFIXES if prefix in text}
@@ -165,7 +165,7 @@ def _find_tokens(text: str) -> Iterator[Span]:
 
 
 def _find_after_hint(text: str, lowered: str, hint: str) -> Iterator[Span]:
-    """Find the secrets that follow a hint, one look at each of its places."""
+    """Find the secrets that follow a hint, with one look at each occurrence."""
     if hint == " -":
         yield from _find_arguments(text, lowered)
         return
@@ -230,7 +230,7 @@ _READERS = {
 
 
 def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
-    """Find the passwords that commands take in options of one letter."""
+    """Find the passwords in command-line options of well-known commands."""
     for names, option in _OPTIONS:
         if not any(name in lowered for name in names):
             continue
@@ -251,10 +251,11 @@ def _find_argument(text: str, option: re.Match[str]) -> Span | None:
 
 
 def redact_lines(lines: list[str]) -> list[str]:
-    """The same for consecutive lines of a log, where a key block spans several of them.
+    """Redact consecutive lines of a log, including key blocks that span several lines.
 
-    As many lines come out as went in. A block whose beginning lies before the first line is known
-    by its end; one without an end in reach lasts as long as its lines look like a key's.
+    The number of lines does not change. A block that begins before the first line is recognized by
+    its end; a block without an end within _MOST_PEM_LINES ends at the first line that does not look
+    like part of a key.
     """
     ends = deque(index for index, line in enumerate(lines) if _has_marker(_PEM_END, line))
     kept: list[str] = []
@@ -287,7 +288,7 @@ def _is_open_at_end(line: str) -> bool:
 
 
 def _find_block_end(lines: list[str], begin: int, end: int | None) -> int:
-    """The last line of the block that begins in line `begin`."""
+    """Return the index of the last line of the block that begins in line `begin`."""
     if end is not None and end - begin <= _MOST_PEM_LINES:
         return end
     last = begin

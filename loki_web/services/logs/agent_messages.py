@@ -1,4 +1,4 @@
-"""The messages that the AI program prints, one JSON object a line, as text for people."""
+"""Formatting of the AI program's stream messages (one JSON object per line) as text."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,17 @@ _IN_PROGRESS = "in_progress"
 
 @dataclass(frozen=True, slots=True)
 class AgentMessage:
-    """:param level: INFO, WARNING or ERROR."""
+    """A formatted message.
+
+    :param level: INFO, WARNING or ERROR.
+    """
 
     text: str
     level: str = "INFO"
 
 
 def format_message(message: Json) -> AgentMessage | None:
-    """What a message says; None for an object that is no message of the stream."""
+    """Return the text and level of a message, None for any other object."""
     kind = message.get("type")
     if kind in ("assistant", "user"):
         return _format_turn(kind, as_dict(message.get("message")).get("content"))
@@ -61,14 +64,13 @@ def _format_block(block: Json) -> str:
     return f"[{kind}]" if isinstance(kind, str) else ""
 
 
-def _format_tool_use(name: str, given: Json) -> str:
-    spawned = given.get("subagent_type")
-    if isinstance(spawned, str):
-        return _add_label(f"Agent Spawned: {spawned}", first_text(given.get("description")))
-    doing = next(
-        (todo.get("content") for todo in dicts_in(given.get("todos")) if _is_current(todo)), None
-    )
-    return _add_label(f"Tool: {name}", first_text(*map(given.get, _TARGET_KEYS), doing))
+def _format_tool_use(name: str, arguments: Json) -> str:
+    agent_type = arguments.get("subagent_type")
+    if isinstance(agent_type, str):
+        return _add_label(f"Agent Spawned: {agent_type}", first_text(arguments.get("description")))
+    todos = dicts_in(arguments.get("todos"))
+    current = next((todo.get("content") for todo in todos if _is_current(todo)), None)
+    return _add_label(f"Tool: {name}", first_text(*map(arguments.get, _TARGET_KEYS), current))
 
 
 def _is_current(todo: Json) -> bool:

@@ -1,4 +1,4 @@
-"""What one line of a session's log says, in any of its forms (`spec` 6)."""
+"""Parsing of log lines in all their formats (docs/files.md, section 6)."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,11 @@ _HALF_A_DAY = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """:param moment: the time that the line itself tells, or None."""
+    """A parsed line.
+
+    :param level: one of the values of LEVELS.
+    :param moment: the time in the line, or None.
+    """
 
     message: str
     level: str
@@ -52,8 +56,10 @@ class LogLine:
 
 
 def clean_line(line: str) -> str:
-    """The line as a terminal would show it in the end: no escapes, no controls, what a progress
-    bar wrote last. Empty where nothing is to be seen."""
+    """Return a line as a terminal finally shows it, empty if nothing is visible.
+
+    Escape sequences and control characters are removed; of a progress bar, the last state remains.
+    """
     text = _ESCAPES.sub("", line) if "\x1b" in line else line
     if "\r" in text:
         text = next((part for part in reversed(text.split("\r")) if part.strip()), "")
@@ -61,21 +67,21 @@ def clean_line(line: str) -> str:
 
 
 def may_have_time(line: str) -> bool:
-    """False where it is not worth to `read` the line for its moment."""
+    """Return False if a line certainly has no time, so that it need not be parsed."""
     if line.startswith("{"):
         return any(f'"{key}"' in line for key in _TIME_KEYS)
     return _CLOCK.search(line, 0, _STAMP_REACH) is not None
 
 
 def parse_line(text: str, written_at: datetime) -> LogLine:
-    """What a cleaned line says.
+    """Parse a cleaned line.
 
-    :param written_at: when the file was last written; it has the date of a bare time of day.
+    :param written_at: when the file was last written, for the date of a time without one.
     """
     if text.startswith("{"):
-        found = _parse_object(text)
-        if found is not None:
-            return _read_object(text, found)
+        content = _parse_object(text)
+        if content is not None:
+            return _read_object(text, content)
     if stamp := _STAMP.match(text):
         moment = _parse_stamp(stamp, written_at)
         if moment is not None:
@@ -99,7 +105,7 @@ def _parse_stamp(stamp: re.Match[str], written_at: datetime) -> datetime | None:
         return parse_time(stamp[0].strip(" \t[]|-"))
     moment = parse_time(f"{written_at.astimezone(UTC):%Y-%m-%d}T{stamp[2]}")
     if moment is not None and moment - written_at > _HALF_A_DAY:
-        return moment - timedelta(days=1)  # the file has been written past midnight since
+        return moment - timedelta(days=1)  # the line was written before midnight
     return moment
 
 
@@ -111,15 +117,16 @@ def _parse_object(text: str) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
-def _read_object(text: str, found: Json) -> LogLine:
-    """A message of the AI program's stream, or a record of a structured log."""
-    moments = (parse_time(found.get(key)) for key in _TIME_KEYS)
+def _read_object(text: str, content: Json) -> LogLine:
+    """Return the line of a stream message, or of a record in a structured log."""
+    moments = (parse_time(content.get(key)) for key in _TIME_KEYS)
     moment = next((moment for moment in moments if moment), None)
-    said = agent_messages.format_message(found)
-    if said is not None:
-        return LogLine(said.text, LEVELS[said.level], moment)
-    message = first_text(found.get("message"), found.get("msg"), found.get("text"), default=text)
-    return LogLine(message, _parse_level(found.get("level") or found.get("severity")), moment)
+    agent_message = agent_messages.format_message(content)
+    if agent_message is not None:
+        return LogLine(agent_message.text, LEVELS[agent_message.level], moment)
+    texts = (content.get(key) for key in ("message", "msg", "text"))
+    level = _parse_level(content.get("level") or content.get("severity"))
+    return LogLine(first_text(*texts, default=text), level, moment)
 
 
 def _parse_level(word: Any) -> str:

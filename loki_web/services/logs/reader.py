@@ -1,4 +1,4 @@
-"""The log of the session: which file it is, and its last lines as entries (`spec` 6)."""
+"""Choice of the session's log file, and its last lines as entries (docs/files.md, section 6)."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,23 +12,26 @@ from loki_web.store.times import zoneless
 MAX_LINES = 10_000
 MAX_MESSAGE = 4096
 _PREFERRED = "logs/session.log"
-_SAME_MOMENT_NS = 1_000_000_000  # two logs that the runner writes together differ by less
+_SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ by less
 _RANKS = ("agent.log", "autonomy-", "background-")
 _WINDOW_LINES = 2 * MAX_LINES
-_CONTEXT_LINES = 200  # the longest key in a log has fewer
+_CONTEXT_LINES = 200  # more than the longest private key in a log has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
 def list_entries(folder: Folder, lines: int) -> list[Json]:
-    """The last entries of the session's log, oldest first.
+    """Return the last entries of the session's log, oldest first.
 
-    The answer for fewer lines is the end of the answer for more.
+    The result for fewer lines is always the end of the result for more lines.
+
+    :param lines: the number of visible lines to return at most.
+    :return: entries with `message`, `level` and `timestamp`.
     """
     name = find_session_log(folder)
-    written = folder.version(name) if name else None
-    if name is None or written is None:
+    version = folder.version(name) if name else None
+    if name is None or version is None:
         return []
-    written_at = datetime.fromtimestamp(written.mtime, UTC)
+    written_at = datetime.fromtimestamp(version.mtime, UTC)
     for size in (min(2 * lines + _CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
         window = folder.tail(name, size)
         start, is_enough = _find_start(window, lines)
@@ -42,23 +45,23 @@ def list_entries(folder: Folder, lines: int) -> list[Json]:
 
 
 def find_session_log(folder: Folder) -> str | None:
-    """The file that is the session's log now, relative to its folder; None where there is none.
+    """Return the path of the session's log relative to its folder, None without one.
 
-    That is `session.log`, else the newest; of those that were written at the same moment, the one
-    that says most.
+    That is `session.log`, else the newest log; of logs written within a second, the one with the
+    most detail.
     """
     preferred = folder.version(_PREFERRED)
     if preferred and preferred.size:
         return _PREFERRED
-    found = []
+    logs = []
     for name in folder.file_names("logs", ".log"):
-        written = folder.version(f"logs/{name}")
-        if written and written.size and _is_session_log(name):
-            found.append((name, written.mtime_ns))
-    newest = max((written for _, written in found), default=0)
-    together = [item for item in found if newest - item[1] < _SAME_MOMENT_NS]
-    together.sort(key=lambda item: (_get_rank(item[0]), -item[1]))
-    return f"logs/{together[0][0]}" if together else None
+        version = folder.version(f"logs/{name}")
+        if version and version.size and _is_session_log(name):
+            logs.append((name, version.mtime_ns))
+    newest = max((mtime_ns for _, mtime_ns in logs), default=0)
+    candidates = [item for item in logs if newest - item[1] < _SAME_MOMENT_NS]
+    candidates.sort(key=lambda item: (_get_rank(item[0]), -item[1]))
+    return f"logs/{candidates[0][0]}" if candidates else None
 
 
 def parse_entries(
@@ -68,31 +71,29 @@ def parse_entries(
     above: Sequence[str] = (),
     last_known: datetime | None = None,
 ) -> list[Json]:
-    """Raw lines of a log as entries; a line in which nothing is to be seen has none.
+    """Return the entries of raw log lines; lines without visible characters are skipped.
 
-    :param written_at: when the file was last written: the time of lines that no time stands above.
-    :param above: the lines before these in the file, for the time and for key blocks that began
-        there.
-    :param last_known: the last time above `above`, where the caller knows it.
+    :param written_at: when the file was last written: the time of lines without any time above.
+    :param above: the preceding lines of the file, for the time and for key blocks that begin there.
+    :param last_known: the last time before `above`, if the caller knows it.
     """
     context = _parse_lines(above[-_CONTEXT_LINES:], written_at)
-    found = _parse_lines(lines, written_at)
-    messages = redact_lines([_limit_for_redaction(line.message) for line in (*context, *found)])
+    parsed = _parse_lines(lines, written_at)
+    messages = redact_lines([_limit_for_redaction(line.message) for line in (*context, *parsed)])
     moment = None
-    if found and found[0].moment is None:
+    if parsed and parsed[0].moment is None:
         moment = _find_last_moment(above, written_at) or last_known or written_at
-    listed = []
-    for line, message in zip(found, messages[len(context) :], strict=True):
+    entries = []
+    for line, message in zip(parsed, messages[len(context) :], strict=True):
         moment = line.moment or moment or written_at
-        listed.append(
+        entries.append(
             {"message": _cut(message), "level": line.level, "timestamp": zoneless(moment)}
         )
-    return listed
+    return entries
 
 
 def _find_start(window: Sequence[str], lines: int) -> tuple[int, bool]:
-    """Where the last `lines` lines begin in which anything is to be seen, and whether there are as
-    many."""
+    """Return where the last `lines` visible lines begin, and whether there are as many."""
     start, visible = len(window), 0
     while start and visible < lines:
         start -= 1
@@ -120,7 +121,7 @@ def _get_rank(name: str) -> int:
 
 
 def _limit_for_redaction(message: str) -> str:
-    """What is searched for secrets: more than is shown, and not the half of a word."""
+    """Cut a message before redaction: longer than what is returned, and between words."""
     if len(message) <= _REDACTED_LENGTH:
         return message
     return message[:_REDACTED_LENGTH].rsplit(None, 1)[0]

@@ -1,10 +1,10 @@
 """Formats of well-known secrets, as data.
 
 Origin: the plugins of detect-secrets 1.5 (Apache-2.0) and the rules of gitleaks 8 (MIT), reduced to
-formats that a fixed prefix gives away. To add one, add a row: prefix, pattern of the rest, issuer.
-A pattern must fail within a bounded number of characters or consume what it has read, so that a
-text of nothing but prefixes is searched in linear time. Together, prefix and rest have a run of at
-least `SHORTEST_RUN` letters, digits, dots, dashes and underscores.
+formats with a fixed prefix. To add one, add a row: prefix, pattern of the rest, issuer. A pattern
+must fail within a bounded number of characters or consume what it has read, so that a text that
+consists only of prefixes is searched in linear time. Together, prefix and rest must have a run of
+at least `SHORTEST_RUN` letters, digits, dots, dashes and underscores.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Where the value of a name that announces a secret begins and ends."""
+"""Search for the value that follows a secret's name."""
 
 import math
 import re
@@ -29,7 +29,7 @@ _PLAIN = re.compile(
     r"(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional|missing"
     r"|invalid|unset)(?![^\s\"'`,;:.)}\]|<\\])"
 )
-# A mark between two parts of a word belongs to it, unless a further pair begins behind it.
+# A punctuation mark between two parts of a word belongs to it, unless another pair follows it.
 _WORD_PATTERN = (
     r"(?:[^\s\"'`\\&,;})\]<]"
     r"|[&,;})\]](?=[^\s\"'`\\&,;})\]<])(?![\w.-]{1,40}+\s?[=:])"
@@ -41,7 +41,8 @@ _PHRASE = re.compile(
     rf"{_WORD_PATTERN}(?:(?<!\.)[ \t]{{1,4}}(?!--?\w|[|&>#(\[{{]|[\w.-]{{1,40}}+\s?[=:])"
     rf"{_WORD_PATTERN}){{0,12}}+"
 )
-# What decides about a doubtful name ends where a further pair could begin: no place is read twice.
+# The word that decides about a doubtful name ends where another pair could begin, so that no
+# position is read twice.
 _START_OF_WORD = re.compile(r"[^\s\"'`\\&,;})\]<=:]{1,200}+")
 _ELEMENT_TEXT = re.compile(r"[^<>\r\n]++")
 _PARAMETER = r"[\w-]{1,60}+=(?:\\?\"[^\"\\]*+\\?\"|[^\s\",\\]++)"
@@ -65,7 +66,7 @@ _PARTS = re.compile(r"[A-Za-z0-9+=]+")
 
 
 def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
-    """Return what to take out after a name, None where no secret follows.
+    """Return the span to redact after a name, None if no secret follows.
 
     :param end: where the name ends.
     :param start: where its decisive word starts.
@@ -83,7 +84,7 @@ def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
 
 
 def find_quoted(text: str, at: int) -> Span | None:
-    """Return the inside of a quotation that begins at `at`, however often it is escaped."""
+    """Return the span inside the quotes of a string at `at`, at any level of escaping."""
     opening = _QUOTE.match(text, at)
     if opening is None:
         return None
@@ -91,7 +92,7 @@ def find_quoted(text: str, at: int) -> Span | None:
 
 
 def find_quoted_rest(text: str, at: int, quote: str, level: int) -> Span | None:
-    """Return the rest of a quotation whose quotes have `level` backslashes before them."""
+    """Return the rest of a quoted string whose quotes are preceded by `level` backslashes."""
     found = _compile_quoted_rest(quote, level).match(text, at)
     return found.span() if found else None
 
@@ -102,7 +103,7 @@ def find_word(text: str, at: int) -> Span | None:
 
 
 def is_secret(value: str, kind: Kind) -> bool:
-    """Tell whether a value is one to hide after a name of this kind."""
+    """Return whether a value after a name of this kind is to be redacted."""
     if kind is Kind.WEAK:
         return looks_random(value, hexadecimal=False)
     if kind is Kind.PATH:
@@ -113,7 +114,7 @@ def is_secret(value: str, kind: Kind) -> bool:
 
 
 def looks_random(value: str, *, hexadecimal: bool) -> bool:
-    """Tell whether a word looks like a generated secret.
+    """Return whether a word looks like a generated secret.
 
     :param hexadecimal: whether a hash or UUID counts; an ordinary key is often one.
     """
@@ -157,7 +158,7 @@ def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
 
 
 def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
-    """Find a value that no mark separates from its name: "the password is hunter2"."""
+    """Find a value without a separator after its name: "the password is hunter2"."""
     found = _BESIDE.match(text, end)
     if found is None:
         return None
@@ -174,7 +175,7 @@ def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
 
 
 def _find_group_end(text: str, at: int) -> int:
-    """Return where a bracket closes; the end of its line where it does not within 8 lines."""
+    """Return where a bracket closes; the end of its line if it does not close within 8 lines."""
     depth = lines = 0
     for part in _GROUP_PART.finditer(text, at):
         depth += (part.lastgroup == "open") - (part.lastgroup == "close")
@@ -189,9 +190,9 @@ def _find_group_end(text: str, at: int) -> int:
 
 @lru_cache
 def _compile_quoted_rest(quote: str, level: int) -> re.Pattern[str]:
-    """Compile the inside of a quotation whose quotes have `level` backslashes before them.
+    """Compile the inside of a quoted string whose quotes are preceded by `level` backslashes.
 
-    A quote with more backslashes is part of it.
+    A quote with more backslashes is part of the string.
     """
     if not level:
         return re.compile(rf"(?:[^{quote}\\\r\n]|\\.)++")
@@ -200,6 +201,6 @@ def _compile_quoted_rest(quote: str, level: int) -> re.Pattern[str]:
 
 
 def _compute_entropy(value: str) -> float:
-    """Return the bits a character of the value."""
+    """Return the entropy of a value in bits per character."""
     counts = Counter(value).values()
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
