@@ -28,6 +28,8 @@ _RESOURCE_TYPES = {"/api/registry/projects": "registry_project", "/api/enterpris
 
 @dataclass(frozen=True)
 class Action:
+    """The action and resource type of an audit entry, such as `kill` and `agent`."""
+
     action: str
     resource_type: str
 

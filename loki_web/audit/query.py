@@ -49,6 +49,7 @@ class _Digest:
 
     @property
     def total(self) -> int:
+        """The number of entries."""
         return self.succeeded + self.failed
 
     def count(self, entry: Json) -> None:

@@ -62,6 +62,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether no entry was altered."""
         return not self.faults
 
 

@@ -26,6 +26,7 @@ class Identity:
     expires_at: datetime | None = None
 
     def has_scope(self, scope: str) -> bool:
+        """Return whether the identity has a scope, also by implication."""
         return scope in self.scopes
 
 

@@ -40,13 +40,14 @@ class Events:
         self.clear()
 
     def clear(self) -> None:
+        """Reset the state for a new journal."""
         self.index.clear()
         self.milestones = self._milestones_before = Milestones()
         self._last_row: int | None = None
         self._generation: int | None = None
 
-    # The journal calls take, take_back, clear, dump and load.
     def take(self, record: Json, offset: int, length: int) -> None:
+        """Add a line of the journal."""
         self._milestones_before = self.milestones
         kind = record.get("type")
         if kind == "session_start":
@@ -59,6 +60,7 @@ class Events:
         self._last_row = None if event is None else self.index.add(event, offset, length)
 
     def take_back(self) -> None:
+        """Undo the last `take`, whose line will be read again."""
         self.milestones = self._milestones_before
         if self._last_row is not None:
             self.index.remove(self._last_row)
@@ -78,6 +80,7 @@ class Events:
         self._generation = changes.generation
 
     def dump(self) -> bytes:
+        """Return the state without the signal files, for the cache folder."""
         tables, columns = self.index.dump()
         started, iteration = self.milestones
         milestones = [started and isoformat(started), iteration]
@@ -85,6 +88,7 @@ class Events:
         return b"\n".join([header, b"".join(columns)])
 
     def load(self, data: bytes) -> None:
+        """Restore a state that `dump` returned."""
         header, _, rest = data.partition(b"\n")
         (started, iteration), tables, sizes = orjson.loads(header)
         columns = []

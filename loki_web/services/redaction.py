@@ -161,7 +161,7 @@ def _find_tokens(text: str) -> Iterator[Span]:
     prefixes = {prefix for prefix in _PREFIXES if prefix in text}
     for prefix, pattern in TOKENS if prefixes else ():
         if prefix in prefixes:
-            yield from (found.span() for found in pattern.finditer(text))
+            yield from (match.span() for match in pattern.finditer(text))
 
 
 def _find_after_hint(text: str, lowered: str, hint: str) -> Iterator[Span]:
@@ -192,10 +192,10 @@ def _find_key_block(text: str, lowered: str, at: int) -> Span | None:
 
 
 def _find_credential(text: str, lowered: str, at: int) -> Span | None:
-    found = _SCHEME.match(text, at)
-    if found is None or text[max(0, at - 1) : at].isalnum():
+    match = _SCHEME.match(text, at)
+    if match is None or text[max(0, at - 1) : at].isalnum():
         return None
-    return found.span(1) if _CREDENTIAL_MARK.search(found[1][:200]) else None
+    return match.span(1) if _CREDENTIAL_MARK.search(match[1][:200]) else None
 
 
 def _find_user_info(text: str, lowered: str, at: int) -> Span | None:
@@ -203,21 +203,21 @@ def _find_user_info(text: str, lowered: str, at: int) -> Span | None:
     start = at + len("://")
     if text.find("@", start, start + 700) < 0:
         return None
-    found = _USER_INFO.match(text, start)
-    if found is None and not lowered.endswith(("http", "https"), 0, at):
-        found = _USER_INFO_WITH_SLASHES.match(text, start)
-    if found is None:
+    match = _USER_INFO.match(text, start)
+    if match is None and not lowered.endswith(("http", "https"), 0, at):
+        match = _USER_INFO_WITH_SLASHES.match(text, start)
+    if match is None:
         return None
-    user, colon, password = found[0][:-1].partition(":")
+    user, colon, password = match[0][:-1].partition(":")
     if colon:
-        return (start + len(user) + 1, found.end() - 1) if password else None
-    return None if not user or _USER_NAME.fullmatch(user) else (start, found.end() - 1)
+        return (start + len(user) + 1, match.end() - 1) if password else None
+    return None if not user or _USER_NAME.fullmatch(user) else (start, match.end() - 1)
 
 
 def _find_sql_password(text: str, lowered: str, at: int) -> Span | None:
     """Find the password of SQL's `IDENTIFIED BY 'x'`."""
-    found = _IDENTIFIED.match(text, at)
-    return values.find_quoted(text, found.end()) if found else None
+    match = _IDENTIFIED.match(text, at)
+    return values.find_quoted(text, match.end()) if match else None
 
 
 _READERS = {
@@ -234,11 +234,11 @@ def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
     for names, option in _OPTIONS:
         if not any(name in lowered for name in names):
             continue
-        for found in option.finditer(text):
-            command = lowered[max(0, found.start() - _COMMAND_REACH) : found.start()]
+        for match in option.finditer(text):
+            command = lowered[max(0, match.start() - _COMMAND_REACH) : match.start()]
             command = command[max(map(command.rfind, "\n;|&")) + 1 :]
             if any(name in command for name in names):
-                span = _find_argument(text, found)
+                span = _find_argument(text, match)
                 if span:
                     yield span
 
@@ -258,22 +258,22 @@ def redact_lines(lines: list[str]) -> list[str]:
     like part of a key.
     """
     ends = deque(index for index, line in enumerate(lines) if _has_marker(_PEM_END, line))
-    kept: list[str] = []
+    redacted: list[str] = []
     last_inside = -1
     for index, line in enumerate(lines):
         while ends and ends[0] < index:
             ends.popleft()
         if index <= last_inside:
-            kept.append(REDACTED)
+            redacted.append(REDACTED)
         elif ends and ends[0] == index and not _has_marker(_PEM_BEGIN, line):
-            _redact_body_before(kept)
-            kept.append(REDACTED)
+            _redact_body_before(redacted)
+            redacted.append(REDACTED)
         else:
-            kept.append(redact(line))
+            redacted.append(redact(line))
         if _is_open_at_end(line):
             following = next((end for end in islice(ends, 2) if end > index), None)
             last_inside = _find_block_end(lines, index, following)
-    return kept
+    return redacted
 
 
 def _has_marker(mark: re.Pattern[str], line: str) -> bool:
@@ -297,8 +297,8 @@ def _find_block_end(lines: list[str], begin: int, end: int | None) -> int:
     return last
 
 
-def _redact_body_before(kept: list[str]) -> None:
-    for index in range(len(kept) - 1, -1, -1):
-        if not _PEM_BODY.fullmatch(kept[index]):
+def _redact_body_before(redacted: list[str]) -> None:
+    for index in range(len(redacted) - 1, -1, -1):
+        if not _PEM_BODY.fullmatch(redacted[index]):
             return
-        kept[index] = REDACTED
+        redacted[index] = REDACTED

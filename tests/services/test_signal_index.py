@@ -225,13 +225,13 @@ def test_an_index_is_restored_as_it_was() -> None:
     assert len(restored) == len(index) == 500
     for since in (None, 0, 5 * HOUR + 1, 89 * HOUR):
         selection = Selection(since)
-        assert restored.newest(selection, 0, 1000) == index.newest(selection, 0, 1000)
-        assert restored.hours(selection) == index.hours(selection)
+        assert restored.find_newest(selection, 0, 1000) == index.find_newest(selection, 0, 1000)
+        assert restored.count_by_hour(selection) == index.count_by_hour(selection)
         assert figures(restored, selection) == figures(index, selection)
 
 
 def figures(index: SignalIndex, selection: Selection) -> Any:
-    totals = index.totals(selection)
+    totals = index.get_totals(selection)
     return aggregation.summarize_totals(index, totals), sorted(
         (*group[:3], c.count) for group, c in totals
     )

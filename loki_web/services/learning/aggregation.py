@@ -35,7 +35,7 @@ def aggregate(src: Sources) -> Json:
     :raises StorageError: when it cannot be written.
     """
     with events.open_index(src.project) as index:
-        aggregation = summarize_totals(index, index.totals(Selection()))
+        aggregation = summarize_totals(index, index.get_totals(Selection()))
     aggregation["aggregated_at"] = isoformat(src.now())
     with src.project.locked(_FILE):
         stored = as_dict(src.project.document(_FILE))
@@ -52,7 +52,7 @@ def get_latest(src: Sources) -> Json:
     aggregation = load_stored(src.project)
     types: Counter[str] = Counter()
     with events.open_index(src.project) as index:
-        totals = index.totals(Selection())
+        totals = index.get_totals(Selection())
         for group, cell in totals:
             types[group.type] += cell.count
         if not all(aggregation[name] for name in _LISTS):
@@ -110,9 +110,9 @@ def _find_most_frequent(index: SignalIndex, cell: Cell) -> Any:
     """Return the most frequent value; of several the first by text, so that all workers agree."""
     most = max(cell.values.values())
     number = min(
-        (value for value, count in cell.values.items() if count == most), key=index.value_text
+        (value for value, count in cell.values.items() if count == most), key=index.get_value_text
     )
-    return json_text.parse(index.value_text(number).encode())
+    return json_text.parse(index.get_value_text(number).encode())
 
 
 def _compute_error_figures(cell: Cell) -> Json:

@@ -71,7 +71,7 @@ class _Query(NamedTuple):
 
     def record_lifetime_with(self, index: SignalIndex) -> None:
         """Record that the result is valid while the same records of the index are in the period."""
-        self.record_lifetime(*index.times_around(self.selection.since or 0))
+        self.record_lifetime(*index.find_times_around(self.selection.since or 0))
 
 
 def parse_time_range(time_range: str, now: datetime) -> datetime:
@@ -91,7 +91,7 @@ def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: 
     """
     query = _Query.of(src, time_range, signal_type, source)
     with events.open_index(src.project) as index:
-        totals = index.totals(query.selection)
+        totals = index.get_totals(query.selection)
         query.record_lifetime_with(index)
         confidence = Sum()
         for _, cell in totals:
@@ -113,7 +113,7 @@ def get_trends(src: Sources, time_range: str, signal_type: str | None, source: s
     """
     query = _Query.of(src, time_range, signal_type, source)
     with events.open_index(src.project) as index:
-        hours = index.hours(query.selection)
+        hours = index.count_by_hour(query.selection)
         query.record_lifetime_with(index)
     return {
         "dataPoints": [{"label": _format_hour(hour), "count": count} for hour, count in hours],
@@ -143,7 +143,7 @@ def list_records_of_type(src: Sources, signal_type: str, limit: int) -> list[Jso
 
 def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
     with events.open_index(query.src.project) as index:
-        places = index.newest(query.selection, offset, limit)
+        places = index.find_newest(query.selection, offset, limit)
         if len(places) == limit and places[-1].time != UNKNOWN_TIME:
             # Records older than the last one of this page cannot change it.
             query.record_lifetime(None, places[-1].time)

@@ -63,20 +63,20 @@ def get_catalog(folder: Folder, before: Catalog | None) -> Catalog:
     files = get_collection(folder)
     changes = files.changes(before.generation if before else None)
     if before is None or changes.names is None:
-        known = [_make_episode(path, digest) for path, digest in files.pairs()]
-        return _make_catalog(changes.generation, [one for one in known if one])
+        listed = [_make_episode(path, digest) for path, digest in files.pairs()]
+        return _make_catalog(changes.generation, [episode for episode in listed if episode])
     by_time, by_id, by_path = before.oldest_first.copy(), before.by_id.copy(), before.by_path.copy()
     affected: set[str] = set()
     for path in changes.names:
         old, new = by_path.pop(path, None), _make_episode(path, files.value(path))
-        affected.update(one.id for one in (old, new) if one)
+        affected.update(episode.id for episode in (old, new) if episode)
         if new is not None:
             by_path[path] = new
     for identifier in affected & by_id.keys():
         del by_time[bisect_left(by_time, by_id.pop(identifier))]
-    latest = _choose_latest(one for one in by_path.values() if one.id in affected)
-    for one in latest.values():
-        insort(by_time, one)
+    latest = _choose_latest(episode for episode in by_path.values() if episode.id in affected)
+    for episode in latest.values():
+        insort(by_time, episode)
     return Catalog(changes.generation, by_time, by_id | latest, by_path)
 
 
@@ -172,16 +172,17 @@ def _make_episode(path: str, digest: tuple[str | None, datetime] | None) -> Epis
     return Episode(instant, path, own or get_file_id(path))
 
 
-def _make_catalog(generation: int, known: list[Episode]) -> Catalog:
-    by_id = _choose_latest(known)
-    return Catalog(generation, sorted(by_id.values()), by_id, {one.path: one for one in known})
+def _make_catalog(generation: int, episodes: list[Episode]) -> Catalog:
+    by_id = _choose_latest(episodes)
+    by_path = {episode.path: episode for episode in episodes}
+    return Catalog(generation, sorted(by_id.values()), by_id, by_path)
 
 
-def _choose_latest(known: Iterable[Episode]) -> dict[str, Episode]:
+def _choose_latest(episodes: Iterable[Episode]) -> dict[str, Episode]:
     """Return the episode of each id; the latest if there are several."""
     by_id: dict[str, Episode] = {}
-    for one in known:
-        twin = by_id.get(one.id)
-        if twin is None or one > twin:
-            by_id[one.id] = one
+    for episode in episodes:
+        other = by_id.get(episode.id)
+        if other is None or episode > other:
+            by_id[episode.id] = episode
     return by_id

@@ -66,7 +66,9 @@ def get_contents(folder: Folder) -> Contents:
     Paths of episodes and skills are prefixed with their type; the two pattern files keep theirs.
     """
     collections = {kind: of(folder) for kind, (of, _) in _COLLECTIONS.items()}
-    generations = {kind: one.changes(None).generation for kind, one in collections.items()}
+    generations = {
+        kind: collection.changes(None).generation for kind, collection in collections.items()
+    }
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
     documents = {place: latest for place in places if (latest := folder.version(place))}
 

@@ -67,6 +67,7 @@ def list_in_file(folder: Folder, place: str) -> list[Dated]:
 
 
 def is_anti_pattern(entry: Json) -> bool:
+    """Return whether an entry's category is `anti-pattern`."""
     return entry.get("category") == ANTI_PATTERN
 
 

@@ -32,6 +32,7 @@ class Term:
     stem: str
 
     def matches(self, word: str) -> bool:
+        """Return whether a normalized word is the term's word or begins with its stem."""
         return word == self.word or bool(self.stem and word.startswith(self.stem))
 
     @property

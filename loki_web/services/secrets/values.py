@@ -71,15 +71,15 @@ def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
     :param end: where the name ends.
     :param start: where its decisive word starts.
     """
-    if found := _SEPARATOR.match(text, end):
-        return _find_value(text, found.end(), kind, apart=bool(found[1]))
+    if match := _SEPARATOR.match(text, end):
+        return _find_value(text, match.end(), kind, apart=bool(match[1]))
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         return None
-    if found := _ELEMENT.match(text, end):
-        value = _ELEMENT_TEXT.match(text, found.end())
+    if match := _ELEMENT.match(text, end):
+        value = _ELEMENT_TEXT.match(text, match.end())
         return _accept(text, value and value.span(), kind)
-    if (found := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
-        return _find_value(text, found.end(), kind, apart=False)
+    if (match := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
+        return _find_value(text, match.end(), kind, apart=False)
     return _find_beside(text, start, end, kind)
 
 
@@ -93,13 +93,14 @@ def find_quoted(text: str, at: int) -> Span | None:
 
 def find_quoted_rest(text: str, at: int, quote: str, level: int) -> Span | None:
     """Return the rest of a quoted string whose quotes are preceded by `level` backslashes."""
-    found = _compile_quoted_rest(quote, level).match(text, at)
-    return found.span() if found else None
+    match = _compile_quoted_rest(quote, level).match(text, at)
+    return match.span() if match else None
 
 
 def find_word(text: str, at: int) -> Span | None:
-    found = _WORD.match(text, at)
-    return found.span() if found else None
+    """Return the span of the word at `at`, None if none begins there."""
+    match = _WORD.match(text, at)
+    return match.span() if match else None
 
 
 def is_secret(value: str, kind: Kind) -> bool:
@@ -138,16 +139,16 @@ def _find_value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
         return at, _find_group_end(text, at)
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         pattern = _CREDENTIALS if kind is Kind.AUTHORIZATION else _PAIRS
-        found = pattern.match(text, at)
+        match = pattern.match(text, at)
         opening = _QUOTE.match(text, at)
-        return (opening.end() if opening else at, found.end()) if found else None
+        return (opening.end() if opening else at, match.end()) if match else None
     if _QUOTE.match(text, at):
         return _accept(text, find_quoted(text, at), kind)
     if kind in DOUBTFUL:
         start = _START_OF_WORD.match(text, at)
         return find_word(text, at) if start and is_secret(start[0], kind) else None
-    found = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
-    return found.span() if found else None
+    match = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
+    return match.span() if match else None
 
 
 def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
@@ -159,19 +160,19 @@ def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
 
 def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
     """Find a value without a separator after its name: "the password is hunter2"."""
-    found = _BESIDE.match(text, end)
-    if found is None:
+    match = _BESIDE.match(text, end)
+    if match is None:
         return None
     sure = kind in (Kind.PHRASE, Kind.WORD)
-    candidate = found[3].rstrip(".:!?)")
+    candidate = match[3].rstrip(".:!?)")
     if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
-        return found.span(3)
-    if sure and (found[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
-        if found[2]:
-            return find_quoted(text, found.start(2))
+        return match.span(3)
+    if sure and (match[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
+        if match[2]:
+            return find_quoted(text, match.start(2))
         if _MIXED.fullmatch(candidate) and not _ALGORITHM.match(candidate):
-            return found.span(3)
-    return found.span(3) if looks_random(candidate, hexadecimal=sure) else None
+            return match.span(3)
+    return match.span(3) if looks_random(candidate, hexadecimal=sure) else None
 
 
 def _find_group_end(text: str, at: int) -> int:
