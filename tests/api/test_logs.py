@@ -1,4 +1,4 @@
-"""GET /api/logs: which file it is, what its lines say, and how much of it is read."""
+"""GET /api/logs: choice of the file, parsing of lines, and how much is read."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""From a question to words, and from words to the places where they stand."""
+"""Parsing of search queries, and matching of their terms in texts."""
 
 import sqlite3
 
@@ -54,7 +54,7 @@ def test_a_word_matches_itself_and_what_begins_with_its_stem(
     assert term.matches(word) is matches
 
 
-def test_each_word_is_asked_for_once_and_only_so_many() -> None:
+def test_terms_are_distinct_and_limited() -> None:
     assert [term.word for term in parse_terms("b a B b")] == ["b", "a"]
     assert len(parse_terms(" ".join(f"word{n}" for n in range(500)))) == memory_query.MAX_TERMS
 
@@ -75,7 +75,7 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_nothing_that_is_typed_is_syntax(question: str) -> None:
+def test_queries_are_never_parsed_as_fts_syntax(question: str) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE VIRTUAL TABLE words USING fts5 (title)")
     for match in (match_all(parse_terms(question)), match_any(parse_terms(question))):

@@ -1,4 +1,4 @@
-"""The index of events and signals follows every change as if it were made anew each time."""
+"""The index of events and signals after random changes equals one that is built anew."""
 
 import json
 import random
@@ -147,7 +147,7 @@ for period in ("1h", "61m", "7d", "9999d"):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_what_is_kept_is_what_is_made_from_nothing(
+def test_an_updated_index_equals_a_new_one(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
     place = places.empty(tmp_path_factory.mktemp("index"))

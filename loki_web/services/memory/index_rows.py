@@ -72,7 +72,7 @@ def get_contents(folder: Folder) -> Contents:
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
     documents = {place: latest for place in places if (latest := folder.version(place))}
 
-    def versions() -> dict[str, str]:
+    def list_versions() -> dict[str, str]:
         texts = {place: _format_version(version) for place, version in documents.items()}
         for kind, collection in collections.items():
             texts |= {
@@ -81,13 +81,13 @@ def get_contents(folder: Folder) -> Contents:
             }
         return texts
 
-    def version(path: str) -> str | None:
+    def get_version(path: str) -> str | None:
         kind, _, below = path.partition("/")
         collection = collections.get(kind)
         current = collection.version(below) if collection else documents.get(path)
         return _format_version(current) if current else None
 
-    def changed(before: Any) -> set[str] | None:
+    def list_changes(before: Any) -> set[str] | None:
         generations_before, documents_before = before
         paths = {place for place in places if documents.get(place) != documents_before.get(place)}
         for kind, collection in collections.items():
@@ -98,7 +98,11 @@ def get_contents(folder: Folder) -> Contents:
         return paths
 
     return Contents(
-        (generations, documents), versions, version, changed, lambda path: _read_rows(folder, path)
+        (generations, documents),
+        list_versions,
+        get_version,
+        list_changes,
+        lambda path: _read_rows(folder, path),
     )
 
 
