@@ -42,7 +42,7 @@ def post_token(body: Json) -> Json:
 def get_tokens(query: Json) -> list[Json]:
     """List all API tokens."""
     system.require_token_auth(sources().settings)
-    return tokens.tokens(sources(), include_revoked=query["include_revoked"])
+    return tokens.list_tokens(sources(), include_revoked=query["include_revoked"])
 
 
 @blueprint.delete("/api/enterprise/tokens/<identifier>")
@@ -62,7 +62,7 @@ def delete_token(query: Json, identifier: str) -> None:
 @blueprint.errors(s403=_AUDIT_OFF)
 def get_audit(query: Json) -> list[Json]:
     """Query audit logs (requires `LOKI_ENTERPRISE_AUDIT=true`)."""
-    return audit_query.entries(sources(), **query)
+    return audit_query.list_entries(sources(), **query)
 
 
 @blueprint.get("/api/enterprise/audit/summary", is_kept=False)
@@ -71,4 +71,4 @@ def get_audit(query: Json) -> list[Json]:
 @blueprint.errors(s403=_AUDIT_OFF)
 def get_audit_summary(query: Json) -> Json:
     """Get audit activity summary."""
-    return audit_query.summary(sources(), query["days"])
+    return audit_query.summarize(sources(), query["days"])

@@ -14,7 +14,7 @@ blueprint = Blueprint("learning", __name__)
 @blueprint.answers(200, shapes.Metrics)
 def get_metrics(query: Json) -> Json:
     """Get learning metrics from events and metrics files."""
-    return queries.metrics(sources(), **query)
+    return queries.get_metrics(sources(), **query)
 
 
 @blueprint.get("/api/learning/trends")
@@ -22,7 +22,7 @@ def get_metrics(query: Json) -> Json:
 @blueprint.answers(200, shapes.Trends)
 def get_trends(query: Json) -> Json:
     """Get learning trend data grouped by hour."""
-    return queries.trends(sources(), **query)
+    return queries.get_trends(sources(), **query)
 
 
 @blueprint.get("/api/learning/signals")
@@ -30,14 +30,14 @@ def get_trends(query: Json) -> Json:
 @blueprint.answers(200, shapes.Signal, many=True)
 def get_signals(query: Json) -> list[Json]:
     """Get raw learning signals."""
-    return queries.entries(sources(), **query)
+    return queries.list_records(sources(), **query)
 
 
 @blueprint.get("/api/learning/aggregation")
 @blueprint.answers(200, shapes.LatestAggregation)
 def get_aggregation() -> Json:
     """Get latest learning aggregation result."""
-    return aggregation.latest(sources())
+    return aggregation.get_latest(sources())
 
 
 @blueprint.post("/api/learning/aggregate")
@@ -53,7 +53,7 @@ def aggregate(_: Json) -> Json:
 @blueprint.answers(200, shapes.PreferenceSignal, many=True)
 def get_preferences(query: Json) -> list[Json]:
     """Get aggregated user preferences."""
-    return queries.entries_of(sources(), signal_index.USER_PREFERENCE, query["limit"])
+    return queries.list_records_of_type(sources(), signal_index.USER_PREFERENCE, query["limit"])
 
 
 @blueprint.get("/api/learning/errors")
@@ -61,7 +61,7 @@ def get_preferences(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.ErrorSignal, many=True)
 def get_errors(query: Json) -> list[Json]:
     """Get aggregated error patterns."""
-    return queries.entries_of(sources(), signal_index.ERROR_PATTERN, query["limit"])
+    return queries.list_records_of_type(sources(), signal_index.ERROR_PATTERN, query["limit"])
 
 
 @blueprint.get("/api/learning/success")
@@ -69,7 +69,7 @@ def get_errors(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.SuccessSignal, many=True)
 def get_success(query: Json) -> list[Json]:
     """Get aggregated success patterns."""
-    return queries.entries_of(sources(), signal_index.SUCCESS_PATTERN, query["limit"])
+    return queries.list_records_of_type(sources(), signal_index.SUCCESS_PATTERN, query["limit"])
 
 
 @blueprint.get("/api/learning/tools")
@@ -77,4 +77,4 @@ def get_success(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.ToolSignal, many=True)
 def get_tools(query: Json) -> list[Json]:
     """Get tool efficiency rankings."""
-    return queries.entries_of(sources(), signal_index.TOOL_EFFICIENCY, query["limit"])
+    return queries.list_records_of_type(sources(), signal_index.TOOL_EFFICIENCY, query["limit"])

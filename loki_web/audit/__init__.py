@@ -1,1 +1,1 @@
-"""The audit log: its entries, their hash chain, queries, verification and syslog."""
+"""The audit log: recording, hash chain, queries, verification and forwarding to syslog."""

@@ -1,7 +1,7 @@
-"""What a request does, in the words of the audit log (`spec` 15.3).
+"""Action and resource type of a request in the audit log (docs/files.md, section 15.3).
 
-Named from the route: the last fixed part of `/api/agents/<id>/kill` is the action, what stands
-before the id the kind of thing. The table has those that are called otherwise.
+Both derive from the route: in `/api/agents/<id>/kill`, `kill` is the action and `agent` the
+resource type. `_EXCEPTIONS` lists the routes with other names.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _VARIABLE = re.compile(r"<[^>]*>")
 _BY_METHOD = {"GET": "read", "HEAD": "read", "POST": "create", "DELETE": "delete"}
 _UPDATE = "update"
-_NAMED = {
+_EXCEPTIONS = {
     ("GET", "/ws"): ("connect", "socket"),
     ("POST", "/api/control/pause"): ("pause", "session"),
     ("POST", "/api/control/resume"): ("resume", "session"),
@@ -23,34 +23,39 @@ _NAMED = {
     ("PUT", "/api/notifications/triggers"): ("update", "triggers"),
     ("DELETE", "/api/enterprise/tokens/<>"): ("revoke", "token"),
 }
-_KINDS = {"/api/registry/projects": "registry_project", "/api/enterprise/tokens": "token"}
+_RESOURCE_TYPES = {"/api/registry/projects": "registry_project", "/api/enterprise/tokens": "token"}
 
 
 @dataclass(frozen=True)
-class Act:
+class Action:
+    """The action and resource type of an audit entry, such as `kill` and `agent`."""
+
     action: str
     resource_type: str
 
 
-def act(method: str, rule: str, *, permanent: bool = False) -> Act:
-    """What a request to this rule does.
+def classify_request(method: str, rule: str, *, permanent: bool = False) -> Action:
+    """Return the action and resource type of a request.
 
-    :param permanent: whether a token is to be deleted rather than revoked.
+    :param rule: the URL rule, such as `/api/agents/<agent_id>/kill`.
+    :param permanent: whether a token is deleted rather than revoked.
     """
-    place = _VARIABLE.sub("<>", rule)
-    named = _NAMED.get((method, place))
-    if named:
-        action, kind = named
-        return Act("delete" if permanent and kind == "token" else action, kind)
-    before, variable, after = place.partition("/<>")
-    kind = _KINDS.get(before) or _singular(before.rstrip("/").rpartition("/")[2] or "api")
+    route = _VARIABLE.sub("<>", rule)
+    exception = _EXCEPTIONS.get((method, route))
+    if exception:
+        action, resource_type = exception
+        is_deletion = permanent and resource_type == "token"
+        return Action("delete" if is_deletion else action, resource_type)
+    before, variable, after = route.partition("/<>")
+    last_part = before.rstrip("/").rpartition("/")[2]
+    resource_type = _RESOURCE_TYPES.get(before) or _get_singular(last_part or "api")
     verb = after.strip("/").rpartition("/")[2]
     if variable and verb and method == "POST":
-        return Act(verb.replace("-", "_"), kind)
-    return Act(_BY_METHOD.get(method, _UPDATE), kind)
+        return Action(verb.replace("-", "_"), resource_type)
+    return Action(_BY_METHOD.get(method, _UPDATE), resource_type)
 
 
-def _singular(word: str) -> str:
+def _get_singular(word: str) -> str:
     plain = word.replace("-", "_")
     if plain.endswith("sses"):
         return plain[:-2]

@@ -1,27 +1,44 @@
-"""The audit log is written here: who did what, from where, and how it ended."""
+"""The audit log in `~/.loki/dashboard/audit`: files, hash chain and recording.
 
+Each entry's hash covers the entry and the hash before it, across files. Files that retention
+deletes are replaced by an anchor, so that the rest still verifies (docs/files.md, section 15.3).
+"""
+
+import hashlib
+import json
 import logging
+import os
+import re
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
+from loki_web.config.settings import Settings
 from loki_web.errors import StorageError
-from loki_web.services import audit_chain, audit_files
-from loki_web.services.audit_files import FOLDER, LOCK
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.store.coerce import Json
+from loki_web.store.coerce import Json, as_dict, dicts_in
+from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat
 
+FOLDER = "dashboard/audit"
+GENESIS = "0" * 64
+HASH = "_integrity_hash"
 MAX_TEXT = 500
+_LOCK = f"{FOLDER}/audit"
 _LOCK_SECONDS = 5.0
-_BYTES_OF_MB = 1024 * 1024
+_ANCHORS = f"{FOLDER}/anchors.json"
+_MAX_ANCHORS = 1000
+_MAX_LIST = 100
+_MEGABYTE = 1024 * 1024
+_FILE_NAME = re.compile(r"audit-(\d{4}-\d{2}-\d{2})(?:\.(\d{6}))?\.jsonl", re.ASCII)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened. Texts are cut at MAX_TEXT characters and secrets are taken out of them."""
+    """An action to record. Texts are redacted and cut at MAX_TEXT characters."""
 
     action: str
     resource_type: str
@@ -35,73 +52,207 @@ class Event:
     details: Json = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class AuditFile:
+    """A file of the log.
+
+    :param part: the time of day at which the file was rotated, "" for the one in use.
+    """
+
+    name: str
+    day: date
+    part: str
+
+    @property
+    def path(self) -> str:
+        """Relative to `~/.loki`."""
+        return os.path.join(FOLDER, self.name)
+
+    @property
+    def order(self) -> tuple[date, bool, str]:
+        """The sort key that puts files in the order of the chain."""
+        return self.day, not self.part, self.part
+
+
+class AuditLog:
+    """The log's files and the hash chain through them.
+
+    :param user: the folder `~/.loki`.
+    """
+
+    def __init__(self, user: Folder) -> None:
+        self._user = user
+
+    def list_files(self) -> list[AuditFile]:
+        """Return all files, oldest first: of a day the rotated parts, then the one in use."""
+        files = map(_parse_file_name, self._user.file_names(FOLDER, ".jsonl"))
+        return sorted((file for file in files if file), key=lambda file: file.order)
+
+    def list_anchors(self) -> list[Json]:
+        """Return where deleted files ended, oldest first: `file` and `hash` of the last entry."""
+        anchors = as_dict(self._user.document(_ANCHORS)).get("anchors")
+        return [
+            anchor
+            for anchor in dicts_in(anchors)
+            if isinstance(anchor.get("hash"), str) and isinstance(anchor.get("file"), str)
+        ]
+
+    def append(self, entry: Json, now: datetime, settings: Settings) -> Json:
+        """Append an entry, chained to the last one that any process wrote.
+
+        :return: the entry as written, with its hash unless the settings turn integrity off.
+        :raises StorageError: when the log cannot be locked or written.
+        """
+        self._user.make_private(FOLDER)
+        with self._user.locked(_LOCK, seconds=_LOCK_SECONDS):
+            if not settings.audit_no_integrity:
+                # Read from the files each time: the CLI and other workers append here as well.
+                entry = {**entry, HASH: hash_entry(self._find_last_hash(), serialize_entry(entry))}
+            self._rotate_if_full(now, settings)
+            self._user.append_json_line(_get_current_file(now).path, entry)
+            return entry
+
+    def _find_last_hash(self) -> str:
+        """Return the hash of the newest entry that has one, else of the newest anchor."""
+        for file in reversed(self.list_files()):
+            last_hash = self._find_last_hash_in(file)
+            if last_hash:
+                return last_hash
+        anchors = self.list_anchors()
+        return anchors[-1]["hash"] if anchors else GENESIS
+
+    def _find_last_hash_in(self, file: AuditFile) -> str | None:
+        """Return the last hash in a file; torn lines and entries without a hash are skipped."""
+        return next(filter(None, map(_parse_hash, self._user.lines_backwards(file.path))), None)
+
+    def _rotate_if_full(self, now: datetime, settings: Settings) -> None:
+        file = _get_current_file(now)
+        version = self._user.version(file.path)
+        if version is None or version.size < settings.audit_max_size_mb * _MEGABYTE:
+            return
+        name = self._choose_rotated_name(file, now)
+        if name is None:
+            return
+        self._user.rename(file.path, name)
+        self._delete_oldest(settings.audit_max_files)
+
+    def _choose_rotated_name(self, file: AuditFile, now: datetime) -> str | None:
+        """Return a name for a full file that sorts after the existing parts of its day.
+
+        :return: None in the last seconds of a day, when no later name is left.
+        """
+        parts = [other.part for other in self.list_files() if other.day == file.day and other.part]
+        latest = datetime.combine(file.day, now.time())
+        for part in parts:
+            try:
+                rotated_at = datetime.combine(file.day, datetime.strptime(part, "%H%M%S").time())
+            except ValueError:
+                continue
+            latest = max(latest, rotated_at + timedelta(seconds=1))
+        if latest.date() != file.day:
+            return None
+        return f"audit-{file.day.isoformat()}.{latest.strftime('%H%M%S')}.jsonl"
+
+    def _delete_oldest(self, max_files: int) -> None:
+        """Delete the oldest files in the order of the chain until `max_files` are left.
+
+        The modification time is no criterion: a touched file would leave a gap in the chain.
+        """
+        files = self.list_files()
+        surplus = files[: max(0, len(files) - max_files)]
+        if not surplus:
+            return
+        self._save_anchors(surplus)
+        for file in surplus:
+            self._user.remove(file.path)
+
+    def _save_anchors(self, files: list[AuditFile]) -> None:
+        """Store where these files end, before they are deleted.
+
+        :raises StorageError: when that cannot be written; then the files must be kept.
+        """
+        ends = [(file, self._find_last_hash_in(file)) for file in files]
+        added = [{"file": file.name, "hash": last_hash} for file, last_hash in ends if last_hash]
+        anchors = [*self.list_anchors(), *added][-_MAX_ANCHORS:]
+        self._user.write_json(_ANCHORS, {"anchors": anchors}, mode=0o600)
+
+
 def record(src: Sources, event: Event) -> Json | None:
-    """Append an event to the log, chained to what any process wrote last.
+    """Append an event to the audit log.
 
-    What was done has been done: where the log cannot be written, that is logged as an error and
-    nothing else fails.
+    A log that cannot be written is logged as an error; the action itself has already been done and
+    does not fail.
 
-    :return: the entry as it stands in the log; None where recording is off or failed.
+    :return: the entry as written; None when recording is off or failed.
     """
     if not src.settings.audit_recorded:
         return None
     now = src.now()
-    entry = {"timestamp": isoformat(now), **_tidied(event)}
+    entry = {"timestamp": isoformat(now), **_redact_event(event)}
     try:
-        src.user.make_private(FOLDER)
-        with src.user.locked(LOCK, seconds=_LOCK_SECONDS):
-            return _append(src, entry, now)
+        return AuditLog(src.user).append(entry, now, src.settings)
     except StorageError as error:
         log.error("no audit entry for %s %s: %s", event.action, event.resource_type, error.detail)
         return None
 
 
-def _append(src: Sources, entry: Json, now: datetime) -> Json:
-    file = audit_files.current(now)
-    if not src.settings.audit_no_integrity:
-        # From the files each time: other processes, also of the old server, write here too.
-        previous = audit_chain.last_hash(src.user)
-        entry = {**entry, audit_chain.HASH: audit_chain.entry_hash(previous, entry)}
-    _rotate_if_full(src, now)
-    src.user.append_json_line(file.path, entry)
-    return entry
+def serialize_entry(entry: Json) -> str:
+    """Return the text that an entry's hash covers: all keys but the hash, sorted."""
+    covered = {key: value for key, value in entry.items() if key != HASH}
+    return json.dumps(covered, sort_keys=True, default=str)
 
 
-def _rotate_if_full(src: Sources, now: datetime) -> None:
-    file = audit_files.current(now)
-    version = src.user.version(file.path)
-    if version is None or version.size < src.settings.audit_max_size_mb * _BYTES_OF_MB:
-        return
-    name = audit_files.rotated_name(src.user, file, now)
-    if name is None:
-        return
-    src.user.rename(file.path, name)
-    _delete_oldest(src)
+def hash_entry(previous: str, text: str) -> str:
+    """Return the hash of a serialized entry.
 
-
-def _delete_oldest(src: Sources) -> None:
-    """Keep as many files as the settings say, in the order of the chain.
-
-    By time of modification a file that somebody touched would leave a gap in the middle.
+    :param previous: the hash of the entry before it, GENESIS for the first one.
     """
-    files = audit_files.audit_files(src.user)
-    surplus = files[: max(0, len(files) - src.settings.audit_max_files)]
-    if not surplus:
-        return
-    audit_chain.keep_anchors(src.user, surplus)
-    for file in surplus:
-        src.user.remove(f"{FOLDER}/{file.name}")
+    return hashlib.sha256((previous + text).encode()).hexdigest()
 
 
-def _tidied(event: Event) -> Json:
-    return {key: _cut(value) for key, value in asdict(event).items()}
+def parse_line(line: bytes) -> Json | None:
+    """Return the entry in a line exactly as written, None for a malformed line."""
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
-def _cut(value: object) -> object:
+def _parse_hash(line: bytes) -> str | None:
+    """Return the hash in a line, None if the line has no valid one."""
+    value = (parse_line(line) or {}).get(HASH)
+    return value if isinstance(value, str) and _is_hash(value) else None
+
+
+def _is_hash(value: str) -> bool:
+    return len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _get_current_file(now: datetime) -> AuditFile:
+    """Return the file to which entries of this time are appended."""
+    return AuditFile(f"audit-{now.date().isoformat()}.jsonl", now.date(), "")
+
+
+def _parse_file_name(name: str) -> AuditFile | None:
+    match = _FILE_NAME.fullmatch(name)
+    if not match:
+        return None
+    try:
+        return AuditFile(name, date.fromisoformat(match[1]), match[2] or "")
+    except ValueError:
+        return None
+
+
+def _redact_event(event: Event) -> Json:
+    return {key: _redact_and_cut(value) for key, value in asdict(event).items()}
+
+
+def _redact_and_cut(value: object) -> object:
     if isinstance(value, str):
         return redact(value)[:MAX_TEXT]
     if isinstance(value, dict):
-        return {key: _cut(item) for key, item in value.items()}
+        return {key: _redact_and_cut(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_cut(item) for item in value[:100]]
+        return [_redact_and_cut(item) for item in value[:_MAX_LIST]]
     return value

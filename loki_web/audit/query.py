@@ -1,28 +1,95 @@
-"""Questions to the audit log: entries newest first, and what they add up to."""
+"""Queries of the audit log: entries newest first, and counts over a period.
 
-from datetime import date, timedelta
+A file is counted once for each of its versions. All workers share the counts of complete files
+through the cache folder, since reading a year of entries takes seconds.
+"""
+
+import json
+import re
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from loki_web.errors import Forbidden
-from loki_web.services.audit_digests import Digest, digest_of
-from loki_web.services.audit_entries import entries_of, moment, shown
-from loki_web.services.audit_files import audit_files
+from loki_web.audit.log import HASH, AuditFile, AuditLog
+from loki_web.errors import Forbidden, StorageError
 from loki_web.services.context import Sources
-from loki_web.store.coerce import Json
+from loki_web.services.redaction import redact
+from loki_web.store import json_text
+from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
+from loki_web.store.files import Version
+from loki_web.store.folder import Folder
+from loki_web.store.times import UNKNOWN, parse_time, tidy_time
 
-_FAR = 1000  # entries to pass over, from which on it pays to know how many a file has
+_OPTIONAL_KEYS = ("resource_id", "user_id", "token_id", "ip_address", "user_agent", "error")
+_MAX_FAILURES = 10
+_FAILURE_KEYS = ("timestamp", "action", "resource_type", "error")
+_COUNTERS = ("by_action", "by_resource_type", "by_user")
+_MAX_TEXT = 200
+_MAX_CACHED = 1000
+_CACHE_FORMAT = 2
+_FAR = 1000  # from this offset on it is cheaper to count a file than to read past its entries
 
 
-def entries(src: Sources, **question: Any) -> list[Json]:
-    """As `matching`.
+@dataclass
+class _Digest:
+    """Counts of the entries of a file.
+
+    :param failures: the newest _MAX_FAILURES, newest first.
+    """
+
+    succeeded: int = 0
+    failed: int = 0
+    by_action: Counter[str] = field(default_factory=Counter)
+    by_resource_type: Counter[str] = field(default_factory=Counter)
+    by_user: Counter[str] = field(default_factory=Counter)
+    failures: list[Json] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """The number of entries."""
+        return self.succeeded + self.failed
+
+    def count(self, entry: Json) -> None:
+        """Count an entry; entries must come newest first."""
+        self.by_action[first_text(entry.get("action"))[:_MAX_TEXT]] += 1
+        self.by_resource_type[first_text(entry.get("resource_type"))[:_MAX_TEXT]] += 1
+        user = first_text(entry.get("user_id"), entry.get("token_id"), default="anonymous")
+        self.by_user[user[:_MAX_TEXT]] += 1
+        if entry.get("success") is not False:
+            self.succeeded += 1
+            return
+        self.failed += 1
+        if len(self.failures) < _MAX_FAILURES:
+            formatted = _format_entry(entry)
+            self.failures.append({key: formatted[key] for key in _FAILURE_KEYS})
+
+    def add(self, older: "_Digest") -> None:
+        """Add the counts of an older file."""
+        self.succeeded += older.succeeded
+        self.failed += older.failed
+        self.by_action += older.by_action
+        self.by_resource_type += older.by_resource_type
+        self.by_user += older.by_user
+        self.failures = (self.failures + older.failures)[:_MAX_FAILURES]
+
+
+_digests: OrderedDict[tuple[str, Version], _Digest] = OrderedDict()
+_lock = threading.Lock()
+
+
+def list_entries(src: Sources, **query: Any) -> list[Json]:
+    """Return entries as `find_entries` does, if the audit log may be queried.
 
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
     """
-    _refuse_unless_enabled(src)
-    return matching(src, **question)
+    _check_enabled(src)
+    return find_entries(src, **query)
 
 
-def matching(
+def find_entries(
     src: Sources,
     *,
     start_date: date | None = None,
@@ -31,46 +98,48 @@ def matching(
     offset: int = 0,
     **filters: str | None,
 ) -> list[Json]:
-    """Entries of the days from `start_date` to `end_date` (UTC, both included), newest first.
+    """Return entries of the days from `start_date` to `end_date` (UTC, inclusive), newest first.
 
+    :param limit: how many entries to return at most.
+    :param offset: how many matching entries to skip.
     :param filters: `action`, `resource_type` and `resource_id`, which match exactly.
     """
     wanted = {key: value for key, value in filters.items() if value is not None}
-    files = audit_files(src.user)
-    found: list[Json] = []
+    files = AuditLog(src.user).list_files()
+    entries: list[Json] = []
     for file in reversed(files):
         if (start_date and file.day < start_date) or (end_date and file.day > end_date):
             continue
         if offset >= _FAR and not wanted:
-            total = digest_of(src, file, complete=file is not files[-1]).total
+            total = _get_digest(src, file, is_complete=file is not files[-1]).total
             if total <= offset:
                 offset -= total
                 continue
-        for entry in entries_of(src.user, file, wanted):
+        for entry in _read_entries(src.user, file, wanted):
             if offset:
                 offset -= 1
                 continue
-            found.append(shown(entry))
-            if len(found) == limit:
-                return found
-    return found
+            entries.append(_format_entry(entry))
+            if len(entries) == limit:
+                return entries
+    return entries
 
 
-def summary(src: Sources, days: int) -> Json:
-    """What happened in the last `days` times 24 hours.
+def summarize(src: Sources, days: int) -> Json:
+    """Count the events of the last `days` times 24 hours.
 
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
     """
-    _refuse_unless_enabled(src)
+    _check_enabled(src)
     since = src.now() - timedelta(days=days)
-    files = audit_files(src.user)
-    total = Digest()
+    files = AuditLog(src.user).list_files()
+    total = _Digest()
     for file in reversed(files):
         if file.day > since.date():
-            total.add(digest_of(src, file, complete=file is not files[-1]))
+            total.add(_get_digest(src, file, is_complete=file is not files[-1]))
         elif file.day == since.date():
-            for entry in entries_of(src.user, file, {}):
-                if moment(entry) >= since:
+            for entry in _read_entries(src.user, file, {}):
+                if _parse_timestamp(entry) >= since:
                     total.count(entry)
     return {
         "period_days": days,
@@ -84,6 +153,127 @@ def summary(src: Sources, days: int) -> Json:
     }
 
 
-def _refuse_unless_enabled(src: Sources) -> None:
+def _check_enabled(src: Sources) -> None:
     if not src.settings.enterprise_audit:
         raise Forbidden("The audit log can be queried only with LOKI_ENTERPRISE_AUDIT=true")
+
+
+def _read_entries(user: Folder, file: AuditFile, wanted: dict[str, str]) -> Iterator[Json]:
+    """Yield the entries of a file, newest first; malformed lines are skipped.
+
+    :param wanted: keys and the texts that they must have.
+    """
+    for line in user.lines_backwards(file.path, holding=_compile_filters(wanted)):
+        try:
+            entry = json_text.parse(line)
+        except json_text.Damaged:
+            continue
+        if _is_entry(entry) and all(entry.get(key) == value for key, value in wanted.items()):
+            yield entry
+
+
+def _compile_filters(wanted: dict[str, str]) -> tuple[re.Pattern[bytes], ...]:
+    """Compile what every matching line contains, so that other lines need not be parsed."""
+    written = {json.dumps(key): json.dumps(value) for key, value in wanted.items()}
+    return tuple(
+        re.compile(rf"{re.escape(key)}\s*:\s*{re.escape(value)}".encode())
+        for key, value in written.items()
+    )
+
+
+def _is_entry(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("action"), str)
+        and isinstance(value.get("timestamp"), str)
+        and parse_time(value["timestamp"]) is not None
+    )
+
+
+def _parse_timestamp(entry: Json) -> datetime:
+    return parse_time(entry.get("timestamp")) or UNKNOWN
+
+
+def _format_entry(entry: Json) -> Json:
+    """Return the documented fields with their types, and the entry's hash if it has one."""
+    formatted: Json = {
+        "timestamp": tidy_time(entry["timestamp"]),
+        "action": entry["action"],
+        "resource_type": first_text(entry.get("resource_type")),
+        **{key: _redact_text(entry.get(key)) for key in _OPTIONAL_KEYS},
+        "success": entry.get("success") is not False,
+        "details": as_dict(entry.get("details")),
+    }
+    if isinstance(entry.get(HASH), str):
+        formatted[HASH] = entry[HASH]
+    return formatted
+
+
+def _redact_text(value: Any) -> str | None:
+    return redact(value) if isinstance(value, str) else None
+
+
+def _get_digest(src: Sources, file: AuditFile, *, is_complete: bool) -> _Digest:
+    """Return the counts of a whole file; shared, must not be changed.
+
+    :param is_complete: whether no more entries will be appended to the file.
+    """
+    version = src.user.version(file.path)
+    if version is None:
+        return _Digest()
+    key = f"{src.user.path}/{file.path}", version
+    digest = _digests.get(key) or (_load_digest(src, file, version) if is_complete else None)
+    if digest is None:
+        digest = _Digest()
+        for entry in _read_entries(src.user, file, {}):
+            digest.count(entry)
+        if version != src.user.version(file.path):
+            return digest
+        if is_complete:
+            _save_digest(src, file, version, digest)
+    with _lock:
+        _digests[key] = digest
+        while len(_digests) > _MAX_CACHED:
+            _digests.popitem(last=False)
+    return digest
+
+
+def _load_digest(src: Sources, file: AuditFile, version: Version) -> _Digest | None:
+    if src.cache_folder is None:
+        return None
+    content = as_dict(Folder(src.cache_folder).document(_get_cache_path(file)))
+    if content.get("of") != _get_cache_key(version):
+        return None
+    by_action, by_resource_type, by_user = (Counter(as_dict(content.get(key))) for key in _COUNTERS)
+    return _Digest(
+        as_count(content.get("succeeded")),
+        as_count(content.get("failed")),
+        by_action,
+        by_resource_type,
+        by_user,
+        dicts_in(content.get("failures")),
+    )
+
+
+def _save_digest(src: Sources, file: AuditFile, version: Version, digest: _Digest) -> None:
+    if src.cache_folder is None:
+        return
+    content: Json = {
+        "of": _get_cache_key(version),
+        "succeeded": digest.succeeded,
+        "failed": digest.failed,
+        **{name: dict(getattr(digest, name)) for name in _COUNTERS},
+        "failures": digest.failures,
+    }
+    try:
+        Folder(src.cache_folder).write_json(_get_cache_path(file), content)
+    except StorageError:
+        return  # the store has logged it; the file is counted again next time
+
+
+def _get_cache_path(file: AuditFile) -> str:
+    return f"audit-digests/{file.name.removesuffix('.jsonl')}.json"
+
+
+def _get_cache_key(version: Version) -> list[Any]:
+    return [_CACHE_FORMAT, *version]

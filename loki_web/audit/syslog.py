@@ -1,6 +1,7 @@
-"""Audit entries to a syslog server as well (RFC 3164, facility local0), out of every request's way.
+"""Forwarding of audit entries to a syslog server (RFC 3164, facility local0).
 
-The file is the log; what cannot be sent is lost here, and said once in the server's own log.
+Entries are sent by a background thread, so that requests are not delayed. An entry that cannot be
+sent is dropped with one warning in the server's log; the file still has it.
 """
 
 import json
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class SyslogForwarder:
-    """Sends from a thread of its own, which starts with the first entry."""
+    """Send entries from a background thread, which starts with the first entry."""
 
     def __init__(self, settings: Settings) -> None:
         self._address = settings.audit_syslog_host, settings.audit_syslog_port
@@ -31,10 +32,10 @@ class SyslogForwarder:
         self._connection: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._in_trouble = False
+        self._is_failing = False
 
     def send(self, entry: Json) -> None:
-        """Queue an entry; never waits, never fails."""
+        """Queue an entry without waiting; drop it if the queue is full."""
         if not self._address[0]:
             return
         with self._lock:
@@ -42,18 +43,18 @@ class SyslogForwarder:
                 self._thread = threading.Thread(target=self._run, name="audit-syslog", daemon=True)
                 self._thread.start()
         try:
-            self._waiting.put_nowait(message(entry))
+            self._waiting.put_nowait(format_message(entry))
         except queue.Full:
-            self._say_trouble("too many audit entries are waiting for the syslog server")
+            self._warn_once("too many audit entries are waiting for the syslog server")
 
     def send_now(self, entry: Json) -> bool:
-        """Send an entry before returning, for a program that ends then.
+        """Send an entry before returning, for a program that exits afterwards.
 
-        :return: False where that failed.
+        :return: whether it was sent; True without a configured server.
         """
         if not self._address[0]:
             return True
-        error = self._attempt(message(entry))
+        error = self._attempt(format_message(entry))
         self._close()
         return error is None
 
@@ -62,12 +63,12 @@ class SyslogForwarder:
             data = self._waiting.get()
             had_connection = self._connection is not None
             error = self._attempt(data)
-            if error and had_connection:  # the server may have been restarted since
+            if error and had_connection:  # the server may have been restarted
                 error = self._attempt(data)
             if error:
-                self._say_trouble(f"an audit entry could not be sent to the syslog server: {error}")
+                self._warn_once(f"cannot send an audit entry to the syslog server: {error}")
             else:
-                self._in_trouble = False
+                self._is_failing = False
 
     def _attempt(self, data: bytes) -> OSError | None:
         try:
@@ -79,20 +80,20 @@ class SyslogForwarder:
 
     def _deliver(self, data: bytes) -> None:
         if self._connection is None:
-            self._connection = self._connected()
+            self._connection = self._connect()
         if self._over_tcp:
             self._connection.sendall(data + b"\n")
         else:
             self._connection.send(data[:_MAX_DATAGRAM])
 
-    def _connected(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         if self._over_tcp:
             return socket.create_connection(self._address, _TIMEOUT_SECONDS)
-        family, kind, protocol, _, place = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             *self._address, type=socket.SOCK_DGRAM
         )[0]
         connection = socket.socket(family, kind, protocol)
-        connection.connect(place)
+        connection.connect(address)
         return connection
 
     def _close(self) -> None:
@@ -101,13 +102,14 @@ class SyslogForwarder:
                 self._connection.close()
         self._connection = None
 
-    def _say_trouble(self, words: str) -> None:
-        if not self._in_trouble:
-            log.warning(words)
-        self._in_trouble = True
+    def _warn_once(self, text: str) -> None:
+        """Log a warning unless the entry before failed as well."""
+        if not self._is_failing:
+            log.warning(text)
+        self._is_failing = True
 
 
-def message(entry: Json) -> bytes:
-    """The entry as one line, a failure as a warning."""
+def format_message(entry: Json) -> bytes:
+    """Return an entry as a syslog message: severity warning for a failure, else informational."""
     severity = _INFORMATIONAL if entry.get("success") else _WARNING
     return f"<{_LOCAL0 * 8 + severity}>loki-audit: {json.dumps(entry)}".encode()

@@ -1,17 +1,23 @@
-"""Does the audit log still say what was written? Finds one altered byte and tells where it is."""
+"""Verify the hash chain of the audit log: a single altered byte is reported with file and line."""
 
 import json
 from collections import deque
 from dataclasses import dataclass, field
 
-from loki_web.services import audit_chain
-from loki_web.services.audit_chain import GENESIS, HASH, chained, covered_text, read_line
-from loki_web.services.audit_files import AuditFile, audit_files
+from loki_web.audit.log import (
+    GENESIS,
+    HASH,
+    AuditFile,
+    AuditLog,
+    hash_entry,
+    parse_line,
+    serialize_entry,
+)
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 
 MAX_REPORTED = 100
-_MAX_FORK_DISTANCE = 5000  # entries back to which a fork is looked for
+_MAX_FORK_DISTANCE = 5000  # how many entries back a fork is searched
 _BARE_KEYS = frozenset(
     {
         *("timestamp", "action", "resource_type", "resource_id", "user_id", "token_id"),
@@ -22,7 +28,10 @@ _BARE_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Spot:
-    """:param line: counted from 1."""
+    """A place in the log and what is wrong there.
+
+    :param line: counted from 1.
+    """
 
     file: str
     line: int
@@ -34,11 +43,14 @@ class Spot:
 
 @dataclass
 class Verification:
-    """:param entries: how many carry a hash; `bare` ones were written without and prove nothing.
-    :param faults: what was altered, removed, repeated or put in.
-    :param forks: where two processes that knew nothing of each other both went on from one entry,
-        as those of the old server do; what they wrote is intact.
-    :param torn: lines that a crash cut short.
+    """The result of a verification.
+
+    :param entries: the number of entries with a hash.
+    :param bare: the number of entries without a hash, which cannot be verified.
+    :param faults: altered, removed, repeated or inserted entries.
+    :param forks: places where two processes without a common lock continued from the same entry;
+        both entries are intact.
+    :param torn: lines that a crash truncated.
     """
 
     files: int = 0
@@ -50,82 +62,94 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether no entry was altered."""
         return not self.faults
 
 
 def verify(user: Folder) -> Verification:
     """Follow the chain through all files, oldest first.
 
-    :return: at most MAX_REPORTED of each kind of finding, in order.
+    :param user: the folder `~/.loki`.
+    :return: at most MAX_REPORTED faults, forks and torn lines each, in order.
     """
-    files = audit_files(user)
-    walk = _Walk([GENESIS, *(anchor["hash"] for anchor in audit_chain.anchors(user))])
+    log = AuditLog(user)
+    files = log.list_files()
+    walk = _Walk([GENESIS, *(anchor["hash"] for anchor in log.list_anchors())])
     for file in files:
         number = 0
         for number, line in enumerate(user.lines(file.path), start=1):
             walk.take(file, number, line)
         version = user.version(file.path)
         if not number and version and version.size:
-            walk.found.faults.append(Spot(file.name, 1, "cannot be read"))
+            walk.result.faults.append(Spot(file.name, 1, "cannot be read"))
     walk.finish()
-    walk.found.files = len(files)
-    return walk.found
+    walk.result.files = len(files)
+    return walk.result
 
 
 class _Walk:
-    """:param starts: what the first entry may continue from, the likeliest last."""
+    """The state of a verification between two lines.
+
+    :param starts: hashes that the first entry may continue from, the most likely one last.
+    """
 
     def __init__(self, starts: list[str]) -> None:
-        self.found = Verification()
+        self.result = Verification()
         self._heads: deque[str] = deque(reversed(starts), maxlen=_MAX_FORK_DISTANCE)
-        self._ends = set(starts)  # of branches: to go on from one is no fork
+        self._ends = set(starts)  # of branches: continuing from one is no fork
         self._seen: set[str] = set()
         self._doubtful: Spot | None = None
 
     def take(self, file: AuditFile, number: int, line: bytes) -> None:
-        """The next line, its line end included."""
+        """Verify the next line, its line end included."""
         body = line.rstrip(b"\n")
         if not body.strip():
             return
-        entry = read_line(body)
+        entry = parse_line(body)
         if entry is None:
             self._settle_doubt(proven=False)
             self._doubtful = self._doubt(file, number, line)
         elif HASH not in entry:
-            self.found.bare += 1
+            self.result.bare += 1
             if not entry.keys() <= _BARE_KEYS:
-                self._note(self.found.faults, file, number, "an entry that nobody writes so")
+                self._note(self.result.faults, file, number, "unexpected keys")
         else:
             self._follow(file, number, body, entry)
 
     def finish(self) -> None:
+        """Report a last malformed line as a fault, since no entry follows it."""
         self._settle_doubt(proven=True)
 
     def _doubt(self, file: AuditFile, number: int, line: bytes) -> Spot | None:
-        """A line that is no entry: cut short by a crash, or altered? What follows tells."""
+        """Return the place of a malformed line whose cause only the next entry can show.
+
+        If the chain continues there, a crash truncated the line; otherwise it was altered.
+        """
         if _has_more_than_an_entry(line):
-            self._note(self.found.faults, file, number, "more than one entry in a line")
+            self._note(self.result.faults, file, number, "more than one entry in a line")
             return None
         if line.endswith(b"\n"):
-            return Spot(file.name, number, "no entry any more")
-        self._note(self.found.torn, file, number, "cut short")
+            return Spot(file.name, number, "not a valid entry")
+        self._note(self.result.torn, file, number, "truncated")
         return None
 
     def _settle_doubt(self, *, proven: bool) -> None:
         if self._doubtful:
-            kind = self.found.faults if proven else self.found.torn
+            kind = self.result.faults if proven else self.result.torn
             kind.append(self._doubtful)
         self._doubtful = None
 
     def _follow(self, file: AuditFile, number: int, body: bytes, entry: Json) -> None:
-        self.found.entries += 1
+        self.result.entries += 1
         stored = entry[HASH]
-        text = covered_text(entry)
-        previous = next((head for head in self._heads if chained(head, text) == stored), None)
+        text = serialize_entry(entry)
+        previous = next((head for head in self._heads if hash_entry(head, text) == stored), None)
         if previous is None:
             self._settle_doubt(proven=True)
-            self._note(self.found.faults, file, number, "altered, or entries before it are missing")
-            self._extend(chained(self._heads[0], text))
+            self._note(
+                self.result.faults, file, number, "altered, or entries before it are missing"
+            )
+            self._extend(hash_entry(self._heads[0], text))
         else:
             self._settle_doubt(proven=False)
             self._note_oddities(file, number, body, entry, previous)
@@ -136,11 +160,11 @@ class _Walk:
         self, file: AuditFile, number: int, body: bytes, entry: Json, previous: str
     ) -> None:
         if body != json.dumps(entry).encode():
-            self._note(self.found.faults, file, number, "not as it was written")
+            self._note(self.result.faults, file, number, "not in the form in which it was written")
         if entry[HASH] in self._seen:
-            self._note(self.found.faults, file, number, "repeated")
+            self._note(self.result.faults, file, number, "repeated")
         elif previous not in self._ends:
-            self._note(self.found.forks, file, number, "fork")
+            self._note(self.result.forks, file, number, "fork")
         self._ends.discard(previous)
 
     def _extend(self, head: str) -> None:

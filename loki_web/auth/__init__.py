@@ -1,1 +1,1 @@
-"""Who may do what: scopes, tokens, identities and OIDC."""
+"""Authentication and authorization: scopes, tokens, identities and OIDC."""

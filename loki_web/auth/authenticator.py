@@ -1,4 +1,4 @@
-"""From a raw token to who holds it, without Flask: routes and sockets ask the same."""
+"""Authentication of raw tokens, without Flask, so that routes and sockets share it."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from loki_web.auth import scopes, token_store
-from loki_web.auth.identity import ANYONE, PERSON, TOKEN, Identity
+from loki_web.auth.identity import PERSON, TOKEN, UNRESTRICTED, Identity
 from loki_web.config.settings import Settings
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources
@@ -17,107 +17,115 @@ from loki_web.store.times import isoformat, parse_time
 if TYPE_CHECKING:
     from loki_web.auth.oidc import Verifier
 
-USE_NOTED_SECONDS = 60.0
-_NOTING_WAIT_SECONDS = 0.25
+_USE_SECONDS = 60.0
+_LOCK_SECONDS = 0.25
 _MAX_REMEMBERED = 10_000
 MAX_LENGTH = 16 * 1024
 
 
 class Authenticator:
-    """Tells who holds a raw token, and whether somebody who was let in still may stay."""
+    """Map raw tokens to identities, and check identities again later."""
 
     def __init__(self, src: Sources) -> None:
         self._src = src
         settings = src.settings
-        self._people = _verifier(settings) if settings.oidc_enabled else None
-        self._noted: dict[str, float] = {}
+        self._verifier = _create_verifier(settings) if settings.oidc_enabled else None
+        self._recorded_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
+        """Whether requests need a token."""
         return self._src.settings.auth_required
 
     def authenticate(self, raw: str | None) -> Identity | None:
-        """Who holds this token; None where it opens nothing.
+        """Return the identity of a token's holder, None for an invalid token.
 
-        While no authentication is required everybody is ANYONE, who may do everything.
+        While authentication is off, every request is UNRESTRICTED.
 
-        :param raw: the token alone, without `Bearer`; None where none was given.
-        :raises Unavailable: when only the OIDC issuer could tell and it does not answer.
+        :param raw: the token without `Bearer`, None for a request without one.
+        :raises Unavailable: when the keys of the OIDC issuer are needed and cannot be fetched.
         """
-        if not self.required:
-            return ANYONE
+        if not self.is_required:
+            return UNRESTRICTED
         if not raw or len(raw) > MAX_LENGTH:
             return None
         if raw.startswith(token_store.PREFIX):
-            return self._token_holder(raw)
-        return self._people.person(raw) if self._people else None
+            return self._find_token_holder(raw)
+        return self._verifier.verify(raw) if self._verifier else None
 
     def is_still_valid(self, identity: Identity) -> bool:
-        """Whether somebody who was let in earlier would be let in now, without asking the issuer.
+        """Return whether an identity still has any scope, without a request to the issuer.
 
-        A socket asks at each keepalive; the scopes of a token may have become fewer as well, so
-        compare what is needed with `current_scopes`.
+        The scopes of a token may have been reduced, so check a needed scope with
+        `get_current_scopes`.
         """
-        return bool(self.current_scopes(identity))
+        return bool(self.get_current_scopes(identity))
 
-    def current_scopes(self, identity: Identity) -> frozenset[str]:
-        """What somebody who was let in earlier may do now; nothing after revocation or expiry."""
+    def get_current_scopes(self, identity: Identity) -> frozenset[str]:
+        """Return the scopes that an identity has now; none after revocation or expiry.
+
+        Sockets call this at each keepalive.
+        """
         now = self._src.now()
-        if not self.required:
-            return ANYONE.scopes
+        if not self.is_required:
+            return UNRESTRICTED.scopes
         if identity.kind == TOKEN:
-            entry = token_store.entries(self._src.user).get(identity.key)
+            entry = token_store.load_tokens(self._src.user).get(identity.key)
             if entry is None or not token_store.is_active(entry, now):
                 return frozenset()
-            return scopes.effective(scopes.of_entry(entry))
+            return scopes.expand_scopes(scopes.read_scopes(entry))
         if identity.kind == PERSON:
-            ended = (
+            is_expired = (
                 identity.expires_at is not None and identity.expires_at.timestamp() < time.time()
             )
-            return frozenset() if ended else identity.scopes
+            return frozenset() if is_expired else identity.scopes
         return frozenset()
 
-    def note_use(self, identity: Identity) -> None:
-        """Write when a token was last used, at most once a minute and only if that is quick."""
+    def record_use(self, identity: Identity) -> None:
+        """Store when a token was last used, at most once a minute.
+
+        The use is not stored if another process holds the lock for longer than
+        _LOCK_SECONDS, so that requests are not delayed.
+        """
         if identity.kind != TOKEN or not self._is_due(identity.key):
             return
         with (
             suppress(StorageError),
-            token_store.changing(self._src.user, _NOTING_WAIT_SECONDS) as tokens,
+            token_store.update_tokens(self._src.user, _LOCK_SECONDS) as tokens,
         ):
             entry = as_dict(tokens.get(identity.key))
             if entry:
                 tokens[identity.key] = {**entry, "last_used": isoformat(self._src.now())}
 
     def _is_due(self, key: str) -> bool:
-        entry: Json = token_store.entries(self._src.user).get(key, {})
+        entry: Json = token_store.load_tokens(self._src.user).get(key, {})
         used = parse_time(entry.get("last_used"))
-        minute = timedelta(seconds=USE_NOTED_SECONDS)
+        minute = timedelta(seconds=_USE_SECONDS)
         if used is not None and abs(self._src.now() - used) < minute:
             return False
         now = time.monotonic()
         with self._lock:
-            if now - self._noted.get(key, -USE_NOTED_SECONDS) < USE_NOTED_SECONDS:
+            if now - self._recorded_at.get(key, -_USE_SECONDS) < _USE_SECONDS:
                 return False
-            if len(self._noted) >= _MAX_REMEMBERED:
-                self._noted.clear()
-            self._noted[key] = now
+            if len(self._recorded_at) >= _MAX_REMEMBERED:
+                self._recorded_at.clear()
+            self._recorded_at[key] = now
         return True
 
-    def _token_holder(self, raw: str) -> Identity | None:
+    def _find_token_holder(self, raw: str) -> Identity | None:
         if not self._src.settings.enterprise_auth:
             return None
-        found = token_store.matching(self._src.user, raw)
-        if found is None or not token_store.is_active(found[1], self._src.now()):
+        token = token_store.find_token(self._src.user, raw)
+        if token is None or not token_store.is_active(token[1], self._src.now()):
             return None
-        key, entry = found
+        key, entry = token
         name = first_text(entry.get("name"), default=key)
         expires = parse_time(entry.get("expires_at"))
-        return Identity(TOKEN, key, name, scopes.effective(scopes.of_entry(entry)), expires)
+        return Identity(TOKEN, key, name, scopes.expand_scopes(scopes.read_scopes(entry)), expires)
 
 
-def _verifier(settings: Settings) -> "Verifier":
-    from loki_web.auth.oidc import Verifier  # 9 MB of cryptography, for who has an issuer
+def _create_verifier(settings: Settings) -> "Verifier":
+    from loki_web.auth.oidc import Verifier  # imports 9 MB of cryptography, only with an issuer
 
     return Verifier(settings)

@@ -1,20 +1,22 @@
-"""Who asks: the holder of a token, a person from the OIDC issuer, or nobody in particular."""
+"""The identity behind a request: the holder of a token, an OIDC user, or anonymous."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from loki_web.auth.scopes import EVERYTHING, effective
+from loki_web.auth.scopes import EVERYTHING, expand_scopes
 
-TOKEN, PERSON, NOBODY = "token", "oidc", "anonymous"
+TOKEN, PERSON, ANONYMOUS = "token", "oidc", "anonymous"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """:param kind: TOKEN, PERSON or NOBODY.
-    :param key: the token's id, or the subject the issuer gave the person.
-    :param name: how people call it, for the audit log.
-    :param scopes: all that is allowed, implied scopes included.
-    :param expires_at: when it ends by itself, as far as that is known.
+    """An authenticated or anonymous caller.
+
+    :param kind: TOKEN, PERSON or ANONYMOUS.
+    :param key: the token's id, or the OIDC subject.
+    :param name: the name in the audit log.
+    :param scopes: all allowed scopes, implied ones included.
+    :param expires_at: when the token expires, None if it never does.
     """
 
     kind: str
@@ -23,9 +25,11 @@ class Identity:
     scopes: frozenset[str]
     expires_at: datetime | None = None
 
-    def may(self, scope: str) -> bool:
+    def has_scope(self, scope: str) -> bool:
+        """Return whether the identity has a scope, also by implication."""
         return scope in self.scopes
 
 
-ANYONE = Identity(NOBODY, "", "anonymous", effective([EVERYTHING]))  # while nobody has to say who
-STRANGER = Identity(NOBODY, "", "anonymous", frozenset())
+# While authentication is off, every request has all scopes.
+UNRESTRICTED = Identity(ANONYMOUS, "", "anonymous", expand_scopes([EVERYTHING]))
+UNAUTHENTICATED = Identity(ANONYMOUS, "", "anonymous", frozenset())

@@ -1,4 +1,4 @@
-"""The public keys of the OIDC issuer: one fetch at a time, and nobody waits for long."""
+"""The public keys (JWKS) of the OIDC issuer, fetched by one thread at a time and cached."""
 
 import json
 import logging
@@ -13,11 +13,11 @@ from loki_web.config.parsers import is_loopback
 from loki_web.errors import Unavailable
 from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 
-FRESH_SECONDS = 600.0  # after that they are fetched again, while the old ones still serve
-USABLE_SECONDS = 3600.0  # after that they serve no more
+FRESH_SECONDS = 600.0  # older keys are fetched again in the background
+USABLE_SECONDS = 3600.0  # older keys are discarded
 WAIT_SECONDS = 4.0  # how long a caller waits for a fetch
-PAUSE_SECONDS = 5.0  # after a fetch that failed
-_BURST, _REFILL_SECONDS = 5, 10.0  # fetches in a row, and how soon there is another one
+PAUSE_SECONDS = 5.0  # back-off after a failed fetch
+_BURST, _REFILL_SECONDS = 5, 10.0  # token bucket of fetches: its size, seconds for one more
 _SOCKET_SECONDS = 3.0
 _FETCH_SECONDS = 10.0
 _MAX_BYTES = 512 * 1024
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PublicKey:
-    """:param algorithm: the only one it may be used with, None where the issuer says nothing.
+    """A key of the issuer.
+
+    :param algorithm: the only algorithm the key may be used with, None for any.
     :param data: the key as the issuer publishes it (RFC 7517).
     """
 
@@ -38,7 +40,10 @@ class PublicKey:
 
 
 class IssuerKeys:
-    """:param issuer: the address as configured, which has to be the one that it states itself."""
+    """The cached keys of an issuer.
+
+    :param issuer: the configured URL, which must equal the `issuer` in its discovery document.
+    """
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
@@ -50,28 +55,29 @@ class IssuerKeys:
         self._allowance, self._counted_at = float(_BURST), time.monotonic()
         self._changed = threading.Condition()
 
-    def candidates(self, key_id: str | None) -> list[PublicKey]:
-        """The keys that may have made a signature: those of that id, or all where there is none.
+    def find_keys(self, key_id: str | None) -> list[PublicKey]:
+        """Return the keys that may have made a signature.
 
-        An id that is not known leads to one fetch, since issuers change their keys.
+        An unknown id starts a fetch, since issuers rotate their keys.
 
-        :raises Unavailable: when there are no keys that may still be used and none can be had.
+        :param key_id: the id in the token's header; None returns all keys.
+        :raises Unavailable: when no usable keys are cached and none can be fetched.
         """
         with self._changed:
             age = time.monotonic() - self._fetched_at
             if age > USABLE_SECONDS:
                 self._keys = []
-            found = self._matching(key_id)
-            if not found or age > FRESH_SECONDS:
+            keys = self._find_cached(key_id)
+            if not keys or age > FRESH_SECONDS:
                 self._begin_fetch()
-            if not found:
+            if not keys:
                 self._changed.wait_for(lambda: not self._is_fetching(), WAIT_SECONDS)
-                found = self._matching(key_id)
+                keys = self._find_cached(key_id)
             if not self._keys:
-                raise Unavailable("The OIDC issuer does not answer", int(PAUSE_SECONDS))
-            return found
+                raise Unavailable("The OIDC issuer does not respond", int(PAUSE_SECONDS))
+            return keys
 
-    def _matching(self, key_id: str | None) -> list[PublicKey]:
+    def _find_cached(self, key_id: str | None) -> list[PublicKey]:
         return [key for key in self._keys if key_id is None or key.key_id == key_id]
 
     def _is_fetching(self) -> bool:
@@ -90,9 +96,9 @@ class IssuerKeys:
     def _fetch(self) -> None:
         keys: list[PublicKey] = []
         try:
-            keys = _keys_of(self._issuer)
+            keys = _fetch_keys(self._issuer)
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("the keys of the OIDC issuer cannot be fetched: %s", error)
+            log.warning("cannot fetch the keys of the OIDC issuer: %s", error)
         finally:
             with self._changed:
                 self._fetching = False
@@ -104,7 +110,7 @@ class IssuerKeys:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Keys come from where the issuer says, not from where somebody leads us."""
+    """Refuse redirects, so that keys come only from the published address."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -113,35 +119,35 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
-def _keys_of(issuer: str) -> list[PublicKey]:
-    described = _fetched(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-    if described.get("issuer") != issuer:
-        raise ValueError("the address describes another issuer")
-    published = dicts_in(_fetched(first_text(described.get("jwks_uri"))).get("keys"))
+def _fetch_keys(issuer: str) -> list[PublicKey]:
+    configuration = _fetch_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    if configuration.get("issuer") != issuer:
+        raise ValueError("the discovery document names another issuer")
+    published = dicts_in(_fetch_json(first_text(configuration.get("jwks_uri"))).get("keys"))
     keys = [
-        PublicKey(_text(entry.get("kid")), _text(entry.get("alg")), entry)
+        PublicKey(_text_or_none(entry.get("kid")), _text_or_none(entry.get("alg")), entry)
         for entry in published[:_MAX_KEYS]
         if entry.get("use") in (None, "sig") and entry.get("kty") in ("RSA", "EC", "OKP")
     ]
     if not keys:
-        raise ValueError("the issuer has no key that can be used")
+        raise ValueError("the issuer publishes no usable key")
     return keys
 
 
-def _fetched(address: str) -> Json:
+def _fetch_json(address: str) -> Json:
     parts = urlsplit(address)
     is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if parts.scheme != "https" and not is_local:
-        raise ValueError("the issuer names an address that is not https")
+        raise ValueError("the issuer publishes an address that is not https")
     deadline = time.monotonic() + _FETCH_SECONDS
     data = b""
     with _OPENER.open(address, timeout=_SOCKET_SECONDS) as response:
         while block := response.read1(64 * 1024):
             data += block
             if len(data) > _MAX_BYTES or time.monotonic() > deadline:
-                raise ValueError("the issuer sends too much or too slowly")
+                raise ValueError("the issuer's response is too large or too slow")
     return as_dict(json.loads(data))
 
 
-def _text(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None

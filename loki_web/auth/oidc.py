@@ -1,4 +1,4 @@
-"""People from an OIDC issuer: nothing of a token counts before its signature is verified."""
+"""Verification of OIDC tokens. No claim is used before the signature has been verified."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,12 +7,12 @@ import jwt
 
 from loki_web.auth.identity import PERSON, Identity
 from loki_web.auth.jwks import IssuerKeys, PublicKey
-from loki_web.auth.scopes import LEAST_ROLE, ROLES, effective
+from loki_web.auth.scopes import LEAST_ROLE, ROLES, expand_scopes
 from loki_web.config.settings import Settings
 from loki_web.store.coerce import Json, first_text, texts_in
 from loki_web.store.times import parse_time
 
-# Asymmetric ones only: with `none` anybody could sign, with HMAC everybody who has the public key.
+# Asymmetric only: anybody can sign with `none`, and with HMAC anybody who has the public key.
 ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
@@ -24,7 +24,7 @@ _DECODER = jwt.PyJWT(
 
 
 class Verifier:
-    """Checks signature, issuer, audience, times and algorithm of the tokens of one issuer."""
+    """Verify signature, issuer, audience, times and algorithm of the tokens of one issuer."""
 
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.oidc_issuer
@@ -32,15 +32,15 @@ class Verifier:
         self._roles_claim = settings.oidc_roles_claim
         self._keys = IssuerKeys(settings.oidc_issuer)
 
-    def person(self, raw: str) -> Identity | None:
-        """The person a token speaks of; None where it does not hold.
+    def verify(self, raw: str) -> Identity | None:
+        """Return the identity of a token's subject, None for an invalid token.
 
-        :raises Unavailable: when the issuer's keys are needed and cannot be had.
+        :raises Unavailable: when the issuer's keys are needed and cannot be fetched.
         """
-        header = _header(raw)
+        header = _parse_header(raw)
         if header is None:
             return None
-        for key in self._keys.candidates(header.get("kid")):
+        for key in self._keys.find_keys(header.get("kid")):
             claims = self._claims(raw, key, header["alg"])
             if claims is not None:
                 return self._identity(claims)
@@ -50,11 +50,11 @@ class Verifier:
         if key.algorithm not in (None, algorithm):
             return None
         try:
-            # Fails where the kind of key does not go with the algorithm.
-            usable = jwt.PyJWK(key.data, algorithm)
+            # Fails if the key type does not fit the algorithm.
+            signing_key = jwt.PyJWK(key.data, algorithm)
             claims: Json = _DECODER.decode(
                 raw,
-                usable,
+                signing_key,
                 algorithms=[algorithm],
                 audience=self._audience,
                 issuer=self._issuer,
@@ -70,17 +70,17 @@ class Verifier:
             return None
         name = first_text(claims.get("email"), claims.get("preferred_username"), subject)
         scopes = [scope for role in self._roles(claims) for scope in ROLES[role]]
-        return Identity(PERSON, subject, name, effective(scopes), expires)
+        return Identity(PERSON, subject, name, expand_scopes(scopes), expires)
 
     def _roles(self, claims: Json) -> Iterable[str]:
-        """The roles of ours that the claim names; who has none may look."""
-        value = _at(claims, self._roles_claim)
+        """Return the known roles in the roles claim. Users without a role are viewers."""
+        value = _get_claim(claims, self._roles_claim)
         named = value.replace(",", " ").split() if isinstance(value, str) else texts_in(value)
         return [role for role in ROLES if role in named] or [LEAST_ROLE]
 
 
-def _header(raw: str) -> Json | None:
-    """The header of a token that may be worth verifying."""
+def _parse_header(raw: str) -> Json | None:
+    """Return the header of a token, None if it is malformed or its algorithm is not allowed."""
     if raw.count(".") != 2:
         return None
     try:
@@ -93,11 +93,11 @@ def _header(raw: str) -> Json | None:
     return header
 
 
-def _at(claims: Json, name: str) -> Any:
-    """The claim of this name, or the one that its dots lead to."""
+def _get_claim(claims: Json, name: str) -> Any:
+    """Return the claim of this name; dots in the name lead into nested claims."""
     if name in claims:
         return claims[name]
-    found: Any = claims
+    value: Any = claims
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

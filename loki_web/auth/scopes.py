@@ -1,4 +1,4 @@
-"""What a token or a person may do: scopes, what one implies, and the roles that bundle them."""
+"""Scopes, the scopes that they imply, and the roles that bundle them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,27 +23,27 @@ _IMPLIED = {
 }
 
 
-def effective(scopes: Iterable[str]) -> frozenset[str]:
-    """All that these scopes allow; words that are no scope allow nothing."""
-    held: set[str] = set()
+def expand_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the scopes with all that they imply; unknown scopes are ignored."""
+    expanded: set[str] = set()
     for scope in scopes:
         if scope in SCOPES:
-            held |= _IMPLIED.get(scope, {scope})
-    return frozenset(held)
+            expanded |= _IMPLIED.get(scope, {scope})
+    return frozenset(expanded)
 
 
-def of_entry(entry: dict[str, Any]) -> list[str]:
-    """The scopes in a stored token, without blanks; those of its role where it has no list."""
+def read_scopes(entry: dict[str, Any]) -> list[str]:
+    """Return the scopes of a stored token, stripped; those of its role if it has no list."""
     if isinstance(entry.get("scopes"), list):
         return [scope.strip() for scope in texts_in(entry["scopes"])]
     role = entry.get("role")
     return list(ROLES.get(role, ())) if isinstance(role, str) else []
 
 
-def chosen(scopes: Iterable[str] | None, role: str | None) -> list[str]:
-    """The scopes of a new token: as given, those of the role, or only to read.
+def choose_scopes(scopes: Iterable[str] | None, role: str | None) -> list[str]:
+    """Return the scopes of a new token: as given, those of the role, or only `read`.
 
-    :raises BadRequest: for words that are no scope or role, for none at all, or for both.
+    :raises BadRequest: for an unknown scope or role, an empty list, or scopes and a role at once.
     """
     if role is not None:
         if scopes is not None:
@@ -59,7 +59,11 @@ def chosen(scopes: Iterable[str] | None, role: str | None) -> list[str]:
     return wanted
 
 
-def refuse_more_than_held(wanted: Iterable[str], held: frozenset[str]) -> None:
-    """:raises Forbidden: where somebody would give away what is not theirs."""
-    if not effective(wanted) <= held:
-        raise Forbidden("Nobody can grant more than they hold")
+def check_grant(scopes: Iterable[str], granted_by: frozenset[str]) -> None:
+    """Check that a caller grants only scopes of their own.
+
+    :param granted_by: the expanded scopes of the caller.
+    :raises Forbidden: when `scopes` allow more than that.
+    """
+    if not expand_scopes(scopes) <= granted_by:
+        raise Forbidden("You cannot grant scopes that you do not have")

@@ -1,7 +1,7 @@
-"""`~/.loki/dashboard/tokens.json`, which the CLI rewrites at any moment (`spec` 15.2).
+"""`~/.loki/dashboard/tokens.json`, which the CLI rewrites too (docs/files.md, section 15.2).
 
-Read anew whenever its version changes. A store that cannot be read holds no token, and is never
-written over.
+The file is read again whenever its version changes. A malformed file counts as empty and is never
+overwritten.
 """
 
 import hashlib
@@ -22,38 +22,38 @@ MAX_TOKEN_LENGTH = 512
 _LOCK_SECONDS = 10.0
 
 
-def entries(user: Folder) -> dict[str, Json]:
-    """The stored tokens by id, shared and not to be changed; what is no object is left out."""
-    found = as_dict(as_dict(user.strict_document(FILE)).get("tokens"))
-    return {identity: entry for identity, entry in found.items() if isinstance(entry, dict)}
+def load_tokens(user: Folder) -> dict[str, Json]:
+    """Return the stored tokens by id; malformed entries are skipped. Shared, do not change."""
+    tokens = as_dict(as_dict(user.strict_document(FILE)).get("tokens"))
+    return {identity: entry for identity, entry in tokens.items() if isinstance(entry, dict)}
 
 
-def is_in_order(user: Folder) -> bool:
-    """False where there is a store that cannot be read or is none."""
+def is_readable(user: Folder) -> bool:
+    """Return whether the token store is absent or well-formed."""
     return not user.exists(FILE) or _is_store(user.strict_document(FILE))
 
 
-def matching(user: Folder, raw: str) -> tuple[str, Json] | None:
-    """The id and entry of a token, whatever state it is in.
+def find_token(user: Folder, raw: str) -> tuple[str, Json] | None:
+    """Return the id and entry of a raw token, also if it is revoked or expired.
 
-    Every entry is looked at, so that the time it takes tells nothing about where it stands.
+    All entries are compared, so that the duration does not show which one matches.
     """
     if not raw.startswith(PREFIX) or len(raw) > MAX_TOKEN_LENGTH:
         return None
-    found = None
-    for identity, entry in entries(user).items():
-        if _belongs(entry, raw):
-            found = identity, entry
-    return found
+    match = None
+    for identity, entry in load_tokens(user).items():
+        if _is_match(entry, raw):
+            match = identity, entry
+    return match
 
 
 def is_revoked(entry: Json) -> bool:
-    """True for anything but an absent, null or false `revoked`."""
+    """Return whether `revoked` is anything but absent, null or false."""
     return entry.get("revoked") not in (None, False)
 
 
 def is_active(entry: Json, now: datetime) -> bool:
-    """Neither revoked nor expired; an expiry that tells no time has passed."""
+    """Return whether a token is neither revoked nor expired; a malformed expiry has passed."""
     if is_revoked(entry):
         return False
     if entry.get("expires_at") is None:
@@ -62,17 +62,17 @@ def is_active(entry: Json, now: datetime) -> bool:
     return expires is not None and now < expires
 
 
-def hash_of(raw: str, salt: str) -> str:
-    """The salt as text, then the whole token; the CLI's own tokens have an empty salt."""
+def hash_token(raw: str, salt: str) -> str:
+    """Return the SHA-256 of salt and token as hex; the CLI's own tokens have an empty salt."""
     return hashlib.sha256((salt + raw).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager
-def changing(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str, Any]]:
-    """The latest tokens by id, to be changed in place; written when the block ends without error.
+def update_tokens(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str, Any]]:
+    """Lock the store and yield its tokens by id; changes are written when the block succeeds.
 
-    :param seconds: how long to wait for others who change them.
-    :raises StorageError: when the store cannot be read or written; it is then as it was.
+    :param seconds: how long to wait for the lock.
+    :raises StorageError: when the store cannot be read or written; it is then unchanged.
     """
     user.make_private("dashboard")
     with user.locked(FILE, seconds=seconds):
@@ -80,7 +80,7 @@ def changing(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str,
         if document is None:
             document = {"version": "1.0", "tokens": {}}
         if not _is_store(document):
-            raise StorageError("The token store is not in order, so it was left as it is")
+            raise StorageError("The token store is malformed; it was not changed")
         tokens: dict[str, Any] = dict(document.get("tokens", {}))
         yield tokens
         user.write_json(FILE, {**document, "tokens": tokens}, mode=0o600)
@@ -90,9 +90,9 @@ def _is_store(document: Any) -> bool:
     return isinstance(document, dict) and isinstance(document.get("tokens", {}), dict)
 
 
-def _belongs(entry: Json, raw: str) -> bool:
+def _is_match(entry: Json, raw: str) -> bool:
     stored, salt = entry.get("hash"), entry.get("salt")
     if not isinstance(stored, str) or not (salt is None or isinstance(salt, str)):
         return False
-    made = hash_of(raw, salt or "").encode()
-    return hmac.compare_digest(made, stored.encode("utf-8", "surrogatepass"))
+    computed = hash_token(raw, salt or "").encode()
+    return hmac.compare_digest(computed, stored.encode("utf-8", "surrogatepass"))

@@ -1,12 +1,19 @@
-"""Access tokens: made, listed, rotated, revoked and deleted, beside the CLI that does so too."""
+"""Creation, listing, rotation, revocation and deletion of access tokens."""
 
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from loki_web.auth import scopes as rights
-from loki_web.auth.token_store import PREFIX, changing, entries, hash_of, is_active, is_revoked
+from loki_web.auth.scopes import EVERYTHING, check_grant, choose_scopes, expand_scopes, read_scopes
+from loki_web.auth.token_store import (
+    PREFIX,
+    hash_token,
+    is_active,
+    is_revoked,
+    load_tokens,
+    update_tokens,
+)
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, first_text
@@ -16,7 +23,7 @@ from loki_web.text import is_clean
 MAX_NAME_LENGTH = 255
 MAX_EXPIRY_DAYS = 3650
 GRACE_SECONDS = 24 * 60 * 60
-_ANYTHING = rights.effective([rights.EVERYTHING])
+_ALL_SCOPES = expand_scopes([EVERYTHING])
 
 
 def create(
@@ -26,43 +33,44 @@ def create(
     scopes: Iterable[str] | None = None,
     role: str | None = None,
     expires_days: int | None = None,
-    granted_by: frozenset[str] = _ANYTHING,
+    granted_by: frozenset[str] = _ALL_SCOPES,
 ) -> Json:
-    """Make a token. The answer is the only place where it can be read, under `token`.
+    """Create a token and return it; the raw token is returned only here, under `token`.
 
-    :param scopes: what it may do; only `read` where neither scopes nor a role are given.
-    :param granted_by: the effective scopes of who asks; at the command line the machine's owner.
-    :raises BadRequest: for a name, scope, role or expiry that cannot be, or a name that is taken.
-    :raises Forbidden: when it would allow more than `granted_by`.
+    :param scopes: the scopes; only `read` if neither scopes nor a role are given.
+    :param expires_days: the lifetime, None for a token that does not expire.
+    :param granted_by: the expanded scopes of the caller; the command line has all.
+    :raises BadRequest: for an invalid name, scope, role or expiry, or a name already in use.
+    :raises Forbidden: when the token would have scopes that are not in `granted_by`.
     :raises StorageError: when the store cannot be read or written.
     """
-    name = _checked_name(name)
-    chosen = rights.chosen(scopes, role)
-    rights.refuse_more_than_held(chosen, granted_by)
+    name = _check_name(name)
+    granted = choose_scopes(scopes, role)
+    check_grant(granted, granted_by)
     now = src.now()
-    raw, entry = _new(name, chosen, role, now, _expiry(now, expires_days))
-    with changing(src.user) as tokens:
-        if any(isinstance(held, dict) and held.get("name") == name for held in tokens.values()):
-            raise BadRequest("There is a token of this name already")
+    raw, entry = _generate(name, granted, role, now, _compute_expiry(now, expires_days))
+    with update_tokens(src.user) as tokens:
+        if any(isinstance(other, dict) and other.get("name") == name for other in tokens.values()):
+            raise BadRequest("A token with this name already exists")
         tokens[entry["id"]] = entry
-    return {**_public(entry["id"], entry), "token": raw}
+    return {**_format_token(entry["id"], entry), "token": raw}
 
 
-def tokens(src: Sources, *, include_revoked: bool = False) -> list[Json]:
-    """The stored tokens, oldest first, without what could prove to be one."""
-    listed = [_public(identity, entry) for identity, entry in entries(src.user).items()]
-    return [token for token in listed if include_revoked or not token["revoked"]]
+def list_tokens(src: Sources, *, include_revoked: bool = False) -> list[Json]:
+    """Return the stored tokens, oldest first, without their hashes and salts."""
+    tokens = [_format_token(identity, entry) for identity, entry in load_tokens(src.user).items()]
+    return [token for token in tokens if include_revoked or not token["revoked"]]
 
 
 def revoke(src: Sources, identifier: str) -> None:
-    """Let a token open nothing from now on; its entry stays.
+    """Revoke a token; its entry stays in the store.
 
-    :param identifier: its id, or else its name.
-    :raises BadRequest: when it can be neither.
+    :param identifier: the token's id, or else its name.
+    :raises BadRequest: when the identifier is malformed.
     :raises NotFound: when there is no such token.
     """
-    with changing(src.user) as tokens:
-        identity = _found(tokens, identifier)
+    with update_tokens(src.user) as tokens:
+        identity = _find_id(tokens, identifier)
         if is_revoked(tokens[identity]):
             return
         revoked = {"revoked": True, "revoked_at": isoformat(src.now())}
@@ -70,16 +78,16 @@ def revoke(src: Sources, identifier: str) -> None:
 
 
 def delete(src: Sources, identifier: str) -> None:
-    """Remove a token and its entry; raises as `revoke`."""
-    with changing(src.user) as tokens:
-        del tokens[_found(tokens, identifier)]
+    """Delete a token's entry; raises as `revoke`."""
+    with update_tokens(src.user) as tokens:
+        del tokens[_find_id(tokens, identifier)]
 
 
 def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS) -> Json:
-    """Replace a token by a new one with its name, rights and length of life.
+    """Replace a token by a new one with the same name, scopes and lifetime.
 
-    The old one lives on for the grace period under a name of its own, so that whoever holds it
-    can be given the new one; with 0 it ends at once.
+    The old one is renamed and stays valid for the grace period, so that its users can switch;
+    with 0 it expires at once.
 
     :return: as `create`, and `replaces`: the id of the old token.
     :raises BadRequest: when the token is revoked or expired, or the grace period is not from 0
@@ -89,25 +97,25 @@ def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS)
     if not 0 <= grace_seconds <= 30 * 24 * 60 * 60:
         raise BadRequest("The grace period must be from 0 seconds to 30 days")
     now = src.now()
-    with changing(src.user) as tokens:
-        identity = _found(tokens, identifier)
+    with update_tokens(src.user) as tokens:
+        identity = _find_id(tokens, identifier)
         old = tokens[identity]
         if not is_active(old, now):
             raise BadRequest("The token is revoked or expired; create a new one")
         name = first_text(old.get("name"), default=identity)
         role = old.get("role") if isinstance(old.get("role"), str) else None
-        raw, entry = _new(name, rights.of_entry(old), role, now, _renewed_expiry(old, now))
-        tokens[identity] = _outgoing(identity, old, name, now + timedelta(seconds=grace_seconds))
+        raw, entry = _generate(name, read_scopes(old), role, now, _renew_expiry(old, now))
+        tokens[identity] = _retire(identity, old, name, now + timedelta(seconds=grace_seconds))
         tokens[entry["id"]] = entry
-    return {**_public(entry["id"], entry), "token": raw, "replaces": identity}
+    return {**_format_token(entry["id"], entry), "token": raw, "replaces": identity}
 
 
-def _new(
+def _generate(
     name: str, scopes: list[str], role: str | None, now: datetime, expires: datetime | None
 ) -> tuple[str, Json]:
     raw = PREFIX + secrets.token_urlsafe(32)
     salt = secrets.token_hex(16)
-    digest = hash_of(raw, salt)
+    digest = hash_token(raw, salt)
     entry: Json = {
         "id": digest[:12],
         "name": name,
@@ -122,36 +130,36 @@ def _new(
     return raw, {**entry, "role": role} if role else entry
 
 
-def _public(identity: str, entry: Json) -> Json:
-    shown: Json = {
+def _format_token(identity: str, entry: Json) -> Json:
+    token: Json = {
         "id": identity,
         "name": first_text(entry.get("name"), default=identity),
-        "scopes": rights.of_entry(entry),
+        "scopes": read_scopes(entry),
         "created_at": tidy_time(entry.get("created_at")),
         "expires_at": tidy_time(entry.get("expires_at")) or None,
         "last_used": tidy_time(entry.get("last_used")) or None,
         "revoked": is_revoked(entry),
     }
     if isinstance(entry.get("role"), str):
-        shown["role"] = entry["role"]
+        token["role"] = entry["role"]
     if tidy_time(entry.get("revoked_at")):
-        shown["revoked_at"] = tidy_time(entry["revoked_at"])
-    return shown
+        token["revoked_at"] = tidy_time(entry["revoked_at"])
+    return token
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     trimmed = name.strip()
-    if not _can_be_name(trimmed):
-        raise BadRequest("name must be 1 to 255 characters, none of them a control character")
+    if not _is_valid_name(trimmed):
+        raise BadRequest("name must have 1 to 255 characters and no control characters")
     return trimmed
 
 
-def _can_be_name(text: str) -> bool:
+def _is_valid_name(text: str) -> bool:
     return 1 <= len(text) <= MAX_NAME_LENGTH and is_clean(text)
 
 
-def _found(tokens: dict[str, Any], identifier: str) -> str:
-    if not _can_be_name(identifier):
+def _find_id(tokens: dict[str, Any], identifier: str) -> str:
+    if not _is_valid_name(identifier):
         raise BadRequest("identifier must be the id or the name of a token")
     usable = {identity: entry for identity, entry in tokens.items() if isinstance(entry, dict)}
     if identifier in usable:
@@ -162,7 +170,7 @@ def _found(tokens: dict[str, Any], identifier: str) -> str:
     return named[0]
 
 
-def _expiry(now: datetime, days: int | None) -> datetime | None:
+def _compute_expiry(now: datetime, days: int | None) -> datetime | None:
     if days is None:
         return None
     if not 1 <= days <= MAX_EXPIRY_DAYS:
@@ -170,14 +178,14 @@ def _expiry(now: datetime, days: int | None) -> datetime | None:
     return now + timedelta(days=days)
 
 
-def _renewed_expiry(old: Json, now: datetime) -> datetime | None:
+def _renew_expiry(old: Json, now: datetime) -> datetime | None:
     created, expires = parse_time(old.get("created_at")), parse_time(old.get("expires_at"))
     if expires is None:
         return None
     return now + (expires - created) if created and created < expires else expires
 
 
-def _outgoing(identity: str, old: Json, name: str, ends: datetime) -> Json:
+def _retire(identity: str, old: Json, name: str, ends: datetime) -> Json:
     expires = parse_time(old.get("expires_at"))
     ends = min(ends, expires) if expires else ends
     own_name = f"{name[: MAX_NAME_LENGTH - 40]} (rotated {identity[:20]})"

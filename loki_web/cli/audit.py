@@ -8,10 +8,10 @@ import click
 
 from loki_web.audit import query as audit_query
 from loki_web.audit import verify as audit_verify
+from loki_web.audit.log import FOLDER
 from loki_web.audit.verify import MAX_REPORTED, Verification
 from loki_web.cli.accounts import sources
 from loki_web.cli.options import counted, moment, table
-from loki_web.services.audit_files import FOLDER
 from loki_web.store.coerce import Json
 
 _HEADS = ("TIME", "WHO", "ACTION", "WHAT", "RESULT", "FROM")
@@ -51,7 +51,7 @@ def query(
     start_date: datetime | None, end_date: datetime | None, as_json: bool, **filters: Any
 ) -> None:
     """Show entries, the newest first."""
-    found = audit_query.matching(
+    found = audit_query.find_entries(
         sources(),
         start_date=start_date and start_date.date(),
         end_date=end_date and end_date.date(),

@@ -64,9 +64,9 @@ def create(name: str, scopes: tuple[str, ...], role: str | None, expires_days: i
 def list_tokens(everything: bool, as_json: bool) -> None:
     """Show the tokens, without what could open anything."""
     src = sources()
-    if not token_store.is_in_order(src.user):
+    if not token_store.is_readable(src.user):
         raise click.ClickException(f"{_place(src)} is damaged or cannot be read")
-    found = tokens.tokens(src, include_revoked=everything)
+    found = tokens.list_tokens(src, include_revoked=everything)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif found:

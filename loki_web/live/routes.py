@@ -106,6 +106,6 @@ def _live() -> Live:
 def _may_stay() -> MayStay | None:
     """Whether whoever opens the connection may still listen; None while nobody has to say who."""
     checker, holder = access.authenticator(current_app), access.identity()
-    if not checker.required:
+    if not checker.is_required:
         return None
-    return lambda: READ in checker.current_scopes(holder)
+    return lambda: READ in checker.get_current_scopes(holder)

@@ -1,7 +1,7 @@
 from marshmallow import fields
 
 from loki_web.schemas.base import Answer, OptionalBody, Query, limit, offset, text
-from loki_web.services.time_ranges import PATTERN
+from loki_web.services.learning.queries import TIME_RANGE
 
 
 class SignalFilter(Query):
@@ -10,7 +10,7 @@ class SignalFilter(Query):
         data_key="timeRange",
         metadata={
             "description": "How far back to look: hours, days or minutes (m)",
-            "pattern": PATTERN,
+            "pattern": TIME_RANGE,
             "example": "24h",
         },
     )

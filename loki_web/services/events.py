@@ -1,4 +1,4 @@
-"""The one reader of `events.jsonl`: what the session has come to, and what is learned from it."""
+"""The reader of `events.jsonl`: milestones of the session and the index of learning records."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,8 +20,10 @@ _FILE = "events.jsonl"
 
 
 class Milestones(NamedTuple):
-    """:param started_at: when the latest session began, None where its event does not say so.
-    :param iteration: the latest that began in it; 0 for none.
+    """The latest session according to its events.
+
+    :param started_at: when it began, None if its event has no time.
+    :param iteration: the latest iteration that began in it, 0 for none.
     """
 
     started_at: datetime | None = None
@@ -29,7 +31,7 @@ class Milestones(NamedTuple):
 
 
 class Events:
-    """What is kept of the events, and of the signal files, which count like them."""
+    """The reader state of the journal: milestones, and an index of events and signal files."""
 
     STAMP = "1"
 
@@ -38,12 +40,14 @@ class Events:
         self.clear()
 
     def clear(self) -> None:
+        """Reset the state for a new journal."""
         self.index.clear()
         self.milestones = self._milestones_before = Milestones()
         self._last_row: int | None = None
         self._generation: int | None = None
 
     def take(self, record: Json, offset: int, length: int) -> None:
+        """Add a line of the journal."""
         self._milestones_before = self.milestones
         kind = record.get("type")
         if kind == "session_start":
@@ -52,16 +56,17 @@ class Events:
             number = as_count(as_dict(record.get("data")).get("iteration"))
             if number:
                 self.milestones = self.milestones._replace(iteration=number)
-        event = records.record_of_event(record)
+        event = records.parse_event(record)
         self._last_row = None if event is None else self.index.add(event, offset, length)
 
     def take_back(self) -> None:
+        """Undo the last `take`, whose line will be read again."""
         self.milestones = self._milestones_before
         if self._last_row is not None:
             self.index.remove(self._last_row)
 
     def follow(self, files: Collection) -> None:
-        """Take in what has changed in the signal files."""
+        """Update the index with the signal files that have changed."""
         changes = files.changes(self._generation)
         names: Iterable[str] | None = changes.names
         if names is None:
@@ -71,17 +76,19 @@ class Events:
             if packed is None:
                 self.index.remove_file(name)
             else:
-                self.index.put_file(name, records.unpacked(packed))
+                self.index.put_file(name, records.unpack_signal(packed))
         self._generation = changes.generation
 
     def dump(self) -> bytes:
+        """Return the state without the signal files, for the cache folder."""
         tables, columns = self.index.dump()
         started, iteration = self.milestones
-        told = [started and isoformat(started), iteration]
-        header = orjson.dumps([told, tables, [len(column) for column in columns]])
+        milestones = [started and isoformat(started), iteration]
+        header = orjson.dumps([milestones, tables, [len(column) for column in columns]])
         return b"\n".join([header, b"".join(columns)])
 
     def load(self, data: bytes) -> None:
+        """Restore a state that `dump` returned."""
         header, _, rest = data.partition(b"\n")
         (started, iteration), tables, sizes = orjson.loads(header)
         columns = []
@@ -92,55 +99,57 @@ class Events:
         self.milestones = Milestones(parse_time(started), iteration)
 
 
-def milestones(folder: Folder) -> Milestones:
-    return _journal(folder).part(_milestones_of)
+def get_milestones(folder: Folder) -> Milestones:
+    """Return the start and iteration of the latest session in the events."""
+    return _get_journal(folder).part(_get_journal_milestones)
 
 
-def line_count(folder: Folder) -> int:
-    """Return how many lines the events have, damaged ones included."""
-    return _journal(folder).line_count()
+def count_lines(folder: Folder) -> int:
+    """Return the number of lines in the events, malformed ones included."""
+    return _get_journal(folder).line_count()
 
 
 @contextmanager
-def learned(folder: Folder) -> Iterator[SignalIndex]:
-    """Give the index of all events and signals as they are now; nobody changes it inside."""
-    with _journal(folder).reading() as events:
-        events.follow(_signal_files(folder))
+def open_index(folder: Folder) -> Iterator[SignalIndex]:
+    """Yield the up-to-date index of all events and signals, locked while the block runs."""
+    with _get_journal(folder).reading() as events:
+        events.follow(_get_signal_files(folder))
         yield events.index
 
 
-def read(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
-    """Return the records at places of the index with their contents. One that has changed since
-    then comes as it is now or not at all.
+def read_records(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
+    """Yield the records at places of the index, each with its content.
+
+    A record that has changed since the place was looked up is yielded as it is now, or skipped.
     """
     in_journal = [(place.offset, place.length) for place in places if place.file is None]
-    lines = iter(_journal(folder).lines_at(in_journal) if in_journal else ())
-    files = _signal_files(folder)
+    lines = iter(_get_journal(folder).lines_at(in_journal) if in_journal else ())
+    files = _get_signal_files(folder)
     for place in places:
         if place.file is None:
-            content = _object_in(next(lines, b""))
-            record = records.record_of_event(content)
+            content = _parse_object(next(lines, b""))
+            record = records.parse_event(content)
         else:
-            found = files.read(place.file)
-            content = as_dict(found.value if found else None)
-            record = records.record_of_signal(content)
+            file = files.read(place.file)
+            content = as_dict(file.value if file else None)
+            record = records.parse_signal(content)
         if record:
             yield record, content
 
 
-def _journal(folder: Folder) -> Journal[Events]:
+def _get_journal(folder: Folder) -> Journal[Events]:
     return folder.journal(_FILE, Events)
 
 
-def _signal_files(folder: Folder) -> Collection:
-    return folder.collection("learning/signals", digest=records.packed_signal)
+def _get_signal_files(folder: Folder) -> Collection:
+    return folder.collection("learning/signals", digest=records.pack_signal)
 
 
-def _milestones_of(journal: Journal[Events]) -> Milestones:
+def _get_journal_milestones(journal: Journal[Events]) -> Milestones:
     return journal.reader.milestones
 
 
-def _object_in(line: bytes) -> Json:
+def _parse_object(line: bytes) -> Json:
     try:
         return as_dict(json_text.parse(line))
     except json_text.Damaged:

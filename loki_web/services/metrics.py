@@ -49,7 +49,7 @@ def _compute_numbers(src: Sources) -> dict[str, float]:
         "loki_agents_active": records.count_running(folder, now),
         "loki_agents_total": len(records.list_agents(folder, now)),
         "loki_cost_usd": get_spend(folder).cost_usd,
-        "loki_events_total": events.line_count(folder),
+        "loki_events_total": events.count_lines(folder),
         "loki_uptime_seconds": round(session_state.get_uptime_seconds(folder, now), 3),
     }
 

@@ -1,7 +1,7 @@
-"""Secrets are taken out where text leaves the server, the words around them stay.
+"""Redaction of secrets in texts and JSON values before they leave the server.
 
-Each search begins at a literal that `str.find` has found and reads on with possessive patterns,
-so that the time is linear in the text, whatever it consists of.
+Each search starts at a literal that `str.find` finds and continues with possessive patterns, so
+that its time is linear in the length of any text.
 """
 
 import json
@@ -36,7 +36,7 @@ _PEM_LINE = re.compile(
 )
 _MOST_PEM_LINES = 300
 _SCHEME = re.compile(r"(?i)(?:bearer|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)")
-# A word after "basic" or "bearer" is no credential unless it looks like one.
+# A word after "basic" or "bearer" is a credential only if it has one of these.
 _CREDENTIAL_MARK = re.compile(r"[0-9]|[a-z][A-Z]|\w=")
 _USER_INFO = re.compile(r"(?:[^@\s/?#\"'<>\\]{0,300}+@)++")
 _USER_INFO_WITH_SLASHES = re.compile(
@@ -60,20 +60,20 @@ _VALUE_KEYS = frozenset(("value", "values", "val"))
 def redact(text: str) -> str:
     """Return the text with every secret replaced by `[redacted]`.
 
-    A text that is JSON is redacted by its keys, and written anew if there is a secret in it.
+    A JSON text is redacted by its keys, and serialized again if it contains a secret.
     """
-    lowered = secrets_names.lower(text)
+    lowered = secrets_names.lower_text(text)
     hints = [hint for hint in _HINTS if hint in lowered]
     if hints and (clean := _redact_json(text)) is not None:
         return clean
-    spans = list(_token_spans(text))
+    spans = list(_find_tokens(text))
     for hint in hints:
-        spans += _spans(text, lowered, hint)
-    return _without(text, sorted(spans)) if spans else text
+        spans += _find_after_hint(text, lowered, hint)
+    return _replace_spans(text, sorted(spans)) if spans else text
 
 
 def redact_within(value: Any) -> Any:
-    """Return a copy of a JSON value with every text redacted, and all below a secret's name."""
+    """Return a copy of a JSON value, redacted: secrets in texts, and values by their keys."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
@@ -84,7 +84,7 @@ def redact_within(value: Any) -> Any:
 
 
 def _redact_list(items: list[Any]) -> list[Any]:
-    """Redact each item; what follows an option like `--password` is a secret."""
+    """Redact each item; an item after an option like `--password` is a secret."""
     clean = []
     before = ""
     for item in items:
@@ -111,7 +111,7 @@ def _redact_key(key: str) -> str:
 
 
 def _redact_under(name: str, value: Any) -> Any:
-    kind = secrets_names.kind_of_key(name)
+    kind = secrets_names.classify_key(name)
     if kind is None:
         return redact_within(value)
     if kind not in values.DOUBTFUL:
@@ -122,7 +122,7 @@ def _redact_under(name: str, value: Any) -> Any:
 
 
 def _hide(value: Any, *, numbers: bool) -> Any:
-    """Replace every text in a value, and every number where a password may be one."""
+    """Replace every text in a value, and with `numbers` every number, which may be a password."""
     if isinstance(value, list):
         return [_hide(item, numbers=numbers) for item in value]
     if isinstance(value, dict):
@@ -143,8 +143,8 @@ def _redact_json(text: str) -> str | None:
     return text if clean == value else json.dumps(clean, ensure_ascii="\\u" in text)
 
 
-def _without(text: str, spans: list[Span]) -> str:
-    """Return the text with `[redacted]` in the place of the spans, which may overlap."""
+def _replace_spans(text: str, spans: list[Span]) -> str:
+    """Return the text with `[redacted]` in place of the spans, which may overlap."""
     parts = []
     end = -1
     for start, stop in spans:
@@ -154,22 +154,22 @@ def _without(text: str, spans: list[Span]) -> str:
     return "".join((*parts, text[max(end, 0) :]))
 
 
-def _token_spans(text: str) -> Iterator[Span]:
-    """Find the secrets that their own format gives away."""
+def _find_tokens(text: str) -> Iterator[Span]:
+    """Find the secrets with a well-known format."""
     if not _RUN.search(text):
         return
     prefixes = {prefix for prefix in _PREFIXES if prefix in text}
     for prefix, pattern in TOKENS if prefixes else ():
         if prefix in prefixes:
-            yield from (found.span() for found in pattern.finditer(text))
+            yield from (match.span() for match in pattern.finditer(text))
 
 
-def _spans(text: str, lowered: str, hint: str) -> Iterator[Span]:
-    """Find the secrets that follow a hint, one look at each of its places."""
+def _find_after_hint(text: str, lowered: str, hint: str) -> Iterator[Span]:
+    """Find the secrets that follow a hint, with one look at each occurrence."""
     if hint == " -":
-        yield from _argument_spans(text, lowered)
+        yield from _find_arguments(text, lowered)
         return
-    read = _READERS.get(hint, _named_span)
+    read = _READERS.get(hint, _find_named)
     at = lowered.find(hint)
     while at >= 0:
         span = read(text, lowered, at)
@@ -178,12 +178,12 @@ def _spans(text: str, lowered: str, hint: str) -> Iterator[Span]:
         at = lowered.find(hint, max(span[1] if span else 0, at + 1))
 
 
-def _named_span(text: str, lowered: str, at: int) -> Span | None:
-    name = secrets_names.name_at(text, lowered, at)
-    return values.span_after(text, name[1], at, name[0]) if name else None
+def _find_named(text: str, lowered: str, at: int) -> Span | None:
+    name = secrets_names.find_name(text, lowered, at)
+    return values.find_after(text, name[1], at, name[0]) if name else None
 
 
-def _key_block_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_key_block(text: str, lowered: str, at: int) -> Span | None:
     begin = _PEM_BEGIN.match(text, at)
     if begin is None:
         return None
@@ -191,103 +191,104 @@ def _key_block_span(text: str, lowered: str, at: int) -> Span | None:
     return at, end.end() if end else len(text)
 
 
-def _scheme_span(text: str, lowered: str, at: int) -> Span | None:
-    found = _SCHEME.match(text, at)
-    if found is None or text[max(0, at - 1) : at].isalnum():
+def _find_credential(text: str, lowered: str, at: int) -> Span | None:
+    match = _SCHEME.match(text, at)
+    if match is None or text[max(0, at - 1) : at].isalnum():
         return None
-    return found.span(1) if _CREDENTIAL_MARK.search(found[1][:200]) else None
+    return match.span(1) if _CREDENTIAL_MARK.search(match[1][:200]) else None
 
 
-def _user_info_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_user_info(text: str, lowered: str, at: int) -> Span | None:
     """Find the password in `://user:password@host`, or a user that is a token."""
     start = at + len("://")
     if text.find("@", start, start + 700) < 0:
         return None
-    found = _USER_INFO.match(text, start)
-    if found is None and not lowered.endswith(("http", "https"), 0, at):
-        found = _USER_INFO_WITH_SLASHES.match(text, start)
-    if found is None:
+    match = _USER_INFO.match(text, start)
+    if match is None and not lowered.endswith(("http", "https"), 0, at):
+        match = _USER_INFO_WITH_SLASHES.match(text, start)
+    if match is None:
         return None
-    user, colon, password = found[0][:-1].partition(":")
+    user, colon, password = match[0][:-1].partition(":")
     if colon:
-        return (start + len(user) + 1, found.end() - 1) if password else None
-    return None if not user or _USER_NAME.fullmatch(user) else (start, found.end() - 1)
+        return (start + len(user) + 1, match.end() - 1) if password else None
+    return None if not user or _USER_NAME.fullmatch(user) else (start, match.end() - 1)
 
 
-def _identified_span(text: str, lowered: str, at: int) -> Span | None:
+def _find_sql_password(text: str, lowered: str, at: int) -> Span | None:
     """Find the password of SQL's `IDENTIFIED BY 'x'`."""
-    found = _IDENTIFIED.match(text, at)
-    return values.quoted(text, found.end()) if found else None
+    match = _IDENTIFIED.match(text, at)
+    return values.find_quoted(text, match.end()) if match else None
 
 
 _READERS = {
-    "://": _user_info_span,
-    "-----begin ": _key_block_span,
-    "bearer ": _scheme_span,
-    "basic ": _scheme_span,
-    "identified by ": _identified_span,
+    "://": _find_user_info,
+    "-----begin ": _find_key_block,
+    "bearer ": _find_credential,
+    "basic ": _find_credential,
+    "identified by ": _find_sql_password,
 }
 
 
-def _argument_spans(text: str, lowered: str) -> Iterator[Span]:
-    """Find the passwords that commands take in options of one letter."""
+def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
+    """Find the passwords in command-line options of well-known commands."""
     for names, option in _OPTIONS:
         if not any(name in lowered for name in names):
             continue
-        for found in option.finditer(text):
-            command = lowered[max(0, found.start() - _COMMAND_REACH) : found.start()]
+        for match in option.finditer(text):
+            command = lowered[max(0, match.start() - _COMMAND_REACH) : match.start()]
             command = command[max(map(command.rfind, "\n;|&")) + 1 :]
             if any(name in command for name in names):
-                span = _argument(text, found)
+                span = _find_argument(text, match)
                 if span:
                     yield span
 
 
-def _argument(text: str, option: re.Match[str]) -> Span | None:
+def _find_argument(text: str, option: re.Match[str]) -> Span | None:
     if option.re.groups and option[2]:
-        return values.inside(text, option.end(), option[2], len(option[1]))
+        return values.find_quoted_rest(text, option.end(), option[2], len(option[1]))
     value = _ARGUMENT.match(text, option.end())
-    return value.span() if value else values.quoted(text, option.end())
+    return value.span() if value else values.find_quoted(text, option.end())
 
 
 def redact_lines(lines: list[str]) -> list[str]:
-    """The same for consecutive lines of a log, where a key block spans several of them.
+    """Redact consecutive lines of a log, including key blocks that span several lines.
 
-    As many lines come out as went in. A block whose beginning lies before the first line is known
-    by its end; one without an end in reach lasts as long as its lines look like a key's.
+    The number of lines does not change. A block that begins before the first line is recognized by
+    its end; a block without an end within _MOST_PEM_LINES ends at the first line that does not look
+    like part of a key.
     """
-    ends = deque(index for index, line in enumerate(lines) if _has(_PEM_END, line))
-    kept: list[str] = []
+    ends = deque(index for index, line in enumerate(lines) if _has_marker(_PEM_END, line))
+    redacted: list[str] = []
     last_inside = -1
     for index, line in enumerate(lines):
         while ends and ends[0] < index:
             ends.popleft()
         if index <= last_inside:
-            kept.append(REDACTED)
-        elif ends and ends[0] == index and not _has(_PEM_BEGIN, line):
-            _redact_body_before(kept)
-            kept.append(REDACTED)
+            redacted.append(REDACTED)
+        elif ends and ends[0] == index and not _has_marker(_PEM_BEGIN, line):
+            _redact_body_before(redacted)
+            redacted.append(REDACTED)
         else:
-            kept.append(redact(line))
+            redacted.append(redact(line))
         if _is_open_at_end(line):
             following = next((end for end in islice(ends, 2) if end > index), None)
-            last_inside = _end_of_block(lines, index, following)
-    return kept
+            last_inside = _find_block_end(lines, index, following)
+    return redacted
 
 
-def _has(mark: re.Pattern[str], line: str) -> bool:
+def _has_marker(mark: re.Pattern[str], line: str) -> bool:
     return "-----" in line and mark.search(line) is not None
 
 
 def _is_open_at_end(line: str) -> bool:
-    if not _has(_PEM_BEGIN, line):
+    if not _has_marker(_PEM_BEGIN, line):
         return False
     *_, last = _PEM_BEGIN.finditer(line)
     return _PEM_END.search(line, last.end()) is None
 
 
-def _end_of_block(lines: list[str], begin: int, end: int | None) -> int:
-    """The last line of the block that begins in line `begin`."""
+def _find_block_end(lines: list[str], begin: int, end: int | None) -> int:
+    """Return the index of the last line of the block that begins in line `begin`."""
     if end is not None and end - begin <= _MOST_PEM_LINES:
         return end
     last = begin
@@ -296,8 +297,8 @@ def _end_of_block(lines: list[str], begin: int, end: int | None) -> int:
     return last
 
 
-def _redact_body_before(kept: list[str]) -> None:
-    for index in range(len(kept) - 1, -1, -1):
-        if not _PEM_BODY.fullmatch(kept[index]):
+def _redact_body_before(redacted: list[str]) -> None:
+    for index in range(len(redacted) - 1, -1, -1):
+        if not _PEM_BODY.fullmatch(redacted[index]):
             return
-        kept[index] = REDACTED
+        redacted[index] = REDACTED

@@ -22,13 +22,13 @@ from loki_web.store import atomic
 EXTENSION = "loki_web.warming"
 _LOCK_SECONDS = 60.0
 VALUES: dict[str, Callable[[Sources], object]] = {
-    "episodes": lambda src: episodes.catalogue(src.project),
-    "learning": lambda src: queries.metrics(src, "7d", None, None),
-    "spend": lambda src: usage.get_spend(src.project),
-    "memory": lambda src: overview.summary(src.project),
     "status": status.get_status,
-    "tasks of all projects": lambda src: registry_tasks.list_tasks(src, None),
-    "search": search.index,
+    "learning": lambda src: queries.get_metrics(src, "7d", None, None),
+    "episodes": lambda src: episodes.get_catalog(src.project),
+    "spend": lambda src: usage.get_spend(src.project),
+    "memory": lambda src: overview.get_summary(src.project),
+    "tasks-of-all-projects": lambda src: registry_tasks.list_tasks(src, None),
+    "search": search.refresh_index,
 }
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def warm(src: Sources) -> None:
         with ExitStack() as stack:
             if src.cache_folder is not None:
                 with suppress(OSError, StorageError):  # without a lock, compute it anyway
-                    path = str(src.cache_folder / f"warming-{name.replace(' ', '-')}")
+                    path = str(src.cache_folder / f"warming-{name}")
                     stack.enter_context(atomic.locked(path, _LOCK_SECONDS))
             try:
                 compute(src)

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Request, request
 
 from loki_web.auth.authenticator import Authenticator
-from loki_web.auth.identity import STRANGER, Identity
+from loki_web.auth.identity import UNAUTHENTICATED, Identity
 from loki_web.auth.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.errors import Forbidden, Unauthenticated
 from loki_web.services.context import Sources
@@ -69,9 +69,9 @@ def check(asked: Request, rule: str | None, checker: Authenticator, sources: Sou
     asked.environ[_IDENTITY] = holder
     if rule is not None:
         needed = scope_of(asked.method, rule)
-        if not holder.may(needed):
+        if not holder.has_scope(needed):
             raise Forbidden(f"The token does not allow this; it needs the scope {needed}")
-    checker.note_use(holder)
+    checker.record_use(holder)
 
 
 def identity() -> Identity:
@@ -81,7 +81,7 @@ def identity() -> Identity:
 
 def identity_in(environ: Mapping[str, Any]) -> Identity:
     """The same for the environ of a request."""
-    found: Identity = environ.get(_IDENTITY, STRANGER)
+    found: Identity = environ.get(_IDENTITY, UNAUTHENTICATED)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Request, Response, g, request
 
 from loki_web.audit import log as audit_log
-from loki_web.audit.actions import Act, act
+from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.syslog import SyslogForwarder
 from loki_web.auth.identity import PERSON, TOKEN
 from loki_web.services.context import Sources
@@ -61,7 +61,7 @@ def _is_flood(asked: Request, response: Response, window: SharedWindow) -> bool:
 
 def _event(asked: Request, response: Response) -> audit_log.Event:
     rule = asked.url_rule.rule if asked.url_rule else asked.path
-    what = act(asked.method, rule, permanent=asked.args.get("permanent") == "true")
+    what = classify_request(asked.method, rule, permanent=asked.args.get("permanent") == "true")
     failed = response.status_code >= 400
     answer = _answer(response) if failed or response.status_code == 201 else {}
     who = access.identity()
@@ -80,7 +80,7 @@ def _event(asked: Request, response: Response) -> audit_log.Event:
 
 
 def _details(
-    asked: Request, response: Response, what: Act, answer: Json, person: str | None
+    asked: Request, response: Response, what: Action, answer: Json, person: str | None
 ) -> dict[str, Any]:
     details: dict[str, Any] = {
         "source": "api",

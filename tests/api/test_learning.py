@@ -1,4 +1,4 @@
-"""/api/learning: events and signal files, sound and damaged, as counts, lists and aggregations."""
+"""/api/learning: counts, lists and aggregations of valid and malformed events and signals."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""GET /api/logs: which file it is, what its lines say, and how much of it is read."""
+"""GET /api/logs: choice of the file, parsing of lines, and how much is read."""
 
 import json
 import os
@@ -357,12 +357,12 @@ def test_a_key_block_that_began_above_is_taken_out(place: Place, client: FlaskCl
 
 def test_new_lines_become_entries_as_if_read_with_those_above(place: Place) -> None:
     lines = ["2026-02-20 08:00:00 INFO a", "b", "-----BEGIN PRIVATE KEY-----", "c" * 64, "d" * 64]
-    together = reader.entries(lines, written_at=WRITTEN)
+    together = reader.parse_entries(lines, written_at=WRITTEN)
     for count in range(1, len(lines)):
-        later = reader.entries(lines[count:], above=lines[:count], written_at=WRITTEN)
+        later = reader.parse_entries(lines[count:], above=lines[:count], written_at=WRITTEN)
         assert later == together[count:]
     known = WRITTEN - timedelta(hours=1)
-    (entry,) = reader.entries(["x"], written_at=WRITTEN, last_known=known)
+    (entry,) = reader.parse_entries(["x"], written_at=WRITTEN, last_known=known)
     assert entry["timestamp"] == "2026-02-20T08:13:40"
 
 

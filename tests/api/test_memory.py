@@ -1,4 +1,4 @@
-"""The memory of the recorded session, of changed files and of damaged ones."""
+"""The memory endpoints with the recorded session, changed files and malformed files."""
 
 import json
 import os

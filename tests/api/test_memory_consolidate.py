@@ -1,4 +1,4 @@
-"""POST /api/memory/consolidate, and that reading writes nothing."""
+"""POST /api/memory/consolidate reports counts and writes nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

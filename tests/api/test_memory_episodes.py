@@ -1,4 +1,4 @@
-"""GET /api/memory/episodes: where they lie, their order, ids and pages."""
+"""GET /api/memory/episodes: files, order, ids and pages."""
 
 from collections.abc import Callable
 from typing import Any

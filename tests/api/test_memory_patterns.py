@@ -1,4 +1,4 @@
-"""GET /api/memory/patterns and /api/memory/skills in all their forms."""
+"""GET /api/memory/patterns and /api/memory/skills in all stored forms."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""POST /api/memory/retrieve: what is found, in which order, and why."""
+"""POST /api/memory/retrieve: results, ranking and matches."""
 
 from typing import Any
 

@@ -231,7 +231,7 @@ def test_a_name_that_is_taken_is_said_in_the_dialog(own: Server, open_page: Open
     page = opened(open_page, own).page
     make(page, "viewer", "viewer", "1")
     dialog = page.get_by_role("dialog", name="New token")
-    expect(dialog.get_by_role("alert")).to_contain_text("a token of this name already")
+    expect(dialog.get_by_role("alert")).to_contain_text("A token with this name already exists")
     expect(dialog.get_by_label("Name")).to_have_value("viewer")
 
 

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from loki_web.auth.scopes import effective
+from loki_web.auth.scopes import expand_scopes
 from loki_web.web import access
 from tests.accounts import bearer, entry, everybody, raw, store
 from tests.issuer import Issuer
@@ -251,7 +251,7 @@ def test_who_was_let_in_may_be_asked_about_later(place: Place) -> None:
     checker = access.authenticator(app)
     viewer = checker.authenticate(raw("viewer"))
     assert viewer is not None
-    assert checker.current_scopes(viewer) == effective(["read"])
+    assert checker.get_current_scopes(viewer) == expand_scopes(["read"])
     store(place, entry("viewer", "read", salt="e8" * 16, expires_at="2026-02-19T17:00:00+00:00"))
     assert not checker.is_still_valid(viewer)
     assert checker.authenticate(raw("viewer")) is None

@@ -1,4 +1,4 @@
-"""Tokens of an OIDC issuer: what is verified, what people may do, and an issuer in trouble."""
+"""Tokens of an OIDC issuer: verification, roles, and an issuer that fails."""
 
 import base64
 import hmac

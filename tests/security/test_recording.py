@@ -1,4 +1,4 @@
-"""What the audit log gets to know: state changes and refusals, by whom and how they ended."""
+"""Recording of state changes and refusals in the audit log."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.audit.actions import Act, act
+from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.verify import verify
 from tests.accounts import bearer, everybody, raw
 from tests.places import Place, snapshot
@@ -66,14 +66,14 @@ def test_refusals_are_recorded_and_successful_reads_are_not(place: Place) -> Non
     ]
 
 
-def test_a_page_that_keeps_asking_does_not_fill_the_log(place: Place) -> None:
+def test_repeated_refusals_do_not_fill_the_log(place: Place) -> None:
     client = place.client(**ON)
     for _ in range(30):
         client.get("/api/status")
     assert 1 <= len(recorded(place)) <= 3
 
 
-def test_what_is_switched_off_is_no_refusal_of_a_reader(place: Place) -> None:
+def test_reads_of_disabled_features_are_not_recorded(place: Place) -> None:
     client, before = place.client(), snapshot(place.home / ".loki")
     assert client.get("/api/enterprise/audit").status_code == 403
     assert client.get("/api/enterprise/tokens").status_code == 403
@@ -117,7 +117,7 @@ def test_a_created_token_is_named(place: Place) -> None:
         ({"LOKI_AUDIT_DISABLED": "true", "LOKI_ENTERPRISE_AUDIT": "true"}, 1),
     ],
 )
-def test_when_it_is_recorded(place: Place, settings: dict[str, str], count: int) -> None:
+def test_recording_follows_the_settings(place: Place, settings: dict[str, str], count: int) -> None:
     place.client(**settings).post("/api/control/pause")
     assert len(recorded(place)) == count
 
@@ -128,7 +128,7 @@ def test_without_integrity_entries_have_no_hash(place: Place) -> None:
     assert list(entry) == KEYS[:-1]
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(
+def test_an_unwritable_log_does_not_fail_requests(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     place.write_home("dashboard/audit", "in the way")
@@ -171,7 +171,7 @@ def test_entries_go_to_syslog_as_well(place: Place, protocol: str) -> None:
     assert json.loads(text) == recorded(place)[0]
 
 
-def test_a_syslog_server_that_is_away_stops_nothing(place: Place) -> None:
+def test_an_unreachable_syslog_server_does_not_fail_requests(place: Place) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         port = str(silent.getsockname()[1])
@@ -200,23 +200,23 @@ def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
 @pytest.mark.parametrize(
     ("method", "rule", "expected"),
     [
-        ("POST", "/api/control/stop", Act("stop", "session")),
-        ("POST", "/api/agents/<agent_id>/kill", Act("kill", "agent")),
-        ("DELETE", "/api/registry/projects/<anything:x>", Act("delete", "registry_project")),
-        ("POST", "/api/registry/projects", Act("create", "registry_project")),
-        ("POST", "/api/registry/projects/<x>/access", Act("access", "registry_project")),
-        ("POST", "/api/checkpoints", Act("create", "checkpoint")),
-        ("POST", "/api/notifications/<x>/acknowledge", Act("acknowledge", "notification")),
-        ("PUT", "/api/notifications/triggers", Act("update", "triggers")),
-        ("POST", "/api/enterprise/tokens", Act("create", "token")),
-        ("DELETE", "/api/enterprise/tokens/<x>", Act("revoke", "token")),
-        ("POST", "/api/council/force-review", Act("force_review", "council")),
-        ("PATCH", "/api/things/<x>", Act("update", "thing")),
-        ("GET", "/api/status", Act("read", "status")),
-        ("GET", "/api/health/processes", Act("read", "process")),
-        ("GET", "/ws", Act("connect", "socket")),
-        ("DELETE", "/", Act("delete", "api")),
+        ("POST", "/api/control/stop", Action("stop", "session")),
+        ("POST", "/api/agents/<agent_id>/kill", Action("kill", "agent")),
+        ("DELETE", "/api/registry/projects/<anything:x>", Action("delete", "registry_project")),
+        ("POST", "/api/registry/projects", Action("create", "registry_project")),
+        ("POST", "/api/registry/projects/<x>/access", Action("access", "registry_project")),
+        ("POST", "/api/checkpoints", Action("create", "checkpoint")),
+        ("POST", "/api/notifications/<x>/acknowledge", Action("acknowledge", "notification")),
+        ("PUT", "/api/notifications/triggers", Action("update", "triggers")),
+        ("POST", "/api/enterprise/tokens", Action("create", "token")),
+        ("DELETE", "/api/enterprise/tokens/<x>", Action("revoke", "token")),
+        ("POST", "/api/council/force-review", Action("force_review", "council")),
+        ("PATCH", "/api/things/<x>", Action("update", "thing")),
+        ("GET", "/api/status", Action("read", "status")),
+        ("GET", "/api/health/processes", Action("read", "process")),
+        ("GET", "/ws", Action("connect", "socket")),
+        ("DELETE", "/", Action("delete", "api")),
     ],
 )
-def test_names_of_actions(method: str, rule: str, expected: Act) -> None:
-    assert act(method, rule) == expected
+def test_names_of_actions(method: str, rule: str, expected: Action) -> None:
+    assert classify_request(method, rule) == expected

@@ -1,4 +1,4 @@
-"""No answer shows a token that stands in a file, whichever field or line it stands in."""
+"""No response contains a token that is in a file, in any field or line."""
 
 import json
 from collections.abc import Iterator

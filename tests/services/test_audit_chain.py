@@ -1,4 +1,4 @@
-"""The hash chain of the audit log: unbroken by anything, and what was altered is found."""
+"""The hash chain of the audit log across files, and the detection of altered entries."""
 
 import hashlib
 import json
@@ -58,14 +58,14 @@ def by_the_book(paths: list[Path]) -> list[tuple[str, str]]:
     return pairs
 
 
-def test_hashes_are_those_of_the_documents(place: Place) -> None:
+def test_hashes_are_as_documented(place: Place) -> None:
     write(sources(place, Clock()), 3, details={"note": "café", "b": 1, "a": {"z": None, "y": 2.5}})
     pairs = by_the_book([folder(place) / "audit-2026-02-20.jsonl"])
     assert len(pairs) == 3
     assert all(stored == expected for stored, expected in pairs)
 
 
-def test_a_recorded_log_of_the_old_server_verifies_and_goes_on(session: Place) -> None:
+def test_a_recorded_log_of_the_old_server_verifies_and_continues(session: Place) -> None:
     assert checked(session).ok
     write(session.sources(), 2)
     paths = sorted(folder(session).glob("audit-*.jsonl"))
@@ -74,7 +74,7 @@ def test_a_recorded_log_of_the_old_server_verifies_and_goes_on(session: Place) -
     assert (found.files, found.ok, found.forks) == (len(paths), True, [])
 
 
-def test_it_runs_across_midnight_and_restarts(place: Place) -> None:
+def test_the_chain_continues_across_midnight_and_restarts(place: Place) -> None:
     clock = Clock(NOON.replace(hour=23, minute=59))
     write(sources(place, clock), 2)
     clock.now += timedelta(minutes=2)
@@ -88,7 +88,7 @@ def test_it_runs_across_midnight_and_restarts(place: Place) -> None:
 @pytest.mark.parametrize(
     "torn", ['{"torn":', '{"timestamp": "2026-02-20T12:0', "\0\0\0", '{"a": {}']
 )
-def test_a_torn_last_line_is_passed_over(place: Place, torn: str) -> None:
+def test_a_torn_last_line_is_skipped(place: Place, torn: str) -> None:
     src = sources(place, Clock())
     write(src, 2)
     path = folder(place) / "audit-2026-02-20.jsonl"
@@ -101,7 +101,7 @@ def test_a_torn_last_line_is_passed_over(place: Place, torn: str) -> None:
     assert [(spot.file, spot.line) for spot in found.torn] == [(path.name, 3)]
 
 
-def test_entries_without_hash_are_passed_over(place: Place) -> None:
+def test_entries_without_a_hash_are_skipped(place: Place) -> None:
     clock = Clock()
     write(sources(place, clock), 1)
     write(sources(place, clock, LOKI_AUDIT_NO_INTEGRITY="true"), 2)
@@ -116,7 +116,7 @@ def fill(path: Path, size: int = 1024 * 1024) -> None:
         stream.write(b"\n" * (size - path.stat().st_size))
 
 
-def test_full_files_are_rotated_and_the_chain_goes_on(place: Place) -> None:
+def test_full_files_are_rotated_and_the_chain_continues(place: Place) -> None:
     clock = Clock()
     src = sources(place, clock, LOKI_AUDIT_MAX_SIZE_MB="1")
     path = folder(place) / "audit-2026-02-20.jsonl"
@@ -133,7 +133,7 @@ def test_full_files_are_rotated_and_the_chain_goes_on(place: Place) -> None:
     assert (found.entries, found.ok, found.forks) == (8, True, [])
 
 
-def test_what_retention_leaves_still_verifies(place: Place) -> None:
+def test_the_log_verifies_after_retention_deletes_files(place: Place) -> None:
     clock = Clock()
     src = sources(place, clock, LOKI_AUDIT_MAX_SIZE_MB="1", LOKI_AUDIT_MAX_FILES="3")
     for _ in range(8):
@@ -150,7 +150,7 @@ def test_what_retention_leaves_still_verifies(place: Place) -> None:
     assert not checked(place).ok
 
 
-def test_any_altered_byte_is_found_where_it_is(place: Place) -> None:
+def test_any_altered_byte_is_reported_with_its_place(place: Place) -> None:
     src = sources(place, Clock())
     write(src, 4, user_agent="curl/8.5.0", details={"n": 1.5, "s": "é\\"})
     path = folder(place) / "audit-2026-02-20.jsonl"
@@ -169,7 +169,7 @@ def test_any_altered_byte_is_found_where_it_is(place: Place) -> None:
 
 
 @pytest.mark.parametrize("kind", ["removed", "swapped", "repeated", "inserted", "beheaded"])
-def test_other_tampering_is_found(place: Place, kind: str) -> None:
+def test_other_tampering_is_reported(place: Place, kind: str) -> None:
     write(sources(place, Clock()), 5)
     path = folder(place) / "audit-2026-02-20.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -187,7 +187,7 @@ def test_other_tampering_is_found(place: Place, kind: str) -> None:
     assert found.faults[0].line in (1, 2, 3, 4)
 
 
-def test_a_file_that_is_gone_from_the_middle_is_missed(place: Place) -> None:
+def test_a_deleted_file_in_the_middle_is_reported(place: Place) -> None:
     clock = Clock()
     for _ in range(3):
         write(sources(place, clock), 2)
@@ -197,7 +197,7 @@ def test_a_file_that_is_gone_from_the_middle_is_missed(place: Place) -> None:
     assert (fault.file, fault.line) == ("audit-2026-02-22.jsonl", 1)
 
 
-def test_two_old_servers_at_once_make_a_fork_that_is_told_but_no_fault(place: Place) -> None:
+def test_concurrent_old_servers_cause_a_fork_and_no_fault(place: Place) -> None:
     write(sources(place, Clock()), 2)
     path = folder(place) / "audit-2026-02-20.jsonl"
     start = json.loads(path.read_text().splitlines()[-1])["_integrity_hash"]
@@ -220,7 +220,7 @@ def test_an_empty_log_verifies(place: Place) -> None:
     assert checked(place) == Verification()
 
 
-def test_other_files_are_not_of_the_log(place: Place) -> None:
+def test_other_files_in_the_folder_are_ignored(place: Place) -> None:
     write(sources(place, Clock()), 1)
     for name in ("audit-2026-13-99.jsonl", "audit-x.jsonl", "audit-2026-02-20.jsonl.bak", "notes"):
         (folder(place) / name).write_text("{}\n")

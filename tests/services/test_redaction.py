@@ -1,4 +1,4 @@
-"""Secrets go, the words around them stay."""
+"""Redaction: secrets are replaced, the words around them stay."""
 
 import json
 import sys

@@ -1,11 +1,17 @@
-"""From a question to words, and from words to the places where they stand."""
+"""Parsing of search queries, and matching of their terms in texts."""
 
 import sqlite3
 
 import pytest
 
 from loki_web.services.memory import query as memory_query
-from loki_web.services.memory.query import all_of, any_of, matched_in, searchable, terms
+from loki_web.services.memory.query import (
+    find_matches,
+    match_all,
+    match_any,
+    normalize,
+    parse_terms,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +30,7 @@ from loki_web.services.memory.query import all_of, any_of, matched_in, searchabl
     ],
 )
 def test_division_into_words(text: str, words: str) -> None:
-    assert searchable(text) == words
+    assert normalize(text) == words
 
 
 @pytest.mark.parametrize(
@@ -44,13 +50,13 @@ def test_division_into_words(text: str, words: str) -> None:
 def test_a_word_matches_itself_and_what_begins_with_its_stem(
     asked: str, word: str, matches: bool
 ) -> None:
-    (term,) = terms(asked)
+    (term,) = parse_terms(asked)
     assert term.matches(word) is matches
 
 
-def test_each_word_is_asked_for_once_and_only_so_many() -> None:
-    assert [term.word for term in terms("b a B b")] == ["b", "a"]
-    assert len(terms(" ".join(f"word{n}" for n in range(500)))) == memory_query.MAX_TERMS
+def test_terms_are_distinct_and_limited() -> None:
+    assert [term.word for term in parse_terms("b a B b")] == ["b", "a"]
+    assert len(parse_terms(" ".join(f"word{n}" for n in range(500)))) == memory_query.MAX_TERMS
 
 
 QUESTIONS = [
@@ -69,10 +75,10 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_nothing_that_is_typed_is_syntax(question: str) -> None:
+def test_queries_are_never_parsed_as_fts_syntax(question: str) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE VIRTUAL TABLE words USING fts5 (title)")
-    for match in (all_of(terms(question)), any_of(terms(question))):
+    for match in (match_all(parse_terms(question)), match_any(parse_terms(question))):
         if match:
             database.execute("SELECT * FROM words WHERE words MATCH ?", (match,)).fetchall()
     database.close()
@@ -80,22 +86,24 @@ def test_nothing_that_is_typed_is_syntax(question: str) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_text_is_found_by_itself(question: str) -> None:
-    asked = terms(question)
+    asked = parse_terms(question)
     if not asked:
         return
     database = sqlite3.connect(":memory:")
     database.execute("CREATE VIRTUAL TABLE words USING fts5 (title)")
-    database.execute("INSERT INTO words VALUES (?)", (searchable(question),))
-    rows = database.execute("SELECT 1 FROM words WHERE words MATCH ?", (all_of(asked),)).fetchall()
+    database.execute("INSERT INTO words VALUES (?)", (normalize(question),))
+    rows = database.execute(
+        "SELECT 1 FROM words WHERE words MATCH ?", (match_all(asked),)
+    ).fetchall()
     database.close()
-    found = matched_in(question, asked)
+    found = find_matches(question, asked)
     assert found is not None
     assert found["words"] == [term.word for term in asked]
     assert rows or not any(term.word.isascii() for term in asked)
 
 
 def marked(text: str, question: str) -> str:
-    found = matched_in(text, terms(question))
+    found = find_matches(text, parse_terms(question))
     assert found is not None
     return "".join(
         f"<{part['text']}>" if part["match"] else part["text"] for part in found["snippet"]
@@ -130,10 +138,10 @@ def test_a_match_longer_than_the_part_that_is_shown_is_shown_whole() -> None:
 
 
 def test_no_match_is_none() -> None:
-    assert matched_in("nothing here", terms("needle")) is None
+    assert find_matches("nothing here", parse_terms("needle")) is None
 
 
 def test_only_so_much_of_a_text_is_searched() -> None:
     text = "x " * memory_query.MAX_FIELD + "needle"
-    assert matched_in(text, terms("needle")) is None
-    assert "needle" not in searchable(text)
+    assert find_matches(text, parse_terms("needle")) is None
+    assert "needle" not in normalize(text)

@@ -1,4 +1,4 @@
-"""The index of events and signals follows every change as if it were made anew each time."""
+"""The index of events and signals after random changes equals one that is built anew."""
 
 import json
 import random
@@ -129,25 +129,25 @@ class Changes:
 
 
 QUESTIONS: dict[str, Callable[[Sources], Any]] = {
-    "aggregation": aggregation.latest,
-    "lines": lambda src: events.line_count(src.project),
+    "aggregation": aggregation.get_latest,
+    "lines": lambda src: events.count_lines(src.project),
     "iteration": lambda src: state.get_iteration(src.project),
     "started": lambda src: state.get_started_at(src.project),
-    "errors": lambda src: queries.entries_of(src, "error_pattern", 5),
+    "errors": lambda src: queries.list_records_of_type(src, "error_pattern", 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):
     for kind, source in FILTERS:
         which: dict[str, Any] = {"time_range": period, "signal_type": kind, "source": source}
         QUESTIONS |= {
-            f"metrics {which}": partial(queries.metrics, **which),
-            f"trends {which}": partial(queries.trends, **which),
-            f"all {which}": partial(queries.entries, **which, limit=1000, offset=0),
-            f"page {which}": partial(queries.entries, **which, limit=3, offset=2),
+            f"metrics {which}": partial(queries.get_metrics, **which),
+            f"trends {which}": partial(queries.get_trends, **which),
+            f"all {which}": partial(queries.list_records, **which, limit=1000, offset=0),
+            f"page {which}": partial(queries.list_records, **which, limit=3, offset=2),
         }
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_what_is_kept_is_what_is_made_from_nothing(
+def test_an_updated_index_equals_a_new_one(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
     place = places.empty(tmp_path_factory.mktemp("index"))
@@ -181,7 +181,7 @@ def test_a_value_is_not_computed_again_before_a_record_leaves_its_period(
     computed = []
 
     def total(_: Any) -> int:
-        found: int = queries.metrics(src, "1h", None, None)["totalSignals"]
+        found: int = queries.get_metrics(src, "1h", None, None)["totalSignals"]
         computed.append(found)
         return found
 
@@ -225,13 +225,13 @@ def test_an_index_is_restored_as_it_was() -> None:
     assert len(restored) == len(index) == 500
     for since in (None, 0, 5 * HOUR + 1, 89 * HOUR):
         selection = Selection(since)
-        assert restored.newest(selection, 0, 1000) == index.newest(selection, 0, 1000)
-        assert restored.hours(selection) == index.hours(selection)
+        assert restored.find_newest(selection, 0, 1000) == index.find_newest(selection, 0, 1000)
+        assert restored.count_by_hour(selection) == index.count_by_hour(selection)
         assert figures(restored, selection) == figures(index, selection)
 
 
 def figures(index: SignalIndex, selection: Selection) -> Any:
-    totals = index.totals(selection)
-    return aggregation.of_totals(index, totals), sorted(
+    totals = index.get_totals(selection)
+    return aggregation.summarize_totals(index, totals), sorted(
         (*group[:3], c.count) for group, c in totals
     )

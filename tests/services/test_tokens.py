@@ -1,4 +1,4 @@
-"""Tokens as the command line makes, changes and ends them."""
+"""Creation, rotation, revocation and deletion of tokens on the command line."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import pytest
 
 from loki_web.auth import tokens
 from loki_web.auth.authenticator import Authenticator
-from loki_web.auth.scopes import effective
+from loki_web.auth.scopes import expand_scopes
 from loki_web.errors import BadRequest, Forbidden, NotFound, StorageError
 from loki_web.services.context import Sources
 from tests.accounts import FAR, PAST, entry, everybody, raw, store
@@ -80,7 +80,9 @@ def test_scopes(src: Sources, options: dict[str, Any], scopes: list[str]) -> Non
         *({"expires_days": 0}, {"expires_days": 3651}, {"scopes": ["read"], "role": "viewer"}),
     ],
 )
-def test_what_cannot_be_is_not_made(place: Place, src: Sources, options: dict[str, Any]) -> None:
+def test_invalid_tokens_are_not_created(
+    place: Place, src: Sources, options: dict[str, Any]
+) -> None:
     everybody(place)
     before = stored(place)
     with pytest.raises(BadRequest):
@@ -100,38 +102,40 @@ def test_what_cannot_be_is_not_made(place: Place, src: Sources, options: dict[st
         (["admin"], ["*"], True),
     ],
 )
-def test_nobody_grants_more_than_they_hold(
+def test_scopes_that_the_caller_lacks_cannot_be_granted(
     src: Sources, held: list[str], wanted: list[str], granted: bool
 ) -> None:
     if granted:
-        assert tokens.create(src, "x", scopes=wanted, granted_by=effective(held))
+        assert tokens.create(src, "x", scopes=wanted, granted_by=expand_scopes(held))
         return
     with pytest.raises(Forbidden):
-        tokens.create(src, "x", scopes=wanted, granted_by=effective(held))
-    assert tokens.tokens(src) == []
+        tokens.create(src, "x", scopes=wanted, granted_by=expand_scopes(held))
+    assert tokens.list_tokens(src) == []
 
 
 def test_a_list_shows_nothing_that_proves_a_token(place: Place, src: Sources) -> None:
     everybody(place)
     store(place, entry("a", "read"), entry("b", "read", revoked=True, revoked_at=PAST))
-    (shown,) = tokens.tokens(src)
+    (shown,) = tokens.list_tokens(src)
     assert not {"hash", "salt", "token"} & set(shown)
-    assert [held["name"] for held in tokens.tokens(src, include_revoked=True)] == ["a", "b"]
+    assert [held["name"] for held in tokens.list_tokens(src, include_revoked=True)] == ["a", "b"]
 
 
-def test_odd_entries_are_listed_as_far_as_they_go(place: Place, src: Sources) -> None:
+def test_malformed_entries_are_listed_as_far_as_possible(place: Place, src: Sources) -> None:
     odd = {"x": {"name": 5, "scopes": "read", "expires_at": 1e400, "role": []}, "y": 5}
     place.write_home("dashboard/tokens.json", json.dumps({"tokens": odd}))
-    (shown,) = tokens.tokens(src)
+    (shown,) = tokens.list_tokens(src)
     assert (shown["id"], shown["name"], shown["scopes"]) == ("x", "x", [])
     assert (shown["expires_at"], shown["revoked"], shown["created_at"]) == (None, False, "")
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
 @pytest.mark.parametrize("end", [tokens.revoke, tokens.delete])
-def test_an_ended_token_opens_nothing(place: Place, src: Sources, by: str, end: Any) -> None:
+def test_a_revoked_or_deleted_token_is_rejected(
+    place: Place, src: Sources, by: str, end: Any
+) -> None:
     everybody(place)
-    held = next(one for one in tokens.tokens(src) if one["name"] == "viewer")
+    held = next(one for one in tokens.list_tokens(src) if one["name"] == "viewer")
     assert opens(src, raw("viewer"))
     end(src, held[by])
     assert not opens(src, raw("viewer"))
@@ -140,7 +144,7 @@ def test_an_ended_token_opens_nothing(place: Place, src: Sources, by: str, end: 
 
 
 @pytest.mark.parametrize("change", [tokens.revoke, tokens.delete, tokens.rotate])
-def test_what_is_not_there(place: Place, src: Sources, change: Any) -> None:
+def test_changes_of_unknown_tokens_are_refused(place: Place, src: Sources, change: Any) -> None:
     everybody(place)
     with pytest.raises(NotFound):
         change(src, "nothing")
@@ -148,7 +152,7 @@ def test_what_is_not_there(place: Place, src: Sources, change: Any) -> None:
         change(src, "a\n")
 
 
-def test_a_rotated_token_lives_on_for_a_while(place: Place, src: Sources) -> None:
+def test_a_rotated_token_stays_valid_for_the_grace_period(place: Place, src: Sources) -> None:
     store(place, entry("bot", "read", "write", role="viewer", expires_at=FAR, own="kept"))
     made = tokens.rotate(src, "bot", grace_seconds=3600)
     assert made["scopes"] == ["read", "write"]
@@ -164,13 +168,13 @@ def test_a_rotated_token_lives_on_for_a_while(place: Place, src: Sources) -> Non
 
 
 @pytest.mark.parametrize("name", ["expired", "revoked"])
-def test_an_ended_token_is_not_rotated(place: Place, src: Sources, name: str) -> None:
+def test_a_revoked_or_expired_token_is_not_rotated(place: Place, src: Sources, name: str) -> None:
     everybody(place)
     with pytest.raises(BadRequest):
         tokens.rotate(src, name)
 
 
-def test_what_others_keep_in_the_store_stays(place: Place, src: Sources) -> None:
+def test_unknown_keys_in_the_store_are_preserved(place: Place, src: Sources) -> None:
     content = {"version": "2", "own": 1, "tokens": {"a": {"name": "x", "own": 2}, "b": 5}}
     path = place.write_home("dashboard/tokens.json", content)
     made = tokens.create(src, "new")
@@ -181,7 +185,7 @@ def test_what_others_keep_in_the_store_stays(place: Place, src: Sources) -> None
 
 @pytest.mark.parametrize("content", ["{", "", "[]", '{"tokens": []}', '{"tokens": null}', "5"])
 @pytest.mark.parametrize("change", ["create", "revoke", "delete", "rotate"])
-def test_a_store_in_disorder_is_never_overwritten(
+def test_a_malformed_store_is_never_overwritten(
     place: Place, src: Sources, content: str, change: str
 ) -> None:
     path = place.write_home("dashboard/tokens.json", content)

@@ -39,7 +39,7 @@ class LogSlice:
         if not self._is_read:
             self._is_read = True
             self._seen = self._names()
-            self._name = reader.session_log(self._folder)
+            self._name = reader.find_session_log(self._folder)
             self._place = self._folder.end_of_log(self._name) if self._name else None
             self._above.extend(self._folder.tail(self._name, _CONTEXT_LINES) if self._name else [])
             return []
@@ -88,7 +88,7 @@ class LogSlice:
 
     def _switched(self) -> list[Message]:
         """Follow what is the session's log now; one that is new is read from its beginning."""
-        name = reader.session_log(self._folder)
+        name = reader.find_session_log(self._folder)
         was_there = name in self._seen
         self._seen = self._names()
         if name is None or name == self._name:
@@ -113,7 +113,7 @@ class LogSlice:
         if step.skipped:
             entries.append(_left_out(step.skipped))
         written_at = datetime.now(UTC)
-        entries += reader.entries(step.lines, above=above, written_at=written_at)
+        entries += reader.parse_entries(step.lines, above=above, written_at=written_at)
         return [Message("log", entry) for entry in entries]
 
 

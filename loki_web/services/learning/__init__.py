@@ -1,1 +1,1 @@
-"""What events and signals teach: records, counts, lists and aggregations."""
+"""Learning records from events and signals: index, lists, counts and aggregations."""

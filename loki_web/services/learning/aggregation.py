@@ -1,4 +1,4 @@
-"""What the signals say when they are put together (`spec` 9.2, 9.3)."""
+"""Aggregations of learning records (docs/files.md, sections 9.2 and 9.3)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,38 +25,41 @@ from loki_web.store.times import isoformat, tidy_time
 
 _FILE = "metrics/aggregation.json"
 _ENGINE_FOLDER = "learning/aggregated"
-_NEWEST = 20  # files of the engine that are tried, should the latest be damaged
-_ENOUGH = 10  # records of one subject that make certain where none tells its confidence
+_MAX_ENGINE_FILES = 20  # how many files of the engine are tried if the latest are malformed
+_CERTAIN_COUNT = 10  # records of one subject for confidence 1, if no record states its confidence
 
 
 def aggregate(src: Sources) -> Json:
-    """Put all signals and events together, store that and answer it.
+    """Aggregate all signals and events, store the result and return it.
 
     :raises StorageError: when it cannot be written.
     """
-    with events.learned(src.project) as index:
-        made = of_totals(index, index.totals(Selection()))
-    made["aggregated_at"] = isoformat(src.now())
+    with events.open_index(src.project) as index:
+        aggregation = summarize_totals(index, index.get_totals(Selection()))
+    aggregation["aggregated_at"] = isoformat(src.now())
     with src.project.locked(_FILE):
         stored = as_dict(src.project.document(_FILE))
-        src.project.write_json(_FILE, {**stored, **made})
-    return made
+        src.project.write_json(_FILE, {**stored, **aggregation})
+    return aggregation
 
 
-def latest(src: Sources) -> Json:
-    """The latest aggregation: each list as it was stored by the server, where it stored none by
-    the learning engine, else from the signals; with the number of signals of each type."""
-    found = stored(src.project)
+def get_latest(src: Sources) -> Json:
+    """Return the latest aggregation, with the number of signals of each type.
+
+    Each list is the one that the server stored, else that of the learning engine, else computed
+    from the signals.
+    """
+    aggregation = load_stored(src.project)
     types: Counter[str] = Counter()
-    with events.learned(src.project) as index:
-        totals = index.totals(Selection())
+    with events.open_index(src.project) as index:
+        totals = index.get_totals(Selection())
         for group, cell in totals:
             types[group.type] += cell.count
-        if not all(found[name] for name in _LISTS):
-            computed = of_totals(index, totals)
-            found.update({name: found[name] or computed[name] for name in _LISTS})
+        if not all(aggregation[name] for name in _LISTS):
+            computed = summarize_totals(index, totals)
+            aggregation.update({name: aggregation[name] or computed[name] for name in _LISTS})
     return {
-        **found,
+        **aggregation,
         "signal_counts": {
             "success_patterns": types[SUCCESS_PATTERN],
             "tool_efficiency": types[TOOL_EFFICIENCY],
@@ -66,61 +69,61 @@ def latest(src: Sources) -> Json:
     }
 
 
-def stored(folder: Folder) -> Json:
-    """The four lists as they are on disk, and in `aggregated_at` when they were made or `""`."""
-    own, engine = as_dict(folder.document(_FILE)), _of_engine(folder)
-    found: Json = {name: _typed(own, name) or _typed(engine, name) for name in _LISTS}
-    made_at = tidy_time(own.get("aggregated_at")) or tidy_time(engine.get("timestamp"))
-    return {**found, "aggregated_at": made_at}
+def load_stored(folder: Folder) -> Json:
+    """Return the four lists on disk, and their time in `aggregated_at` (`""` if unknown)."""
+    own, engine = as_dict(folder.document(_FILE)), _load_engine_file(folder)
+    lists: Json = {name: _read_list(own, name) or _read_list(engine, name) for name in _LISTS}
+    aggregated_at = tidy_time(own.get("aggregated_at")) or tidy_time(engine.get("timestamp"))
+    return {**lists, "aggregated_at": aggregated_at}
 
 
-def of_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> Json:
-    """The four lists, most frequent first and tools by their score."""
+def summarize_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> Json:
+    """Return the four lists, most frequent first and tools by their score."""
     subjects: dict[str, dict[str, Cell]] = {kind: {} for kind in records.SUBJECTS}
     for group, cell in totals:
         if group.subject is not None:
             subjects[group.type].setdefault(group.subject, Cell()).merge(cell)
     return {
         name: sorted(
-            (_entry(index, kind, subject, cell) for subject, cell in subjects[kind].items()),
+            (_format_entry(index, kind, subject, cell) for subject, cell in subjects[kind].items()),
             key=lambda entry: (-entry[rank], entry[records.SUBJECTS[kind]]),
         )
         for name, (kind, rank, _) in _LISTS.items()
     }
 
 
-def _entry(index: SignalIndex, kind: str, subject: str, cell: Cell) -> Json:
+def _format_entry(index: SignalIndex, kind: str, subject: str, cell: Cell) -> Json:
     if kind == USER_PREFERENCE:
-        figures = {"preferred_value": _most_frequent(index, cell), "frequency": cell.count}
+        figures = {"preferred_value": _find_most_frequent(index, cell), "frequency": cell.count}
     else:
         figures = _FIGURES[kind](cell)
-    return {records.SUBJECTS[kind]: subject, **figures, "confidence": _confidence(cell)}
+    return {records.SUBJECTS[kind]: subject, **figures, "confidence": _compute_confidence(cell)}
 
 
-def _confidence(cell: Cell) -> float:
-    """The mean of what the records tell; without that, the more records the surer."""
+def _compute_confidence(cell: Cell) -> float:
+    """Return the mean of the records' confidences; without any, a share by their number."""
     mean = cell.confidence.mean()
-    return min(1.0, cell.count / _ENOUGH) if mean is None else round(mean, 10)
+    return min(1.0, cell.count / _CERTAIN_COUNT) if mean is None else round(mean, 10)
 
 
-def _most_frequent(index: SignalIndex, cell: Cell) -> Any:
-    """Of several values the first in the order of their texts, so that all workers agree."""
+def _find_most_frequent(index: SignalIndex, cell: Cell) -> Any:
+    """Return the most frequent value; of several the first by text, so that all workers agree."""
     most = max(cell.values.values())
     number = min(
-        (value for value, count in cell.values.items() if count == most), key=index.value_text
+        (value for value, count in cell.values.items() if count == most), key=index.get_value_text
     )
-    return json_text.parse(index.value_text(number).encode())
+    return json_text.parse(index.get_value_text(number).encode())
 
 
-def _error_figures(cell: Cell) -> Json:
+def _compute_error_figures(cell: Cell) -> Json:
     return {"resolution_rate": cell.resolved / cell.count, "frequency": cell.count}
 
 
-def _success_figures(cell: Cell) -> Json:
+def _compute_success_figures(cell: Cell) -> Json:
     return {"avg_duration_seconds": cell.duration.mean() or 0.0, "frequency": cell.count}
 
 
-def _tool_figures(cell: Cell) -> Json:
+def _compute_tool_figures(cell: Cell) -> Json:
     success_rate, milliseconds = cell.success.mean() or 0.0, cell.duration.mean() or 0.0
     return {
         "efficiency_score": 0.7 * success_rate + 0.3 / (1 + milliseconds / 10_000),
@@ -133,76 +136,76 @@ def _tool_figures(cell: Cell) -> Json:
 
 
 _FIGURES: dict[str, Callable[[Cell], Json]] = {
-    ERROR_PATTERN: _error_figures,
-    SUCCESS_PATTERN: _success_figures,
-    TOOL_EFFICIENCY: _tool_figures,
+    ERROR_PATTERN: _compute_error_figures,
+    SUCCESS_PATTERN: _compute_success_figures,
+    TOOL_EFFICIENCY: _compute_tool_figures,
 }
 
 
-def _of_engine(folder: Folder) -> Json:
-    """The newest file of the learning engine, by its name, that holds something."""
+def _load_engine_file(folder: Folder) -> Json:
+    """Return the newest file of the learning engine, by name, that is not empty or malformed."""
     names = folder.file_names(_ENGINE_FOLDER, ".json")
-    for name in names[: -_NEWEST - 1 : -1]:
-        found = as_dict(folder.document(f"{_ENGINE_FOLDER}/{name}"))
-        if found:
-            return found
+    for name in names[: -_MAX_ENGINE_FILES - 1 : -1]:
+        content = as_dict(folder.document(f"{_ENGINE_FOLDER}/{name}"))
+        if content:
+            return content
     return {}
 
 
-def _typed(source: Json, name: str) -> list[Json]:
-    """One of the lists of a file, entries without a subject left out."""
+def _read_list(source: Json, name: str) -> list[Json]:
+    """Return one of the lists of a file; entries without a subject are skipped."""
     kind, _, typed = _LISTS[name]
     subject = records.SUBJECTS[kind]
     return [
         {
             subject: redact(entry[subject]),
             **typed(entry),
-            "confidence": min(1.0, _number(entry, "confidence")),
+            "confidence": min(1.0, _get_number(entry, "confidence")),
         }
         for entry in dicts_in(source.get(name))
         if first_text(entry.get(subject))
     ]
 
 
-def _number(entry: Json, *names: str) -> float:
+def _get_number(entry: Json, *names: str) -> float:
     return first_amount(*(entry.get(name) for name in names)) or 0.0
 
 
-def _preference(entry: Json) -> Json:
+def _read_preference(entry: Json) -> Json:
     value: Any = redact_within(entry.get("preferred_value"))
     return {"preferred_value": value, "frequency": as_count(entry.get("frequency"))}
 
 
-def _error(entry: Json) -> Json:
+def _read_error(entry: Json) -> Json:
     return {
-        "resolution_rate": _number(entry, "resolution_rate"),
+        "resolution_rate": _get_number(entry, "resolution_rate"),
         "frequency": as_count(entry.get("frequency")),
     }
 
 
-def _success(entry: Json) -> Json:
+def _read_success(entry: Json) -> Json:
     return {
-        "avg_duration_seconds": _number(entry, "avg_duration_seconds"),
+        "avg_duration_seconds": _get_number(entry, "avg_duration_seconds"),
         "frequency": as_count(entry.get("frequency")),
     }
 
 
-def _tool(entry: Json) -> Json:
-    count = int(_number(entry, "count", "usage_count"))
+def _read_tool(entry: Json) -> Json:
+    count = int(_get_number(entry, "count", "usage_count"))
     return {
-        "efficiency_score": _number(entry, "efficiency_score"),
+        "efficiency_score": _get_number(entry, "efficiency_score"),
         "count": count,
         "usage_count": count,
-        "avg_execution_time_ms": _number(entry, "avg_execution_time_ms"),
-        "success_rate": _number(entry, "success_rate"),
+        "avg_execution_time_ms": _get_number(entry, "avg_execution_time_ms"),
+        "success_rate": _get_number(entry, "success_rate"),
         "total_tokens_used": as_count(entry.get("total_tokens_used")),
     }
 
 
-# Name in an aggregation → type of record, what it is ranked by, how a stored entry is read.
+# Name in an aggregation → type of record, sort key, reader of a stored entry.
 _LISTS: dict[str, tuple[str, str, Callable[[Json], Json]]] = {
-    "preferences": (USER_PREFERENCE, "frequency", _preference),
-    "error_patterns": (ERROR_PATTERN, "frequency", _error),
-    "success_patterns": (SUCCESS_PATTERN, "frequency", _success),
-    "tool_efficiencies": (TOOL_EFFICIENCY, "efficiency_score", _tool),
+    "preferences": (USER_PREFERENCE, "frequency", _read_preference),
+    "error_patterns": (ERROR_PATTERN, "frequency", _read_error),
+    "success_patterns": (SUCCESS_PATTERN, "frequency", _read_success),
+    "tool_efficiencies": (TOOL_EFFICIENCY, "efficiency_score", _read_tool),
 }

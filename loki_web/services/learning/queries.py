@@ -1,15 +1,17 @@
-"""What the learning endpoints answer (`spec` 18), made of the index of events and signals.
+"""Queries of the learning endpoints on the index of events and signals (docs/files.md, section 18).
 
-Records leave a time range as time goes by. An answer tells until when it stays the same, so that it
-is computed again when a record has come or left, not each second.
+Records leave a time range as time passes. Each query records until when its result stays valid, so
+that it is computed again when a record has come or left, not each second.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from loki_web.services import events, time_ranges
+from loki_web.errors import BadRequest
+from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.learning import aggregation
 from loki_web.services.learning.signal_index import (
@@ -21,10 +23,12 @@ from loki_web.services.learning.signal_index import (
     SignalIndex,
     Sum,
 )
-from loki_web.services.learning.views import shown
+from loki_web.services.learning.views import format_record
 from loki_web.store.coerce import Json
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 
+TIME_RANGE = "^[0-9]{1,4}[hdm]$"
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "m": timedelta(minutes=1)}
 _LIST_PERIOD = timedelta(days=30)
 
 
@@ -44,7 +48,7 @@ class _Query(NamedTuple):
     ) -> "_Query":
         now = src.now_unrecorded()
         return cls.since(
-            src, time_ranges.beginning(time_range, now), now, Selection(None, signal_type, source)
+            src, parse_time_range(time_range, now), now, Selection(None, signal_type, source)
         )
 
     @classmethod
@@ -54,58 +58,71 @@ class _Query(NamedTuple):
         since = microseconds(beginning)
         return cls(src, microseconds(now) - since, selection._replace(since=since))
 
-    def lasts_between(self, before: int | None, first: int | None) -> None:
-        """Record that the answer is the same until the first record leaves the period, and since
-        the one before that left it."""
+    def record_lifetime(self, before: int | None, first: int | None) -> None:
+        """Record from when to when the result is valid: while the same records are in the period.
+
+        :param before: the time of the last record before the period, in microseconds.
+        :param first: the time of the first record in the period.
+        """
         self.src.record_validity(
             None if before is None else before + self.period,
             None if first is None else first + self.period,
         )
 
-    def lasts_with(self, index: SignalIndex) -> None:
-        """Record that the answer is the same while the same records are in the period."""
-        self.lasts_between(*index.times_around(self.selection.since or 0))
+    def record_lifetime_with(self, index: SignalIndex) -> None:
+        """Record that the result is valid while the same records of the index are in the period."""
+        self.record_lifetime(*index.find_times_around(self.selection.since or 0))
 
 
-def metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
-    """How many records there are of each type and source, and what they say together.
+def parse_time_range(time_range: str, now: datetime) -> datetime:
+    """Return the start of a range that ends now: `90m` (minutes), `24h`, `7d`.
 
-    :raises BadRequest: for a time range that is none, as do all functions that take one.
+    :raises BadRequest: unless it is one to four digits, not zero, and a unit.
+    """
+    if not re.fullmatch(TIME_RANGE, time_range) or not int(time_range[:-1]):
+        raise BadRequest("timeRange must be a number from 1 to 9999 and h, d or m, such as 24h")
+    return now - int(time_range[:-1]) * _UNITS[time_range[-1]]
+
+
+def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
+    """Count the records of each type and source, and aggregate them.
+
+    :raises BadRequest: for a malformed time range, as do all functions that take one.
     """
     query = _Query.of(src, time_range, signal_type, source)
-    with events.learned(src.project) as index:
-        totals = index.totals(query.selection)
-        query.lasts_with(index)
+    with events.open_index(src.project) as index:
+        totals = index.get_totals(query.selection)
+        query.record_lifetime_with(index)
         confidence = Sum()
         for _, cell in totals:
             confidence.merge(cell.confidence)
-        found: Json = {
+        metrics: Json = {
             "totalSignals": sum(cell.count for _, cell in totals),
-            "signalsByType": _counts(totals, lambda group: group.type),
-            "signalsBySource": _counts(totals, lambda group: group.source),
+            "signalsByType": _count_by(totals, lambda group: group.type),
+            "signalsBySource": _count_by(totals, lambda group: group.source),
             "avgConfidence": round(confidence.mean() or 0.0, 10),
         }
-        lists = aggregation.of_totals(index, totals)
-    return {**found, "aggregation": _or_stored(query, lists)}
+        lists = aggregation.summarize_totals(index, totals)
+    return {**metrics, "aggregation": _fill_from_stored(query, lists)}
 
 
-def trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
-    """How many records there are of each hour (UTC), oldest hour first; empty hours are left out.
+def get_trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
+    """Count the records of each hour (UTC), oldest first; empty hours are left out.
 
-    Records of unknown time are in no hour.
+    Records without a time are not counted.
     """
     query = _Query.of(src, time_range, signal_type, source)
-    with events.learned(src.project) as index:
-        hours = index.hours(query.selection)
-        query.lasts_with(index)
+    with events.open_index(src.project) as index:
+        hours = index.count_by_hour(query.selection)
+        query.record_lifetime_with(index)
     return {
-        "dataPoints": [{"label": _label(hour), "count": count} for hour, count in hours],
+        "dataPoints": [{"label": _format_hour(hour), "count": count} for hour, count in hours],
         "maxValue": max((count for _, count in hours), default=0),
         "period": time_range,
     }
 
 
-def entries(
+def list_records(
     src: Sources,
     time_range: str,
     signal_type: str | None,
@@ -113,54 +130,57 @@ def entries(
     limit: int,
     offset: int,
 ) -> list[Json]:
-    """The records themselves, newest first."""
-    return _entries(_Query.of(src, time_range, signal_type, source), limit, offset)
+    """Return the selected records, newest first."""
+    return _list_records(_Query.of(src, time_range, signal_type, source), limit, offset)
 
 
-def entries_of(src: Sources, signal_type: str, limit: int) -> list[Json]:
-    """The records of one type from the last 30 days, newest first."""
+def list_records_of_type(src: Sources, signal_type: str, limit: int) -> list[Json]:
+    """Return the records of one type from the last 30 days, newest first."""
     now = src.now_unrecorded()
     selection = Selection(type=signal_type)
-    return _entries(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
+    return _list_records(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
 
 
-def _entries(query: _Query, limit: int, offset: int) -> list[Json]:
-    with events.learned(query.src.project) as index:
-        places = index.newest(query.selection, offset, limit)
+def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
+    with events.open_index(query.src.project) as index:
+        places = index.find_newest(query.selection, offset, limit)
         if len(places) == limit and places[-1].time != UNKNOWN_TIME:
-            query.lasts_between(None, places[-1].time)  # older ones come after the page
+            # Records older than the last one of this page cannot change it.
+            query.record_lifetime(None, places[-1].time)
         else:
-            query.lasts_with(index)
-    return [shown(record, content) for record, content in events.read(query.src.project, places)]
+            query.record_lifetime_with(index)
+    return [
+        format_record(record, content)
+        for record, content in events.read_records(query.src.project, places)
+    ]
 
 
-def _counts(totals: list[tuple[Group, Cell]], word_of: Callable[[Group], str]) -> dict[str, int]:
-    """Most frequent first."""
+def _count_by(totals: list[tuple[Group, Cell]], get_key: Callable[[Group], str]) -> dict[str, int]:
+    """Return the counts by key, most frequent first."""
     counts: Counter[str] = Counter()
     for group, cell in totals:
-        counts[word_of(group)] += cell.count
+        counts[get_key(group)] += cell.count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _label(hour: int) -> str:
+def _format_hour(hour: int) -> str:
     return from_microseconds(hour * HOUR).isoformat()[:13]
 
 
-def _or_stored(query: _Query, lists: Json) -> Json:
-    """The four lists of the selected records.
+def _fill_from_stored(query: _Query, lists: Json) -> Json:
+    """Return the four lists, empty ones replaced by the stored lists of the same period.
 
-    Where these have nothing, the stored lists stand in, so far as they are of the same time; they
-    cannot tell types and sources apart.
+    With a filter by type or source nothing is replaced: stored lists do not have these.
     """
     selection = query.selection
     if selection.type is not None or selection.source is not None:
         return lists
-    stored = aggregation.stored(query.src.project)
-    made_at = parse_time(stored.pop("aggregated_at"))
-    if made_at and selection.since is not None:
-        made = microseconds(made_at)
-        if made < selection.since:
-            query.lasts_between(made, None)
+    stored = aggregation.load_stored(query.src.project)
+    aggregated_at = parse_time(stored.pop("aggregated_at"))
+    if aggregated_at and selection.since is not None:
+        time = microseconds(aggregated_at)
+        if time < selection.since:
+            query.record_lifetime(time, None)
             return lists
-        query.lasts_between(None, made)
-    return {name: found or stored[name] for name, found in lists.items()}
+        query.record_lifetime(None, time)
+    return {name: entries or stored[name] for name, entries in lists.items()}

@@ -1,7 +1,7 @@
-"""What an event or a signal file says to the learning endpoints.
+"""Parsing of events and signal files into learning records.
 
-Both count everywhere in the same way (`spec` 9.1, 18). A `learning_signal` event is a record of the
-type that its `signal_type` stands for, so that counts, filters and lists agree on it.
+Both count alike in all learning endpoints (docs/files.md, sections 9.1 and 18). The type of a
+`learning_signal` event derives from its `signal_type`, so that counts, filters and lists agree.
 """
 
 import sys
@@ -36,107 +36,111 @@ _TYPE_OF_LEARNING_EVENT = {
     "tool_usage": TOOL_EFFICIENCY,
 }
 _MAX_NAME = 200
-_MOST_NAMES = 4096
-_LONGEST_FIELDS = 1000  # characters of fields for which the names are remembered
+_MAX_CACHED = 4096
+_MAX_CACHED_LENGTH = 1000  # characters of all fields in one key of the cache
 _NO_DATA: Json = {}
 
 
 class _Names(NamedTuple):
-    """What a record is called and where it comes from."""
+    """The type, the type as written, and the source of a record."""
 
     type: str
     written_type: str
     source: str
 
 
-_remembered: dict[tuple[Any, ...], _Names | None] = {}
+_cached_names: dict[tuple[Any, ...], _Names | None] = {}
 
 
-def record_of_event(event: Json) -> Record | None:
-    """Return the record that a line of `events.jsonl` is; None for one that has no type."""
+def parse_event(event: Json) -> Record | None:
+    """Return the record of a line of `events.jsonl`, None if it has no type."""
     data = event.get("data")
     if not isinstance(data, dict):
         data = _NO_DATA
     get = event.get
-    names = _event_names(
+    names = _get_event_names(
         (
             *(get("type"), get("event"), get("signal_type"), data.get("signal_type")),
             *(get("source"), data.get("source")),
         )
     )
-    return _record(event, data, names) if names else None
+    return _make_record(event, data, names) if names else None
 
 
-def record_of_signal(signal: Any) -> Record | None:
-    """Return the record that a signal file is; None for what is no signal."""
+def parse_signal(signal: Any) -> Record | None:
+    """Return the record of a signal file's content, None if it has no type."""
     content = as_dict(signal)
     kind = first_text(content.get("type"))
     if not kind:
         return None
     data = as_dict(content.get("data"))
-    names = _names(kind, kind, content.get("source"), data.get("source"))
-    return _record(content, data, names)
+    names = _make_names(kind, kind, content.get("source"), data.get("source"))
+    return _make_record(content, data, names)
 
 
-def packed_signal(signal: Any) -> str | None:
-    """Return the record of a signal file as a short text, see `unpacked`; None for no signal."""
-    record = record_of_signal(signal)
+def pack_signal(signal: Any) -> str | None:
+    """Return the record of a signal file as compact JSON, None if it has no type."""
+    record = parse_signal(signal)
     return json_text.compact([*record[:5], record.lesson and [*record.lesson]]) if record else None
 
 
-def unpacked(text: str) -> Record:
-    """Return the record of which `packed_signal` made a text."""
+def unpack_signal(text: str) -> Record:
+    """Return the record that `pack_signal` has packed."""
     *fields, lesson = json_text.parse(text.encode())
     when, kind, written, source, confidence = fields
     names = (sys.intern(kind), sys.intern(written), sys.intern(source))
     return Record(when, *names, confidence, Lesson(*lesson) if lesson else None)
 
 
-def _event_names(fields: tuple[Any, ...]) -> _Names | None:
-    """Of few events the fields are others than those of some event before."""
+def _get_event_names(fields: tuple[Any, ...]) -> _Names | None:
+    """Return the names for an event's fields, from a cache: most events repeat earlier fields."""
     try:
-        return _remembered[fields]
+        return _cached_names[fields]
     except KeyError:
-        names = _names_of_event(*fields)
-        if len(_remembered) >= _MOST_NAMES:
-            _remembered.clear()
-        if sum(len(field) for field in fields if isinstance(field, str)) <= _LONGEST_FIELDS:
-            _remembered[fields] = names
+        names = _derive_event_names(*fields)
+        if len(_cached_names) >= _MAX_CACHED:
+            _cached_names.clear()
+        if sum(len(field) for field in fields if isinstance(field, str)) <= _MAX_CACHED_LENGTH:
+            _cached_names[fields] = names
         return names
-    except TypeError:  # lists and objects are in no dictionary
-        return _names_of_event(*fields)
+    except TypeError:  # lists and objects are not hashable
+        return _derive_event_names(*fields)
 
 
-def _names_of_event(
+def _derive_event_names(
     kind: Any, event: Any, word: Any, word_in_data: Any, source: Any, source_in_data: Any
 ) -> _Names | None:
     written = kind = first_text(kind, event)
     if written == _LEARNING_EVENT:
         word = first_text(word, word_in_data, default=written)
         kind = _TYPE_OF_LEARNING_EVENT.get(word, word)
-    return _names(kind, written, source, source_in_data) if kind else None
+    return _make_names(kind, written, source, source_in_data) if kind else None
 
 
-def _names(kind: str, written: str, *sources: Any) -> _Names:
-    return _Names(_name(kind), _name(written), _name(first_text(*sources, default="unknown")))
+def _make_names(kind: str, written: str, *sources: Any) -> _Names:
+    return _Names(
+        _redact_name(kind),
+        _redact_name(written),
+        _redact_name(first_text(*sources, default="unknown")),
+    )
 
 
-def _record(content: Json, data: Json, names: _Names) -> Record:
+def _make_record(content: Json, data: Json, names: _Names) -> Record:
     kind, written, source = names
     return Record(
         microseconds_of(content.get("timestamp"), UNKNOWN_TIME),
         kind,
         written,
         source,
-        _share(content.get("confidence"), data.get("confidence")),
-        _lesson(kind, content, data) if kind in SUBJECTS else None,
+        _first_share(content.get("confidence"), data.get("confidence")),
+        _make_lesson(kind, content, data) if kind in SUBJECTS else None,
     )
 
 
-def _lesson(kind: str, content: Json, data: Json) -> Lesson:
-    both = {**data, **content}  # fields stand at the top or below `data`
+def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
+    both = {**data, **content}  # fields are at the top level or in `data`
     key = SUBJECTS[kind]
-    subject = _name(
+    subject = _redact_name(
         first_text(
             content.get(key),
             data.get(key),
@@ -155,25 +159,25 @@ def _lesson(kind: str, content: Json, data: Json) -> Lesson:
         return Lesson(subject, duration=first_amount(both.get("duration_seconds"), seconds))
     return Lesson(
         subject,
-        success=success_of(both),
+        success=get_success(both),
         duration=first_amount(both.get("execution_time_ms"), milliseconds),
         tokens=as_count(both.get("tokens_used")),
     )
 
 
-def success_of(content: Json) -> float | None:
-    """1 for success, 0 for failure, a rate between them where only that is told.
+def get_success(content: Json) -> float | None:
+    """Return 1 for success, 0 for failure, else the success rate (0 to 1) or None.
 
-    The outcome goes first: the CLI writes a rate of 1 for iterations that failed, too.
+    The outcome takes precedence: the CLI also writes a rate of 1 for failed iterations.
     """
     outcome, flag = content.get("outcome"), content.get("success")
     if outcome in ("success", "failure"):
         return float(outcome == "success")
-    return float(flag) if isinstance(flag, bool) else _share(content.get("success_rate"))
+    return float(flag) if isinstance(flag, bool) else _first_share(content.get("success_rate"))
 
 
-def _share(*candidates: Any) -> float | None:
-    """The first number from 0 to 1."""
+def _first_share(*candidates: Any) -> float | None:
+    """Return the first number from 0 to 1, None if there is none."""
     for candidate in candidates:
         if candidate is None:
             continue
@@ -183,11 +187,11 @@ def _share(*candidates: Any) -> float | None:
     return None
 
 
-def _name(text: str) -> str:
-    return _shown_name(text[:_MAX_NAME])
+def _redact_name(text: str) -> str:
+    return _redact_and_intern(text[:_MAX_NAME])
 
 
 @lru_cache(maxsize=4096)
-def _shown_name(text: str) -> str:
-    """Few names are in many records, so that each is redacted and held once."""
+def _redact_and_intern(text: str) -> str:
+    """Return a redacted name, cached: few names occur in many records."""
     return sys.intern(redact(text))

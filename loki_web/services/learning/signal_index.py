@@ -1,9 +1,9 @@
-"""Events and signals as columns of numbers: what is counted, summed and listed of them.
+"""Column-oriented index of events and signals for counts, sums and lists.
 
-A record costs about 60 bytes, its text stays in its file. The rows of each hour stand in the order
-of time. What the rows since a moment add up to is kept for the moments that are asked for; it
-follows each row that comes or goes, and moves on with the moment by the rows in between. Sums are
-exact, so that taking a row out again leaves no trace.
+A record takes about 60 bytes; its text stays in its file. The rows of each hour are sorted by time.
+Totals since a time are cached for the times that were queried. They are updated for each row that
+is added or removed; totals since another time are derived from them by the rows in between. Sums
+are exact, so that removing a row restores the total of before.
 """
 
 import sys
@@ -23,7 +23,7 @@ UNKNOWN_TIME = microseconds(UNKNOWN)
 HOUR = 3_600_000_000
 _MAX_TOTALS = 8
 _MAX_CELLS = 50_000  # in all totals together
-_NEAR = 24 * HOUR  # totals are moved so far, farther ones are copied
+_NEAR = 24 * HOUR  # cached totals within this distance are moved, farther ones are copied
 _END = 1 << 62
 _RESOLVED = -2
 _NAN = float("nan")
@@ -31,11 +31,12 @@ _UNIT = 1074  # every finite float is a whole number of 2 ** -_UNIT
 
 
 class Lesson(NamedTuple):
-    """What a record of one of the four learning types says, to be put together with others.
+    """The figures of a record of one of the four learning types, to be aggregated.
 
-    :param subject: the preference, error, pattern or tool that it is about.
-    :param value: of a preference.
-    :param success: how far it went well, 0 to 1; None where that is not told.
+    :param subject: the name of the preference, error, pattern or tool.
+    :param value: the value of a preference.
+    :param resolved: whether an error has a resolution.
+    :param success: the success rate, 0 to 1, or None.
     :param duration: seconds for a pattern, milliseconds for a tool.
     """
 
@@ -53,8 +54,8 @@ _NO_LESSON = Lesson("")
 class Record(NamedTuple):
     """An event or a signal.
 
-    :param time: microseconds since 1970; UNKNOWN_TIME, which is before all others, for none.
-    :param written_type: the type as it stands in the file.
+    :param time: microseconds since 1970; UNKNOWN_TIME, which sorts first, without a time.
+    :param written_type: the type as written in the file.
     :param confidence: 0 to 1, or None.
     """
 
@@ -67,7 +68,7 @@ class Record(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What many records have in common; `subject` is None for those that teach nothing."""
+    """The names that records share; `subject` is None for records without a lesson."""
 
     type: str
     written_type: str
@@ -76,26 +77,27 @@ class Group(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which records are wanted; None wants all.
+    """A filter of records; None matches all.
 
-    :param since: microseconds; records of unknown time are wanted whatever it is.
-    :param type: a type, or a type as events write it.
+    :param since: microseconds; records without a time always match.
+    :param type: a type, or a type as written in events.
     """
 
     since: int | None = None
     type: str | None = None
     source: str | None = None
 
-    def wants(self, group: Group) -> bool:
+    def matches(self, group: Group) -> bool:
+        """Return whether the records of a group match, apart from their time."""
         return (self.type is None or self.type in (group.type, group.written_type)) and (
             self.source is None or self.source == group.source
         )
 
 
 class Place(NamedTuple):
-    """Where the text of a record is: in a signal's file, or at an offset of the journal.
+    """The location of a record's text: a signal file, or an offset in the journal.
 
-    :param time: of the record, as in `Record`.
+    :param time: the time of the record, as in `Record`.
     """
 
     time: int
@@ -105,7 +107,7 @@ class Place(NamedTuple):
 
 
 class Sum:
-    """An exact sum of floats, out of which they can be taken again."""
+    """An exact sum of floats, from which they can be removed again."""
 
     __slots__ = ("_total", "count")
 
@@ -114,11 +116,13 @@ class Sum:
         self._total = 0
 
     def change(self, number: float, sign: int) -> None:
+        """Add a number (sign 1) or remove it (-1)."""
         numerator, denominator = number.as_integer_ratio()
         self._total += (numerator << (_UNIT + 1 - denominator.bit_length())) * sign
         self.count += sign
 
     def merge(self, other: "Sum") -> None:
+        """Add another sum."""
         self._total += other._total
         self.count += other.count
 
@@ -128,10 +132,10 @@ class Sum:
 
 
 class Cell:
-    """What the records of one group, or of several, add up to.
+    """The totals of the records of one or more groups.
 
-    :ivar resolved: how many errors have a resolution.
-    :ivar values: how often each value of a preference occurs, by its number.
+    :ivar resolved: the number of errors with a resolution.
+    :ivar values: the number of occurrences of each preference value, by its number.
     """
 
     __slots__ = ("confidence", "count", "duration", "resolved", "success", "tokens", "values")
@@ -142,6 +146,7 @@ class Cell:
         self.values: Counter[int] = Counter()
 
     def merge(self, other: "Cell") -> None:
+        """Add the totals of another cell."""
         self.count += other.count
         self.resolved += other.resolved
         self.tokens += other.tokens
@@ -152,7 +157,7 @@ class Cell:
 
 
 class _Totals:
-    """What the rows since a moment add up to, by the number of their group."""
+    """The totals of the rows since a time, by the number of their group."""
 
     def __init__(self, since: int) -> None:
         self.since = since
@@ -168,17 +173,18 @@ class _Totals:
 
 
 class SignalIndex:
-    """The records, each a row of the columns; to be used by one thread at a time."""
+    """The index; each record is a row of the columns. Not thread-safe."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """
-        :ivar _offsets: in the journal; for a signal -1 less the number of its file.
-        :ivar _figures: the row in the four columns that follow, -1 for none.
+        """Remove all records.
+
+        :ivar _offsets: the offset in the journal; for a signal -1 - the number of its file.
+        :ivar _figures: the row in the five columns of figures, -1 for none.
         :ivar _values: the number of a preference's value, or _RESOLVED, or -1.
-        :ivar _kept: by their moment, used last at the end.
+        :ivar _cached: cached totals by their time, the last used one at the end.
         """
         self._times, self._groups = array("q"), array("i")
         self._offsets, self._lengths = array("q"), array("i")
@@ -195,7 +201,7 @@ class SignalIndex:
         self._file_rows: dict[str, int] = {}
         self._file_list: list[str] = []
         self._free_files: list[int] = []
-        self._kept: OrderedDict[int, _Totals] = OrderedDict()
+        self._cached: OrderedDict[int, _Totals] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._times) - len(self._free_rows)
@@ -206,9 +212,9 @@ class SignalIndex:
         return self._file_rows.keys()
 
     def add(self, record: Record, offset: int, length: int) -> int:
-        """Add what stands in the journal; return its row."""
+        """Add a record of the journal and return its row."""
         when = record.time
-        row = self._new_row(record, offset, length)
+        row = self._add_row(record, offset, length)
         hour = self._hours.get(when // HOUR)
         if hour is None:
             hour = self._hours[when // HOUR] = array("i")
@@ -216,26 +222,27 @@ class SignalIndex:
         if not hour or self._precedes(hour[-1], when, offset):
             hour.append(row)
         else:
-            hour.insert(self._position(hour, row), row)
-        for totals in self._kept.values():
+            hour.insert(self._find_position(hour, row), row)
+        for totals in self._cached.values():
             if totals.covers(when):
                 self._change(totals.cells, row, 1)
         return row
 
     def remove(self, row: int) -> None:
+        """Remove a row that `add` returned."""
         when = self._times[row]
-        for totals in self._kept.values():
+        for totals in self._cached.values():
             if totals.covers(when):
                 self._change(totals.cells, row, -1)
         hour = self._hours[when // HOUR]
-        hour.pop(self._position(hour, row))
+        hour.pop(self._find_position(hour, row))
         if not hour:
             del self._hours[when // HOUR]
             self._hour_order.remove(when // HOUR)
         self._free_rows.append(row)
 
     def put_file(self, name: str, record: Record) -> None:
-        """Add what stands in a signal's file, in place of what stood there before."""
+        """Add or replace the record of a signal file."""
         self.remove_file(name)
         if self._free_files:
             number = self._free_files.pop()
@@ -246,69 +253,74 @@ class SignalIndex:
         self._file_rows[name] = self.add(record, -1 - number, 0)
 
     def remove_file(self, name: str) -> None:
+        """Remove the record of a signal file, if there is one."""
         row = self._file_rows.pop(name, None)
         if row is not None:
             self._free_files.append(-1 - self._offsets[row])
             self.remove(row)
 
-    def totals(self, selection: Selection) -> list[tuple[Group, Cell]]:
-        """What the wanted records add up to, by group; not to be changed."""
-        cells = self._totals(UNKNOWN_TIME if selection.since is None else selection.since).cells
+    def get_totals(self, selection: Selection) -> list[tuple[Group, Cell]]:
+        """Return the totals of the selected records by group; must not be changed."""
+        cells = self._get_totals_since(
+            UNKNOWN_TIME if selection.since is None else selection.since
+        ).cells
         pairs = ((self._group_list[number], cell) for number, cell in cells.items())
-        return [(group, cell) for group, cell in pairs if selection.wants(group)]
+        return [(group, cell) for group, cell in pairs if selection.matches(group)]
 
-    def value_text(self, number: int) -> str:
-        """The JSON text of a preference's value."""
+    def get_value_text(self, number: int) -> str:
+        """Return the JSON text of a preference's value."""
         return self._value_texts[number]
 
-    def hours(self, selection: Selection) -> list[tuple[int, int]]:
-        """How many of the wanted records each hour has, as hours since 1970, oldest first; those
-        of unknown time and hours without any are left out."""
-        count = self._counter(selection)
+    def count_by_hour(self, selection: Selection) -> list[tuple[int, int]]:
+        """Return the number of selected records of each hour (hours since 1970), oldest first.
+
+        Records without a time and empty hours are left out.
+        """
+        count = self._make_counter(selection)
         since = UNKNOWN_TIME + 1
         if selection.since is not None:
             since = max(since, selection.since)
-        counts = ((hour, count(rows)) for hour, rows in self._newest_hours(since))
+        counts = ((hour, count(rows)) for hour, rows in self._iterate_hours_backwards(since))
         return [pair for pair in counts if pair[1]][::-1]
 
-    def newest(self, selection: Selection, offset: int, limit: int) -> list[Place]:
-        """Where the wanted records stand, newest first and those of unknown time last."""
-        count = self._counter(selection)
-        wanted = self._wanted(selection)
-        found: list[int] = []
-        for rows in self._newest_first(selection.since):
+    def find_newest(self, selection: Selection, offset: int, limit: int) -> list[Place]:
+        """Return the places of the selected records, newest first, those without a time last."""
+        count = self._make_counter(selection)
+        wanted = self._match_groups(selection)
+        page: list[int] = []
+        for rows in self._iterate_chunks(selection.since):
             here = count(rows)
             if here <= offset:
                 offset -= here
                 continue
             chosen = [row for row in reversed(rows) if wanted[self._groups[row]]]
-            found += chosen[offset : offset + limit - len(found)]
+            page += chosen[offset : offset + limit - len(page)]
             offset = 0
-            if len(found) == limit:
+            if len(page) == limit:
                 break
-        return [self._place(row) for row in found]
+        return [self._make_place(row) for row in page]
 
-    def times_around(self, since: int) -> tuple[int | None, int | None]:
-        """The last known time before a moment, and the first since then."""
-        before = next(self._rows_backwards(since), None)
-        first = next(self._rows_between(since, _END), None)
+    def find_times_around(self, since: int) -> tuple[int | None, int | None]:
+        """Return the last known time before `since`, and the first one from it on."""
+        before = next(self._iterate_backwards(since), None)
+        first = next(self._iterate_between(since, _END), None)
         return (
             None if before is None else self._times[before],
             None if first is None else self._times[first],
         )
 
     def dump(self) -> tuple[list[Any], list[bytes]]:
-        """What stands in the journal: the tables, and the columns in the order of time."""
+        """Return the records of the journal: tables, and columns sorted by time."""
         hours = [
             (hour, array("i", (row for row in self._hours[hour] if self._offsets[row] >= 0)))
             for hour in self._hour_order
         ]
         rows = array("i", chain.from_iterable(some for _, some in hours))
-        figures, numbers = _chosen(self._figures, rows), count()
+        figures, numbers = _select(self._figures, rows), count()
         renumbered = array("i", (-1 if each < 0 else next(numbers) for each in figures))
         used = array("i", (each for each in figures if each >= 0))
-        columns = [_chosen(each, rows) for each in self._row_columns()]
-        columns += [renumbered, *(_chosen(each, used) for each in self._figure_columns())]
+        columns = [_select(each, rows) for each in self._list_row_columns()]
+        columns += [renumbered, *(_select(each, used) for each in self._list_figure_columns())]
         tables = [
             [list(group) for group in self._group_list],
             self._value_texts,
@@ -317,13 +329,13 @@ class SignalIndex:
         return tables, [column.tobytes() for column in columns]
 
     def load(self, tables: list[Any], columns: list[bytes]) -> None:
-        """Take in what was dumped, in place of everything."""
+        """Replace the index by what `dump` returned."""
         self.clear()
-        targets = [*self._row_columns(), self._figures, *self._figure_columns()]
+        targets = [*self._list_row_columns(), self._figures, *self._list_figure_columns()]
         for column, data in zip(targets, columns, strict=True):
             column.frombytes(data)
         groups, values, hours = tables
-        self._group_list = [_interned(*group) for group in groups]
+        self._group_list = [_intern_group(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
         self._value_texts = values
         self._value_numbers = {text: number for number, text in enumerate(self._value_texts)}
@@ -333,13 +345,13 @@ class SignalIndex:
             self._hour_order.append(hour)
             start += size
 
-    def _row_columns(self) -> "list[array[Any]]":
+    def _list_row_columns(self) -> "list[array[Any]]":
         return [self._times, self._groups, self._offsets, self._lengths]
 
-    def _figure_columns(self) -> "list[array[Any]]":
+    def _list_figure_columns(self) -> "list[array[Any]]":
         return [self._confidences, self._successes, self._durations, self._tokens, self._values]
 
-    def _new_row(self, record: Record, offset: int, length: int) -> int:
+    def _add_row(self, record: Record, offset: int, length: int) -> int:
         when, kind, written, source, confidence, lesson = record
         names = kind, written, source, lesson[0] if lesson else None
         group = self._group_numbers.get(names, -1)
@@ -368,7 +380,7 @@ class SignalIndex:
         _, value, resolved, success, duration, tokens = lesson or _NO_LESSON
         number = -1
         if kind == USER_PREFERENCE and lesson:
-            number = self._value_number(json_text.compact(value))
+            number = self._number_value(json_text.compact(value))
         elif resolved:
             number = _RESOLVED
         if place < 0:
@@ -386,38 +398,38 @@ class SignalIndex:
             self._values[place] = number
         return place
 
-    def _value_number(self, text: str) -> int:
+    def _number_value(self, text: str) -> int:
         number = self._value_numbers.get(text)
         if number is None:
             number = self._value_numbers[text] = len(self._value_texts)
             self._value_texts.append(text)
         return number
 
-    def _file_of(self, row: int) -> str | None:
+    def _get_file(self, row: int) -> str | None:
         offset = self._offsets[row]
         return self._file_list[-1 - offset] if offset < 0 else None
 
-    def _place(self, row: int) -> Place:
-        return Place(self._times[row], self._file_of(row), self._offsets[row], self._lengths[row])
+    def _make_place(self, row: int) -> Place:
+        return Place(self._times[row], self._get_file(row), self._offsets[row], self._lengths[row])
 
-    def _position(self, hour: "array[int]", row: int) -> int:
-        """Where a row stands in its hour, or has to be inserted."""
+    def _find_position(self, hour: "array[int]", row: int) -> int:
+        """Return the position of a row in its hour, or where to insert it."""
         time_of = self._times.__getitem__
         start = bisect_left(hour, time_of(row), key=time_of)
         end = bisect_right(hour, time_of(row), lo=start, key=time_of)
-        return bisect_left(hour, self._order(row), start, end, key=self._order)
+        return bisect_left(hour, self._get_order(row), start, end, key=self._get_order)
 
     def _precedes(self, row: int, when: int, offset: int) -> bool:
-        """Whether a row certainly stands before a new one."""
+        """Return whether a row certainly sorts before a new one."""
         last = self._times[row]
         return last < when or (last == when and 0 <= self._offsets[row] < offset)
 
-    def _order(self, row: int) -> tuple[int, str, int]:
-        """Of one time events go first, as they stand in the journal, then files by name."""
-        return self._times[row], self._file_of(row) or "", self._offsets[row]
+    def _get_order(self, row: int) -> tuple[int, str, int]:
+        """Return a row's sort key: time, then events by offset before files by name."""
+        return self._times[row], self._get_file(row) or "", self._offsets[row]
 
     def _change(self, cells: dict[int, Cell], row: int, sign: int) -> None:
-        """Add a row to totals, or take it out."""
+        """Add a row to totals (sign 1) or remove it (-1)."""
         group = self._groups[row]
         cell = cells.get(group)
         if cell is None:
@@ -443,59 +455,61 @@ class SignalIndex:
         elif value == _RESOLVED:
             cell.resolved += sign
 
-    def _totals(self, since: int) -> _Totals:
-        """The totals since a moment: made of the kept ones that have the fewest rows to add or to
-        take out, or of nothing. Kept ones of about that moment are moved, others are copied.
+    def _get_totals_since(self, since: int) -> _Totals:
+        """Return the totals since a time.
+
+        They derive from the cached totals with the fewest rows to add or remove, or from none.
+        Cached totals of about that time are moved, others are copied.
         """
-        totals, best = _Totals(since), self._size_between(since, _END)
+        totals, best = _Totals(since), self._estimate_size(since, _END)
         nearest = None
-        for kept in self._kept.values():
-            size = self._size_between(*sorted((since, kept.since)))
-            if size < best or kept.since == since:
-                nearest, best = kept, size
+        for cached in self._cached.values():
+            size = self._estimate_size(*sorted((since, cached.since)))
+            if size < best or cached.since == since:
+                nearest, best = cached, size
         if nearest is None:
-            rows, sign = self._rows_since(since), 1
+            rows, sign = self._iterate_since(since), 1
         else:
-            rows = self._rows_between(*sorted((since, nearest.since)))
+            rows = self._iterate_between(*sorted((since, nearest.since)))
             sign = 1 if since < nearest.since else -1
             if abs(nearest.since - since) <= _NEAR:
-                del self._kept[nearest.since]
+                del self._cached[nearest.since]
                 totals.cells = nearest.cells
             else:
                 totals.copy(nearest)
         for row in rows:
             self._change(totals.cells, row, sign)
-        self._kept[since] = totals
-        while len(self._kept) > 1 and (
-            len(self._kept) > _MAX_TOTALS
-            or sum(len(each.cells) for each in self._kept.values()) > _MAX_CELLS
+        self._cached[since] = totals
+        while len(self._cached) > 1 and (
+            len(self._cached) > _MAX_TOTALS
+            or sum(len(each.cells) for each in self._cached.values()) > _MAX_CELLS
         ):
-            self._kept.popitem(last=False)
+            self._cached.popitem(last=False)
         return totals
 
-    def _size_between(self, since: int, until: int) -> int:
-        """About how many rows there are from a moment to another: those of all hours touched."""
+    def _estimate_size(self, since: int, until: int) -> int:
+        """Estimate the number of rows between two times, as that of all hours touched."""
         start = bisect_left(self._hour_order, since // HOUR)
         end = bisect_right(self._hour_order, until // HOUR)
         return sum(len(self._hours[hour]) for hour in self._hour_order[start:end])
 
-    def _wanted(self, selection: Selection) -> bytes:
-        """For each group, by number, whether it is wanted."""
-        return bytes(map(selection.wants, self._group_list))
+    def _match_groups(self, selection: Selection) -> bytes:
+        """Return for each group, by number, whether the selection matches it."""
+        return bytes(map(selection.matches, self._group_list))
 
-    def _counter(self, selection: Selection) -> "Callable[[array[int]], int]":
-        """What counts the wanted rows among some."""
+    def _make_counter(self, selection: Selection) -> "Callable[[array[int]], int]":
+        """Return a function that counts the selected rows among some."""
         if selection.type is None and selection.source is None:
             return len
-        is_wanted, group = self._wanted(selection).__getitem__, self._groups.__getitem__
+        is_wanted, group = self._match_groups(selection).__getitem__, self._groups.__getitem__
         return lambda rows: sum(map(is_wanted, map(group, rows)))
 
-    def _unknown(self) -> "array[int]":
+    def _list_unknown_time(self) -> "array[int]":
         rows = self._hours.get(UNKNOWN_TIME // HOUR, array("i"))
         return rows[: bisect_right(rows, UNKNOWN_TIME, key=self._times.__getitem__)]
 
-    def _newest_hours(self, since: int) -> "Iterator[tuple[int, array[int]]]":
-        """The hours with their rows since a moment, newest first."""
+    def _iterate_hours_backwards(self, since: int) -> "Iterator[tuple[int, array[int]]]":
+        """Yield the hours with their rows since a time, newest first."""
         first = since // HOUR
         for hour in reversed(self._hour_order):
             rows = self._hours[hour]
@@ -506,18 +520,18 @@ class SignalIndex:
                 yield hour, rows[bisect_left(rows, since, key=self._times.__getitem__) :]
             return
 
-    def _newest_first(self, since: int | None) -> "Iterator[array[int]]":
-        """The rows since a moment in pieces, and those of unknown time."""
+    def _iterate_chunks(self, since: int | None) -> "Iterator[array[int]]":
+        """Yield the rows since a time in chunks, and those without a time last."""
         known = UNKNOWN_TIME + 1
-        for _, rows in self._newest_hours(known if since is None else max(known, since)):
+        for _, rows in self._iterate_hours_backwards(known if since is None else max(known, since)):
             yield rows
-        yield self._unknown()
+        yield self._list_unknown_time()
 
-    def _rows_since(self, since: int) -> Iterator[int]:
-        return chain.from_iterable(self._newest_first(since))
+    def _iterate_since(self, since: int) -> Iterator[int]:
+        return chain.from_iterable(self._iterate_chunks(since))
 
-    def _rows_between(self, since: int, until: int) -> Iterator[int]:
-        """The rows of known time from a moment to before another, oldest first."""
+    def _iterate_between(self, since: int, until: int) -> Iterator[int]:
+        """Yield the rows with a time from `since` to before `until`, oldest first."""
         since = max(since, UNKNOWN_TIME + 1)
         start = bisect_left(self._hour_order, since // HOUR)
         for hour in self._hour_order[start:]:
@@ -530,8 +544,8 @@ class SignalIndex:
                 rows = rows[: bisect_left(rows, until, key=self._times.__getitem__)]
             yield from rows
 
-    def _rows_backwards(self, until: int) -> Iterator[int]:
-        """The rows of known time before a moment, newest first."""
+    def _iterate_backwards(self, until: int) -> Iterator[int]:
+        """Yield the rows with a time before `until`, newest first."""
         for hour in reversed(self._hour_order[: bisect_right(self._hour_order, until // HOUR)]):
             rows = self._hours[hour]
             for row in reversed(rows[: bisect_left(rows, until, key=self._times.__getitem__)]):
@@ -539,10 +553,10 @@ class SignalIndex:
                     yield row
 
 
-def _chosen(column: "array[Any]", rows: "array[int]") -> "array[Any]":
+def _select(column: "array[Any]", rows: "array[int]") -> "array[Any]":
     return array(column.typecode, map(column.__getitem__, rows))
 
 
-def _interned(kind: str, written: str, source: str, subject: str | None) -> Group:
+def _intern_group(kind: str, written: str, source: str, subject: str | None) -> Group:
     names = sys.intern(kind), sys.intern(written), sys.intern(source)
     return Group(*names, None if subject is None else sys.intern(subject))

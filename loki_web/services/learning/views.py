@@ -1,9 +1,9 @@
-"""How one record of the learning stream is shown: its own fields, those that clients read typed."""
+"""Formatting of learning records for clients: all stored fields, documented ones typed."""
 
 from collections.abc import Callable
 from typing import Any
 
-from loki_web.services.learning.records import SUBJECTS, success_of
+from loki_web.services.learning.records import SUBJECTS, get_success
 from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
@@ -51,11 +51,11 @@ _FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def shown(record: Record, content: Json) -> Json:
-    """The record as clients get it: secrets taken out, the time one that a browser can read.
+def format_record(record: Record, content: Json) -> Json:
+    """Return a record for clients, redacted and with a time in ISO 8601.
 
-    Of events the learning fields are lifted out of `data`; `event_type` tells what a record was
-    called where its `type` says it better.
+    The learning fields of events are copied from `data` to the top level. `event_type` is the type
+    as written, if `type` differs from it.
 
     :param content: the whole event or signal.
     """
@@ -68,7 +68,7 @@ def shown(record: Record, content: Json) -> Json:
         "type": record.type,
         "source": record.source,
         "action": first_text(content.get("action"), data.get("action")),
-        "outcome": _outcome(both),
+        "outcome": _get_outcome(both),
         "confidence": record.confidence,
         "timestamp": tidy_time(content.get("timestamp")),
     }
@@ -76,28 +76,28 @@ def shown(record: Record, content: Json) -> Json:
         entry["event_type"] = record.written_type
     for name, typed in _FIELDS.get(record.type, {}).items():
         entry[name] = typed(both.get(name))
-    return {**entry, **_taught(record, both)}
+    return {**entry, **_format_lesson(record, both)}
 
 
-def _taught(record: Record, both: Json) -> Json:
+def _format_lesson(record: Record, both: Json) -> Json:
     lesson = record.lesson
     if lesson is None:
         return {}
-    taught: Json = {SUBJECTS[record.type]: lesson.subject}
+    fields: Json = {SUBJECTS[record.type]: lesson.subject}
     if record.type == USER_PREFERENCE:
-        taught["preference_value"] = lesson.value
+        fields["preference_value"] = lesson.value
     elif record.type == SUCCESS_PATTERN:
-        taught["duration_seconds"] = lesson.duration or 0
+        fields["duration_seconds"] = lesson.duration or 0
     elif record.type == TOOL_EFFICIENCY:
-        taught["execution_time_ms"] = lesson.duration or 0
-        rate = success_of({"success_rate": both.get("success_rate")})
-        taught["success_rate"] = rate if rate is not None else lesson.success or 0
-    return taught
+        fields["execution_time_ms"] = lesson.duration or 0
+        rate = get_success({"success_rate": both.get("success_rate")})
+        fields["success_rate"] = rate if rate is not None else lesson.success or 0
+    return fields
 
 
-def _outcome(both: Json) -> str:
+def _get_outcome(both: Json) -> str:
     flag = both.get("success")
-    told = None
+    outcome = None
     if isinstance(flag, bool):
-        told = "success" if flag else "failure"
-    return first_text(both.get("outcome"), told, default="unknown")
+        outcome = "success" if flag else "failure"
+    return first_text(both.get("outcome"), outcome, default="unknown")

@@ -1,1 +1,1 @@
-"""The log of a session: which file it is, and what its lines say."""
+"""The log of a session: choice of the file, parsing of its lines, entries for clients."""

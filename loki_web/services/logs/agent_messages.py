@@ -1,4 +1,4 @@
-"""The messages that the AI program prints, one JSON object a line, as text for people."""
+"""Formatting of the AI program's stream messages (one JSON object per line) as text."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,69 +13,75 @@ _IN_PROGRESS = "in_progress"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """:param level: INFO, WARNING or ERROR."""
+class AgentMessage:
+    """A formatted message.
+
+    :param level: INFO, WARNING or ERROR.
+    """
 
     text: str
     level: str = "INFO"
 
 
-def said(message: Json) -> Said | None:
-    """What a message says; None for an object that is no message of the stream."""
+def format_message(message: Json) -> AgentMessage | None:
+    """Return the text and level of a message, None for any other object."""
     kind = message.get("type")
     if kind in ("assistant", "user"):
-        return _turn(kind, as_dict(message.get("message")).get("content"))
+        return _format_turn(kind, as_dict(message.get("message")).get("content"))
     if kind == "system" and isinstance(message.get("subtype"), str):
-        return Said(_labelled(f"System: {message['subtype']}", first_text(message.get("model"))))
+        return AgentMessage(
+            _add_label(f"System: {message['subtype']}", first_text(message.get("model")))
+        )
     if kind == "result":
         outcome = first_text(message.get("subtype"), default="done")
         failed = message.get("is_error") is True or outcome.startswith("error")
-        text = _labelled(f"Session result: {outcome}", first_text(message.get("result")))
-        return Said(text, "ERROR" if failed else "INFO")
+        text = _add_label(f"Session result: {outcome}", first_text(message.get("result")))
+        return AgentMessage(text, "ERROR" if failed else "INFO")
     return None
 
 
-def _turn(kind: str, content: Any) -> Said:
+def _format_turn(kind: str, content: Any) -> AgentMessage:
     if isinstance(content, str):
-        return Said(content.strip() or f"[{kind}]")
+        return AgentMessage(content.strip() or f"[{kind}]")
     blocks = dicts_in(content)
-    texts = [text for text in map(_block, blocks) if text]
+    texts = [text for text in map(_format_block, blocks) if text]
     failed = any(block.get("is_error") is True for block in blocks)
-    return Said("\n".join(texts) or f"[{kind}]", "WARNING" if failed else "INFO")
+    return AgentMessage("\n".join(texts) or f"[{kind}]", "WARNING" if failed else "INFO")
 
 
-def _block(block: Json) -> str:
+def _format_block(block: Json) -> str:
     kind = block.get("type")
     if kind == "text":
         return first_text(block.get("text")).strip()
     if kind == "thinking":
-        return _labelled("Thinking", first_text(block.get("thinking")))
+        return _add_label("Thinking", first_text(block.get("thinking")))
     if kind == "tool_use":
-        return _tool_use(first_text(block.get("name"), default="?"), as_dict(block.get("input")))
+        return _format_tool_use(
+            first_text(block.get("name"), default="?"), as_dict(block.get("input"))
+        )
     if kind == "tool_result":
-        return _labelled("Result", _result_text(block.get("content")))
+        return _add_label("Result", _get_result_text(block.get("content")))
     return f"[{kind}]" if isinstance(kind, str) else ""
 
 
-def _tool_use(name: str, given: Json) -> str:
-    spawned = given.get("subagent_type")
-    if isinstance(spawned, str):
-        return _labelled(f"Agent Spawned: {spawned}", first_text(given.get("description")))
-    doing = next(
-        (todo.get("content") for todo in dicts_in(given.get("todos")) if _is_current(todo)), None
-    )
-    return _labelled(f"Tool: {name}", first_text(*map(given.get, _TARGET_KEYS), doing))
+def _format_tool_use(name: str, arguments: Json) -> str:
+    agent_type = arguments.get("subagent_type")
+    if isinstance(agent_type, str):
+        return _add_label(f"Agent Spawned: {agent_type}", first_text(arguments.get("description")))
+    todos = dicts_in(arguments.get("todos"))
+    current = next((todo.get("content") for todo in todos if _is_current(todo)), None)
+    return _add_label(f"Tool: {name}", first_text(*map(arguments.get, _TARGET_KEYS), current))
 
 
 def _is_current(todo: Json) -> bool:
     return todo.get("status") == _IN_PROGRESS
 
 
-def _result_text(content: Any) -> str:
+def _get_result_text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(first_text(part.get("text")) for part in dicts_in(as_list(content)))
 
 
-def _labelled(label: str, text: str) -> str:
+def _add_label(label: str, text: str) -> str:
     return f"[{label}] {text.strip()}".rstrip()

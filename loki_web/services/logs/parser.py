@@ -1,4 +1,4 @@
-"""What one line of a session's log says, in any of its forms (`spec` 6)."""
+"""Parsing of log lines in all their formats (docs/files.md, section 6)."""
 
 import re
 from dataclasses import dataclass
@@ -44,64 +44,72 @@ _HALF_A_DAY = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """:param moment: the time that the line itself tells, or None."""
+    """A parsed line.
+
+    :param level: one of the values of LEVELS.
+    :param moment: the time in the line, or None.
+    """
 
     message: str
     level: str
     moment: datetime | None
 
 
-def cleaned(line: str) -> str:
-    """The line as a terminal would show it in the end: no escapes, no controls, what a progress
-    bar wrote last. Empty where nothing is to be seen."""
+def clean_line(line: str) -> str:
+    """Return a line as a terminal finally shows it, empty if nothing is visible.
+
+    Escape sequences and control characters are removed; of a progress bar, the last state remains.
+    """
     text = _ESCAPES.sub("", line) if "\x1b" in line else line
     if "\r" in text:
         text = next((part for part in reversed(text.split("\r")) if part.strip()), "")
     return _CONTROLS.sub("", text).rstrip()
 
 
-def may_tell_time(line: str) -> bool:
-    """False where it is not worth to `read` the line for its moment."""
+def may_have_time(line: str) -> bool:
+    """Return False if a line certainly has no time, so that it need not be parsed."""
     if line.startswith("{"):
         return any(f'"{key}"' in line for key in _TIME_KEYS)
     return _CLOCK.search(line, 0, _STAMP_REACH) is not None
 
 
-def read(text: str, written_at: datetime) -> LogLine:
-    """What a cleaned line says.
+def parse_line(text: str, written_at: datetime) -> LogLine:
+    """Parse a cleaned line.
 
-    :param written_at: when the file was last written; it has the date of a bare time of day.
+    :param written_at: when the file was last written, for the date of a time without one.
     """
     if text.startswith("{"):
-        found = _object(text)
-        if found is not None:
-            return _from_object(text, found)
+        content = _parse_object(text)
+        if content is not None:
+            return _read_object(text, content)
     if stamp := _STAMP.match(text):
-        moment = _moment(stamp, written_at)
+        moment = _parse_stamp(stamp, written_at)
         if moment is not None:
             rest = text[stamp.end() :]
             word = _TAG.match(rest) or _WORD_AFTER_STAMP.match(rest)
-            return LogLine((rest[word.end() :] if word else rest) or text, _level(word), moment)
+            return LogLine((rest[word.end() :] if word else rest) or text, _get_level(word), moment)
     if tag := _TAG.match(text):
-        return LogLine(text[tag.end() :] or text, _level(tag), None)
+        return LogLine(text[tag.end() :] or text, _get_level(tag), None)
     marker = _MARKER.match(text)
-    return LogLine(text, _level(_WORD_ALONE.match(text)), parse_time(marker[1]) if marker else None)
+    return LogLine(
+        text, _get_level(_WORD_ALONE.match(text)), parse_time(marker[1]) if marker else None
+    )
 
 
-def _level(word: re.Match[str] | None) -> str:
+def _get_level(word: re.Match[str] | None) -> str:
     return LEVELS[word[1].upper()] if word else DEFAULT_LEVEL
 
 
-def _moment(stamp: re.Match[str], written_at: datetime) -> datetime | None:
+def _parse_stamp(stamp: re.Match[str], written_at: datetime) -> datetime | None:
     if stamp[1]:
         return parse_time(stamp[0].strip(" \t[]|-"))
     moment = parse_time(f"{written_at.astimezone(UTC):%Y-%m-%d}T{stamp[2]}")
     if moment is not None and moment - written_at > _HALF_A_DAY:
-        return moment - timedelta(days=1)  # the file has been written past midnight since
+        return moment - timedelta(days=1)  # the line was written before midnight
     return moment
 
 
-def _object(text: str) -> Json | None:
+def _parse_object(text: str) -> Json | None:
     try:
         value = json_text.parse(text.encode())
     except json_text.Damaged:
@@ -109,16 +117,17 @@ def _object(text: str) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
-def _from_object(text: str, found: Json) -> LogLine:
-    """A message of the AI program's stream, or a record of a structured log."""
-    moments = (parse_time(found.get(key)) for key in _TIME_KEYS)
+def _read_object(text: str, content: Json) -> LogLine:
+    """Return the line of a stream message, or of a record in a structured log."""
+    moments = (parse_time(content.get(key)) for key in _TIME_KEYS)
     moment = next((moment for moment in moments if moment), None)
-    said = agent_messages.said(found)
-    if said is not None:
-        return LogLine(said.text, LEVELS[said.level], moment)
-    message = first_text(found.get("message"), found.get("msg"), found.get("text"), default=text)
-    return LogLine(message, _named_level(found.get("level") or found.get("severity")), moment)
+    agent_message = agent_messages.format_message(content)
+    if agent_message is not None:
+        return LogLine(agent_message.text, LEVELS[agent_message.level], moment)
+    texts = (content.get(key) for key in ("message", "msg", "text"))
+    level = _parse_level(content.get("level") or content.get("severity"))
+    return LogLine(first_text(*texts, default=text), level, moment)
 
 
-def _named_level(word: Any) -> str:
+def _parse_level(word: Any) -> str:
     return LEVELS.get(word.strip().upper(), DEFAULT_LEVEL) if isinstance(word, str) else "info"

@@ -1,4 +1,4 @@
-"""The log of the session: which file it is, and its last lines as entries (`spec` 6)."""
+"""Choice of the session's log file, and its last lines as entries (docs/files.md, section 6)."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,113 +12,116 @@ from loki_web.store.times import zoneless
 MAX_LINES = 10_000
 MAX_MESSAGE = 4096
 _PREFERRED = "logs/session.log"
-_SAME_MOMENT_NS = 1_000_000_000  # two logs that the runner writes together differ by less
+_SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ by less
 _RANKS = ("agent.log", "autonomy-", "background-")
 _WINDOW_LINES = 2 * MAX_LINES
-_CONTEXT_LINES = 200  # the longest key in a log has fewer
+_CONTEXT_LINES = 200  # more than the longest private key in a log has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
-def recent(folder: Folder, lines: int) -> list[Json]:
-    """The last entries of the session's log, oldest first.
+def list_entries(folder: Folder, lines: int) -> list[Json]:
+    """Return the last entries of the session's log, oldest first.
 
-    The answer for fewer lines is the end of the answer for more.
+    The result for fewer lines is always the end of the result for more lines.
+
+    :param lines: the number of visible lines to return at most.
+    :return: entries with `message`, `level` and `timestamp`.
     """
-    name = session_log(folder)
-    written = folder.version(name) if name else None
-    if name is None or written is None:
+    name = find_session_log(folder)
+    version = folder.version(name) if name else None
+    if name is None or version is None:
         return []
-    written_at = datetime.fromtimestamp(written.mtime, UTC)
+    written_at = datetime.fromtimestamp(version.mtime, UTC)
     for size in (min(2 * lines + _CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
         window = folder.tail(name, size)
-        start, is_enough = _start_of_last(window, lines)
+        start, is_enough = _find_start(window, lines)
         above = window[:start]
         is_whole = len(window) < size or size == _WINDOW_LINES
-        if is_whole or (is_enough and start >= _CONTEXT_LINES and _last_moment(above, written_at)):
+        if is_whole or (
+            is_enough and start >= _CONTEXT_LINES and _find_last_moment(above, written_at)
+        ):
             break
-    return entries(window[start:], above=above, written_at=written_at)
+    return parse_entries(window[start:], above=above, written_at=written_at)
 
 
-def session_log(folder: Folder) -> str | None:
-    """The file that is the session's log now, relative to its folder; None where there is none.
+def find_session_log(folder: Folder) -> str | None:
+    """Return the path of the session's log relative to its folder, None without one.
 
-    That is `session.log`, else the newest; of those that were written at the same moment, the one
-    that says most.
+    That is `session.log`, else the newest log; of logs written within a second, the one with the
+    most detail.
     """
     preferred = folder.version(_PREFERRED)
     if preferred and preferred.size:
         return _PREFERRED
-    found = []
+    logs = []
     for name in folder.file_names("logs", ".log"):
-        written = folder.version(f"logs/{name}")
-        if written and written.size and _is_of_session(name):
-            found.append((name, written.mtime_ns))
-    newest = max((written for _, written in found), default=0)
-    together = [item for item in found if newest - item[1] < _SAME_MOMENT_NS]
-    together.sort(key=lambda item: (_rank(item[0]), -item[1]))
-    return f"logs/{together[0][0]}" if together else None
+        version = folder.version(f"logs/{name}")
+        if version and version.size and _is_session_log(name):
+            logs.append((name, version.mtime_ns))
+    newest = max((mtime_ns for _, mtime_ns in logs), default=0)
+    candidates = [item for item in logs if newest - item[1] < _SAME_MOMENT_NS]
+    candidates.sort(key=lambda item: (_get_rank(item[0]), -item[1]))
+    return f"logs/{candidates[0][0]}" if candidates else None
 
 
-def entries(
+def parse_entries(
     lines: Sequence[str],
     *,
     written_at: datetime,
     above: Sequence[str] = (),
     last_known: datetime | None = None,
 ) -> list[Json]:
-    """Raw lines of a log as entries; a line in which nothing is to be seen has none.
+    """Return the entries of raw log lines; lines without visible characters are skipped.
 
-    :param written_at: when the file was last written: the time of lines that no time stands above.
-    :param above: the lines before these in the file, for the time and for key blocks that began
-        there.
-    :param last_known: the last time above `above`, where the caller knows it.
+    :param written_at: when the file was last written: the time of lines without any time above.
+    :param above: the preceding lines of the file, for the time and for key blocks that begin there.
+    :param last_known: the last time before `above`, if the caller knows it.
     """
-    context = _read(above[-_CONTEXT_LINES:], written_at)
-    found = _read(lines, written_at)
-    messages = redact_lines([_bounded(line.message) for line in (*context, *found)])
+    context = _parse_lines(above[-_CONTEXT_LINES:], written_at)
+    parsed = _parse_lines(lines, written_at)
+    messages = redact_lines([_limit_for_redaction(line.message) for line in (*context, *parsed)])
     moment = None
-    if found and found[0].moment is None:
-        moment = _last_moment(above, written_at) or last_known or written_at
-    listed = []
-    for line, message in zip(found, messages[len(context) :], strict=True):
+    if parsed and parsed[0].moment is None:
+        moment = _find_last_moment(above, written_at) or last_known or written_at
+    entries = []
+    for line, message in zip(parsed, messages[len(context) :], strict=True):
         moment = line.moment or moment or written_at
-        listed.append(
+        entries.append(
             {"message": _cut(message), "level": line.level, "timestamp": zoneless(moment)}
         )
-    return listed
+    return entries
 
 
-def _start_of_last(window: Sequence[str], lines: int) -> tuple[int, bool]:
-    """Where the last `lines` lines begin in which anything is to be seen, and whether there are as
-    many."""
+def _find_start(window: Sequence[str], lines: int) -> tuple[int, bool]:
+    """Return where the last `lines` visible lines begin, and whether there are as many."""
     start, visible = len(window), 0
     while start and visible < lines:
         start -= 1
-        visible += bool(parser.cleaned(window[start]))
+        visible += bool(parser.clean_line(window[start]))
     return start, visible == lines
 
 
-def _read(lines: Sequence[str], written_at: datetime) -> list[parser.LogLine]:
-    texts = map(parser.cleaned, lines)
-    return [parser.read(text, written_at) for text in texts if text]
+def _parse_lines(lines: Sequence[str], written_at: datetime) -> list[parser.LogLine]:
+    texts = map(parser.clean_line, lines)
+    return [parser.parse_line(text, written_at) for text in texts if text]
 
 
-def _last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
-    stamped = filter(parser.may_tell_time, reversed(above))
-    moments = (parser.read(parser.cleaned(line), written_at).moment for line in stamped)
+def _find_last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
+    stamped = filter(parser.may_have_time, reversed(above))
+    moments = (parser.parse_line(parser.clean_line(line), written_at).moment for line in stamped)
     return next((moment for moment in moments if moment), None)
 
 
-def _is_of_session(name: str) -> bool:
+def _is_session_log(name: str) -> bool:
     return not (name == "api.log" or name.startswith("dashboard") or "test" in name)
 
 
-def _rank(name: str) -> int:
+def _get_rank(name: str) -> int:
     return next((rank for rank, start in enumerate(_RANKS) if name.startswith(start)), len(_RANKS))
 
 
-def _bounded(message: str) -> str:
-    """What is searched for secrets: more than is shown, and not the half of a word."""
+def _limit_for_redaction(message: str) -> str:
+    """Cut a message before redaction: longer than what is returned, and between words."""
     if len(message) <= _REDACTED_LENGTH:
         return message
     return message[:_REDACTED_LENGTH].rsplit(None, 1)[0]

@@ -1,1 +1,1 @@
-"""What a session remembers: episodes, patterns, skills and the search in them."""
+"""The memory of a session: episodes, patterns, skills, and search in them."""

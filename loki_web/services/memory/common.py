@@ -1,4 +1,4 @@
-"""What episodes, patterns and skills have in common when they leave the server."""
+"""Helpers that format episodes, patterns and skills for clients."""
 
 import os
 from datetime import datetime
@@ -17,53 +17,53 @@ _TIMES = frozenset(
 )
 
 
-def presentable(stored: Any) -> Any:
-    """A copy of a stored JSON value without secrets, its times as a browser can read them."""
-    return _with_tidy_times(redact_within(stored))
+def clean_value(stored: Any) -> Any:
+    """Return a redacted copy of a stored JSON value, its times in ISO 8601."""
+    return _tidy_times(redact_within(stored))
 
 
-def own_id(stored: Json) -> str | None:
-    """The id that an entry has, where an address can carry it and it is no secret."""
-    own = stored.get("id")
-    text = str(own) if isinstance(own, str | int) and not isinstance(own, bool) else ""
+def get_own_id(stored: Json) -> str | None:
+    """Return the id stored in an entry, None if it is not usable in a URL or is a secret."""
+    value = stored.get("id")
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if is_identifier(text) and redact(text) == text else None
 
 
-def id_of_file(path: str) -> str:
-    """The id of an entry without one of its own: the file's name, or what is made of its path."""
+def get_file_id(path: str) -> str:
+    """Return the id of an entry that stores none: the file's stem, else a hash of its path."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    return own_id({"id": stem}) or Identities("file").assign(None, path)
+    return get_own_id({"id": stem}) or Identities("file").assign(None, path)
 
 
-def latest_time(stored: Json, *keys: str) -> datetime:
-    """The greatest of the times under these keys; what has none is oldest."""
+def get_latest_time(stored: Json, *keys: str) -> datetime:
+    """Return the latest of the times under these keys; UNKNOWN, the oldest, without any."""
     return max((sort_key(stored.get(key)) for key in keys), default=UNKNOWN)
 
 
-def texts(value: Any) -> list[str]:
-    """A list of texts, also where the writer stored a single one."""
+def as_texts(value: Any) -> list[str]:
+    """Return a list of texts, also if a single text is stored."""
     return [value] if isinstance(value, str) and value.strip() else texts_in(value)
 
 
-def words_of(value: Any) -> str:
-    """All texts in a stored value in one line."""
+def join_texts(value: Any) -> str:
+    """Return all texts in a stored value, joined in one line."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "; ".join(filter(None, map(words_of, value)))
+        return "; ".join(filter(None, map(join_texts, value)))
     if isinstance(value, dict):
-        return " ".join(filter(None, map(words_of, value.values())))
+        return " ".join(filter(None, map(join_texts, value.values())))
     return ""
 
 
-def _with_tidy_times(value: Any) -> Any:
+def _tidy_times(value: Any) -> Any:
     if isinstance(value, list):
-        return [_with_tidy_times(item) for item in value]
+        return [_tidy_times(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
         key: tidy_time(item)
         if key in _TIMES and isinstance(item, str | int | float)
-        else _with_tidy_times(item)
+        else _tidy_times(item)
         for key, item in value.items()
     }

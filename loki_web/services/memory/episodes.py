@@ -1,7 +1,7 @@
-"""Episodic memory: what the agents did, one file an episode (`spec` 8.1).
+"""Episodic memory: the agents' work, one file per episode (docs/files.md, section 8.1).
 
-Files lie in a folder a day, older ones directly in `episodic/`. Where two files have the same id,
-the one with the newest timestamp counts, then the last by path.
+Files are in one folder per day, older ones directly in `episodic/`. If two files have the same id,
+the one with the newest timestamp is used, then the last by path.
 """
 
 import os
@@ -14,21 +14,21 @@ from typing import Any, NamedTuple
 
 from loki_web.errors import NotFound
 from loki_web.services.ids import check_id
-from loki_web.services.memory.common import id_of_file, own_id, presentable, texts
+from loki_web.services.memory.common import as_texts, clean_value, get_file_id, get_own_id
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, dicts_in, first_text
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.derived import refreshed
 from loki_web.store.folder import Folder
 from loki_web.store.times import sort_key, tidy_time
 
-PLACE = "memory/episodic"
+FOLDER = "memory/episodic"
 _LISTS_OF_TEXTS = ("artifacts_produced", "files_read", "files_modified")
 
 
 class Episode(NamedTuple):
-    """What is held of an episode: the rest stays in its file. Episodes compare by time.
+    """The cached fields of an episode; the rest stays in its file. Episodes sort by time.
 
-    :ivar path: below the folder of episodes.
+    :ivar path: relative to FOLDER.
     """
 
     instant: datetime
@@ -37,11 +37,13 @@ class Episode(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
-    """:param generation: of the collection.
-    :param oldest_first: one for each id; those without a time come first.
-    :param by_id: the same ones.
-    :param by_path: those of all files.
+class Catalog:
+    """All episodes of a folder.
+
+    :param generation: the generation of the collection.
+    :param oldest_first: one episode per id; those without a time come first.
+    :param by_id: the same episodes by id.
+    :param by_path: the episodes of all files.
     """
 
     generation: int
@@ -50,72 +52,81 @@ class Catalogue:
     by_path: dict[str, Episode]
 
 
-def collection(folder: Folder) -> Collection:
-    """The files of all episodes."""
-    return folder.collection(PLACE, nested=True, digest=_DIGEST)
+def get_collection(folder: Folder) -> Collection:
+    """Return the collection of episode files."""
+    return folder.collection(FOLDER, nested=True, digest=_DIGEST)
 
 
 @refreshed
-def catalogue(folder: Folder, before: Catalogue | None) -> Catalogue:
-    """All episodes, in memory; shared, not to be changed."""
-    files = collection(folder)
+def get_catalog(folder: Folder, before: Catalog | None) -> Catalog:
+    """Return the catalog of all episodes; shared, must not be changed."""
+    files = get_collection(folder)
     changes = files.changes(before.generation if before else None)
     if before is None or changes.names is None:
-        known = [_episode(path, digest) for path, digest in files.pairs()]
-        return _catalogue(changes.generation, [one for one in known if one])
+        listed = [_make_episode(path, digest) for path, digest in files.pairs()]
+        return _make_catalog(changes.generation, [episode for episode in listed if episode])
     by_time, by_id, by_path = before.oldest_first.copy(), before.by_id.copy(), before.by_path.copy()
     affected: set[str] = set()
     for path in changes.names:
-        old, new = by_path.pop(path, None), _episode(path, files.value(path))
-        affected.update(one.id for one in (old, new) if one)
+        old, new = by_path.pop(path, None), _make_episode(path, files.value(path))
+        affected.update(episode.id for episode in (old, new) if episode)
         if new is not None:
             by_path[path] = new
     for identifier in affected & by_id.keys():
         del by_time[bisect_left(by_time, by_id.pop(identifier))]
-    latest = _latest(one for one in by_path.values() if one.id in affected)
-    for one in latest.values():
-        insort(by_time, one)
-    return Catalogue(changes.generation, by_time, by_id | latest, by_path)
+    latest = _choose_latest(episode for episode in by_path.values() if episode.id in affected)
+    for episode in latest.values():
+        insort(by_time, episode)
+    return Catalog(changes.generation, by_time, by_id | latest, by_path)
 
 
-def episodes(folder: Folder, *, limit: int, offset: int = 0) -> list[Json]:
-    """Episodes newest first, as they are stored and with the names that clients look for."""
-    newest_first = reversed(catalogue(folder).oldest_first)
-    chosen = islice(newest_first, offset, offset + limit)
-    answers = (_answer_at(folder, episode) for episode in chosen)
-    return [answer for answer in answers if answer is not None]
+def list_episodes(folder: Folder, *, limit: int, offset: int = 0) -> list[Json]:
+    """Return episodes, newest first, as `format_episode` formats them.
+
+    :param limit: how many to return at most.
+    :param offset: how many to skip.
+    """
+    newest_first = reversed(get_catalog(folder).oldest_first)
+    page = islice(newest_first, offset, offset + limit)
+    entries = (_read_episode(folder, episode) for episode in page)
+    return [entry for entry in entries if entry is not None]
 
 
-def episode(folder: Folder, identifier: str) -> Json:
-    """:raises NotFound: when there is no episode of that id.
-    :raises BadRequest: when it cannot be an id.
+def get_episode(folder: Folder, identifier: str) -> Json:
+    """Return the episode with an id.
+
+    :raises NotFound: when there is no such episode.
+    :raises BadRequest: when the id is malformed.
     """
     check_id(identifier, "episode_id")
-    found = find(folder, identifier)
-    if found is None:
+    entry = find_episode(folder, identifier)
+    if entry is None:
         raise NotFound("Episode not found")
-    return found
+    return entry
 
 
-def find(folder: Folder, identifier: str) -> Json | None:
-    """The episode of that id, or None."""
-    known = catalogue(folder).by_id.get(identifier)
-    return _answer_at(folder, known) if known else None
+def find_episode(folder: Folder, identifier: str) -> Json | None:
+    """Return the episode with an id, or None."""
+    episode = get_catalog(folder).by_id.get(identifier)
+    return _read_episode(folder, episode) if episode else None
 
 
-def answer(path: str, stored: Any) -> Json:
-    """The stored object without secrets, its times readable, with every field that clients read."""
-    entry: Json = presentable(as_dict(stored))
+def format_episode(path: str, stored: Any) -> Json:
+    """Return a stored episode, redacted and with every documented field.
+
+    :param path: the path of its file, for the id of an episode that stores none.
+    """
+    entry: Json = clean_value(as_dict(stored))
     context = as_dict(entry.get("context"))
     actions = dicts_in(entry.get("action_log", entry.get("actionLog")))
     duration = as_amount(entry.get("duration_seconds", entry.get("durationSeconds")))
-    lists: Json = {key: texts(entry[key]) for key in _LISTS_OF_TEXTS if key in entry}
+    lists: Json = {key: as_texts(entry[key]) for key in _LISTS_OF_TEXTS if key in entry}
     if "errors_encountered" in entry:
         lists["errors_encountered"] = dicts_in(entry["errors_encountered"])
     return {
         **entry,
         **lists,
-        "id": own_id(entry) or id_of_file(path),
+        "id": get_own_id(entry) or get_file_id(path),
         "timestamp": tidy_time(entry.get("timestamp")),
         "taskId": first_text(entry.get("task_id"), entry.get("taskId")),
         "agent": first_text(entry.get("agent")),
@@ -129,48 +140,49 @@ def answer(path: str, stored: Any) -> Json:
     }
 
 
-def _answer_at(folder: Folder, known: Episode) -> Json | None:
-    return collection(folder).derive_one(known.path, answer)
+def _read_episode(folder: Folder, episode: Episode) -> Json | None:
+    return get_collection(folder).derive_one(episode.path, format_episode)
 
 
-def _digest(content: Any) -> tuple[str | None, datetime] | None:
-    """The id and the instant of an episode; None for what is none."""
+def _make_digest(content: Any) -> tuple[str | None, datetime] | None:
+    """Return the stored id and the time of an episode, None for a malformed file."""
     if not isinstance(content, dict) or not content:
         return None
-    return own_id(content), sort_key(content.get("timestamp"))
+    return get_own_id(content), sort_key(content.get("timestamp"))
 
 
-def _dump(digest: tuple[str | None, datetime]) -> bytes:
+def _dump_digest(digest: tuple[str | None, datetime]) -> bytes:
     own, instant = digest
     return f"{instant.isoformat()} {own or ''}".encode()
 
 
-def _load(dumped: bytes) -> tuple[str | None, datetime]:
+def _load_digest(dumped: bytes) -> tuple[str | None, datetime]:
     instant, _, own = dumped.decode().partition(" ")
     return own or None, datetime.fromisoformat(instant)
 
 
-_DIGEST = Digest(_digest, _dump, _load)
+_DIGEST = Digest(_make_digest, _dump_digest, _load_digest)
 
 
-def _episode(path: str, digest: tuple[str | None, datetime] | None) -> Episode | None:
-    """What is listed of a file; None for one that is no episode."""
+def _make_episode(path: str, digest: tuple[str | None, datetime] | None) -> Episode | None:
+    """Return the catalog's entry for a file, None if it is malformed or an index."""
     if digest is None or os.path.basename(path) == "index.json":
         return None
     own, instant = digest
-    return Episode(instant, path, own or id_of_file(path))
+    return Episode(instant, path, own or get_file_id(path))
 
 
-def _catalogue(generation: int, known: list[Episode]) -> Catalogue:
-    by_id = _latest(known)
-    return Catalogue(generation, sorted(by_id.values()), by_id, {one.path: one for one in known})
+def _make_catalog(generation: int, episodes: list[Episode]) -> Catalog:
+    by_id = _choose_latest(episodes)
+    by_path = {episode.path: episode for episode in episodes}
+    return Catalog(generation, sorted(by_id.values()), by_id, by_path)
 
 
-def _latest(known: Iterable[Episode]) -> dict[str, Episode]:
-    """By id the one that counts."""
+def _choose_latest(episodes: Iterable[Episode]) -> dict[str, Episode]:
+    """Return the episode of each id; the latest if there are several."""
     by_id: dict[str, Episode] = {}
-    for one in known:
-        twin = by_id.get(one.id)
-        if twin is None or one > twin:
-            by_id[one.id] = one
+    for episode in episodes:
+        other = by_id.get(episode.id)
+        if other is None or episode > other:
+            by_id[episode.id] = episode
     return by_id

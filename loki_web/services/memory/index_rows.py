@@ -1,12 +1,12 @@
-"""Which words of the memory are searched, and what the search index has to hold."""
+"""Rows of the search index: the searched fields of episodes, patterns and skills."""
 
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loki_web.services.memory import episodes, patterns, skills
-from loki_web.services.memory.common import words_of
-from loki_web.services.memory.query import searchable
+from loki_web.services.memory.common import join_texts
+from loki_web.services.memory.query import normalize
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, is_settled
@@ -15,7 +15,7 @@ from loki_web.store.search_index import Contents, Row
 
 EPISODE, PATTERN, SKILL = "episode", "pattern", "skill"
 
-# By type the fields of the title, of the labels and of the body, as they are answered.
+# Type → fields of the title, of the labels and of the body, named as in answers.
 _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     EPISODE: (
         ("goal",),
@@ -40,66 +40,75 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 _COLLECTIONS = {
-    EPISODE: (episodes.collection, episodes.answer),
-    SKILL: (skills.collection, skills.answer),
+    EPISODE: (episodes.get_collection, episodes.format_episode),
+    SKILL: (skills.get_collection, skills.format_skill),
 }
 
 
-def title(kind: str, entry: Json) -> str:
-    """What a person knows the entry by."""
-    words = (words_of(entry.get(name)) for name in _FIELDS[kind][0])
+def get_title(kind: str, entry: Json) -> str:
+    """Return the title of an entry: its first field, else its task id or id."""
+    words = (join_texts(entry.get(name)) for name in _FIELDS[kind][0])
     return first_text(*words, entry.get("taskId"), default=entry["id"])
 
 
-def fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
-    """The names of the fields that are searched, each with its text."""
+def list_fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
+    """Yield the names and texts of the searched fields that are not empty."""
     for names in _FIELDS[kind]:
         for name in names:
-            text = words_of(_value(entry, name))
+            text = join_texts(_get_value(entry, name))
             if text:
                 yield name, text
 
 
-def contents(folder: Folder) -> Contents:
-    """All entries of the memory, for the search index.
+def get_contents(folder: Folder) -> Contents:
+    """Return all entries of the memory for the search index.
 
-    Paths begin with the type of what is in the file; those of patterns stand for themselves.
+    Paths of episodes and skills are prefixed with their type; the two pattern files keep theirs.
     """
     collections = {kind: of(folder) for kind, (of, _) in _COLLECTIONS.items()}
-    generations = {kind: one.changes(None).generation for kind, one in collections.items()}
+    generations = {
+        kind: collection.changes(None).generation for kind, collection in collections.items()
+    }
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
-    documents = {place: held for place in places if (held := folder.version(place))}
+    documents = {place: latest for place in places if (latest := folder.version(place))}
 
-    def versions() -> dict[str, str]:
-        found = {place: _text(version) for place, version in documents.items()}
+    def list_versions() -> dict[str, str]:
+        texts = {place: _format_version(version) for place, version in documents.items()}
         for kind, collection in collections.items():
-            found |= {f"{kind}/{path}": _text(held) for path, held in collection.versions().items()}
-        return found
+            texts |= {
+                f"{kind}/{path}": _format_version(stamp)
+                for path, stamp in collection.versions().items()
+            }
+        return texts
 
-    def version(path: str) -> str | None:
+    def get_version(path: str) -> str | None:
         kind, _, below = path.partition("/")
         collection = collections.get(kind)
-        held = collection.version(below) if collection else documents.get(path)
-        return _text(held) if held else None
+        current = collection.version(below) if collection else documents.get(path)
+        return _format_version(current) if current else None
 
-    def changed(before: Any) -> set[str] | None:
+    def list_changes(before: Any) -> set[str] | None:
         generations_before, documents_before = before
-        found = {one for one in places if documents.get(one) != documents_before.get(one)}
+        paths = {place for place in places if documents.get(place) != documents_before.get(place)}
         for kind, collection in collections.items():
             names = collection.changes(generations_before[kind]).names
             if names is None:
                 return None
-            found.update(f"{kind}/{path}" for path in names)
-        return found
+            paths.update(f"{kind}/{path}" for path in names)
+        return paths
 
     return Contents(
-        (generations, documents), versions, version, changed, lambda path: _rows(folder, path)
+        (generations, documents),
+        list_versions,
+        get_version,
+        list_changes,
+        lambda path: _read_rows(folder, path),
     )
 
 
-def _rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
+def _read_rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
     if path in (patterns.PATTERNS, patterns.ANTI_PATTERNS):
-        return _rows_of_patterns(folder, path)
+        return _read_pattern_rows(folder, path)
     kind, _, below = path.partition("/")
     if kind not in _COLLECTIONS:
         return None
@@ -107,33 +116,35 @@ def _rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
     content = of(folder).read(below)
     if content is None:
         return None
-    version = _text(content.version) if content.is_settled else ""
-    return version, [_row(kind, answer(below, as_dict(content.value)))]
+    version = _format_version(content.version) if content.is_settled else ""
+    return version, [_make_row(kind, answer(below, as_dict(content.value)))]
 
 
-def _rows_of_patterns(folder: Folder, place: str) -> tuple[str, list[Row]] | None:
+def _read_pattern_rows(folder: Folder, place: str) -> tuple[str, list[Row]] | None:
     version = folder.version(place)
     if version is None:
         return None
-    entries = patterns.in_file(folder, place)
-    trusted = is_settled(version, time.time_ns())
-    return _text(version) if trusted else "", [_row(PATTERN, entry) for _, entry in entries]
+    entries = patterns.list_in_file(folder, place)
+    has_settled = is_settled(version, time.time_ns())
+    return _format_version(version) if has_settled else "", [
+        _make_row(PATTERN, entry) for _, entry in entries
+    ]
 
 
-def _row(kind: str, entry: Json) -> Row:
+def _make_row(kind: str, entry: Json) -> Row:
     columns = (
-        searchable(" ".join(words_of(_value(entry, name)) for name in names))
+        normalize(" ".join(join_texts(_get_value(entry, name)) for name in names))
         for names in _FIELDS[kind]
     )
     return Row(kind, entry["id"], *columns)
 
 
-def _value(entry: Json, name: str) -> Any:
+def _get_value(entry: Json, name: str) -> Any:
     value: Any = entry
     for key in name.split("."):
         value = as_dict(value).get(key)
     return value
 
 
-def _text(version: Version | Stamped) -> str:
+def _format_version(version: Version | Stamped) -> str:
     return str(version.stamp)

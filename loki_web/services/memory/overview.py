@@ -1,11 +1,11 @@
-"""The memory of a session as a whole: counts, token economics, index, timeline (`spec` 8)."""
+"""Summary, token economics, index and timeline of the memory (docs/files.md, section 8)."""
 
 from datetime import timedelta
 from typing import Any
 
 from loki_web.services.context import Sources
 from loki_web.services.memory import episodes, patterns, skills
-from loki_web.services.memory.common import presentable
+from loki_web.services.memory.common import clean_value
 from loki_web.store.coerce import (
     Json,
     as_dict,
@@ -21,36 +21,40 @@ from loki_web.store.times import UNKNOWN, sort_key
 _LATEST_EPISODES = 50
 
 
-def summary(folder: Folder) -> Json:
-    """How many episodes, patterns, anti-patterns and skills the lists have, and the economics."""
-    found = patterns.patterns(folder)
-    avoided = sum(map(patterns.is_anti_pattern, found))
-    spent = economics(folder)
+def get_summary(folder: Folder) -> Json:
+    """Return the numbers of episodes, patterns, anti-patterns and skills, and the economics."""
+    known_patterns = patterns.list_patterns(folder)
+    anti_patterns = sum(map(patterns.is_anti_pattern, known_patterns))
+    economics = get_economics(folder)
     return {
         "episodic": {
-            "count": len(episodes.catalogue(folder).by_id),
-            "latestDate": _latest_date(folder),
+            "count": len(episodes.get_catalog(folder).by_id),
+            "latestDate": _get_latest_date(folder),
         },
-        "semantic": {"patterns": len(found) - avoided, "antiPatterns": avoided},
-        "procedural": {"skills": len(skills.shelf(folder).by_id)},
+        "semantic": {
+            "patterns": len(known_patterns) - anti_patterns,
+            "antiPatterns": anti_patterns,
+        },
+        "procedural": {"skills": len(skills.get_all(folder).by_id)},
         "tokenEconomics": {
-            key: spent[key] for key in ("discoveryTokens", "readTokens", "savingsPercent")
+            key: economics[key] for key in ("discoveryTokens", "readTokens", "savingsPercent")
         },
     }
 
 
-def economics(folder: Folder) -> Json:
-    """Tokens spent on finding and on reading memories, and what that saved (can be negative).
+def get_economics(folder: Folder) -> Json:
+    """Return the tokens spent on discovering and reading memories, and the percentage saved.
 
-    The file is nested, flat, in camel case or in snake case; every spelling is answered.
+    The percentage can be negative. The file is nested or flat, in camel case or snake case; both
+    spellings are returned.
     """
     content = folder.document("memory/token_economics.json")
-    entry = as_dict(presentable(content))
+    entry = as_dict(clean_value(content))
     metrics = as_dict(entry.get("metrics"))
-    discovery = int(_amount(entry, metrics, "discoveryTokens", "discovery_tokens"))
-    read = int(_amount(entry, metrics, "readTokens", "read_tokens"))
+    discovery = int(_get_amount(entry, metrics, "discoveryTokens", "discovery_tokens"))
+    read = int(_get_amount(entry, metrics, "readTokens", "read_tokens"))
     total = first_amount(entry.get("totalTokens"), entry.get("total_tokens"))
-    savings = _savings(entry, metrics)
+    savings = _get_savings(entry, metrics)
     return {
         **entry,
         "discoveryTokens": discovery,
@@ -63,47 +67,49 @@ def economics(folder: Folder) -> Json:
     }
 
 
-def index(folder: Folder) -> Json:
-    """The topics of the first layer, as they are stored."""
+def get_index(folder: Folder) -> Json:
+    """Return the memory index (layer 1): the stored topics, redacted."""
     content = folder.document("memory/index.json")
-    entry = as_dict(presentable(content))
-    topics = presentable(entries_under(content, "topics") or [])
-    return {**entry, "topics": topics, "lastUpdated": _last_updated(entry)}
+    entry = as_dict(clean_value(content))
+    topics = clean_value(entries_under(content, "topics") or [])
+    return {**entry, "topics": topics, "lastUpdated": _get_last_updated(entry)}
 
 
-def timeline(folder: Folder) -> Json:
-    """The actions and decisions of the second layer, in `entries` all of them newest first.
+def get_timeline(folder: Folder) -> Json:
+    """Return the timeline (layer 2): actions, decisions, and all `entries` newest first.
 
-    Without the file the entries are the latest episodes.
+    Without the file, the entries are the latest episodes.
     """
     content = folder.document("memory/timeline.json")
     if not isinstance(content, dict | list):
-        latest = episodes.episodes(folder, limit=_LATEST_EPISODES)
-        return {**_timeline_of([], []), "entries": latest, "lastUpdated": None}
+        latest = episodes.list_episodes(folder, limit=_LATEST_EPISODES)
+        return {**_make_timeline([], []), "entries": latest, "lastUpdated": None}
     if isinstance(content, list):
-        listed = dicts_in(presentable(content))
+        listed = dicts_in(clean_value(content))
         decisions = [entry for entry in listed if _is_decision(entry)]
         actions = [entry for entry in listed if not _is_decision(entry)]
-        return {**_timeline_of(actions, decisions), "lastUpdated": None}
-    entry = as_dict(presentable(content))
+        return {**_make_timeline(actions, decisions), "lastUpdated": None}
+    entry = as_dict(clean_value(content))
     actions, decisions = dicts_in(entry.get("recent_actions")), dicts_in(entry.get("key_decisions"))
     others = dicts_in(entry.get("entries"))
     return {
         **entry,
-        **_timeline_of(actions, decisions, others),
+        **_make_timeline(actions, decisions, others),
         "active_context": as_dict(entry.get("active_context")),
-        "lastUpdated": _last_updated(entry),
+        "lastUpdated": _get_last_updated(entry),
     }
 
 
-def consolidation(src: Sources, hours: int) -> Json:
-    """What a consolidation would look at; nothing is consolidated and nothing is written.
+def preview_consolidation(src: Sources, hours: int) -> Json:
+    """Count the episodes that a consolidation would process; nothing is changed.
 
-    That is the work of the CLI's memory engine, so what was done is zero of everything.
+    The CLI's memory engine consolidates memories, so all counts of work done are 0.
+
+    :param hours: the age of the oldest episode; episodes without a time are counted too.
     """
     since = src.now() - timedelta(hours=hours)
-    known = episodes.catalogue(src.project).oldest_first
-    recent = sum(1 for episode in known if episode.instant >= since or episode.instant == UNKNOWN)
+    catalog = episodes.get_catalog(src.project).oldest_first
+    recent = sum(1 for episode in catalog if episode.instant >= since or episode.instant == UNKNOWN)
     return {
         "status": "ok",
         "message": (
@@ -115,34 +121,34 @@ def consolidation(src: Sources, hours: int) -> Json:
         "patternsMerged": 0,
         "episodesProcessed": 0,
         "episodesInWindow": recent,
-        "state": summary(src.project),
+        "state": get_summary(src.project),
     }
 
 
-def _latest_date(folder: Folder) -> str:
-    latest = episodes.episodes(folder, limit=1)
+def _get_latest_date(folder: Folder) -> str:
+    latest = episodes.list_episodes(folder, limit=1)
     return str(latest[0]["timestamp"]) if latest else ""
 
 
-def _amount(entry: Json, metrics: Json, camel: str, snake: str) -> int | float:
+def _get_amount(entry: Json, metrics: Json, camel: str, snake: str) -> int | float:
     spellings = (entry.get(camel), entry.get(snake), metrics.get(snake), metrics.get(camel))
     return first_amount(*spellings) or 0
 
 
-def _savings(entry: Json, metrics: Json) -> int | float:
-    for found in (entry, metrics):
+def _get_savings(entry: Json, metrics: Json) -> int | float:
+    for source in (entry, metrics):
         for key in ("savingsPercent", "savings_percent"):
-            number = as_number(found.get(key))
+            number = as_number(source.get(key))
             if number is not None:
                 return number
     return 0
 
 
-def _last_updated(entry: Json) -> str | None:
+def _get_last_updated(entry: Json) -> str | None:
     return first_text(entry.get("last_updated"), entry.get("lastUpdated")) or None
 
 
-def _timeline_of(
+def _make_timeline(
     actions: list[Json], decisions: list[Json], others: list[Json] | None = None
 ) -> Json:
     entries = [*actions, *decisions, *(others or [])]
@@ -150,11 +156,11 @@ def _timeline_of(
         "recent_actions": actions,
         "key_decisions": decisions,
         "active_context": {},
-        "entries": sorted(entries, key=_instant, reverse=True),
+        "entries": sorted(entries, key=_get_instant, reverse=True),
     }
 
 
-def _instant(entry: Json) -> Any:
+def _get_instant(entry: Json) -> Any:
     return sort_key(entry.get("timestamp"))
 
 

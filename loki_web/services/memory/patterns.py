@@ -1,6 +1,6 @@
-"""Semantic memory: what was learned, and what to avoid (`spec` 8.2 and 8.3).
+"""Semantic memory: patterns and anti-patterns (docs/files.md, sections 8.2 and 8.3).
 
-Where two entries have the same id, the one with the newest time counts, then the first.
+If two entries have the same id, the one with the newest time is used, then the first.
 """
 
 from datetime import datetime
@@ -8,7 +8,13 @@ from typing import Any
 
 from loki_web.errors import NotFound
 from loki_web.services.ids import Identities, check_id
-from loki_web.services.memory.common import latest_time, own_id, presentable, texts, words_of
+from loki_web.services.memory.common import (
+    as_texts,
+    clean_value,
+    get_latest_time,
+    get_own_id,
+    join_texts,
+)
 from loki_web.store.coerce import Json, as_count, as_number, dicts_in, entries_under, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
@@ -23,61 +29,69 @@ Dated = tuple[datetime, Json]
 
 
 @derived
-def patterns(folder: Folder) -> list[Json]:
-    """All patterns and anti-patterns, the latter by their category, in the order of their files."""
-    known: dict[str, Dated] = {}
+def list_patterns(folder: Folder) -> list[Json]:
+    """Return all patterns, then the anti-patterns (category `anti-pattern`), in file order."""
+    by_id: dict[str, Dated] = {}
     for place in (PATTERNS, ANTI_PATTERNS):
-        for instant, entry in in_file(folder, place):
-            twin = known.get(entry["id"])
-            if twin is None or instant > twin[0]:
-                known[entry["id"]] = instant, entry
-    return [entry for _, entry in known.values()]
+        for instant, entry in list_in_file(folder, place):
+            other = by_id.get(entry["id"])
+            if other is None or instant > other[0]:
+                by_id[entry["id"]] = instant, entry
+    return [entry for _, entry in by_id.values()]
 
 
-def pattern(folder: Folder, identifier: str) -> Json:
-    """:raises NotFound: when there is no pattern of that id.
-    :raises BadRequest: when it cannot be an id.
+def get_pattern(folder: Folder, identifier: str) -> Json:
+    """Return the pattern or anti-pattern with an id.
+
+    :raises NotFound: when there is no such pattern.
+    :raises BadRequest: when the id is malformed.
     """
     check_id(identifier, "pattern_id")
-    for entry in patterns(folder):
+    for entry in list_patterns(folder):
         if entry["id"] == identifier:
             return entry
     raise NotFound("Pattern not found")
 
 
 @derived
-def in_file(folder: Folder, place: str) -> list[Dated]:
-    """The entries of one of the two files, each with its time; shared, not to be changed."""
-    make = _patterns if place == PATTERNS else _anti_patterns
-    return make(folder.document(place))
+def list_in_file(folder: Folder, place: str) -> list[Dated]:
+    """Return the entries of one of the two files, each with its time.
+
+    The entries are shared and must not be changed.
+
+    :param place: PATTERNS or ANTI_PATTERNS.
+    """
+    read = _read_patterns if place == PATTERNS else _read_anti_patterns
+    return read(folder.document(place))
 
 
 def is_anti_pattern(entry: Json) -> bool:
+    """Return whether an entry's category is `anti-pattern`."""
     return entry.get("category") == ANTI_PATTERN
 
 
-def _patterns(content: Any) -> list[Dated]:
-    return _answers(entries_under(content, "patterns") or [])
+def _read_patterns(content: Any) -> list[Dated]:
+    return _format_patterns(entries_under(content, "patterns") or [])
 
 
-def _anti_patterns(content: Any) -> list[Dated]:
+def _read_anti_patterns(content: Any) -> list[Dated]:
     entries = entries_under(content, "anti_patterns") or []
     if isinstance(content, dict):
         entries = [*entries, *dicts_in(content.get("patterns"))]
-    return _answers([{**entry, "category": ANTI_PATTERN} for entry in entries])
+    return _format_patterns([{**entry, "category": ANTI_PATTERN} for entry in entries])
 
 
-def _answers(entries: list[Json]) -> list[Dated]:
+def _format_patterns(entries: list[Json]) -> list[Dated]:
     identities = Identities("pattern")
     return [
-        (latest_time(entry, *_TIMES), _answer(entry, identities))
+        (get_latest_time(entry, *_TIMES), _format_pattern(entry, identities))
         for entry in entries
-        if own_id(entry) or _text(entry)
+        if get_own_id(entry) or _get_text(entry)
     ]
 
 
-def _answer(stored: Json, identities: Identities) -> Json:
-    entry: Json = presentable(stored)
+def _format_pattern(stored: Json, identities: Identities) -> Json:
+    entry: Json = clean_value(stored)
     category = first_text(entry.get("category")).strip()
     correct = first_text(
         entry.get("correct_approach"), entry.get("correctApproach"), entry.get("prevention")
@@ -87,12 +101,12 @@ def _answer(stored: Json, identities: Identities) -> Json:
     )
     return {
         **entry,
-        "id": identities.assign(own_id(entry), words_of({**entry, "id": ""})),
-        "pattern": _text(entry),
+        "id": identities.assign(get_own_id(entry), join_texts({**entry, "id": ""})),
+        "pattern": _get_text(entry),
         "category": ANTI_PATTERN if category.lower() in _ANTI_PATTERN_FORMS else category,
-        "conditions": texts(entry.get("conditions")) or texts(entry.get("why")),
+        "conditions": as_texts(entry.get("conditions")) or as_texts(entry.get("why")),
         "confidence": as_number(entry.get("confidence")) or 0,
-        "source_episodes": texts(entry.get("source_episodes")),
+        "source_episodes": as_texts(entry.get("source_episodes")),
         "links": dicts_in(entry.get("links")),
         "usageCount": as_count(entry.get("usage_count", entry.get("usageCount"))),
         "correctApproach": correct,
@@ -100,5 +114,5 @@ def _answer(stored: Json, identities: Identities) -> Json:
     }
 
 
-def _text(entry: Json) -> str:
+def _get_text(entry: Json) -> str:
     return first_text(entry.get("pattern"), entry.get("what_fails"), entry.get("description"))

@@ -1,7 +1,7 @@
-"""From what somebody types to words that can be looked for, and back to where they stand.
+"""Parsing of search queries into terms, and matching of terms in texts.
 
-The same division into words is used for what is searched and for what is asked, so nothing that
-a person types is ever read as the syntax of the search engine.
+Queries and indexed texts are split into words by the same rules, so a user's input is never
+interpreted as FTS5 syntax.
 """
 
 import re
@@ -16,80 +16,81 @@ MAX_FIELD = 20_000  # characters of one field that are searched
 _SNIPPET = 160
 _LEAD = 40
 _LEAST_PREFIX = 3
-# Scripts without spaces are taken character by character; accents belong to their letter.
+# Scripts without spaces are split into characters; accents stay with their letter.
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[^\W_][\u0300-\u036f]*)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of the question.
+    """A word of the query.
 
-    :param stem: what a word has to begin with to match; empty where only the word itself does.
+    :param stem: the prefix of other matching words; empty if only the word itself matches.
     """
 
     word: str
     stem: str
 
     def matches(self, word: str) -> bool:
+        """Return whether a normalized word is the term's word or begins with its stem."""
         return word == self.word or bool(self.stem and word.startswith(self.stem))
 
     @property
     def expression(self) -> str:
-        """In the syntax of FTS5; the word itself counts more than others of its stem."""
+        """The term in FTS5 syntax; the exact word ranks higher than others with its stem."""
         exact = f'"{self.word}"'
         return f'({exact} OR "{self.stem}" *)' if self.stem else exact
 
 
-def terms(question: str) -> list[Term]:
-    """The different words of a question, the first MAX_TERMS of them."""
-    words = dict.fromkeys(word for word, _, _ in _words(question))
-    return [Term(word, _stem(word)) for word in list(words)[:MAX_TERMS]]
+def parse_terms(question: str) -> list[Term]:
+    """Return the distinct words of a query, at most the first MAX_TERMS."""
+    words = dict.fromkeys(word for word, _, _ in _split_words(question))
+    return [Term(word, _get_stem(word)) for word in list(words)[:MAX_TERMS]]
 
 
-def all_of(asked: Sequence[Term]) -> str:
-    """An FTS5 expression for entries with all words."""
-    return " AND ".join(term.expression for term in asked)
+def match_all(terms: Sequence[Term]) -> str:
+    """Return an FTS5 expression for entries with all terms."""
+    return " AND ".join(term.expression for term in terms)
 
 
-def any_of(asked: Sequence[Term]) -> str:
-    """An FTS5 expression for entries with one of the words at least."""
-    return " OR ".join(term.expression for term in asked)
+def match_any(terms: Sequence[Term]) -> str:
+    """Return an FTS5 expression for entries with at least one of the terms."""
+    return " OR ".join(term.expression for term in terms)
 
 
-def searchable(text: str) -> str:
-    """The words of a text as the index holds them."""
-    return " ".join(word for word, _, _ in _words(text[:MAX_FIELD]))
+def normalize(text: str) -> str:
+    """Return the words of a text as they are indexed, separated by spaces."""
+    return " ".join(word for word, _, _ in _split_words(text[:MAX_FIELD]))
 
 
-def matched_in(text: str, asked: Sequence[Term]) -> Json | None:
-    """Which words of the question a text has, and the part of it where the first ones stand.
+def find_matches(text: str, terms: Sequence[Term]) -> Json | None:
+    """Find the terms in a text.
 
-    :return: `words` as they were asked for, `snippet` as consecutive parts `{text, match}`; None
-        where there is none of them.
+    :return: `words`: the matching words of the query; `snippet`: the text around the first match
+        in consecutive parts `{text, match}`. None without a match.
     """
     text = text[:MAX_FIELD]
-    if text.isascii() and not _may_match(text.lower(), asked):
+    if text.isascii() and not _may_match(text.lower(), terms):
         return None
     places: list[tuple[int, int]] = []
-    found: dict[str, None] = {}
-    for word, start, end in _words(text):
-        hits = [term.word for term in asked if term.matches(word)]
+    matching: set[str] = set()
+    for word, start, end in _split_words(text):
+        hits = [term.word for term in terms if term.matches(word)]
         if hits:
             places.append((start, end))
-            found.update(dict.fromkeys(hits))
+            matching.update(hits)
     if not places:
         return None
-    words = [term.word for term in asked if term.word in found]
-    return {"words": words, "snippet": _snippet(text, places)}
+    words = [term.word for term in terms if term.word in matching]
+    return {"words": words, "snippet": _make_snippet(text, places)}
 
 
-def _may_match(lowered: str, asked: Sequence[Term]) -> bool:
-    """False where a text has none of the words, which is quicker to see than where they stand."""
-    return any((term.stem or term.word) in lowered for term in asked)
+def _may_match(lowered: str, terms: Sequence[Term]) -> bool:
+    """Return False if no term is in a text: quicker than a search for the places."""
+    return any((term.stem or term.word) in lowered for term in terms)
 
 
-def _snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
+def _make_snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
     first = max(0, places[0][0] - _LEAD)
     if first:
         gap = text.find(" ", first, places[0][0])
@@ -109,22 +110,22 @@ def _snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
     return [part for part in parts if part["text"]]
 
 
-def _words(text: str) -> Iterator[tuple[str, int, int]]:
+def _split_words(text: str) -> Iterator[tuple[str, int, int]]:
     for match in _WORD.finditer(text):
-        word = _folded(match[0])
+        word = _fold(match[0])
         if word:
             yield word, match.start(), match.end()
 
 
-def _folded(word: str) -> str:
+def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     letters = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in letters if letter.isalnum())
 
 
-def _stem(word: str) -> str:
-    """Without the ending of an English plural, so that one matches the other."""
+def _get_stem(word: str) -> str:
+    """Return a word without an English plural ending, so that singular and plural match."""
     if len(word) < _LEAST_PREFIX:
         return ""
     if len(word) > 4 and word.endswith("ies"):

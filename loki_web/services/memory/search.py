@@ -1,7 +1,6 @@
-"""Full-text search in episodes, patterns and skills, with the reason for each hit.
+"""Full-text search in episodes, patterns and skills, with the matches of each result.
 
-The index says which entries to look at. What a result shows, and why it is one, comes from the
-files as they are now.
+The index gives the candidates. Results and their matches come from the current files.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +21,11 @@ _SUMMARIES = {EPISODE: "outcome", PATTERN: "correctApproach", SKILL: "descriptio
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """:param coverage: which part of the words the entry has, above 0 to 1."""
+class _Match:
+    """An entry that matches the query.
+
+    :param coverage: the share of the query's terms that the entry has, above 0 to 1.
+    """
 
     kind: str
     entry: Json
@@ -33,72 +35,76 @@ class _Found:
 
 
 def retrieve(src: Sources, body: Json) -> Json:
-    """Search with the words of `query`; an entry matches by one of them, or by their beginnings.
+    """Search for entries with at least one term of `query`, or a word that begins with its stem.
 
-    Entries with all words come first, then those where more and rarer words stand in more telling
-    places. Those of `taskType` (a phase, category or type of task) are moved up among their like.
+    Entries with all terms come first; the others are ranked by the number and rarity of their
+    terms and by field (title, labels, body). Entries of `taskType` (a phase, category or type of
+    task) rank higher among entries with as many terms.
 
-    :param body: as it was sent, which is given back; `topK` is how many results at most.
-    :return: results with a `score` above 0 to 1 and in `matched` the reason: the fields, the words
-        found there, and a part of the text around them. `complete` is False while a large memory
-        that has never been searched is still being indexed.
+    :param body: the request body, which is returned in `query`; `topK` limits the results.
+    :return: results with a `score` above 0 to 1 and `matched`: the fields, their matching words and
+        a snippet. `complete` is False while a large memory is indexed for the first time.
     """
-    asked = memory_query.terms(body["query"])
-    most = body.get("topK") or DEFAULT_RESULTS
-    answer = _indexed(src, asked, most) if asked else Answer([], complete=True)
-    found = _found(src.project, answer, asked, body.get("taskType") or "", most)
-    greatest = max((one.weight for one in found), default=0.0)
-    scored = [(_score(one, greatest), one) for one in found]
+    terms = memory_query.parse_terms(body["query"])
+    limit = body.get("topK") or DEFAULT_RESULTS
+    answer = _search_index(src, terms, limit) if terms else Answer([], complete=True)
+    matches = _find_entries(src.project, answer, terms, body.get("taskType") or "", limit)
+    greatest = max((match.weight for match in matches), default=0.0)
+    scored = [(_compute_score(match, greatest), match) for match in matches]
     scored.sort(key=lambda pair: pair[0], reverse=True)
-    results = [_result(*pair) for pair in scored[:most]]
+    results = [_format_result(*pair) for pair in scored[:limit]]
     return {"results": results, "query": body, "complete": answer.complete}
 
 
-def index(src: Sources) -> None:
-    """Index all that is not indexed yet, as far as the shared index can be used."""
-    while src.memory_index.refresh(index_rows.contents(src.project)):
+def refresh_index(src: Sources) -> None:
+    """Index all entries that are new or changed, as far as the shared index is available."""
+    while src.memory_index.refresh(index_rows.get_contents(src.project)):
         pass
 
 
-def _indexed(src: Sources, asked: Sequence[Term], most: int) -> Answer:
-    """More than are shown: what has most words need not have the greatest weight, and an entry may
-    have changed since it was indexed.
+def _search_index(src: Sources, terms: Sequence[Term], limit: int) -> Answer:
+    """Return the candidates from the index, more than `limit`.
+
+    The entry with most terms need not have the greatest weight, and an entry may have changed since
+    it was indexed.
     """
-    matches = [memory_query.all_of(asked)]
-    if len(asked) > 1:
-        matches.append(memory_query.any_of(asked))
-    return src.memory_index.search(index_rows.contents(src.project), matches, 2 * most + 20)
+    expressions = [memory_query.match_all(terms)]
+    if len(terms) > 1:
+        expressions.append(memory_query.match_any(terms))
+    contents = index_rows.get_contents(src.project)
+    return src.memory_index.search(contents, expressions, 2 * limit + 20)
 
 
-def _found(
-    folder: Folder, answer: Answer, asked: Sequence[Term], task_type: str, most: int
-) -> list[_Found]:
-    lookup = _lookup(folder)
-    found: list[_Found] = []
-    whole = 0  # how many have all words
-    for hit in _once_each(hit for group in answer.hits for hit in group):
+def _find_entries(
+    folder: Folder, answer: Answer, terms: Sequence[Term], task_type: str, limit: int
+) -> list[_Match]:
+    """Return the candidates that match in their current files, at least `limit` if there are."""
+    lookup = _make_lookup(folder)
+    matches: list[_Match] = []
+    complete = 0  # matches with all terms
+    for hit in _deduplicate(hit for group in answer.hits for hit in group):
         entry = lookup[hit.kind](hit.id) if hit.kind in lookup else None
-        matched = _matched(hit.kind, entry, asked) if entry else []
+        matched = _match_fields(hit.kind, entry, terms) if entry else []
         if entry and matched:
             words = {word for field in matched for word in field["words"]}
-            weight = hit.weight * (_TASK_TYPE_BOOST if _is_of(task_type, entry) else 1.0)
-            found.append(_Found(hit.kind, entry, matched, len(words) / len(asked), weight))
-            whole += len(words) == len(asked)
-            if whole == most and not task_type:
-                break  # the others have less weight
-    return found
+            weight = hit.weight * (_TASK_TYPE_BOOST if _has_task_type(task_type, entry) else 1.0)
+            matches.append(_Match(hit.kind, entry, matched, len(words) / len(terms), weight))
+            complete += len(words) == len(terms)
+            if complete == limit and not task_type:
+                break  # the remaining hits have less weight
+    return matches
 
 
-def _lookup(folder: Folder) -> dict[str, Callable[[str], Json | None]]:
-    known = {entry["id"]: entry for entry in patterns.patterns(folder)}
+def _make_lookup(folder: Folder) -> dict[str, Callable[[str], Json | None]]:
+    patterns_by_id = {entry["id"]: entry for entry in patterns.list_patterns(folder)}
     return {
-        EPISODE: lambda identifier: episodes.find(folder, identifier),
-        PATTERN: known.get,
-        SKILL: skills.shelf(folder).by_id.get,
+        EPISODE: lambda identifier: episodes.find_episode(folder, identifier),
+        PATTERN: patterns_by_id.get,
+        SKILL: skills.get_all(folder).by_id.get,
     }
 
 
-def _once_each(hits: Iterable[Hit]) -> Iterator[Hit]:
+def _deduplicate(hits: Iterable[Hit]) -> Iterator[Hit]:
     seen: set[tuple[str, str]] = set()
     for hit in hits:
         if (hit.kind, hit.id) not in seen:
@@ -106,36 +112,36 @@ def _once_each(hits: Iterable[Hit]) -> Iterator[Hit]:
             yield hit
 
 
-def _matched(kind: str, entry: Json, asked: Sequence[Term]) -> list[Json]:
-    """The fields with words of the question, those that tell most first."""
-    matched = []
-    for name, text in index_rows.fields(kind, entry):
-        found = memory_query.matched_in(text, asked)
-        if found is not None:
-            matched.append({"field": name, **found})
-    return matched
+def _match_fields(kind: str, entry: Json, terms: Sequence[Term]) -> list[Json]:
+    """Return the matching fields: title first, then labels, then body."""
+    fields = []
+    for name, text in index_rows.list_fields(kind, entry):
+        match = memory_query.find_matches(text, terms)
+        if match is not None:
+            fields.append({"field": name, **match})
+    return fields
 
 
-def _is_of(task_type: str, entry: Json) -> bool:
+def _has_task_type(task_type: str, entry: Json) -> bool:
     own = (entry.get("phase"), entry.get("category"), entry.get("task_type"))
     wanted = task_type.strip().casefold()
     return bool(wanted) and any(isinstance(word, str) and word.casefold() == wanted for word in own)
 
 
-def _score(found: _Found, greatest: float) -> float:
-    """Above one half for an entry with all words, at most one half for every other."""
-    weight = found.weight / greatest if greatest > 0 else 1.0
-    return 0.5 + 0.5 * weight if found.coverage == 1 else 0.5 * found.coverage * weight
+def _compute_score(match: _Match, greatest: float) -> float:
+    """Return a score above 0.5 for an entry with all terms, at most 0.5 for all others."""
+    weight = match.weight / greatest if greatest > 0 else 1.0
+    return 0.5 + 0.5 * weight if match.coverage == 1 else 0.5 * match.coverage * weight
 
 
-def _result(score: float, found: _Found) -> Json:
-    entry = found.entry
+def _format_result(score: float, match: _Match) -> Json:
+    entry = match.entry
     return {
-        "type": found.kind,
+        "type": match.kind,
         "id": entry["id"],
-        "title": index_rows.title(found.kind, entry),
-        "summary": first_text(entry.get(_SUMMARIES[found.kind])),
+        "title": index_rows.get_title(match.kind, entry),
+        "summary": first_text(entry.get(_SUMMARIES[match.kind])),
         "score": round(max(score, 0.0001), 4),
-        "matched": found.matched,
+        "matched": match.matched,
         "entry": entry,
     }

@@ -1,1 +1,1 @@
-"""How secrets look, for redaction."""
+"""Names, values and formats by which redaction recognizes secrets."""

@@ -1,4 +1,4 @@
-"""Which names say that their value is a secret, in a text and as a key of an object."""
+"""Names whose values are secrets, in texts and as keys of objects."""
 
 import re
 from enum import Enum
@@ -26,43 +26,42 @@ _KEYS = (
     *("api", "access", "auth", "secret", "private", "account", "encryption", "encrypt", "signing"),
     *("master", "shared", "storage", "license", "subscription", "session", "consumer"),
 )
-_PLURALS = ("secrets", "credentials", "tokens", "api_keys", "apikeys", "private_keys")
 _SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE}
 _PLURALS = ("secrets", "credentials", "apikeys", "api_keys", "accesstokens", "access_tokens")
 
 
-def name_at(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
+def find_name(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
     """Return the kind of the name whose decisive word begins at `at`, and where the name ends."""
-    found = _NAME.match(lowered, at)
-    if found is None or lowered[found.end() : found.end() + 1].isalpha():
+    match = _NAME.match(lowered, at)
+    if match is None or lowered[match.end() : match.end() + 1].isalpha():
         return None
-    kind = _kind(text, lowered, at, found[1])
-    return (kind, found.end()) if kind else None
+    kind = _classify(text, lowered, at, match[1])
+    return (kind, match.end()) if kind else None
 
 
-def lower(text: str) -> str:
-    """Return the text in lower case, each character in its place.
+def lower_text(text: str) -> str:
+    """Return the text in lower case, with the same length.
 
-    Only the dotted capital I becomes two characters otherwise.
+    `str.lower` turns only the dotted capital I into two characters.
     """
     return text.replace("\u0130", "i").lower()
 
 
 @lru_cache(4096)
-def kind_of_key(key: str) -> Kind | None:
-    """Return the kind of a key of an object, None for an ordinary one."""
-    lowered = lower(key)
+def classify_key(key: str) -> Kind | None:
+    """Return the kind of an object's key, None if its value is no secret."""
+    lowered = lower_text(key)
     if lowered.endswith(_PLURALS):
         return Kind.WORD
     for hint in HINTS:
         at = lowered.rfind(hint)
-        name = name_at(key, lowered, at) if at >= 0 else None
+        name = find_name(key, lowered, at) if at >= 0 else None
         if name and name[1] == len(key):
             return name[0]
     return None
 
 
-def _kind(text: str, lowered: str, at: int, word: str) -> Kind | None:
+def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if word in _SURE:
         return _SURE[word]
     if word == "key":

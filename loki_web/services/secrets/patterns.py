@@ -1,10 +1,10 @@
 """Formats of well-known secrets, as data.
 
 Origin: the plugins of detect-secrets 1.5 (Apache-2.0) and the rules of gitleaks 8 (MIT), reduced to
-formats that a fixed prefix gives away. To add one, add a row: prefix, pattern of the rest, issuer.
-A pattern must fail within a bounded number of characters or consume what it has read, so that a
-text of nothing but prefixes is searched in linear time. Together, prefix and rest have a run of at
-least `SHORTEST_RUN` letters, digits, dots, dashes and underscores.
+formats with a fixed prefix. To add one, add a row: prefix, pattern of the rest, issuer. A pattern
+must fail within a bounded number of characters or consume what it has read, so that a text that
+consists only of prefixes is searched in linear time. Together, prefix and rest must have a run of
+at least `SHORTEST_RUN` letters, digits, dots, dashes and underscores.
 """
 
 import re
@@ -126,7 +126,7 @@ _ROWS = (
 )
 
 
-def _pattern(prefix: str, rest: str) -> re.Pattern[str]:
+def _compile_row(prefix: str, rest: str) -> re.Pattern[str]:
     """Compile a row so that it begins with its prefix, which `re` searches as a literal.
 
     A prefix that begins with a letter or a digit begins a word, or follows an escaped line end.
@@ -139,4 +139,4 @@ def _pattern(prefix: str, rest: str) -> re.Pattern[str]:
     return re.compile(rf"{literal}(?:(?<![{within}]{literal})|(?<=\\[nrt]{literal})){rest}")
 
 
-TOKENS = tuple((prefix, _pattern(prefix, rest)) for prefix, rest, _ in _ROWS)
+TOKENS = tuple((prefix, _compile_row(prefix, rest)) for prefix, rest, _ in _ROWS)

@@ -1,4 +1,4 @@
-"""Where the value of a name that announces a secret begins and ends."""
+"""Search for the value that follows a secret's name."""
 
 import math
 import re
@@ -29,7 +29,7 @@ _PLAIN = re.compile(
     r"(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional|missing"
     r"|invalid|unset)(?![^\s\"'`,;:.)}\]|<\\])"
 )
-# A mark between two parts of a word belongs to it, unless a further pair begins behind it.
+# A punctuation mark between two parts of a word belongs to it, unless another pair follows it.
 _WORD_PATTERN = (
     r"(?:[^\s\"'`\\&,;})\]<]"
     r"|[&,;})\]](?=[^\s\"'`\\&,;})\]<])(?![\w.-]{1,40}+\s?[=:])"
@@ -41,7 +41,8 @@ _PHRASE = re.compile(
     rf"{_WORD_PATTERN}(?:(?<!\.)[ \t]{{1,4}}(?!--?\w|[|&>#(\[{{]|[\w.-]{{1,40}}+\s?[=:])"
     rf"{_WORD_PATTERN}){{0,12}}+"
 )
-# What decides about a doubtful name ends where a further pair could begin: no place is read twice.
+# The word that decides about a doubtful name ends where another pair could begin, so that no
+# position is read twice.
 _START_OF_WORD = re.compile(r"[^\s\"'`\\&,;})\]<=:]{1,200}+")
 _ELEMENT_TEXT = re.compile(r"[^<>\r\n]++")
 _PARAMETER = r"[\w-]{1,60}+=(?:\\?\"[^\"\\]*+\\?\"|[^\s\",\\]++)"
@@ -64,45 +65,46 @@ _HASH = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
 _PARTS = re.compile(r"[A-Za-z0-9+=]+")
 
 
-def span_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
-    """Return what to take out after a name, None where no secret follows.
+def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
+    """Return the span to redact after a name, None if no secret follows.
 
     :param end: where the name ends.
     :param start: where its decisive word starts.
     """
-    if found := _SEPARATOR.match(text, end):
-        return _value(text, found.end(), kind, apart=bool(found[1]))
+    if match := _SEPARATOR.match(text, end):
+        return _find_value(text, match.end(), kind, apart=bool(match[1]))
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         return None
-    if found := _ELEMENT.match(text, end):
-        value = _ELEMENT_TEXT.match(text, found.end())
-        return _accepted(text, value and value.span(), kind)
-    if (found := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
-        return _value(text, found.end(), kind, apart=False)
-    return _beside(text, start, end, kind)
+    if match := _ELEMENT.match(text, end):
+        value = _ELEMENT_TEXT.match(text, match.end())
+        return _accept(text, value and value.span(), kind)
+    if (match := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
+        return _find_value(text, match.end(), kind, apart=False)
+    return _find_beside(text, start, end, kind)
 
 
-def quoted(text: str, at: int) -> Span | None:
-    """Return the inside of a quotation that begins at `at`, however often it is escaped."""
+def find_quoted(text: str, at: int) -> Span | None:
+    """Return the span inside the quotes of a string at `at`, at any level of escaping."""
     opening = _QUOTE.match(text, at)
     if opening is None:
         return None
-    return inside(text, opening.end(), opening[2], len(opening[1]))
+    return find_quoted_rest(text, opening.end(), opening[2], len(opening[1]))
 
 
-def inside(text: str, at: int, quote: str, level: int) -> Span | None:
-    """Return the rest of a quotation whose quotes have `level` backslashes before them."""
-    found = _inside(quote, level).match(text, at)
-    return found.span() if found else None
+def find_quoted_rest(text: str, at: int, quote: str, level: int) -> Span | None:
+    """Return the rest of a quoted string whose quotes are preceded by `level` backslashes."""
+    match = _compile_quoted_rest(quote, level).match(text, at)
+    return match.span() if match else None
 
 
-def word(text: str, at: int) -> Span | None:
-    found = _WORD.match(text, at)
-    return found.span() if found else None
+def find_word(text: str, at: int) -> Span | None:
+    """Return the span of the word at `at`, None if none begins there."""
+    match = _WORD.match(text, at)
+    return match.span() if match else None
 
 
 def is_secret(value: str, kind: Kind) -> bool:
-    """Tell whether a value is one to hide after a name of this kind."""
+    """Return whether a value after a name of this kind is to be redacted."""
     if kind is Kind.WEAK:
         return looks_random(value, hexadecimal=False)
     if kind is Kind.PATH:
@@ -113,7 +115,7 @@ def is_secret(value: str, kind: Kind) -> bool:
 
 
 def looks_random(value: str, *, hexadecimal: bool) -> bool:
-    """Tell whether a word looks like a generated secret.
+    """Return whether a word looks like a generated secret.
 
     :param hexadecimal: whether a hash or UUID counts; an ordinary key is often one.
     """
@@ -127,54 +129,54 @@ def looks_random(value: str, *, hexadecimal: bool) -> bool:
     mixed = longest.upper() != longest != longest.lower()
     if not digits or letters < 4 or len(longest) < (12 if mixed else 16):
         return False
-    return _entropy(longest) >= 3
+    return _compute_entropy(longest) >= 3
 
 
-def _value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
+def _find_value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
     if text.startswith(REDACTED, at) or _PLAIN.match(text, at):
         return None
     if text[at : at + 1] in ("[", "{") and kind not in DOUBTFUL:
-        return at, _end_of_group(text, at)
+        return at, _find_group_end(text, at)
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         pattern = _CREDENTIALS if kind is Kind.AUTHORIZATION else _PAIRS
-        found = pattern.match(text, at)
+        match = pattern.match(text, at)
         opening = _QUOTE.match(text, at)
-        return (opening.end() if opening else at, found.end()) if found else None
+        return (opening.end() if opening else at, match.end()) if match else None
     if _QUOTE.match(text, at):
-        return _accepted(text, quoted(text, at), kind)
+        return _accept(text, find_quoted(text, at), kind)
     if kind in DOUBTFUL:
         start = _START_OF_WORD.match(text, at)
-        return word(text, at) if start and is_secret(start[0], kind) else None
-    found = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
-    return found.span() if found else None
+        return find_word(text, at) if start and is_secret(start[0], kind) else None
+    match = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
+    return match.span() if match else None
 
 
-def _accepted(text: str, span: Span | None, kind: Kind) -> Span | None:
+def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
     if span is None:
         return None
     value = text[span[0] : min(span[1], span[0] + 300)]
     return span if value != REDACTED and is_secret(value, kind) else None
 
 
-def _beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
-    """Find a value that no mark separates from its name: "the password is hunter2"."""
-    found = _BESIDE.match(text, end)
-    if found is None:
+def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
+    """Find a value without a separator after its name: "the password is hunter2"."""
+    match = _BESIDE.match(text, end)
+    if match is None:
         return None
     sure = kind in (Kind.PHRASE, Kind.WORD)
-    candidate = found[3].rstrip(".:!?)")
+    candidate = match[3].rstrip(".:!?)")
     if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
-        return found.span(3)
-    if sure and (found[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
-        if found[2]:
-            return quoted(text, found.start(2))
+        return match.span(3)
+    if sure and (match[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
+        if match[2]:
+            return find_quoted(text, match.start(2))
         if _MIXED.fullmatch(candidate) and not _ALGORITHM.match(candidate):
-            return found.span(3)
-    return found.span(3) if looks_random(candidate, hexadecimal=sure) else None
+            return match.span(3)
+    return match.span(3) if looks_random(candidate, hexadecimal=sure) else None
 
 
-def _end_of_group(text: str, at: int) -> int:
-    """Return where a bracket closes; the end of its line where it does not within 8 lines."""
+def _find_group_end(text: str, at: int) -> int:
+    """Return where a bracket closes; the end of its line if it does not close within 8 lines."""
     depth = lines = 0
     for part in _GROUP_PART.finditer(text, at):
         depth += (part.lastgroup == "open") - (part.lastgroup == "close")
@@ -188,10 +190,10 @@ def _end_of_group(text: str, at: int) -> int:
 
 
 @lru_cache
-def _inside(quote: str, level: int) -> re.Pattern[str]:
-    """Compile the inside of a quotation whose quotes have `level` backslashes before them.
+def _compile_quoted_rest(quote: str, level: int) -> re.Pattern[str]:
+    """Compile the inside of a quoted string whose quotes are preceded by `level` backslashes.
 
-    A quote with more backslashes is part of it.
+    A quote with more backslashes is part of the string.
     """
     if not level:
         return re.compile(rf"(?:[^{quote}\\\r\n]|\\.)++")
@@ -199,7 +201,7 @@ def _inside(quote: str, level: int) -> re.Pattern[str]:
     return re.compile(rf"(?:[^{quote}\\\r\n]|\\++(?!{quote})|{deeper})++")
 
 
-def _entropy(value: str) -> float:
-    """Return the bits a character of the value."""
+def _compute_entropy(value: str) -> float:
+    """Return the entropy of a value in bits per character."""
     counts = Counter(value).values()
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)

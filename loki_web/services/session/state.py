@@ -128,7 +128,7 @@ def get_started_at(folder: Folder) -> datetime | None:
         version = folder.version(name)
         if version is not None:
             return datetime.fromtimestamp(version.mtime, UTC)
-    return events.milestones(folder).started_at
+    return events.get_milestones(folder).started_at
 
 
 def get_uptime_seconds(folder: Folder, now: datetime) -> float:
@@ -167,7 +167,7 @@ def get_iteration(folder: Folder) -> int:
         as_count(council.get("last_track_iteration")),
         _get_queue_iteration(folder),
         _get_efficiency_iteration(folder),
-        events.milestones(folder).iteration,
+        events.get_milestones(folder).iteration,
     )
 
 
