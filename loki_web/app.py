@@ -9,12 +9,11 @@ from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from loki_web.api import blueprints, metrics, session
-from loki_web.config.settings import Settings
+from loki_web.config.settings import Settings, get_process_settings
 from loki_web.dashboard import page as dashboard
 from loki_web.live import asyncapi
 from loki_web.live import routes as live
 from loki_web.server_clock import STARTED_AT
-from loki_web.server_settings import settings_of_this_server
 from loki_web.services import warming
 from loki_web.services.context import Sources
 from loki_web.store.times import utc_now
@@ -31,7 +30,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     :param now: the clock by which sessions are judged.
     :raises SettingsError: when the environment has a setting the server cannot start with.
     """
-    app, sources = _guarded_app(settings or settings_of_this_server(), now)
+    app, sources = _guarded_app(settings or get_process_settings(), now)
     openapi.install(app, blueprints.ALL)
     metrics.install(app, sources)
     dashboard.install(app, sources.settings)
@@ -45,7 +44,7 @@ def create_sidecar(
     settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
 ) -> Flask:
     """The live feed alone, for a proxy to send its connections to; raises as `create_app`."""
-    app, _ = _guarded_app(settings or settings_of_this_server(), now)
+    app, _ = _guarded_app(settings or get_process_settings(), now)
     app.add_url_rule("/health", view_func=session.health)
     return app
 

@@ -20,6 +20,7 @@ from loki_web.text import printable
 
 TEXT, JSON = "text", "json"
 MAX_MESSAGE, MAX_EXCEPTION = 8_000, 32_000  # characters
+USER = "loki_web.user"  # key of the WSGI environ: the user name for the access log
 REQUEST = "request"  # attribute of a record: what it tells of a request, by field
 _IN_MESSAGE = ("method", "path", "status")  # fields that the message of such a record has already
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

@@ -10,8 +10,8 @@ from loki_web.auth.token_store import PREFIX, changing, entries, hash_of, is_act
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, first_text
-from loki_web.store.names import is_clean
 from loki_web.store.times import isoformat, parse_time, tidy_time
+from loki_web.text import is_clean
 
 MAX_NAME_LENGTH = 255
 MAX_EXPIRY_DAYS = 3650

@@ -1,5 +1,6 @@
 """Every setting of the server, read once from the environment and checked before it starts."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -238,6 +239,18 @@ class Settings:
         check_oidc(skips_verification=self.oidc_skip_signature_verify)
         check_tls(self.tls_cert, self.tls_key)
         check_loki_dir(self.loki_dir)
+
+
+@functools.cache
+def get_process_settings() -> Settings:
+    """Return the settings of the environment, read and checked once per process.
+
+    The gunicorn master calls this before it forks. A worker that replaces a crashed one therefore
+    starts with the same settings, even if a file that they name has disappeared since.
+
+    :raises SettingsError: as `Settings.from_env`.
+    """
+    return Settings.from_env()
 
 
 def environment(chosen: Mapping[str, Any]) -> dict[str, str]:

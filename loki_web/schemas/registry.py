@@ -5,7 +5,7 @@ from marshmallow import ValidationError, fields, validate
 from loki_web.schemas.base import Answer, Body, Query, TrueFalse, Whole, limit
 from loki_web.schemas.tasks import Task
 from loki_web.services.registry.discovery import DEFAULT_DEPTH, MAX_DEPTH
-from loki_web.store.names import is_clean
+from loki_web.text import is_clean
 
 _LONGEST_NAME = 255
 

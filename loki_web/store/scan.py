@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loki_web.store.inputs import FolderInput, Root
 from loki_web.store.look import UNREPEATABLE, observe
-from loki_web.store.names import is_clean
+from loki_web.text import is_clean
 
 MAX_DIRECTORIES = 20_000
 MAX_SECONDS = 5.0

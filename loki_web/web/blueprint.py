@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
 from flask import Response
+from werkzeug.routing import PathConverter
 
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query
 from loki_web.web.answers import kept
@@ -21,6 +22,13 @@ class Decorator(Protocol):
 
 
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 128}
+
+
+class AnythingConverter(PathConverter):
+    """URL converter for a name without slashes or an absolute path: both identify a project."""
+
+    part_isolating = False
+    regex = "/.*?|[^/]+"
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library has no types

@@ -3,7 +3,6 @@
 import logging
 
 from flask import Flask, Response, jsonify
-from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from loki_web.errors import PublicError
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 def install(app: Flask) -> None:
     app.register_error_handler(PublicError, _public)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -45,8 +43,8 @@ def _http(error: HTTPException) -> Response:
     return response
 
 
-def _unreadable(_: ParseException) -> Response:
-    """The body comes in chunks that are none; gunicorn finds that out while it is read."""
+def handle_malformed_body(_: Exception) -> Response:
+    """Answer a malformed chunked body, detected by gunicorn while the body is read."""
     return _detail(_SENTENCES[400], 400)
 
 

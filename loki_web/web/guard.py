@@ -9,7 +9,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from loki_web import logging_setup
 from loki_web.auth.authenticator import Authenticator
 from loki_web.errors import Forbidden, TooManyRequests
-from loki_web.server.access_log import USER
 from loki_web.services.context import Sources
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access, audit_hook, cors
@@ -133,5 +132,5 @@ def _identified(environ: dict[str, Any]) -> str:
     :return: the scopes of their token, in the form of their header; empty where none was needed.
     """
     identity = access.identity_in(environ)
-    environ[USER] = identity.name if identity.key else ""
+    environ[logging_setup.USER] = identity.name if identity.key else ""
     return " ".join(sorted(identity.scopes)) if identity.key else ""

@@ -9,11 +9,10 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.routing import PathConverter
 
 from loki_web import __version__
-from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
 from loki_web.web.answers import kept
-from loki_web.web.blueprint import Blueprint
+from loki_web.web.blueprint import AnythingConverter, Blueprint
 
 _EXTENSION = "loki_web.openapi"
 _ABOUT = (
@@ -87,7 +86,7 @@ def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX=None,
     )
-    app.url_map.converters["anything"] = Anything
+    app.url_map.converters["anything"] = AnythingConverter
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.extensions[_EXTENSION] = _Description(app, blueprints)

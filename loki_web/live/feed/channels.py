@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from loki_web.live import changes, protocol
+from loki_web.live import protocol
+from loki_web.live.feed import state
 from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
 from loki_web.services import council, tasks
@@ -20,28 +21,28 @@ _MAX_LISTED = 1000
 
 
 def _tasks(src: Sources) -> Slice:
-    return ListSlice(protocol.TASKS, changes.TASKS, lambda: tasks.tasks(src.project))
+    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.tasks(src.project))
 
 
 def _projects(src: Sources) -> Slice:
     def read() -> list[Json]:
         return registry.listing(src, include_inactive=True)
 
-    return ListSlice(protocol.PROJECTS, changes.announced("project_created"), read)
+    return ListSlice(protocol.PROJECTS, state.send_new_entries("project_created"), read)
 
 
 def _notifications(src: Sources) -> Slice:
     def read() -> list[Json]:
         return notifications.notifications(src.project, limit=_MAX_LISTED)
 
-    return ListSlice(protocol.NOTIFICATIONS, changes.reported("notification"), read)
+    return ListSlice(protocol.NOTIFICATIONS, state.send_changed_entries("notification"), read)
 
 
 def _checkpoints(src: Sources) -> Slice:
     def read() -> list[Json]:
         return create.checkpoints(src.project, limit=_MAX_LISTED)
 
-    return ListSlice(protocol.CHECKPOINTS, changes.announced("checkpoint"), read)
+    return ListSlice(protocol.CHECKPOINTS, state.send_new_entries("checkpoint"), read)
 
 
 CHANNELS: dict[str, Callable[[Sources], Slice]] = {

@@ -6,13 +6,14 @@ knows it, so a client can go on at another worker, or at this one after a restar
 
 import hashlib
 import time
-from collections import deque
-from collections.abc import Callable
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 
-from loki_web.live.changes import Kind
 from loki_web.live.messages import Message
 from loki_web.store.coerce import Json
 
@@ -80,6 +81,90 @@ class ValueSlice:
         return {key: value for key, value in self._value.items() if key not in self._ignored}
 
 
+# Old entry (None for a new one) and new entry: the type of the message to send, or None.
+MessageType = Callable[[Json | None, Json], str | None]
+# Old entries by id, and the new list: the ids of all entries that were moved.
+MovedEntries = Callable[[Mapping[str, Json], list[Json]], set[str]]
+
+
+@dataclass(frozen=True)
+class ListKind:
+    """How changes of a list of entries become messages.
+
+    :param message_type: returns the type of the message for a changed entry, or None.
+    :param mark: returns the part of an entry that goes into the token of the list.
+    :param moved: returns the ids of entries that changed their order; each gives a message of the
+        type `moved_type`.
+    """
+
+    message_type: MessageType
+    mark: Callable[[Json], Any]
+    moved: MovedEntries = lambda known, entries: set()
+    moved_type: str = ""
+
+
+def send_new_entries(message_type: str) -> ListKind:
+    """Return the kind of a list that sends an entry once, when it is new."""
+    return ListKind(
+        lambda before, _: message_type if before is None else None, lambda entry: entry.get("id")
+    )
+
+
+def send_changed_entries(message_type: str) -> ListKind:
+    """Return the kind of a list that sends an entry when it is new and whenever it changes."""
+    return ListKind(lambda before, after: message_type if before != after else None, lambda e: e)
+
+
+def _task_event(before: Json | None, after: Json) -> str | None:
+    """Return one message type a change: `task_moved` also covers other changes of that task.
+
+    A position that changed only because other tasks came or went gives no message.
+    """
+    if before is None:
+        return "task_created"
+    if before["status"] != after["status"]:
+        return "task_moved"
+    if before == after or {**before, "position": after["position"]} == after:
+        return None
+    return "task_updated"
+
+
+def _without_position(task: Json) -> Json:
+    return {key: value for key, value in task.items() if key != "position"}
+
+
+def _moved_tasks(known: Mapping[str, Json], tasks: list[Json]) -> set[str]:
+    """Return the ids of tasks reordered within their status: the smallest set that explains it."""
+    queues: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for task in tasks:
+        before = known.get(task["id"])
+        if before is not None and before["status"] == task["status"]:
+            queues[task["status"]].append((before["position"], task["id"]))
+    return {task_id for queue in queues.values() for task_id in _out_of_order(queue)}
+
+
+def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
+    """Yield the ids of all that are not in a longest non-decreasing subsequence of positions."""
+    positions = [position for position, _ in queue]
+    if positions == sorted(positions):
+        return
+    ends: list[int] = []  # the lowest position at which a series of each length can end
+    lengths = []
+    for position in positions:
+        length = bisect_right(ends, position)
+        ends[length : length + 1] = [position]
+        lengths.append(length + 1)
+    wanted = len(ends)
+    for length, (_, task_id) in zip(reversed(lengths), reversed(queue), strict=True):
+        if length == wanted:
+            wanted -= 1
+        else:
+            yield task_id
+
+
+TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved")
+
+
 class ListSlice:
     """A channel that tells what happened to the entries of a list, each known by its `id`.
 
@@ -92,7 +177,7 @@ class ListSlice:
     def __init__(
         self,
         name: str,
-        kind: Kind,
+        kind: ListKind,
         read: Callable[[], list[Json]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -145,7 +230,7 @@ class ListSlice:
             if identity in moved:
                 told: str | None = self._kind.moved_type
             else:
-                told = None if entry is before else self._kind.told(before, entry)
+                told = None if entry is before else self._kind.message_type(before, entry)
             if told:
                 messages.append(Message(told, entry))
             known[identity] = entry

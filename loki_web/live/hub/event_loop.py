@@ -4,6 +4,7 @@ import heapq
 import itertools
 import logging
 import os
+import resource
 import selectors
 import socket
 import threading
@@ -12,11 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from loki_web.live import descriptors
-
 Action = Callable[[], None]
 # Called with what is ready of a socket: selectors.EVENT_READ, EVENT_WRITE or both.
 Attend = Callable[[int], None]
+
+WANTED_OPEN_FILES = 65_536
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Loop:
         """Begin, unless it has begun."""
         with self._lock:
             if self._selector is None:
-                descriptors.allow_many()
+                raise_open_file_limit()
                 self.prepare()
                 threading.Thread(target=self._run, name="live-hub", daemon=True).start()
 
@@ -103,6 +104,18 @@ class Loop:
             return most
         due = max(0.0, self._agenda[0][0] - self.clock())
         return due if most is None else min(due, most)
+
+
+def raise_open_file_limit() -> None:
+    """Raise the soft limit of open files up to the hard limit, at most WANTED_OPEN_FILES."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = WANTED_OPEN_FILES if hard == resource.RLIM_INFINITY else min(WANTED_OPEN_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of %s open files could not be raised: %s", soft, error)
 
 
 def _empty(woken: int) -> None:

@@ -8,11 +8,11 @@ import logging
 import selectors
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from loki_web.live.audience import Audience
 from loki_web.live.feed.feed import Source, Standing
 from loki_web.live.hub import socket_takeover
 from loki_web.live.hub.connection import Connection
@@ -28,6 +28,32 @@ _MOST_PARTING = 1000
 _GOING_AWAY = "The server goes away"
 
 log = logging.getLogger(__name__)
+
+
+class Audience:
+    """The connections that listen to each channel.
+
+    :ivar channels: those with at least one listener.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: defaultdict[str, set[Connection]] = defaultdict(set)
+        self.channels: frozenset[str] = frozenset()
+
+    def listeners_of(self, channel: str) -> list[Connection]:
+        return list(self._listeners[channel])
+
+    def set_channels(self, connection: Connection, channels: frozenset[str]) -> None:
+        """Make a connection listen to these channels and to no others."""
+        before = connection.listens_to
+        if channels == before:
+            return
+        connection.listens_to = channels
+        for name in before - channels:
+            self._listeners[name].discard(connection)
+        for name in channels - before:
+            self._listeners[name].add(connection)
+        self.channels = frozenset(name for name, listeners in self._listeners.items() if listeners)
 
 
 class Hub:
@@ -126,7 +152,7 @@ class Hub:
 
     def _deliver(self, batch: Batch) -> None:
         self._tokens[batch.channel] = batch.token
-        for connection in self._audience.of(batch.channel):
+        for connection in self._audience.listeners_of(batch.channel):
             if connection.ends_at is None:
                 self._guarded(connection, partial(self._hand, connection, batch))
 
@@ -200,7 +226,7 @@ class Hub:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._audience.place(connection, NOWHERE)
+        self._audience.set_channels(connection, NOWHERE)
         self._loop.watch(connection.sock, connection.mask, 0, _nothing)
         with suppress(OSError):
             socket_takeover.close(connection.sock)
@@ -233,7 +259,7 @@ class Hub:
             self._parting += 1
             self._remind(connection, PARTING_SECONDS)
         has_begun = connection.ends_at is None and not connection.is_joining
-        self._audience.place(connection, connection.channels if has_begun else NOWHERE)
+        self._audience.set_channels(connection, connection.channels if has_begun else NOWHERE)
         reads = connection.ends_at is not None or connection.listens
         mask = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * connection.has_waiting
         if mask != connection.mask:

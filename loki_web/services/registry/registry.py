@@ -19,8 +19,8 @@ from loki_web.services.registry.project import Project
 from loki_web.store import scan
 from loki_web.store.coerce import Json, as_dict
 from loki_web.store.folder import Folder
-from loki_web.store.names import is_clean
 from loki_web.store.times import isoformat
+from loki_web.text import is_clean
 
 _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/etc", "/proc", "/sys")))
