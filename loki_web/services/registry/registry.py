@@ -192,7 +192,7 @@ def _project_directory(path: str) -> Path:
     if root is None or not scan.is_directory(root):
         raise BadRequest("path: Must be the absolute path of a directory that exists.")
     if not is_clean(str(root)):
-        raise BadRequest("path: Must not have control characters in it.")
+        raise BadRequest("path: Must not contain control characters.")
     if not root.name or any(root.is_relative_to(system) for system in _SYSTEM_DIRECTORIES):
         raise BadRequest("path: Must not be a directory of the operating system.")
     return root
