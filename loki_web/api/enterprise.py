@@ -1,7 +1,4 @@
-"""Access tokens and the audit log.
-
-Tokens need the scope `admin`, the audit log the scope `audit`.
-"""
+"""Access tokens (scope `admin`) and the audit log (scope `audit`)."""
 
 from loki_web.audit import query as audit_query
 from loki_web.auth import tokens

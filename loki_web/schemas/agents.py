@@ -23,9 +23,7 @@ class Agent(Answer):
     task = fields.String()
     pid = fields.Integer(allow_none=True)
     alive = fields.Boolean()
-    raw_status = optional(
-        fields.String(metadata={"description": "The status as in the agent's file"})
-    )
+    raw_status = optional(fields.String(metadata={"description": "Status as in the file"}))
     name = optional(fields.String())
     model = optional(fields.String())
     tool_id = optional(fields.String())

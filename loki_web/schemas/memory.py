@@ -140,9 +140,7 @@ class RetrieveBody(Body):
     taskType = fields.String(  # noqa: N815
         allow_none=True,
         validate=validate.Length(max=MAX_QUERY),
-        metadata={
-            "description": "Phase, category or type of task; matching entries are ranked higher"
-        },
+        metadata={"description": "Phase, category or type of task to rank higher"},
     )
     topK = Integral(  # noqa: N815
         allow_none=True,
@@ -168,9 +166,7 @@ class Result(Answer):
     title = fields.String()
     summary = fields.String()
     score = fields.Float(metadata={"description": "Relevance, above 0 up to 1"})
-    matched = fields.List(
-        fields.Nested(Matched), metadata={"description": "Fields and words that matched"}
-    )
+    matched = fields.List(fields.Nested(Matched), metadata={"description": "Matched fields"})
     entry = fields.Dict(metadata={"description": "The episode, pattern or skill"})
 
 

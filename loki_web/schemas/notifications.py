@@ -15,9 +15,7 @@ class NotificationsQuery(Query):
     severity = base.text(description="Only this severity: info, warning or critical")
     acknowledged = TrueFalse(
         load_default=None,
-        metadata={
-            "description": "Only acknowledged (true) or unacknowledged (false) notifications"
-        },
+        metadata={"description": "Filter by whether it was acknowledged"},
     )
     limit = base.limit(50)
     offset = base.offset()

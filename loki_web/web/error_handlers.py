@@ -1,4 +1,4 @@
-"""Every error is `{"detail": "sentence"}`, whoever raised it."""
+"""Error responses: always `{"detail": "sentence"}`, also for errors of Flask and gunicorn."""
 
 import logging
 
@@ -9,11 +9,11 @@ from loki_web.errors import PublicError
 
 _SENTENCES = {
     400: "The request is not valid",
-    404: "There is nothing at this address",
-    405: "The method is not allowed for this address",
+    404: "Not found",
+    405: "Method not allowed for this path",
     408: "The request took too long to arrive",
     413: "The body is larger than 1 MB",
-    414: "The address is too long",
+    414: "The URL is too long",
     415: "The content type is not supported",
     431: "The header fields are too large",
 }
@@ -34,7 +34,7 @@ def _public(error: PublicError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    """The framework's own errors; redirects keep their address, 405 its Allow."""
+    """Answer errors of the framework, with their headers: Location for redirects, Allow for 405."""
     status = error.code or 500
     response = _detail(_SENTENCES.get(status, error.name), status)
     for name, value in error.get_headers():
