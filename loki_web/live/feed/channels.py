@@ -1,4 +1,4 @@
-"""The channels: what each shows, by the same services as the REST API."""
+"""The channels, each read by the same service as the REST API."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,9 @@ from loki_web.services.registry import registry
 from loki_web.services.session import status
 from loki_web.store.coerce import Json
 
-_MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
-_MAX_LISTED = 1000
+# Change all the time and alone are no reason for a message.
+_VOLATILE = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
+_MAX_ENTRIES = 1000
 
 
 def _tasks(src: Sources) -> Slice:
@@ -33,14 +34,14 @@ def _projects(src: Sources) -> Slice:
 
 def _notifications(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return notifications.notifications(src.project, limit=_MAX_LISTED)
+        return notifications.notifications(src.project, limit=_MAX_ENTRIES)
 
     return ListSlice(protocol.NOTIFICATIONS, state.send_changed_entries("notification"), read)
 
 
 def _checkpoints(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return create.checkpoints(src.project, limit=_MAX_LISTED)
+        return create.checkpoints(src.project, limit=_MAX_ENTRIES)
 
     return ListSlice(protocol.CHECKPOINTS, state.send_new_entries("checkpoint"), read)
 
@@ -48,7 +49,7 @@ def _checkpoints(src: Sources) -> Slice:
 CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     protocol.TASKS: _tasks,
     protocol.PROJECTS: _projects,
-    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.status(src), _MOVING),
+    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.status(src), _VOLATILE),
     protocol.AGENTS: lambda src: ValueSlice(
         "agents", lambda: records.listed(src.project, src.now())
     ),

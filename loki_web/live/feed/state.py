@@ -1,7 +1,7 @@
-"""What one channel shows, as it was last read, and what is new since.
+"""The last state of each channel, and the messages for what changed since.
 
-The state of a channel has a token made of its content: every process that reads the same files
-knows it, so a client can go on at another worker, or at this one after a restart.
+The token of a state is a hash of its content. Every process that reads the same files computes the
+same token, so a client can resume at another worker, or after a restart.
 """
 
 import hashlib
@@ -23,31 +23,34 @@ _MAX_HISTORY_BYTES = 1024 * 1024
 
 
 class Slice(Protocol):
-    """:ivar has_more: True where there is more to be read at once."""
+    """The state of one channel.
+
+    :ivar has_more: whether more can be read at once, without waiting for a change.
+    """
 
     has_more: bool
 
     @property
     def token(self) -> str:
-        """Names the present state; empty while none was read."""
+        """Identify the current state; empty before the first `refresh`."""
 
     def refresh(self) -> list[Message]:
-        """Read again; the messages that tell what is new since the last time."""
+        """Read again and return the messages for what changed since the last call."""
 
     def current(self) -> list[Message]:
-        """What somebody is told who begins to listen."""
+        """Return the messages for a new subscriber."""
 
     def whole(self) -> list[Message]:
-        """What somebody is told whose state is not known any more."""
+        """Return the messages that replace a state which is no longer available."""
 
     def since(self, token: str) -> list[Message] | None:
-        """What somebody missed who knows the state of that token; None where it is not known."""
+        """Return the messages since the state of a token; None if it is unknown or evicted."""
 
 
 class ValueSlice:
-    """A channel that always tells the whole value.
+    """A channel that sends its whole value when it changes.
 
-    :param ignored: keys that change all the time and alone are nothing to tell.
+    :param ignored: keys whose changes alone give no message.
     """
 
     has_more = False
@@ -63,7 +66,7 @@ class ValueSlice:
 
     def refresh(self) -> list[Message]:
         self._value = self._read()
-        before, self.token = self.token, _hash(_packed(self._lasting())).hex()
+        before, self.token = self.token, _hash(_serialize(self._lasting())).hex()
         return self.current() if before not in ("", self.token) else []
 
     def current(self) -> list[Message]:
@@ -166,10 +169,10 @@ TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved")
 
 
 class ListSlice:
-    """A channel that tells what happened to the entries of a list, each known by its `id`.
+    """A channel that sends the changed entries of a list, identified by `id`.
 
-    An entry that is missing is remembered for a while: whoever moves it from file to file takes
-    it out of one before it is in the other.
+    A missing entry is remembered for GONE_SECONDS: the CLI moves a task between queue files by
+    removing it from one before adding it to the other.
     """
 
     has_more = False
@@ -197,7 +200,7 @@ class ListSlice:
         entries = self._read()
         if self._is_read and entries == self._entries:
             return []
-        messages = self._compared(entries)
+        messages = self._compare(entries)
         if not self._is_read:
             messages, self._is_read = [], True
         self._entries = entries
@@ -215,7 +218,7 @@ class ListSlice:
     def since(self, token: str) -> list[Message] | None:
         return self._history.since(token)
 
-    def _compared(self, entries: list[Json]) -> list[Message]:
+    def _compare(self, entries: list[Json]) -> list[Message]:
         now = self._clock()
         self._gone = {
             key: (left, entry)
@@ -225,26 +228,26 @@ class ListSlice:
         messages, known, marks = [], {}, {}
         moved = self._kind.moved(self._known, entries)
         for entry in entries:
-            identity = entry["id"]
-            before = self._known.get(identity) or self._gone.pop(identity, (now, None))[1]
-            if identity in moved:
-                told: str | None = self._kind.moved_type
+            entry_id = entry["id"]
+            before = self._known.get(entry_id) or self._gone.pop(entry_id, (now, None))[1]
+            if entry_id in moved:
+                message_type: str | None = self._kind.moved_type
             else:
-                told = None if entry is before else self._kind.message_type(before, entry)
-            if told:
-                messages.append(Message(told, entry))
-            known[identity] = entry
-            mark = None if told else self._marks.get(identity)
-            marks[identity] = mark or _hash(_packed(self._kind.mark(entry)))
-        for identity, entry in self._known.items():
-            if identity not in known:
-                self._gone[identity] = (now, entry)
+                message_type = None if entry is before else self._kind.message_type(before, entry)
+            if message_type:
+                messages.append(Message(message_type, entry))
+            known[entry_id] = entry
+            mark = None if message_type else self._marks.get(entry_id)
+            marks[entry_id] = mark or _hash(_serialize(self._kind.mark(entry)))
+        for entry_id, entry in self._known.items():
+            if entry_id not in known:
+                self._gone[entry_id] = (now, entry)
         self._known, self._marks = known, marks
         return messages
 
 
 class _History:
-    """The last states with the messages that led to each, as long as there is room."""
+    """The last states and the messages that led to each, bounded in number and bytes."""
 
     def __init__(self) -> None:
         self._states: deque[tuple[str, list[Message], int]] = deque()
@@ -272,5 +275,5 @@ def _hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=8).digest()
 
 
-def _packed(value: Any) -> bytes:
+def _serialize(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)

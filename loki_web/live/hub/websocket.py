@@ -107,7 +107,7 @@ class WebSocket(Connection):
         try:
             if text is None:
                 raise BadRequest("Messages are JSON in text frames")
-            self._obey(protocol.command_in(text))
+            self._obey(protocol.parse_command(text))
         except BadRequest as error:
             self._say(protocol.error(error.detail))
 
