@@ -70,7 +70,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
             handler.addFilter(_remove_client_data)
         root.setLevel(max(logging.WARNING, self.loglevel))
         logging.getLogger("loki_web").setLevel(self.loglevel)
-        logging_setup.catch_everything()
+        logging_setup.capture_warnings_and_threads()
 
 
 def logger_class(log_format: str) -> type[Logger]:

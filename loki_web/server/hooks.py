@@ -40,7 +40,7 @@ def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
         if isinstance(address, tuple) and not is_loopback(str(address[0])):
             sys.exit(
                 f"loki-web: {address[0]} is reachable from outside: set LOKI_ENTERPRISE_AUTH=true, "
-                "or LOKI_ALLOW_ANONYMOUS=true to allow access without authentication"
+                "or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
             )
 
 
