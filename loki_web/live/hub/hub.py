@@ -221,8 +221,8 @@ class Hub:
         self._closes = True
         for connection in list(self._connections):
             if connection.ends_at is None:
-                goodbye = partial(self._start_closing, connection, GOING_AWAY, _GOING_AWAY)
-                self._guarded(connection, goodbye)
+                close = partial(self._start_closing, connection, GOING_AWAY, _GOING_AWAY)
+                self._guarded(connection, close)
         self._note_all_gone()
 
     def _drop(self, connection: Connection) -> None:
