@@ -69,7 +69,7 @@ def parse_channels(names: Iterable[str]) -> frozenset[str]:
     """
     channels = frozenset(names)
     if not channels <= set(CHANNELS):
-        raise BadRequest(f"Unknown channel. Channels are: {_KNOWN}")
+        raise BadRequest(f"Unknown channel. Known channels: {_KNOWN}")
     return channels
 
 
