@@ -11,7 +11,7 @@ from typing import Any
 from watchfiles import awatch
 
 from loki_web.config.settings import Settings
-from loki_web.live import changes
+from loki_web.live.feed import state
 from loki_web.live.feed.state import ListSlice
 from loki_web.services import tasks
 from loki_web.store.folder import Folder
@@ -54,7 +54,7 @@ async def _serve(receive: Receive, send: Send) -> None:
 
 
 async def _watch() -> None:
-    listed = ListSlice("tasks", changes.TASKS, lambda: tasks.list_tasks(folder))
+    listed = ListSlice("tasks", state.TASKS, lambda: tasks.list_tasks(folder))
     listed.refresh()
     async for _ in awatch(folder.path / "queue", recursive=False, step=25, debounce=50):
         for message in listed.refresh():

@@ -1,4 +1,4 @@
-"""`python -m loki_web` serves; with words after it, it is the command line."""
+"""`python -m loki_web`: the command line; without arguments, `serve`."""
 
 import sys
 

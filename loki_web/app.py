@@ -1,4 +1,4 @@
-"""Assembles the applications; nothing else happens here."""
+"""Application factories: the complete server and the sidecar."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,12 +9,11 @@ from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from loki_web.api import blueprints, metrics, session
-from loki_web.config.settings import Settings
+from loki_web.config.settings import Settings, get_process_settings
 from loki_web.dashboard import page as dashboard
 from loki_web.live import asyncapi
 from loki_web.live import routes as live
 from loki_web.server_clock import STARTED_AT
-from loki_web.server_settings import settings_of_this_server
 from loki_web.services import warming
 from loki_web.services.context import Sources
 from loki_web.store.times import utc_now
@@ -25,13 +24,13 @@ from loki_web.web.request_parser import MAX_BODY_BYTES
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
-    """The complete server: the REST API with its description, the live feed, metrics.
+    """Return the complete server: REST API with its documentation, page, live feed, metrics.
 
-    :param settings: those of the environment when left out.
-    :param now: the clock by which sessions are judged.
-    :raises SettingsError: when the environment has a setting the server cannot start with.
+    :param settings: default: from the environment.
+    :param now: the clock, replaced in tests.
+    :raises SettingsError: when a setting of the environment is invalid.
     """
-    app, sources = _guarded_app(settings or settings_of_this_server(), now)
+    app, sources = _guarded_app(settings or get_process_settings(), now)
     openapi.install(app, blueprints.ALL)
     metrics.install(app, sources)
     dashboard.install(app, sources.settings)
@@ -44,27 +43,27 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
 def create_sidecar(
     settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
 ) -> Flask:
-    """The live feed alone, for a proxy to send its connections to; raises as `create_app`."""
-    app, _ = _guarded_app(settings or settings_of_this_server(), now)
+    """Return the live feed alone, for the connections of a proxy; raises as `create_app`."""
+    app, _ = _guarded_app(settings or get_process_settings(), now)
     app.add_url_rule("/health", view_func=session.health)
     return app
 
 
 def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask, Sources]:
-    """What both have: the guard before every request, errors in one form, and the live feed."""
+    """Return what both have in common: guard, error handlers, cached answers and live feed."""
     app = Flask("loki_web", static_folder=None)
     app.json = OrjsonProvider(app)
-    app.url_map.merge_slashes = False  # a project's path begins with one
+    app.url_map.merge_slashes = False  # paths of projects in URLs begin with a slash
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["COMPRESS_MIN_SIZE"] = 1024
-    app.config["COMPRESS_LEVEL"] = 4  # of gzip: half the time of level 6 for 3 % more bytes
+    app.config["COMPRESS_LEVEL"] = 4  # gzip: half the time of level 6 for 3 % more bytes
     sources = Sources.of(settings, STARTED_AT, now)
     app.extensions[context.EXTENSION] = sources
-    guarding = guard.install(app, sources)
+    request_guard = guard.install(app, sources)
     Compress(app)
     cors.install(app, settings)
     error_handlers.install(app)
-    answers.install(app, guarding)
+    answers.install(app, request_guard)
     live.install(app, sources)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies

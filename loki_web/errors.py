@@ -1,14 +1,14 @@
 """Errors whose text may reach a client.
 
-Raised where the fault is known, turned into `{"detail": "…"}` at the edge
-(`loki_web.web.error_handlers`). Anything else becomes a 500 without words.
+Raised where the cause is known; `loki_web.web.error_handlers` turns them into `{"detail": "…"}`.
+Every other exception becomes status 500 without details.
 """
 
 from collections.abc import Mapping
 
 
 class PublicError(Exception):
-    """A fault that the caller is told about.
+    """An error with a public text and an HTTP status.
 
     :param detail: one sentence, without paths or exception text.
     """
@@ -58,9 +58,9 @@ class TooManyRequests(PublicError):
 
 
 class Unavailable(PublicError):
-    """Something outside of this server that is needed for the answer does not answer.
+    """An external service that the response depends on does not respond.
 
-    :param retry_after: seconds until it makes sense to ask again, at least 1.
+    :param retry_after: seconds until a retry makes sense, at least 1.
     """
 
     status = 503
@@ -71,8 +71,8 @@ class Unavailable(PublicError):
 
 
 class StorageError(PublicError):
-    """A file could not be written, or must not be because it cannot be read."""
+    """A file could not be written, or must not be overwritten because it is unreadable."""
 
 
 class SettingsError(Exception):
-    """A setting that the server cannot start with; the text is for the administrator."""
+    """An invalid setting; the text tells the administrator what to change."""

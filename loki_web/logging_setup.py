@@ -1,6 +1,7 @@
-"""The server's log: one line an event, as text or JSON, whoever writes it.
+"""The server's log: one line an event, as text or JSON, for all loggers.
 
-What a client sent can neither split a line nor colour it, and no secret gets into one.
+Text of clients is escaped, so that it cannot split a line or send control sequences, and secrets
+are redacted.
 """
 
 import json
@@ -20,8 +21,9 @@ from loki_web.text import printable
 
 TEXT, JSON = "text", "json"
 MAX_MESSAGE, MAX_EXCEPTION = 8_000, 32_000  # characters
-REQUEST = "request"  # attribute of a record: what it tells of a request, by field
-_IN_MESSAGE = ("method", "path", "status")  # fields that the message of such a record has already
+USER = "loki_web.user"  # key of the WSGI environ: the user name for the access log
+REQUEST = "request"  # attribute of a log record: the fields of a request
+_IN_MESSAGE = ("method", "path", "status")  # fields that the message already contains
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -30,94 +32,95 @@ log = logging.getLogger(__name__)
 
 
 def begin_request(given: str = "") -> str:
-    """What this thread logs from now on belongs to a request.
+    """Set the request id for the log lines of this thread.
 
-    :param given: the id that somebody before us gave it.
-    :return: its id: the given one where that is one, else a new one.
+    :param given: the X-Request-ID of the client or proxy.
+    :return: the given id if it is valid, else a new one.
     """
     _request_id.set(given if _ID.fullmatch(given) else uuid.uuid4().hex)
     return request_id()
 
 
 def end_request() -> None:
+    """Remove the request id of this thread."""
     _request_id.set("")
 
 
 def request_id() -> str:
-    """The id of the request that this thread works on; empty where there is none."""
+    """Return the id of the request that this thread handles; empty if there is none."""
     return _request_id.get()
 
 
 class TextFormatter(logging.Formatter):
-    """For people. The lines of a traceback are indented, so that none can pass for another."""
+    """Lines for people. Tracebacks are indented, so that they cannot imitate a log line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = _fields(record)
-        line = f"{told.pop('time')} [{told.pop('process')}] {told.pop('level').upper()} "
-        line += f"{told.pop('logger')}: {told.pop('message')}"
-        traceback_lines = told.pop("exception", "").split("\n")
+        fields = _fields(record)
+        line = f"{fields.pop('time')} [{fields.pop('process')}] {fields.pop('level').upper()} "
+        line += f"{fields.pop('logger')}: {fields.pop('message')}"
+        traceback_lines = fields.pop("exception", "").split("\n")
         line += "".join(
-            f" {key}={value}" for key, value in told.items() if value and key not in _IN_MESSAGE
+            f" {key}={value}" for key, value in fields.items() if value and key not in _IN_MESSAGE
         )
         return "\n    | ".join([line, *filter(None, traceback_lines)])
 
 
 class JsonFormatter(logging.Formatter):
-    """For programs: an object a line, a traceback in one of its fields."""
+    """Lines for programs: a JSON object each, a traceback in the field `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(_fields(record))
 
 
-def formatter(form: str) -> logging.Formatter:
-    """:param form: TEXT or JSON."""
-    return JsonFormatter() if form == JSON else TextFormatter()
+def formatter(log_format: str) -> logging.Formatter:
+    """Return the formatter for a format, TEXT or JSON."""
+    return JsonFormatter() if log_format == JSON else TextFormatter()
 
 
-def catch_everything() -> None:
-    """Let what would be printed past the log go into it: warnings, and ends of threads."""
+def capture_warnings_and_threads() -> None:
+    """Log warnings and uncaught exceptions of threads, instead of printing them."""
     logging.captureWarnings(True)
     threading.excepthook = _log_end_of_thread
 
 
 def _fields(record: logging.LogRecord) -> Json:
-    told: Json = {
+    fields: Json = {
         "time": isoformat(datetime.fromtimestamp(record.created, UTC)),
         "level": record.levelname.lower(),
         "logger": record.name,
         "process": record.process,
-        "message": _tidied(_message(record), MAX_MESSAGE),
+        "message": _sanitize(_message(record), MAX_MESSAGE),
     }
     if request_id():
-        told["request_id"] = request_id()
+        fields["request_id"] = request_id()
     for key, value in getattr(record, REQUEST, {}).items():
-        told[key] = _tidied(value, MAX_MESSAGE) if isinstance(value, str) else value
+        fields[key] = _sanitize(value, MAX_MESSAGE) if isinstance(value, str) else value
     if record.exc_info and record.exc_info[1]:
-        told["exception"] = _exception(record.exc_info[1])
-    return told
+        fields["exception"] = _exception(record.exc_info[1])
+    return fields
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # its words do not go with its arguments
+    except (TypeError, ValueError):  # the arguments do not match the format
         return f"{record.msg} {record.args}"
 
 
 def _exception(error: BaseException) -> str:
-    """The traceback, its own line ends kept and those in the exception's text escaped."""
-    told = traceback.TracebackException.from_exception(error)
+    """Return the traceback; line ends in the text of the exception are escaped."""
+    formatted = traceback.TracebackException.from_exception(error)
     lines: list[str] = []
-    for part in told.format():
+    for part in formatted.format():
         is_frame = part.startswith(("  ", "Traceback"))
         lines += part.rstrip("\n").split("\n") if is_frame else [part.strip("\n")]
-    return "\n".join(_tidied(line, MAX_MESSAGE) for line in lines if line)[:MAX_EXCEPTION]
+    return "\n".join(_sanitize(line, MAX_MESSAGE) for line in lines if line)[:MAX_EXCEPTION]
 
 
-def _tidied(text: str, most: int) -> str:
+def _sanitize(text: str, most: int) -> str:
     return printable(redact(text[: 2 * most])[:most])
 
 
 def _log_end_of_thread(ended: Any) -> None:
     if ended.exc_type is not SystemExit:
-        log.error("a thread has ended", exc_info=ended.exc_value)
+        log.error("a thread has failed", exc_info=ended.exc_value)

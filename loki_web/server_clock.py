@@ -1,4 +1,4 @@
-"""When this server started. The gunicorn master imports it before it forks: all workers agree."""
+"""Start time of the server. The gunicorn master imports it before it forks, for all workers."""
 
 import time
 

@@ -1,13 +1,21 @@
-"""Texts of others on a terminal or in a log: in one line, and without power over it."""
+"""Untrusted text: escape it for a terminal or a log, or reject it as a name."""
 
 import unicodedata
 
 
 def printable(text: str) -> str:
-    """The text with control characters, line ends and what is invisible written as escapes."""
+    """Escape control characters, line ends and invisible characters.
+
+    Untrusted text can then neither split a line nor send control sequences to a terminal.
+    """
     if text.isprintable():
         return text
     return "".join(c if _is_harmless(c) else _escaped(c) for c in text)
+
+
+def is_clean(text: str) -> bool:
+    """Return whether a text may be stored as a name: valid in UTF-8, no control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def _is_harmless(character: str) -> bool:
@@ -16,11 +24,3 @@ def _is_harmless(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
-
-
-def is_clean(text: str) -> bool:
-    """Return whether UTF-8 can encode a text and it has no control characters (C0, C1).
-
-    Only such texts may become names that are stored, logged and printed.
-    """
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)

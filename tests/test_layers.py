@@ -1,4 +1,4 @@
-"""The one way down: api → services → store; what lies below knows no Flask and no environment."""
+"""The layers of docs/architecture.md: the direction of imports, and what each layer may do."""
 
 import ast
 import os
@@ -10,10 +10,22 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "loki_web"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-FORBIDDEN = {
-    "store": ("flask", "loki_web.services", "loki_web.api", "loki_web.live"),
-    "services": ("flask", "loki_web.api", "loki_web.live", "loki_web.schemas"),
-    "schemas": ("flask", "loki_web.api", "loki_web.live"),
+# A package imports only packages of a lower rank, see docs/architecture.md.
+RANKS = {
+    **dict.fromkeys(("server", "cli"), 10),
+    "demo": 9,
+    "app": 8,
+    **dict.fromkeys(("api", "dashboard", "live"), 7),
+    "web": 6,
+    "schemas": 5,
+    **dict.fromkeys(("auth", "audit", "logging_setup"), 4),
+    "services": 3,
+    **dict.fromkeys(("store", "config"), 2),
+    **dict.fromkeys(("errors", "text", "server_clock", "__init__"), 1),
+}
+LIBRARIES = {
+    "flask": {"server", "app", "api", "dashboard", "live", "web"},
+    "gunicorn": {"server"},
 }
 MAY_TOUCH_THE_ENVIRONMENT = {"config/settings.py"}
 OPENS_A_FILE = {"open", ".read_text", ".read_bytes", ".write_text"}
@@ -32,12 +44,19 @@ def imported(module: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def storey_of(module: Path) -> str:
-    return module.relative_to(PACKAGE).parts[0]
+def layer_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_layers(module: Path) -> set[str]:
+    """Return the packages and top modules of loki_web that a module imports."""
+    parts = [name.split(".") for name in imported(module)]
+    layers = {part[1] for part in parts if part[0] == "loki_web" and part[1:]}
+    return {layer if layer in RANKS else "__init__" for layer in layers}
 
 
 def called(module: Path) -> Iterator[str]:
-    """The names of functions that a module calls, and of methods with a dot before them."""
+    """Yield the names of called functions, and of called methods with a dot before them."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             yield node.func.id
@@ -45,13 +64,28 @@ def called(module: Path) -> Iterator[str]:
             yield f".{node.func.attr}"
 
 
+def test_each_package_has_a_rank() -> None:
+    layers = {layer_of(module) for module in MODULES} - {"__main__"}
+    assert layers == set(RANKS)
+
+
 def test_imports_point_down() -> None:
+    assert not [
+        f"{name_of(module)} imports {layer}"
+        for module in MODULES
+        if layer_of(module) != "__main__"
+        for layer in sorted(imported_layers(module) - {layer_of(module)})
+        if RANKS[layer] >= RANKS[layer_of(module)]
+    ]
+
+
+def test_libraries_are_imported_where_they_belong() -> None:
     assert not [
         f"{name_of(module)} imports {name}"
         for module in MODULES
         for name in imported(module)
-        for forbidden in FORBIDDEN.get(storey_of(module), ())
-        if f"{name}.".startswith(f"{forbidden}.")
+        for library, layers in LIBRARIES.items()
+        if f"{name}.".startswith(f"{library}.") and layer_of(module) not in layers
     ]
 
 
@@ -68,7 +102,7 @@ def test_views_and_services_open_no_file() -> None:
     assert not [
         f"{name_of(module)} calls {name}"
         for module in MODULES
-        if storey_of(module) in ("api", "services", "schemas")
+        if layer_of(module) in ("api", "services", "schemas")
         for name in called(module)
         if name in OPENS_A_FILE
     ]

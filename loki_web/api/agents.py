@@ -1,4 +1,4 @@
-"""The agents of the session, and steering one of them."""
+"""Agents of the session: list them, pause, resume or kill one."""
 
 from loki_web.schemas import agents as shapes
 from loki_web.services.agents import control, records
@@ -7,7 +7,7 @@ from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import sources
 
 blueprint = Blueprint("agents", __name__)
-_AGENT_ID = blueprint.identified_by("agent_id", "Id of an agent, as listed or as on disk")
+_AGENT_ID = blueprint.identified_by("agent_id", "Id of the agent, as in the list or as in its file")
 
 
 @blueprint.get("/api/agents")
@@ -21,7 +21,7 @@ def get_agents() -> list[Json]:
 @blueprint.post("/api/agents/<agent_id>/kill", parameters=_AGENT_ID)
 @blueprint.body(shapes.AgentBody)
 @blueprint.answers(200, shapes.AgentKilled)
-@blueprint.errors(s404="No such agent, or it has no process of its own")
+@blueprint.errors(s404="Agent not found, or it has no process of its own")
 def kill(_: Json, agent_id: str) -> Json:
     """Kill a specific agent by ID. Sends SIGTERM to the agent process."""
     return control.kill_agent(sources(), agent_id)
@@ -30,7 +30,7 @@ def kill(_: Json, agent_id: str) -> Json:
 @blueprint.post("/api/agents/<agent_id>/pause", parameters=_AGENT_ID)
 @blueprint.body(shapes.AgentBody)
 @blueprint.answers(200, shapes.AgentPaused)
-@blueprint.errors(s404="No such agent")
+@blueprint.errors(s404="Agent not found")
 def pause(_: Json, agent_id: str) -> Json:
     """Pause a specific agent by writing a pause signal file."""
     return control.pause_agent(sources(), agent_id)
@@ -39,7 +39,7 @@ def pause(_: Json, agent_id: str) -> Json:
 @blueprint.post("/api/agents/<agent_id>/resume", parameters=_AGENT_ID)
 @blueprint.body(shapes.AgentBody)
 @blueprint.answers(200, shapes.AgentResumed)
-@blueprint.errors(s404="No such agent and no pause signal for it")
+@blueprint.errors(s404="Agent not found, and it has no pause signal")
 def resume(_: Json, agent_id: str) -> Json:
     """Resume a paused agent by removing the pause signal file."""
     return control.resume_agent(sources(), agent_id)

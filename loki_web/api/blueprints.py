@@ -1,4 +1,4 @@
-"""All resources of the REST API, in the order in which they are described."""
+"""All resources of the REST API, in the order in which `/docs` shows them."""
 
 from loki_web.api import (
     agents,

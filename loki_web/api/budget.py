@@ -1,4 +1,4 @@
-"""What may be spent, and what is left of it."""
+"""Budget of the session: limit, spending so far and what is left."""
 
 from loki_web.schemas.budget import Budget
 from loki_web.services.cost import budget

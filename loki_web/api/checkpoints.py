@@ -1,4 +1,4 @@
-"""Copies of the session's state, to come back to."""
+"""Checkpoints: copies of the session's state files and queues."""
 
 from loki_web.schemas.checkpoints import (
     Checkpoint,
@@ -27,7 +27,7 @@ def get_checkpoints(query: Json) -> list[Json]:
 @blueprint.answers(200, Checkpoint)
 @blueprint.errors(s404="Checkpoint not found")
 def get_checkpoint(checkpoint_id: str) -> Json:
-    """Get everything in the metadata of a checkpoint."""
+    """Get the metadata of a checkpoint."""
     return create.get_checkpoint(sources().project, checkpoint_id)
 
 
@@ -35,5 +35,5 @@ def get_checkpoint(checkpoint_id: str) -> Json:
 @blueprint.body(NewCheckpoint)
 @blueprint.answers(201, CreatedCheckpoint)
 def create_checkpoint(body: Json) -> Json:
-    """Copy the state files and the queues; of more than 50 checkpoints the oldest go."""
+    """Create a checkpoint of the state files and queues. Only the latest 50 are kept."""
     return create.create_checkpoint(sources(), body["message"])

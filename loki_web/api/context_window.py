@@ -1,4 +1,4 @@
-"""How full the context window of the agent is."""
+"""Context window usage of the agents, in tokens."""
 
 from loki_web.schemas.context_window import ContextWindow
 from loki_web.services.cost import context_window

@@ -1,4 +1,4 @@
-"""Steering the session."""
+"""Pause, resume or stop the session."""
 
 from loki_web.schemas import control as shapes
 from loki_web.services.session import control

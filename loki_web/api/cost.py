@@ -1,4 +1,4 @@
-"""What the session has cost, and by which prices."""
+"""Cost of the session and the model prices that it is computed with."""
 
 from loki_web.schemas.cost import Cost, Pricing
 from loki_web.services.cost import pricing, report

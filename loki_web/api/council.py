@@ -1,4 +1,4 @@
-"""The completion council."""
+"""Completion council: its state, verdicts, votes and final report."""
 
 from loki_web.schemas import council as shapes
 from loki_web.services import council
@@ -12,7 +12,7 @@ blueprint = Blueprint("council", __name__)
 @blueprint.get("/api/council/state")
 @blueprint.answers(200, shapes.CouncilState)
 def get_state() -> Json:
-    """Get whether the council is enabled, the votes cast, and recent verdicts."""
+    """Get whether the council is enabled, its votes and recent verdicts."""
     return council.get_state(sources().project)
 
 
@@ -27,14 +27,14 @@ def get_verdicts(query: Json) -> Json:
 @blueprint.get("/api/council/convergence")
 @blueprint.answers(200, shapes.Convergence)
 def get_convergence() -> Json:
-    """Get how much each iteration changed, to see stagnation."""
+    """Get how much each iteration changed, to detect stagnation."""
     return council.get_convergence(sources().project)
 
 
 @blueprint.get("/api/council/report")
 @blueprint.answers(200, shapes.Report)
 def get_report() -> Json:
-    """Get the final report in markdown, null until there is one."""
+    """Get the final report in Markdown, null until it is written."""
     return council.get_report(sources().project)
 
 
@@ -42,6 +42,6 @@ def get_report() -> Json:
 @blueprint.body(shapes.ReviewBody)
 @blueprint.answers(200, shapes.ReviewRequested)
 def force_review(_: Json) -> Json:
-    """Ask for a council review on the next iteration."""
+    """Request a council review in the next iteration."""
     src = sources()
     return council.force_review(src.project, src.now())

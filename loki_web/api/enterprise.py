@@ -1,4 +1,4 @@
-"""Access tokens and the audit log."""
+"""Access tokens (scope `admin`) and the audit log (scope `audit`)."""
 
 from loki_web.audit import query as audit_query
 from loki_web.auth import tokens
@@ -11,8 +11,8 @@ from loki_web.web.context import sources
 
 blueprint = Blueprint("enterprise", __name__)
 
-_TOKENS_OFF = "LOKI_ENTERPRISE_AUTH is off, or the scope `admin` is missing"
-_AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the scope `audit` is missing"
+_TOKENS_OFF = "LOKI_ENTERPRISE_AUTH is off, or the token lacks the scope `admin`"
+_AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the token lacks the scope `audit`"
 
 
 @blueprint.get("/api/enterprise/status", is_kept=False)
@@ -29,7 +29,7 @@ def get_enterprise_status() -> Json:
 def post_token(body: Json) -> Json:
     """Generate a new API token (requires `LOKI_ENTERPRISE_AUTH=true`).
 
-    It can do no more than the token that asks for it. The first token comes from the command line.
+    You cannot grant scopes that you do not have. Create the first token on the command line.
     """
     system.require_token_auth(sources().settings)
     return tokens.create(sources(), **body, granted_by=access.identity().scopes)
@@ -50,7 +50,7 @@ def get_tokens(query: Json) -> list[Json]:
 @blueprint.answers(204)
 @blueprint.errors(s403=_TOKENS_OFF, s404="Token not found")
 def delete_token(query: Json, identifier: str) -> None:
-    """Revoke or delete a token, named by its id or name."""
+    """Revoke or delete a token by its id or name."""
     system.require_token_auth(sources().settings)
     end = tokens.delete if query["permanent"] else tokens.revoke
     end(sources(), identifier)

@@ -1,4 +1,4 @@
-"""What is learned from the session's events and signals."""
+"""Learning signals of the session: metrics, trends and aggregations."""
 
 from loki_web.schemas import learning as shapes
 from loki_web.services.learning import aggregation, queries, signal_index

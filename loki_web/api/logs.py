@@ -1,4 +1,4 @@
-"""What the session printed."""
+"""Log entries of the session, with secrets redacted."""
 
 from loki_web.schemas.logs import LogEntry, LogsQuery
 from loki_web.services.logs import reader

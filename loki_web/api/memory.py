@@ -1,4 +1,4 @@
-"""What the session remembers: episodes, patterns and skills."""
+"""Memory of the session: episodes, patterns and skills, with search."""
 
 from loki_web.schemas import memory as shapes
 from loki_web.services.memory import episodes, overview, patterns, search, skills
@@ -83,7 +83,7 @@ def get_economics() -> Json:
 @blueprint.body(shapes.ConsolidateBody)
 @blueprint.answers(200, shapes.Consolidation)
 def consolidate(query: Json, body: Json) -> Json:
-    """Say what there is to consolidate; Loki Mode itself does it, nothing is changed here."""
+    """Get what can be consolidated. Nothing is changed; Loki Mode itself consolidates."""
     return overview.preview_consolidation(sources(), body.get("sinceHours") or query["hours"])
 
 

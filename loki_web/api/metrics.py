@@ -1,4 +1,4 @@
-"""`/metrics`, computed from the files at scrape time: every worker gives the same answer."""
+"""`/metrics` for Prometheus, computed from the files at scrape time by any worker."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ _ENDPOINT = "prometheus_metrics"  # the library's name for it
 _DESCRIPTION: Json = {
     "operationId": "metrics",
     "summary": "Prometheus/OpenMetrics compatible metrics.",
-    "description": "The text format, or OpenMetrics where the Accept header asks for it.",
+    "description": "The text format, or OpenMetrics if the Accept header prefers it.",
     "parameters": [
         {
             "in": "query",
@@ -31,7 +31,7 @@ _DESCRIPTION: Json = {
     ],
     "responses": {
         "200": {
-            "description": "The numbers of this moment",
+            "description": "Current values",
             "content": {
                 "text/plain": {
                     "schema": {"type": "string"},
@@ -49,10 +49,10 @@ _DESCRIPTION: Json = {
 
 
 class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no types
-    """Only what its registry computes.
+    """Serve the samples of one registry only.
 
-    The library itself turns to files of process counters as soon as PROMETHEUS_MULTIPROC_DIR is
-    set, for whichever program that was meant.
+    The library would read files of process counters if PROMETHEUS_MULTIPROC_DIR is set, even when
+    it is set for another program.
     """
 
     def generate_metrics(
@@ -68,13 +68,13 @@ def install(app: Flask, sources: Sources) -> None:
     registry.register(SessionCollector(sources))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
     app.view_functions[_ENDPOINT] = kept(app.view_functions[_ENDPOINT])
-    about = {"name": "metrics", "description": "Numbers for Prometheus."}
+    about = {"name": "metrics", "description": "Metrics of the session for Prometheus."}
     openapi.describe(app, _ENDPOINT, about, {"get": _DESCRIPTION})
 
 
 def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:
-    """The format that the Accept header asks for; plain text where the library cannot read it."""
+    """Return the encoder for an Accept header; the text format if the header is malformed."""
     try:
         return choose_encoder(accept)
-    except TypeError:  # a version in it that is not made of numbers
+    except TypeError:  # the header has a version that is not a number
         return choose_encoder("")

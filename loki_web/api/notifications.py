@@ -1,4 +1,4 @@
-"""What somebody should know, who has seen it, and when to tell."""
+"""Notifications and the triggers that create them."""
 
 from loki_web.schemas import notifications as shapes
 from loki_web.services.notifications import notifications, triggers
@@ -27,11 +27,11 @@ def get_triggers() -> Json:
 @blueprint.put("/api/notifications/triggers")
 @blueprint.body(shapes.TriggersBody)
 @blueprint.answers(200, shapes.TriggersUpdated)
-@blueprint.errors(s404="No such trigger, and no type to make a new one of")
+@blueprint.errors(s404="Trigger not found, and no type given to create one")
 def put_triggers(body: Json) -> Json:
-    """Update notification trigger configuration; what a trigger leaves out stays as it is.
+    """Update notification triggers; fields that are left out keep their values.
 
-    A trigger is named by its id or, where no id matches, by its type. A new one needs a type.
+    A trigger is identified by its id or, if no id matches, by its type. A new one needs a type.
     """
     return triggers.update_triggers(sources(), body["triggers"])
 
@@ -39,7 +39,7 @@ def put_triggers(body: Json) -> Json:
 @blueprint.post("/api/notifications/<id>/acknowledge")
 @blueprint.body(shapes.AcknowledgeBody)
 @blueprint.answers(200, shapes.Acknowledged)
-@blueprint.errors(s404="No such notification")
-def acknowledge(_: Json, id: str) -> Json:  # noqa: A002  # the reference calls it so
+@blueprint.errors(s404="Notification not found")
+def acknowledge(_: Json, id: str) -> Json:  # noqa: A002  # the name in the API reference
     """Acknowledge a specific notification."""
     return notifications.acknowledge_notification(sources(), id)

@@ -1,4 +1,4 @@
-"""The projects of this user, and what is true of all of them together."""
+"""Registered projects of this user, and tasks and learnings across all of them."""
 
 from loki_web.schemas import registry as shapes
 from loki_web.schemas.base import OptionalBody
@@ -11,7 +11,7 @@ blueprint = Blueprint("registry", __name__)
 
 _PROJECTS = "/api/registry/projects"
 _PROJECT = "/api/registry/projects/<anything:identifier>"
-_UNKNOWN = "No project goes by that id, path or alias"
+_UNKNOWN = "No project has this id, path or alias"
 
 
 @blueprint.get(_PROJECTS)
@@ -52,7 +52,7 @@ def delete_project(identifier: str) -> None:
 def get_health(identifier: str) -> Json:
     """Check the health of a registered project.
 
-    Where a project's own path ends in `/health`, its address answers with its entry.
+    If the path of a project itself ends in `/health`, its entry is returned instead.
     """
     return registry.get_health(sources(), identifier)
 

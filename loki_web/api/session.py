@@ -1,4 +1,4 @@
-"""Is the server there, and what is the session doing?"""
+"""Health of the server and status of the session."""
 
 from loki_web.schemas.session import Health, Status
 from loki_web.services.session import status

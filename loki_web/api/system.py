@@ -1,4 +1,4 @@
-"""Processes, keys and ways to sign in."""
+"""Processes of the session, configured secrets and authentication methods."""
 
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
 from loki_web.services import system

@@ -1,4 +1,4 @@
-"""What is to do, being done and done."""
+"""Tasks of the session."""
 
 from loki_web.schemas.tasks import Task, TasksQuery
 from loki_web.services import tasks

@@ -1,7 +1,7 @@
 """The command line: `loki-web serve`, `demo`, `doctor`, `token`, `audit`, `tail` and `sidecar`.
 
-Every error is one line on standard error. Exit codes: 0 done, 1 failed or something is wrong, 2 for
-a wrong use.
+Each error is one line on standard error. Exit codes: 0 success, 1 failure or a problem found, 2
+usage error.
 """
 
 import io
@@ -28,8 +28,8 @@ def loki_web() -> None:
     """Watch and steer a Loki Mode session over HTTP."""
 
 
-class _Complaints(logging.Handler):
-    """Errors that modules log, as lines on standard error like our own."""
+class _ErrorHandler(logging.Handler):
+    """Prints logged errors in the form of the command line's own."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -37,34 +37,37 @@ class _Complaints(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.last = record.getMessage()
-        _complain(self.last)
+        _print_error(self.last)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process with its exit code."""
-    complaints = _Complaints()
-    logging.getLogger(__package__.partition(".")[0]).addHandler(complaints)
+    """Run the command line and exit.
+
+    :param arguments: default: those of the process.
+    """
+    handler = _ErrorHandler()
+    logging.getLogger(__package__.partition(".")[0]).addHandler(handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not know all letters
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal is UTF-8
     try:
         code = loki_web.main(arguments, prog_name="loki-web", standalone_mode=False)
     except click.ClickException as error:
-        _leave(error.format_message(), error.exit_code)
+        _exit(error.format_message(), error.exit_code)
     except (SettingsError, PublicError) as error:
-        if complaints.last.startswith(str(error)):  # said already, and why
+        if handler.last.startswith(str(error)):  # already printed, with its cause
             sys.exit(1)
-        _leave(str(error), 1)
+        _exit(str(error), 1)
     except OSError as error:
-        _leave(error.strerror or "the operating system refused", 1)
+        _exit(error.strerror or "operating system error", 1)
     except (click.Abort, KeyboardInterrupt):
-        _leave("interrupted", 130)
+        _exit("interrupted", 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _leave(message: str, code: int) -> NoReturn:
-    _complain(message)
+def _exit(message: str, code: int) -> NoReturn:
+    _print_error(message)
     sys.exit(code)
 
 
-def _complain(message: str) -> None:
+def _print_error(message: str) -> None:
     click.echo(f"loki-web: {printable(' '.join(message.split()))}", err=True)

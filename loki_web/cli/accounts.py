@@ -1,4 +1,4 @@
-"""Where the commands for tokens and the audit log work, whatever the server's settings are."""
+"""Access to tokens and the audit log, independent of the other settings of the server."""
 
 import os
 import time
@@ -13,20 +13,25 @@ from loki_web.services.context import Sources
 
 
 def sources() -> Sources:
-    """The files of this user's home.
+    """Return the sources for the files of this user's home directory.
 
-    :raises SettingsError: when a setting of the audit log is wrong.
+    :raises SettingsError: when a setting of the audit log is invalid.
     """
     return Sources.of(Settings.of_accounts(), time.time())
 
 
 def record(src: Sources, action: str, identifier: str, **details: Any) -> None:
-    """Put a change of a token into the audit log, as the server does with what it is asked."""
-    told = {"source": "cli", "uid": os.getuid(), **details}
+    """Record a change of a token in the audit log, as the server does for requests.
+
+    A failure to record is printed; the change itself is not undone.
+    """
+    all_details = {"source": "cli", "uid": os.getuid(), **details}
     entry = audit_log.record(
-        src, audit_log.Event(action, "token", identifier, user_id="cli", details=told)
+        src, audit_log.Event(action, "token", identifier, user_id="cli", details=all_details)
     )
     if entry is None and src.settings.audit_recorded:
-        click.echo("loki-web: the change was made, but is not in the audit log", err=True)
+        click.echo(
+            "loki-web: the change was made, but could not be recorded in the audit log", err=True
+        )
     if entry is not None and not SyslogForwarder(src.settings).send_now(entry):
-        click.echo("loki-web: the syslog server was not told of the change", err=True)
+        click.echo("loki-web: the change could not be sent to the syslog server", err=True)

@@ -1,4 +1,4 @@
-"""`doctor`: what is there, and what is wrong with it."""
+"""`doctor`: diagnose the session's files, processes and settings."""
 
 import time
 from typing import Any
@@ -15,9 +15,9 @@ from loki_web.text import printable
 @click.command()
 @setting_options()
 def doctor(**chosen: Any) -> int:
-    """Say what this folder's .loki/ holds, what is damaged, who is alive and what is set."""
+    """Show what .loki/ contains, damaged files, live processes and the settings."""
     settings = Settings.from_env(environment(chosen))
-    found = diagnose(Sources.of(settings, time.time()))
-    for line in [*found.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:
+    result = diagnose(Sources.of(settings, time.time()))
+    for line in [*result.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:
         click.echo(printable(line))
-    return 1 if found.faults else 0
+    return 1 if result.faults else 0

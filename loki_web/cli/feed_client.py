@@ -1,4 +1,4 @@
-"""Following a server's live feed from another program, with nothing but the standard library."""
+"""A client of the live feed that reconnects; needs only the standard library."""
 
 import http.client
 import json
@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-SILENCE_SECONDS = 45.0  # the server says something at least every 15
+SILENCE_SECONDS = 45.0  # the server sends a heartbeat every 15 seconds
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 _BROKEN = (OSError, http.client.HTTPException)
 
 
 class Refused(Exception):
-    """The server will not answer this differently a second time; the text says why."""
+    """The server refused the request, and a retry would not help; the text is its reason."""
 
 
 def follow(
@@ -26,15 +26,16 @@ def follow(
     *,
     wait: Callable[[float], None] = time.sleep,
 ) -> Generator[dict[str, Any], None, None]:
-    """The messages of the feed as they come, for ever; a connection that breaks is made anew.
+    """Yield the messages of the feed without end, and reconnect when the connection breaks.
 
-    Each connection begins with `connected`. What came in between is not missed, or `reset` says
-    that it is.
+    Each connection starts with `connected`. After a reconnect the missed messages follow, or
+    `reset` and the whole lists.
 
-    :param url: of the server, as `http://localhost:57374`.
-    :param channels: the ones to listen to; left out, tasks and projects.
-    :param wait: sleeps some seconds between two attempts.
-    :raises Refused: when the server does not let us listen.
+    :param url: of the server, such as `http://localhost:57374`.
+    :param channels: the channels to subscribe to; default: tasks and projects.
+    :param token: the access token, if the server requires one.
+    :param wait: sleeps between two attempts; doubles from FIRST to LONGEST_WAIT_SECONDS.
+    :raises Refused: when the server refuses the connection.
     """
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"
     headers = {"Accept": "text/event-stream"}
@@ -52,13 +53,13 @@ def follow(
 
 def _request(address: str, headers: dict[str, str], token: str | None) -> urllib.request.Request:
     request = urllib.request.Request(address, headers=headers)  # noqa: S310
-    if token:  # meant for this server only, wherever it may redirect to
+    if token:  # must not be sent to the target of a redirect
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     return request
 
 
 def _messages(request: urllib.request.Request) -> Iterator[tuple[dict[str, Any], str]]:
-    """The messages of one connection, each with the id after it, empty where it has none."""
+    """Yield the messages of one connection, each with its event id or an empty string."""
     try:
         stream = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
@@ -67,15 +68,15 @@ def _messages(request: urllib.request.Request) -> Iterator[tuple[dict[str, Any],
                 return
             raise Refused(_reason(error)) from None
     with stream:
-        found: dict[str, str] = {}
+        fields: dict[str, str] = {}
         for line in stream:
             name, _, value = line.decode("utf-8", errors="replace").rstrip("\r\n").partition(": ")
             if name:
-                found[name] = value
-            elif "data" in found:
-                message = json.loads(found["data"])
-                yield message, found.get("id", "")
-                found = {}
+                fields[name] = value
+            elif "data" in fields:
+                message = json.loads(fields["data"])
+                yield message, fields.get("id", "")
+                fields = {}
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -1,4 +1,4 @@
-"""What several commands need: the settings as options, and what is printed."""
+"""Shared by several commands: settings as options, and formatting of output."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -12,9 +12,9 @@ from loki_web.text import printable
 
 
 def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
-    """An option for each setting; the environment variable holds where it is left out.
+    """Decorate a command with an option for each setting; the default is the variable's value.
 
-    :param without: names of the fields for which there is to be none.
+    :param without: field names of settings without an option.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,24 +27,24 @@ def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns as wide as they need to be."""
-    shown = [heads, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    """Return aligned lines; cells are escaped for the terminal."""
+    escaped = [heads, *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*escaped, strict=True)]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in shown
+        for row in escaped
     )
     return [line.rstrip() for line in lines]
 
 
 def moment(text: str | None) -> str:
-    """A time in UTC to the second; a dash where there is none."""
-    found = parse_time(text)
-    return f"{found:%Y-%m-%d %H:%M:%S}" if found else "-"
+    """Format a time in UTC, to the second; a dash for None."""
+    time = parse_time(text)
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else "-"
 
 
-def counted(number: int, thing: str, things: str) -> str:
-    return f"{number} {thing if number == 1 else things}"
+def counted(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
 def _option(field: str, setting: Any) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Commands that become a server: `serve`, `sidecar`, `demo`."""
+"""Commands that start a server: `serve`, `sidecar`, `demo`."""
 
 import os
 import sys
@@ -20,25 +20,25 @@ _SIDECAR = (*_GUNICORN, "--workers", "1", "loki_web.app:create_sidecar()")
 @click.command()
 @setting_options()
 def serve(**chosen: Any) -> NoReturn:
-    """Serve the session of this folder's .loki/: API, live feed, metrics and page on one port."""
+    """Serve the session in .loki/: API, live feed, metrics and page on one port."""
     variables = environment(chosen)
     settings = Settings.from_env(variables)
     _announce(settings, f"on {settings.url} for {settings.loki_dir}")
-    os.execve(sys.executable, _SERVER, variables)  # the pid stays that of whoever was started
+    os.execve(sys.executable, _SERVER, variables)  # exec keeps the pid, which the CLI has recorded
 
 
 @click.command()
 @click.option(
     "--bind",
     metavar="ADDRESS",
-    help="Port, host:port or unix:/path to listen on; left out, LOKI_DASHBOARD_HOST and the port "
-    "after LOKI_DASHBOARD_PORT",
+    help="Port, host:port or unix:/path to listen on. Default: LOKI_DASHBOARD_HOST and "
+    "LOKI_DASHBOARD_PORT + 1",
 )
 @setting_options(without=("port", "workers"))
 def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
-    """Serve the live feed alone, in one process, for a proxy to send /ws and /api/events to.
+    """Serve the live feed only, in one process; a proxy routes /ws and /api/events to it.
 
-    It runs beside `serve` with the same settings.
+    Run it beside `serve`, with the same settings.
     """
     variables = environment(chosen)
     settings = Settings.from_env(variables)
@@ -48,10 +48,10 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
 
 
 @click.command()
-@click.option("--speed", default=1.0, type=click.FloatRange(0.1, 100), help="How fast to play")
+@click.option("--speed", default=1.0, type=click.FloatRange(0.1, 100), help="Playback speed")
 @setting_options(without=("loki_dir",))
 def demo(speed: float, **chosen: Any) -> int:
-    """Play a small session into a temporary folder and serve it: a first look."""
+    """Play a small demo session in a temporary folder and serve it."""
     variables = environment(chosen)
     settings = Settings.from_env(variables)
     _announce(settings, f"on {settings.url} with a demo session")
@@ -59,7 +59,7 @@ def demo(speed: float, **chosen: Any) -> int:
 
 
 def _announce(settings: Settings, what: str) -> None:
-    """For people; among JSON lines it would be none."""
+    """Print the address, unless the log format is JSON: the line would not be JSON."""
     if settings.log_format == TEXT:
         click.echo(f"Loki Web {__version__} {what}", err=True)
 
@@ -67,6 +67,6 @@ def _announce(settings: Settings, what: str) -> None:
 def _address(settings: Settings, bind: str | None) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     if bind is None and settings.port == 65535:
-        raise click.UsageError("There is no port after LOKI_DASHBOARD_PORT; say --bind")
+        raise click.UsageError("LOKI_DASHBOARD_PORT + 1 is not a valid port. Set --bind.")
     port = bind if bind is not None else str(settings.port + 1)
     return f"{host}:{port}" if port.isdecimal() else port

@@ -1,4 +1,4 @@
-"""`tail`: a running server's live feed in a terminal."""
+"""`tail`: show the live feed of a server in a terminal."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from loki_web.store.coerce import Json, as_amount, as_dict
 from loki_web.text import printable
 
 TOKEN_VARIABLE = "LOKI_TOKEN"  # noqa: S105
-_MOST = 500  # characters of what is told of one message
+_MAX_LENGTH = 500  # characters of one message
 
 
 @click.command()
@@ -28,22 +28,22 @@ _MOST = 500  # characters of what is told of one message
 @click.option(
     "--token",
     envvar=TOKEN_VARIABLE,
-    help=f"With which the server lets us listen. Others on this machine can see an option; the "
-    f"variable {TOKEN_VARIABLE} they cannot",
+    help="Access token. Other users of this machine can see options of commands; prefer the "
+    f"variable {TOKEN_VARIABLE}",
 )
-@click.option("--json", "as_json", is_flag=True, help="The messages as they come, one a line")
+@click.option("--json", "as_json", is_flag=True, help="Print each message as a JSON line")
 def tail(url: str | None, channels: tuple[str, ...], token: str | None, as_json: bool) -> int:
-    """Show what happens on a running server as it happens, until Ctrl-C.
+    """Show the messages of a running server until Ctrl-C.
 
-    URL is that of the server, by default the one that the settings describe. Without a channel all
-    of them are shown. A connection that breaks is made anew, and what came in between is told.
+    URL is the address of the server; default: from the settings. Default channels: all. A broken
+    connection is re-established, and missed messages are shown.
     """
     address = Settings.from_env().url if url is None else _checked_url(url)
     _check_token(token)
     write = _as_json if as_json else _as_line
     try:
         with closing(
-            follow(address, channels or CHANNELS, token, wait=_waiting_for(address))
+            follow(address, channels or CHANNELS, token, wait=_wait_and_report(address))
         ) as feed:
             for message in feed:
                 click.echo(write(message))
@@ -52,7 +52,7 @@ def tail(url: str | None, channels: tuple[str, ...], token: str | None, as_json:
     except Refused as error:
         raise click.ClickException(str(error)) from None
     except ValueError:
-        raise click.ClickException(f"what answers at {address} is no Loki Web") from None
+        raise click.ClickException(f"the server at {address} is not Loki Web") from None
     return 0
 
 
@@ -63,49 +63,50 @@ def _checked_url(url: str) -> str:
     except ValueError:
         known = False
     if not known or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
-        raise click.UsageError("URL must be one of a server, such as http://localhost:57374")
+        raise click.UsageError("URL must be an http or https URL such as http://localhost:57374")
     return url.partition("?")[0].partition("#")[0]
 
 
 def _check_token(token: str | None) -> None:
     if token and not (token.isascii() and token.isprintable()):
-        raise click.UsageError("The token has characters in it that no token has")
+        raise click.UsageError("Tokens contain only printable ASCII characters and no spaces.")
 
 
-def _waiting_for(address: str) -> Callable[[float], None]:
+def _wait_and_report(address: str) -> Callable[[float], None]:
     def wait(seconds: float) -> None:
-        click.echo(f"loki-web: no connection to {address}; next try in {seconds:.0f} s", err=True)
+        click.echo(f"loki-web: no connection to {address}; retrying in {seconds:.0f} s", err=True)
         time.sleep(seconds)
 
     return wait
 
 
 def _as_json(message: Any) -> str:
-    return json.dumps(message)  # in ASCII, control characters as escapes
+    return json.dumps(message)  # ASCII, with control characters escaped
 
 
 def _as_line(message: Any) -> str:
-    """Time of day here, type, and what it tells."""
+    """Return local time, type and a summary of the data."""
     kind, data = str(as_dict(message).get("type")), as_dict(message).get("data")
-    told = " ".join(_WORDS.get(kind, _plain)(data).split())
-    return f"{datetime.now():%H:%M:%S}  {printable(kind):16}  {printable(told)[:_MOST]}".rstrip()
+    summary = " ".join(_SUMMARIES.get(kind, _plain)(data).split())
+    shown = printable(summary)[:_MAX_LENGTH]
+    return f"{datetime.now():%H:%M:%S}  {printable(kind):16}  {shown}".rstrip()
 
 
 def _plain(data: Any) -> str:
     return "" if data is None else json.dumps(data, ensure_ascii=False)
 
 
-def _told(*keys: str) -> Callable[[Any], str]:
-    """The values of these keys, as far as there are such."""
+def _values_of(*keys: str) -> Callable[[Any], str]:
+    """Return a function that joins the values of these keys, without empty ones."""
 
-    def words(data: Any) -> str:
-        found = (as_dict(data).get(key) for key in keys)
-        return "  ".join(str(value) for value in found if value not in (None, "", []))
+    def join(data: Any) -> str:
+        values = (as_dict(data).get(key) for key in keys)
+        return "  ".join(str(value) for value in values if value not in (None, "", []))
 
-    return words
+    return join
 
 
-def _listed(things: str) -> Callable[[Any], str]:
+def _count_of(things: str) -> Callable[[Any], str]:
     return lambda data: f"{len(data) if isinstance(data, list) else 0} {things}"
 
 
@@ -118,7 +119,7 @@ def _status(data: Any) -> str:
     status = as_dict(data)
     counts = f"{status.get('running_agents')} agents, {status.get('pending_tasks')} tasks pending"
     iteration = f"iteration {status.get('iteration')}"
-    return f"{_told('status', 'phase')(status)}  {iteration}  {counts}"
+    return f"{_values_of('status', 'phase')(status)}  {iteration}  {counts}"
 
 
 def _agents(data: Any) -> str:
@@ -149,24 +150,24 @@ def _council(data: Any) -> str:
     return f"{last.get('result')} in iteration {last.get('iteration')}"
 
 
-_task = _told("id", "status", "title")
-_WORDS: dict[str, Callable[[Any], str]] = {
+_task = _values_of("id", "status", "title")
+_SUMMARIES: dict[str, Callable[[Any], str]] = {
     "connected": _channels,
-    "error": _told("detail"),
+    "error": _values_of("detail"),
     "reset": _channels,
     "task_created": _task,
     "task_updated": _task,
     "task_moved": _task,
-    "project_created": _told("name", "path"),
+    "project_created": _values_of("name", "path"),
     "status": _status,
     "agents": _agents,
-    "log": _told("level", "message"),
-    "notification": _told("severity", "message"),
+    "log": _values_of("level", "message"),
+    "notification": _values_of("severity", "message"),
     "cost": _cost,
     "council": _council,
-    "checkpoint": _told("id", "message"),
-    "tasks": _listed("tasks"),
-    "projects": _listed("projects"),
-    "notifications": _listed("notifications"),
-    "checkpoints": _listed("checkpoints"),
+    "checkpoint": _values_of("id", "message"),
+    "tasks": _count_of("tasks"),
+    "projects": _count_of("projects"),
+    "notifications": _count_of("notifications"),
+    "checkpoints": _count_of("checkpoints"),
 }

@@ -1,4 +1,4 @@
-"""`token`: the accounts of a server, without the server."""
+"""`token`: manage access tokens without a running server."""
 
 import json
 import re
@@ -30,15 +30,15 @@ class _Duration(click.ParamType[int]):
             return value
         match = _DURATION.fullmatch(value)
         if match is None:
-            self.fail("must be a number of seconds, or such as 90m, 24h or 7d", param, ctx)
+            self.fail("must be seconds, or a duration such as 90m, 24h or 7d", param, ctx)
         return int(match[1]) * _SECONDS[match[2]]
 
 
 @click.group()
 def token() -> None:
-    """Make, list and end the tokens that open a server with LOKI_ENTERPRISE_AUTH=true.
+    """Create, list, rotate and revoke access tokens for LOKI_ENTERPRISE_AUTH=true.
 
-    They are in ~/.loki/dashboard/tokens.json; a running server heeds a change at once.
+    They are stored in ~/.loki/dashboard/tokens.json. A running server uses a change at once.
     """
 
 
@@ -46,57 +46,57 @@ def token() -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable")
 @click.option("--role", type=click.Choice(list(ROLES)), help="Instead of scopes")
-@click.option("--expires-days", type=int, help="Left out, it does not expire")
+@click.option("--expires-days", type=int, help="Default: does not expire")
 def create(name: str, scopes: tuple[str, ...], role: str | None, expires_days: int | None) -> None:
-    """Make a token and print it: the only time that it can be seen.
+    """Create a token and print it. It cannot be shown again.
 
-    It can only read where neither scopes nor a role are given.
+    Without scopes and role it can only read.
     """
     src = sources()
-    made = tokens.create(src, name, scopes=scopes or None, role=role, expires_days=expires_days)
-    record(src, "create", made["id"], name=made["name"], scopes=made["scopes"])
-    _hand_out(src, made)
+    created = tokens.create(src, name, scopes=scopes or None, role=role, expires_days=expires_days)
+    record(src, "create", created["id"], name=created["name"], scopes=created["scopes"])
+    _print_token(src, created)
 
 
 @token.command("list")
-@click.option("--all", "everything", is_flag=True, help="Also the revoked ones")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON array")
+@click.option("--all", "everything", is_flag=True, help="Include revoked tokens")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array")
 def list_tokens(everything: bool, as_json: bool) -> None:
-    """Show the tokens, without what could open anything."""
+    """List the tokens, without their secrets."""
     src = sources()
     if not token_store.is_readable(src.user):
-        raise click.ClickException(f"{_place(src)} is damaged or cannot be read")
-    found = tokens.list_tokens(src, include_revoked=everything)
+        raise click.ClickException(f"{_path(src)} is damaged or unreadable")
+    entries = tokens.list_tokens(src, include_revoked=everything)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif found:
-        for line in table(_HEADS, [_row(src, shown) for shown in found]):
+        click.echo(json.dumps(entries, indent=2))
+    elif entries:
+        for line in table(_HEADS, [_row(src, entry) for entry in entries]):
             click.echo(line)
     else:
-        click.echo(f"There are no tokens in {_place(src)}", err=True)
+        click.echo(f"No tokens in {_path(src)}", err=True)
 
 
 @token.command()
 @click.argument("identifier", metavar="ID_OR_NAME")
 def revoke(identifier: str) -> None:
-    """Let a token open nothing from now on; it stays in the list."""
+    """Revoke a token. It stays in the list."""
     src = sources()
     tokens.revoke(src, identifier)
     record(src, "revoke", identifier)
-    click.echo(f"{printable(identifier)} is revoked", err=True)
+    click.echo(f"Revoked {printable(identifier)}", err=True)
 
 
 @token.command()
 @click.argument("identifier", metavar="ID_OR_NAME")
-@click.option("--yes", is_flag=True, help="Do not ask")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation")
 def delete(identifier: str, yes: bool) -> None:
-    """Remove a token and all that is known of it."""
-    if not yes and not _confirmed(f"Delete {printable(identifier)} for ever?"):
-        raise click.ClickException("nothing was deleted; without being asked: --yes")
+    """Delete a token and its data permanently."""
+    if not yes and not _confirmed(f"Delete {printable(identifier)} permanently?"):
+        raise click.ClickException("nothing was deleted; use --yes to delete without confirmation")
     src = sources()
     tokens.delete(src, identifier)
     record(src, "delete", identifier)
-    click.echo(f"{printable(identifier)} is deleted", err=True)
+    click.echo(f"Deleted {printable(identifier)}", err=True)
 
 
 @token.command()
@@ -105,18 +105,18 @@ def delete(identifier: str, yes: bool) -> None:
     "--grace",
     type=_Duration(),
     default=tokens.GRACE_SECONDS,
-    help="How long the old one still opens: seconds, or such as 90m, 24h, 7d. Default 24h",
+    help="How long the old token stays valid: seconds, or 90m, 24h, 7d. Default: 24h",
 )
 def rotate(identifier: str, grace: int) -> None:
-    """Replace a token by a new one with the same name and rights, and print that."""
+    """Replace a token by a new one with the same name and scopes, and print it."""
     src = sources()
-    made = tokens.rotate(src, identifier, grace_seconds=grace)
-    record(src, "rotate", made["replaces"], replaced_by=made["id"], grace_seconds=grace)
-    _hand_out(src, made)
+    created = tokens.rotate(src, identifier, grace_seconds=grace)
+    record(src, "rotate", created["replaces"], replaced_by=created["id"], grace_seconds=grace)
+    _print_token(src, created)
 
 
 def _confirmed(question: str) -> bool:
-    """False also where there is nobody to answer."""
+    """Ask for confirmation; False without a terminal."""
     try:
         return click.confirm(question, err=True)
     except click.Abort:
@@ -124,26 +124,27 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _hand_out(src: Sources, made: Json) -> None:
-    """The token alone on standard output, so that a script can take it."""
-    click.echo(made["token"])
-    ends = f"until {made['expires_at']}" if made["expires_at"] else "without an end"
+def _print_token(src: Sources, created: Json) -> None:
+    """Print the token alone on standard output, for scripts; the rest on standard error."""
+    click.echo(created["token"])
+    expiry = f"expires {created['expires_at']}" if created["expires_at"] else "does not expire"
     click.echo(
-        f"{printable(made['name'])} ({made['id']}) may {', '.join(made['scopes'])}, {ends}. "
-        f"Its hash is in {_place(src)}; the token itself is shown only now.",
+        f"{printable(created['name'])} ({created['id']}) has the scopes "
+        f"{', '.join(created['scopes'])} and {expiry}. "
+        f"Its hash is stored in {_path(src)}. The token cannot be shown again.",
         err=True,
     )
 
 
-def _place(src: Sources) -> str:
+def _path(src: Sources) -> str:
     return str(src.user.path / token_store.FILE)
 
 
-def _row(src: Sources, shown: Json) -> list[str]:
-    expires = parse_time(shown["expires_at"])
-    if shown["revoked"]:
+def _row(src: Sources, entry: Json) -> list[str]:
+    expires = parse_time(entry["expires_at"])
+    if entry["revoked"]:
         state = "revoked"
     else:
         state = "expired" if expires and expires <= src.now() else "active"
-    times = [moment(shown[key]) for key in ("created_at", "expires_at", "last_used")]
-    return [shown["id"], shown["name"], ",".join(shown["scopes"]), state, *times]
+    times = [moment(entry[key]) for key in ("created_at", "expires_at", "last_used")]
+    return [entry["id"], entry["name"], ",".join(entry["scopes"]), state, *times]

@@ -1,4 +1,4 @@
-"""Whether the settings together are what the server can start with."""
+"""Checks of settings that depend on each other or on the file system."""
 
 import os
 import ssl
@@ -9,18 +9,24 @@ from loki_web.errors import SettingsError
 
 
 def check_exposure(host: str, *, may_be_open: bool) -> None:
-    """:raises SettingsError: where strangers could reach a server that asks nobody who they are."""
+    """Refuse to listen on a public address without authentication.
+
+    :raises SettingsError: unless authentication is on or LOKI_ALLOW_ANONYMOUS is set.
+    """
     if not host:
         raise SettingsError("LOKI_DASHBOARD_HOST must not be empty")
     if not (is_loopback(host) or may_be_open):
         raise SettingsError(
             f"LOKI_DASHBOARD_HOST={host} is reachable from outside: set "
-            "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
+            "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
         )
 
 
 def check_oidc(*, skips_verification: bool) -> None:
-    """:raises SettingsError: where tokens would count without their signature."""
+    """Refuse to accept tokens without verified signatures.
+
+    :raises SettingsError: when verification is switched off.
+    """
     if skips_verification:
         raise SettingsError(
             "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
@@ -28,13 +34,16 @@ def check_oidc(*, skips_verification: bool) -> None:
 
 
 def check_tls(certificate: Path | None, key: Path | None) -> None:
-    """:raises SettingsError: unless both are left out, or belong together and can be read."""
+    """Check that certificate and key are readable and match, or are both unset.
+
+    :raises SettingsError: otherwise.
+    """
     if bool(certificate) != bool(key):
         missing = "LOKI_TLS_KEY" if certificate else "LOKI_TLS_CERT"
         raise SettingsError(f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty")
     for name, path in (("LOKI_TLS_CERT", certificate), ("LOKI_TLS_KEY", key)):
         if path and not (path.is_file() and os.access(path, os.R_OK)):
-            raise SettingsError(f"{name} is not a file that can be read: {path}")
+            raise SettingsError(f"{name} is not a readable file: {path}")
     if certificate and key:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
@@ -45,11 +54,14 @@ def check_tls(certificate: Path | None, key: Path | None) -> None:
 
 
 def check_loki_dir(path: Path) -> None:
-    """:raises SettingsError: for something that is there and is no directory to be read."""
+    """Check that the state directory, if it exists, is readable.
+
+    :raises SettingsError: for anything else than a readable directory.
+    """
     try:
         readable = os.access(path, os.R_OK | os.X_OK)
-        wrong = path.exists() and not (path.is_dir() and readable)
+        is_invalid = path.exists() and not (path.is_dir() and readable)
     except OSError:
-        wrong = True
-    if wrong:
-        raise SettingsError(f"LOKI_DIR is not a directory that can be read: {path}")
+        is_invalid = True
+    if is_invalid:
+        raise SettingsError(f"LOKI_DIR is not a readable directory: {path}")

@@ -1,6 +1,6 @@
-"""How the text of an environment variable becomes the value of a setting.
+"""Parsers for the values of environment variables.
 
-Each kind raises ValueError with the rest of a sentence that begins with the variable's name.
+Each raises ValueError with a text that continues a sentence after the variable's name.
 """
 
 import ipaddress
@@ -15,8 +15,8 @@ TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"", "0", "false", "no", "off"}
 
 
-def parsed(setting: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
-    """The value of a setting, its default where the variable is empty or missing.
+def parse_setting(setting: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    """Return the value of a setting; its default if the variable is empty or missing.
 
     :raises SettingsError: with a sentence that names the variable.
     """
@@ -26,11 +26,13 @@ def parsed(setting: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     except ValueError as error:
         raise SettingsError(f"{setting['name']} {error}") from None
     except FileNotFoundError:
-        raise SettingsError(f"{setting['name']} is relative to a folder that is gone") from None
+        raise SettingsError(
+            f"{setting['name']} is a relative path, and the current directory does not exist"
+        ) from None
 
 
-def written(value: Any) -> str:
-    """A value as it can stand in the variable."""
+def format_setting(value: Any) -> str:
+    """Return a value in the form of its variable."""
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, bool):
@@ -59,12 +61,12 @@ def amount(text: str) -> float | None:
     if not text.strip():
         return None
     try:
-        found = float(text)
+        number = float(text)
     except ValueError:
-        found = -1.0
-    if not 0 <= found < float("inf"):
+        number = -1.0
+    if not 0 <= number < float("inf"):
         raise ValueError("must be an amount in USD, zero or more")
-    return found
+    return number
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -72,13 +74,13 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    found = tuple(word.rstrip("/") for word in words(text))
-    for origin in found:
+    parsed_origins = tuple(word.rstrip("/") for word in words(text))
+    for origin in parsed_origins:
         if origin != "*" and not origin.startswith(("http://", "https://")):
             raise ValueError(
                 "must be a comma-separated list of origins such as https://example.com"
             )
-    return found
+    return parsed_origins
 
 
 def text(text: str) -> str:
@@ -96,7 +98,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def issuer(text: str) -> str:
-    """An OIDC issuer; the keys it publishes are only worth something when nobody can swap them."""
+    """Return the URL of an OIDC issuer; https, so that its keys come from an authentic host."""
     address = text.strip()
     if not address:
         return ""
@@ -105,7 +107,7 @@ def issuer(text: str) -> str:
         parts.scheme == "http" and is_loopback(parts.hostname or "")
     )
     if not (secure and parts.hostname):
-        raise ValueError("must be an https:// address; http:// only on this machine")
+        raise ValueError("must be an https:// URL; http:// is allowed on loopback only")
     return address
 
 
@@ -118,7 +120,7 @@ def directory(text: str) -> Path:
 
 
 def is_loopback(host: str) -> bool:
-    """True for `localhost` and for literal loopback addresses, IPv6 in brackets or not."""
+    """Return whether a host is `localhost` or a literal loopback address; IPv6 also in brackets."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

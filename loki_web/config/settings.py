@@ -1,12 +1,13 @@
 """Every setting of the server, read once from the environment and checked before it starts."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from loki_web.config import parsers as kinds
+from loki_web.config import parsers
 from loki_web.config.checks import check_exposure, check_loki_dir, check_oidc, check_tls
 
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
@@ -14,164 +15,169 @@ _OF_ACCOUNTS = ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT", "LOKI_CACHE_DIR")
 
 
 def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
-    """A field read from the environment variable `name`; `about` is its line in the README."""
+    """Return a field read from the environment variable `name`.
+
+    :param about: its line in docs/operations.md and in the help of the command line.
+    """
     metadata = {"name": name, "default": default, "parse": parse, "about": about}
     return field(default=MISSING, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an administrator can set. `from_env` makes one, in tests from their own mapping."""
+    """All settings of the server; created by `from_env`."""
 
     loki_dir: Path = _setting(
-        "LOKI_DIR", ".loki", kinds.directory, "State directory of the session"
+        "LOKI_DIR", ".loki", parsers.directory, "State directory of the session"
     )
-    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", kinds.text, "Address to listen on")
-    port: int = _setting("LOKI_DASHBOARD_PORT", "57374", kinds.whole(1, 65535), "Port to listen on")
+    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", parsers.text, "Address to listen on")
+    port: int = _setting(
+        "LOKI_DASHBOARD_PORT", "57374", parsers.whole(1, 65535), "Port to listen on"
+    )
     cors_origins: tuple[str, ...] = _setting(
         "LOKI_DASHBOARD_CORS",
         "http://localhost:57374,http://127.0.0.1:57374",
-        kinds.origins,
+        parsers.origins,
         "Origins whose pages may call the API, comma-separated; `*` for any",
     )
     tls_cert: Path | None = _setting(
         "LOKI_TLS_CERT",
         "",
-        kinds.path,
+        parsers.path,
         "PEM certificate file; with the key it makes the server speak HTTPS",
     )
-    tls_key: Path | None = _setting("LOKI_TLS_KEY", "", kinds.path, "PEM private key file")
+    tls_key: Path | None = _setting("LOKI_TLS_KEY", "", parsers.path, "PEM private key file")
     allowed_hosts: tuple[str, ...] = _setting(
         "LOKI_ALLOWED_HOSTS",
         "",
-        kinds.words,
+        parsers.words,
         "Further host names under which the server may be addressed, comma-separated",
     )
     trusted_proxies: int = _setting(
         "LOKI_TRUSTED_PROXIES",
         "0",
-        kinds.whole(0, 10),
+        parsers.whole(0, 10),
         "How many proxies in front may set forwarded headers",
     )
     allow_anonymous: bool = _setting(
         "LOKI_ALLOW_ANONYMOUS",
         "false",
-        kinds.boolean,
+        parsers.boolean,
         "Allow an address that is not loopback without authentication",
     )
-    workers: int = _setting("LOKI_WORKERS", "2", kinds.whole(1, 64), "Server processes")
-    threads: int = _setting("LOKI_THREADS", "8", kinds.whole(1, 256), "Request threads a process")
+    workers: int = _setting("LOKI_WORKERS", "2", parsers.whole(1, 64), "Server processes")
+    threads: int = _setting("LOKI_THREADS", "8", parsers.whole(1, 256), "Request threads a process")
     max_ws_connections: int = _setting(
         "LOKI_MAX_WS_CONNECTIONS",
         "1000",
-        kinds.whole(1, 1_000_000),
+        parsers.whole(1, 1_000_000),
         "WebSockets and event streams that all workers together hold open",
     )
     watch: str = _setting(
         "LOKI_WATCH",
         "auto",
-        kinds.one_of("auto", "events", "poll"),
+        parsers.one_of("auto", "events", "poll"),
         "How changes of files are noticed: `events` of the file system, or `poll` each second",
     )
     log_format: str = _setting(
         "LOKI_LOG_FORMAT",
         "text",
-        kinds.one_of("text", "json"),
+        parsers.one_of("text", "json"),
         "Form of log lines: `text` or `json`",
     )
     log_level: str = _setting(
         "LOKI_LOG_LEVEL",
         "info",
-        kinds.one_of("debug", "info", "warning", "error"),
+        parsers.one_of("debug", "info", "warning", "error"),
         "The least that is logged: `debug`, `info`, `warning` or `error`",
     )
     access_log: bool = _setting(
-        "LOKI_ACCESS_LOG", "false", kinds.boolean, "Log each request, without its query string"
+        "LOKI_ACCESS_LOG", "false", parsers.boolean, "Log each request, without its query string"
     )
     control_rate_limit: int = _setting(
         "LOKI_CONTROL_RATE_LIMIT",
         "60",
-        kinds.whole(1, 1_000_000),
+        parsers.whole(1, 1_000_000),
         "State-changing calls a minute that one client may make",
     )
     cache_dir: Path | None = _setting(
         "LOKI_CACHE_DIR",
         "",
-        kinds.path,
+        parsers.path,
         "Folder for what the workers share and can lose; default `~/.cache/loki-web`",
     )
     enterprise_auth: bool = _setting(
-        "LOKI_ENTERPRISE_AUTH", "false", kinds.boolean, "Require a bearer token for every call"
+        "LOKI_ENTERPRISE_AUTH", "false", parsers.boolean, "Require a bearer token for every call"
     )
     enterprise_audit: bool = _setting(
-        "LOKI_ENTERPRISE_AUDIT", "false", kinds.boolean, "Let the audit log be queried"
+        "LOKI_ENTERPRISE_AUDIT", "false", parsers.boolean, "Let the audit log be queried"
     )
     oidc_issuer: str = _setting(
-        "LOKI_OIDC_ISSUER", "", kinds.issuer, "OIDC issuer; with the client id it turns OIDC on"
+        "LOKI_OIDC_ISSUER", "", parsers.issuer, "OIDC issuer; with the client id it turns OIDC on"
     )
-    oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", kinds.text, "OIDC client id")
+    oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", parsers.text, "OIDC client id")
     oidc_audience: str = _setting(
-        "LOKI_OIDC_AUDIENCE", "", kinds.text, "Audience of OIDC tokens; default the client id"
+        "LOKI_OIDC_AUDIENCE", "", parsers.text, "Audience of OIDC tokens; default the client id"
     )
     oidc_roles_claim: str = _setting(
         "LOKI_OIDC_ROLES_CLAIM",
         "roles",
-        kinds.text,
+        parsers.text,
         "Claim with the roles admin, operator, viewer or auditor; dots lead into objects",
     )
     oidc_skip_signature_verify: bool = _setting(
         "LOKI_OIDC_SKIP_SIGNATURE_VERIFY",
         "false",
-        kinds.boolean,
+        parsers.boolean,
         "Must stay off: tokens are always verified, and with it the server does not start",
     )
     audit_disabled: bool = _setting(
         "LOKI_AUDIT_DISABLED",
         "false",
-        kinds.boolean,
+        parsers.boolean,
         "Record no audit log, unless LOKI_ENTERPRISE_AUDIT asks for one",
     )
     audit_no_integrity: bool = _setting(
-        "LOKI_AUDIT_NO_INTEGRITY", "false", kinds.boolean, "Audit entries without a hash chain"
+        "LOKI_AUDIT_NO_INTEGRITY", "false", parsers.boolean, "Audit entries without a hash chain"
     )
     audit_max_size_mb: int = _setting(
-        "LOKI_AUDIT_MAX_SIZE_MB", "10", kinds.whole(1, 10_000), "Size at which a file is rotated"
+        "LOKI_AUDIT_MAX_SIZE_MB", "10", parsers.whole(1, 10_000), "Size at which a file is rotated"
     )
     audit_max_files: int = _setting(
-        "LOKI_AUDIT_MAX_FILES", "10", kinds.whole(1, 10_000), "Audit files that rotation keeps"
+        "LOKI_AUDIT_MAX_FILES", "10", parsers.whole(1, 10_000), "Audit files that rotation keeps"
     )
     audit_syslog_host: str = _setting(
-        "LOKI_AUDIT_SYSLOG_HOST", "", kinds.text, "Where audit entries are sent as well"
+        "LOKI_AUDIT_SYSLOG_HOST", "", parsers.text, "Where audit entries are sent as well"
     )
     audit_syslog_port: int = _setting(
-        "LOKI_AUDIT_SYSLOG_PORT", "514", kinds.whole(1, 65535), "Port of the syslog server"
+        "LOKI_AUDIT_SYSLOG_PORT", "514", parsers.whole(1, 65535), "Port of the syslog server"
     )
     audit_syslog_proto: str = _setting(
-        "LOKI_AUDIT_SYSLOG_PROTO", "udp", kinds.one_of("udp", "tcp"), "`udp` or `tcp`"
+        "LOKI_AUDIT_SYSLOG_PROTO", "udp", parsers.one_of("udp", "tcp"), "`udp` or `tcp`"
     )
     metrics_public: bool = _setting(
-        "LOKI_METRICS_PUBLIC", "false", kinds.boolean, "Serve `/metrics` without a token"
+        "LOKI_METRICS_PUBLIC", "false", parsers.boolean, "Serve `/metrics` without a token"
     )
     budget_limit: float | None = _setting(
-        "LOKI_BUDGET_LIMIT", "", kinds.amount, "Budget in USD where `budget.json` has none"
+        "LOKI_BUDGET_LIMIT", "", parsers.amount, "Budget in USD where `budget.json` has none"
     )
     max_iterations: int = _setting(
-        "LOKI_MAX_ITERATIONS", "1000", kinds.whole(0, 10**9), "Shown as `loki_iteration_max`"
+        "LOKI_MAX_ITERATIONS", "1000", parsers.whole(0, 10**9), "Shown as `loki_iteration_max`"
     )
     context_window_size: int = _setting(
         "LOKI_CONTEXT_WINDOW_SIZE",
         "0",
-        kinds.whole(0, 10**9),
+        parsers.whole(0, 10**9),
         "Context window in tokens; 0 for that of the provider",
     )
     watchdog: bool = _setting(
         "LOKI_WATCHDOG",
         "false",
-        kinds.boolean,
+        parsers.boolean,
         "Shown as `watchdog_enabled`; the runner acts on it",
     )
     skill_dir: Path | None = _setting(
-        "LOKI_SKILL_DIR", "", kinds.path, "Installation of Loki Mode, for its version"
+        "LOKI_SKILL_DIR", "", parsers.path, "Installation of Loki Mode, for its version"
     )
     home: Path = field(default_factory=Path.home)
     secret_names: tuple[str, ...] = ()
@@ -185,7 +191,9 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         values = {
-            item.name: kinds.parsed(item.metadata, env) for item in fields(cls) if item.metadata
+            item.name: parsers.parse_setting(item.metadata, env)
+            for item in fields(cls)
+            if item.metadata
         }
         home = Path(env.get("HOME") or "/").absolute()
         secrets = tuple(name for name in SECRET_NAMES if env.get(name))
@@ -195,9 +203,9 @@ class Settings:
 
     @classmethod
     def of_accounts(cls) -> "Settings":
-        """What tokens and the audit log depend on; whatever else is set wrongly does not matter.
+        """Read only the settings of tokens and the audit log; ignore all other variables.
 
-        :raises SettingsError: as `from_env`, for those.
+        :raises SettingsError: as `from_env`.
         """
         kept = {name: text for name, text in os.environ.items() if name.startswith(_OF_ACCOUNTS)}
         home = os.environ.get("HOME") or "/"
@@ -217,20 +225,21 @@ class Settings:
 
     @property
     def is_loopback(self) -> bool:
-        return kinds.is_loopback(self.host)
+        return parsers.is_loopback(self.host)
 
     @property
     def url(self) -> str:
-        """Where the server listens, as a browser on this machine would write it."""
+        """Return the URL of the server for a browser on this machine."""
         scheme = "https" if self.tls_cert else "http"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
 
     def in_force(self) -> list[str]:
-        """Each setting as `NAME=value`, for people."""
+        """Return each setting as `NAME=value`, for display."""
         known = [item for item in fields(self) if item.metadata]
         return [
-            f"{item.metadata['name']}={kinds.written(getattr(self, item.name))}" for item in known
+            f"{item.metadata['name']}={parsers.format_setting(getattr(self, item.name))}"
+            for item in known
         ]
 
     def _check(self) -> None:
@@ -240,11 +249,27 @@ class Settings:
         check_loki_dir(self.loki_dir)
 
 
-def environment(chosen: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of this process with options laid over them, for a process to be started.
+@functools.cache
+def get_process_settings() -> Settings:
+    """Return the settings of the environment, read and checked once per process.
 
-    :param chosen: values by the name of the setting's field; None where an option was left out.
+    The gunicorn master calls this before it forks. A worker that replaces a crashed one therefore
+    starts with the same settings, even if a file that they name has disappeared since.
+
+    :raises SettingsError: as `Settings.from_env`.
+    """
+    return Settings.from_env()
+
+
+def environment(chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of this process, overridden by command-line options.
+
+    :param chosen: values by field name of `Settings`; None for an option that was not given.
     """
     names = {item.name: item.metadata["name"] for item in fields(Settings) if item.metadata}
-    given = {names[key]: kinds.written(value) for key, value in chosen.items() if value is not None}
+    given = {
+        names[key]: parsers.format_setting(value)
+        for key, value in chosen.items()
+        if value is not None
+    }
     return {**os.environ, **given}

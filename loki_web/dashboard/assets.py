@@ -1,6 +1,6 @@
-"""The files of the page, held in memory under a version made of their contents.
+"""The files of the page, in memory, under a version computed from their contents.
 
-A path is looked up by its exact name, so none leads out of the folder.
+Files are looked up by exact name, so a path cannot lead out of the folder.
 """
 
 import hashlib
@@ -47,10 +47,10 @@ class Assets:
     files: dict[str, Asset]
 
 
-def read(folder: Path, said: Mapping[str, str] | None = None) -> Assets:
-    """All files of the page as they are served; those of other types than it has are left out.
+def read(folder: Path, placeholders: Mapping[str, str] | None = None) -> Assets:
+    """Read all files of the page as they are served.
 
-    :param said: what stands in the index for further marks, by their names.
+    :param placeholders: values of further placeholders in the index, by name.
     """
     texts = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def read(folder: Path, said: Mapping[str, str] | None = None) -> Assets:
         digest.update(f"{name}\0{text}\0".encode())
     version = digest.hexdigest()[:16]
     index = texts.pop(INDEX)
-    for name, text in {"version": version, **(said or {})}.items():
+    for name, text in {"version": version, **(placeholders or {})}.items():
         index = index.replace(f"{{{{{name}}}}}", text)
     served = {
         **{name: text for name, text in texts.items() if name.endswith(".svg")},

@@ -1,4 +1,4 @@
-"""Joins the modules that every view needs into one, so that the page waits for one file, not forty.
+"""Joins the modules that every view needs into one file, so that the page loads one, not forty.
 
 Done when the server starts: the modules stay what they are, plain ES modules that a browser could
 load one by one. Each becomes a function that returns its exports; an import from it becomes a
@@ -19,11 +19,11 @@ _BLOCK = re.compile(r"\s*/\*\*")
 
 
 class Unknown(ValueError):
-    """A module is written in a way that is not known here."""
+    """A module has a form of import or export that is not supported."""
 
 
 def linked(modules: Mapping[str, str], first: str, shared: tuple[str, ...]) -> dict[str, str]:
-    """The modules as they are served, by path.
+    """Return the modules as they are served, by path.
 
     :param modules: their texts by path.
     :param first: the path of the one with which the page starts.
@@ -47,7 +47,7 @@ def linked(modules: Mapping[str, str], first: str, shared: tuple[str, ...]) -> d
 
 
 def _without_comments(text: str) -> str:
-    """The lines that are not comments from their beginning."""
+    """Remove lines that are comments from their start."""
     kept: list[str] = []
     is_inside = False
     for line in text.splitlines():
@@ -93,7 +93,7 @@ def _as_function(path: str, text: str, inside: set[str]) -> str:
 
 
 def _rewritten(path: str, text: str, place: str, inside: set[str]) -> str:
-    """A module with its imports as they have to be at `place`."""
+    """Return a module with its imports rewritten for a module at `place`."""
     lines = []
     uses = []
     for line in text.splitlines():
@@ -126,7 +126,7 @@ def _resolved(path: str, where: str) -> str:
 
 
 def _from(place: str, target: str) -> str:
-    """The specifier by which a module at `place` names another one."""
+    """Return the specifier with which a module at `place` imports another one."""
     relative = posixpath.relpath(target, posixpath.dirname(place))
     return relative if relative.startswith(".") else f"./{relative}"
 

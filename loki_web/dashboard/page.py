@@ -1,6 +1,6 @@
 """`/` and `/assets/<version>/…`.
 
-All addresses in the page are relative, so it works below any prefix that a proxy puts before it.
+All URLs in the page are relative, so it works below any path prefix of a proxy.
 """
 
 import re
@@ -28,15 +28,18 @@ blueprint = Blueprint("dashboard", __name__)
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """:param settings: whether a token is needed is told to the page, to ask for it first."""
-    said = {"release": __version__, "access": "token" if settings.auth_required else "open"}
-    app.extensions[_EXTENSION] = assets.read(HERE / "static", said)
+    """Add the routes of the page.
+
+    :param settings: the page asks for a token first if authentication is required.
+    """
+    placeholders = {"release": __version__, "access": "token" if settings.auth_required else "open"}
+    app.extensions[_EXTENSION] = assets.read(HERE / "static", placeholders)
     app.register_blueprint(blueprint)
 
 
 @blueprint.get("/")
 def index() -> AnyResponse:
-    """The page; one asked for as `/prefix` is sent to `/prefix/`, where its addresses begin."""
+    """Return the page; redirect `/prefix` to `/prefix/`, for its relative URLs."""
     if request.script_root and not request.environ.get("PATH_INFO"):
         return redirect(f"{request.script_root}/", 308)
     response = _response(_assets().index, "no-cache")
@@ -46,29 +49,29 @@ def index() -> AnyResponse:
 
 @blueprint.get("/assets/<version>/<path:name>")
 def asset(version: str, name: str) -> AnyResponse:
-    """A file of the page. One of another version is not there, whatever it was."""
-    known = _assets()
-    if version != known.version or name not in known.files:
+    """Return a file of the page; 404 for another version."""
+    current = _assets()
+    if version != current.version or name not in current.files:
         abort(404)
-    return _response(known.files[name], _FOR_EVER)
+    return _response(current.files[name], _FOR_EVER)
 
 
 def policy(host: str) -> str:
-    """What the page may do: nothing but its own files, the API and, on the same host, the socket.
+    """Return the Content-Security-Policy: own files, the API and the WebSocket of this host.
 
-    The socket's address is named because not every browser counts it to `'self'`.
+    The WebSocket URL is listed because not every browser includes it in `'self'`.
     """
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return _POLICY.format(connect=f"connect-src 'self'{sockets}")
 
 
-def _response(found: Asset, caching: str) -> AnyResponse:
-    response = Response(found.content, content_type=found.content_type)
+def _response(asset: Asset, caching: str) -> AnyResponse:
+    response = Response(asset.content, content_type=asset.content_type)
     response.headers["Cache-Control"] = caching
-    response.set_etag(found.etag)
+    response.set_etag(asset.etag)
     return response.make_conditional(request)
 
 
 def _assets() -> Assets:
-    found: Assets = current_app.extensions[_EXTENSION]
-    return found
+    installed: Assets = current_app.extensions[_EXTENSION]
+    return installed

@@ -1,4 +1,4 @@
-"""A small session that lives: its writer does to files what the real programs do.
+"""A simulated session: a process that writes its own `.loki/` folder as the CLI does.
 
-It writes a `.loki/` of its own, as the CLI would; the server knows nothing of it and shows it.
+The server does not know about it and serves the folder like any other.
 """

@@ -1,4 +1,4 @@
-"""Agents of the demo: real processes that sleep, so that they can be paused, killed and missed."""
+"""Agents of the demo: real processes that sleep, so that they can be paused and killed."""
 
 import subprocess
 from typing import Any
@@ -8,7 +8,7 @@ from loki_web.demo.writers import Writers, micros
 
 
 class Agents:
-    """Each agent keeps a file in `.agent/sub-agents/` of the project; a monitor joins them."""
+    """Agents with a file each in `.agent/sub-agents/`, which a monitor merges into one."""
 
     def __init__(self, project: Writers) -> None:
         self._project = project
@@ -20,7 +20,7 @@ class Agents:
             self._start(f"agent-{kind}", kind, name)
 
     def ready(self, kind: str) -> str:
-        """The agent of a kind, started again if somebody killed it."""
+        """Return the agent of a kind; restart it if it was killed."""
         identity = f"agent-{kind}"
         if self._processes[identity].poll() is not None:
             self._start(identity, kind, self._entries[identity]["name"])
@@ -36,7 +36,7 @@ class Agents:
         self._save(identity, {**entry, "task": "", "status": "idle", "tasks_completed": done})
 
     def joined(self) -> list[dict[str, Any]]:
-        """What the runner's monitor writes into `state/agents.json`."""
+        """Write `state/agents.json`, as the runner's monitor does."""
         return [self._entries[identity] for identity in sorted(self._entries)]
 
     def end(self) -> None:

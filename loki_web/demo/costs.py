@@ -1,4 +1,4 @@
-"""What the demo session spends: efficiency files, budget, context tracking and their alerts."""
+"""Cost of the demo session: efficiency files, budget, context tracking and their alerts."""
 
 import random
 import time
@@ -13,7 +13,7 @@ _MODELS = (("opus", 5, 25), ("sonnet", 3, 15), ("haiku", 1, 5))
 
 
 class Costs:
-    """Numbers grow as in a real session; the context is compacted when it is nearly full."""
+    """Grows the numbers as in a real session, and compacts the context when it is nearly full."""
 
     def __init__(self, write: Writers, chance: random.Random) -> None:
         self._write = write
@@ -34,7 +34,7 @@ class Costs:
         self._save_budget(created_at=seconds())
 
     def start_iteration(self) -> None:
-        """The runner brings the budget up to date before each iteration, so it lags by one."""
+        """Update the budget before an iteration, as the runner does: it lags by one iteration."""
         self._save_budget(exceeded=self._spent >= _LIMIT)
 
     def end_iteration(self, number: int, succeeded: bool, milliseconds: int) -> None:

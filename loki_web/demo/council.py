@@ -1,4 +1,4 @@
-"""The council of the demo: progress after each iteration, votes now and then, a report at last."""
+"""Council of the demo: convergence after each iteration, votes, and the final report."""
 
 import random
 import time
@@ -34,7 +34,7 @@ class Council:
         self._save()
 
     def track(self, iteration: int, files_changed: int, done_signals: int) -> None:
-        """The convergence log keeps its newest lines; the state remembers the last iteration."""
+        """Append to the convergence log, which keeps its newest lines, and update the state."""
         streak = self.state["consecutive_no_change"] + 1 if not files_changed else 0
         self._lines = [
             *self._lines,
@@ -46,7 +46,7 @@ class Council:
         self._save()
 
     def meet(self, iteration: int, work_is_done: bool) -> bool:
-        """A routine round every few iterations, a review when asked for; True when it approves."""
+        """Vote every few iterations or when requested; return whether the council approves."""
         if iteration % _EVERY == 0:
             self._round(iteration, work_is_done)
         asked = self._write.exists(REQUESTED)

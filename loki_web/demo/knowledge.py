@@ -1,4 +1,4 @@
-"""What the demo session learns: episodes, patterns, skills, signals and the indexes over them."""
+"""Memory of the demo session: episodes, patterns, skills, signals and their indexes."""
 
 import random
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ class Knowledge:
         self._save_indexes()
 
     def episode(self, task: dict[str, Any], agent: str, phase: str, succeeded: bool) -> None:
-        """One file a finished task, in a folder of its day."""
+        """Write an episode for a finished task, in the folder of its day."""
         identity = f"ep-{datetime.now(UTC):%Y-%m-%d}-{self._hex()}"
         files = self._chance.sample(story.FILES, 2)
         tokens = self._chance.randint(3_000, 15_000)
@@ -73,7 +73,7 @@ class Knowledge:
         self._save_indexes()
 
     def pattern(self) -> None:
-        """One more of the story's patterns, until all are known."""
+        """Write the next pattern of the story, until all are written."""
         if len(self._patterns) == len(story.PATTERNS):
             return
         words, category, confidence = story.PATTERNS[len(self._patterns)]
@@ -98,7 +98,7 @@ class Knowledge:
         self._write.by_rename("memory/semantic/anti-patterns.json", {"anti_patterns": []})
 
     def signals(self, iteration: int, succeeded: bool, milliseconds: int) -> None:
-        """What the runner sends after an iteration: how it went, and how the tool did."""
+        """Write the learning signals that the runner emits after an iteration."""
         outcome = "success" if succeeded else "failure"
         if succeeded:
             self._signal(
@@ -164,5 +164,5 @@ class Knowledge:
 
 
 def _doubled() -> str:
-    """With the doubled suffix that the engine writes."""
+    """Return a UTC time with the doubled suffix `+00:00Z` that the memory engine writes."""
     return f"{micros()}Z"

@@ -1,4 +1,4 @@
-"""Where the demo plays: a home, a project with its `.loki/`, and a second project."""
+"""Folders of the demo: a home, a project with its `.loki/`, and a second project."""
 
 import hashlib
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def places_in(folder: Path) -> Places:
 
 
 def prepare(folder: Path) -> Places:
-    """Make the folders and what a session finds at its start."""
+    """Create the folders and the files that exist when a session starts."""
     places = places_in(folder)
     write = Writers(places.loki)
     for queue in _QUEUES:
@@ -43,7 +43,7 @@ def prepare(folder: Path) -> Places:
 
 
 def _register(places: Places) -> None:
-    """As the CLI does: ids are the beginning of the path's md5."""
+    """Register the projects as the CLI does: an id is the first 12 digits of the path's MD5."""
     entries = {}
     for name in ("harbour", "lighthouse"):
         path = str(places.home / "projects" / name)

@@ -10,9 +10,9 @@ _KEPT_COMPLETED = 50
 
 
 class Queues:
-    """Every change rewrites a queue file in place, as agents and the runner do.
+    """Rewrites queue files in place, as agents and the runner do.
 
-    A task that moves stands in both files for a moment, never in none.
+    A moving task is added to its new file before it is removed from the old one.
     """
 
     def __init__(self, write: Writers) -> None:
@@ -22,7 +22,7 @@ class Queues:
         }
 
     def plan(self) -> None:
-        """The agent reads the requirements and fills the queue."""
+        """Fill the queue from the requirements."""
         for number, (title, kind, priority) in enumerate(story.TASKS, start=1):
             task = {
                 "id": f"task-{number:03}",
@@ -40,7 +40,7 @@ class Queues:
         self._save("pending")
 
     def claim(self, agent: str) -> Task | None:
-        """The next pending task for an agent, now in progress."""
+        """Move the next pending task to in progress, and return it."""
         if not self.lists["pending"]:
             return None
         task = {**self.lists["pending"][0], "claimedBy": agent, "claimedAt": seconds()}

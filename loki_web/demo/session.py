@@ -1,4 +1,4 @@
-"""The life of the demo session: iterations in which agents work, until the council is content."""
+"""The demo session: iterations of agents, until the council approves."""
 
 import os
 import random
@@ -17,19 +17,19 @@ from loki_web.demo.queues import Queues
 from loki_web.demo.writers import Writers, micros, seconds
 
 _STEP_SECONDS = 3.0
-_STEPS = 5  # of work an iteration
+_STEPS = 5  # per iteration
 _MONITOR_SECONDS = 2.0
 
 
 class Stopped(Exception):
-    """Somebody wants the session to end."""
+    """The session was stopped."""
 
 
 class Session:
-    """Plays the runner.
+    """Simulates the runner.
 
-    :param speed: how many times faster than at its usual pace.
-    :param seed: the same seed tells the same story.
+    :param speed: factor of the usual pace.
+    :param seed: of the random numbers; the same seed gives the same session.
     """
 
     def __init__(self, places: Places, speed: float, seed: int) -> None:
@@ -48,7 +48,7 @@ class Session:
         self._knowledge = Knowledge(self._write, self._chance)
 
     def play(self) -> None:
-        """From start to end; returns when the council approved or somebody stopped the session."""
+        """Play the session until the council approves or it is stopped."""
         self._begin()
         monitor = threading.Thread(target=self._monitor, daemon=True)
         monitor.start()
@@ -79,7 +79,7 @@ class Session:
         self._queues.plan()
 
     def _iterate(self, number: int) -> bool:
-        """One iteration; True when the council says that the work is done."""
+        """Play one iteration; return whether the council approves."""
         self._obey()
         began = time.monotonic()
         self._costs.start_iteration()
@@ -100,7 +100,7 @@ class Session:
         return self._council.meet(number, work_is_done=not left)
 
     def _work(self, number: int) -> tuple[int, bool]:
-        """A few tasks go through the queues; how many are done, and whether one failed."""
+        """Move a few tasks through the queues; return how many are done and whether one failed."""
         self._change_phase(story.PHASES[min(number - 1, len(story.PHASES) - 1)])
         done, failed = 0, False
         for _ in range(2):
@@ -142,7 +142,7 @@ class Session:
             self._write.remove(name)
 
     def _obey(self) -> None:
-        """The control files, read where the runner reads them: between two pieces of work."""
+        """Obey the control files between two steps, as the runner does."""
         if self._write.exists("PAUSE"):
             self._write.in_place("PAUSED.md", "Remove the PAUSE file to go on.\n")
             while self._write.exists("PAUSE") and not self._wants_to_stop():
@@ -213,7 +213,7 @@ class Session:
         self._write.line("state/checkpoints/index.jsonl", {**line, "sha": "no-git"})
 
     def _monitor(self) -> None:
-        """The runner's background loop: agents joined, state file written anew."""
+        """Merge the agents and rewrite the state file, as the runner's background loop does."""
         while not self._ended.wait(_MONITOR_SECONDS / self._speed):
             paused = self._write.exists("PAUSE")
             self._save_state("paused" if paused else "autonomous")

@@ -1,4 +1,4 @@
-"""`loki-web demo`: the writer and the server as two processes, in a folder that goes with them."""
+"""`loki-web demo`: writer and server as two processes, in a temporary folder."""
 
 import signal
 import subprocess
@@ -17,11 +17,11 @@ _END_SECONDS = 15
 def show(server: Sequence[str], speed: float, variables: Mapping[str, str]) -> int:
     """Play a session and serve it until the server ends.
 
-    :param server: the command that serves.
-    :param variables: its environment, except for the places.
+    :param server: the command that starts the server.
+    :param variables: its environment; HOME and LOKI_DIR are replaced.
     :return: the server's exit code.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # run the clean-up of the folder
     with ExitStack() as ends:
         folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="loki-web-demo-"))
         places = places_in(Path(folder))

@@ -1,4 +1,4 @@
-"""What the demo session is about: a small web shop, in the words of its agents."""
+"""Texts of the demo session, which builds a small web shop."""
 
 from typing import Any
 

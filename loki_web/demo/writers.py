@@ -1,4 +1,4 @@
-"""The ways in which the real programs write (`spec` 1.2): readers must stand all of them."""
+"""The ways in which the CLI writes files (docs/files.md, section 1.2)."""
 
 import json
 import os
@@ -14,19 +14,19 @@ class Writers:
         self.folder = folder
 
     def in_place(self, relative: str, value: Any) -> None:
-        """Truncate and rewrite: a reader may meet the file empty."""
+        """Truncate and rewrite; a reader may see an empty or partial file."""
         with open(self._at(relative), "w", encoding="utf-8") as stream:
             stream.write(text_of(value))
 
     def by_rename(self, relative: str, value: Any) -> None:
-        """A temporary file that takes the other's place."""
+        """Write a temporary file and rename it."""
         path = self._at(relative)
         temporary = f"{path}.tmp"
         Path(temporary).write_text(text_of(value), encoding="utf-8")
         os.replace(temporary, path)
 
     def line(self, relative: str, value: Any) -> None:
-        """One more line at the end."""
+        """Append a line."""
         written = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
         with open(self._at(relative), "a", encoding="utf-8") as stream:
             stream.write(f"{written}\n")
@@ -41,7 +41,7 @@ class Writers:
         return (self.folder / relative).exists()
 
     def read(self, relative: str, default: Any) -> Any:
-        """What others may have changed meanwhile; `default` where it cannot be read."""
+        """Read a file that others may have changed; `default` if it is unreadable."""
         try:
             return json.loads((self.folder / relative).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -58,12 +58,12 @@ def text_of(value: Any) -> str:
 
 
 def seconds() -> str:
-    """Now, as the shell writers put it."""
+    """Return the current time in the format of the shell scripts."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micros() -> str:
-    """Now, as the Python writers put it."""
+    """Return the current time in the format of the Python programs."""
     return datetime.now(UTC).isoformat()
 
 

@@ -1,5 +1,5 @@
-"""The live feed: what changes in the files, as messages on sockets and event streams.
+"""The live feed: changes of the files as messages on WebSockets and event streams.
 
-From the disk to a client: `watcher` notices that something changed, `feed` reads it again, a
-`slice` tells what is new, `hub` writes it to the connections that asked for its channel.
+The way of a change: `feed/watcher` detects it, `feed/feed` reads the affected channels again, a
+slice (`feed/state`) returns the new messages, `hub` writes them to the subscribed connections.
 """

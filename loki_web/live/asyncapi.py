@@ -22,73 +22,76 @@ from loki_web.schemas.tasks import Task
 from loki_web.store.coerce import Json
 
 _ABOUT = (
-    "What changes in the files of a session, as it changes. A connection that subscribes to "
-    "nothing gets the channels tasks and projects; one that subscribes gets those that it named. "
-    "A server-sent event has as its data the same JSON as a WebSocket message. Its id names the "
-    "state of the channels: sent back as Last-Event-ID, at any worker, it brings what was missed, "
-    "or `reset` and the whole lists where that is not known any more."
+    "Changes of a session, as they happen. A connection without subscriptions gets the channels "
+    "tasks and projects; after a subscription it gets the subscribed channels only. The data of a "
+    "server-sent event is the same JSON as a WebSocket message. Its id identifies the state of the "
+    "channels: send it as Last-Event-ID to any worker to get the missed messages, or `reset` and "
+    "the whole lists if they are no longer available."
 )
 _TEXT = {"type": "string"}
 _OBJECT = {"type": "object"}
 _NAMES = {"type": "array", "items": {"enum": list(protocol.CHANNELS)}}
 _CHOICE = {
     "type": "object",
-    "description": "Without a name: the documented broadcasts to subscribe, all to unsubscribe.",
+    "description": "Without channels: subscribe to tasks and projects, unsubscribe from all.",
     "properties": {"channel": {"enum": list(protocol.CHANNELS)}, "channels": _NAMES},
 }
 
 
 @dataclass(frozen=True)
 class _Described:
-    """:param data: the schema of `data`: a marshmallow class, a list of one, JSON Schema, or None
-    where the message has no data."""
+    """A message type.
+
+    :param data: the schema of `data`: a marshmallow class, a list with one, JSON Schema, or None
+        for a message without data.
+    """
 
     about: str
     data: type[Answer] | list[type[Answer]] | Json | None = None
 
 
 _SENT_BY_CLIENTS = {
-    "ping": _Described("Asks for a pong."),
-    "subscribe": _Described("Asks for channels.", _CHOICE),
-    "unsubscribe": _Described("Asks for no more of channels.", _CHOICE),
+    "ping": _Described("Request a pong."),
+    "subscribe": _Described("Subscribe to channels.", _CHOICE),
+    "unsubscribe": _Described("Unsubscribe from channels.", _CHOICE),
 }
 _SENT_TO_CLIENTS = {
     "connected": _Described(
-        "The first message.",
+        "The first message of a connection.",
         {"type": "object", "properties": {"message": _TEXT, "channels": _NAMES}},
     ),
-    "pong": _Described("Answers a ping."),
-    "subscribed": _Described("Confirms, with the data that were sent.", _OBJECT),
-    "unsubscribed": _Described("Confirms, with the data that were sent.", _OBJECT),
+    "pong": _Described("Response to a ping."),
+    "subscribed": _Described("Confirmation, with the data of the request.", _OBJECT),
+    "unsubscribed": _Described("Confirmation, with the data of the request.", _OBJECT),
     "error": _Described(
-        "A message could not be understood; the connection goes on.",
+        "A message was malformed; the connection stays open.",
         {"type": "object", "properties": {"detail": _TEXT}},
     ),
-    "task_created": _Described("tasks: a task that was not there before.", Task),
-    "task_updated": _Described("tasks: a task changed where it is.", Task),
+    "task_created": _Described("tasks: a new task.", Task),
+    "task_updated": _Described("tasks: a task changed without moving.", Task),
     "task_moved": _Described(
-        "tasks: a task has another status, or another place among those of its status. That others "
-        "came or went before it, which changes its position, is not told.",
+        "tasks: a task has another status or another order within its status. A position that "
+        "changes only because other tasks came or went gives no message.",
         Task,
     ),
-    "project_created": _Described("projects: a project was registered.", Project),
-    "status": _Described("status: at once, and when it changes.", Status),
-    "agents": _Described("agents: all of them, at once and when one changes.", [Agent]),
+    "project_created": _Described("projects: a new registered project.", Project),
+    "status": _Described("status: after subscribing, and on each change.", Status),
+    "agents": _Described("agents: all agents, after subscribing and on each change.", [Agent]),
     "log": _Described("logs: a new line of the session's log, redacted.", LogEntry),
-    "notification": _Described("notifications: a new or changed one.", Notification),
-    "cost": _Described("cost: at once, and when it changes.", Cost),
-    "council": _Described("council: its state, at once and when it changes.", CouncilState),
-    "checkpoint": _Described("checkpoints: a new one.", Checkpoint),
+    "notification": _Described("notifications: a new or changed notification.", Notification),
+    "cost": _Described("cost: after subscribing, and on each change.", Cost),
+    "council": _Described("council: after subscribing, and on each change.", CouncilState),
+    "checkpoint": _Described("checkpoints: a new checkpoint.", Checkpoint),
 }
 _ONLY_EVENTS = {
     "reset": _Described(
-        "What was missed is not known any more; the whole lists follow.",
+        "The missed messages are no longer available; the whole lists follow.",
         {"type": "object", "properties": {"detail": _TEXT, "channels": _NAMES}},
     ),
-    "tasks": _Described("tasks, after a reset: all of them.", [Task]),
-    "projects": _Described("projects, after a reset: all of them.", [Project]),
-    "notifications": _Described("notifications, after a reset: all of them.", [Notification]),
-    "checkpoints": _Described("checkpoints, after a reset: all of them.", [Checkpoint]),
+    "tasks": _Described("tasks, after a reset: the whole list.", [Task]),
+    "projects": _Described("projects, after a reset: the whole list.", [Project]),
+    "notifications": _Described("notifications, after a reset: the whole list.", [Notification]),
+    "checkpoints": _Described("checkpoints, after a reset: the whole list.", [Checkpoint]),
 }
 _ALL = {**_SENT_BY_CLIENTS, **_SENT_TO_CLIENTS, **_ONLY_EVENTS}
 
@@ -97,16 +100,19 @@ blueprint = Blueprint("asyncapi", __name__)
 
 @blueprint.get("/asyncapi.json")
 def show() -> Response:
+    """Return the document for the host of the request."""
     return jsonify(document(request.host, request.script_root))
 
 
 def document(host: str, prefix: str = "") -> Json:
-    """:param host: under which the server is reached, with its port.
-    :param prefix: the path below which it is served.
+    """Return the AsyncAPI document.
+
+    :param host: host name and port of the server, as the client sees them.
+    :param prefix: the URL path below which it is served.
     """
     server = {"host": host, "pathname": prefix or "/"}
-    made = APISpec("", "", "3.1.0", plugins=[MarshmallowPlugin()])
-    messages = {name: _message(name, one, made) for name, one in _ALL.items()}
+    spec = APISpec("", "", "3.1.0", plugins=[MarshmallowPlugin()])
+    messages = {name: _message(name, described, spec) for name, described in _ALL.items()}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Loki Web live feed", "version": __version__, "description": _ABOUT},
@@ -123,29 +129,29 @@ def document(host: str, prefix: str = "") -> Json:
             "tell": _operation("send", "socket", _SENT_TO_CLIENTS),
             "stream": _operation("send", "events", {**_SENT_TO_CLIENTS, **_ONLY_EVENTS}),
         },
-        "components": {"messages": messages, "schemas": made.to_dict()["components"]["schemas"]},
+        "components": {"messages": messages, "schemas": spec.to_dict()["components"]["schemas"]},
     }
 
 
-def _message(name: str, one: _Described, made: APISpec) -> Json:
+def _message(name: str, described: _Described, spec: APISpec) -> Json:
     payload: Json = {
         "type": "object",
         "properties": {"type": {"const": name}},
         "required": ["type"],
     }
-    if one.data is not None:
-        payload["properties"]["data"] = _schema(one.data, made)
+    if described.data is not None:
+        payload["properties"]["data"] = _schema(described.data, spec)
         payload["required"] = ["type", *(["data"] if name not in _SENT_BY_CLIENTS else [])]
-    return {"name": name, "summary": one.about, "payload": payload}
+    return {"name": name, "summary": described.about, "payload": payload}
 
 
-def _schema(data: type[Answer] | list[type[Answer]] | Json, made: APISpec) -> Any:
+def _schema(data: type[Answer] | list[type[Answer]] | Json, spec: APISpec) -> Any:
     if isinstance(data, dict):
         return data
     if isinstance(data, list):
-        return {"type": "array", "items": _schema(data[0], made)}
-    if data.__name__ not in made.components.schemas:
-        made.components.schema(data.__name__, schema=data)
+        return {"type": "array", "items": _schema(data[0], spec)}
+    if data.__name__ not in spec.components.schemas:
+        spec.components.schema(data.__name__, schema=data)
     return {"$ref": f"#/components/schemas/{data.__name__}"}
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a client before it is let in; every refusal is an ordinary HTTP answer."""
+"""Checks before a connection is upgraded; a refusal is an ordinary HTTP error response."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ SUBPROTOCOLS = ("loki", "bearer")
 _SOCKET = "gunicorn.socket"
 _VERSION = "13"
 _KEY_BYTES = 16
-_SHAKEN = (
+_HANDSHAKE_HEADERS = (
     "HTTP_UPGRADE",
     "HTTP_CONNECTION",
     "HTTP_SEC_WEBSOCKET_KEY",
@@ -23,44 +23,52 @@ _SHAKEN = (
 )
 
 
-def check(asked: Request, settings: Settings) -> None:
-    """:raises Forbidden: for a page of another origin; who sends no origin is no page.
-    :raises NotFound: where the server under the application does not give out its sockets.
+def check(request: Request, settings: Settings) -> None:
+    """Check the origin of a connection to the feed, and that the server provides its socket.
+
+    Requests without an Origin header (non-browser clients) are accepted.
+
+    :raises Forbidden: for a page of another origin.
+    :raises NotFound: when the WSGI server is not gunicorn.
     """
-    origin = asked.headers.get("Origin")
-    foreign = origin is not None and not origin_is_allowed(origin, asked.host, settings)
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and not origin_is_allowed(origin, request.host, settings)
     if foreign or origin == "null":
-        raise Forbidden("Pages of another origin may not listen here")
-    if _SOCKET not in asked.environ:
-        raise NotFound("The live feed needs gunicorn; this server has none")
+        raise Forbidden("Origin not allowed. Add it to LOKI_DASHBOARD_CORS.")
+    if _SOCKET not in request.environ:
+        raise NotFound("The live feed is available only under gunicorn")
 
 
-def check_handshake(asked: Request) -> None:
-    """See to it that the handshake can only succeed, and hide from it what is not its business:
-    the token, and the offer to compress, which costs 90 KiB a connection.
+def check_handshake(request: Request) -> None:
+    """Validate a WebSocket handshake, and reduce the environ to what the library needs.
 
-    :raises BadRequest: where it is none.
-    :raises UpgradeRequired: for a version of the protocol that is not spoken here.
+    The library then accepts it, without seeing the token or the offer of permessage-deflate,
+    which would cost 90 KiB a connection.
+
+    :raises BadRequest: for a malformed handshake.
+    :raises UpgradeRequired: for an unsupported version of the protocol.
     """
-    headers = asked.headers
+    headers = request.headers
     if headers.get("Sec-WebSocket-Version") != _VERSION:
-        raise UpgradeRequired(f"WebSocket version {_VERSION} is spoken here")
+        raise UpgradeRequired(f"Unsupported WebSocket version; version {_VERSION} is required.")
     if not _is_key(headers.get("Sec-WebSocket-Key", "")):
         raise BadRequest("Sec-WebSocket-Key must be 16 bytes in base64")
-    if asked.content_length or "Transfer-Encoding" in headers:
-        raise BadRequest("The handshake has no body")
+    if request.content_length or "Transfer-Encoding" in headers:
+        raise BadRequest("A WebSocket handshake must not have a body")
     offered = headers.get("Sec-WebSocket-Protocol", "").split(",")
-    spoken = [word.strip() for word in offered if word.strip() in SUBPROTOCOLS]
-    _reduce(asked.environ, spoken)
+    subprotocols = [word.strip() for word in offered if word.strip() in SUBPROTOCOLS]
+    _reduce(request.environ, subprotocols)
 
 
-def _reduce(environ: MutableMapping[str, Any], spoken: list[str]) -> None:
-    for name in [name for name in environ if name.startswith("HTTP_") and name not in _SHAKEN]:
+def _reduce(environ: MutableMapping[str, Any], subprotocols: list[str]) -> None:
+    for name in [
+        name for name in environ if name.startswith("HTTP_") and name not in _HANDSHAKE_HEADERS
+    ]:
         del environ[name]
-    environ["HTTP_HOST"] = "localhost"  # it was checked; the handshake only wants to see one
+    environ["HTTP_HOST"] = "localhost"  # already checked; the library requires one
     environ["QUERY_STRING"] = environ["RAW_URI"] = ""
-    if spoken:
-        environ["HTTP_SEC_WEBSOCKET_PROTOCOL"] = spoken[0]
+    if subprotocols:
+        environ["HTTP_SEC_WEBSOCKET_PROTOCOL"] = subprotocols[0]
 
 
 def _is_key(key: str) -> bool:

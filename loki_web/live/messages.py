@@ -1,4 +1,4 @@
-"""What is sent, and its form on the two kinds of connection."""
+"""Messages to clients, encoded as WebSocket frames and as server-sent events."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,14 +17,17 @@ EVENT_STREAM_START = b"retry: %d\n\n" % RETRY_MILLISECONDS
 
 @dataclass(frozen=True)
 class Message:
-    """:param data: what stands under `data`; None leaves the key out."""
+    """A message of the feed.
+
+    :param data: the value of the key `data`; None omits the key.
+    """
 
     type: str
     data: Any = None
 
     @cached_property
     def text(self) -> bytes:
-        """The message as JSON in one line."""
+        """Return the message as JSON on one line."""
         content: Json = {"type": self.type}
         if self.data is not None:
             content["data"] = self.data
@@ -33,10 +36,9 @@ class Message:
 
 @dataclass(frozen=True)
 class Batch:
-    """The messages of one change, written to every connection in the same bytes.
+    """The messages of one change of a channel, encoded once for all connections.
 
-    :param channel: who gets them.
-    :param token: names the state of the channel after this change, see `slices`.
+    :param token: identifies the state of the channel after this change, see `feed.state`.
     """
 
     channel: str
@@ -46,35 +48,38 @@ class Batch:
 
     @classmethod
     def of(cls, channel: str, messages: Iterable[Message], token: str) -> "Batch":
-        """One that is certain to be writable.
+        """Create a batch and encode it, so that errors occur here and not in the hub.
 
-        :raises TypeError: when a message is not JSON.
+        :raises TypeError: when a message cannot be encoded as JSON.
         """
-        made = cls(channel, tuple(messages), token)
-        _ = made.frames
-        return made
+        batch = cls(channel, tuple(messages), token)
+        _ = batch.frames
+        return batch
 
     @cached_property
     def frames(self) -> bytes:
         return frames(self.messages)
 
     def events(self, last_id: str) -> bytes:
-        """:param last_id: the id after the last of them; it depends on the channels listened to."""
+        """Return the messages as server-sent events.
+
+        :param last_id: the event id of the last message; depends on the client's channels.
+        """
         if last_id not in self._event_streams:
             self._event_streams[last_id] = events(self.messages, last_id)
         return self._event_streams[last_id]
 
 
 def frames(messages: Iterable[Message]) -> bytes:
-    """The messages as WebSocket text frames."""
+    """Return the messages as WebSocket text frames."""
     protocol = FrameProtocol(client=False, extensions=[])
     return b"".join(bytes(protocol.send_data(message.text.decode())) for message in messages)
 
 
 def events(messages: Iterable[Message], last_id: str) -> bytes:
-    """The messages as server-sent events.
+    """Return the messages as server-sent events.
 
-    The id stands with the last one: who is cut off in between gets the whole change again.
+    Only the last one has an id: a client that disconnects in between gets all of them again.
     """
     blocks = [b"data: %b\n" % message.text for message in messages]
     if blocks:

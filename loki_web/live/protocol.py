@@ -1,4 +1,4 @@
-"""What a client may say on a socket: `ping`, `subscribe` and `unsubscribe`."""
+"""Messages from clients on a WebSocket: `ping`, `subscribe` and `unsubscribe`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CHANNELS = (
     *(TASKS, PROJECTS, STATUS, AGENTS, LOGS),
     *(NOTIFICATIONS, COST, COUNCIL, CHECKPOINTS),
 )
-BROADCASTS = frozenset({TASKS, PROJECTS})  # what somebody gets who never subscribed
+BROADCASTS = frozenset({TASKS, PROJECTS})  # channels of a client that has not subscribed
 MAX_NAMED = 100
 
 PONG = Message("pong")
@@ -25,9 +25,11 @@ _KNOWN = ", ".join(CHANNELS)
 
 @dataclass(frozen=True)
 class Command:
-    """:param channels: those that were named; where none was, the documented broadcasts to
-    subscribe to, or all to unsubscribe from.
-    :param data: what the client sent under `data`, for the confirmation.
+    """A parsed message of a client.
+
+    :param channels: the named channels. Without a name: BROADCASTS to subscribe to, or all
+        channels to unsubscribe from.
+    :param data: the `data` of the message, repeated in the confirmation.
     """
 
     type: str
@@ -39,10 +41,10 @@ class Command:
         return Message(f"{self.type}d", self.data)
 
 
-def command_in(text: str) -> Command:
-    """What a text message asks for.
+def parse_command(text: str) -> Command:
+    """Parse a text message.
 
-    :raises BadRequest: with a sentence for the client, when it asks for nothing that is known.
+    :raises BadRequest: for a malformed or unknown message; the text is sent to the client.
     """
     try:
         content = parse_strict(text.encode("utf-8", errors="surrogatepass"))
@@ -57,15 +59,18 @@ def command_in(text: str) -> Command:
         raise BadRequest("type must be ping, subscribe or unsubscribe")
     data = {} if content.get("data") is None else content["data"]
     unnamed = BROADCASTS if kind == SUBSCRIBE else frozenset(CHANNELS)
-    return Command(kind, _named_in(data) or unnamed, data)
+    return Command(kind, _named_channels(data) or unnamed, data)
 
 
-def channels_named(names: Iterable[str]) -> frozenset[str]:
-    """:raises BadRequest: when one of them is no channel."""
-    wanted = frozenset(names)
-    if not wanted <= set(CHANNELS):
-        raise BadRequest(f"There are only these channels: {_KNOWN}")
-    return wanted
+def parse_channels(names: Iterable[str]) -> frozenset[str]:
+    """Return the channels of these names.
+
+    :raises BadRequest: for an unknown name.
+    """
+    channels = frozenset(names)
+    if not channels <= set(CHANNELS):
+        raise BadRequest(f"Unknown channel. Known channels: {_KNOWN}")
+    return channels
 
 
 def error(detail: str) -> Message:
@@ -76,19 +81,19 @@ def connected(channels: frozenset[str]) -> Message:
     return Message("connected", {"message": "Connected to Loki Web", "channels": sorted(channels)})
 
 
-def _named_in(data: Any) -> frozenset[str]:
+def _named_channels(data: Any) -> frozenset[str]:
     if not isinstance(data, dict):
         raise BadRequest("data must be a JSON object")
     names = _list_of(data, "channels") + ([data["channel"]] if "channel" in data else [])
     if len(names) > MAX_NAMED:
-        raise BadRequest("Too many channels are named at once")
+        raise BadRequest("Too many channels in one message")
     if not all(isinstance(name, str) for name in names):
-        raise BadRequest("A channel is named by a string")
-    return channels_named(names)
+        raise BadRequest("Channel names must be strings")
+    return parse_channels(names)
 
 
 def _list_of(data: Json, key: str) -> list[Any]:
     value = data.get(key, [])
     if not isinstance(value, list):
-        raise BadRequest(f"{key} must be an array of names")
+        raise BadRequest(f"{key} must be an array of channel names")
     return value

@@ -1,6 +1,6 @@
-"""`/ws` and `/api/events`: the two doors to the live feed, the same in every application.
+"""`/ws` and `/api/events`: the routes of the live feed, the same in the server and the sidecar.
 
-Neither keeps the thread of its request: the connection goes to the hub.
+Both hand the connection over to the hub and free the thread of the request.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ _socket = Sock()
 
 
 class _NoThread:
-    """In the place of the thread in which the library would read: the hub reads."""
+    """Replaces the reader thread of the library, because the hub reads."""
 
     name = ""
 
@@ -40,7 +40,7 @@ class _NoThread:
 
 
 class _EventStreamResponse(Response):
-    """Leaves the server's hands as soon as its head is made."""
+    """A response whose connection the hub takes over as soon as its headers are complete."""
 
     automatically_set_content_length = False
 
@@ -59,10 +59,11 @@ class _EventStreamResponse(Response):
         headers = [f"{name}: {value}" for name, value in self.get_wsgi_headers(environ)]
         lines = ["HTTP/1.1 200 OK", f"Date: {http_date()}", "Connection: close", *headers]
         self._begin(environ["gunicorn.socket"], "\r\n".join([*lines, "", ""]).encode("latin-1"))
-        raise StopIteration  # gunicorn's thread drops the request and is free for the next
+        raise StopIteration  # gunicorn ends the request without a response; the thread is free
 
 
 def install(app: Flask, src: Sources) -> None:
+    """Create the live feed of an application and add its routes."""
     app.config["SOCK_SERVER_OPTIONS"] = {
         "thread_class": _NoThread,
         "subprotocols": list(handshake.SUBPROTOCOLS),
@@ -80,16 +81,16 @@ def check() -> None:
 
 @_socket.route(access.SOCKET, bp=blueprint)  # type: ignore[untyped-decorator]
 def feed(server: Server) -> None:
-    server.connected = False  # the library has nothing to close
+    server.connected = False  # the library must not close the socket
     _live().open_socket(server.sock, server.ws.connection, _may_stay())
 
 
 @blueprint.get(access.EVENT_STREAM)
 def events() -> Response:
     names = [name for name in request.args.get("channels", "").split(",") if name]
-    channels = protocol.channels_named(names) or protocol.BROADCASTS
+    channels = protocol.parse_channels(names) or protocol.BROADCASTS
     if _live().is_full:
-        raise Unavailable("There are too many connections", _FULL_RETRY_SECONDS)
+        raise Unavailable("Too many live connections. Try again later.", _FULL_RETRY_SECONDS)
     feed, last_id, may_stay = _live(), request.headers.get("Last-Event-ID", ""), _may_stay()
     return _EventStreamResponse(
         lambda sock, head: feed.open_stream(sock, head, channels, last_id, may_stay)
@@ -97,14 +98,14 @@ def events() -> Response:
 
 
 def _live() -> Live:
-    found = service.of(current_app)
-    if found is None:
+    live = service.of(current_app)
+    if live is None:
         raise LookupError("the live feed is not installed")
-    return found
+    return live
 
 
 def _may_stay() -> MayStay | None:
-    """Whether whoever opens the connection may still listen; None while nobody has to say who."""
+    """Return a check that the client may still listen; None if authentication is off."""
     checker, holder = access.authenticator(current_app), access.identity()
     if not checker.is_required:
         return None

@@ -1,4 +1,4 @@
-"""The live feed of one application: its hub, what feeds it, and how many may listen."""
+"""The live feed of one application: hub, feed and the limit of connections."""
 
 import socket
 from dataclasses import dataclass
@@ -15,13 +15,15 @@ from loki_web.services.context import Sources
 from loki_web.store.shared.counter import SharedCount
 
 _EXTENSION = "loki_web.live"
-_TOO_MANY = "There are too many connections"
+_TOO_MANY = "Too many live connections. Try again later."
 
 
 @dataclass(frozen=True)
 class Live:
-    """:param places: the connections of all workers together.
-    :param most: how many there may be.
+    """The hub of an application and its limit.
+
+    :param places: counts the connections of all workers.
+    :param most: the maximum number of connections of all workers.
     """
 
     hub: Hub
@@ -40,7 +42,7 @@ class Live:
         return self.places.total() >= self.most
 
     def open_socket(self, sock: socket.socket, frames: Frames, may_stay: MayStay | None) -> None:
-        """A WebSocket whose handshake is done; one too many is closed with 1013."""
+        """Serve a WebSocket after its handshake; above the limit, close it with code 1013."""
         self._admit(WebSocket(sock, frames, may_stay))
 
     def open_stream(
@@ -51,15 +53,17 @@ class Live:
         last_id: str,
         may_stay: MayStay | None,
     ) -> None:
-        """A listener to server-sent events.
+        """Serve a client of server-sent events.
 
-        :param head: the head of the response, still to be written.
-        :raises OSError: when the peer is gone already.
+        :param head: status line and headers of the response, not yet sent.
+        :param last_id: the Last-Event-ID of the client, or an empty string.
+        :param may_stay: checked at each keepalive; None if authentication is off.
+        :raises OSError: when the client has disconnected.
         """
         self._admit(EventStream(sock, head, channels, last_id, may_stay))
 
     def close(self) -> None:
-        """Say goodbye to everybody."""
+        """Close all connections with 1001, going away."""
         self.hub.close()
 
     def _admit(self, connection: Connection) -> None:
@@ -71,10 +75,11 @@ class Live:
 
 
 def install(app: Flask, src: Sources) -> None:
+    """Create the live feed of an application."""
     app.extensions[_EXTENSION] = Live.of(src)
 
 
 def of(app: object) -> Live | None:
-    """The live feed of an application, or None where it has none."""
-    found: Live | None = getattr(app, "extensions", {}).get(_EXTENSION)
-    return found
+    """Return the live feed of an application, or None."""
+    live: Live | None = getattr(app, "extensions", {}).get(_EXTENSION)
+    return live

@@ -1,4 +1,4 @@
-"""When a worker of gunicorn ends, its sockets end first; requests at work have their own time."""
+"""Close live connections when a gunicorn worker stops, before its requests have ended."""
 
 import signal
 from typing import Any
@@ -10,7 +10,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def close_on_signals(worker: Any) -> None:
-    """Close the sockets as soon as the worker is told to end, for gunicorn's `post_worker_init`."""
+    """Close live connections on a stop signal; for gunicorn's `post_worker_init`."""
     feed = service.of(getattr(worker, "wsgi", None))
     if feed is None:
         return
@@ -19,7 +19,7 @@ def close_on_signals(worker: Any) -> None:
 
 
 def wait_for_goodbyes(worker: Any) -> None:
-    """Let the clients answer to the goodbye, for gunicorn's `worker_exit`."""
+    """Wait up to GOODBYE_SECONDS for closing handshakes; for gunicorn's `worker_exit`."""
     feed = service.of(getattr(worker, "wsgi", None))
     if feed is not None:
         feed.close()

@@ -1,1 +1,1 @@
-"""What goes in and out of every route, one module a resource, named like its blueprint."""
+"""Schemas of requests and responses, one module a resource, with the names of `api`."""

@@ -4,7 +4,7 @@ from loki_web.schemas.base import Answer, OptionalBody, Success, optional
 
 
 class AgentBody(OptionalBody):
-    """Clients send an empty object or nothing."""
+    """An empty object or no body."""
 
 
 class Agent(Answer):
@@ -23,7 +23,7 @@ class Agent(Answer):
     task = fields.String()
     pid = fields.Integer(allow_none=True)
     alive = fields.Boolean()
-    raw_status = optional(fields.String(metadata={"description": "The status as it is on disk"}))
+    raw_status = optional(fields.String(metadata={"description": "Status as in the file"}))
     name = optional(fields.String())
     model = optional(fields.String())
     tool_id = optional(fields.String())

@@ -1,4 +1,4 @@
-"""The kinds of schema, and the fields that read a query string strictly."""
+"""Base classes of the schemas, and fields that parse query strings strictly."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ _INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 
 class Answer(Schema):
-    """Describes an answer: every field is always there, the object may carry more.
+    """A response: every field is required, unknown keys are allowed.
 
-    Services make answers with the right types, so `dump` converts nothing.
+    Services return the right types, so `dump` converts nothing.
 
-    :cvar EXAMPLE: shown in the OpenAPI document, the reference's own where it has one.
+    :cvar EXAMPLE: shown in the OpenAPI document; from the API reference if that has one.
     """
 
     EXAMPLE: ClassVar[Any] = None
@@ -30,14 +30,14 @@ class Answer(Schema):
 
 
 class Query(Schema):
-    """The parameters of a query string; ones that are not named are ignored."""
+    """Parameters of a query string; unknown ones are ignored."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class Body(Schema):
-    """A JSON object in a request; keys that are not named are refused."""
+    """A JSON object in a request; unknown keys are rejected."""
 
     EXAMPLE: ClassVar[Any] = None
 
@@ -46,11 +46,11 @@ class Body(Schema):
 
 
 class OptionalBody(Body):
-    """A body that may be left out, whatever content type the empty request claims."""
+    """A body that may be empty, whatever the Content-Type header says."""
 
 
 class Whole(fields.Integer):
-    """A whole number in a query string: ASCII digits, nothing else."""
+    """An integer in a query string: ASCII digits, with an optional minus sign."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -61,7 +61,7 @@ class Whole(fields.Integer):
 
 
 class Integral(fields.Integer):
-    """A whole number in a JSON body, which may be written `5.0`; not a text, not a boolean."""
+    """An integer in a JSON body, also written `5.0`; strings and booleans are rejected."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -85,11 +85,14 @@ class TrueFalse(fields.Boolean):
 
 
 def limit(default: int | None, most: int = 1000) -> Whole:
-    """The `limit` parameter; out of range is an error, not clamped. None for all entries."""
+    """Return the `limit` parameter. Values out of range are an error, not clamped.
+
+    :param default: None for all entries.
+    """
     return Whole(
         load_default=(lambda: None) if default is None else default,
         validate=validate.Range(1, most),
-        metadata={"description": "How many entries to return"},
+        metadata={"description": "Maximum number of entries"},
     )
 
 
@@ -97,12 +100,12 @@ def offset() -> Whole:
     return Whole(
         load_default=0,
         validate=validate.Range(0, 10**9),
-        metadata={"description": "How many entries to skip"},
+        metadata={"description": "Number of entries to skip"},
     )
 
 
 def text(data_key: str | None = None, **metadata: Any) -> fields.String:
-    """A filter that matches exactly; left out, it is None and everything matches."""
+    """Return a filter parameter that matches exactly; None, the default, matches everything."""
     return fields.String(
         load_default=lambda: None,
         validate=validate.Length(max=100),
@@ -112,20 +115,20 @@ def text(data_key: str | None = None, **metadata: Any) -> fields.String:
 
 
 def optional(field: fields.Field[Any]) -> fields.Field[Any]:
-    """A field of an answer that is not always there."""
+    """Mark a field of a response as optional."""
     field.metadata = {**field.metadata, "optional": True}
     return field
 
 
 class Success(Answer):
-    """What state-changing calls answer."""
+    """Response of state-changing calls."""
 
     success = fields.Boolean()
     message = fields.String()
 
 
 class Error(Answer):
-    """What every error answers."""
+    """Response of every error."""
 
     EXAMPLE = {"detail": "Description of the error"}
 

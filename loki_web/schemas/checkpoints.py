@@ -15,7 +15,7 @@ class CheckpointsQuery(Query):
 
 
 class Message(fields.String):
-    """A line for people: line ends become spaces, other control characters go."""
+    """A single line: line ends become spaces, other control characters are removed."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = _LINE_END.sub(" ", super()._deserialize(value, *args, **kwargs))

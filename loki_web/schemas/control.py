@@ -2,7 +2,7 @@ from loki_web.schemas.base import OptionalBody, Success
 
 
 class ControlBody(OptionalBody):
-    """Clients send an empty object or nothing."""
+    """An empty object or no body."""
 
 
 class Paused(Success):

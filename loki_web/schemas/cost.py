@@ -4,7 +4,7 @@ from loki_web.schemas.base import Answer, optional
 
 
 class Usage(Answer):
-    """What one phase or one model used."""
+    """Usage of one phase or one model."""
 
     input_tokens = fields.Integer()
     output_tokens = fields.Integer()

@@ -8,7 +8,7 @@ class VerdictsQuery(Query):
 
 
 class ReviewBody(OptionalBody):
-    """Clients send an empty object or nothing."""
+    """An empty object or no body."""
 
 
 class Verdict(Answer):
@@ -25,9 +25,9 @@ class Verdict(Answer):
     votes_complete = fields.Integer()
     votes_continue = fields.Integer()
     timestamp = fields.String()
-    approve = optional(fields.Integer(metadata={"description": "The same as votes_complete"}))
-    reject = optional(fields.Integer(metadata={"description": "The same as votes_continue"}))
-    raw_result = optional(fields.String(metadata={"description": "The word that is on disk"}))
+    approve = optional(fields.Integer(metadata={"description": "Same as votes_complete"}))
+    reject = optional(fields.Integer(metadata={"description": "Same as votes_continue"}))
+    raw_result = optional(fields.String(metadata={"description": "The result as in the file"}))
     kind = optional(
         fields.String(
             validate=validate.OneOf(["review", "evaluation"]),

@@ -55,20 +55,20 @@ class NewToken(Body):
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, 50),
-        metadata={"description": "Left out together with `role`, the token can only read"},
+        metadata={"description": "Default: read only, unless `role` is given"},
     )
     role = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(list(ROLES)))
     expires_days = Integral(
         load_default=None,
         allow_none=True,
         validate=validate.Range(1, MAX_EXPIRY_DAYS),
-        metadata={"description": "Left out, the token does not expire"},
+        metadata={"description": "Default: the token does not expire"},
     )
 
 
 class TokensQuery(Query):
     include_revoked = TrueFalse(
-        load_default=False, metadata={"description": "Also tokens that open nothing any more"}
+        load_default=False, metadata={"description": "Include revoked tokens"}
     )
 
 
@@ -95,11 +95,11 @@ class Token(Answer):
 class CreatedToken(Token):
     EXAMPLE: ClassVar[Any] = {**_TOKEN, "token": "loki_xxx..."}
 
-    token = fields.String(metadata={"description": "Shown this once and stored nowhere"})
+    token = fields.String(metadata={"description": "Shown only once; the server stores its hash"})
 
 
 class Day(fields.Field[date]):
-    """A day of the calendar, `YYYY-MM-DD`."""
+    """A calendar date, `YYYY-MM-DD`."""
 
     def __init__(self, description: str) -> None:
         metadata = {"description": description, "type": "string", "format": "date"}
@@ -112,7 +112,7 @@ class Day(fields.Field[date]):
             if isinstance(value, str) and _DAY.fullmatch(value):
                 return date.fromisoformat(value)
         except ValueError:  # such as 2020-02-30
-            raise ValidationError("There is no such day.") from None
+            raise ValidationError("Not a valid date.") from None
         raise ValidationError("Must be a date such as 2026-02-20.")
 
 
@@ -130,7 +130,7 @@ class SummaryQuery(Query):
     days = Whole(
         load_default=7,
         validate=validate.Range(1, 365),
-        metadata={"description": "How many times 24 hours to look back"},
+        metadata={"description": "Number of days to look back, each of 24 hours"},
     )
 
 

@@ -9,7 +9,7 @@ class SignalFilter(Query):
         load_default="7d",
         data_key="timeRange",
         metadata={
-            "description": "How far back to look: hours, days or minutes (m)",
+            "description": "Time range: hours, days or minutes (m)",
             "pattern": TIME_RANGE,
             "example": "24h",
         },
@@ -28,7 +28,7 @@ class LatestSignals(Query):
 
 
 class AggregateBody(OptionalBody):
-    """Clients send an empty object or nothing."""
+    """An empty object or no body."""
 
 
 class Preference(Answer):

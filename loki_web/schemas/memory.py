@@ -14,7 +14,7 @@ class EpisodesQuery(Query):
 
 class EpisodeCount(Answer):
     count = fields.Integer()
-    latestDate = fields.String(metadata={"description": "Empty where no episode has a time"})  # noqa: N815
+    latestDate = fields.String(metadata={"description": "Empty if no episode has a time"})  # noqa: N815
 
 
 class PatternCounts(Answer):
@@ -64,7 +64,7 @@ class Episode(Answer):
 class Pattern(Answer):
     id = fields.String()
     pattern = fields.String()
-    category = fields.String(metadata={"description": "`anti-pattern` for what to avoid"})
+    category = fields.String(metadata={"description": "`anti-pattern` for one to avoid"})
     confidence = fields.Float()
     usageCount = fields.Integer()  # noqa: N815
     conditions = fields.List(fields.String())
@@ -98,7 +98,7 @@ class ConsolidateQuery(Query):
     hours = Whole(
         load_default=24,
         validate=validate.Range(1, MAX_HOURS),
-        metadata={"description": "How far back to look"},
+        metadata={"description": "Hours to look back"},
     )
 
 
@@ -107,7 +107,7 @@ class ConsolidateBody(OptionalBody):
 
     sinceHours = Integral(  # noqa: N815
         validate=validate.Range(1, MAX_HOURS),
-        metadata={"description": "The same as `hours`, and preferred to it"},
+        metadata={"description": "Same as `hours`; takes precedence"},
     )
 
 
@@ -123,7 +123,7 @@ class Consolidation(Answer):
 
 
 class RetrieveBody(Body):
-    """Other keys are accepted and given back: clients have always sent what they liked."""
+    """Unknown keys are accepted and returned: existing clients send various extra keys."""
 
     EXAMPLE = {"query": "hash passwords", "taskType": "ACT", "topK": 10}
 
@@ -140,12 +140,12 @@ class RetrieveBody(Body):
     taskType = fields.String(  # noqa: N815
         allow_none=True,
         validate=validate.Length(max=MAX_QUERY),
-        metadata={"description": "A phase, category or type of task whose entries move up"},
+        metadata={"description": "Phase, category or type of task to rank higher"},
     )
     topK = Integral(  # noqa: N815
         allow_none=True,
         validate=validate.Range(1, MAX_RESULTS),
-        metadata={"description": "How many results at most, 10 when left out"},
+        metadata={"description": "Maximum number of results, 10 by default"},
     )
 
 
@@ -165,12 +165,12 @@ class Result(Answer):
     id = fields.String()
     title = fields.String()
     summary = fields.String()
-    score = fields.Float(metadata={"description": "Above 0 to 1, the higher the better"})
-    matched = fields.List(fields.Nested(Matched), metadata={"description": "Why it is a result"})
+    score = fields.Float(metadata={"description": "Relevance, above 0 up to 1"})
+    matched = fields.List(fields.Nested(Matched), metadata={"description": "Matched fields"})
     entry = fields.Dict(metadata={"description": "The episode, pattern or skill"})
 
 
 class Retrieval(Answer):
     results = fields.List(fields.Nested(Result), metadata={"description": "Best first"})
-    query = fields.Dict(metadata={"description": "The body as it was sent"})
-    complete = fields.Boolean(metadata={"description": "False while memories are being indexed"})
+    query = fields.Dict(metadata={"description": "The request body"})
+    complete = fields.Boolean(metadata={"description": "False while the index is being built"})

@@ -8,13 +8,14 @@ from loki_web.schemas import base
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query, Success, TrueFalse, optional
 from loki_web.services.notifications.notifications import SEVERITIES
 
-_MOST = 1e12  # far above any threshold that means something
+_MOST = 1e12  # far above any meaningful threshold
 
 
 class NotificationsQuery(Query):
-    severity = base.text(description="Only those of this severity: info, warning or critical")
+    severity = base.text(description="Only this severity: info, warning or critical")
     acknowledged = TrueFalse(
-        load_default=None, metadata={"description": "Only those that are acknowledged, or not"}
+        load_default=None,
+        metadata={"description": "Filter by whether it was acknowledged"},
     )
     limit = base.limit(50)
     offset = base.offset()
@@ -79,7 +80,7 @@ class Triggers(Answer):
 
 
 class Threshold(fields.Float):
-    """A JSON number, zero or more; not a text that looks like one."""
+    """A JSON number, zero or more; numeric strings are rejected."""
 
     def __init__(self) -> None:
         super().__init__(allow_none=True, validate=validate.Range(0, _MOST))
@@ -93,7 +94,7 @@ class Threshold(fields.Float):
 
 
 class Switch(fields.Boolean):
-    """A JSON boolean; not a word or a number that stands for one."""
+    """A JSON boolean; strings and numbers are rejected."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -104,7 +105,10 @@ class Switch(fields.Boolean):
 
 
 def _regular_expression(pattern: str) -> None:
-    """The checker would fail on a pattern that does not compile."""
+    """Reject a pattern that does not compile.
+
+    :raises ValidationError: for an invalid regular expression.
+    """
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError):
@@ -115,7 +119,7 @@ _WORD = [validate.Length(1, 128), validate.Regexp(r"\s*\S", error="Must not be b
 
 
 class TriggerChange(Body):
-    """What is left out stays; further keys are kept in the file."""
+    """Missing fields keep their values; unknown keys are kept in the file."""
 
     class Meta:
         unknown = INCLUDE
@@ -144,7 +148,7 @@ class TriggersUpdated(Success):
 
 
 class AcknowledgeBody(OptionalBody):
-    """Clients send an empty object or nothing."""
+    """An empty object or no body."""
 
 
 class Acknowledged(Success):

@@ -13,7 +13,7 @@ _LONGEST_NAME = 255
 class ProjectsQuery(Query):
     include_inactive = TrueFalse(
         load_default=False,
-        metadata={"description": "Also projects whose directory is gone"},
+        metadata={"description": "Include projects whose directory does not exist"},
     )
 
 
@@ -21,12 +21,12 @@ class DiscoverQuery(Query):
     max_depth = Whole(
         load_default=DEFAULT_DEPTH,
         validate=validate.Range(1, MAX_DEPTH),
-        metadata={"description": "How many levels of folders to look into"},
+        metadata={"description": "Number of directory levels to search"},
     )
 
 
 class Listed(fields.String):
-    """Texts separated by commas; None where there is none."""
+    """A comma-separated list; None if it is empty."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)
@@ -36,7 +36,7 @@ class Listed(fields.String):
 class ProjectTasksQuery(Query):
     project_ids = Listed(
         load_default=None,
-        metadata={"description": "Ids, aliases or paths, separated by commas; empty for all"},
+        metadata={"description": "Comma-separated ids, aliases or paths; all projects by default"},
     )
 
 
@@ -45,7 +45,7 @@ class LearningsQuery(Query):
 
 
 class Name(fields.String):
-    """A short text that people gave to something, without the space around it; None for blank."""
+    """A short name, stripped of surrounding space; None if it is blank."""
 
     def __init__(self) -> None:
         super().__init__(load_default=None, allow_none=True, metadata={"maxLength": _LONGEST_NAME})
@@ -53,14 +53,14 @@ class Name(fields.String):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs).strip()
         if len(text) > _LONGEST_NAME:
-            raise ValidationError(f"Longer than {_LONGEST_NAME} characters.")
+            raise ValidationError(f"Must have at most {_LONGEST_NAME} characters.")
         if not is_clean(text):
             raise ValidationError("Must not contain control characters.")
         return text or None
 
 
 class Alias(Name):
-    """A name that can stand for the project in an address."""
+    """A name that can identify the project in a URL."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)

@@ -4,7 +4,7 @@ from loki_web.schemas.base import Answer, Query, limit, offset, optional, text
 
 
 class TasksQuery(Query):
-    status = text(description="Only tasks of this status: pending, in_progress, review or done")
+    status = text(description="Only this status: pending, in_progress, review or done")
     limit = limit(None, 100_000)
     offset = offset()
 

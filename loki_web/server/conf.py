@@ -1,7 +1,7 @@
 """gunicorn's settings, from the same LOKI_* variables as the application's.
 
-`gunicorn.conf.py` and `loki-web serve` both use them; GUNICORN_CMD_ARGS and gunicorn's own options
-stand over them.
+Used by `gunicorn.conf.py` and `loki-web serve`. GUNICORN_CMD_ARGS and gunicorn's own options take
+precedence.
 """
 
 import gc
@@ -13,19 +13,19 @@ import gunicorn.util
 
 from loki_web import app as _app  # noqa: F401  # before the fork: workers share it
 from loki_web import logging_setup, server_clock
+from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
 from loki_web.server import access_log, heap, hooks
-from loki_web.server_settings import settings_of_this_server
 
 try:
-    _settings = settings_of_this_server()
+    _settings = get_process_settings()
 except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
-gunicorn.SERVER = "loki-web"  # what the Server header says, without a version
-gunicorn.util.write_error = hooks.refuse  # for requests that are too broken for the application
-STARTED_AT = server_clock.STARTED_AT  # taken here, before workers are forked
+gunicorn.SERVER = "loki-web"  # the Server header, without a version
+gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
+STARTED_AT = server_clock.STARTED_AT  # imported before workers are forked
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = [f"{_host}:{_settings.port}"]
@@ -38,15 +38,15 @@ threads = _settings.threads
 timeout = 60
 graceful_timeout = 10  # orchestrators kill after 10 to 30 seconds
 limit_request_line = 8190
-sendfile = False  # it would wait for the client
-keepalive = 75  # longer than balancers keep an idle connection, else they meet closed ones
+sendfile = False  # os.sendfile would block the thread until the client has read
+keepalive = 75  # seconds; longer than load balancers, which must not reuse a closed connection
 
-# Forwarded headers are for the application to judge, by the number of trusted proxies.
+# The application evaluates forwarded headers, by the number of trusted proxies.
 forwarded_allow_ips = ""
-logger_class = access_log.speaking(_settings.log_format)
+logger_class = access_log.logger_class(_settings.log_format)
 loglevel = _settings.log_level
 accesslog = "-" if _settings.access_log else None
-# Its socket would lie in the home directory, which may be read-only.
+# The control socket would be in the home directory, which may be read-only.
 control_socket_disable = True
 
 
@@ -60,12 +60,13 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     shutdown.close_on_signals(worker)
     heap.limit_arenas()
+    hooks.handle_parse_errors(worker)
     gc.freeze()
     hooks.warm(worker)
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
-    worker.log.handed_over(resp, req, environ)
+    worker.log.log_takeover(resp, req, environ)
     logging_setup.end_request()
 
 
@@ -74,4 +75,4 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
-    hooks.withdraw_pid(_settings, server.pid)
+    hooks.remove_pid_file(_settings, server.pid)

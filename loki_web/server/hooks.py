@@ -1,5 +1,4 @@
-"""What gunicorn does for us beside calling the application: when it starts, when it ends, and when
-a request is too broken to reach the application."""
+"""gunicorn hooks: start-up checks, clean-up, error responses for unparsable requests."""
 
 import json
 import logging
@@ -8,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from flask import Flask
+from gunicorn.http.errors import ParseException
 from gunicorn.util import write_nonblock
 
 from loki_web import logging_setup
@@ -17,8 +18,9 @@ from loki_web.server import heap
 from loki_web.services import warming
 from loki_web.services.session.processes import parse_pid
 from loki_web.store.folder import Folder
+from loki_web.web.error_handlers import handle_malformed_body
 
-# Where this server writes below `.loki/` and below `~/.loki/`.
+# Folders below `.loki/` and `~/.loki/` in which this server writes files.
 _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
 _PID_FILE = "dashboard/dashboard.pid"
@@ -27,7 +29,9 @@ log = logging.getLogger(__name__)
 
 
 def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
-    """End the start where gunicorn was told to listen more openly than the settings allow.
+    """Exit when gunicorn would listen on a public address without authentication.
+
+    gunicorn's own `--bind` overrides the LOKI_* variables, so the settings' check is not enough.
 
     :param addresses: pairs of host and port, or paths of unix sockets.
     """
@@ -37,34 +41,46 @@ def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
         if isinstance(address, tuple) and not is_loopback(str(address[0])):
             sys.exit(
                 f"loki-web: {address[0]} is reachable from outside: set LOKI_ENTERPRISE_AUTH=true, "
-                "or LOKI_ALLOW_ANONYMOUS=true if that is what you want"
+                "or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
             )
 
 
 def sweep(settings: Settings) -> None:
-    """Remove what a killed server of ours left half-written."""
+    """Remove temporary files that a killed server left behind."""
     Folder(settings.loki_dir).sweep(*_WRITTEN)
     Folder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
 
 
+def handle_parse_errors(worker: Any) -> None:
+    """Make the worker's application answer a malformed chunked body with 400.
+
+    gunicorn detects it only while the application reads the body. Registered here, because only
+    this package imports gunicorn.
+    """
+    if isinstance(worker.wsgi, Flask):
+        worker.wsgi.register_error_handler(ParseException, handle_malformed_body)
+
+
 def warm(worker: Any) -> None:
-    """Let the application of a worker warm its caches, if it is one that has some."""
+    """Start to warm the caches of the worker's application; the sidecar has none."""
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
         start(heap.trim)
 
 
-def withdraw_pid(settings: Settings, pid: int) -> None:
-    """Remove the pid file that whoever started this server wrote, if it still names it."""
+def remove_pid_file(settings: Settings, pid: int) -> None:
+    """Remove the pid file that the CLI wrote for this server, unless it names another process."""
     folder = Folder(settings.loki_dir)
     if parse_pid(folder.text(_PID_FILE, limit=64)) == pid:
         folder.remove(_PID_FILE)
 
 
 def refuse(connection: socket.socket, status: int, reason: str, message: str) -> None:
-    """Answer what cannot be parsed as every other error is answered.
+    """Answer an unparsable request with the same JSON error as any other.
 
-    :param message: gunicorn's own words, which may repeat what was sent.
+    Replaces `gunicorn.util.write_error`.
+
+    :param message: gunicorn's description; not sent, because it may repeat the client's bytes.
     """
     request_id = logging_setup.begin_request()
     log.info("refused a request: %s %s", status, reason)

@@ -1,7 +1,7 @@
-"""Who asks, and may they? Deny by default, with a short list of what anyone may see.
+"""Authentication and authorization of requests: deny by default, with a short list of public paths.
 
-A new route needs `read` where it answers GET and `control` where it does anything else. What is
-different stands in the tables here, by rule, and nowhere else.
+A new route needs the scope `read` for GET and `control` for other methods. All exceptions are in
+the tables of this module.
 """
 
 from collections.abc import Mapping
@@ -24,112 +24,118 @@ PUBLIC = frozenset(
 PUBLIC_FOLDERS = ("/assets/", "/docs/")
 METRICS = "/metrics"
 SCOPES_HEADER = "X-Loki-Scopes"
-# Browsers cannot send headers there, so the token may stand in the address.
+# Browsers cannot send an Authorization header here, so the token may be in the query string.
 SOCKET, EVENT_STREAM = "/ws", "/api/events"
 
-# The first beginning of a rule that fits decides.
-_SCOPE_OF_FOLDER = (
+# The first matching prefix decides.
+_SCOPE_OF_PREFIX = (
     ("/api/enterprise/audit", AUDIT),
     ("/api/enterprise/", ADMIN),
     ("/api/secrets/", ADMIN),
 )
 _READING = frozenset({"GET", "HEAD"})
-READS_BY_POST = frozenset({"/api/memory/retrieve"})  # a search that has a body
+READS_BY_POST = frozenset({"/api/memory/retrieve"})  # a search with a body
 _EXTENSION = "loki_web.authenticator"
-_IDENTITY = "loki_web.identity"  # where the environ of a request has who sent it
+_IDENTITY = "loki_web.identity"  # key of the WSGI environ
 _SUBPROTOCOL = "bearer"
 _TOKEN_SUBPROTOCOL = "loki.token."  # noqa: S105
 
 
 def install(app: Flask, sources: Sources) -> Authenticator:
-    """The authenticator of the application, which `authenticator` finds again."""
-    made = Authenticator(sources)
-    app.extensions[_EXTENSION] = made
-    return made
+    """Create the authenticator of the application; `authenticator` returns it later."""
+    created = Authenticator(sources)
+    app.extensions[_EXTENSION] = created
+    return created
 
 
 def authenticator(app: Flask) -> Authenticator:
-    found: Authenticator = app.extensions[_EXTENSION]
-    return found
+    installed: Authenticator = app.extensions[_EXTENSION]
+    return installed
 
 
-def check(asked: Request, rule: str | None, checker: Authenticator, sources: Sources) -> None:
-    """Let the request through, with its `identity`, or refuse it.
+def check(req: Request, rule: str | None, checker: Authenticator, sources: Sources) -> None:
+    """Authenticate and authorize a request, and store its identity in the environ.
 
-    :param rule: of its route, None where it has none.
-    :raises Unauthenticated: without a token that opens anything.
-    :raises Forbidden: when its holder may do other things, but not this.
-    :raises Unavailable: when only the OIDC issuer could tell and it does not answer.
+    :param rule: of the matched route, None if no route matches.
+    :raises Unauthenticated: without a valid token.
+    :raises Forbidden: when the token lacks the scope that the route needs.
+    :raises Unavailable: when the OIDC issuer is needed to verify the token and does not answer.
     """
-    if _is_public(asked, rule, sources):
+    if _is_public(req, rule, sources):
         return
-    holder = checker.authenticate(bearer(asked, rule))
+    holder = checker.authenticate(bearer(req, rule))
     if holder is None:
-        raise Unauthenticated("A valid access token is needed")
-    asked.environ[_IDENTITY] = holder
+        raise Unauthenticated("A valid access token is required")
+    req.environ[_IDENTITY] = holder
     if rule is not None:
-        needed = scope_of(asked.method, rule)
+        needed = scope_of(req.method, rule)
         if not holder.has_scope(needed):
-            raise Forbidden(f"The token does not allow this; it needs the scope {needed}")
+            raise Forbidden(f"The token lacks the scope {needed}")
     checker.record_use(holder)
 
 
 def identity() -> Identity:
-    """Who the request at hand comes from."""
+    """Return the identity of the current request."""
     return identity_in(request.environ)
 
 
 def identity_in(environ: Mapping[str, Any]) -> Identity:
-    """The same for the environ of a request."""
-    found: Identity = environ.get(_IDENTITY, UNAUTHENTICATED)
-    return found
+    """Return the identity of the request of an environ."""
+    stored: Identity = environ.get(_IDENTITY, UNAUTHENTICATED)
+    return stored
 
 
-def _is_public(asked: Request, rule: str | None, sources: Sources) -> bool:
-    """What anyone may see, and preflights, which browsers send without a token."""
-    if asked.method == "OPTIONS":
-        return rule is None or bool(getattr(asked.url_rule, "provide_automatic_options", False))
-    if rule is not None and asked.method not in _READING:
+def _is_public(req: Request, rule: str | None, sources: Sources) -> bool:
+    """Return whether a request needs no token: public paths and CORS preflights."""
+    if req.method == "OPTIONS":
+        return rule is None or bool(getattr(req.url_rule, "provide_automatic_options", False))
+    if rule is not None and req.method not in _READING:
         return False
-    place = asked.path if rule is None else rule
-    if place == METRICS:
+    path = req.path if rule is None else rule
+    if path == METRICS:
         return sources.settings.metrics_public
-    return place in PUBLIC or place.startswith(PUBLIC_FOLDERS)
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
 
 
 def scope_of(method: str, rule: str) -> str:
-    """The scope that a route needs."""
-    for beginning, scope in _SCOPE_OF_FOLDER:
-        if rule.startswith(beginning):
+    """Return the scope that a route needs."""
+    for prefix, scope in _SCOPE_OF_PREFIX:
+        if rule.startswith(prefix):
             return scope
     return READ if is_reading(method, rule) else CONTROL
 
 
 def is_reading(method: str, rule: str) -> bool:
-    """True where nothing is changed."""
+    """Return whether a route changes nothing."""
     return method in _READING or (method == "POST" and rule in READS_BY_POST)
 
 
-def bearer(asked: Request, rule: str | None) -> str | None:
-    """The raw token of a request. A listener to the live feed may bring it in its address; a
-    socket also as the subprotocol `loki.token.…`, or as one after the word `bearer`."""
-    scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
+def bearer(req: Request, rule: str | None) -> str | None:
+    """Return the raw token of a request, or None.
+
+    For the live feed it may also be the query parameter `token`; for a WebSocket also the
+    subprotocol `loki.token.<token>`, or the subprotocol after `bearer`.
+    """
+    scheme, _, token = req.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer":
         return token.strip()
     if rule == EVENT_STREAM:
-        return asked.args.get("token")
+        return req.args.get("token")
     if rule != SOCKET:
         return None
-    offered = [word.strip() for word in asked.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    offered = [word.strip() for word in req.headers.get("Sec-WebSocket-Protocol", "").split(",")]
     if len(offered) == 2 and offered[0].lower() == _SUBPROTOCOL:
         return offered[1]
     carried = [word for word in offered if word.startswith(_TOKEN_SUBPROTOCOL)]
     if carried:
         return carried[0].removeprefix(_TOKEN_SUBPROTOCOL)
-    return asked.args.get("token")
+    return req.args.get("token")
 
 
-def client_of(asked: Request) -> str:
-    """Whom a limit counts: the holder of the token, else the address; a unix socket has none."""
-    holder = identity_in(asked.environ)
-    return f"{holder.kind}:{holder.key}" if holder.key else asked.remote_addr or "local"
+def client_of(req: Request) -> str:
+    """Return the key of a client for rate limits: its token or user, else its IP address.
+
+    Clients of a unix socket have no address and share the key `local`.
+    """
+    holder = identity_in(req.environ)
+    return f"{holder.kind}:{holder.key}" if holder.key else req.remote_addr or "local"

@@ -1,9 +1,9 @@
-"""Answers to GET requests, kept until something that they were made of has changed.
+"""Cache of responses to GET requests, valid until one of their inputs changes.
 
-An answer is what a view returned: its body, its ETag and the inputs that the view has observed. As
-long as their states are the same a request is answered by a lookup. Each form in which an answer
-was sent, one a content coding, is kept too, headers included: a request for it is answered before
-Flask looks for its route, after the same checks as every other request.
+An answer is what a view returned: body, ETag and the inputs that the view read. While the versions
+of the inputs are unchanged, a request is a lookup. Each encoded form of an answer, one per content
+coding, is cached with its headers: such a request is answered before Flask routes it, after the
+same checks as every other request.
 """
 
 import hashlib
@@ -31,18 +31,18 @@ from loki_web.store.look import (
 from loki_web.web.access import METRICS, SCOPES_HEADER
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
-MAX_BYTES = 16 * 1024 * 1024  # of the bodies of answers, and as much of their forms
-_TRIES = 3  # for an answer that comes from one moment
+MAX_BYTES = 16 * 1024 * 1024  # for answers; the same again for their forms
+_TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
 _IS_PLAIN = "loki_web.is_plain"
 _EXTENSION = "loki_web.answers"
-# Browsers may keep the answer, for this user alone, and ask before each use of it.
+# Browsers may cache the response for this user, and must revalidate it before each use.
 _CACHING = "private, no-cache"
 _OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
-_CODINGS = ("zstd", "br", "gzip", "deflate")  # those of flask-compress, in its order
-_OVERHEAD = 1024  # bytes of an entry beside its body
+_CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
+_OVERHEAD = 1024  # bytes of an entry besides its body
 
 Environ = dict[str, Any]
 Key = tuple[str | None, ...]
@@ -53,7 +53,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Answer:
     """What a view returned.
 
-    :ivar rule: of the route, by which the scope is known that a request needs.
+    :ivar rule: of the route; determines the scope that a request needs.
     """
 
     rule: str
@@ -65,8 +65,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """An answer as it is sent: in a content coding, with all headers that do not depend on who
-    asks."""
+    """An answer in one content coding, with all headers that do not depend on the client."""
 
     answer: Answer
     headers: list[tuple[str, str]]
@@ -74,7 +73,7 @@ class _Form:
 
 
 class Answers:
-    """The answers of one application. The least recently used are evicted."""
+    """The cached answers of one application. The least recently used are evicted."""
 
     def __init__(self) -> None:
         self._answers: LRUCache[Key, Answer] = LRUCache(
@@ -87,14 +86,18 @@ class Answers:
         self._lock = threading.Lock()
 
     def respond(self, view: Callable[[], Any]) -> Response:
-        """Answer the request at hand by what is kept, or else by the view."""
+        """Answer the current request from the cache or by the view.
+
+        :param view: the view, called without arguments.
+        :return: the response; a conditional request may get 304.
+        """
         key = _key(request.environ)
         answer = self._kept(key)
         if answer is None:
-            with self._turn(key) as was_awaited:
-                answer = self._kept(key) if was_awaited else None
+            with self._single_computation(key) as has_waited:
+                answer = self._kept(key) if has_waited else None
                 if answer is None:
-                    response, inputs = _computed(view)
+                    response, inputs = _compute(view)
                     if response.status_code != 200 or response.is_streamed:
                         return response
                     answer = _answer(response, inputs)
@@ -108,12 +111,12 @@ class Answers:
         return cast(Response, response.make_conditional(request))
 
     def form(self, environ: Environ) -> _Form | None:
-        """The form in which a request gets its answer, None where that is not kept."""
+        """Return the cached form for a request, or None. The caller checks that it is current."""
         with self._lock:
             return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
     def keep_form(self, environ: Environ, headers: Iterable[tuple[str, str]], body: bytes) -> _Form:
-        """Keep what Flask returned for the answer to a request."""
+        """Cache the response of Flask, without the headers of this one request."""
         answer: Answer = environ[_ANSWER]
         kept = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
         form = _Form(answer, kept, answer.body if body == answer.body else body)
@@ -133,11 +136,12 @@ class Answers:
                 self._answers[key] = answer
 
     @contextmanager
-    def _turn(self, key: Key) -> Iterator[bool]:
-        """Let one thread compute an answer while others wait for it; when it is done they go on at
-        the same time, for not every answer can be kept.
+    def _single_computation(self, key: Key) -> Iterator[bool]:
+        """Let one thread compute an answer while others wait for it.
 
-        :return: whether there was another thread to wait for.
+        The waiting threads continue concurrently, because not every answer can be cached.
+
+        :return: whether this thread has waited for another one.
         """
         with self._lock:
             done = self._computing.get(key)
@@ -156,9 +160,9 @@ class Answers:
 
 
 class KeptAnswers:
-    """WSGI middleware that sends kept answers without going through Flask.
+    """WSGI middleware that sends cached answers without Flask.
 
-    A request that the guard refuses goes through Flask like every other that is not answered here.
+    Every other request goes to Flask, also one that the guard refuses.
 
     :param wsgi_app: the application that answers everything else.
     """
@@ -169,7 +173,7 @@ class KeptAnswers:
         self._guard = guard
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        # Who compresses has no choice left, so that one coding is one form.
+        # Reduce the header to the coding that is used, so that each coding has one cache entry.
         environ[_ACCEPTED] = _coding(environ.get(_ACCEPTED, ""))
         if not _is_plain(environ):
             return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
@@ -182,14 +186,14 @@ class KeptAnswers:
         return self._through_flask(environ, start_response)
 
     def _scopes(self, environ: Environ, rule: str) -> str | None:
-        """What the client may do, as the header says it; None where it is refused."""
+        """Return the value of X-Loki-Scopes; None if the guard refuses the request."""
         try:
             return self._guard.admit(environ, rule)
         except PublicError:
             return None
 
     def _through_flask(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """Have Flask answer, and keep the form where that is possible."""
+        """Let Flask answer, and cache the response if it comes from `respond` with status 200."""
         status, headers = "", list[tuple[str, str]]()
 
         def start(status_line: str, fields: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -207,19 +211,19 @@ class KeptAnswers:
 
 
 def install(app: Flask, guard: Guard) -> None:
-    """Answer what is kept before Flask, see `KeptAnswers`."""
+    """Install the cache in front of Flask, see `KeptAnswers`."""
     app.extensions[_EXTENSION] = Answers()
     app.wsgi_app = KeptAnswers(app, app.wsgi_app, guard)  # type: ignore[method-assign]
 
 
 def of(app: Flask) -> Answers:
-    """The answers that an application keeps."""
-    found: Answers = app.extensions[_EXTENSION]
-    return found
+    """Return the cache of an application."""
+    installed: Answers = app.extensions[_EXTENSION]
+    return installed
 
 
 def kept(view: View) -> View:
-    """Keep what a view answers until something has changed that it observed."""
+    """Decorate a view: cache its response until one of its inputs changes."""
 
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
@@ -228,11 +232,10 @@ def kept(view: View) -> View:
     return cast(View, answer)
 
 
-def _computed(view: Callable[[], Any]) -> tuple[Response, Inputs]:
-    """The response of a view, and the inputs that it was made of.
+def _compute(view: Callable[[], Any]) -> tuple[Response, Inputs]:
+    """Return the response of a view and the inputs that it read.
 
-    Files change while they are read: the view is called again when what it saw first has changed
-    before it saw the last.
+    The view is called again, up to _TRIES times, if a file changed while it ran.
     """
     for _ in range(_TRIES):
         with recording() as recorded:
@@ -253,7 +256,7 @@ def _answer(response: Response, inputs: Inputs) -> Answer:
 
 
 def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:
-    """The answer as it was sent before; 304 without a body for a client that has it."""
+    """Send a cached form; 304 without a body if the client's ETag matches."""
     headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
@@ -268,7 +271,7 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
 
 
 def _is_plain(environ: Environ) -> bool:
-    """Whether a request is one for which the answer depends on its address and codings alone."""
+    """Return whether the response depends on the URL and the content coding only."""
     return (
         environ["REQUEST_METHOD"] == "GET"
         and "HTTP_ORIGIN" not in environ
@@ -286,7 +289,7 @@ def _key(environ: Environ) -> Key:
 
 @lru_cache(maxsize=256)
 def _coding(header: str) -> str:
-    """The content coding that an Accept-Encoding header likes best; empty for none."""
+    """Return the preferred content coding of an Accept-Encoding header; empty for identity."""
     accepted = parse_accept_header(header.lower())
     best = max(_CODINGS, key=accepted.quality)
     return best if 0 < accepted.quality(best) >= accepted.quality("identity") else ""

@@ -1,4 +1,4 @@
-"""How a route says what it takes and gives; from that come its checks and its documentation."""
+"""Blueprints whose routes declare schemas, for validation and for the OpenAPI document."""
 
 import sys
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
 from flask import Response
+from werkzeug.routing import PathConverter
 
 from loki_web.schemas.base import Answer, Body, OptionalBody, Query
 from loki_web.web.answers import kept
@@ -23,8 +24,15 @@ class Decorator(Protocol):
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 128}
 
 
+class AnythingConverter(PathConverter):
+    """URL converter for a name without slashes or an absolute path: both identify a project."""
+
+    part_isolating = False
+    regex = "/.*?|[^/]+"
+
+
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library has no types
-    """A resource: its routes, each with schemas."""
+    """The routes of one resource. The docstring of its module describes it in `/docs`."""
 
     ARGUMENTS_PARSER = RequestParser()
 
@@ -32,8 +40,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         super().__init__(name, import_name, description=sys.modules[import_name].__doc__)
 
     def get(self, rule: str, *, is_kept: bool = True, **options: Any) -> Decorator:
-        """:param is_kept: whether the answer is kept until a file has changed, see `api.answers`;
-        not where it shows keys, accounts or who did what.
+        """Add a GET route.
+
+        :param is_kept: whether the response is cached until a file changes, see `web.answers`;
+            off for routes that show secrets, accounts or the audit log.
         """
         routed = self._routed("GET", rule, options)
         return (lambda view: routed(kept(view))) if is_kept else routed
@@ -52,12 +62,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         return decorator
 
     def query(self, schema: type[Query]) -> Decorator:
-        """The view gets the checked parameters as a dictionary."""
+        """Pass the validated query parameters to the view, as a dictionary."""
         decorator: Decorator = self.arguments(schema, location="query")
         return decorator
 
     def body(self, schema: type[Body]) -> Decorator:
-        """The view gets the checked body as a dictionary, an empty one for no optional body."""
+        """Pass the validated body to the view, as a dictionary; empty if it is missing."""
         decorator: Decorator = self.arguments(
             schema,
             location="json",
@@ -69,7 +79,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
     def answers(
         self, status: int, schema: type[Answer] | None = None, *, many: bool = False
     ) -> Decorator:
-        """The status and shape of success; 204 has no body, whatever the view returns."""
+        """Declare status and schema of success; 204 has no body, whatever the view returns."""
         if status == HTTPStatus.NO_CONTENT:
             return self._answers_nothing()
         example = schema.EXAMPLE if schema else None
@@ -94,7 +104,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         return decorate
 
     def errors(self, **reasons: str) -> Decorator:
-        """Errors of this route beyond those every route may have: `s404="Checkpoint not found"`."""
+        """Declare errors of this route besides the common ones: `s404="Checkpoint not found"`."""
 
         def decorate(view: View) -> View:
             for status, reason in reasons.items():
@@ -107,5 +117,5 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         return decorate
 
     def identified_by(self, name: str, about: str) -> list[dict[str, Any]]:
-        """The path parameter of a route whose ids are letters, digits, hyphens and underscores."""
+        """Return the path parameter for ids of letters, digits, hyphens and underscores."""
         return [{"in": "path", "name": name, "description": about, "schema": IDENTIFIER}]

@@ -1,4 +1,4 @@
-"""From the application at hand to the sources its services read."""
+"""Access to the sources of the current application."""
 
 from typing import cast
 
@@ -10,4 +10,5 @@ EXTENSION = "loki_web"
 
 
 def sources() -> Sources:
+    """Return the sources that the services of the current application read."""
     return cast(Sources, current_app.extensions[EXTENSION])

@@ -1,4 +1,4 @@
-"""Which pages of other origins may read answers: exactly those that are configured."""
+"""CORS: pages of the configured origins may read responses."""
 
 import re
 
@@ -11,25 +11,28 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Have the library's hook run before `complete_headers` is called, by the guard's own hook."""
+    """Add the CORS headers of the configured origins.
+
+    Install after the guard: hooks run in reverse order, and the guard's hook calls
+    `complete_headers`, which needs the headers of this library.
+    """
     CORS(app, origins=_exactly(settings.cors_origins), methods=_METHODS, allow_headers="*")
 
 
 def _exactly(origins: tuple[str, ...]) -> list[str | re.Pattern[str]]:
-    """Plain strings would be compared without regard to case."""
+    """Return case-sensitive patterns; the library compares plain strings without case."""
     return [o if o == "*" else re.compile(re.escape(o) + r"\Z") for o in origins]
 
 
 def complete_headers(response: Response) -> None:
-    """Give the headers of CORS the form of the reference, and say that the answer depends on the
-    origin."""
+    """Rewrite the CORS headers as the API reference documents them, and add `Vary: Origin`."""
     headers = response.headers
     headers.pop("Access-Control-Allow-Private-Network", None)
     if "Access-Control-Allow-Methods" in headers:
         headers["Access-Control-Allow-Methods"] = "*"
-        asked = headers.get("Access-Control-Allow-Headers", "").lower()
-        # The star covers every header except this one, which has to be named.
+        requested = headers.get("Access-Control-Allow-Headers", "").lower()
+        # The wildcard does not cover Authorization (Fetch standard).
         headers["Access-Control-Allow-Headers"] = (
-            "*, Authorization" if "authorization" in asked else "*"
+            "*, Authorization" if "authorization" in requested else "*"
         )
     response.vary.add("Origin")

@@ -1,20 +1,19 @@
-"""Every error is `{"detail": "sentence"}`, whoever raised it."""
+"""Error responses: always `{"detail": "sentence"}`, also for errors of Flask and gunicorn."""
 
 import logging
 
 from flask import Flask, Response, jsonify
-from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from loki_web.errors import PublicError
 
 _SENTENCES = {
     400: "The request is not valid",
-    404: "There is nothing at this address",
-    405: "The method is not allowed for this address",
+    404: "Not found",
+    405: "Method not allowed for this path",
     408: "The request took too long to arrive",
     413: "The body is larger than 1 MB",
-    414: "The address is too long",
+    414: "The URL is too long",
     415: "The content type is not supported",
     431: "The header fields are too large",
 }
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 def install(app: Flask) -> None:
     app.register_error_handler(PublicError, _public)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -36,7 +34,7 @@ def _public(error: PublicError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    """The framework's own errors; redirects keep their address, 405 its Allow."""
+    """Answer errors of the framework, with their headers: Location for redirects, Allow for 405."""
     status = error.code or 500
     response = _detail(_SENTENCES.get(status, error.name), status)
     for name, value in error.get_headers():
@@ -45,8 +43,8 @@ def _http(error: HTTPException) -> Response:
     return response
 
 
-def _unreadable(_: ParseException) -> Response:
-    """The body comes in chunks that are none; gunicorn finds that out while it is read."""
+def handle_malformed_body(_: Exception) -> Response:
+    """Answer a malformed chunked body, detected by gunicorn while the body is read."""
     return _detail(_SENTENCES[400], 400)
 
 

@@ -1,4 +1,4 @@
-"""The one gate before every request, in the order in which it asks."""
+"""Checks before every request, in this order: host, origin, token and scope, rate, length."""
 
 from functools import lru_cache
 from typing import Any
@@ -9,7 +9,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from loki_web import logging_setup
 from loki_web.auth.authenticator import Authenticator
 from loki_web.errors import Forbidden, TooManyRequests
-from loki_web.server.access_log import USER
 from loki_web.services.context import Sources
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access, audit_hook, cors
@@ -19,7 +18,7 @@ from loki_web.web.request_parser import MAX_BODY_BYTES
 REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UNPROXIED = "werkzeug.proxy_fix.orig"
-_ANY_HOST = frozenset({"/health"})  # probes address a container by its number
+_ANY_HOST = frozenset({"/health"})  # health probes address a container by its IP address
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -30,8 +29,10 @@ _ALWAYS = {
 
 
 class Guard:
-    """Decides for each request whether it may go on: by its host, its origin, who sent it, how many
-    changes there were before it, and its length."""
+    """Accept or refuse each request.
+
+    :ivar window: counts state changes by client, shared by all workers.
+    """
 
     def __init__(self, sources: Sources, authenticator: Authenticator) -> None:
         folder = sources.cache_folder
@@ -44,64 +45,70 @@ class Guard:
         )
 
     def admit(self, environ: dict[str, Any], rule: str) -> str:
-        """Check a request that has not reached Flask and will be answered without it.
+        """Check a request that is answered without Flask.
 
-        :param rule: of the route that its address belongs to.
-        :return: the scopes of a token, in the form of their header.
-        :raises PublicError: when it is refused.
+        :param rule: of the route that matches the path.
+        :return: the value of the header X-Loki-Scopes; empty if no token was needed.
+        :raises PublicError: when the request is refused.
         """
         logging_setup.begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
         self.check(Request(environ), rule)
-        return _identified(environ)
+        return _note_user(environ)
 
-    def check(self, asked: Request, rule: str | None) -> None:
-        """Check a request, and note who sent it.
+    def check(self, req: Request, rule: str | None) -> None:
+        """Check a request and store its identity in the environ.
 
-        :param rule: of its route, None where it has none.
-        :raises PublicError: when it is refused.
+        :param rule: of the matched route, None if no route matches.
+        :raises PublicError: when the request is refused.
         """
-        self._check_host(asked)
-        self._check_origin(asked)
-        access.check(asked, rule, self._authenticator, self._sources)
-        self._check_rate(asked, rule)
-        if (asked.content_length or 0) > MAX_BODY_BYTES:  # also where no body is read
+        self._check_host(req)
+        self._check_origin(req)
+        access.check(req, rule, self._authenticator, self._sources)
+        self._check_rate(req, rule)
+        if (req.content_length or 0) > MAX_BODY_BYTES:  # even if the view does not read it
             raise RequestEntityTooLarge
 
-    def _check_host(self, asked: Request) -> None:
-        """A proxy that sets no X-Forwarded-Host lets through what a page made up, but not its
-        Host."""
-        unproxied = asked.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or asked.host
-        if asked.path not in _ANY_HOST and not (
-            self._is_host_allowed(asked.host) and self._is_host_allowed(unproxied)
-        ):
-            raise Forbidden("This server is not known under that host name; see LOKI_ALLOWED_HOSTS")
+    def _check_host(self, req: Request) -> None:
+        """Check the Host and, behind a proxy, the original Host.
 
-    def _check_origin(self, asked: Request) -> None:
-        """Pages of other origins may read what CORS lets them, but change nothing."""
-        if asked.method not in STATE_CHANGING:
+        A proxy that does not set X-Forwarded-Host passes on a forged one, but not a forged Host.
+
+        :raises Forbidden: for a name that is not allowed (DNS rebinding).
+        """
+        unproxied = req.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or req.host
+        if req.path not in _ANY_HOST and not (
+            self._is_host_allowed(req.host) and self._is_host_allowed(unproxied)
+        ):
+            raise Forbidden("Host not allowed. Add it to LOKI_ALLOWED_HOSTS.")
+
+    def _check_origin(self, req: Request) -> None:
+        """Refuse state changes by pages of other origins (CSRF); reading is up to CORS.
+
+        :raises Forbidden: for an origin that is neither ours nor configured.
+        """
+        if req.method not in STATE_CHANGING:
             return
-        origin = asked.headers.get("Origin")
+        origin = req.headers.get("Origin")
         if origin is None:
-            foreign = asked.headers.get("Sec-Fetch-Site") == "cross-site"
+            foreign = req.headers.get("Sec-Fetch-Site") == "cross-site"
         else:
-            foreign = not origin_is_allowed(origin, asked.host, self._settings)
+            foreign = not origin_is_allowed(origin, req.host, self._settings)
         if foreign:
-            raise Forbidden("Pages of another origin may not change anything here")
+            raise Forbidden("Origin not allowed to change anything. Add it to LOKI_DASHBOARD_CORS.")
 
-    def _check_rate(self, asked: Request, rule: str | None) -> None:
-        if (
-            asked.method not in STATE_CHANGING
-            or rule is None
-            or access.is_reading(asked.method, rule)
-        ):
+    def _check_rate(self, req: Request, rule: str | None) -> None:
+        if req.method not in STATE_CHANGING or rule is None or access.is_reading(req.method, rule):
             return
-        wait = self.window.hit(access.client_of(asked), self._settings.control_rate_limit)
+        wait = self.window.hit(access.client_of(req), self._settings.control_rate_limit)
         if wait is not None:
-            raise TooManyRequests(f"Too many changes; try again in {wait} seconds", wait)
+            raise TooManyRequests(f"Too many changes. Try again in {wait} seconds.", wait)
 
 
 def install(app: Flask, sources: Sources) -> Guard:
-    """Check each request before its view, and complete the headers of each response."""
+    """Check each request before its view, and complete the headers of each response.
+
+    :return: the guard, for answers that are sent without Flask.
+    """
     guard = Guard(sources, access.install(app, sources))
     remember = audit_hook.recorder(sources, guard.window)
 
@@ -116,8 +123,8 @@ def install(app: Flask, sources: Sources) -> Guard:
         remember(response)
         cors.complete_headers(response)
         headers = response.headers
-        scopes = _identified(request.environ)
-        if access.identity().key:  # empty for a token that opens nothing
+        scopes = _note_user(request.environ)
+        if access.identity().key:  # set for a valid token, even without scopes
             headers[access.SCOPES_HEADER] = scopes
         for name, value in _ALWAYS.items():
             headers.setdefault(name, value)
@@ -127,11 +134,11 @@ def install(app: Flask, sources: Sources) -> Guard:
     return guard
 
 
-def _identified(environ: dict[str, Any]) -> str:
-    """Leave in the environ who has asked, for the access log.
+def _note_user(environ: dict[str, Any]) -> str:
+    """Store the user name in the environ, for the access log.
 
-    :return: the scopes of their token, in the form of their header; empty where none was needed.
+    :return: the value of the header X-Loki-Scopes; empty if no token was needed.
     """
     identity = access.identity_in(environ)
-    environ[USER] = identity.name if identity.key else ""
+    environ[logging_setup.USER] = identity.name if identity.key else ""
     return " ".join(sorted(identity.scopes)) if identity.key else ""

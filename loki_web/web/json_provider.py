@@ -1,4 +1,4 @@
-"""Strict JSON, in the order in which services made it."""
+"""JSON of responses: strict, keys in the order of the services."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from flask.json.provider import JSONProvider
 
 
 class OrjsonProvider(JSONProvider):
-    """orjson writes NaN and infinities as null, so no answer holds what browsers refuse."""
+    """Serialize with orjson, which writes NaN and infinity as null; browsers reject both."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return orjson.dumps(obj, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,4 +1,4 @@
-"""The API described by itself: the OpenAPI document comes from the schemas of the routes."""
+"""`/openapi.json`: the OpenAPI document, generated from the schemas of the routes."""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -9,22 +9,21 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.routing import PathConverter
 
 from loki_web import __version__
-from loki_web.api.converters import Anything
 from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
 from loki_web.web.answers import kept
-from loki_web.web.blueprint import Blueprint
+from loki_web.web.blueprint import AnythingConverter, Blueprint
 
 _EXTENSION = "loki_web.openapi"
 _ABOUT = (
-    "Watch and steer a Loki Mode session. Everything is read from the session's files, so an "
-    'answer is as fresh as they are. Every error is `{"detail": "sentence"}`. Objects may carry '
-    "more fields than are named here."
+    "Watch and steer a Loki Mode session. Every response is computed from the current files of the "
+    'session. Every error is `{"detail": "sentence"}`. Objects may have more fields than are '
+    "documented here."
 )
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A token, asked for when LOKI_ENTERPRISE_AUTH or OIDC is on",
+    "description": "An access token, required when LOKI_ENTERPRISE_AUTH or OIDC is on",
 }
 
 
@@ -32,16 +31,16 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     ERROR_SCHEMA = Error
 
     def _register_error_handlers(self) -> None:
-        """The library's would replace ours."""
+        """Keep our error handlers, which the library's would replace."""
 
     def _register_pagination_header(self) -> None:
-        """Lists are plain arrays, without a header about pages."""
+        """Add no X-Pagination header: lists are plain arrays."""
 
 
 class _Description:
-    """The OpenAPI document of an application, built when it is first asked for and then kept.
+    """The OpenAPI document of an application, built on first use.
 
-    Building takes longer than everything else at the start of an application, and few are asked.
+    Building it takes longer than the rest of an application's start, and it is seldom requested.
     """
 
     def __init__(self, app: Flask, blueprints: Sequence[Blueprint]) -> None:
@@ -52,11 +51,11 @@ class _Description:
         self._document: Json | None = None
 
     def add(self, endpoint: str, tag: Json, operations: Json) -> None:
-        """Add a route that no blueprint has, under a tag of its own."""
+        """Add a route that is not in a blueprint, under its own tag."""
         self._others.append((endpoint, tag, operations))
 
     def document(self) -> Json:
-        """Return the document; of several threads that ask first, one builds it."""
+        """Return the document; concurrent first calls build it once."""
         with self._lock:
             if self._document is None:
                 self._document = self._build()
@@ -87,7 +86,7 @@ def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX=None,
     )
-    app.url_map.converters["anything"] = Anything
+    app.url_map.converters["anything"] = AnythingConverter
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.extensions[_EXTENSION] = _Description(app, blueprints)
@@ -95,12 +94,12 @@ def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:
 
 
 def describe(app: Flask, endpoint: str, tag: Json, operations: Json) -> None:
-    """Add a route that no blueprint has, under a tag of its own."""
+    """Add a route that is not in a blueprint, under its own tag."""
     app.extensions[_EXTENSION].add(endpoint, tag, operations)
 
 
 def document() -> Json:
-    """The OpenAPI 3.1 document of the application at hand, as seen by the request at hand."""
+    """Return the OpenAPI 3.1 document of the current application, with the current URL prefix."""
     description: _Description = current_app.extensions[_EXTENSION]
     return {**description.document(), "servers": [{"url": request.script_root or "/"}]}
 

@@ -1,4 +1,4 @@
-"""Is this Host one of ours (DNS rebinding), may a page of this origin act here (CSRF)?"""
+"""Checks of the Host header (DNS rebinding) and the Origin header (CSRF)."""
 
 from urllib.parse import urlsplit
 
@@ -9,10 +9,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def host_is_allowed(host_header: str, settings: Settings) -> bool:
-    """Whether the name in a Host header is one under which this server is meant to be reached.
+    """Return whether the name in a Host header is allowed; the port does not matter.
 
-    Ports do not matter. On a public address every name is allowed until LOKI_ALLOWED_HOSTS says
-    which; on loopback only loopback names and configured ones are.
+    A server on loopback allows loopback names and configured names. A server on a public address
+    allows every name, unless LOKI_ALLOWED_HOSTS is set.
     """
     name = _host_name(host_header)
     if name is None:
@@ -23,10 +23,10 @@ def host_is_allowed(host_header: str, settings: Settings) -> bool:
 
 
 def origin_is_allowed(origin: str, host_header: str, settings: Settings) -> bool:
-    """Whether a page of `origin` may change something: a configured origin, or our own."""
+    """Return whether a page of `origin` may change state: a configured origin, or our own."""
     if origin in settings.cors_origins or "*" in settings.cors_origins:
         return True
-    return _place(origin) is not None and _place(origin) == _place(
+    return _host_and_port(origin) is not None and _host_and_port(origin) == _host_and_port(
         f"{_scheme(origin)}://{host_header}"
     )
 
@@ -40,7 +40,7 @@ def _configured_names(settings: Settings) -> set[str]:
 def _host_name(host_header: str) -> str | None:
     try:
         parts = urlsplit(f"//{host_header}")
-        _ = parts.port  # raises where it is not a number
+        _ = parts.port  # raises ValueError for an invalid port
         name = parts.hostname
     except ValueError:
         return None
@@ -53,8 +53,8 @@ def _scheme(origin: str) -> str:
     return origin.partition("://")[0].lower()
 
 
-def _place(origin: str) -> tuple[str, int] | None:
-    """Host name and port; the scheme is left out because a proxy may end TLS before us."""
+def _host_and_port(origin: str) -> tuple[str, int] | None:
+    """Return host name and port, without the scheme: a proxy may terminate TLS."""
     try:
         parts, usual_port = urlsplit(origin), _DEFAULT_PORTS[_scheme(origin)]
         port = parts.port or usual_port

@@ -1,4 +1,4 @@
-"""How a request is read before a schema sees it."""
+"""Parse request bodies and query strings before a schema validates them."""
 
 from typing import Any, NoReturn
 
@@ -11,13 +11,13 @@ from loki_web.errors import BadRequest, UnsupportedMediaType
 from loki_web.schemas.base import OptionalBody
 from loki_web.store.json_text import Damaged, parse_strict
 
-# One MiB of content and the few keys around it.
+# 1 MiB of content and a few keys around it.
 MAX_BODY_BYTES = 1024 * 1024 + 4096
-_MAX_SENTENCE = 300
+_MAX_DETAIL = 300
 
 
 class RequestParser(FlaskParser):
-    """Strict where webargs is lenient; every fault is a sentence with status 400."""
+    """A stricter webargs parser; every error is one sentence with status 400."""
 
     DEFAULT_VALIDATION_STATUS = 400
 
@@ -26,9 +26,9 @@ class RequestParser(FlaskParser):
         if not data.strip():
             if isinstance(schema, OptionalBody):
                 return {}
-            raise BadRequest("A JSON object is needed as the body")
+            raise BadRequest("The body must be a JSON object")
         if not req.is_json:
-            raise UnsupportedMediaType("The body must have the content type application/json")
+            raise UnsupportedMediaType("The Content-Type must be application/json")
         try:
             value = parse_strict(data)
         except Damaged:
@@ -41,7 +41,7 @@ class RequestParser(FlaskParser):
         known = {field.data_key or name for name, field in schema.fields.items()}
         for name, values in req.args.lists():
             if len(values) > 1 and name in known:
-                raise BadRequest(f"{name} is given more than once")
+                raise BadRequest(f"{name} must be given only once")
         return req.args.to_dict()
 
     def handle_error(
@@ -57,26 +57,29 @@ class RequestParser(FlaskParser):
 
 
 def _whole_body(req: Request) -> bytes:
-    """The body; it is not acted upon where its end is missing.
+    """Return the complete body.
 
-    The framework does not notice that a client hung up in the middle of what it had announced, and
-    cuts off a body that comes in chunks at the limit.
+    Flask does not detect a body shorter than its Content-Length (the client disconnected), and
+    silently truncates a chunked body at the limit.
+
+    :raises RequestEntityTooLarge: when the body exceeds MAX_BODY_BYTES.
+    :raises BadRequest: when the body is truncated.
     """
     data = req.get_data()
     if len(data) >= MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     if len(data) < (req.content_length or 0):
-        raise BadRequest("The body is shorter than its announced length")
+        raise BadRequest("The body is shorter than its Content-Length")
     return data
 
 
 def _sentence(messages: dict[str, Any]) -> str:
-    """The first fault in words; the outermost key, where the value was found, is left out."""
+    """Return the first error as a sentence, without the outermost key (json or query)."""
     names: list[str] = []
-    found: Any = next(iter(messages.values()))
-    while isinstance(found, dict):
-        name, found = next(iter(found.items()))
+    error: Any = next(iter(messages.values()))
+    while isinstance(error, dict):
+        name, error = next(iter(error.items()))
         names.append(str(name))
-    words = found[0] if isinstance(found, list) and found else found
-    named = f"{'.'.join(names)}: {words}" if names else str(words)
-    return "".join(c if c.isprintable() else "�" for c in named[:_MAX_SENTENCE])
+    text = error[0] if isinstance(error, list) and error else error
+    sentence = f"{'.'.join(names)}: {text}" if names else str(text)
+    return "".join(c if c.isprintable() else "�" for c in sentence[:_MAX_DETAIL])

@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import create_environ, run_wsgi_app
 
-from loki_web.server.access_log import USER
+from loki_web.logging_setup import USER
 from tests import answers
 from tests.accounts import PAST, bearer, entry, everybody, store
 from tests.places import Place

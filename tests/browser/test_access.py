@@ -64,7 +64,7 @@ def test_a_wrong_token_is_said_and_not_used(closed: Server, open_page: OpenPage)
     watched = open_page(f"{closed.url}/#/tasks")
     enter(watched.page, accounts.raw("nobody"))
     dialog = watched.page.get_by_role("dialog", name="Access token")
-    expect(dialog.get_by_role("alert")).to_have_text("A valid access token is needed")
+    expect(dialog.get_by_role("alert")).to_have_text("A valid access token is required")
     assert len(calls(watched)) == 1
     assert watched.page.evaluate("sessionStorage.getItem('loki-token')") is None
 
@@ -227,7 +227,7 @@ def test_a_403_that_nobody_foresaw_says_which_scope_is_missing(
     closed: Server, open_page: OpenPage
 ) -> None:
     def refuse(route: Route) -> None:
-        detail = "The token does not allow this; it needs the scope control"
+        detail = "The token lacks the scope control"
         route.fulfill(status=403, json={"detail": detail})
 
     page = settled(

@@ -106,7 +106,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: Op
         if route.request.headers.get("authorization") == "Bearer right":
             route.continue_()
         else:
-            route.fulfill(status=401, json={"detail": "A valid access token is needed"})
+            route.fulfill(status=401, json={"detail": "A valid access token is required"})
 
     page = open_page(
         running.url, prepare=lambda page: page.route("**/api/**", refuse_strangers)
@@ -114,7 +114,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: Op
     dialog = page.get_by_role("dialog", name="Access token")
     dialog.get_by_label("Token").fill("wrong")
     dialog.get_by_role("button", name="Use token").click()
-    expect(dialog).to_contain_text("A valid access token is needed")
+    expect(dialog).to_contain_text("A valid access token is required")
     dialog.get_by_label("Token").fill("right")
     dialog.get_by_role("button", name="Use token").click()
     expect(page.locator("#strip .state")).to_have_text("Running")

@@ -117,7 +117,7 @@ def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
     version = asset_names(client)[0].split("/")[1]
     answer = client.get(path.format(version=version))
     assert answer.status_code == 404
-    assert answer.get_json() == {"detail": "There is nothing at this address"}
+    assert answer.get_json() == {"detail": "Not found"}
 
 
 def test_without_a_slash_at_its_end_a_prefix_gets_one(client: FlaskClient) -> None:

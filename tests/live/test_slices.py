@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.live import changes
+from loki_web.live.feed import state
 from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import GONE_SECONDS, ListSlice, Slice
 from tests.live.clients import told
@@ -22,7 +22,7 @@ def task(identity: str, **more: Any) -> Entry:
 class Listed:
     """A slice of a list that the test sets."""
 
-    def __init__(self, kind: changes.Kind = changes.TASKS) -> None:
+    def __init__(self, kind: state.ListKind = state.TASKS) -> None:
         self.entries: list[Entry] = []
         self.time = Time()
         self.slice = ListSlice("tasks", kind, lambda: self.entries, self.time)
@@ -121,14 +121,14 @@ def test_a_task_that_comes_back_much_later_is_made_anew(listed: Listed) -> None:
 
 
 def test_an_announced_entry_is_told_once() -> None:
-    listed = Listed(changes.announced("project_created"))
+    listed = Listed(state.send_new_entries("project_created"))
     listed.told()
     assert listed.told({"id": "p", "name": "n"}) == [("project_created", "p")]
     assert listed.told({"id": "p", "name": "m"}) == []
 
 
 def test_a_reported_entry_is_told_at_each_change() -> None:
-    listed = Listed(changes.reported("notification"))
+    listed = Listed(state.send_changed_entries("notification"))
     listed.told()
     seen = {"id": "n", "acknowledged": False}
     assert listed.told(seen) == [("notification", "n")]

@@ -1,1 +1,1 @@
-"""What changes in a session, as messages of channels."""
+"""Reads the channels and turns changes into messages."""

@@ -1,8 +1,9 @@
-"""The channels: what each shows, by the same services as the REST API."""
+"""The channels, each read by the same service as the REST API."""
 
 from collections.abc import Callable
 
-from loki_web.live import changes, protocol
+from loki_web.live import protocol
+from loki_web.live.feed import state
 from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
 from loki_web.services import council, tasks
@@ -15,39 +16,40 @@ from loki_web.services.registry import registry
 from loki_web.services.session import status
 from loki_web.store.coerce import Json
 
-_MOVING = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
-_MAX_LISTED = 1000
+# Change all the time and alone are no reason for a message.
+_VOLATILE = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
+_MAX_ENTRIES = 1000
 
 
 def _tasks(src: Sources) -> Slice:
-    return ListSlice(protocol.TASKS, changes.TASKS, lambda: tasks.list_tasks(src.project))
+    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(src.project))
 
 
 def _projects(src: Sources) -> Slice:
     def read() -> list[Json]:
         return registry.list_projects(src, include_inactive=True)
 
-    return ListSlice(protocol.PROJECTS, changes.announced("project_created"), read)
+    return ListSlice(protocol.PROJECTS, state.send_new_entries("project_created"), read)
 
 
 def _notifications(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return notifications.list_notifications(src.project, limit=_MAX_LISTED)
+        return notifications.list_notifications(src.project, limit=_MAX_ENTRIES)
 
-    return ListSlice(protocol.NOTIFICATIONS, changes.reported("notification"), read)
+    return ListSlice(protocol.NOTIFICATIONS, state.send_changed_entries("notification"), read)
 
 
 def _checkpoints(src: Sources) -> Slice:
     def read() -> list[Json]:
-        return create.list_checkpoints(src.project, limit=_MAX_LISTED)
+        return create.list_checkpoints(src.project, limit=_MAX_ENTRIES)
 
-    return ListSlice(protocol.CHECKPOINTS, changes.announced("checkpoint"), read)
+    return ListSlice(protocol.CHECKPOINTS, state.send_new_entries("checkpoint"), read)
 
 
 CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     protocol.TASKS: _tasks,
     protocol.PROJECTS: _projects,
-    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.get_status(src), _MOVING),
+    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.get_status(src), _VOLATILE),
     protocol.AGENTS: lambda src: ValueSlice(
         "agents", lambda: records.describe_agents(src.project, src.now())
     ),

@@ -1,9 +1,9 @@
-"""Keeps the channels that somebody listens to up to date, and tells the hub what is new.
+"""Reads the subscribed channels when their files change, and publishes the new messages to the hub.
 
-One thread reads, another one watches; both exist only while there are listeners, and a little
-longer, so that one who comes back finds what was missed. A turn is one look, see `store.look`: a
-channel is read again only when something has changed that it observed the last time. There is a
-turn each second, and at once when the file system tells of a change.
+One thread reads and one watches. Both run while there are subscribers and LINGER_SECONDS longer, so
+that a client that reconnects gets what it missed. A turn is one look (see `store.look`): a channel
+is read again only if one of its inputs has changed. There is a turn each second, and at once after
+a file system event.
 """
 
 import logging
@@ -23,17 +23,17 @@ from loki_web.store.look import Input, Inputs, are_current, is_notified, looking
 from loki_web.store.notifier import notifier
 
 LINGER_SECONDS = 60.0
-_LOOK_SECONDS = 1.0  # for what no event tells of: processes that die, file systems without events
-_ALL_SECONDS = 5.0  # for what depends on the time that has passed, as an age limit does
+_LOOK_SECONDS = 1.0  # poll what has no events: exited processes, some file systems
+_ALL_SECONDS = 5.0  # poll what depends on the clock, such as age limits
 _MORE_SECONDS = 0.05
-_TOGETHER_SECONDS = 0.004  # what is written within them is seen in one turn
-_APART_SECONDS = 0.02  # between two turns while changes go on
+_TOGETHER_SECONDS = 0.004  # writes within this time are read in one turn
+_APART_SECONDS = 0.02  # minimum between two turns while changes continue
 
 log = logging.getLogger(__name__)
 
 
 class Outlet(Protocol):
-    """What the feed tells; every method may be called from any thread and returns at once."""
+    """The hub as the feed sees it; all methods are thread-safe and do not block."""
 
     @property
     def channels_in_use(self) -> frozenset[str]: ...
@@ -45,13 +45,13 @@ class Outlet(Protocol):
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a listener begins.
+    """The start of a subscription.
 
-    :param tokens: the state of each channel asked for.
-    :param current: what the listener is told first of each.
-    :param missed: what came after the states it knew.
-    :param unknown: channels of which it knew a state that nobody knows here.
-    :param whole: what replaces those.
+    :param tokens: the current state of each requested channel.
+    :param current: first messages of channels for which the client sent no state.
+    :param missed: messages since the states that the client sent.
+    :param unknown: channels whose state, as sent by the client, is unknown here.
+    :param whole: messages that replace the state of the unknown channels.
     """
 
     tokens: dict[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Standing:
 
 
 class Source(Protocol):
-    """Where the messages come from, as the hub knows it: `Feed`."""
+    """The feed as the hub sees it, see `Feed`."""
 
     def want(
         self,
@@ -83,21 +83,21 @@ class _Request:
 class Followed:
     """A channel that is followed.
 
-    :ivar inputs: what it observed when it was read the last time, None where that failed.
+    :ivar inputs: the inputs of the last read with their versions, None if it failed.
     """
 
     slice: Slice
     used_at: float
     inputs: Inputs | None = None
-    _steady: Inputs = ()  # all but the clock
-    _untold: Inputs | None = None  # those of them of which no event tells
+    _steady: Inputs = ()  # inputs without the clock
+    _untold: Inputs | None = None  # steady inputs without file system events
     _looked_at: float = 0.0
 
     def is_current(self, *, is_touched: bool, thoroughly: bool) -> bool:
-        """Return whether nothing has changed since it was read.
+        """Return whether no input has changed since the last read.
 
-        :param is_touched: whether there were events.
-        :param thoroughly: look at the clock too, which seldom is a reason to read again.
+        :param is_touched: whether there were file system events.
+        :param thoroughly: check the clock too, which is seldom a reason to read again.
         """
         if self.inputs is None:
             return False
@@ -113,7 +113,7 @@ class Followed:
         return are_current(self._untold)
 
     def read(self, clock: Input) -> list[Message]:
-        """Read it again; the messages that tell what is new."""
+        """Read the channel again and return the messages for what changed."""
         self.inputs, self._looked_at = None, time.monotonic()
         with recording() as recorded:
             messages = self.slice.refresh()
@@ -123,13 +123,16 @@ class Followed:
 
 
 class Feed:
-    """:param outlet: gets every change, and the answers to `want`, in the order in which they are
-    read: who was answered gets each later change and none of the earlier ones."""
+    """Reads the channels in its own thread.
+
+    :param outlet: gets the changes and the responses to `want` in the order of reading. After its
+        response a subscriber therefore gets each later change and no earlier one.
+    """
 
     def __init__(self, src: Sources, outlet: Outlet) -> None:
         self._src = src
         self._outlet = outlet
-        # None where something may have changed.
+        # None stands for a file system event.
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._tracked: dict[str, Followed] = {}
         self._turned_at = 0.0
@@ -142,9 +145,10 @@ class Feed:
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
     ) -> None:
-        """Begin to follow these channels; `then` is called by the outlet's thread.
+        """Follow channels and respond with their current state.
 
-        :param known: the states that a listener knows who comes back.
+        :param then: called with the response in the outlet's thread.
+        :param known: tokens of the states that a reconnecting client has, by channel.
         """
         with self._lock:
             self._inbox.put(_Request(channels, known or {}, then))
@@ -155,7 +159,7 @@ class Feed:
     def _run(self) -> None:
         watcher = Watcher(lambda: self._inbox.put(None))
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
-        self._turn_safely()  # after this there are folders that are watched
+        self._turn_safely()  # the first turn determines which folders are watched
         thread.start()
         try:
             while not self._is_over():
@@ -180,22 +184,22 @@ class Feed:
     def _turn_safely(self) -> None:
         try:
             self._turn()
-        except Exception:  # a fault must not end the feed for everybody
+        except Exception:  # an error must not stop the feed of all clients
             log.exception("the live feed could not be read")
             time.sleep(_MORE_SECONDS)
 
     def _turn(self) -> None:
-        items = self._waited_for()
+        items = self._wait_for_turn()
         self._turned_at = time.monotonic()
         with looking():
             for name in self._tracked:
-                self._look_at(name, is_touched=None in items)
+                self._refresh(name, is_touched=None in items)
             for request in items:
                 if request is not None:
                     self._serve(request)
 
-    def _waited_for(self) -> list[_Request | None]:
-        """Wait until there is a reason for a turn."""
+    def _wait_for_turn(self) -> list[_Request | None]:
+        """Wait for a request, an event or the time of the next turn; return the queued items."""
         has_more = any(one.slice.has_more for one in self._tracked.values())
         due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
         items: list[_Request | None] = []
@@ -211,27 +215,27 @@ class Feed:
             return items
 
     def _serve(self, request: _Request) -> None:
-        """Look once more, so that the listener gets what is true now."""
+        """Read the channels of a request again and respond with their current state."""
         standing = Standing()
         for name in sorted(request.channels):
             if name not in self._tracked:
                 self._tracked[name] = Followed(CHANNELS[name](self._src), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
-            self._look_at(name, is_touched=True, thoroughly=True)
-            found = self._tracked[name].slice
-            standing.tokens[name] = found.token
-            missed = found.since(request.known[name]) if name in request.known else []
+            self._refresh(name, is_touched=True, thoroughly=True)
+            channel = self._tracked[name].slice
+            standing.tokens[name] = channel.token
+            missed = channel.since(request.known[name]) if name in request.known else []
             if missed is None:
                 standing.unknown.append(name)
-                standing.whole.extend(found.whole())
+                standing.whole.extend(channel.whole())
             elif name in request.known:
                 standing.missed.extend(missed)
             else:
-                standing.current.extend(found.current())
+                standing.current.extend(channel.current())
         self._outlet.post(lambda: request.then(standing))
 
-    def _look_at(self, name: str, *, is_touched: bool, thoroughly: bool = False) -> None:
-        """Read a channel again where something has changed that it is made of."""
+    def _refresh(self, name: str, *, is_touched: bool, thoroughly: bool = False) -> None:
+        """Read a channel again if one of its inputs has changed, and publish the messages."""
         tracked = self._tracked[name]
         if tracked.is_current(is_touched=is_touched, thoroughly=thoroughly):
             return
@@ -239,5 +243,5 @@ class Feed:
             messages = tracked.read(self._src.clock)
             if messages:
                 self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
-        except Exception:  # the feed of the other channels goes on
+        except Exception:  # the other channels continue
             log.exception("the channel %s could not be read", name)

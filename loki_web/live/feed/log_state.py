@@ -1,4 +1,4 @@
-"""The channel `logs`: the new lines of the session's log, redacted, as `/api/logs` shows them."""
+"""The channel `logs`: new lines of the session's log, redacted, in the form of `/api/logs`."""
 
 import time
 from collections import deque
@@ -11,14 +11,17 @@ from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 from loki_web.store.follower import Place, Step
 
-_CONTEXT_LINES = 200  # the longest key block in a log has fewer
+_CONTEXT_LINES = 200  # more than the lines of the longest PEM key block, for redaction
 _CONTEXT_BYTES = 32 * 1024
 _QUIET_SECONDS = 2.0
 
 
 class LogSlice:
-    """Follows one file. Where another one is the session's log now, it follows that one as soon as
-    nothing more comes in its own: the runner writes two at once."""
+    """Follows the log file of the session.
+
+    When another file has become the session's log, switch to it after _QUIET_SECONDS without new
+    lines: the runner writes to two files at the same time.
+    """
 
     def __init__(self, folder: Folder, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
@@ -47,7 +50,7 @@ class LogSlice:
         if messages:
             self._last_moment = self._clock()
         elif self._clock() - self._last_moment >= _QUIET_SECONDS:
-            return self._switched()
+            return self._switch_file()
         return messages
 
     def current(self) -> list[Message]:
@@ -57,7 +60,7 @@ class LogSlice:
         return []
 
     def since(self, token: str) -> list[Message] | None:
-        """The lines after a place in the file that is still followed."""
+        """Return the lines after an offset of the current file; None for another file."""
         if token == self.token:
             return []
         inode, _, offset = token.partition(".")
@@ -86,8 +89,8 @@ class LogSlice:
         self._place = step.place
         return messages
 
-    def _switched(self) -> list[Message]:
-        """Follow what is the session's log now; one that is new is read from its beginning."""
+    def _switch_file(self) -> list[Message]:
+        """Follow the file that is the session's log now; read a new file from its start."""
         name = reader.find_session_log(self._folder)
         was_there = name in self._seen
         self._seen = self._names()
@@ -99,7 +102,7 @@ class LogSlice:
         return [] if was_there else self._new_lines()
 
     def _place_before(self, offset: int) -> tuple[Place, list[str]]:
-        """A place in the followed file, and the lines above it."""
+        """Return the cursor at an offset of the current file, and the lines before it."""
         inode = self._place.inode if self._place else -1
         start = Place(inode, max(0, offset - _CONTEXT_BYTES), inside=offset > _CONTEXT_BYTES)
         step = self._folder.log_after(self._name, start, offset) if self._name and offset else None
@@ -111,12 +114,12 @@ class LogSlice:
     def _messages(self, step: Step, above: list[str]) -> list[Message]:
         entries: list[Json] = []
         if step.skipped:
-            entries.append(_left_out(step.skipped))
+            entries.append(_skipped_entry(step.skipped))
         written_at = datetime.now(UTC)
         entries += reader.parse_entries(step.lines, above=above, written_at=written_at)
         return [Message("log", entry) for entry in entries]
 
 
-def _left_out(count: int) -> Json:
-    sentence = f"{count} bytes of the log were left out: it grows faster than it can be sent"
-    return {"message": sentence, "level": "warning", "timestamp": ""}
+def _skipped_entry(count: int) -> Json:
+    text = f"{count} bytes of the log were skipped: it grows faster than it can be sent"
+    return {"message": text, "level": "warning", "timestamp": ""}

@@ -1,18 +1,19 @@
-"""What one channel shows, as it was last read, and what is new since.
+"""The last state of each channel, and the messages for what changed since.
 
-The state of a channel has a token made of its content: every process that reads the same files
-knows it, so a client can go on at another worker, or at this one after a restart.
+The token of a state is a hash of its content. Every process that reads the same files computes the
+same token, so a client can resume at another worker, or after a restart.
 """
 
 import hashlib
 import time
-from collections import deque
-from collections.abc import Callable
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 
-from loki_web.live.changes import Kind
 from loki_web.live.messages import Message
 from loki_web.store.coerce import Json
 
@@ -22,31 +23,34 @@ _MAX_HISTORY_BYTES = 1024 * 1024
 
 
 class Slice(Protocol):
-    """:ivar has_more: True where there is more to be read at once."""
+    """The state of one channel.
+
+    :ivar has_more: whether more can be read at once, without waiting for a change.
+    """
 
     has_more: bool
 
     @property
     def token(self) -> str:
-        """Names the present state; empty while none was read."""
+        """Identify the current state; empty before the first `refresh`."""
 
     def refresh(self) -> list[Message]:
-        """Read again; the messages that tell what is new since the last time."""
+        """Read again and return the messages for what changed since the last call."""
 
     def current(self) -> list[Message]:
-        """What somebody is told who begins to listen."""
+        """Return the messages for a new subscriber."""
 
     def whole(self) -> list[Message]:
-        """What somebody is told whose state is not known any more."""
+        """Return the messages that replace a state which is no longer available."""
 
     def since(self, token: str) -> list[Message] | None:
-        """What somebody missed who knows the state of that token; None where it is not known."""
+        """Return the messages since the state of a token; None if it is unknown or evicted."""
 
 
 class ValueSlice:
-    """A channel that always tells the whole value.
+    """A channel that sends its whole value when it changes.
 
-    :param ignored: keys that change all the time and alone are nothing to tell.
+    :param ignored: keys whose changes alone give no message.
     """
 
     has_more = False
@@ -62,7 +66,7 @@ class ValueSlice:
 
     def refresh(self) -> list[Message]:
         self._value = self._read()
-        before, self.token = self.token, _hash(_packed(self._lasting())).hex()
+        before, self.token = self.token, _hash(_serialize(self._lasting())).hex()
         return self.current() if before not in ("", self.token) else []
 
     def current(self) -> list[Message]:
@@ -80,11 +84,95 @@ class ValueSlice:
         return {key: value for key, value in self._value.items() if key not in self._ignored}
 
 
-class ListSlice:
-    """A channel that tells what happened to the entries of a list, each known by its `id`.
+# Old entry (None for a new one) and new entry: the type of the message to send, or None.
+MessageType = Callable[[Json | None, Json], str | None]
+# Old entries by id, and the new list: the ids of all entries that were moved.
+MovedEntries = Callable[[Mapping[str, Json], list[Json]], set[str]]
 
-    An entry that is missing is remembered for a while: whoever moves it from file to file takes
-    it out of one before it is in the other.
+
+@dataclass(frozen=True)
+class ListKind:
+    """How changes of a list of entries become messages.
+
+    :param message_type: returns the type of the message for a changed entry, or None.
+    :param mark: returns the part of an entry that goes into the token of the list.
+    :param moved: returns the ids of entries that changed their order; each gives a message of the
+        type `moved_type`.
+    """
+
+    message_type: MessageType
+    mark: Callable[[Json], Any]
+    moved: MovedEntries = lambda known, entries: set()
+    moved_type: str = ""
+
+
+def send_new_entries(message_type: str) -> ListKind:
+    """Return the kind of a list that sends an entry once, when it is new."""
+    return ListKind(
+        lambda before, _: message_type if before is None else None, lambda entry: entry.get("id")
+    )
+
+
+def send_changed_entries(message_type: str) -> ListKind:
+    """Return the kind of a list that sends an entry when it is new and whenever it changes."""
+    return ListKind(lambda before, after: message_type if before != after else None, lambda e: e)
+
+
+def _task_event(before: Json | None, after: Json) -> str | None:
+    """Return one message type a change: `task_moved` also covers other changes of that task.
+
+    A position that changed only because other tasks came or went gives no message.
+    """
+    if before is None:
+        return "task_created"
+    if before["status"] != after["status"]:
+        return "task_moved"
+    if before == after or {**before, "position": after["position"]} == after:
+        return None
+    return "task_updated"
+
+
+def _without_position(task: Json) -> Json:
+    return {key: value for key, value in task.items() if key != "position"}
+
+
+def _moved_tasks(known: Mapping[str, Json], tasks: list[Json]) -> set[str]:
+    """Return the ids of tasks reordered within their status: the smallest set that explains it."""
+    queues: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for task in tasks:
+        before = known.get(task["id"])
+        if before is not None and before["status"] == task["status"]:
+            queues[task["status"]].append((before["position"], task["id"]))
+    return {task_id for queue in queues.values() for task_id in _out_of_order(queue)}
+
+
+def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
+    """Yield the ids of all that are not in a longest non-decreasing subsequence of positions."""
+    positions = [position for position, _ in queue]
+    if positions == sorted(positions):
+        return
+    ends: list[int] = []  # the lowest position at which a series of each length can end
+    lengths = []
+    for position in positions:
+        length = bisect_right(ends, position)
+        ends[length : length + 1] = [position]
+        lengths.append(length + 1)
+    wanted = len(ends)
+    for length, (_, task_id) in zip(reversed(lengths), reversed(queue), strict=True):
+        if length == wanted:
+            wanted -= 1
+        else:
+            yield task_id
+
+
+TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved")
+
+
+class ListSlice:
+    """A channel that sends the changed entries of a list, identified by `id`.
+
+    A missing entry is remembered for GONE_SECONDS: the CLI moves a task between queue files by
+    removing it from one before adding it to the other.
     """
 
     has_more = False
@@ -92,7 +180,7 @@ class ListSlice:
     def __init__(
         self,
         name: str,
-        kind: Kind,
+        kind: ListKind,
         read: Callable[[], list[Json]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -112,7 +200,7 @@ class ListSlice:
         entries = self._read()
         if self._is_read and entries == self._entries:
             return []
-        messages = self._compared(entries)
+        messages = self._compare(entries)
         if not self._is_read:
             messages, self._is_read = [], True
         self._entries = entries
@@ -130,7 +218,7 @@ class ListSlice:
     def since(self, token: str) -> list[Message] | None:
         return self._history.since(token)
 
-    def _compared(self, entries: list[Json]) -> list[Message]:
+    def _compare(self, entries: list[Json]) -> list[Message]:
         now = self._clock()
         self._gone = {
             key: (left, entry)
@@ -140,26 +228,26 @@ class ListSlice:
         messages, known, marks = [], {}, {}
         moved = self._kind.moved(self._known, entries)
         for entry in entries:
-            identity = entry["id"]
-            before = self._known.get(identity) or self._gone.pop(identity, (now, None))[1]
-            if identity in moved:
-                told: str | None = self._kind.moved_type
+            entry_id = entry["id"]
+            before = self._known.get(entry_id) or self._gone.pop(entry_id, (now, None))[1]
+            if entry_id in moved:
+                message_type: str | None = self._kind.moved_type
             else:
-                told = None if entry is before else self._kind.told(before, entry)
-            if told:
-                messages.append(Message(told, entry))
-            known[identity] = entry
-            mark = None if told else self._marks.get(identity)
-            marks[identity] = mark or _hash(_packed(self._kind.mark(entry)))
-        for identity, entry in self._known.items():
-            if identity not in known:
-                self._gone[identity] = (now, entry)
+                message_type = None if entry is before else self._kind.message_type(before, entry)
+            if message_type:
+                messages.append(Message(message_type, entry))
+            known[entry_id] = entry
+            mark = None if message_type else self._marks.get(entry_id)
+            marks[entry_id] = mark or _hash(_serialize(self._kind.mark(entry)))
+        for entry_id, entry in self._known.items():
+            if entry_id not in known:
+                self._gone[entry_id] = (now, entry)
         self._known, self._marks = known, marks
         return messages
 
 
 class _History:
-    """The last states with the messages that led to each, as long as there is room."""
+    """The last states and the messages that led to each, bounded in number and bytes."""
 
     def __init__(self) -> None:
         self._states: deque[tuple[str, list[Message], int]] = deque()
@@ -187,5 +275,5 @@ def _hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=8).digest()
 
 
-def _packed(value: Any) -> bytes:
+def _serialize(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)

@@ -1,4 +1,4 @@
-"""Tells at once that something has changed, in any of the folders that this process watches."""
+"""Reports file system events of the folders that this process watches."""
 
 import logging
 import select
@@ -13,10 +13,11 @@ log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Which folders are watched, those know whose files are read: see `store.inputs`.
+    """A thread that waits for events and drains them.
 
-    :param report: called with each change, whoever has drained the events; by any thread, must
-        return at once.
+    The readers of files choose the watched folders, see `store.inputs`.
+
+    :param report: called after each event, by the thread that drained it; must not block.
     """
 
     def __init__(self, report: Callable[[], None]) -> None:
@@ -30,19 +31,19 @@ class Watcher:
             while not self._stop.is_set():
                 self._wait()
                 notifier().drain()
-        except Exception:  # changes are looked for all the same, see `feed`
-            log.exception("changes are not told any more: they are looked for each second")
+        except Exception:  # `feed` polls for changes as well
+            log.exception("the file watcher has failed: changes are polled each second")
 
     def stop(self) -> None:
         self._stop.set()
 
     def stirred(self) -> None:
-        """Take note that there were events, see `store.notifier`."""
+        """Report events; called by `store.notifier`."""
         if not self._stop.is_set():
             self._report()
 
     def _wait(self) -> None:
-        """Wait for an event, though not long: there may be another descriptor by then."""
+        """Wait for an event, at most _WAIT_SECONDS: the descriptor may be replaced."""
         descriptor = notifier().fileno()
         if descriptor is None:
             self._stop.wait(_WAIT_SECONDS)

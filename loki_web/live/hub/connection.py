@@ -1,4 +1,4 @@
-"""One client of the feed: its socket, what waits to be written to it, and what it listens to."""
+"""One client of the feed: its socket, its write queue and its channels."""
 
 import socket
 import ssl
@@ -10,33 +10,33 @@ from loki_web.live.hub import socket_takeover
 from loki_web.live.messages import Batch
 
 MAX_WAITING_BYTES = 256 * 1024
-MAX_WAITING = 1000  # writes, since small ones cost more than their bytes
+MAX_WAITING = 1000  # queued writes; small ones cost more memory than their bytes
 SEND_BUFFER_BYTES = 64 * 1024
-DEAD_MILLISECONDS = 60_000  # how long what was sent may stay unacknowledged
-ANSWER_SECONDS = 10.0  # in which a keepalive has to be answered, or taken
+DEAD_MILLISECONDS = 60_000  # how long sent data may stay unacknowledged
+ANSWER_SECONDS = 10.0  # for the response to a keepalive, or for reading it
 _READ_BYTES = 16 * 1024
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-# True while whoever opened the connection may still listen.
+# Returns whether the client may still listen; checked at each keepalive.
 MayStay = Callable[[], bool]
 
 
 class Connection:
-    """Used by the hub's thread alone, from the moment it is handed over.
+    """After the hand-over only the hub's thread uses it.
 
-    :ivar counted: whether it takes one of the places that there are for connections.
-    :ivar heard_at: when something last came from the peer, or was last taken by it.
-    :ivar is_joining: until it is told where the channels stand.
-    :ivar is_paused: while nothing is read from it.
-    :ivar is_leaving: once we said goodbye.
-    :ivar is_over: once nothing more is to come; what waits is still written.
-    :ivar ends_at: when it is cut off all the same; None while it is open.
-    :ivar listens_to: the channels for which the hub knows it.
-    :ivar mask: what the selector waits for.
+    :ivar counted: whether it counts toward the limit of connections.
+    :ivar heard_at: when the client last sent or read something.
+    :ivar is_joining: until the first messages are sent.
+    :ivar is_paused: while nothing is read from the client.
+    :ivar is_leaving: after the server has started to close it.
+    :ivar is_over: when it ends after the write queue is sent.
+    :ivar ends_at: when it is dropped, even with queued data; None while it is open.
+    :ivar listens_to: the channels of the hub's audience.
+    :ivar mask: the events that the selector waits for.
     """
 
     KEEPALIVE_SECONDS: ClassVar[float]
-    ANSWERS: ClassVar[bool]  # whether a live client answers to each keepalive
+    ANSWERS: ClassVar[bool]  # whether clients respond to keepalives
 
     __slots__ = (
         "__weakref__",
@@ -72,14 +72,14 @@ class Connection:
         self.is_over = False
         self.listens_to: frozenset[str] = frozenset()
         self.mask = 0
-        self._queue: list[memoryview] = []  # short, and empty it is small
+        self._queue: list[memoryview] = []  # a list: short, and smaller than a deque when empty
         self._waiting = 0
         self._offset = 0
         _bound(self.sock)
 
     @property
     def known(self) -> Mapping[str, str]:
-        """The states of channels that the client knows from before."""
+        """Return the states of channels that a reconnecting client has, by channel."""
         return {}
 
     @property
@@ -88,22 +88,22 @@ class Connection:
 
     @property
     def is_behind(self) -> bool:
-        """True where the client takes less than it is sent."""
+        """Return whether too much is queued: the client reads too slowly."""
         return self._waiting > MAX_WAITING_BYTES or len(self._queue) > MAX_WAITING
 
     @property
     def listens(self) -> bool:
-        """False while nothing more is to be asked: until an answer is there, or those are taken."""
+        """Return whether to read from the client: not while a response is pending or unread."""
         return not (self.is_paused or self.is_behind)
 
     def is_dead(self, now: float) -> bool:
-        """True where the last keepalive was not answered, or nothing of what waits was taken."""
+        """Return whether the client has not responded to a keepalive, or reads nothing."""
         if not self.ANSWERS and not self.has_waiting:
             self.heard_at = now
         return now - self.heard_at > self.KEEPALIVE_SECONDS + ANSWER_SECONDS
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
-        """The first that the client is sent."""
+        """Send the first messages."""
         raise NotImplementedError
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
@@ -113,17 +113,17 @@ class Connection:
         raise NotImplementedError
 
     def hear(self, data: bytes) -> None:
-        """Something came from the client."""
+        """Handle received bytes."""
         raise NotImplementedError
 
     def say_goodbye(self, code: int, reason: str) -> None:
-        """Tell the client that the connection ends, where its protocol has words for it."""
+        """Start to close the connection, with code and reason if the protocol has them."""
         raise NotImplementedError
 
     def put(self, data: bytes) -> None:
-        """Write, or let it wait until the peer takes it.
+        """Write, or queue what cannot be written without blocking.
 
-        :raises OSError: when the peer is gone.
+        :raises OSError: when the client has disconnected.
         """
         self._queue.append(memoryview(data))
         self._waiting += len(data)
@@ -131,9 +131,9 @@ class Connection:
             self.flush()
 
     def flush(self) -> bool:
-        """Write what waits; true when the peer took some of it.
+        """Write queued data, and return whether some was written.
 
-        :raises OSError: when the peer is gone.
+        :raises OSError: when the client has disconnected.
         """
         before = self._waiting
         while self._queue:
@@ -151,14 +151,14 @@ class Connection:
         return self._waiting < before
 
     def forget_waiting(self) -> None:
-        """Drop what has not begun to be written; a frame that was begun has to be ended."""
+        """Drop queued writes, except one that is partly written: frames must stay intact."""
         while len(self._queue) > (1 if self._offset else 0):
             self._waiting -= len(self._queue.pop())
 
     def receive(self) -> bytes | None:
-        """What came; empty at the peer's end, None where nothing has come.
+        """Return received bytes; empty at the end of the stream, None if there are none yet.
 
-        :raises OSError: when the peer is gone.
+        :raises OSError: when the client has disconnected.
         """
         try:
             return self.sock.recv(_READ_BYTES)
@@ -167,12 +167,12 @@ class Connection:
 
     @property
     def has_undelivered_input(self) -> bool:
-        """True where TLS holds bytes that no selector sees."""
+        """Return whether TLS has decrypted bytes, which the selector does not see."""
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
 
 def _bound(sock: socket.socket) -> None:
-    """A kernel buffer that grows to megabytes would hide for long that nobody reads."""
+    """Bound the kernel's send buffer: it could hide megabytes that a client does not read."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if sock.family == socket.AF_UNIX:
         return

@@ -1,9 +1,10 @@
-"""The thread that waits: for sockets, for what other threads want done, and for the time."""
+"""An event loop thread: sockets, actions of other threads and timers."""
 
 import heapq
 import itertools
 import logging
 import os
+import resource
 import selectors
 import socket
 import threading
@@ -12,17 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from loki_web.live import descriptors
-
 Action = Callable[[], None]
-# Called with what is ready of a socket: selectors.EVENT_READ, EVENT_WRITE or both.
+# Called with the ready events of a socket: selectors.EVENT_READ, EVENT_WRITE or both.
 Attend = Callable[[int], None]
+
+WANTED_OPEN_FILES = 65_536
 
 log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Begun when there is first something to do, so that nothing is shared by a fork.
+    """Starts with the first connection, after the fork, so that workers share no descriptors.
 
     `post` may be called from any thread and from a signal handler; `watch` and `remind` only from
     the loop's own thread.
@@ -38,35 +39,39 @@ class Loop:
         self._waker: int | None = None
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
+        """Start the thread, unless it runs."""
         with self._lock:
             if self._selector is None:
-                descriptors.allow_many()
+                raise_open_file_limit()
                 self.prepare()
                 threading.Thread(target=self._run, name="live-hub", daemon=True).start()
 
     def prepare(self) -> None:
-        """Make what `turn` works with."""
+        """Create the selector and the pipe that wakes it."""
         selector = selectors.DefaultSelector()
-        woken, self._waker = os.pipe()
-        os.set_blocking(woken, False)
+        wake_end, self._waker = os.pipe()
+        os.set_blocking(wake_end, False)
         os.set_blocking(self._waker, False)
-        selector.register(woken, selectors.EVENT_READ, lambda _: _empty(woken))
+        selector.register(wake_end, selectors.EVENT_READ, lambda _: _empty(wake_end))
         self._selector = selector
 
     def post(self, action: Action) -> None:
-        """Let the loop do something soon."""
+        """Run an action in the next turn."""
         self._inbox.append(action)
         if self._waker is not None:
-            with suppress(BlockingIOError):  # it is about to wake up anyway
+            with suppress(BlockingIOError):  # the pipe is full: the loop wakes up anyway
                 os.write(self._waker, b"\0")
 
     def remind(self, seconds: float, action: Action) -> None:
-        """Do something later."""
+        """Run an action after some seconds."""
         heapq.heappush(self._agenda, (self.clock() + seconds, next(self._tie), action))
 
     def watch(self, sock: socket.socket, before: int, mask: int, attend: Attend) -> None:
-        """Wait for other things of a socket than before; 0 stands for nothing at all."""
+        """Change the events to wait for.
+
+        :param before: the mask until now, 0 for a socket that is not registered.
+        :param mask: the new mask, 0 to unregister the socket.
+        """
         selector = self._selector
         if selector is None or before == mask:
             return
@@ -78,7 +83,7 @@ class Loop:
             selector.modify(sock, mask, attend)
 
     def turn(self, most_seconds: float | None = None) -> None:
-        """Wait for something to do, and do it."""
+        """Wait for events, actions or timers, and run their callbacks."""
         if self._selector is None:
             return
         for key, mask in self._selector.select(self._wait(most_seconds)):
@@ -93,8 +98,8 @@ class Loop:
         while True:
             try:
                 self.turn()
-            except Exception:  # one fault must not end the feed for everybody
-                log.exception("the live feed met a fault")
+            except Exception:  # an error must not stop the feed of all clients
+                log.exception("an error in the event loop of the live feed")
 
     def _wait(self, most: float | None) -> float | None:
         if self._inbox:
@@ -105,6 +110,18 @@ class Loop:
         return due if most is None else min(due, most)
 
 
-def _empty(woken: int) -> None:
+def raise_open_file_limit() -> None:
+    """Raise the soft limit of open files up to the hard limit, at most WANTED_OPEN_FILES."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = WANTED_OPEN_FILES if hard == resource.RLIM_INFINITY else min(WANTED_OPEN_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of %s open files could not be raised: %s", soft, error)
+
+
+def _empty(wake_end: int) -> None:
     with suppress(BlockingIOError):
-        os.read(woken, 4096)
+        os.read(wake_end, 4096)

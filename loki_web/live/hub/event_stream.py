@@ -1,4 +1,4 @@
-"""A client of server-sent events: it only listens, and says at its return what it knows."""
+"""A client of server-sent events: read-only, resumes with Last-Event-ID."""
 
 import re
 import socket
@@ -18,11 +18,11 @@ from loki_web.live.messages import (
 
 MAX_ID_LENGTH = 1024
 _STATE = re.compile(r"([a-z]{1,20}):([0-9a-z.]{1,60})", re.ASCII)
-_RESET = "What was known by this id is not known any more; this is the present state"
+_RESET = "The state of this Last-Event-ID is no longer available; the current state follows"
 
 
 class EventStream(Connection):
-    """The id of an event names the state of each channel that is listened to."""
+    """Each event id identifies the state of all subscribed channels."""
 
     KEEPALIVE_SECONDS: ClassVar[float] = 15.0
     ANSWERS: ClassVar[bool] = False
@@ -37,8 +37,10 @@ class EventStream(Connection):
         last_id: str = "",
         may_stay: MayStay | None = None,
     ) -> None:
-        """:param head: the head of the response, written first.
-        :param last_id: the `Last-Event-ID` of a client that was here before.
+        """Queue the start of the response.
+
+        :param head: status line and headers of the response.
+        :param last_id: the `Last-Event-ID` of a reconnecting client.
         """
         super().__init__(sock, channels, may_stay)
         self._known = _states(last_id, channels)
@@ -49,10 +51,10 @@ class EventStream(Connection):
         return self._known
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
-        said = [protocol.connected(self.channels), *standing.missed]
+        messages = [protocol.connected(self.channels), *standing.missed]
         if standing.unknown:
-            said.append(Message("reset", {"detail": _RESET, "channels": standing.unknown}))
-        self.put(events([*said, *standing.whole, *standing.current], self._id(tokens)))
+            messages.append(Message("reset", {"detail": _RESET, "channels": standing.unknown}))
+        self.put(events([*messages, *standing.whole, *standing.current], self._id(tokens)))
         self._known = {}
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
@@ -62,10 +64,10 @@ class EventStream(Connection):
         self.put(EVENT_STREAM_HEARTBEAT)
 
     def hear(self, data: bytes) -> None:
-        """Whatever it is, there is nothing to say to a stream."""
+        """Ignore input: an event stream has no messages from the client."""
 
     def say_goodbye(self, code: int, reason: str) -> None:
-        """The end of the stream says it; the client comes back by itself."""
+        """End the stream; the client reconnects by itself."""
         self.is_over = True
 
     def _id(self, tokens: Mapping[str, str]) -> str:
@@ -73,9 +75,11 @@ class EventStream(Connection):
 
 
 def _states(last_id: str, channels: frozenset[str]) -> dict[str, str]:
-    """The state of each channel that an id names; one that cannot be read knows none of them."""
+    """Parse an event id into the state of each channel; a malformed id gives unknown states."""
     if not last_id:
         return {}
     matches = [_STATE.fullmatch(part) for part in last_id[:MAX_ID_LENGTH].split(",")]
-    found = {match[1]: match[2] for match in matches if match}
-    return {name: found[name] for name in channels if name in found} or dict.fromkeys(channels, "")
+    states = {match[1]: match[2] for match in matches if match}
+    return {name: states[name] for name in channels if name in states} or dict.fromkeys(
+        channels, ""
+    )

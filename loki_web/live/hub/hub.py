@@ -1,18 +1,19 @@
-"""All connections of one process, served by one thread.
+"""All live connections of one process, served by one thread.
 
-A connection costs a socket and a few objects. The hub waits for all of them at once and writes to
-each what it can take now; what it cannot take waits, up to a bound, and nobody else waits for it.
+A connection costs a socket and a few objects. The hub selects on all sockets and writes what each
+can take without blocking. The rest is queued up to a limit: a client that stops reading is
+disconnected with close code 1013, and other clients are not delayed.
 """
 
 import logging
 import selectors
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from loki_web.live.audience import Audience
 from loki_web.live.feed.feed import Source, Standing
 from loki_web.live.hub import socket_takeover
 from loki_web.live.hub.connection import Connection
@@ -22,19 +23,47 @@ from loki_web.live.messages import Batch
 from loki_web.live.protocol import Command
 
 GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
-PARTING_SECONDS = 2.0  # for the other side to say goodbye too
-NOWHERE: frozenset[str] = frozenset()
-_MOST_PARTING = 1000
-_GOING_AWAY = "The server goes away"
+CLOSING_SECONDS = 2.0  # for the closing handshake
+NO_CHANNELS: frozenset[str] = frozenset()
+_MAX_CLOSING = 1000
+_GOING_AWAY = "The server is shutting down"
 
 log = logging.getLogger(__name__)
 
 
+class Audience:
+    """The connections that listen to each channel.
+
+    :ivar channels: those with at least one listener.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: defaultdict[str, set[Connection]] = defaultdict(set)
+        self.channels: frozenset[str] = frozenset()
+
+    def listeners_of(self, channel: str) -> list[Connection]:
+        return list(self._listeners[channel])
+
+    def set_channels(self, connection: Connection, channels: frozenset[str]) -> None:
+        """Make a connection listen to these channels and to no others."""
+        before = connection.listens_to
+        if channels == before:
+            return
+        connection.listens_to = channels
+        for name in before - channels:
+            self._listeners[name].discard(connection)
+        for name in channels - before:
+            self._listeners[name].add(connection)
+        self.channels = frozenset(name for name, listeners in self._listeners.items() if listeners)
+
+
 class Hub:
-    """Its public methods may be called from any thread, `close` from a signal handler too.
+    """The connections of a process and their event loop.
+
+    Public methods are thread-safe; `close` may be called from a signal handler.
 
     :ivar source: set once, before the first connection.
-    :param give_back: called for each connection that was counted, when it is gone.
+    :param give_back: called when a counted connection has ended.
     """
 
     source: Source
@@ -48,7 +77,7 @@ class Hub:
         self._connections: set[Connection] = set()
         self._audience = Audience()
         self._tokens: dict[str, str] = {}
-        self._parting = 0
+        self._closing = 0
         self._closes = False
         self._all_gone = threading.Event()
 
@@ -61,37 +90,37 @@ class Hub:
         return self._audience.channels
 
     def adopt(self, connection: Connection) -> None:
-        """Serve a connection from now on."""
+        """Take over a connection and serve it."""
         self._loop.start()
         self.post(partial(self._join, connection))
 
     def refuse(self, connection: Connection, code: int, reason: str) -> None:
-        """Let a connection in only to tell it why it cannot stay."""
+        """Close a connection with a code and a reason, in the way of its protocol."""
         self._loop.start()
-        self.post(partial(self._turn_away, connection, code, reason))
+        self.post(partial(self._reject, connection, code, reason))
 
     def publish(self, batch: Batch) -> None:
-        """Write a change to all who listen to its channel."""
+        """Send a batch to all subscribers of its channel."""
         self.post(partial(self._deliver, batch))
 
     def post(self, action: Callable[[], None]) -> None:
-        """Let the hub's thread do something soon."""
+        """Run an action in the hub's thread."""
         self._loop.post(action)
 
     def close(self) -> None:
-        """Tell all clients that the server goes away, and let no new ones stay."""
-        self.post(self._begin_to_close)
+        """Close all connections with code 1001, and refuse new ones."""
+        self.post(self._close_all)
 
     def wait_until_empty(self, seconds: float) -> None:
-        """Wait until everybody is gone, after `close`."""
+        """Wait, after `close`, until all connections have ended."""
         if self._connections:
             self._all_gone.wait(seconds)
 
-    # What becomes of a connection, in the order of its life.
+    # The life of a connection, in order.
 
     def _join(self, connection: Connection) -> None:
         if self._closes:
-            self._turn_away(connection, GOING_AWAY, _GOING_AWAY)
+            self._reject(connection, GOING_AWAY, _GOING_AWAY)
             return
         self._connections.add(connection)
         connection.heard_at = self._clock()
@@ -110,8 +139,8 @@ class Hub:
         self._tokens.update(standing.tokens)
         self._guarded(connection, welcome)
 
-    def _subscribe(self, of: "weakref.ref[WebSocket]", command: Command) -> None:
-        connection = of()
+    def _subscribe(self, reference: "weakref.ref[WebSocket]", command: Command) -> None:
+        connection = reference()
         if connection is not None:
             self.source.want(command.channels, partial(self._subscribed, connection, command))
 
@@ -126,14 +155,14 @@ class Hub:
 
     def _deliver(self, batch: Batch) -> None:
         self._tokens[batch.channel] = batch.token
-        for connection in self._audience.of(batch.channel):
+        for connection in self._audience.listeners_of(batch.channel):
             if connection.ends_at is None:
-                self._guarded(connection, partial(self._hand, connection, batch))
+                self._guarded(connection, partial(self._send_or_close, connection, batch))
 
-    def _hand(self, connection: Connection, batch: Batch) -> None:
+    def _send_or_close(self, connection: Connection, batch: Batch) -> None:
         if connection.is_behind:
             connection.forget_waiting()
-            self._part(connection, TRY_AGAIN_LATER, "Messages are not taken fast enough")
+            self._start_closing(connection, TRY_AGAIN_LATER, "The client reads too slowly")
         else:
             connection.deliver(batch, self._tokens)
 
@@ -141,7 +170,7 @@ class Hub:
         if mask & selectors.EVENT_WRITE and connection.flush():
             connection.heard_at = self._clock()
             if connection.listens:
-                connection.hear(b"")  # what it said before it had room for the answers
+                connection.hear(b"")  # input that was received while the queue was full
                 if connection.has_undelivered_input:
                     self._read(connection)
         if mask & selectors.EVENT_READ:
@@ -159,9 +188,9 @@ class Hub:
             if not connection.has_undelivered_input:
                 return
 
-    def _keep(self, of: "weakref.ref[Connection]") -> None:
-        """The moment of a keepalive, or the last one of a connection that parts."""
-        connection = of()
+    def _keep(self, reference: "weakref.ref[Connection]") -> None:
+        """Send a keepalive, or end a connection whose time to close is over."""
+        connection = reference()
         if connection is None:
             return
         if connection.ends_at is None:
@@ -173,46 +202,46 @@ class Hub:
         if connection.is_dead(self._clock()):
             raise ConnectionResetError
         if connection.may_stay is not None and not connection.may_stay():
-            self._part(connection, POLICY_VIOLATION, "The token opens nothing any more")
+            self._start_closing(connection, POLICY_VIOLATION, "The token is no longer valid")
             return
         connection.keep_alive()
         self._remind(connection, connection.KEEPALIVE_SECONDS)
 
-    def _part(self, connection: Connection, code: int, reason: str) -> None:
+    def _start_closing(self, connection: Connection, code: int, reason: str) -> None:
         connection.say_goodbye(code, reason)
-        connection.is_over = connection.is_over or self._parting >= _MOST_PARTING
+        connection.is_over = connection.is_over or self._closing >= _MAX_CLOSING
         connection.is_leaving = True
 
-    def _turn_away(self, connection: Connection, code: int, reason: str) -> None:
+    def _reject(self, connection: Connection, code: int, reason: str) -> None:
         self._connections.add(connection)
         connection.is_paused = False
-        self._guarded(connection, partial(self._part, connection, code, reason))
+        self._guarded(connection, partial(self._start_closing, connection, code, reason))
 
-    def _begin_to_close(self) -> None:
+    def _close_all(self) -> None:
         self._closes = True
         for connection in list(self._connections):
             if connection.ends_at is None:
-                goodbye = partial(self._part, connection, GOING_AWAY, _GOING_AWAY)
-                self._guarded(connection, goodbye)
+                close = partial(self._start_closing, connection, GOING_AWAY, _GOING_AWAY)
+                self._guarded(connection, close)
         self._note_all_gone()
 
     def _drop(self, connection: Connection) -> None:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._audience.place(connection, NOWHERE)
+        self._audience.set_channels(connection, NO_CHANNELS)
         self._loop.watch(connection.sock, connection.mask, 0, _nothing)
         with suppress(OSError):
             socket_takeover.close(connection.sock)
-        self._parting -= connection.ends_at is not None
+        self._closing -= connection.ends_at is not None
         if connection.counted:
             self._give_back()
         self._note_all_gone()
 
-    # What is true of every connection after anything was done with it.
+    # Invariants of a connection, restored after each action.
 
     def _guarded(self, connection: Connection, action: Callable[[], None]) -> None:
-        """Do something with one connection; whatever goes wrong ends that one alone."""
+        """Run an action for one connection; an error ends this connection only."""
         if connection not in self._connections:
             return
         try:
@@ -221,7 +250,7 @@ class Hub:
         except OSError:
             self._drop(connection)
         except Exception:
-            log.exception("a live connection met a fault")
+            log.exception("a live connection failed")
             self._drop(connection)
 
     def _settle(self, connection: Connection) -> None:
@@ -229,11 +258,11 @@ class Hub:
             self._drop(connection)
             return
         if connection.ends_at is None and (connection.is_over or connection.is_leaving):
-            connection.ends_at = self._clock() + PARTING_SECONDS
-            self._parting += 1
-            self._remind(connection, PARTING_SECONDS)
+            connection.ends_at = self._clock() + CLOSING_SECONDS
+            self._closing += 1
+            self._remind(connection, CLOSING_SECONDS)
         has_begun = connection.ends_at is None and not connection.is_joining
-        self._audience.place(connection, connection.channels if has_begun else NOWHERE)
+        self._audience.set_channels(connection, connection.channels if has_begun else NO_CHANNELS)
         reads = connection.ends_at is not None or connection.listens
         mask = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * connection.has_waiting
         if mask != connection.mask:
@@ -253,4 +282,4 @@ class Hub:
 
 
 def _nothing(_: int) -> None:
-    """For a socket that nothing is waited for any more."""
+    """Ignore events of a socket that is no longer selected."""

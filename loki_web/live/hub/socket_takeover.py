@@ -1,8 +1,8 @@
-"""How a connection leaves the thread that accepted it.
+"""Take a socket over from gunicorn.
 
-gunicorn closes the socket object of a request when its handler is done, and counts the connection
-as gone. The object is kept, since a TLS socket cannot be taken out of it, but from then on only we
-can close it: gunicorn's own closing finds a socket that has no peer any more, which it is used to.
+gunicorn closes the socket object of a request when its handler returns. The object must survive,
+because a TLS socket cannot be duplicated. So its class is replaced: gunicorn's calls do nothing,
+or fail as for a disconnected client, which gunicorn handles.
 """
 
 import errno
@@ -11,39 +11,39 @@ import ssl
 from typing import NoReturn
 
 
-class _Kept(socket.socket):
-    """A socket that lets its former owner go through the motions."""
+class _TakenSocket(socket.socket):
+    """A socket whose close and settimeout do nothing, so that gunicorn cannot close it."""
 
     __slots__ = ()
 
     def setblocking(self, flag: bool) -> None:
-        """It never blocks again."""
+        """Do nothing: the socket stays non-blocking."""
 
     def settimeout(self, value: float | None) -> None:
-        """It never blocks again."""
+        """Do nothing: the socket stays non-blocking."""
 
     def shutdown(self, how: int) -> NoReturn:
-        raise OSError(errno.ENOTCONN, "handed over")
+        raise OSError(errno.ENOTCONN, "taken over")
 
     def close(self) -> None:
-        """Closed by `close` of this module only."""
+        """Do nothing: only `close` of this module closes the socket."""
 
 
-class _KeptTLS(ssl.SSLSocket):
-    setblocking = _Kept.setblocking
-    settimeout = _Kept.settimeout
-    shutdown = _Kept.shutdown
-    close = _Kept.close
+class _TakenTLSSocket(ssl.SSLSocket):
+    setblocking = _TakenSocket.setblocking
+    settimeout = _TakenSocket.settimeout
+    shutdown = _TakenSocket.shutdown
+    close = _TakenSocket.close
 
 
 def take(sock: socket.socket) -> socket.socket:
-    """Make a request's socket ours: it does not block, and nobody else can close it."""
+    """Make a request's socket non-blocking, and prevent gunicorn from closing it."""
     sock.setblocking(False)
-    sock.__class__ = _KeptTLS if isinstance(sock, ssl.SSLSocket) else _Kept
+    sock.__class__ = _TakenTLSSocket if isinstance(sock, ssl.SSLSocket) else _TakenSocket
     return sock
 
 
 def close(sock: socket.socket) -> None:
-    """End a connection that was taken: what is still to be sent goes out, then its end."""
+    """Close a socket that was taken over; the kernel still sends what is buffered."""
     kind = ssl.SSLSocket if isinstance(sock, ssl.SSLSocket) else socket.socket
     kind.close(sock)

@@ -1,4 +1,4 @@
-"""A WebSocket client. The frames are wsproto's work; what they say is `protocol`'s."""
+"""A WebSocket client. wsproto handles the frames, `protocol` the messages."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -19,25 +19,36 @@ from loki_web.live.protocol import Command
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FRAGMENTS = 1024
-_TOO_BIG = "A message may have 64 KiB"
+_TOO_BIG = "Messages must have at most 64 KiB"
 _PONG = messages.frames([protocol.PONG])
 
 
 class WebSocket(Connection):
-    """:ivar subscribe: asked, by the hub that has the connection, to begin with the channels of a
-    command; further commands wait until `subscribed` is called."""
+    """A connection whose client sends commands.
+
+    :ivar subscribe: set by the hub; starts a subscription. Further commands wait until the hub
+        calls `subscribed`.
+    """
 
     KEEPALIVE_SECONDS: ClassVar[float] = 25.0
     ANSWERS: ClassVar[bool] = True
 
-    __slots__ = ("_chose", "_fragments", "_frames", "_is_broken", "_pieces", "_size", "subscribe")
+    __slots__ = (
+        "_fragments",
+        "_frames",
+        "_has_subscribed",
+        "_is_broken",
+        "_pieces",
+        "_size",
+        "subscribe",
+    )
 
     def __init__(
         self, sock: socket.socket, frames: Frames | None = None, may_stay: MayStay | None = None
     ) -> None:
         super().__init__(sock, protocol.BROADCASTS, may_stay)
         self._frames = frames or Frames(ConnectionType.SERVER)
-        self._chose = False
+        self._has_subscribed = False
         self._is_broken = False
         self._pieces: list[str] = []
         self._size = 0
@@ -45,7 +56,7 @@ class WebSocket(Connection):
         self.subscribe: Callable[[Command], None] = _refuse
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
-        self._say(protocol.connected(self.channels), *standing.current)
+        self._send(protocol.connected(self.channels), *standing.current)
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
         self.put(batch.frames)
@@ -59,14 +70,14 @@ class WebSocket(Connection):
         try:
             self._frames.receive_data(data)
             self._handle_events()
-        except ProtocolError:  # something after the end
+        except ProtocolError:  # data after the end of the connection
             self.is_over = True
 
     def subscribed(self, command: Command, standing: Standing) -> None:
-        """The channels of the command are followed: say so, and go on with what came since."""
-        self.channels = (self.channels if self._chose else frozenset()) | command.channels
-        self._chose = True
-        self._say(command.confirmation, *standing.current)
+        """Confirm a subscription, and handle commands that were received meanwhile."""
+        self.channels = (self.channels if self._has_subscribed else frozenset()) | command.channels
+        self._has_subscribed = True
+        self._send(command.confirmation, *standing.current)
         self.is_paused = False
         self.hear(b"")
 
@@ -77,16 +88,16 @@ class WebSocket(Connection):
     def _handle_events(self) -> None:
         for event in self._frames.events():
             if isinstance(event, TextMessage | BytesMessage):
-                self._take(event)
+                self._collect(event)
             elif isinstance(event, Ping) and self._frames.state is ConnectionState.OPEN:
                 self.put(self._frames.send(event.response()))
             elif isinstance(event, CloseConnection):
-                self._part(event)
+                self._handle_close(event)
             if not self.listens or self.is_over or self._is_broken:
                 return
 
-    def _take(self, event: TextMessage | BytesMessage) -> None:
-        """Collect the pieces of a message, no more of them than fit."""
+    def _collect(self, event: TextMessage | BytesMessage) -> None:
+        """Collect the fragments of a message, up to the limits."""
         if self._frames.state is not ConnectionState.OPEN:
             return
         self._size += len(event.data) if isinstance(event, BytesMessage) else _size(event.data)
@@ -101,17 +112,17 @@ class WebSocket(Connection):
             text = "".join(self._pieces)
             self._pieces.clear()
             self._size = self._fragments = 0
-            self._answer(text if isinstance(event, TextMessage) else None)
+            self._handle_text(text if isinstance(event, TextMessage) else None)
 
-    def _answer(self, text: str | None) -> None:
+    def _handle_text(self, text: str | None) -> None:
         try:
             if text is None:
-                raise BadRequest("Messages are JSON in text frames")
-            self._obey(protocol.command_in(text))
+                raise BadRequest("Messages must be JSON in text frames")
+            self._run(protocol.parse_command(text))
         except BadRequest as error:
-            self._say(protocol.error(error.detail))
+            self._send(protocol.error(error.detail))
 
-    def _obey(self, command: Command) -> None:
+    def _run(self, command: Command) -> None:
         if command.type == protocol.PING:
             self.put(_PONG)
         elif command.type == protocol.SUBSCRIBE:
@@ -119,11 +130,11 @@ class WebSocket(Connection):
             self.subscribe(command)
         else:
             self.channels -= command.channels
-            self._chose = True
-            self._say(command.confirmation)
+            self._has_subscribed = True
+            self._send(command.confirmation)
 
-    def _part(self, event: CloseConnection) -> None:
-        """The client says goodbye, answers ours, or breaks the rules of the protocol."""
+    def _handle_close(self, event: CloseConnection) -> None:
+        """Handle a close frame, a response to ours, or a protocol error found by wsproto."""
         if self._frames.state is ConnectionState.OPEN:
             self._break_off(event.code, "Protocol error")
             return
@@ -132,12 +143,12 @@ class WebSocket(Connection):
         self.is_over = True
 
     def _break_off(self, code: int, reason: str) -> None:
-        """Say why, and take no notice of what still comes: it cannot be understood any more."""
+        """Close with a reason and ignore further input, which cannot be parsed any more."""
         self.say_goodbye(code, reason)
         self._is_broken = self.is_leaving = True
 
-    def _say(self, *said: Message) -> None:
-        self.put(messages.frames(said))
+    def _send(self, *batch: Message) -> None:
+        self.put(messages.frames(batch))
 
 
 def _size(text: str) -> int:
@@ -145,4 +156,4 @@ def _size(text: str) -> int:
 
 
 def _refuse(_: Command) -> None:
-    raise BadRequest("The feed has not begun")
+    raise BadRequest("The live feed is not ready")

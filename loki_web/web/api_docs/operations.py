@@ -1,4 +1,4 @@
-"""From the OpenAPI document to what the page shows: groups of operations with fields in words."""
+"""Convert the OpenAPI document for the page `/docs`: operations by tag, types in words."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Body:
-    """What a request or an answer holds."""
+    """The body of a request or of a response."""
 
     status: str
     about: str
@@ -51,11 +51,13 @@ class Group:
 
 
 def groups(document: Json) -> list[Group]:
-    """The operations of a document under the tags that it lists, in its order."""
-    found = list(_operations(document))
+    """Return the operations of an OpenAPI document by tag, in the order of the document."""
+    tagged = list(_operations(document))
     return [
         Group(
-            tag["name"], tag.get("description", ""), [o for name, o in found if name == tag["name"]]
+            tag["name"],
+            tag.get("description", ""),
+            [o for name, o in tagged if name == tag["name"]],
         )
         for tag in document["tags"]
     ]
@@ -70,49 +72,51 @@ def _operations(document: Json) -> Iterator[tuple[str, Operation]]:
 
 
 def _operation(
-    document: Json, method: str, path: str, found: Json, shared: list[Json]
+    document: Json, method: str, path: str, operation: Json, shared: list[Json]
 ) -> Operation:
-    answers = [_body(document, status, answer) for status, answer in found["responses"].items()]
-    asked = found.get("requestBody")
+    answers = [_body(document, status, answer) for status, answer in operation["responses"].items()]
+    request = operation.get("requestBody")
     return Operation(
         id=f"{method}-{path.strip('/')}".replace("/", "-").replace("{", "").replace("}", ""),
         method=method.upper(),
         path=path,
-        summary=found.get("summary", ""),
-        description=found.get("description", ""),
-        parameters=[_parameter(document, each) for each in [*shared, *found.get("parameters", [])]],
-        request=_body(document, "", asked) if asked else None,
+        summary=operation.get("summary", ""),
+        description=operation.get("description", ""),
+        parameters=[
+            _parameter(document, each) for each in [*shared, *operation.get("parameters", [])]
+        ],
+        request=_body(document, "", request) if request else None,
         answers=sorted((a for a in answers if a.status != "default"), key=lambda a: a.status),
     )
 
 
-def _parameter(document: Json, found: Json) -> Named:
-    found = _resolved(document, found)
-    schema = _resolved(document, found.get("schema", {}))
+def _parameter(document: Json, parameter: Json) -> Named:
+    parameter = _resolve(document, parameter)
+    schema = _resolve(document, parameter.get("schema", {}))
     return Named(
-        found["name"],
+        parameter["name"],
         _type(document, schema),
-        found.get("description", ""),
-        found.get("required", False),
+        parameter.get("description", ""),
+        parameter.get("required", False),
     )
 
 
-def _body(document: Json, status: str, found: Json) -> Body:
-    found = _resolved(document, found)
-    content: Json = next(iter(found.get("content", {}).values()), {})
-    schema = _resolved(document, content.get("schema", {}))
+def _body(document: Json, status: str, body: Json) -> Body:
+    body = _resolve(document, body)
+    content: Json = next(iter(body.get("content", {}).values()), {})
+    schema = _resolve(document, content.get("schema", {}))
     if schema.get("type") == "array":
-        schema = _resolved(document, schema["items"])
+        schema = _resolve(document, schema["items"])
     required = schema.get("required", [])
     named = [
         Named(name, _type(document, field), field.get("description", ""), name in required)
         for name, field in schema.get("properties", {}).items()
     ]
-    return Body(status, found.get("description", ""), named, content.get("example"))
+    return Body(status, body.get("description", ""), named, content.get("example"))
 
 
 def _type(document: Json, schema: Json) -> str:
-    """`string`, `array of Task`, `integer from 1 to 200, 20 when left out` …"""
+    """Return a type in words: `array of Task`, `integer from 1 to 200, default 20`."""
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[1]
     if schema.get("type") == "array":
@@ -124,13 +128,14 @@ def _type(document: Json, schema: Json) -> str:
     if "minimum" in schema and "maximum" in schema:
         words += f" from {schema['minimum']} to {schema['maximum']}"
     if schema.get("default") is not None:
-        words += f", {schema['default']} when left out"
+        words += f", default {schema['default']}"
     return words
 
 
-def _resolved(document: Json, found: Json) -> Json:
-    while "$ref" in found:
-        _, _, place = found["$ref"].partition(_REF)
-        kind, name = place.split("/")
-        found = document["components"][kind][name]
-    return found
+def _resolve(document: Json, item: Json) -> Json:
+    """Follow `$ref` to the components of the document."""
+    while "$ref" in item:
+        _, _, path = item["$ref"].partition(_REF)
+        kind, name = path.split("/")
+        item = document["components"][kind][name]
+    return item

@@ -18,9 +18,9 @@ blueprint = Blueprint(
 
 @blueprint.get("")
 def show() -> Response:
-    """The description of every route, without a script."""
-    described = document()
-    page = render_template("docs.html", api=described, groups=groups(described), as_json=_as_json)
+    """Return the page that describes every route; it needs no JavaScript."""
+    api = document()
+    page = render_template("docs.html", api=api, groups=groups(api), as_json=_as_json)
     response = make_response(page)
     response.headers["Content-Security-Policy"] = _POLICY
     return response
