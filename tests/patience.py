@@ -8,7 +8,7 @@ from tests.waiting import PATIENCE_SECONDS
 
 _CONF = """
 from loki_web.server.conf import *
-from loki_web import worker
+from loki_web.server import worker
 worker.HEAD_SECONDS, worker.REQUEST_SECONDS = {head}, {request}
 """
 

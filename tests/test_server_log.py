@@ -236,11 +236,11 @@ def test_what_cannot_be_read_has_an_id_that_is_in_the_log(place: Place) -> None:
 
 
 def test_what_services_log_carries_the_id_and_what_comes_after_does_not(place: Place) -> None:
-    place.write("queue/pending.json", "{")
+    place.write("notifications/active.json", "{")  # which is not read at start
     settings = {"LOKI_ENTERPRISE_AUTH": "false", "LOKI_LOG_LEVEL": "info"}
     with logging_server(place, "json", **settings) as server:
-        server.get("/api/tasks", headers={"X-Request-ID": "mine"})
-        server.get("/api/tasks", headers={"X-Request-ID": "mine"})
+        server.get("/api/notifications", headers={"X-Request-ID": "mine"})
+        server.get("/api/notifications", headers={"X-Request-ID": "mine"})
         wait_until(lambda: "damaged" in str(server.errors), "a warning")
         (entry,) = [entry for entry in objects(server) if "damaged" in entry["message"]][:1]
         assert entry["request_id"] == "mine"

@@ -77,6 +77,8 @@ class Events:
                 self.index.remove_file(name)
             else:
                 self.index.put_file(name, records.unpack_signal(packed))
+        if changes.names is None:
+            files.release_values()
         self._generation = changes.generation
 
     def dump(self) -> bytes:

@@ -34,6 +34,7 @@ _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
+_RELEASED = object()
 
 
 def _unchanged(value: Any) -> Any:
@@ -250,7 +251,20 @@ class Collection:
         :param name: a path as in `items` and `changes`.
         """
         entry = self._entries.get(name)
-        return entry.value if entry else None
+        if entry is None or entry.value is not _RELEASED:
+            return entry.value if entry else None
+        content = self.read(name)
+        return self._digest.make(content.value) if content else None
+
+    def release_values(self) -> None:
+        """Forget the values that have settled: `value` reads their files again.
+
+        For a caller that has made its own use of them, and needs only the changes from then on.
+        """
+        with self._lock:
+            for name, entry in self._entries.items():
+                if entry.value is not None and name not in self._fresh:
+                    entry.value = _RELEASED
 
     def version(self, name: str) -> Stamped | None:
         """Return the version of a file that has a value; None for others."""
@@ -433,6 +447,7 @@ class Collection:
         """Load digests from the index, and remove their files from `stale`. Return their paths."""
         loaded: list[str] = []
         surplus: list[str] = []
+        listed = {name: name for name in stale}  # the strings that are in use already
         for name, stamp, data in value_store.digests(self._name):
             version = stale.get(name)
             if version is None and name not in self._entries:
@@ -446,8 +461,8 @@ class Collection:
                 continue
             if name in self._entries:
                 self._forget(name)
-            self._put(name, self._stamped(version, True, value))
-            loaded.append(name)
+            self._put(listed[name], self._stamped(version, True, value))
+            loaded.append(listed[name])
             del stale[name]
         if len(surplus) >= BULK:
             value_store.remove_digests(self._name, surplus)

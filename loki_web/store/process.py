@@ -34,6 +34,11 @@ class ProcessInput:
     def __del__(self) -> None:
         self._release()
 
+    @property
+    def is_notified(self) -> bool:
+        """Whether it has ended: it is not looked up again before all inputs are."""
+        return self._state is None
+
     def examine(self) -> object | None:
         """Return the start time of the process; None if it does not run."""
         with self._lock:

@@ -1,6 +1,7 @@
 """The page in the distribution's Chromium, on real servers."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or programs.needed("chromium", "chromium")
+    """Chromium without its own windows where that is installed, else the whole one."""
+    light = shutil.which("chromium-headless-shell")
+    found = os.environ.get("CHROMIUM") or light or programs.needed("chromium", "chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=_FLAGS)
         yield started
@@ -74,6 +77,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     yield open_it
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")  # requests that are still being answered
         context.close()
 
 
