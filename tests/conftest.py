@@ -1,5 +1,6 @@
 """What tests share: places to serve, and servers of the real kind."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from tests.children import Children, children
 from tests.compiled_rules import keep_compiled_rules
 from tests.markers import starts_a_server
 from tests.places import Place
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return half as many processes again as there are cores: many tests wait for servers."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def pytest_configure() -> None:

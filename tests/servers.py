@@ -141,6 +141,8 @@ def _served(command: list[str], place: Place, settings: dict[str, str]) -> Itera
     port = free_port()
     settings = {"LOKI_DASHBOARD_PORT": str(port), **settings}
     with running(command, environment(place, **settings), f"127.0.0.1:{port}") as server:
+        count = int(settings["LOKI_WORKERS"])
+        wait_until(lambda: len(server.workers()) == count, "all workers")  # one answers earlier
         yield server
 
 

@@ -82,8 +82,8 @@ class Notifier:
                     self._inotify = INotify(nonblocking=True)
                 mask = (_SELF_MASK if only_itself else _MASK) | _ADD
                 number = self._inotify.add_watch(folder, mask)
-            except (FileNotFoundError, NotADirectoryError):
-                return False
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                return False  # this folder only
             except OSError as error:
                 self._fail(error)
                 return False

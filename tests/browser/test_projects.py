@@ -199,7 +199,9 @@ def test_a_project_is_registered_by_its_folder(
     expect(dialog.locator("[name=path]")).to_be_focused()
     dialog.locator("[name=path]").fill(str(fleet.home / "nowhere"))
     dialog.get_by_role("button", name="Register").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Must be the absolute path of a directory")
+    expect(dialog.get_by_role("alert")).to_contain_text(
+        "Must be the absolute path of an existing directory"
+    )
     dialog.locator("[name=path]").fill(str(fleet.home / "projects/found"))
     dialog.locator("[name=name]").fill("New one")
     dialog.locator("[name=alias]").fill("n1")

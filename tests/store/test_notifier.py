@@ -1,10 +1,13 @@
 """A drain reports every change that was made before it."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from loki_web.store.notifier import notifier
+from tests.servers import ROOT, without_privileges
 
 
 def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) -> None:
@@ -33,3 +36,29 @@ def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) ->
     assert slow.other is not None
     slow.other.join()
     assert slow.seen
+
+
+_CLOSED_FOLDER = """
+import sys
+from loki_web.store.notifier import Notifier
+
+class Subscriber:
+    def touched(self, key, name, is_folder): ...
+    def lost(self): raise SystemExit("lost")
+
+notifier, subscriber = Notifier(), Subscriber()
+closed, open_ = sys.argv[1:]
+assert not notifier.watch(closed, subscriber, "closed")
+assert notifier.watch(open_, subscriber, "open")
+"""
+
+
+def test_a_closed_folder_does_not_end_the_watches_of_others(tmp_path: Path) -> None:
+    closed, other = tmp_path / "closed", tmp_path / "other"
+    closed.mkdir(mode=0)
+    other.mkdir()
+    command = [sys.executable, "-c", _CLOSED_FOLDER, str(closed), str(other)]
+    done = subprocess.run(
+        without_privileges(command), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
