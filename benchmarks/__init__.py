@@ -1,1 +1,1 @@
-"""What the figures in the README come from."""
+"""Measure the figures of the README and the documents."""

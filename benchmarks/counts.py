@@ -1,4 +1,4 @@
-"""What an unchanged GET does: files opened, looked at and read, regular expressions run.
+"""Count what an unchanged GET does: files opened, examined and read, regular expressions run.
 
     HOME=... LOKI_DIR=... python -m benchmarks.counts /api/status /api/tasks
 
@@ -79,7 +79,7 @@ def _kind(function: Any) -> str:
 
 
 def _bytes_in(text: str) -> int:
-    """What the process had read before it read this text."""
+    """Return the bytes that the process had read before it read this text."""
     return int(text.split()[1])
 
 

@@ -1,4 +1,4 @@
-"""How soon a server ends, and what it costs to be listened to.
+"""Measure how soon a server ends, and the cost of its listeners.
 
     python -m benchmarks.ending --sockets 100 --turns 5
 

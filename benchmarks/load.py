@@ -78,7 +78,7 @@ def total(runs: list[Run]) -> Run:
 def _ask(
     server: Server, path: str, headers: Mapping[str, str], seconds: float, least: int
 ) -> tuple[list[float], int]:
-    """One request after another on a kept connection; milliseconds of each, and errors."""
+    """Send requests one after another on one connection; return their milliseconds and errors."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     latencies: list[float] = []
     errors = 0

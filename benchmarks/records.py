@@ -33,7 +33,7 @@ _FIRST_PID = 4_990_000  # above the kernel's limit: no such process
 
 
 def compact(value: Any) -> str:
-    """One line of a JSONL file, without its end."""
+    """Return a record as a line of a JSONL file, without the line end."""
     return orjson.dumps(value).decode()
 
 
@@ -248,7 +248,7 @@ def episode_name(entry: Record) -> str:
 
 
 def bus_event(chance: random.Random, when: float, entry: Record) -> Record:
-    """What `events/pending/` says about a signal."""
+    """Return the entry of `events/pending/` for a signal."""
     payload = {"action": "learning_signal", "signal_id": entry["id"], "signal_type": entry["type"]}
     head = {"id": identity(chance), "type": "memory", "source": "cli", "timestamp": micros(when)}
     return {**head, "payload": {**payload, "outcome": entry["outcome"]}, "version": "1.0"}

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -226,24 +226,6 @@ def entries_of(real: str) -> list[os.DirEntry[str]]:
     except OSError:
         return []
     return sorted(listed, key=lambda entry: entry.name)
-
-
-def versions_below(root: Path, relative: str, name: str) -> dict[str, Version]:
-    """Return the version of the regular file `name` in each real directory of a folder.
-
-    Directories without that file are skipped. Links below the folder are not followed, so only the
-    path of the folder has to be resolved.
-
-    :return: the versions by the name of the directory.
-    """
-    versions: dict[str, Version] = {}
-    for entry in entries(root, relative):
-        if entry.is_dir(follow_symlinks=False):
-            with suppress(OSError):
-                status = os.lstat(os.path.join(entry.path, name))
-                if stat.S_ISREG(status.st_mode):
-                    versions[entry.name] = Version.of(status)
-    return versions
 
 
 def is_listed(name: str) -> bool:

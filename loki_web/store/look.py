@@ -185,16 +185,6 @@ def recording() -> Iterator[Recording]:
         depend_on(recorded.inputs)
 
 
-@contextmanager
-def unrecorded() -> Iterator[None]:
-    """Record no inputs inside the block: the current computation does not depend on them."""
-    outer, _thread.recording = _thread.recording, None
-    try:
-        yield
-    finally:
-        _thread.recording = outer
-
-
 class Unsettled:
     """A state that equals no other, so a value that depends on it is never reused."""
 

@@ -47,12 +47,17 @@ SOURCES = {
 }
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Place:
-    place = places.recorded(tmp_path_factory.mktemp("damage") / "p", live_pid=sleeper)
+def record_every_file(folder: Path, live_pid: int) -> Place:
+    """Return the recorded session with the files of ADDED."""
+    place = places.recorded(folder, live_pid=live_pid)
     for relative, variant in ADDED.items():
         place.write(relative, (VARIANTS / variant).read_bytes())
     return place
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Place:
+    return record_every_file(tmp_path_factory.mktemp("damage") / "p", sleeper)
 
 
 @pytest.fixture(scope="module")

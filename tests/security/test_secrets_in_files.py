@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.live.feed.channels import CHANNELS
-from tests import answers, places
-from tests.places import VARIANTS, Place
-from tests.property.test_damage import ADDED, read_files
+from tests import answers
+from tests.places import Place
+from tests.property.test_damage import read_files, record_every_file
 
 SECRET = "ghp_Zq7Xv2Lm9Rt4Wy8Kb3Nc6Hd1Jf5Gs0Pa"
 # A change of these leaves entries out or moves them: each is tried by itself.
@@ -33,10 +33,7 @@ _AS_WRITTEN = "/api/enterprise/audit"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Place:
-    place = places.recorded(tmp_path_factory.mktemp("secrets") / "p", live_pid=sleeper)
-    for relative, variant in ADDED.items():
-        place.write(relative, (VARIANTS / variant).read_bytes())
-    return place
+    return record_every_file(tmp_path_factory.mktemp("secrets") / "p", sleeper)
 
 
 @pytest.fixture(scope="module")
