@@ -20,7 +20,7 @@ from typing import Any
 from werkzeug.test import create_environ, run_wsgi_app
 
 from loki_web.app import create_app
-from tests import answers
+from tests.support import answers
 
 _WARM_UP = 3
 _HEADERS = {"Accept-Encoding": "gzip"}

@@ -36,7 +36,7 @@ from benchmarks import bare, feed, load, plain, records, servers, sessions
 from benchmarks.load import Run
 from benchmarks.servers import Server
 from benchmarks.sessions import SIZES, Session
-from tests import answers
+from tests.support import answers
 
 # The ones in the README's table.
 MAIN = (

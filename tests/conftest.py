@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places, programs, servers
-from tests.children import Children, children
-from tests.compiled_rules import keep_compiled_rules
-from tests.markers import starts_a_server
-from tests.places import Place
+from tests.support import places, programs, servers
+from tests.support.children import Children, children
+from tests.support.compiled_rules import keep_compiled_rules
+from tests.support.markers import starts_a_server
+from tests.support.places import Place
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
+from tests.support import servers
 
 INSTALL = "apt-get update && apt-get install -y no-such-package"
 NEEDS_A_PROGRAM = """
-from tests.programs import needed
+from tests.support.programs import needed
 
 def test_program():
     needed("no-such-program", "no-such-package")
 """
 STARTS_A_SERVER = """
 import pytest
-from tests import servers
+from tests.support import servers
 
 def test_without_a_marker():
     servers.start(["true"])

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests import accounts
-from tests.accounts import bearer, raw
 from tests.live.clients import listening
-from tests.places import Place
-from tests.servers import ROOT, Server, serving
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.support import accounts
+from tests.support.accounts import bearer, raw
+from tests.support.places import Place
+from tests.support.servers import ROOT, Server, serving
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 EVERYTHING = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ACCESS_LOG": "true", "LOKI_LOG_LEVEL": "debug"}
 NEW_ID = re.compile(r"[0-9a-f]{32}")

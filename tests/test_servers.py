@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 
 def test_a_port_is_given_to_one_server_only() -> None:

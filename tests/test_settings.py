@@ -3,7 +3,7 @@
 import pytest
 
 from loki_web.errors import SettingsError
-from tests.places import Place
+from tests.support.places import Place
 
 
 @pytest.mark.parametrize(

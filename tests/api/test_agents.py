@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.services.agents import records as agents_records
-from tests.children import Children, backdate, still_lives, was_terminated
-from tests.places import Place, snapshot
+from tests.support.children import Children, backdate, still_lives, was_terminated
+from tests.support.places import Place, snapshot
 
 FILE = "state/agents.json"
 DOCUMENTED = {"id": str, "type": str, "status": str, "task": str, "alive": bool}

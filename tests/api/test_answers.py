@@ -14,9 +14,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import create_environ, run_wsgi_app
 
 from loki_web.logging_setup import USER
-from tests import answers
-from tests.accounts import PAST, bearer, entry, everybody, store
-from tests.places import Place
+from tests.support import answers
+from tests.support.accounts import PAST, bearer, entry, everybody, store
+from tests.support.places import Place
 
 OWN, EVIL = "http://localhost:57374", "https://evil.example"
 ALLOW = "Access-Control-Allow-Origin"

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.places import Place
+from tests.support.places import Place
 
 Ask = Callable[[str], Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
-from tests.places import Place
-from tests.work import bytes_read
+from tests.support import places
+from tests.support.places import Place
+from tests.support.work import bytes_read
 
 Ask = Callable[[str], Any]
 CHECKPOINTS = "state/checkpoints"

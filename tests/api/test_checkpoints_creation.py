@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
-from tests.places import Place
-from tests.waiting import wait_until
+from tests.support import places
+from tests.support.places import Place
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINTS = "state/checkpoints"
@@ -169,7 +169,7 @@ def test_parallel_calls_get_checkpoints_of_their_own(place: Place) -> None:
 CALL = """
 import itertools, sys
 from pathlib import Path
-from tests.places import Place
+from tests.support.places import Place
 client = Place(Path(sys.argv[1]), Path(sys.argv[2])).client()
 print("ready", flush=True)
 turns = range(int(sys.argv[3])) if sys.argv[3:] else itertools.count()
@@ -382,7 +382,7 @@ def test_a_file_in_the_way_is_an_error(place: Place, client: FlaskClient) -> Non
 FULL = """
 import resource, sys
 from pathlib import Path
-from tests.places import Place
+from tests.support.places import Place
 client = Place(Path(sys.argv[1]), Path(sys.argv[2])).client()
 limit = int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.places import Place
+from tests.support.places import Place
 
 Ask = Callable[[str], Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.children import Children, backdate, still_lives, was_terminated
-from tests.places import Place, snapshot
+from tests.support.children import Children, backdate, still_lives, was_terminated
+from tests.support.places import Place, snapshot
 
 ACTIONS = ("pause", "resume", "stop")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.places import Place
+from tests.support.places import Place
 
 Ask = Callable[[str], Any]
 STATE = "council/state.json"

@@ -9,9 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.audit.verify import verify
-from tests.accounts import bearer, everybody
-from tests.places import Place
-from tests.servers import serving
+from tests.support.accounts import bearer, everybody
+from tests.support.places import Place
+from tests.support.servers import serving
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 TOKENS, AUDIT = "/api/enterprise/tokens", "/api/enterprise/audit"

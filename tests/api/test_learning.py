@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
-from tests.answers import strict_json
-from tests.children import backdate
-from tests.places import Place
-from tests.work import bytes_read
+from tests.support import places
+from tests.support.answers import strict_json
+from tests.support.children import backdate
+from tests.support.places import Place
+from tests.support.work import bytes_read
 
 Ask = Callable[[str], Any]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

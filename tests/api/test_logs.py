@@ -16,10 +16,10 @@ from flask.testing import FlaskClient
 from loki_web.services.logs import reader
 from loki_web.store import files
 from loki_web.store.folder import Folder
-from tests.children import backdate
-from tests.places import Place
-from tests.waiting import wait_until
-from tests.work import bytes_read
+from tests.support.children import backdate
+from tests.support.places import Place
+from tests.support.waiting import wait_until
+from tests.support.work import bytes_read
 
 LEVELS = {"debug", "info", "warning", "error", "critical"}
 WRITTEN = datetime(2026, 2, 20, 9, 13, 40, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.memory_shapes import (
+from tests.support.memory_shapes import (
     EPISODE_FIELDS,
     GETS,
     NONSENSE,
@@ -19,7 +19,7 @@ from tests.memory_shapes import (
     get,
     has,
 )
-from tests.places import Place, write
+from tests.support.places import Place, write
 
 Ask = Callable[[str], Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import places
-from tests.memory_shapes import GETS, episode, get
-from tests.places import Place, snapshot
+from tests.support import places
+from tests.support.memory_shapes import GETS, episode, get
+from tests.support.places import Place, snapshot
 
 Ask = Callable[[str], Any]
 

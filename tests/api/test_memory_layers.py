@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.store.times import sort_key
-from tests.memory_shapes import NONSENSE, episode, get
-from tests.places import Place
+from tests.support.memory_shapes import NONSENSE, episode, get
+from tests.support.places import Place
 
 Ask = Callable[[str], Any]
 

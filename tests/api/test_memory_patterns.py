@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.memory_shapes import PATTERN_FIELDS, get, has
-from tests.places import Place
+from tests.support.memory_shapes import PATTERN_FIELDS, get, has
+from tests.support.places import Place
 
 Ask = Callable[[str], Any]
 

@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.memory_shapes import EPISODE_FIELDS, PATTERN_FIELDS, SKILL_FIELDS, episode, get, has
-from tests.places import Place
+from tests.support.memory_shapes import (
+    EPISODE_FIELDS,
+    PATTERN_FIELDS,
+    SKILL_FIELDS,
+    episode,
+    get,
+    has,
+)
+from tests.support.places import Place
 
 FIELDS: dict[str, dict[str, Any]] = {
     "episode": EPISODE_FIELDS,

@@ -12,10 +12,10 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.children import Children
-from tests.places import Place
-from tests.reference import REFERENCE
-from tests.work import bytes_read
+from tests.support.children import Children
+from tests.support.places import Place
+from tests.support.reference import REFERENCE
+from tests.support.work import bytes_read
 
 Ask = Callable[[str], Any]
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
-from tests.places import Place, snapshot
+from tests.support.places import Place, snapshot
 
 Ask = Callable[[str], Any]
 ACTIVE = "notifications/active.json"

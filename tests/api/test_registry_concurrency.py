@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import registered
-from tests.places import Place
-from tests.registered import PROJECTS
+from tests.support import registered
+from tests.support.places import Place
+from tests.support.registered import PROJECTS
 
 
 @pytest.fixture

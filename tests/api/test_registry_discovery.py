@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import registered
-from tests.places import Place, snapshot, write
+from tests.support import registered
+from tests.support.places import Place, snapshot, write
 
 DISCOVER = "/api/registry/discover"
 SYNC = "/api/registry/sync"

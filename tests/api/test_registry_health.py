@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import registered
-from tests.places import Place, write
+from tests.support import registered
+from tests.support.places import Place, write
 
 NOTHING = {
     "path_exists": False,

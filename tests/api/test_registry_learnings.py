@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.places import VARIANTS, Place
+from tests.support.places import VARIANTS, Place
 
 LEARNINGS = "/api/registry/learnings"
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests import registered
-from tests.places import Place
-from tests.registered import PROJECTS
+from tests.support import registered
+from tests.support.places import Place
+from tests.support.registered import PROJECTS
 
 
 def test_registering_makes_an_entry_that_lasts(place: Place, client: FlaskClient) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.children import Children, backdate
-from tests.places import Place
+from tests.support.children import Children, backdate
+from tests.support.places import Place
 
 DOCUMENTED: dict[str, Any] = {
     "status": str,

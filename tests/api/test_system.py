@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from loki_web.services import system
 from loki_web.services.session import processes
-from tests.children import Children
-from tests.places import Place, snapshot, write
+from tests.support.children import Children
+from tests.support.places import Place, snapshot, write
 
 NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
 

@@ -14,8 +14,8 @@ from benchmarks import sessions
 from benchmarks.counts import Counts, counted
 from loki_web.store import files
 from loki_web.store.files import Version
-from tests.places import Place
-from tests.waiting import wait_until
+from tests.support.places import Place
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ROUTES = (

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import bare, plain, servers, sessions
 from benchmarks.sessions import SIZES
-from tests.programs import needed
+from tests.support.programs import needed
 
 S = SIZES["S"]
 

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from benchmarks import sessions
 from benchmarks.sessions import SIZES, Session
 from benchmarks.writer import Writer
-from tests import answers
-from tests.places import Place, snapshot
+from tests.support import answers
+from tests.support.places import Place, snapshot
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 S = SIZES["S"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests import places, programs, servers
 from tests.browser.watching import Watched
+from tests.support import places, programs, servers
 
 OpenPage = Callable[..., Watched]
 _HERE = Path(__file__).parent

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests import accounts, places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.watching import Watched, settled
-from tests.servers import Server
+from tests.support import accounts, places, servers
+from tests.support.servers import Server
 
 CLOSED = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 

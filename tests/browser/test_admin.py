@@ -10,14 +10,14 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from loki_web import __version__
-from tests import accounts, places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import failing, retry
 from tests.browser.reading import Row, expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import Watched, settled
-from tests.places import Place
-from tests.servers import Server
+from tests.support import accounts, places, servers
+from tests.support.places import Place
+from tests.support.servers import Server
 
 CLOSED = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 STORE = "dashboard/tokens.json"

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import accounts, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import expect_facts, expect_rows, panel
 from tests.browser.watching import settled
-from tests.children import Children, backdate, still_lives, was_terminated
-from tests.places import Place
-from tests.servers import Server
+from tests.support import accounts, servers
+from tests.support.children import Children, backdate, still_lives, was_terminated
+from tests.support.places import Place
+from tests.support.servers import Server
 
 FILE = "state/agents.json"
 HOSTILE = "<img src=x onerror=\"document.title='gone'\"><b>bold</b>"

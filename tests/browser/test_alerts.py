@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests import places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import failing, retry
 from tests.browser.reading import panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
-from tests.places import Place
-from tests.servers import Server
+from tests.support import places, servers
+from tests.support.places import Place
+from tests.support.servers import Server
 
 NOTIFICATIONS = "notifications/active.json"
 TRIGGERS = "notifications/triggers.json"

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
-from tests.places import Place
-from tests.servers import Server
+from tests.support import places, servers
+from tests.support.places import Place
+from tests.support.servers import Server
 
 FOLDER = "state/checkpoints"
 SHA = "07f31ae0b8ed5f54515580c99d0fb9296850791f"

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests import places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import (
@@ -21,8 +20,9 @@ from tests.browser.reading import (
     table_behind,
 )
 from tests.browser.watching import settled
-from tests.places import Place
-from tests.servers import Server
+from tests.support import places, servers
+from tests.support.places import Place
+from tests.support.servers import Server
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests import accounts, places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import Row, expect_facts, expect_rows, panel, table_behind
 from tests.browser.watching import settled
-from tests.places import Place
-from tests.servers import Server
+from tests.support import accounts, places, servers
+from tests.support.places import Place
+from tests.support.servers import Server
 
 SIGNAL = "signals/COUNCIL_REVIEW_REQUESTED"
 KINDS = {"review": "Forced review", "evaluation": "Evaluation"}

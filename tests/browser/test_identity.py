@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests import servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import cut_off, refusing
 from tests.browser.reading import expect_equal, panel
 from tests.browser.watching import is_loaded, settled
-from tests.children import Children
-from tests.places import Place
-from tests.servers import Server
+from tests.support import servers
+from tests.support.children import Children
+from tests.support.places import Place
+from tests.support.servers import Server
 
 VIEWS = (
     *("now", "tasks", "agents", "agents/orchestrator-main", "council", "council/6", "logs", "cost"),

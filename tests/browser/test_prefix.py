@@ -5,10 +5,10 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests import programs, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.watching import settled
-from tests.servers import Server
+from tests.support import programs, servers
+from tests.support.servers import Server
 
 CONFIGURATION = """
 {user}

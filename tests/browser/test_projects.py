@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import accounts, places, registered, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import expect_facts, expect_rows, panel
 from tests.browser.seen import both_themes, is_accessible, is_no_wider
 from tests.browser.watching import settled
-from tests.places import Place
-from tests.servers import Server
+from tests.support import accounts, places, registered, servers
+from tests.support.places import Place
+from tests.support.servers import Server
 
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7}"
 

@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests import places, servers
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import panel
 from tests.browser.seen import PHONE, both_themes, is_accessible, is_no_wider
 from tests.browser.watching import is_loaded, settled
-from tests.servers import Server
+from tests.support import places, servers
+from tests.support.servers import Server
 
 VIEWS = (
     *("now", "tasks", "logs", "agents", "council", "cost"),

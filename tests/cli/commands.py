@@ -4,8 +4,8 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.places import Place
-from tests.servers import environment
+from tests.support.places import Place
+from tests.support.servers import environment
 
 COMMAND = [sys.executable, "-m", "loki_web"]
 Done = subprocess.CompletedProcess[str]

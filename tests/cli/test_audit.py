@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import places
 from tests.cli.commands import COMMAND, is_one_complaint, run
-from tests.places import Place
-from tests.servers import environment
+from tests.support import places
+from tests.support.places import Place
+from tests.support.servers import environment
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from loki_web.demo.places import places_in
-from tests.places import Place
-from tests.servers import Server, environment, free_port, running
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.places import Place
+from tests.support.servers import Server, environment, free_port, running
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 SPEED = "40"
 

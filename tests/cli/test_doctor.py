@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import places
-from tests.places import Place
-from tests.servers import environment
+from tests.support import places
+from tests.support.places import Place
+from tests.support.servers import environment
 
 
 def doctor(place: Place) -> tuple[int, str]:

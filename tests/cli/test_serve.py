@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import places
-from tests.places import Place
-from tests.servers import ROOT, environment, free_port, running
+from tests.support import places
+from tests.support.places import Place
+from tests.support.servers import ROOT, environment, free_port, running
 
 COMMANDS = {
     "serve": ["-m", "loki_web", "serve"],

@@ -9,9 +9,9 @@ import pytest
 
 from tests.cli.commands import COMMAND, is_one_complaint, run
 from tests.live.clients import listening
-from tests.places import Place
-from tests.servers import Server, environment, free_port, running, start
-from tests.waiting import wait_until
+from tests.support.places import Place
+from tests.support.servers import Server, environment, free_port, running, start
+from tests.support.waiting import wait_until
 
 
 def check(server: Server, place: Place) -> None:

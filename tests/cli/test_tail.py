@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from loki_web.demo.places import places_in
-from tests import accounts
 from tests.cli.commands import COMMAND, is_one_complaint, run
-from tests.places import Place
-from tests.servers import Server, environment, free_port, running, serving
-from tests.waiting import PATIENCE_SECONDS
+from tests.support import accounts
+from tests.support.places import Place
+from tests.support.servers import Server, environment, free_port, running, serving
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 class Tail:

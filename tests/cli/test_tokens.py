@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from loki_web.audit.verify import verify
-from tests import accounts
 from tests.cli.commands import is_one_complaint, run
-from tests.places import SESSION_A, Place
-from tests.servers import serving
+from tests.support import accounts
+from tests.support.places import SESSION_A, Place
+from tests.support.servers import serving
 
 AUTH = {"LOKI_ENTERPRISE_AUTH": "true"}
 HEADS = ["ID", "NAME", "SCOPES", "STATE", "CREATED", "EXPIRES", "LAST", "USED"]

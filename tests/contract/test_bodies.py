@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests import places
-from tests.places import Place, snapshot
-from tests.routes import Route, routes
-from tests.servers import Server, serving
-from tests.wire import chunked, exchange, head
+from tests.support import places
+from tests.support.places import Place, snapshot
+from tests.support.routes import Route, routes
+from tests.support.servers import Server, serving
+from tests.support.wire import chunked, exchange, head
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 JSON = {"Content-Type": "application/json"}

@@ -13,11 +13,11 @@ from threading import Event, Thread
 import pytest
 import requests
 
-from tests import places, registered
-from tests.accounts import bearer, everybody
-from tests.places import Place
-from tests.servers import Server, serving
-from tests.waiting import wait_until
+from tests.support import places, registered
+from tests.support.accounts import bearer, everybody
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.waiting import wait_until
 
 WORKERS = 3
 TRIGGERS = "notifications/triggers.json"

@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests import places
-from tests.accounts import bearer, everybody
-from tests.places import Place, snapshot
-from tests.routes import routes
-from tests.servers import Server, serving
-from tests.wire import Answer, exchange, head
+from tests.support import places
+from tests.support.accounts import bearer, everybody
+from tests.support.places import Place, snapshot
+from tests.support.routes import routes
+from tests.support.servers import Server, serving
+from tests.support.wire import Answer, exchange, head
 
 
 class Headers(Protocol):

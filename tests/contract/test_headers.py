@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests import places
-from tests.places import Place
-from tests.routes import routes
-from tests.servers import Server, serving
-from tests.wire import exchange, head
+from tests.support import places
+from tests.support.places import Place
+from tests.support.routes import routes
+from tests.support.servers import Server, serving
+from tests.support.wire import exchange, head
 
 IDENTITY, GZIP = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}
 NEVER_KEPT = ("/api/enterprise/", "/api/secrets/")

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import registered
-from tests.places import Place
-from tests.servers import Server, serving, serving_without_privileges
-from tests.waiting import wait_until
+from tests.support import registered
+from tests.support.places import Place
+from tests.support.servers import Server, serving, serving_without_privileges
+from tests.support.waiting import wait_until
 
 SETTINGS = {"LOKI_ENTERPRISE_AUDIT": "true", "LOKI_AUDIT_MAX_SIZE_MB": "1"}
 

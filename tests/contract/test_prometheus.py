@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests import places
-from tests.programs import needed
-from tests.servers import Server, free_port, serving
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.support import places
+from tests.support.programs import needed
+from tests.support.servers import Server, free_port, serving
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}

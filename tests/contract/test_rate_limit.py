@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.accounts import bearer, everybody
-from tests.places import Place
-from tests.servers import Server, serving
+from tests.support.accounts import bearer, everybody
+from tests.support.places import Place
+from tests.support.servers import Server, serving
 
 LIMIT = 10
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests import answers, places
-from tests.places import Place, snapshot
-from tests.routes import Route, routes
-from tests.servers import (
+from tests.support import answers, places
+from tests.support.places import Place, snapshot
+from tests.support.routes import Route, routes
+from tests.support.servers import (
     ROOT,
     Server,
     environment,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests import answers, places
-from tests.places import Place
-from tests.servers import Server, serving
+from tests.support import answers, places
+from tests.support.places import Place
+from tests.support.servers import Server, serving
 
 STATES = ("running", "finished", "empty", "missing")
 FAMILIES = [

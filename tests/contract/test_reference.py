@@ -7,9 +7,9 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
-from tests import places, reference
-from tests.answers import described
-from tests.reference import Route
+from tests.support import places, reference
+from tests.support.answers import described
+from tests.support.reference import Route
 
 ROUTES = reference.routes()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import places
-from tests.servers import serving
+from tests.support import places
+from tests.support.servers import serving
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 

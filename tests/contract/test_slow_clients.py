@@ -11,11 +11,11 @@ from threading import Event, Thread
 
 import pytest
 
-from tests import places
-from tests.patience import serves, with_patience
-from tests.places import Place
-from tests.servers import Server, serving
-from tests.wire import Answer, answers_in, connect, exchange, head, received
+from tests.support import places
+from tests.support.patience import serves, with_patience
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.wire import Answer, answers_in, connect, exchange, head, received
 
 THREADS = 2
 SLOW = 8  # clients, far more than threads

@@ -17,12 +17,12 @@ from typing import Any
 import psutil
 import pytest
 
-from tests import answers, places, registered
-from tests.places import Place
-from tests.routes import routes
-from tests.servers import ROOT, Server, environment, free_port, running, serving, start
-from tests.waiting import PATIENCE_SECONDS, wait_until
-from tests.wire import Answer, answers_in, head, received
+from tests.support import answers, places, registered
+from tests.support.places import Place
+from tests.support.routes import routes
+from tests.support.servers import ROOT, Server, environment, free_port, running, serving, start
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.wire import Answer, answers_in, head, received
 
 # Reports whatever would leave this machine, or would look for somewhere to go.
 WATCHED = """

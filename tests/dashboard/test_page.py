@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.dashboard.page import policy
-from tests.places import Place
+from tests.support.places import Place
 
 MOST_BYTES = 45_000
 MOST_BYTES_OF_A_VIEW = 8_000

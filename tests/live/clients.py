@@ -9,8 +9,8 @@ from typing import Any
 
 import websocket
 
-from tests.servers import Server
-from tests.waiting import PATIENCE_SECONDS
+from tests.support.servers import Server
+from tests.support.waiting import PATIENCE_SECONDS
 
 Message = dict[str, Any]
 

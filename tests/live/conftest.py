@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import places
-from tests.places import Place
-from tests.servers import Server, serving
+from tests.support import places
+from tests.support.places import Place
+from tests.support.servers import Server, serving
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import websocket
 
-from tests import accounts
 from tests.live.clients import Client, Stream, listening, streaming
-from tests.places import Place
-from tests.servers import Server, serving
+from tests.support import accounts
+from tests.support.places import Place
+from tests.support.servers import Server, serving
 
 FOREIGN = ["https://evil.example", "null", "http://localhost:57374.evil.example", "file://"]
 

@@ -8,8 +8,8 @@ from jsonschema import Draft202012Validator
 
 from loki_web.live import protocol
 from tests.live.clients import Message, listening, streaming
-from tests.places import Place
-from tests.servers import serving
+from tests.support.places import Place
+from tests.support.servers import serving
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from loki_web.cli.feed_client import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Refused, follow
-from tests import accounts
 from tests.live.clients import listening
-from tests.places import Place
-from tests.servers import free_port, serving
+from tests.support import accounts
+from tests.support.places import Place
+from tests.support.servers import free_port, serving
 
 
 def test_it_tells_what_changes(place: Place) -> None:

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.live.clients import Stream, listening, streaming, told
-from tests.places import Place
-from tests.servers import Server, serving
+from tests.support.places import Place
+from tests.support.servers import Server, serving
 
 TASKS = "queue/pending.json"
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.live.clients import Client, listening, streaming, told
-from tests.places import Place
-from tests.servers import Server, serving
-from tests.waiting import wait_until
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.waiting import wait_until
 
 
 def entries(*identities: str) -> list[dict[str, Any]]:

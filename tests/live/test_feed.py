@@ -9,7 +9,7 @@ from loki_web.live.feed.feed import Followed
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
 from loki_web.services.context import Sources
-from tests.places import Place
+from tests.support.places import Place
 
 
 @dataclass

@@ -14,9 +14,9 @@ import pytest
 import websocket
 
 from tests.live.clients import Client, listening, streaming, told
-from tests.places import Place
-from tests.servers import Server, serving
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 LISTEN = """
 import sys, websocket

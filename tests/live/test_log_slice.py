@@ -7,7 +7,7 @@ import pytest
 
 from loki_web.live.feed.log_state import LogSlice
 from tests.live.hubs import Time
-from tests.places import Place
+from tests.support.places import Place
 
 
 class Log:

@@ -8,8 +8,8 @@ import websocket
 from websockets.sync.client import connect
 
 from tests.live.clients import Client, Message, listening
-from tests.servers import Server
-from tests.waiting import PATIENCE_SECONDS
+from tests.support.servers import Server
+from tests.support.waiting import PATIENCE_SECONDS
 
 PING = {"type": "ping"}
 

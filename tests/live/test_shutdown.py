@@ -4,9 +4,9 @@ import signal
 from contextlib import AbstractContextManager, ExitStack
 
 from tests.live.clients import Client, listening, streaming
-from tests.places import Place
-from tests.servers import Server, serving
-from tests.wire import answers_in, connect, head, received
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.wire import answers_in, connect, head, received
 
 
 def serving_for_ever(place: Place, workers: int = 1) -> AbstractContextManager[Server]:

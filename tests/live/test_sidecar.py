@@ -10,10 +10,10 @@ import pytest
 
 from loki_web.cli.feed_client import follow
 from tests.live.clients import Client, listening, streaming
-from tests.places import Place
-from tests.programs import needed
-from tests.servers import ROOT, Server, environment, free_port, running, serving
-from tests.waiting import wait_until
+from tests.support.places import Place
+from tests.support.programs import needed
+from tests.support.servers import ROOT, Server, environment, free_port, running, serving
+from tests.support.waiting import wait_until
 
 SAMPLE = ROOT / "deploy" / "nginx.conf"
 AROUND = """

@@ -10,7 +10,7 @@ from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import GONE_SECONDS, ListSlice, Slice
 from tests.live.clients import told
 from tests.live.hubs import Time
-from tests.places import Place
+from tests.support.places import Place
 
 Entry = dict[str, Any]
 

@@ -9,8 +9,8 @@ import pytest
 import websocket
 
 from tests.live.clients import Client, Message
-from tests.places import Place
-from tests.tls import secured, serving_tls
+from tests.support.places import Place
+from tests.support.tls import secured, serving_tls
 
 PING = {"type": "ping"}
 

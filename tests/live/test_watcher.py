@@ -12,9 +12,9 @@ from loki_web.live.feed.watcher import Watcher
 from loki_web.store.folder import Folder
 from loki_web.store.notifier import Notifier, notifier
 from tests.live.clients import listening, told
-from tests.places import Place
-from tests.servers import environment, free_port, running
-from tests.waiting import PATIENCE_SECONDS
+from tests.support.places import Place
+from tests.support.servers import environment, free_port, running
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture

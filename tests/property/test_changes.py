@@ -17,10 +17,10 @@ from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests import answers, places
-from tests.places import VARIANTS, Place
 from tests.property.changes import CHANGES, Change, set_time
 from tests.property.test_damage import ADDED
+from tests.support import answers, places
+from tests.support.places import VARIANTS, Place
 
 Answer = tuple[int, bytes]
 _EXAMPLES = int(os.environ.get("LOKI_TEST_EXAMPLES", "5"))  # each takes a few seconds

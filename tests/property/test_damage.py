@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests import answers, places
-from tests.places import VARIANTS, Place
 from tests.property.damage import NOT_REGULAR, damages
+from tests.support import answers, places
+from tests.support.places import VARIANTS, Place
 
 _EXAMPLES = 15 * int(os.environ.get("LOKI_TEST_EXAMPLES", "4"))
 # Files that the recording lacks, and the variants to create them from.

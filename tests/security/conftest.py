@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.issuer import Issuer, running_issuer
+from tests.support.issuer import Issuer, running_issuer
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from flask.testing import FlaskClient
 
 from loki_web.auth.scopes import expand_scopes
 from loki_web.web import access
-from tests.accounts import bearer, entry, everybody, raw, store
-from tests.issuer import Issuer
-from tests.places import Place, snapshot
-from tests.routes import Route, routes
+from tests.support.accounts import bearer, entry, everybody, raw, store
+from tests.support.issuer import Issuer
+from tests.support.places import Place, snapshot
+from tests.support.routes import Route, routes
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 PUBLIC = {

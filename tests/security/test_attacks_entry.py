@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from loki_web.store.sqlite import path_in
-from tests import places
-from tests.accounts import everybody, raw
-from tests.places import Place
-from tests.servers import Server, serving
-from tests.wire import connect, exchange, head
+from tests.support import places
+from tests.support.accounts import everybody, raw
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.wire import connect, exchange, head
 
 ADMIN = raw("admin")
 CLOSE = "Connection: close"

@@ -18,15 +18,15 @@ import pytest
 import requests
 import websocket
 
-from tests import places
-from tests.accounts import everybody
 from tests.live.clients import listening
-from tests.patience import serves, with_patience
-from tests.places import Place
-from tests.servers import Server, environment, free_port, running, serving
-from tests.tls import secured, serving_tls
-from tests.waiting import PATIENCE_SECONDS, wait_until
-from tests.wire import connect, head, received
+from tests.support import places
+from tests.support.accounts import everybody
+from tests.support.patience import serves, with_patience
+from tests.support.places import Place
+from tests.support.servers import Server, environment, free_port, running, serving
+from tests.support.tls import secured, serving_tls
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.wire import connect, head, received
 
 THREADS = 2
 MANY = 12  # far more than threads

@@ -6,8 +6,8 @@ import pytest
 
 from loki_web.audit.verify import verify
 from loki_web.web.audit_hook import MAX_REFUSALS
-from tests.accounts import bearer, everybody
-from tests.places import Place
+from tests.support.accounts import bearer, everybody
+from tests.support.places import Place
 
 FORGED = '{"timestamp":"2026-01-01T00:00:00+00:00","action":"stop","user_id":"somebody else"}'
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.accounts import everybody
-from tests.places import Place
+from tests.support.accounts import everybody
+from tests.support.places import Place
 
 OWN = "http://localhost:57374"
 ALLOW = "Access-Control-Allow-Origin"

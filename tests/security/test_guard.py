@@ -3,9 +3,9 @@
 import pytest
 from flask import Flask
 
-from tests.accounts import bearer, entry, everybody, store
-from tests.places import Place, snapshot
-from tests.routes import Route, routes
+from tests.support.accounts import bearer, entry, everybody, store
+from tests.support.places import Place, snapshot
+from tests.support.routes import Route, routes
 
 EVIL = "https://evil.example"
 

@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.auth import tokens
-from tests import answers, places
-from tests.places import Place
+from tests.support import answers, places
+from tests.support.places import Place
 
 STRINGS = (
     "' OR '1'='1", '" OR ""="', "1; DROP TABLE hit--", "admin'--", "%27%20OR%201=1",

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask.testing import FlaskClient
 
 from loki_web.errors import SettingsError
-from tests.accounts import bearer, everybody
-from tests.issuer import Issuer, Key
-from tests.places import Place
-from tests.servers import free_port
-from tests.waiting import wait_until
+from tests.support.accounts import bearer, everybody
+from tests.support.issuer import Issuer, Key
+from tests.support.places import Place
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 STATUS, PAUSE, TOKENS = "/api/status", "/api/control/pause", "/api/enterprise/tokens"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from loki_web.web.origins import host_is_allowed, origin_is_allowed
-from tests.places import Place
+from tests.support.places import Place
 
 OWN = "http://localhost:57374"
 PUBLIC = {"LOKI_DASHBOARD_HOST": "0.0.0.0", "LOKI_ENTERPRISE_AUTH": "true"}

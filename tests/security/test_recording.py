@@ -11,9 +11,9 @@ import pytest
 
 from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.verify import verify
-from tests.accounts import bearer, everybody, raw
-from tests.places import Place, snapshot
-from tests.routes import routes
+from tests.support.accounts import bearer, everybody, raw
+from tests.support.places import Place, snapshot
+from tests.support.routes import routes
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 KEYS = [

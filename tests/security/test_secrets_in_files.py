@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.live.feed.channels import CHANNELS
-from tests import answers
-from tests.places import Place
 from tests.property.test_damage import read_files, record_every_file
+from tests.support import answers
+from tests.support.places import Place
 
 SECRET = "ghp_Zq7Xv2Lm9Rt4Wy8Kb3Nc6Hd1Jf5Gs0Pa"
 # A change of these leaves entries out or moves them: each is tried by itself.

@@ -14,7 +14,7 @@ from loki_web.audit.log import Event
 from loki_web.audit.verify import Verification, verify
 from loki_web.services.context import Sources
 from loki_web.store.folder import Folder
-from tests.places import Place
+from tests.support.places import Place
 
 NOON = datetime(2026, 2, 20, 12, 0, 0, tzinfo=UTC)
 GENESIS = "0" * 64

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loki_web.services.session import processes
-from tests.children import Children, still_lives, was_terminated
+from tests.support.children import Children, still_lives, was_terminated
 
 
 @pytest.mark.parametrize(

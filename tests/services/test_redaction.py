@@ -10,7 +10,7 @@ import pytest
 
 from loki_web.services.redaction import REDACTED, redact, redact_lines, redact_within
 from loki_web.services.secrets.patterns import TOKENS
-from tests.places import FIXTURES
+from tests.support.places import FIXTURES
 
 KEY = "9fK2xQ7bVn4TzL8w"
 WEB_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{KEY}"

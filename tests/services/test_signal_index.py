@@ -23,9 +23,9 @@ from loki_web.services.learning.signal_index import (
     Sum,
 )
 from loki_web.services.session import state
-from tests import places
-from tests.children import backdate
-from tests.places import Place
+from tests.support import places
+from tests.support.children import backdate
+from tests.support.places import Place
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KINDS = ("user_preference", "error_pattern", "success_pattern", "tool_efficiency", "other")

@@ -11,8 +11,8 @@ from loki_web.auth.authenticator import Authenticator
 from loki_web.auth.scopes import expand_scopes
 from loki_web.errors import BadRequest, Forbidden, NotFound, StorageError
 from loki_web.services.context import Sources
-from tests.accounts import FAR, PAST, entry, everybody, raw, store
-from tests.places import Place
+from tests.support.accounts import FAR, PAST, entry, everybody, raw, store
+from tests.support.places import Place
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true"}
 

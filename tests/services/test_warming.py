@@ -7,7 +7,7 @@ import pytest
 from loki_web.services import warming
 from loki_web.services.context import Sources
 from loki_web.services.memory import index_rows
-from tests.places import Place
+from tests.support.places import Place
 
 
 def test_making_an_application_starts_no_thread(session: Place) -> None:

@@ -12,8 +12,8 @@ import pytest
 from loki_web.store import collection as store
 from loki_web.store.collection import Collection
 from loki_web.store.inputs import Root
-from tests.places import write
-from tests.waiting import wait_until
+from tests.support.places import write
+from tests.support.waiting import wait_until
 
 OLD = time.time() - 3600
 

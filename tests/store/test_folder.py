@@ -14,7 +14,7 @@ import pytest
 from loki_web.errors import StorageError
 from loki_web.store import json_text, writable
 from loki_web.store.folder import Folder
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +91,7 @@ MAKE_FOR_EVER = """
 import itertools, os, sys
 from pathlib import Path
 from loki_web.store.folder import Folder
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 folder = Folder(Path(sys.argv[1]))
 print("making", flush=True)
 for turn in itertools.count():

@@ -13,9 +13,9 @@ from loki_web.store.coerce import Json
 from loki_web.store.inputs import Root
 from loki_web.store.journal import MAX_LINE_BYTES, SMALL_BYTES, Journal
 from loki_web.store.look import are_current, recording
-from tests.children import backdate
 from tests.store.readers import Taken
-from tests.work import bytes_read
+from tests.support.children import backdate
+from tests.support.work import bytes_read
 
 MIB = 1024 * 1024
 

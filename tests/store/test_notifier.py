@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loki_web.store.notifier import notifier
-from tests.servers import ROOT, without_privileges
+from tests.support.servers import ROOT, without_privileges
 
 
 def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from loki_web.store.inputs import Root
 from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
 from tests.store.test_collection import OLD, put
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 COUNT = collections.BULK + 10
 

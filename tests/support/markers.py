@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import servers
+from tests.support import servers
 
 
 def starts_a_server(item: pytest.Function) -> bool:

@@ -18,7 +18,7 @@ from loki_web.app import create_app
 from loki_web.config.settings import Settings
 from loki_web.services.context import Sources
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 SESSION_A = FIXTURES / "session-a"
 VARIANTS = SESSION_A / "variants"
 

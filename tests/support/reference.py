@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-REFERENCE = Path(__file__).parent / "fixtures" / "api-reference.md"
+REFERENCE = Path(__file__).parents[1] / "fixtures" / "api-reference.md"
 _HEADING = re.compile(r"^#### `(GET|POST|PUT|DELETE|WS) (\S+)`")
 _JSON_BLOCK = re.compile(r"^([^\n]*)\n```json\n(.*?)\n```", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"^\| `(\w+)` \| (\w+) \| (\S+) \|", re.MULTILINE)

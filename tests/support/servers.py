@@ -17,10 +17,10 @@ import psutil
 import pytest
 import requests
 
-from tests.places import Place
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.places import Place
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
 _reserved: deque[int] = deque()  # the descriptors of sockets
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures

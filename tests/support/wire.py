@@ -6,8 +6,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from tests.servers import Server
-from tests.waiting import PATIENCE_SECONDS
+from tests.support.servers import Server
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)

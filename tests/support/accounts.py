@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from tests.places import Place
+from tests.support.places import Place
 
 CREATED = "2026-02-19T16:20:00.282955+00:00"
 PAST, FAR = "2026-02-19T17:00:00+00:00", "2099-01-01T00:00:00+00:00"

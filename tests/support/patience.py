@@ -4,7 +4,7 @@ from pathlib import Path
 
 import requests
 
-from tests.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS
 
 _CONF = """
 from loki_web.server.conf import *

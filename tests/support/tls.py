@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.places import Place
-from tests.servers import ROOT, environment, free_port, start
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.places import Place
+from tests.support.servers import ROOT, environment, free_port, start
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 def certificate(folder: Path) -> tuple[str, str]:

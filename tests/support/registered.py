@@ -7,7 +7,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from tests.places import Place, write
+from tests.support.places import Place, write
 
 PROJECTS = "/api/registry/projects"
 FILE = "dashboard/projects.json"

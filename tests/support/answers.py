@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import jsonschema
 
-from tests import reference
+from tests.support import reference
 
 # Where the ids of a resource are listed, for the routes that take one.
 _LISTS = {
