@@ -67,12 +67,11 @@ def measure(
 
 
 def total(runs: list[Run]) -> Run:
-    """Several runs as one: sums, CPU by request, the median of the latencies."""
-    count = sum(run.requests for run in runs)
-    cpu = sum(run.cpu * run.requests for run in runs) / max(count, 1)
-    p50, p99 = (statistics.median(x) for x in zip(*((r.p50, r.p99) for r in runs), strict=True))
-    seconds, errors = sum(run.seconds for run in runs), sum(run.errors for run in runs)
-    return Run(count, seconds, cpu, p50, p99, errors)
+    """Combine runs: sums of counts, medians of CPU and latencies (one busy run does not count)."""
+    figures = ((run.cpu, run.p50, run.p99) for run in runs)
+    cpu, p50, p99 = (statistics.median(values) for values in zip(*figures, strict=True))
+    count, errors = sum(run.requests for run in runs), sum(run.errors for run in runs)
+    return Run(count, sum(run.seconds for run in runs), cpu, p50, p99, errors)
 
 
 def _ask(

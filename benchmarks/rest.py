@@ -148,7 +148,7 @@ class Benchmark:
             for number, (route, answer) in enumerate(captured.items()):
                 path = answer[0]
                 turns = {"ours": (ours, path), "bare": (rival, f"/{number}{path}")}
-                if path.partition("?")[0] in plain.ROUTES:
+                if self._asked.plain and path.partition("?")[0] in plain.ROUTES:
                     turns["plain"] = (simple, path)
                 if path == "/health":
                     turns["wsgi"] = (alone, path)
@@ -447,8 +447,14 @@ def main() -> None:
         help="`main` (the README's table), `all`, or paths with commas in between",
     )
     parser.add_argument("--parts", type=_words(PARTS), default=list(PARTS))
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one run of one server")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each server, in turns")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one run of one server")
+    parser.add_argument("--rounds", type=int, default=9, help="runs of each server, in turns")
+    parser.add_argument(
+        "--plain",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare with the plain server too",
+    )
     parser.add_argument("--queries", type=int, default=10_000, help="distinct ones, for memory")
     parser.add_argument("--speed", type=float, default=1.0, help="of the writer")
     parser.add_argument("--encoding", default="gzip", help="Accept-Encoding; `identity` for none")
