@@ -15,7 +15,7 @@ _TOKENS_OFF = "LOKI_ENTERPRISE_AUTH is off, or the token lacks the scope `admin`
 _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the token lacks the scope `audit`"
 
 
-@blueprint.get("/api/enterprise/status", is_kept=False)
+@blueprint.get("/api/enterprise/status", is_confidential=True)
 @blueprint.answers(200, shapes.EnterpriseStatus)
 def get_enterprise_status() -> Json:
     """Check which enterprise features are enabled."""
@@ -35,7 +35,7 @@ def post_token(body: Json) -> Json:
     return tokens.create(sources(), **body, granted_by=access.identity().scopes)
 
 
-@blueprint.get("/api/enterprise/tokens", is_kept=False)
+@blueprint.get("/api/enterprise/tokens", is_confidential=True)
 @blueprint.query(shapes.TokensQuery)
 @blueprint.answers(200, shapes.Token, many=True)
 @blueprint.errors(s403=_TOKENS_OFF)
@@ -56,7 +56,7 @@ def delete_token(query: Json, identifier: str) -> None:
     end(sources(), identifier)
 
 
-@blueprint.get("/api/enterprise/audit", is_kept=False)
+@blueprint.get("/api/enterprise/audit", is_confidential=True)
 @blueprint.query(shapes.AuditQuery)
 @blueprint.answers(200, shapes.AuditEntry, many=True)
 @blueprint.errors(s403=_AUDIT_OFF)
@@ -65,7 +65,7 @@ def get_audit(query: Json) -> list[Json]:
     return audit_query.list_entries(sources(), **query)
 
 
-@blueprint.get("/api/enterprise/audit/summary", is_kept=False)
+@blueprint.get("/api/enterprise/audit/summary", is_confidential=True)
 @blueprint.query(shapes.SummaryQuery)
 @blueprint.answers(200, shapes.AuditSummary)
 @blueprint.errors(s403=_AUDIT_OFF)

@@ -17,7 +17,7 @@ def get_processes() -> Json:
     return supervision.get_processes(sources())
 
 
-@blueprint.get("/api/secrets/status", is_kept=False)
+@blueprint.get("/api/secrets/status", is_confidential=True)
 @blueprint.answers(200, Secrets)
 def get_secrets() -> Json:
     """Get secret management status (Docker/K8s mount detection)."""

@@ -10,7 +10,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from loki_web.audit.log import HASH, AuditFile, AuditLog
@@ -21,7 +21,7 @@ from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.files import Version
 from loki_web.store.folder import Folder
-from loki_web.store.times import UNKNOWN, parse_time, tidy_time
+from loki_web.store.times import UNKNOWN, microseconds, parse_time, tidy_time
 
 _OPTIONAL_KEYS = ("resource_id", "user_id", "token_id", "ip_address", "user_agent", "error")
 _MAX_FAILURES = 10
@@ -131,16 +131,21 @@ def summarize(src: Sources, days: int) -> Json:
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
     """
     _check_enabled(src)
-    since = src.now() - timedelta(days=days)
+    period = timedelta(days=days)
+    since = src.now_unrecorded() - period
     files = AuditLog(src.user).list_files()
     total = _Digest()
+    first_counted = datetime.combine(since.date(), time.max, UTC)
     for file in reversed(files):
         if file.day > since.date():
             total.add(_get_digest(src, file, is_complete=file is not files[-1]))
         elif file.day == since.date():
             for entry in _read_entries(src.user, file, {}):
-                if _parse_timestamp(entry) >= since:
+                if (timestamp := _parse_timestamp(entry)) >= since:
                     total.count(entry)
+                    first_counted = min(first_counted, timestamp)
+    # Until then neither an entry nor a whole file leaves the period.
+    src.record_validity(microseconds(since + period) - 1, microseconds(first_counted + period))
     return {
         "period_days": days,
         "total_events": total.total,

@@ -54,12 +54,13 @@ class Answer:
     """What a view returned.
 
     :ivar rule: of the route; determines the scope that a request needs.
+    :ivar etag: None if clients must not keep the response.
     """
 
     rule: str
     body: bytes
     content_type: str
-    etag: str
+    etag: str | None
     dependencies: Dependencies
 
 
@@ -85,10 +86,11 @@ class Answers:
         self._computing: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
 
-    def respond(self, view: Callable[[], Any]) -> Response:
+    def respond(self, view: Callable[[], Any], *, is_confidential: bool) -> Response:
         """Answer the current request from the cache or by the view.
 
         :param view: the view, called without arguments.
+        :param is_confidential: whether clients must not keep the response.
         :return: the response; a conditional request may get 304.
         """
         key = _key(request.environ)
@@ -100,10 +102,12 @@ class Answers:
                     response, inputs = _compute(view)
                     if response.status_code != 200 or response.is_streamed:
                         return response
-                    answer = _answer(response, inputs)
+                    answer = _answer(response, inputs, is_confidential)
                     self._keep(key, answer)
         request.environ[_ANSWER] = answer
         response = Response(answer.body, content_type=answer.content_type)
+        if answer.etag is None:
+            return response  # with the guard's `no-store`
         response.set_etag(answer.etag, weak=True)
         response.headers["Cache-Control"] = _CACHING
         if _IS_PLAIN in request.environ:
@@ -222,12 +226,17 @@ def of(app: Flask) -> Answers:
     return installed
 
 
-def kept(view: View) -> View:
-    """Decorate a view: cache its response until one of its inputs changes."""
+def kept(view: View, *, is_confidential: bool = False) -> View:
+    """Decorate a view: cache its response until one of its inputs changes.
+
+    :param is_confidential: whether clients must not keep the response: `no-store` and no ETag.
+    """
 
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
-        return of(current_app).respond(lambda: view(*args, **kwargs))
+        return of(current_app).respond(
+            lambda: view(*args, **kwargs), is_confidential=is_confidential
+        )
 
     return cast(View, answer)
 
@@ -248,9 +257,9 @@ def _compute(view: Callable[[], Any]) -> tuple[Response, Inputs]:
     return response, inputs
 
 
-def _answer(response: Response, inputs: Inputs) -> Answer:
+def _answer(response: Response, inputs: Inputs, is_confidential: bool) -> Answer:
     body = response.get_data()
-    etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+    etag = None if is_confidential else hashlib.blake2b(body, digest_size=16).hexdigest()
     rule = request.url_rule.rule if request.url_rule else request.path
     return Answer(rule, body, response.content_type or "", etag, Dependencies(inputs))
 
@@ -260,8 +269,8 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
     headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
-    known = environ.get("HTTP_IF_NONE_MATCH")
-    if known and parse_etags(known).contains_weak(form.answer.etag):
+    known, etag = environ.get("HTTP_IF_NONE_MATCH"), form.answer.etag
+    if known and etag and parse_etags(known).contains_weak(etag):
         start_response(
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
         )

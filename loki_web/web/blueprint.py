@@ -39,14 +39,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
     def __init__(self, name: str, import_name: str) -> None:
         super().__init__(name, import_name, description=sys.modules[import_name].__doc__)
 
-    def get(self, rule: str, *, is_kept: bool = True, **options: Any) -> Decorator:
-        """Add a GET route.
+    def get(self, rule: str, *, is_confidential: bool = False, **options: Any) -> Decorator:
+        """Add a GET route. Its response is cached until a file changes, see `web.answers`.
 
-        :param is_kept: whether the response is cached until a file changes, see `web.answers`;
-            off for routes that show secrets, accounts or the audit log.
+        :param is_confidential: whether clients must not keep the response; for routes that show
+            secrets, accounts or the audit log.
         """
         routed = self._routed("GET", rule, options)
-        return (lambda view: routed(kept(view))) if is_kept else routed
+        return lambda view: routed(kept(view, is_confidential=is_confidential))
 
     def post(self, rule: str, **options: Any) -> Decorator:
         return self._routed("POST", rule, options)

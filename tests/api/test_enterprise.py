@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from loki_web.app import create_app
 from loki_web.audit.verify import verify
 from tests.support.accounts import bearer, everybody
 from tests.support.places import Place
@@ -250,6 +251,25 @@ def test_a_summary_looks_back_to_the_minute_and_sees_what_is_new(place: Place) -
     assert (total(1), total(2), total(3)) == (1, 2, 3)
     client.post("/api/control/pause")
     assert (total(1), total(3)) == (2, 4)
+
+
+def test_a_summary_forgets_each_entry_when_it_leaves_the_period(place: Place) -> None:
+    began = datetime(2026, 3, 4, 23, 50, tzinfo=UTC)
+    moments = [began + timedelta(minutes=minutes) for minutes in (0, 5, 15)]  # midnight between
+    for moment in moments:
+        log(
+            place,
+            str(moment.date()),
+            *[line(one.isoformat()) for one in moments if one.date() == moment.date()],
+        )
+    now = began
+    app = create_app(place.settings(LOKI_ENTERPRISE_AUDIT="true"), now=lambda: now)
+    totals = []
+    for seconds in (-60, 0, 1, 300, 301, 900, 901, 0):
+        now = began + timedelta(days=1, seconds=seconds)
+        answer = app.test_client().get(f"{AUDIT}/summary?days=1").get_json()
+        totals.append(answer["total_events"])
+    assert totals == [3, 3, 2, 2, 1, 1, 0, 3]
 
 
 def test_a_long_log_is_counted_as_a_whole(place: Place) -> None:
