@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,12 +15,12 @@ from loki_web.config.settings import Settings
 from loki_web.live.feed import state
 from loki_web.live.feed.state import ListSlice
 from loki_web.services import tasks
-from loki_web.store.folder import Folder
+from loki_web.services.context import open_sources
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-folder = Folder(Settings.from_env().loki_dir)
+sources = open_sources(Settings.from_env(), time.time())
 clients: set[Send] = set()
 
 
@@ -30,7 +31,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await _serve(receive, send)
     else:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        body = json.dumps(tasks.list_tasks(folder) if scope["path"] == "/api/tasks" else {})
+        body = json.dumps(tasks.list_tasks(sources) if scope["path"] == "/api/tasks" else {})
         await send({"type": "http.response.body", "body": body.encode()})
 
 
@@ -54,9 +55,9 @@ async def _serve(receive: Receive, send: Send) -> None:
 
 
 async def _watch() -> None:
-    listed = ListSlice("tasks", state.TASKS, lambda: tasks.list_tasks(folder))
+    listed = ListSlice("tasks", state.TASKS, lambda: tasks.list_tasks(sources))
     listed.refresh()
-    async for _ in awatch(folder.path / "queue", recursive=False, step=25, debounce=50):
+    async for _ in awatch(sources.project.path / "queue", recursive=False, step=25, debounce=50):
         for message in listed.refresh():
             text = message.text.decode()
             for send in list(clients):

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from loki_web.store.folder import Folder
+from loki_web.store.writable import WritableFolder
+
 PACKAGE = Path(__file__).parent.parent / "loki_web"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # A package imports only packages of a lower rank, see docs/architecture.md.
@@ -29,6 +32,9 @@ LIBRARIES = {
 }
 MAY_TOUCH_THE_ENVIRONMENT = {"config/settings.py"}
 OPENS_A_FILE = {"open", ".read_text", ".read_bytes", ".write_text"}
+# What sources consist of, see services/context.py. Nobody hands on a part of them.
+SOURCES = {"Sources", "WritableSources"}
+PARTS = {"Folder", "WritableFolder", "Settings", "Clock", "IndexFile"}
 
 
 def name_of(module: Path) -> str:
@@ -62,6 +68,36 @@ def called(module: Path) -> Iterator[str]:
             yield node.func.id
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield f".{node.func.attr}"
+
+
+def public_functions(module: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield the public functions of a module and the constructors of its public classes."""
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for child in node.body:
+                if isinstance(child, ast.FunctionDef) and child.name == "__init__":
+                    yield node.name, child
+
+
+def parameters(function: ast.FunctionDef) -> list[tuple[str, str]]:
+    """Return the name and the annotation of each parameter but `self`."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    annotated = [(each.arg, each.annotation) for each in every if each.arg not in ("self", "cls")]
+    return [(name, ast.unparse(annotation) if annotation else "") for name, annotation in annotated]
+
+
+def faults_of_parameters(function: ast.FunctionDef) -> Iterator[str]:
+    taken = parameters(function)
+    names = [name for name, _ in taken]
+    yield from (f"takes {kind} instead of sources" for _, kind in taken if kind in PARTS)
+    if any(kind in SOURCES or name == "sources" for name, kind in taken):
+        if taken[0][0] != "sources" or taken[0][1] not in SOURCES:
+            yield "does not take sources first"
+        if "now" in names:
+            yield "takes now beside sources"
 
 
 def test_each_package_has_a_rank() -> None:
@@ -106,6 +142,35 @@ def test_views_and_services_open_no_file() -> None:
         for name in called(module)
         if name in OPENS_A_FILE
     ]
+
+
+def test_services_take_sources_first_and_no_part_of_them() -> None:
+    assert not [
+        f"{name_of(module)}: {name} {fault}"
+        for module in MODULES
+        if layer_of(module) in ("services", "auth", "audit")
+        and name_of(module) != "services/context.py"
+        for name, function in public_functions(module)
+        for fault in faults_of_parameters(function)
+    ]
+
+
+def test_views_that_read_hold_nothing_that_can_write() -> None:
+    assert not [
+        f"{name_of(module)}: {node.name}"
+        for module in MODULES
+        if layer_of(module) == "api"
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        and any("blueprint.get(" in ast.unparse(each) for each in node.decorator_list)
+        and "writable" in ast.unparse(node)
+    ]
+
+
+def test_a_folder_cannot_write() -> None:
+    changes = {name for name in vars(WritableFolder) if not name.startswith("_")}
+    assert changes
+    assert not changes & set(dir(Folder))
 
 
 def test_importing_anything_has_no_effect(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from loki_web.schemas import agents as shapes
 from loki_web.services.agents import control, records
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("agents", __name__)
 _AGENT_ID = blueprint.identified_by("agent_id", "Id of the agent, as in the list or as in its file")
@@ -14,8 +14,7 @@ _AGENT_ID = blueprint.identified_by("agent_id", "Id of the agent, as in the list
 @blueprint.answers(200, shapes.Agent, many=True)
 def get_agents() -> list[Json]:
     """Get all active and recent agents with their status and metadata."""
-    src = sources()
-    return records.describe_agents(src.project, src.now())
+    return records.describe_agents(sources())
 
 
 @blueprint.post("/api/agents/<agent_id>/kill", parameters=_AGENT_ID)
@@ -24,7 +23,7 @@ def get_agents() -> list[Json]:
 @blueprint.errors(s404="Agent not found, or it has no process of its own")
 def kill(_: Json, agent_id: str) -> Json:
     """Kill a specific agent by ID. Sends SIGTERM to the agent process."""
-    return control.kill_agent(sources(), agent_id)
+    return control.kill_agent(writable_sources(), agent_id)
 
 
 @blueprint.post("/api/agents/<agent_id>/pause", parameters=_AGENT_ID)
@@ -33,7 +32,7 @@ def kill(_: Json, agent_id: str) -> Json:
 @blueprint.errors(s404="Agent not found")
 def pause(_: Json, agent_id: str) -> Json:
     """Pause a specific agent by writing a pause signal file."""
-    return control.pause_agent(sources(), agent_id)
+    return control.pause_agent(writable_sources(), agent_id)
 
 
 @blueprint.post("/api/agents/<agent_id>/resume", parameters=_AGENT_ID)
@@ -42,4 +41,4 @@ def pause(_: Json, agent_id: str) -> Json:
 @blueprint.errors(s404="Agent not found, and it has no pause signal")
 def resume(_: Json, agent_id: str) -> Json:
     """Resume a paused agent by removing the pause signal file."""
-    return control.resume_agent(sources(), agent_id)
+    return control.resume_agent(writable_sources(), agent_id)

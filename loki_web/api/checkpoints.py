@@ -9,7 +9,7 @@ from loki_web.schemas.checkpoints import (
 from loki_web.services.checkpoints import create
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("checkpoints", __name__)
 _ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")
@@ -20,7 +20,7 @@ _ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")
 @blueprint.answers(200, Checkpoint, many=True)
 def get_checkpoints(query: Json) -> list[Json]:
     """List recent checkpoints, most recent first."""
-    return create.list_checkpoints(sources().project, limit=query["limit"])
+    return create.list_checkpoints(sources(), limit=query["limit"])
 
 
 @blueprint.get("/api/checkpoints/<checkpoint_id>", parameters=_ID)
@@ -28,7 +28,7 @@ def get_checkpoints(query: Json) -> list[Json]:
 @blueprint.errors(s404="Checkpoint not found")
 def get_checkpoint(checkpoint_id: str) -> Json:
     """Get the metadata of a checkpoint."""
-    return create.get_checkpoint(sources().project, checkpoint_id)
+    return create.get_checkpoint(sources(), checkpoint_id)
 
 
 @blueprint.post("/api/checkpoints")
@@ -36,4 +36,4 @@ def get_checkpoint(checkpoint_id: str) -> Json:
 @blueprint.answers(201, CreatedCheckpoint)
 def create_checkpoint(body: Json) -> Json:
     """Create a checkpoint of the state files and queues. Only the latest 50 are kept."""
-    return create.create_checkpoint(sources(), body["message"])
+    return create.create_checkpoint(writable_sources(), body["message"])

@@ -4,7 +4,7 @@ from loki_web.schemas import control as shapes
 from loki_web.services.session import control
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import writable_sources
 
 blueprint = Blueprint("control", __name__)
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("control", __name__)
 @blueprint.answers(200, shapes.Paused)
 def pause(_: Json) -> Json:
     """Pause the current session by creating a PAUSE file."""
-    return control.pause_session(sources())
+    return control.pause_session(writable_sources())
 
 
 @blueprint.post("/api/control/resume")
@@ -22,7 +22,7 @@ def pause(_: Json) -> Json:
 @blueprint.answers(200, shapes.Resumed)
 def resume(_: Json) -> Json:
     """Resume a paused session by removing PAUSE/STOP files."""
-    return control.resume_session(sources())
+    return control.resume_session(writable_sources())
 
 
 @blueprint.post("/api/control/stop")
@@ -30,4 +30,4 @@ def resume(_: Json) -> Json:
 @blueprint.answers(200, shapes.Stopped)
 def stop(_: Json) -> Json:
     """Stop the session by creating a STOP file and sending SIGTERM to the Loki process."""
-    return control.stop_session(sources())
+    return control.stop_session(writable_sources())

@@ -20,4 +20,4 @@ def get_cost() -> Json:
 @blueprint.answers(200, Pricing)
 def get_pricing() -> Json:
     """Get current model pricing, from `.loki/pricing.json` or the defaults."""
-    return pricing.get_pricing(sources().project)
+    return pricing.get_pricing(sources())

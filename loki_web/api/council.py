@@ -4,7 +4,7 @@ from loki_web.schemas import council as shapes
 from loki_web.services import council
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("council", __name__)
 
@@ -13,7 +13,7 @@ blueprint = Blueprint("council", __name__)
 @blueprint.answers(200, shapes.CouncilState)
 def get_state() -> Json:
     """Get whether the council is enabled, its votes and recent verdicts."""
-    return council.get_state(sources().project)
+    return council.get_state(sources())
 
 
 @blueprint.get("/api/council/verdicts")
@@ -21,21 +21,21 @@ def get_state() -> Json:
 @blueprint.answers(200, shapes.Verdicts)
 def get_verdicts(query: Json) -> Json:
     """Get the council's decisions and the votes behind them."""
-    return council.list_verdicts(sources().project, limit=query["limit"])
+    return council.list_verdicts(sources(), limit=query["limit"])
 
 
 @blueprint.get("/api/council/convergence")
 @blueprint.answers(200, shapes.Convergence)
 def get_convergence() -> Json:
     """Get how much each iteration changed, to detect stagnation."""
-    return council.get_convergence(sources().project)
+    return council.get_convergence(sources())
 
 
 @blueprint.get("/api/council/report")
 @blueprint.answers(200, shapes.Report)
 def get_report() -> Json:
     """Get the final report in Markdown, null until it is written."""
-    return council.get_report(sources().project)
+    return council.get_report(sources())
 
 
 @blueprint.post("/api/council/force-review")
@@ -43,5 +43,4 @@ def get_report() -> Json:
 @blueprint.answers(200, shapes.ReviewRequested)
 def force_review(_: Json) -> Json:
     """Request a council review in the next iteration."""
-    src = sources()
-    return council.force_review(src.project, src.now())
+    return council.force_review(writable_sources())

@@ -7,7 +7,7 @@ from loki_web.services import system
 from loki_web.store.coerce import Json
 from loki_web.web import access
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("enterprise", __name__)
 
@@ -19,7 +19,7 @@ _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the token lacks the scope `audit`
 @blueprint.answers(200, shapes.EnterpriseStatus)
 def get_enterprise_status() -> Json:
     """Check which enterprise features are enabled."""
-    return system.get_enterprise_status(sources().settings)
+    return system.get_enterprise_status(sources())
 
 
 @blueprint.post("/api/enterprise/tokens")
@@ -31,8 +31,8 @@ def post_token(body: Json) -> Json:
 
     You cannot grant scopes that you do not have. Create the first token on the command line.
     """
-    system.require_token_auth(sources().settings)
-    return tokens.create(sources(), **body, granted_by=access.identity().scopes)
+    system.require_token_auth(sources())
+    return tokens.create(writable_sources(), **body, granted_by=access.identity().scopes)
 
 
 @blueprint.get("/api/enterprise/tokens", is_confidential=True)
@@ -41,7 +41,7 @@ def post_token(body: Json) -> Json:
 @blueprint.errors(s403=_TOKENS_OFF)
 def get_tokens(query: Json) -> list[Json]:
     """List all API tokens."""
-    system.require_token_auth(sources().settings)
+    system.require_token_auth(sources())
     return tokens.list_tokens(sources(), include_revoked=query["include_revoked"])
 
 
@@ -51,9 +51,9 @@ def get_tokens(query: Json) -> list[Json]:
 @blueprint.errors(s403=_TOKENS_OFF, s404="Token not found")
 def delete_token(query: Json, identifier: str) -> None:
     """Revoke or delete a token by its id or name."""
-    system.require_token_auth(sources().settings)
+    system.require_token_auth(sources())
     end = tokens.delete if query["permanent"] else tokens.revoke
-    end(sources(), identifier)
+    end(writable_sources(), identifier)
 
 
 @blueprint.get("/api/enterprise/audit", is_confidential=True)

@@ -4,7 +4,7 @@ from loki_web.schemas import learning as shapes
 from loki_web.services.learning import aggregation, queries, signal_index
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("learning", __name__)
 
@@ -45,7 +45,7 @@ def get_aggregation() -> Json:
 @blueprint.answers(200, shapes.Aggregation)
 def aggregate(_: Json) -> Json:
     """Aggregate learning signals from events.jsonl into structured metrics."""
-    return aggregation.aggregate(sources())
+    return aggregation.aggregate(writable_sources())
 
 
 @blueprint.get("/api/learning/preferences")

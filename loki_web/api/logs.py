@@ -14,4 +14,4 @@ blueprint = Blueprint("logs", __name__)
 @blueprint.answers(200, LogEntry, many=True)
 def get_logs(query: Json) -> list[Json]:
     """Get recent log entries from session log files."""
-    return reader.list_entries(sources().project, query["lines"])
+    return reader.list_entries(sources(), query["lines"])

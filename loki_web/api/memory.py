@@ -13,7 +13,7 @@ blueprint = Blueprint("memory", __name__)
 @blueprint.answers(200, shapes.Summary)
 def get_summary() -> Json:
     """Get memory system summary."""
-    return overview.get_summary(sources().project)
+    return overview.get_summary(sources())
 
 
 @blueprint.get("/api/memory/episodes")
@@ -21,7 +21,7 @@ def get_summary() -> Json:
 @blueprint.answers(200, shapes.Episode, many=True)
 def get_episodes(query: Json) -> list[Json]:
     """List episodic memory entries, newest first."""
-    return episodes.list_episodes(sources().project, limit=query["limit"], offset=query["offset"])
+    return episodes.list_episodes(sources(), limit=query["limit"], offset=query["offset"])
 
 
 @blueprint.get(
@@ -32,14 +32,14 @@ def get_episodes(query: Json) -> list[Json]:
 @blueprint.errors(s404="Episode not found")
 def get_episode(episode_id: str) -> Json:
     """Get a specific episodic memory entry."""
-    return episodes.get_episode(sources().project, episode_id)
+    return episodes.get_episode(sources(), episode_id)
 
 
 @blueprint.get("/api/memory/patterns")
 @blueprint.answers(200, shapes.Pattern, many=True)
 def get_patterns() -> list[Json]:
     """List semantic patterns and anti-patterns."""
-    return patterns.list_patterns(sources().project)
+    return patterns.list_patterns(sources())
 
 
 @blueprint.get(
@@ -50,14 +50,14 @@ def get_patterns() -> list[Json]:
 @blueprint.errors(s404="Pattern not found")
 def get_pattern(pattern_id: str) -> Json:
     """Get a specific semantic pattern."""
-    return patterns.get_pattern(sources().project, pattern_id)
+    return patterns.get_pattern(sources(), pattern_id)
 
 
 @blueprint.get("/api/memory/skills")
 @blueprint.answers(200, shapes.Skill, many=True)
 def get_skills() -> list[Json]:
     """List procedural skills."""
-    return skills.list_skills(sources().project)
+    return skills.list_skills(sources())
 
 
 @blueprint.get(
@@ -68,14 +68,14 @@ def get_skills() -> list[Json]:
 @blueprint.errors(s404="Skill not found")
 def get_skill(skill_id: str) -> Json:
     """Get a specific procedural skill."""
-    return skills.get_skill(sources().project, skill_id)
+    return skills.get_skill(sources(), skill_id)
 
 
 @blueprint.get("/api/memory/economics")
 @blueprint.answers(200, shapes.Economics)
 def get_economics() -> Json:
     """Get token usage economics."""
-    return overview.get_economics(sources().project)
+    return overview.get_economics(sources())
 
 
 @blueprint.post("/api/memory/consolidate")
@@ -99,11 +99,11 @@ def retrieve(body: Json) -> Json:
 @blueprint.answers(200, shapes.Index)
 def get_index() -> Json:
     """Get memory index (Layer 1 - lightweight discovery)."""
-    return overview.get_index(sources().project)
+    return overview.get_index(sources())
 
 
 @blueprint.get("/api/memory/timeline")
 @blueprint.answers(200, shapes.Timeline)
 def get_timeline() -> Json:
     """Get memory timeline (Layer 2 - progressive disclosure)."""
-    return overview.get_timeline(sources().project)
+    return overview.get_timeline(sources())

@@ -4,7 +4,7 @@ from loki_web.schemas import notifications as shapes
 from loki_web.services.notifications import notifications, triggers
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("notifications", __name__)
 
@@ -14,14 +14,14 @@ blueprint = Blueprint("notifications", __name__)
 @blueprint.answers(200, shapes.Notification, many=True)
 def get_notifications(query: Json) -> list[Json]:
     """List all notifications, newest first."""
-    return notifications.list_notifications(sources().project, **query)
+    return notifications.list_notifications(sources(), **query)
 
 
 @blueprint.get("/api/notifications/triggers")
 @blueprint.answers(200, shapes.Triggers)
 def get_triggers() -> Json:
     """Get configured notification triggers."""
-    return triggers.list_triggers(sources().project)
+    return triggers.list_triggers(sources())
 
 
 @blueprint.put("/api/notifications/triggers")
@@ -33,7 +33,7 @@ def put_triggers(body: Json) -> Json:
 
     A trigger is identified by its id or, if no id matches, by its type. A new one needs a type.
     """
-    return triggers.update_triggers(sources(), body["triggers"])
+    return triggers.update_triggers(writable_sources(), body["triggers"])
 
 
 @blueprint.post("/api/notifications/<id>/acknowledge")
@@ -42,4 +42,4 @@ def put_triggers(body: Json) -> Json:
 @blueprint.errors(s404="Notification not found")
 def acknowledge(_: Json, id: str) -> Json:  # noqa: A002  # the name in the API reference
     """Acknowledge a specific notification."""
-    return notifications.acknowledge_notification(sources(), id)
+    return notifications.acknowledge_notification(writable_sources(), id)

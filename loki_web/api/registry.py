@@ -5,7 +5,7 @@ from loki_web.schemas.base import OptionalBody
 from loki_web.services.registry import discovery, learnings, registry, tasks
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources
+from loki_web.web.context import sources, writable_sources
 
 blueprint = Blueprint("registry", __name__)
 
@@ -27,7 +27,7 @@ def get_projects(query: Json) -> list[Json]:
 @blueprint.answers(201, shapes.Project)
 def post_project(body: Json) -> Json:
     """Register a new project."""
-    return registry.register_project(sources(), body["path"], body["name"], body["alias"])
+    return registry.register_project(writable_sources(), body["path"], body["name"], body["alias"])
 
 
 @blueprint.get(_PROJECT)
@@ -43,7 +43,7 @@ def get_project(identifier: str) -> Json:
 @blueprint.errors(s404=_UNKNOWN)
 def delete_project(identifier: str) -> None:
     """Remove a project from the registry."""
-    registry.remove_project(sources(), identifier)
+    registry.remove_project(writable_sources(), identifier)
 
 
 @blueprint.get(f"{_PROJECT}/health")
@@ -63,7 +63,7 @@ def get_health(identifier: str) -> Json:
 @blueprint.errors(s404=_UNKNOWN)
 def post_access(_: Json, identifier: str) -> Json:
     """Update the last accessed timestamp for a project."""
-    return registry.record_access(sources(), identifier)
+    return registry.record_access(writable_sources(), identifier)
 
 
 @blueprint.get("/api/registry/discover")
@@ -79,7 +79,7 @@ def get_discovered(query: Json) -> list[Json]:
 @blueprint.answers(200, shapes.Synced)
 def post_sync(_: Json) -> Json:
     """Sync the registry with discovered projects."""
-    return registry.sync_projects(sources())
+    return registry.sync_projects(writable_sources())
 
 
 @blueprint.get("/api/registry/tasks")

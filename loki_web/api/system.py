@@ -21,11 +21,11 @@ def get_processes() -> Json:
 @blueprint.answers(200, Secrets)
 def get_secrets() -> Json:
     """Get secret management status (Docker/K8s mount detection)."""
-    return system.get_secret_sources(sources().settings)
+    return system.get_secret_sources(sources())
 
 
 @blueprint.get("/api/auth/info")
 @blueprint.answers(200, AuthInfo)
 def get_auth_info() -> Json:
     """Get information about enabled authentication methods."""
-    return system.get_authentication_info(sources().settings)
+    return system.get_authentication_info(sources())

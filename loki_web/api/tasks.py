@@ -15,5 +15,5 @@ blueprint = Blueprint("tasks", __name__)
 def get_tasks(query: Json) -> list[Json]:
     """List tasks from session state files."""
     return tasks.list_tasks(
-        sources().project, status=query["status"], limit=query["limit"], offset=query["offset"]
+        sources(), status=query["status"], limit=query["limit"], offset=query["offset"]
     )

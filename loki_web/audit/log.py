@@ -9,17 +9,19 @@ import json
 import logging
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from loki_web.config.settings import Settings
 from loki_web.errors import StorageError
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import Json, as_dict, dicts_in
-from loki_web.store.folder import Folder
+from loki_web.store.files import Version
+from loki_web.store.lines import Patterns
 from loki_web.store.times import isoformat
+from loki_web.store.writable import WritableFolder
 
 FOLDER = "dashboard/audit"
 GENESIS = "0" * 64
@@ -75,13 +77,10 @@ class AuditFile:
 
 
 class AuditLog:
-    """The log's files and the hash chain through them.
+    """The files of the log, for reading."""
 
-    :param user: the folder `~/.loki`.
-    """
-
-    def __init__(self, user: Folder) -> None:
-        self._user = user
+    def __init__(self, sources: Sources) -> None:
+        self._user = sources.user
 
     def list_files(self) -> list[AuditFile]:
         """Return all files, oldest first: of a day the rotated parts, then the one in use."""
@@ -97,7 +96,53 @@ class AuditLog:
             if isinstance(anchor.get("hash"), str) and isinstance(anchor.get("file"), str)
         ]
 
-    def append(self, entry: Json, now: datetime, settings: Settings) -> Json:
+    def read_lines(self, file: AuditFile) -> Iterator[bytes]:
+        """Yield the lines of a file, oldest first, line ends included."""
+        return self._user.lines(file.path)
+
+    def read_lines_backwards(self, file: AuditFile, *, holding: Patterns = ()) -> Iterator[bytes]:
+        """Yield the lines of a file, newest first.
+
+        :param holding: what each of these lines contains; others are skipped.
+        """
+        return self._user.lines_backwards(file.path, holding=holding)
+
+    def get_version(self, file: AuditFile) -> Version | None:
+        """Return the version of a file, None if it is gone."""
+        return self._user.version(file.path)
+
+
+class WritableAuditLog(AuditLog):
+    """The log and its hash chain, for recording."""
+
+    _user: WritableFolder
+
+    def __init__(self, sources: WritableSources) -> None:
+        super().__init__(sources)
+        self._sources = sources
+        self._settings = sources.settings
+
+    def record(self, event: Event) -> Json | None:
+        """Append an event.
+
+        A log that cannot be written is logged as an error; the action itself has already been done
+        and does not fail.
+
+        :return: the entry as written; None when recording is off or failed.
+        """
+        if not self._settings.audit_recorded:
+            return None
+        now = self._sources.now()
+        entry = {"timestamp": isoformat(now), **_redact_event(event)}
+        try:
+            return self._append(entry, now)
+        except StorageError as error:
+            log.error(
+                "no audit entry for %s %s: %s", event.action, event.resource_type, error.detail
+            )
+            return None
+
+    def _append(self, entry: Json, now: datetime) -> Json:
         """Append an entry, chained to the last one that any process wrote.
 
         :return: the entry as written, with its hash unless the settings turn integrity off.
@@ -105,10 +150,10 @@ class AuditLog:
         """
         self._user.make_private(FOLDER)
         with self._user.locked(_LOCK, seconds=_LOCK_SECONDS):
-            if not settings.audit_no_integrity:
+            if not self._settings.audit_no_integrity:
                 # Read from the files each time: the CLI and other workers append here as well.
                 entry = {**entry, HASH: hash_entry(self._find_last_hash(), serialize_entry(entry))}
-            self._rotate_if_full(now, settings)
+            self._rotate_if_full(now)
             self._user.append_json_line(_get_current_file(now).path, entry)
             return entry
 
@@ -123,18 +168,18 @@ class AuditLog:
 
     def _find_last_hash_in(self, file: AuditFile) -> str | None:
         """Return the last hash in a file; torn lines and entries without a hash are skipped."""
-        return next(filter(None, map(_parse_hash, self._user.lines_backwards(file.path))), None)
+        return next(filter(None, map(_parse_hash, self.read_lines_backwards(file))), None)
 
-    def _rotate_if_full(self, now: datetime, settings: Settings) -> None:
+    def _rotate_if_full(self, now: datetime) -> None:
         file = _get_current_file(now)
-        version = self._user.version(file.path)
-        if version is None or version.size < settings.audit_max_size_mb * _MEGABYTE:
+        version = self.get_version(file)
+        if version is None or version.size < self._settings.audit_max_size_mb * _MEGABYTE:
             return
         name = self._choose_rotated_name(file, now)
         if name is None:
             return
         self._user.rename(file.path, name)
-        self._delete_oldest(settings.audit_max_files)
+        self._delete_oldest(self._settings.audit_max_files)
 
     def _choose_rotated_name(self, file: AuditFile, now: datetime) -> str | None:
         """Return a name for a full file that sorts after the existing parts of its day.
@@ -175,25 +220,6 @@ class AuditLog:
         added = [{"file": file.name, "hash": last_hash} for file, last_hash in ends if last_hash]
         anchors = [*self.list_anchors(), *added][-_MAX_ANCHORS:]
         self._user.write_json(_ANCHORS, {"anchors": anchors}, mode=0o600)
-
-
-def record(src: Sources, event: Event) -> Json | None:
-    """Append an event to the audit log.
-
-    A log that cannot be written is logged as an error; the action itself has already been done and
-    does not fail.
-
-    :return: the entry as written; None when recording is off or failed.
-    """
-    if not src.settings.audit_recorded:
-        return None
-    now = src.now()
-    entry = {"timestamp": isoformat(now), **_redact_event(event)}
-    try:
-        return AuditLog(src.user).append(entry, now, src.settings)
-    except StorageError as error:
-        log.error("no audit entry for %s %s: %s", event.action, event.resource_type, error.detail)
-        return None
 
 
 def serialize_entry(entry: Json) -> str:

@@ -22,6 +22,7 @@ from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.files import Version
 from loki_web.store.folder import Folder
 from loki_web.store.times import UNKNOWN, microseconds, parse_time, tidy_time
+from loki_web.store.writable import WritableFolder
 
 _OPTIONAL_KEYS = ("resource_id", "user_id", "token_id", "ip_address", "user_agent", "error")
 _MAX_FAILURES = 10
@@ -80,17 +81,17 @@ _digests: OrderedDict[tuple[str, Version], _Digest] = OrderedDict()
 _lock = threading.Lock()
 
 
-def list_entries(src: Sources, **query: Any) -> list[Json]:
+def list_entries(sources: Sources, **query: Any) -> list[Json]:
     """Return entries as `find_entries` does, if the audit log may be queried.
 
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
     """
-    _check_enabled(src)
-    return find_entries(src, **query)
+    _check_enabled(sources)
+    return find_entries(sources, **query)
 
 
 def find_entries(
-    src: Sources,
+    sources: Sources,
     *,
     start_date: date | None = None,
     end_date: date | None = None,
@@ -105,17 +106,18 @@ def find_entries(
     :param filters: `action`, `resource_type` and `resource_id`, which match exactly.
     """
     wanted = {key: value for key, value in filters.items() if value is not None}
-    files = AuditLog(src.user).list_files()
+    log = AuditLog(sources)
+    files = log.list_files()
     entries: list[Json] = []
     for file in reversed(files):
         if (start_date and file.day < start_date) or (end_date and file.day > end_date):
             continue
         if offset >= _FAR and not wanted:
-            total = _get_digest(src, file, is_complete=file is not files[-1]).total
+            total = _get_digest(sources, file, is_complete=file is not files[-1]).total
             if total <= offset:
                 offset -= total
                 continue
-        for entry in _read_entries(src.user, file, wanted):
+        for entry in _read_entries(log, file, wanted):
             if offset:
                 offset -= 1
                 continue
@@ -125,27 +127,28 @@ def find_entries(
     return entries
 
 
-def summarize(src: Sources, days: int) -> Json:
+def summarize(sources: Sources, days: int) -> Json:
     """Count the events of the last `days` times 24 hours.
 
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
     """
-    _check_enabled(src)
+    _check_enabled(sources)
     period = timedelta(days=days)
-    since = src.now_unrecorded() - period
-    files = AuditLog(src.user).list_files()
+    since = sources.now_unrecorded() - period
+    log = AuditLog(sources)
+    files = log.list_files()
     total = _Digest()
     first_counted = datetime.combine(since.date(), time.max, UTC)
     for file in reversed(files):
         if file.day > since.date():
-            total.add(_get_digest(src, file, is_complete=file is not files[-1]))
+            total.add(_get_digest(sources, file, is_complete=file is not files[-1]))
         elif file.day == since.date():
-            for entry in _read_entries(src.user, file, {}):
+            for entry in _read_entries(log, file, {}):
                 if (timestamp := _parse_timestamp(entry)) >= since:
                     total.count(entry)
                     first_counted = min(first_counted, timestamp)
     # Until then neither an entry nor a whole file leaves the period.
-    src.record_validity(microseconds(since + period) - 1, microseconds(first_counted + period))
+    sources.record_validity(microseconds(since + period) - 1, microseconds(first_counted + period))
     return {
         "period_days": days,
         "total_events": total.total,
@@ -158,17 +161,17 @@ def summarize(src: Sources, days: int) -> Json:
     }
 
 
-def _check_enabled(src: Sources) -> None:
-    if not src.settings.enterprise_audit:
+def _check_enabled(sources: Sources) -> None:
+    if not sources.settings.enterprise_audit:
         raise Forbidden("The audit log can be queried only with LOKI_ENTERPRISE_AUDIT=true")
 
 
-def _read_entries(user: Folder, file: AuditFile, wanted: dict[str, str]) -> Iterator[Json]:
+def _read_entries(log: AuditLog, file: AuditFile, wanted: dict[str, str]) -> Iterator[Json]:
     """Yield the entries of a file, newest first; malformed lines are skipped.
 
     :param wanted: keys and the texts that they must have.
     """
-    for line in user.lines_backwards(file.path, holding=_compile_filters(wanted)):
+    for line in log.read_lines_backwards(file, holding=_compile_filters(wanted)):
         try:
             entry = json_text.parse(line)
         except json_text.Damaged:
@@ -218,24 +221,25 @@ def _redact_text(value: Any) -> str | None:
     return redact(value) if isinstance(value, str) else None
 
 
-def _get_digest(src: Sources, file: AuditFile, *, is_complete: bool) -> _Digest:
+def _get_digest(sources: Sources, file: AuditFile, *, is_complete: bool) -> _Digest:
     """Return the counts of a whole file; shared, must not be changed.
 
     :param is_complete: whether no more entries will be appended to the file.
     """
-    version = src.user.version(file.path)
+    log = AuditLog(sources)
+    version = log.get_version(file)
     if version is None:
         return _Digest()
-    key = f"{src.user.path}/{file.path}", version
-    digest = _digests.get(key) or (_load_digest(src, file, version) if is_complete else None)
+    key = f"{sources.user.path}/{file.path}", version
+    digest = _digests.get(key) or (_load_digest(sources, file, version) if is_complete else None)
     if digest is None:
         digest = _Digest()
-        for entry in _read_entries(src.user, file, {}):
+        for entry in _read_entries(log, file, {}):
             digest.count(entry)
-        if version != src.user.version(file.path):
+        if version != log.get_version(file):
             return digest
         if is_complete:
-            _save_digest(src, file, version, digest)
+            _save_digest(sources, file, version, digest)
     with _lock:
         _digests[key] = digest
         while len(_digests) > _MAX_CACHED:
@@ -243,10 +247,10 @@ def _get_digest(src: Sources, file: AuditFile, *, is_complete: bool) -> _Digest:
     return digest
 
 
-def _load_digest(src: Sources, file: AuditFile, version: Version) -> _Digest | None:
-    if src.cache_folder is None:
+def _load_digest(sources: Sources, file: AuditFile, version: Version) -> _Digest | None:
+    if sources.cache_folder is None:
         return None
-    content = as_dict(Folder(src.cache_folder).document(_get_cache_path(file)))
+    content = as_dict(Folder(sources.cache_folder).document(_get_cache_path(file)))
     if content.get("of") != _get_cache_key(version):
         return None
     by_action, by_resource_type, by_user = (Counter(as_dict(content.get(key))) for key in _COUNTERS)
@@ -260,8 +264,8 @@ def _load_digest(src: Sources, file: AuditFile, version: Version) -> _Digest | N
     )
 
 
-def _save_digest(src: Sources, file: AuditFile, version: Version, digest: _Digest) -> None:
-    if src.cache_folder is None:
+def _save_digest(sources: Sources, file: AuditFile, version: Version, digest: _Digest) -> None:
+    if sources.cache_folder is None:
         return
     content: Json = {
         "of": _get_cache_key(version),
@@ -271,7 +275,7 @@ def _save_digest(src: Sources, file: AuditFile, version: Version, digest: _Diges
         "failures": digest.failures,
     }
     try:
-        Folder(src.cache_folder).write_json(_get_cache_path(file), content)
+        WritableFolder(sources.cache_folder).write_json(_get_cache_path(file), content)
     except StorageError:
         return  # the store has logged it; the file is counted again next time
 

@@ -11,7 +11,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from loki_web.config.settings import Settings
+from loki_web.services.context import Sources
 from loki_web.store.coerce import Json
 
 _LOCAL0, _WARNING, _INFORMATIONAL = 16, 4, 6
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 class SyslogForwarder:
     """Send entries from a background thread, which starts with the first entry."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, sources: Sources) -> None:
+        settings = sources.settings
         self._address = settings.audit_syslog_host, settings.audit_syslog_port
         self._over_tcp = settings.audit_syslog_proto == "tcp"
         self._waiting: queue.Queue[bytes] = queue.Queue(_MAX_WAITING)

@@ -13,8 +13,8 @@ from loki_web.audit.log import (
     parse_line,
     serialize_entry,
 )
+from loki_web.services.context import Sources
 from loki_web.store.coerce import Json
-from loki_web.store.folder import Folder
 
 MAX_REPORTED = 100
 _MAX_FORK_DISTANCE = 5000  # how many entries back a fork is searched
@@ -66,20 +66,19 @@ class Verification:
         return not self.faults
 
 
-def verify(user: Folder) -> Verification:
+def verify(sources: Sources) -> Verification:
     """Follow the chain through all files, oldest first.
 
-    :param user: the folder `~/.loki`.
     :return: at most MAX_REPORTED faults, forks and torn lines each, in order.
     """
-    log = AuditLog(user)
+    log = AuditLog(sources)
     files = log.list_files()
     walk = _Walk([GENESIS, *(anchor["hash"] for anchor in log.list_anchors())])
     for file in files:
         number = 0
-        for number, line in enumerate(user.lines(file.path), start=1):
+        for number, line in enumerate(log.read_lines(file), start=1):
             walk.take(file, number, line)
-        version = user.version(file.path)
+        version = log.get_version(file)
         if not number and version and version.size:
             walk.result.faults.append(Spot(file.name, 1, "cannot be read"))
     walk.finish()

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from loki_web.auth import scopes, token_store
 from loki_web.auth.identity import PERSON, TOKEN, UNRESTRICTED, Identity
-from loki_web.config.settings import Settings
 from loki_web.errors import StorageError
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time
 
@@ -26,17 +25,16 @@ MAX_LENGTH = 16 * 1024
 class Authenticator:
     """Map raw tokens to identities, and check identities again later."""
 
-    def __init__(self, src: Sources) -> None:
-        self._src = src
-        settings = src.settings
-        self._verifier = _create_verifier(settings) if settings.oidc_enabled else None
+    def __init__(self, sources: WritableSources) -> None:
+        self._sources = sources
+        self._verifier = _create_verifier(sources) if sources.settings.oidc_enabled else None
         self._recorded_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
     def is_required(self) -> bool:
         """Whether requests need a token."""
-        return self._src.settings.auth_required
+        return self._sources.settings.auth_required
 
     def authenticate(self, raw: str | None) -> Identity | None:
         """Return the identity of a token's holder, None for an invalid token.
@@ -67,11 +65,11 @@ class Authenticator:
 
         Sockets call this at each keepalive.
         """
-        now = self._src.now()
+        now = self._sources.now()
         if not self.is_required:
             return UNRESTRICTED.scopes
         if identity.kind == TOKEN:
-            entry = token_store.load_tokens(self._src.user).get(identity.key)
+            entry = token_store.load_tokens(self._sources).get(identity.key)
             if entry is None or not token_store.is_active(entry, now):
                 return frozenset()
             return scopes.expand_scopes(scopes.read_scopes(entry))
@@ -92,17 +90,17 @@ class Authenticator:
             return
         with (
             suppress(StorageError),
-            token_store.update_tokens(self._src.user, _LOCK_SECONDS) as tokens,
+            token_store.update_tokens(self._sources, _LOCK_SECONDS) as tokens,
         ):
             entry = as_dict(tokens.get(identity.key))
             if entry:
-                tokens[identity.key] = {**entry, "last_used": isoformat(self._src.now())}
+                tokens[identity.key] = {**entry, "last_used": isoformat(self._sources.now())}
 
     def _is_due(self, key: str) -> bool:
-        entry: Json = token_store.load_tokens(self._src.user).get(key, {})
+        entry: Json = token_store.load_tokens(self._sources).get(key, {})
         used = parse_time(entry.get("last_used"))
         minute = timedelta(seconds=_USE_SECONDS)
-        if used is not None and abs(self._src.now() - used) < minute:
+        if used is not None and abs(self._sources.now() - used) < minute:
             return False
         now = time.monotonic()
         with self._lock:
@@ -114,10 +112,10 @@ class Authenticator:
         return True
 
     def _find_token_holder(self, raw: str) -> Identity | None:
-        if not self._src.settings.enterprise_auth:
+        if not self._sources.settings.enterprise_auth:
             return None
-        token = token_store.find_token(self._src.user, raw)
-        if token is None or not token_store.is_active(token[1], self._src.now()):
+        token = token_store.find_token(self._sources, raw)
+        if token is None or not token_store.is_active(token[1], self._sources.now()):
             return None
         key, entry = token
         name = first_text(entry.get("name"), default=key)
@@ -125,7 +123,7 @@ class Authenticator:
         return Identity(TOKEN, key, name, scopes.expand_scopes(scopes.read_scopes(entry)), expires)
 
 
-def _create_verifier(settings: Settings) -> "Verifier":
+def _create_verifier(sources: Sources) -> "Verifier":
     from loki_web.auth.oidc import Verifier  # imports 9 MB of cryptography, only with an issuer
 
-    return Verifier(settings)
+    return Verifier(sources)

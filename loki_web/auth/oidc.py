@@ -8,7 +8,7 @@ import jwt
 from loki_web.auth.identity import PERSON, Identity
 from loki_web.auth.jwks import IssuerKeys, PublicKey
 from loki_web.auth.scopes import LEAST_ROLE, ROLES, expand_scopes
-from loki_web.config.settings import Settings
+from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, first_text, texts_in
 from loki_web.store.times import parse_time
 
@@ -26,7 +26,8 @@ _DECODER = jwt.PyJWT(
 class Verifier:
     """Verify signature, issuer, audience, times and algorithm of the tokens of one issuer."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, sources: Sources) -> None:
+        settings = sources.settings
         self._issuer = settings.oidc_issuer
         self._audience = settings.oidc_audience or settings.oidc_client_id
         self._roles_claim = settings.oidc_roles_claim

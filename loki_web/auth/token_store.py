@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import StorageError
+from loki_web.services.context import Sources, WritableSources
 from loki_web.store.coerce import Json, as_dict
-from loki_web.store.folder import Folder
 from loki_web.store.times import parse_time
 
 FILE = "dashboard/tokens.json"
@@ -22,18 +22,18 @@ MAX_TOKEN_LENGTH = 512
 _LOCK_SECONDS = 10.0
 
 
-def load_tokens(user: Folder) -> dict[str, Json]:
+def load_tokens(sources: Sources) -> dict[str, Json]:
     """Return the stored tokens by id; malformed entries are skipped. Shared, do not change."""
-    tokens = as_dict(as_dict(user.strict_document(FILE)).get("tokens"))
+    tokens = as_dict(as_dict(sources.user.strict_document(FILE)).get("tokens"))
     return {identity: entry for identity, entry in tokens.items() if isinstance(entry, dict)}
 
 
-def is_readable(user: Folder) -> bool:
+def is_readable(sources: Sources) -> bool:
     """Return whether the token store is absent or well-formed."""
-    return not user.exists(FILE) or _is_store(user.strict_document(FILE))
+    return not sources.user.exists(FILE) or _is_store(sources.user.strict_document(FILE))
 
 
-def find_token(user: Folder, raw: str) -> tuple[str, Json] | None:
+def find_token(sources: Sources, raw: str) -> tuple[str, Json] | None:
     """Return the id and entry of a raw token, also if it is revoked or expired.
 
     All entries are compared, so that the duration does not show which one matches.
@@ -41,7 +41,7 @@ def find_token(user: Folder, raw: str) -> tuple[str, Json] | None:
     if not raw.startswith(PREFIX) or len(raw) > MAX_TOKEN_LENGTH:
         return None
     match = None
-    for identity, entry in load_tokens(user).items():
+    for identity, entry in load_tokens(sources).items():
         if _is_match(entry, raw):
             match = identity, entry
     return match
@@ -68,12 +68,15 @@ def hash_token(raw: str, salt: str) -> str:
 
 
 @contextmanager
-def update_tokens(user: Folder, seconds: float = _LOCK_SECONDS) -> Iterator[dict[str, Any]]:
+def update_tokens(
+    sources: WritableSources, seconds: float = _LOCK_SECONDS
+) -> Iterator[dict[str, Any]]:
     """Lock the store and yield its tokens by id; changes are written when the block succeeds.
 
     :param seconds: how long to wait for the lock.
     :raises StorageError: when the store cannot be read or written; it is then unchanged.
     """
+    user = sources.user
     user.make_private("dashboard")
     with user.locked(FILE, seconds=seconds):
         document = user.document_for_update(FILE)

@@ -15,7 +15,7 @@ from loki_web.auth.token_store import (
     update_tokens,
 )
 from loki_web.errors import BadRequest, NotFound
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 from loki_web.text import is_clean
@@ -27,7 +27,7 @@ _ALL_SCOPES = expand_scopes([EVERYTHING])
 
 
 def create(
-    src: Sources,
+    sources: WritableSources,
     name: str,
     *,
     scopes: Iterable[str] | None = None,
@@ -47,43 +47,45 @@ def create(
     name = _check_name(name)
     granted = choose_scopes(scopes, role)
     check_grant(granted, granted_by)
-    now = src.now()
+    now = sources.now()
     raw, entry = _generate(name, granted, role, now, _compute_expiry(now, expires_days))
-    with update_tokens(src.user) as tokens:
+    with update_tokens(sources) as tokens:
         if any(isinstance(other, dict) and other.get("name") == name for other in tokens.values()):
             raise BadRequest("A token with this name already exists")
         tokens[entry["id"]] = entry
     return {**_format_token(entry["id"], entry), "token": raw}
 
 
-def list_tokens(src: Sources, *, include_revoked: bool = False) -> list[Json]:
+def list_tokens(sources: Sources, *, include_revoked: bool = False) -> list[Json]:
     """Return the stored tokens, oldest first, without their hashes and salts."""
-    tokens = [_format_token(identity, entry) for identity, entry in load_tokens(src.user).items()]
+    tokens = [_format_token(identity, entry) for identity, entry in load_tokens(sources).items()]
     return [token for token in tokens if include_revoked or not token["revoked"]]
 
 
-def revoke(src: Sources, identifier: str) -> None:
+def revoke(sources: WritableSources, identifier: str) -> None:
     """Revoke a token; its entry stays in the store.
 
     :param identifier: the token's id, or else its name.
     :raises BadRequest: when the identifier is malformed.
     :raises NotFound: when there is no such token.
     """
-    with update_tokens(src.user) as tokens:
+    with update_tokens(sources) as tokens:
         identity = _find_id(tokens, identifier)
         if is_revoked(tokens[identity]):
             return
-        revoked = {"revoked": True, "revoked_at": isoformat(src.now())}
+        revoked = {"revoked": True, "revoked_at": isoformat(sources.now())}
         tokens[identity] = {**tokens[identity], **revoked}
 
 
-def delete(src: Sources, identifier: str) -> None:
+def delete(sources: WritableSources, identifier: str) -> None:
     """Delete a token's entry; raises as `revoke`."""
-    with update_tokens(src.user) as tokens:
+    with update_tokens(sources) as tokens:
         del tokens[_find_id(tokens, identifier)]
 
 
-def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS) -> Json:
+def rotate(
+    sources: WritableSources, identifier: str, *, grace_seconds: int = GRACE_SECONDS
+) -> Json:
     """Replace a token by a new one with the same name, scopes and lifetime.
 
     The old one is renamed and stays valid for the grace period, so that its users can switch;
@@ -96,8 +98,8 @@ def rotate(src: Sources, identifier: str, *, grace_seconds: int = GRACE_SECONDS)
     """
     if not 0 <= grace_seconds <= 30 * 24 * 60 * 60:
         raise BadRequest("The grace period must be from 0 seconds to 30 days")
-    now = src.now()
-    with update_tokens(src.user) as tokens:
+    now = sources.now()
+    with update_tokens(sources) as tokens:
         identity = _find_id(tokens, identifier)
         old = tokens[identity]
         if not is_active(old, now):

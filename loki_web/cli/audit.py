@@ -10,7 +10,7 @@ from loki_web.audit import query as audit_query
 from loki_web.audit import verify as audit_verify
 from loki_web.audit.log import FOLDER
 from loki_web.audit.verify import MAX_REPORTED, Verification
-from loki_web.cli.accounts import sources
+from loki_web.cli.accounts import open_accounts
 from loki_web.cli.options import counted, moment, table
 from loki_web.store.coerce import Json
 
@@ -30,11 +30,11 @@ def verify() -> int:
     Each finding is printed with its file and line. Forks (left by processes that wrote without
     seeing each other) and torn lines (left by crashes) do not count as alterations.
     """
-    src = sources()
-    result = audit_verify.verify(src.user)
+    sources = open_accounts()
+    result = audit_verify.verify(sources)
     for finding in [*result.faults, *result.forks, *result.torn]:
         click.echo(finding)
-    click.echo(f"{src.user.path / FOLDER}: {_summary(result)}")
+    click.echo(f"{sources.user.path / FOLDER}: {_summary(result)}")
     return 0 if result.ok else 1
 
 
@@ -52,7 +52,7 @@ def query(
 ) -> None:
     """List audit entries, newest first."""
     entries = audit_query.find_entries(
-        sources(),
+        open_accounts(),
         start_date=start_date and start_date.date(),
         end_date=end_date and end_date.date(),
         **filters,

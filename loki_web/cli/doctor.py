@@ -7,7 +7,7 @@ import click
 
 from loki_web.cli.options import setting_options
 from loki_web.config.settings import Settings, environment
-from loki_web.services.context import Sources
+from loki_web.services.context import open_sources
 from loki_web.services.doctor import diagnose
 from loki_web.text import printable
 
@@ -17,7 +17,7 @@ from loki_web.text import printable
 def doctor(**chosen: Any) -> int:
     """Show what .loki/ contains, damaged files, live processes and the settings."""
     settings = Settings.from_env(environment(chosen))
-    result = diagnose(Sources.of(settings, time.time()))
+    result = diagnose(open_sources(settings, time.time()))
     for line in [*result.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:
         click.echo(printable(line))
     return 1 if result.faults else 0

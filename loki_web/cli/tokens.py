@@ -8,7 +8,7 @@ import click
 
 from loki_web.auth import token_store, tokens
 from loki_web.auth.scopes import ROLES, SCOPES
-from loki_web.cli.accounts import record, sources
+from loki_web.cli.accounts import open_accounts, record
 from loki_web.cli.options import moment, table
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json
@@ -52,10 +52,12 @@ def create(name: str, scopes: tuple[str, ...], role: str | None, expires_days: i
 
     Without scopes and role it can only read.
     """
-    src = sources()
-    created = tokens.create(src, name, scopes=scopes or None, role=role, expires_days=expires_days)
-    record(src, "create", created["id"], name=created["name"], scopes=created["scopes"])
-    _print_token(src, created)
+    sources = open_accounts()
+    created = tokens.create(
+        sources, name, scopes=scopes or None, role=role, expires_days=expires_days
+    )
+    record(sources, "create", created["id"], name=created["name"], scopes=created["scopes"])
+    _print_token(sources, created)
 
 
 @token.command("list")
@@ -63,26 +65,26 @@ def create(name: str, scopes: tuple[str, ...], role: str | None, expires_days: i
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array")
 def list_tokens(everything: bool, as_json: bool) -> None:
     """List the tokens, without their secrets."""
-    src = sources()
-    if not token_store.is_readable(src.user):
-        raise click.ClickException(f"{_path(src)} is damaged or unreadable")
-    entries = tokens.list_tokens(src, include_revoked=everything)
+    sources = open_accounts()
+    if not token_store.is_readable(sources):
+        raise click.ClickException(f"{_path(sources)} is damaged or unreadable")
+    entries = tokens.list_tokens(sources, include_revoked=everything)
     if as_json:
         click.echo(json.dumps(entries, indent=2))
     elif entries:
-        for line in table(_HEADS, [_row(src, entry) for entry in entries]):
+        for line in table(_HEADS, [_row(sources, entry) for entry in entries]):
             click.echo(line)
     else:
-        click.echo(f"No tokens in {_path(src)}", err=True)
+        click.echo(f"No tokens in {_path(sources)}", err=True)
 
 
 @token.command()
 @click.argument("identifier", metavar="ID_OR_NAME")
 def revoke(identifier: str) -> None:
     """Revoke a token. It stays in the list."""
-    src = sources()
-    tokens.revoke(src, identifier)
-    record(src, "revoke", identifier)
+    sources = open_accounts()
+    tokens.revoke(sources, identifier)
+    record(sources, "revoke", identifier)
     click.echo(f"Revoked {printable(identifier)}", err=True)
 
 
@@ -93,9 +95,9 @@ def delete(identifier: str, yes: bool) -> None:
     """Delete a token and its data permanently."""
     if not yes and not _confirmed(f"Delete {printable(identifier)} permanently?"):
         raise click.ClickException("nothing was deleted; use --yes to delete without confirmation")
-    src = sources()
-    tokens.delete(src, identifier)
-    record(src, "delete", identifier)
+    sources = open_accounts()
+    tokens.delete(sources, identifier)
+    record(sources, "delete", identifier)
     click.echo(f"Deleted {printable(identifier)}", err=True)
 
 
@@ -109,10 +111,10 @@ def delete(identifier: str, yes: bool) -> None:
 )
 def rotate(identifier: str, grace: int) -> None:
     """Replace a token by a new one with the same name and scopes, and print it."""
-    src = sources()
-    created = tokens.rotate(src, identifier, grace_seconds=grace)
-    record(src, "rotate", created["replaces"], replaced_by=created["id"], grace_seconds=grace)
-    _print_token(src, created)
+    sources = open_accounts()
+    created = tokens.rotate(sources, identifier, grace_seconds=grace)
+    record(sources, "rotate", created["replaces"], replaced_by=created["id"], grace_seconds=grace)
+    _print_token(sources, created)
 
 
 def _confirmed(question: str) -> bool:
@@ -124,27 +126,27 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _print_token(src: Sources, created: Json) -> None:
+def _print_token(sources: Sources, created: Json) -> None:
     """Print the token alone on standard output, for scripts; the rest on standard error."""
     click.echo(created["token"])
     expiry = f"expires {created['expires_at']}" if created["expires_at"] else "does not expire"
     click.echo(
         f"{printable(created['name'])} ({created['id']}) has the scopes "
         f"{', '.join(created['scopes'])} and {expiry}. "
-        f"Its hash is stored in {_path(src)}. The token cannot be shown again.",
+        f"Its hash is stored in {_path(sources)}. The token cannot be shown again.",
         err=True,
     )
 
 
-def _path(src: Sources) -> str:
-    return str(src.user.path / token_store.FILE)
+def _path(sources: Sources) -> str:
+    return str(sources.user.path / token_store.FILE)
 
 
-def _row(src: Sources, entry: Json) -> list[str]:
+def _row(sources: Sources, entry: Json) -> list[str]:
     expires = parse_time(entry["expires_at"])
     if entry["revoked"]:
         state = "revoked"
     else:
-        state = "expired" if expires and expires <= src.now() else "active"
+        state = "expired" if expires and expires <= sources.now() else "active"
     times = [moment(entry[key]) for key in ("created_at", "expires_at", "last_used")]
     return [entry["id"], entry["name"], ",".join(entry["scopes"]), state, *times]

@@ -62,13 +62,13 @@ class _EventStreamResponse(Response):
         raise StopIteration  # gunicorn ends the request without a response; the thread is free
 
 
-def install(app: Flask, src: Sources) -> None:
+def install(app: Flask, sources: Sources) -> None:
     """Create the live feed of an application and add its routes."""
     app.config["SOCK_SERVER_OPTIONS"] = {
         "thread_class": _NoThread,
         "subprotocols": list(handshake.SUBPROTOCOLS),
     }
-    service.install(app, src)
+    service.install(app, sources)
     app.register_blueprint(blueprint)
 
 

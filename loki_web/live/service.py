@@ -31,11 +31,11 @@ class Live:
     most: int
 
     @classmethod
-    def of(cls, src: Sources) -> "Live":
-        places = SharedCount(src.cache_folder, "connections")
+    def of(cls, sources: Sources) -> "Live":
+        places = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=places.give_back)
-        hub.source = Feed(src, hub)
-        return cls(hub, places, src.settings.max_ws_connections)
+        hub.source = Feed(sources, hub)
+        return cls(hub, places, sources.settings.max_ws_connections)
 
     @property
     def is_full(self) -> bool:
@@ -74,9 +74,9 @@ class Live:
             self.hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
 
 
-def install(app: Flask, src: Sources) -> None:
+def install(app: Flask, sources: Sources) -> None:
     """Create the live feed of an application."""
-    app.extensions[_EXTENSION] = Live.of(src)
+    app.extensions[_EXTENSION] = Live.of(sources)
 
 
 def of(app: object) -> Live | None:

@@ -17,7 +17,7 @@ from loki_web.config.settings import Settings
 from loki_web.server import heap
 from loki_web.services import warming
 from loki_web.services.session.processes import parse_pid
-from loki_web.store.folder import Folder
+from loki_web.store.writable import WritableFolder
 from loki_web.web.error_handlers import handle_malformed_body
 
 # Folders below `.loki/` and `~/.loki/` in which this server writes files.
@@ -47,8 +47,8 @@ def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
 
 def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
-    Folder(settings.loki_dir).sweep(*_WRITTEN)
-    Folder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+    WritableFolder(settings.loki_dir).sweep(*_WRITTEN)
+    WritableFolder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
 
 
 def handle_parse_errors(worker: Any) -> None:
@@ -70,7 +70,7 @@ def warm(worker: Any) -> None:
 
 def remove_pid_file(settings: Settings, pid: int) -> None:
     """Remove the pid file that the CLI wrote for this server, unless it names another process."""
-    folder = Folder(settings.loki_dir)
+    folder = WritableFolder(settings.loki_dir)
     if parse_pid(folder.text(_PID_FILE, limit=64)) == pid:
         folder.remove(_PID_FILE)
 

@@ -1,12 +1,13 @@
-"""The inputs of every service: the settings, the project's and the user's files, and the clock."""
+"""What every service works on: the settings, the project's and the user's files, and the clock."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+
+from cachetools import LRUCache
 
 from loki_web.config.settings import Settings
 from loki_web.store.derived import Values
@@ -17,6 +18,7 @@ from loki_web.store.shared.cache_dir import cache_folder
 from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
 from loki_web.store.value_store import ValueStore
+from loki_web.store.writable import WritableFolder
 
 _MAX_OTHER_PROJECTS = 64
 POLL = "poll"  # a value of LOKI_WATCH
@@ -31,8 +33,7 @@ class _Moment:
 
 
 class Clock:
-    """The clock as an input of derived values: a value that depends on it is kept for the rest of
-    the second."""
+    """The clock as an input of derived values, which are kept for the rest of the second."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -62,7 +63,11 @@ class _Interval:
 
 @dataclass(frozen=True)
 class Sources:
-    """:param project: the `.loki/` of the project that is served.
+    """All that a service reads: the first parameter of every service that reads anything.
+
+    It cannot change a file: a service that does takes `WritableSources`.
+
+    :param project: the `.loki/` of the project.
     :param user: `~/.loki/`.
     :param started_at: when the server started, seconds since the epoch.
     :param index: the derived index of the project.
@@ -72,30 +77,17 @@ class Sources:
     project: Folder
     user: Folder
     started_at: float
-    _cache: Callable[[], Path | None]
     index: IndexFile
-    clock: Clock = field(default_factory=lambda: Clock(utc_now))
-    _others: OrderedDict[Path, Folder] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @classmethod
-    def of(
-        cls, settings: Settings, started_at: float, now: Callable[[], datetime] = utc_now
-    ) -> "Sources":
-        """Create the sources for these settings. No file is read before the first request.
-
-        :param now: replaces the clock in tests.
-        """
-        events = settings.watch != POLL
-        cache = lru_cache(lambda: _find_cache_folder(settings))
-        index = IndexFile(lambda: path_in(folder) if (folder := cache()) else None)
-        user = Folder(settings.home / ".loki", events=events)
-        project = Folder(settings.loki_dir, events=events, value_store=ValueStore(index))
-        return cls(settings, project, user, started_at, cache, index, Clock(now))
+    clock: Clock
+    _find_cache_folder: Callable[[], Path | None]
+    _others: LRUCache[Path, "Sources"] = field(
+        default_factory=lambda: LRUCache(_MAX_OTHER_PROJECTS), init=False
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @cached_property
     def values(self) -> Values:
-        """Derived values that depend on more than one folder, see `store.derived`."""
+        """The cached values that are derived from these sources, see `store.derived`."""
         return Values()
 
     def now(self) -> datetime:
@@ -121,29 +113,67 @@ class Sources:
     @property
     def cache_folder(self) -> Path | None:
         """The folder for data that workers share and can compute again; None if not writable."""
-        return self._cache()
+        return self._find_cache_folder()
 
     @cached_property
     def memory_index(self) -> SearchIndex:
         """The search index of the project's memory."""
         return SearchIndex(self.index)
 
-    def project_at(self, path: Path) -> Folder:
-        """Return the `.loki/` of another registered project.
+    def at_project(self, root: Path) -> "Sources":
+        """Return the sources of another registered project, which has no derived index.
 
-        The 64 most recently used folders are kept, with their caches.
+        Those of the 64 most recently used projects are kept, with their cached values.
+
+        :param root: the directory that contains the `.loki/`.
         """
-        loki_dir = path / ".loki"
+        loki_dir = root / ".loki"
         if loki_dir == self.project.path:
-            return self.project
+            return self
         with self._lock:
-            folder = self._others.pop(loki_dir, None) or Folder(
-                loki_dir, events=self.settings.watch != POLL
-            )
-            self._others[loki_dir] = folder
-            while len(self._others) > _MAX_OTHER_PROJECTS:
-                self._others.popitem(last=False)
-            return folder
+            other = self._others.get(loki_dir)
+            if other is None:
+                events = self.settings.watch != POLL
+                other = self._others[loki_dir] = Sources(
+                    self.settings,
+                    Folder(loki_dir, events=events),
+                    self.user,
+                    self.started_at,
+                    IndexFile(lambda: None),
+                    self.clock,
+                    self._find_cache_folder,
+                )
+            return other
+
+
+@dataclass(frozen=True)
+class WritableSources(Sources):
+    """Sources whose files can be changed, for what serves POST, PUT and DELETE."""
+
+    project: WritableFolder
+    user: WritableFolder
+
+
+def open_sources(
+    settings: Settings, started_at: float, now: Callable[[], datetime] = utc_now
+) -> WritableSources:
+    """Return the sources for these settings. No file is read before the first request.
+
+    :param started_at: when the server started, seconds since the epoch.
+    :param now: replaces the clock in tests.
+    """
+    events = settings.watch != POLL
+    find_cache_folder = lru_cache(lambda: _find_cache_folder(settings))
+    index = IndexFile(lambda: path_in(folder) if (folder := find_cache_folder()) else None)
+    return WritableSources(
+        settings,
+        WritableFolder(settings.loki_dir, events=events, value_store=ValueStore(index)),
+        WritableFolder(settings.home / ".loki", events=events),
+        started_at,
+        index,
+        Clock(now),
+        find_cache_folder,
+    )
 
 
 def _find_cache_folder(settings: Settings) -> Path | None:

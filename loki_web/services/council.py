@@ -8,6 +8,7 @@ import re
 from datetime import datetime
 from typing import Any
 
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import (
     Json,
@@ -20,7 +21,6 @@ from loki_web.store.coerce import (
     first_text,
 )
 from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat, parse_time, sort_key, tidy_time, zoneless
 
 COMPLETE, CONTINUE = "complete", "continue"
@@ -45,18 +45,18 @@ _PREVIEW_BYTES = 8 * 1024  # longer than the preview: half a secret would not be
 _MEMBER_BYTES = 16 * 1024
 
 
-def get_state(folder: Folder) -> Json:
+def get_state(sources: Sources) -> Json:
     """Return the council's state with the latest 100 verdicts of both kinds, oldest first.
 
     `total_votes` is the count in the file: the single votes in forced reviews, the sum of
     `approve_votes` and `reject_votes`. It does not include votes of routine evaluations.
     """
-    stored = as_dict(folder.document("council/state.json"))
+    stored = as_dict(sources.project.document("council/state.json"))
     counts = {key: as_count(stored.get(key)) for key in ("approve_votes", "reject_votes")}
     answer: Json = {
         "enabled": _is_enabled(stored),
         "total_votes": as_count(stored.get("total_votes"), default=sum(counts.values())),
-        "verdicts": _merge_verdicts(folder)[-_MAX_RECENT:],
+        "verdicts": _merge_verdicts(sources)[-_MAX_RECENT:],
         "initialized": as_flag(stored.get("initialized")),
         **counts,
     }
@@ -66,36 +66,36 @@ def get_state(folder: Folder) -> Json:
     return answer if interval is None else {**answer, "check_interval": int(interval)}
 
 
-def list_verdicts(folder: Folder, *, limit: int) -> Json:
+def list_verdicts(sources: Sources, *, limit: int) -> Json:
     """Return the newest verdicts, oldest first, and the evidence of forced reviews.
 
     :param limit: how many verdicts and how many reviews to return.
     :return: `verdicts`, and `details` with the evidence, the greatest iteration first.
     """
-    matches = map(_ITERATION_FOLDER.fullmatch, folder.folder_names(_VOTES))
+    matches = map(_ITERATION_FOLDER.fullmatch, sources.project.folder_names(_VOTES))
     numbers = sorted(((int(match[1]), match[1]) for match in matches if match), reverse=True)
     return {
-        "verdicts": _merge_verdicts(folder)[-limit:],
-        "details": [_read_detail(folder, number) for _, number in numbers[:limit]],
+        "verdicts": _merge_verdicts(sources)[-limit:],
+        "details": [_read_detail(sources, number) for _, number in numbers[:limit]],
     }
 
 
-def get_convergence(folder: Folder) -> Json:
+def get_convergence(sources: Sources) -> Json:
     """Return the points of the convergence log in their order; malformed lines are skipped."""
-    lines = folder.tail("council/convergence.log", _MAX_POINTS)
+    lines = sources.project.tail("council/convergence.log", _MAX_POINTS)
     points = (_parse_point(line.removeprefix("\ufeff")) for line in lines)
     return {"dataPoints": [point for point in points if point]}
 
 
-def get_report(folder: Folder) -> Json:
+def get_report(sources: Sources) -> Json:
     """Return `report`: the final report in markdown, None until there is one."""
-    text = folder.text("council/report.md")
+    text = sources.project.text("council/report.md")
     return {"report": redact(text) if text and text.strip() else None}
 
 
-def force_review(folder: Folder, now: datetime) -> Json:
+def force_review(sources: WritableSources) -> Json:
     """Request a review by the runner at its next iteration; repeating this has no effect."""
-    folder.write_bytes(REVIEW_SIGNAL, f"{isoformat(now)}\n".encode())
+    sources.project.write_bytes(REVIEW_SIGNAL, f"{isoformat(sources.now())}\n".encode())
     return {"success": True, "message": "Council review requested"}
 
 
@@ -105,11 +105,11 @@ def _is_enabled(stored: Json) -> bool:
 
 
 @derived
-def _merge_verdicts(folder: Folder) -> list[Json]:
+def _merge_verdicts(sources: Sources) -> list[Json]:
     """Return the latest verdict for each iteration and kind, by iteration and then by time."""
     latest: dict[tuple[int, str], Json] = {}
-    reviews = _read_reviews(folder)
-    for verdict in reviews + folder.collection(_VOTES).derive(_parse_evaluations):
+    reviews = _read_reviews(sources)
+    for verdict in reviews + sources.project.collection(_VOTES).derive(_parse_evaluations):
         latest[verdict["iteration"], verdict["kind"]] = verdict
     return sorted(latest.values(), key=_get_order)
 
@@ -119,8 +119,8 @@ def _get_order(verdict: Json) -> tuple[int, datetime]:
 
 
 @derived
-def _read_reviews(folder: Folder) -> list[Json]:
-    content = folder.document("council/state.json")
+def _read_reviews(sources: Sources) -> list[Json]:
+    content = sources.project.document("council/state.json")
     return [_build_verdict(entry, REVIEW) for entry in dicts_in(as_dict(content).get("verdicts"))]
 
 
@@ -155,20 +155,20 @@ def _build_verdict(entry: Json, kind: str) -> Json:
     }
 
 
-def _read_detail(folder: Folder, number: str) -> Json:
+def _read_detail(sources: Sources, number: str) -> Json:
     path = f"{_VOTES}/iteration-{number}"
-    names = folder.file_names(path, ".txt")
+    names = sources.project.file_names(path, ".txt")
     matches = [match for match in map(_MEMBER_FILE.fullmatch, names) if match]
     members = sorted(matches, key=lambda match: int(match[2]))[:_MAX_MEMBERS]
-    contrarian = _read_text(folder, f"{path}/contrarian.txt", _MEMBER_BYTES)
-    evidence = _read_text(folder, f"{path}/evidence.md", _PREVIEW_BYTES) or ""
+    contrarian = _read_text(sources, f"{path}/contrarian.txt", _MEMBER_BYTES)
+    evidence = _read_text(sources, f"{path}/evidence.md", _PREVIEW_BYTES) or ""
     return {
         "iteration": number,
         "evidence_preview": evidence[:_PREVIEW_LENGTH],
         "members": [
             {
                 "member": match[1],
-                "content": _read_text(folder, f"{path}/{match[0]}", _MEMBER_BYTES) or "",
+                "content": _read_text(sources, f"{path}/{match[0]}", _MEMBER_BYTES) or "",
             }
             for match in members
         ],
@@ -176,8 +176,8 @@ def _read_detail(folder: Folder, number: str) -> Json:
     }
 
 
-def _read_text(folder: Folder, relative: str, limit: int) -> str | None:
-    text = folder.text(relative, limit)
+def _read_text(sources: Sources, relative: str, limit: int) -> str | None:
+    text = sources.project.text(relative, limit)
     return None if text is None else redact(text)
 
 

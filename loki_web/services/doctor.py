@@ -11,7 +11,6 @@ from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.session import processes, state
 from loki_web.store import json_text
-from loki_web.store.folder import Folder
 
 _MAX_LISTED = 20  # paths of each kind
 _LIBRARIES = ("flask", "gunicorn", "marshmallow")
@@ -88,37 +87,39 @@ class Diagnosis:
     faults: list[str] = field(default_factory=list)
 
 
-def diagnose(src: Sources) -> Diagnosis:
+def diagnose(sources: Sources) -> Diagnosis:
     """Read every file of the session and report damaged and unknown files and dead processes."""
     diagnosis = Diagnosis()
-    diagnosis.lines.append(_describe_versions(src))
-    _check_files(src.project, diagnosis)
-    _check_session(src, diagnosis)
+    diagnosis.lines.append(_describe_versions(sources))
+    _check_files(sources, diagnosis)
+    _check_session(sources, diagnosis)
     return diagnosis
 
 
-def _describe_versions(src: Sources) -> str:
+def _describe_versions(sources: Sources) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Loki Web {__version__}, Python {platform.python_version()}, {libraries}; "
-        f"Loki Mode {state.get_version(src)}"
+        f"Loki Mode {state.get_version(sources)}"
     )
 
 
-def _check_files(folder: Folder, diagnosis: Diagnosis) -> None:
-    if not folder.is_folder(""):
-        diagnosis.lines.append(f"{folder.path}: there is no such folder, so no session to show")
+def _check_files(sources: Sources, diagnosis: Diagnosis) -> None:
+    if not sources.project.is_folder(""):
+        diagnosis.lines.append(
+            f"{sources.project.path}: there is no such folder, so no session to show"
+        )
         return
     total, unknown, damaged = 0, [], []
-    for relative in folder.walk():
+    for relative in sources.project.walk():
         total += 1
         form = _get_format(relative)
         if form is None:
             unknown.append(relative)
-        elif fault := _find_fault(folder, relative, form):
+        elif fault := _find_fault(sources, relative, form):
             damaged.append(f"{relative}: {fault}")
     diagnosis.lines.append(
-        f"{folder.path}: {total} files, {len(damaged)} damaged, {len(unknown)} unknown"
+        f"{sources.project.path}: {total} files, {len(damaged)} damaged, {len(unknown)} unknown"
     )
     diagnosis.lines += _list_paths("damaged", damaged) + _list_paths("unknown", unknown)
     diagnosis.faults += damaged
@@ -132,13 +133,13 @@ def _get_format(relative: str) -> str | None:
     return next((form for pattern, form in _PATTERNS if fnmatchcase(relative, pattern)), None)
 
 
-def _find_fault(folder: Folder, relative: str, form: str) -> str | None:
+def _find_fault(sources: Sources, relative: str, form: str) -> str | None:
     """Return a description of the file's damage, None when it is intact."""
-    if folder.version(relative) is None:
+    if sources.project.version(relative) is None:
         return "not a regular file of this folder, or not readable"
     if form == _ANY:
         return None
-    data = folder.consistent_copy(relative)
+    data = sources.project.consistent_copy(relative)
     if data is None:
         return f"not {form}, or not readable"
     if form == _LINES:
@@ -154,19 +155,18 @@ def _is_json(data: bytes, kind: type | UnionType) -> bool:
         return False
 
 
-def _check_session(src: Sources, diagnosis: Diagnosis) -> None:
-    folder, now = src.project, src.now()
-    liveness = state.get_liveness(folder, now)
+def _check_session(sources: Sources, diagnosis: Diagnosis) -> None:
+    liveness = state.get_liveness(sources)
     diagnosis.lines.append(
-        f"session: {state.get_status_word(folder, now)}, iteration {state.get_iteration(folder)}"
+        f"session: {state.get_status_word(sources)}, iteration {state.get_iteration(sources)}"
         + (f", process {liveness.pid} is alive" if liveness.pid else "")
     )
     for name in state.PID_FILES:
-        pid = state.read_pid_file(folder, name)
-        if folder.exists(name) and not processes.is_alive(pid):
+        pid = state.read_pid_file(sources, name)
+        if sources.project.exists(name) and not processes.is_alive(pid):
             diagnosis.faults.append(f"{name} names a process that is gone: the session was killed")
             diagnosis.lines.append(f"  {diagnosis.faults[-1]}")
-    diagnosis.lines.append(f"agents running: {records.count_running(folder, now)}")
+    diagnosis.lines.append(f"agents running: {records.count_running(sources)}")
 
 
 def _list_paths(word: str, paths: list[str]) -> list[str]:

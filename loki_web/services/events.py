@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import orjson
 
+from loki_web.services.context import Sources
 from loki_web.services.learning import records
 from loki_web.services.learning.signal_index import Place, Record, SignalIndex
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict
 from loki_web.store.collection import Collection
-from loki_web.store.folder import Folder
 from loki_web.store.journal import Journal
 from loki_web.store.times import isoformat, parse_time
 
@@ -101,32 +101,32 @@ class Events:
         self.milestones = Milestones(parse_time(started), iteration)
 
 
-def get_milestones(folder: Folder) -> Milestones:
+def get_milestones(sources: Sources) -> Milestones:
     """Return the start and iteration of the latest session in the events."""
-    return _get_journal(folder).part(_get_journal_milestones)
+    return _get_journal(sources).part(_get_journal_milestones)
 
 
-def count_lines(folder: Folder) -> int:
+def count_lines(sources: Sources) -> int:
     """Return the number of lines in the events, malformed ones included."""
-    return _get_journal(folder).line_count()
+    return _get_journal(sources).line_count()
 
 
 @contextmanager
-def open_index(folder: Folder) -> Iterator[SignalIndex]:
+def open_index(sources: Sources) -> Iterator[SignalIndex]:
     """Yield the up-to-date index of all events and signals, locked while the block runs."""
-    with _get_journal(folder).reading() as events:
-        events.follow(_get_signal_files(folder))
+    with _get_journal(sources).reading() as events:
+        events.follow(_get_signal_files(sources))
         yield events.index
 
 
-def read_records(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, Json]]:
+def read_records(sources: Sources, places: list[Place]) -> Iterator[tuple[Record, Json]]:
     """Yield the records at places of the index, each with its content.
 
     A record that has changed since the place was looked up is yielded as it is now, or skipped.
     """
     in_journal = [(place.offset, place.length) for place in places if place.file is None]
-    lines = iter(_get_journal(folder).lines_at(in_journal) if in_journal else ())
-    files = _get_signal_files(folder)
+    lines = iter(_get_journal(sources).lines_at(in_journal) if in_journal else ())
+    files = _get_signal_files(sources)
     for place in places:
         if place.file is None:
             content = _parse_object(next(lines, b""))
@@ -139,12 +139,12 @@ def read_records(folder: Folder, places: list[Place]) -> Iterator[tuple[Record, 
             yield record, content
 
 
-def _get_journal(folder: Folder) -> Journal[Events]:
-    return folder.journal(_FILE, Events)
+def _get_journal(sources: Sources) -> Journal[Events]:
+    return sources.project.journal(_FILE, Events)
 
 
-def _get_signal_files(folder: Folder) -> Collection:
-    return folder.collection("learning/signals", digest=records.pack_signal)
+def _get_signal_files(sources: Sources) -> Collection:
+    return sources.project.collection("learning/signals", digest=records.pack_signal)
 
 
 def _get_journal_milestones(journal: Journal[Events]) -> Milestones:

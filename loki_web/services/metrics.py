@@ -39,18 +39,17 @@ class SessionCollector(Collector):
         return _build_families(_compute_numbers(self._sources))
 
 
-def _compute_numbers(src: Sources) -> dict[str, float]:
-    folder, now = src.project, src.now()
+def _compute_numbers(sources: Sources) -> dict[str, float]:
     return {
-        "loki_session_status": _STATUS_CODES[session_state.get_status_word(folder, now)],
-        "loki_iteration_current": session_state.get_iteration(folder),
-        "loki_iteration_max": src.settings.max_iterations,
-        **tasks.count_tasks(folder),
-        "loki_agents_active": records.count_running(folder, now),
-        "loki_agents_total": len(records.list_agents(folder, now)),
-        "loki_cost_usd": get_spend(folder).cost_usd,
-        "loki_events_total": events.count_lines(folder),
-        "loki_uptime_seconds": round(session_state.get_uptime_seconds(folder, now), 3),
+        "loki_session_status": _STATUS_CODES[session_state.get_status_word(sources)],
+        "loki_iteration_current": session_state.get_iteration(sources),
+        "loki_iteration_max": sources.settings.max_iterations,
+        **tasks.count_tasks(sources),
+        "loki_agents_active": records.count_running(sources),
+        "loki_agents_total": len(records.list_agents(sources)),
+        "loki_cost_usd": get_spend(sources).cost_usd,
+        "loki_events_total": events.count_lines(sources),
+        "loki_uptime_seconds": round(session_state.get_uptime_seconds(sources), 3),
     }
 
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from loki_web.config.settings import SECRET_NAMES, Settings
+from loki_web.config.settings import SECRET_NAMES
 from loki_web.errors import Forbidden
+from loki_web.services.context import Sources
 from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 
@@ -13,7 +14,7 @@ _KUBERNETES_MARK = "kubernetes.io"
 
 
 def get_secret_sources(
-    settings: Settings,
+    sources: Sources,
     docker_mount: Path = _DOCKER_MOUNT,
     kubernetes_mount: Path = _KUBERNETES_MOUNT,
 ) -> Json:
@@ -27,12 +28,13 @@ def get_secret_sources(
     return {
         "docker_secrets": _has_key_file(docker_mount),
         "k8s_secrets": in_cluster or (not is_same and _has_key_file(kubernetes_mount)),
-        "env_secrets": list(settings.secret_names),
+        "env_secrets": list(sources.settings.secret_names),
     }
 
 
-def get_authentication_info(settings: Settings) -> Json:
+def get_authentication_info(sources: Sources) -> Json:
     """Return the authentication methods that are enabled."""
+    settings = sources.settings
     oidc = settings.oidc_enabled
     return {
         "enterprise_auth": settings.enterprise_auth,
@@ -42,12 +44,13 @@ def get_authentication_info(settings: Settings) -> Json:
     }
 
 
-def get_enterprise_status(settings: Settings) -> Json:
+def get_enterprise_status(sources: Sources) -> Json:
     """Return which enterprise features are enabled.
 
     `audit_enabled` says whether the audit log can be queried. The log itself is always written,
     unless LOKI_AUDIT_DISABLED is set.
     """
+    settings = sources.settings
     switches = {
         "auth_enabled": settings.enterprise_auth,
         "oidc_enabled": settings.oidc_enabled,
@@ -56,9 +59,9 @@ def get_enterprise_status(settings: Settings) -> Json:
     return {**switches, "enterprise_mode": any(switches.values())}
 
 
-def require_token_auth(settings: Settings) -> None:
+def require_token_auth(sources: Sources) -> None:
     """:raises Forbidden: when token authentication is disabled."""
-    if not settings.enterprise_auth:
+    if not sources.settings.enterprise_auth:
         raise Forbidden("Tokens can be managed only with LOKI_ENTERPRISE_AUTH=true")
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from loki_web.services.context import Sources
 from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
 from loki_web.store.derived import derived, refreshed
-from loki_web.store.folder import Folder
 from loki_web.store.times import tidy_time
 
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
@@ -61,32 +61,32 @@ class TaskList:
 
 
 def list_tasks(
-    folder: Folder, *, status: str | None = None, limit: int | None = None, offset: int = 0
+    sources: Sources, *, status: str | None = None, limit: int | None = None, offset: int = 0
 ) -> list[Json]:
     """Return the tasks of a folder, pending first.
 
     :param status: return only tasks of this status.
     :param limit: how many to return after skipping `offset`; None for all.
     """
-    tasks = get_task_list(folder).tasks
+    tasks = get_task_list(sources).tasks
     if status is not None:
         tasks = [task for task in tasks if task["status"] == status]
     return tasks[offset : None if limit is None else offset + limit]
 
 
 @refreshed
-def get_task_list(folder: Folder, before: TaskList | None) -> TaskList:
+def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     """Merge the queue files and the state file; keep the tasks of entries that are unchanged.
 
     The state file lags behind the queue files, so its entries are used only for ids in no queue.
     """
     queued: dict[str, tuple[str, Json]] = {}
-    for identity, queue, entry in _read_queues(folder):
+    for identity, queue, entry in _read_queues(sources):
         other = queued.get(identity)
         if other is None or _RANK[queue] > _RANK[other[0]]:
             queued[identity] = (queue, entry)
     chosen = dict(queued)
-    for identity, queue, entry in _read_state_entries(folder):
+    for identity, queue, entry in _read_state_entries(sources):
         other = chosen.get(identity)
         if identity not in queued and (other is None or _RANK[queue] > _RANK[other[0]]):
             chosen[identity] = (queue, entry)
@@ -114,22 +114,22 @@ def _build_chosen(
 
 
 @derived
-def count_tasks(folder: Folder) -> dict[str, int]:
+def count_tasks(sources: Sources) -> dict[str, int]:
     """Return the number of tasks by `pending`, `in_progress`, `review`, `completed`, `failed`."""
     counts = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
-    for task in get_task_list(folder).tasks:
+    for task in get_task_list(sources).tasks:
         done = "failed" if task["failed"] else "completed"
         counts[done if task["status"] == DONE else task["status"]] += 1
     return counts
 
 
 @derived
-def get_current_task(folder: Folder) -> str:
+def get_current_task(sources: Sources) -> str:
     """Return the title of the task in progress, `""` without one.
 
     An entry of type `iteration` stands for a whole iteration; it is used only if there is no other.
     """
-    active = list_tasks(folder, status=IN_PROGRESS)
+    active = list_tasks(sources, status=IN_PROGRESS)
     for task in active:
         if task["type"] != "iteration":
             return str(task["title"])
@@ -146,21 +146,21 @@ def build_plain_task(identity: str, entry: Json, status: str, position: int) -> 
     return _build_fields(identity, entry, status, position)
 
 
-def _read_queues(folder: Folder) -> Iterator[tuple[str, str, Json]]:
+def _read_queues(sources: Sources) -> Iterator[tuple[str, str, Json]]:
     for queue in _STATUS_OF_QUEUE:
-        yield from _read_queue(folder, queue)
+        yield from _read_queue(sources, queue)
 
 
 @derived
-def _read_queue(folder: Folder, queue: str) -> list[tuple[str, str, Json]]:
+def _read_queue(sources: Sources, queue: str) -> list[tuple[str, str, Json]]:
     """Return the entries of one queue file as `(id, queue, entry)`."""
-    return list(_identify(queue, folder.document(f"queue/{queue}.json")))
+    return list(_identify(queue, sources.project.document(f"queue/{queue}.json")))
 
 
 @derived
-def _read_state_entries(folder: Folder) -> list[tuple[str, str, Json]]:
+def _read_state_entries(sources: Sources) -> list[tuple[str, str, Json]]:
     """Return the entries of the state file as `(id, queue, entry)`."""
-    groups = as_dict(state.get_dashboard_state(folder).get("tasks"))
+    groups = as_dict(state.get_dashboard_state(sources).get("tasks"))
     return [
         entry for queue, key in _STATE_KEYS.items() for entry in _identify(queue, groups.get(key))
     ]

@@ -23,25 +23,25 @@ EXTENSION = "loki_web.warming"
 _LOCK_SECONDS = 60.0
 VALUES: dict[str, Callable[[Sources], object]] = {
     "status": status.get_status,
-    "learning": lambda src: queries.get_metrics(src, "7d", None, None),
-    "episodes": lambda src: episodes.get_catalog(src.project),
-    "spend": lambda src: usage.get_spend(src.project),
-    "memory": lambda src: overview.get_summary(src.project),
-    "tasks-of-all-projects": lambda src: registry_tasks.list_tasks(src, None),
+    "learning": lambda sources: queries.get_metrics(sources, "7d", None, None),
+    "episodes": lambda sources: episodes.get_catalog(sources),
+    "spend": lambda sources: usage.get_spend(sources),
+    "memory": lambda sources: overview.get_summary(sources),
+    "tasks-of-all-projects": lambda sources: registry_tasks.list_tasks(sources, None),
     "search": search.refresh_index,
 }
 
 log = logging.getLogger(__name__)
 
 
-def start_warming(src: Sources, then: Callable[[], None] = lambda: None) -> threading.Thread:
+def start_warming(sources: Sources, then: Callable[[], None] = lambda: None) -> threading.Thread:
     """Warm the caches of this process in a daemon thread, and return that thread.
 
     :param then: called in that thread after the last value.
     """
 
     def run() -> None:
-        warm(src)
+        warm(sources)
         gc.collect()
         then()
 
@@ -50,15 +50,15 @@ def start_warming(src: Sources, then: Callable[[], None] = lambda: None) -> thre
     return thread
 
 
-def warm(src: Sources) -> None:
+def warm(sources: Sources) -> None:
     """Compute all VALUES. An error is logged; the request that needs the value reports it again."""
     for name, compute in VALUES.items():
         with ExitStack() as stack:
-            if src.cache_folder is not None:
+            if sources.cache_folder is not None:
                 with suppress(OSError, StorageError):  # without a lock, compute it anyway
-                    path = str(src.cache_folder / f"warming-{name}")
+                    path = str(sources.cache_folder / f"warming-{name}")
                     stack.enter_context(atomic.locked(path, _LOCK_SECONDS))
             try:
-                compute(src)
+                compute(sources)
             except Exception:
                 log.exception("cannot compute %s at start", name)

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from loki_web.store.look import Inputs, are_current, depend_on, looking, recording
 
-MAX_VALUES = 256  # for each owner
+MAX_VALUES = 512  # for each owner
 
 P = ParamSpec("P")
 T = TypeVar("T")

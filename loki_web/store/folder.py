@@ -2,17 +2,17 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
-from loki_web.store import files, follower
+from loki_web.store import files, follower, json_text
 from loki_web.store import lines as store_lines
 from loki_web.store.collection import Collection, Digest
-from loki_web.store.derived import Values
+from loki_web.store.files import is_being_written
 from loki_web.store.inputs import (
     ContentInput,
     DocumentInput,
@@ -29,19 +29,21 @@ from loki_web.store.journal import Journal, Reader
 from loki_web.store.lines import JsonStream, TailInput
 from loki_web.store.look import UNREPEATABLE, Content, observe
 from loki_web.store.value_store import ValueStore
-from loki_web.store.writable import WritableFolder
 
 MAX_TEXT_BYTES = 1024 * 1024
+MAX_COPY_BYTES = 64 * 1024 * 1024
+RETRY_SECONDS = 0.02  # before a file is read again that its writer may be rewriting in place
+_COPY_TRIES = 20  # many, because a file that cannot be copied is missing from a checkpoint
 MAX_INPUTS = 8192
 R = TypeVar("R", bound=Reader)
 T = TypeVar("T")
 
 
-class Folder(WritableFolder):
-    """All access to the files of a session. Paths are relative to `path`; none outside is read.
+class Folder:
+    """Read the files below `path`. Paths are relative to it; nothing outside is read.
 
     Reads never raise: missing and damaged files are None or empty. Each read is recorded, so that
-    derived values stay cached until the files change, see `store.look`. Writes raise StorageError.
+    derived values stay cached until the files change, see `store.look`.
 
     :param events: False to poll instead of using file system events.
     :param value_store: where values are kept between runs; None to compute them in each run.
@@ -50,16 +52,11 @@ class Folder(WritableFolder):
     def __init__(
         self, path: Path, *, events: bool = True, value_store: ValueStore | None = None
     ) -> None:
-        super().__init__(path)
+        self.path = path
         self.value_store = value_store
         self._root = Root(path, events=events)
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
-
-    @cached_property
-    def values(self) -> Values:
-        """The cached values that are derived from this folder, see `store.derived`."""
-        return Values()
 
     def document(self, relative: str) -> Any:
         """Return the content of a JSON file, or None. It is shared: do not change it.
@@ -151,6 +148,24 @@ class Folder(WritableFolder):
         observe(UNREPEATABLE)
         return follower.step(self.path, relative, place, until)
 
+    def consistent_copy(self, relative: str) -> bytes | None:
+        """Return the bytes of a file at one moment, or None.
+
+        The content of a `.json` file is valid JSON. A file that is being written is read again.
+        """
+        whole: bytes | None = None
+        for _ in range(_COPY_TRIES):
+            try:
+                data, version = files.read(self.path, relative, MAX_COPY_BYTES)
+            except OSError:
+                return whole
+            whole = data if _is_whole(relative, data) else whole
+            is_unchanged = version == files.version(self.path, relative)
+            if is_unchanged and (whole is data or not is_being_written(version)):
+                return whole
+            time.sleep(RETRY_SECONDS)
+        return whole
+
     def version(self, relative: str) -> files.Version | None:
         """Return the version of a regular file, or None."""
         version: files.Version | None = observe(self._input(VersionInput, relative))
@@ -209,3 +224,13 @@ class Folder(WritableFolder):
             if shared is None:
                 shared = self._inputs[key] = make()
             return shared
+
+
+def _is_whole(relative: str, data: bytes) -> bool:
+    if not relative.endswith(".json"):
+        return True
+    try:
+        json_text.parse(data)
+    except json_text.Damaged:
+        return False
+    return True

@@ -5,18 +5,14 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from loki_web.errors import StorageError
 from loki_web.store import atomic, files, json_text
 from loki_web.store.coerce import Json
-from loki_web.store.files import is_being_written
+from loki_web.store.folder import MAX_COPY_BYTES, RETRY_SECONDS, Folder
 
-MAX_COPY_BYTES = 64 * 1024 * 1024
 _TRIES = 5  # reads of a file that its writer may be rewriting in place
-_COPY_TRIES = 20  # more, because a file that cannot be copied is missing from a checkpoint
-_RETRY_SECONDS = 0.02
 _CANNOT_WRITE = "The state folder cannot be written"
 _CANNOT_READ = "A file that this would change cannot be read, so it was left as it is"
 
@@ -65,32 +61,12 @@ class NewFolder:
         os.close(self._descriptor)
 
 
-class WritableFolder:
-    """Change files below `path`, never outside. Each change is done completely or not at all.
+class WritableFolder(Folder):
+    """A folder whose files can also be changed. Each change is done completely or not at all.
 
-    All methods raise StorageError, with a public text, if the file system reports an error.
+    Nothing outside `path` is changed. The methods below raise StorageError, with a public text, if
+    the file system reports an error.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def consistent_copy(self, relative: str) -> bytes | None:
-        """Return the bytes of a file at one moment, or None.
-
-        The content of a `.json` file is valid JSON. A file that is being written is read again.
-        """
-        whole: bytes | None = None
-        for _ in range(_COPY_TRIES):
-            try:
-                data, version = files.read(self.path, relative, MAX_COPY_BYTES)
-            except OSError:
-                return whole
-            whole = data if _is_whole(relative, data) else whole
-            is_unchanged = version == files.version(self.path, relative)
-            if is_unchanged and (whole is data or not is_being_written(version)):
-                return whole
-            time.sleep(_RETRY_SECONDS)
-        return whole
 
     def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
         """Replace a JSON file as a whole."""
@@ -191,7 +167,7 @@ class WritableFolder:
                 data, _version = files.read(self.path, relative, MAX_COPY_BYTES)
                 return json_text.parse(data)
             except (OSError, json_text.Damaged):
-                time.sleep(_RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)
         raise StorageError(_CANNOT_READ)
 
     def sweep(self, *relatives: str) -> None:
@@ -229,13 +205,3 @@ class WritableFolder:
             raise StorageError(_CANNOT_WRITE)
         os.makedirs(real, mode=mode, exist_ok=True)
         return real
-
-
-def _is_whole(relative: str, data: bytes) -> bool:
-    if not relative.endswith(".json"):
-        return True
-    try:
-        json_text.parse(data)
-    except json_text.Damaged:
-        return False
-    return True

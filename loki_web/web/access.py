@@ -13,7 +13,7 @@ from loki_web.auth.authenticator import Authenticator
 from loki_web.auth.identity import UNAUTHENTICATED, Identity
 from loki_web.auth.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.errors import Forbidden, Unauthenticated
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources
 
 PUBLIC = frozenset(
     {
@@ -41,7 +41,7 @@ _SUBPROTOCOL = "bearer"
 _TOKEN_SUBPROTOCOL = "loki.token."  # noqa: S105
 
 
-def install(app: Flask, sources: Sources) -> Authenticator:
+def install(app: Flask, sources: WritableSources) -> Authenticator:
     """Create the authenticator of the application; `authenticator` returns it later."""
     created = Authenticator(sources)
     app.extensions[_EXTENSION] = created
@@ -53,7 +53,7 @@ def authenticator(app: Flask) -> Authenticator:
     return installed
 
 
-def check(req: Request, rule: str | None, checker: Authenticator, sources: Sources) -> None:
+def check(req: Request, rule: str | None, checker: Authenticator, sources: WritableSources) -> None:
     """Authenticate and authorize a request, and store its identity in the environ.
 
     :param rule: of the matched route, None if no route matches.
@@ -85,7 +85,7 @@ def identity_in(environ: Mapping[str, Any]) -> Identity:
     return stored
 
 
-def _is_public(req: Request, rule: str | None, sources: Sources) -> bool:
+def _is_public(req: Request, rule: str | None, sources: WritableSources) -> bool:
     """Return whether a request needs no token: public paths and CORS preflights."""
     if req.method == "OPTIONS":
         return rule is None or bool(getattr(req.url_rule, "provide_automatic_options", False))

@@ -9,7 +9,7 @@ from loki_web.audit import log as audit_log
 from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.syslog import SyslogForwarder
 from loki_web.auth.identity import PERSON, TOKEN
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access
@@ -22,18 +22,19 @@ _REFUSED = frozenset({401, 403})
 _TOO_MANY = 429
 
 
-def recorder(sources: Sources, window: SharedWindow) -> Callable[[Response], None]:
+def recorder(sources: WritableSources, window: SharedWindow) -> Callable[[Response], None]:
     """Return a function that records the current request, given its response.
 
     :param window: limits how many refusals are recorded.
     """
     if not sources.settings.audit_recorded:
         return lambda _: None
-    forwarder = SyslogForwarder(sources.settings)
+    log = audit_log.WritableAuditLog(sources)
+    forwarder = SyslogForwarder(sources)
 
     def remember(response: Response) -> None:
         if _is_recorded(request, response) and not _is_flood(request, response, window):
-            entry = audit_log.record(sources, _event(request, response))
+            entry = log.record(_event(request, response))
             if entry:
                 forwarder.send(entry)
 

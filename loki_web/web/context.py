@@ -4,11 +4,16 @@ from typing import cast
 
 from flask import current_app
 
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 
 EXTENSION = "loki_web"
 
 
 def sources() -> Sources:
-    """Return the sources that the services of the current application read."""
-    return cast(Sources, current_app.extensions[EXTENSION])
+    """Return the sources of the current application, for views that read."""
+    return writable_sources()
+
+
+def writable_sources() -> WritableSources:
+    """Return the sources of the current application, for views that change something."""
+    return cast(WritableSources, current_app.extensions[EXTENSION])

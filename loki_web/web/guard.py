@@ -9,7 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from loki_web import logging_setup
 from loki_web.auth.authenticator import Authenticator
 from loki_web.errors import Forbidden, TooManyRequests
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access, audit_hook, cors
 from loki_web.web.origins import host_is_allowed, origin_is_allowed
@@ -24,7 +24,7 @@ _ALWAYS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-sources 'none'; frame-ancestors 'none'",
 }
 
 
@@ -34,7 +34,7 @@ class Guard:
     :ivar window: counts state changes by client, shared by all workers.
     """
 
-    def __init__(self, sources: Sources, authenticator: Authenticator) -> None:
+    def __init__(self, sources: WritableSources, authenticator: Authenticator) -> None:
         folder = sources.cache_folder
         self.window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
         self._sources = sources
@@ -104,7 +104,7 @@ class Guard:
             raise TooManyRequests(f"Too many changes. Try again in {wait} seconds.", wait)
 
 
-def install(app: Flask, sources: Sources) -> Guard:
+def install(app: Flask, sources: WritableSources) -> Guard:
     """Check each request before its view, and complete the headers of each response.
 
     :return: the guard, for answers that are sent without Flask.

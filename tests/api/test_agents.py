@@ -333,6 +333,6 @@ def test_running_agents_are_those_that_live(place: Place, children: Children) ->
         ],
     )
     sources = place.sources()
-    assert agents_records.count_running(sources.project, sources.now()) == 1
+    assert agents_records.count_running(sources) == 1
     place.write("loki.pid", f"{children.sleeper().pid}\n")
-    assert agents_records.count_running(sources.project, sources.now()) == 2
+    assert agents_records.count_running(sources) == 2

@@ -160,7 +160,7 @@ def test_mounted_keys(
     for name in files:
         write(tmp_path / name, "secret")
     answer = system.get_secret_sources(
-        place.settings(), tmp_path / "docker", tmp_path / "kubernetes"
+        place.sources(), tmp_path / "docker", tmp_path / "kubernetes"
     )
     assert (answer["docker_secrets"], answer["k8s_secrets"]) == (docker, kubernetes)
 
@@ -179,7 +179,7 @@ def test_one_directory_under_both_names(
     for name in files:
         write(mount / name, "secret")
     os.symlink(mount, alias)
-    answer = system.get_secret_sources(place.settings(), mount, alias)
+    answer = system.get_secret_sources(place.sources(), mount, alias)
     assert (answer["docker_secrets"], answer["k8s_secrets"]) == (docker, kubernetes)
 
 

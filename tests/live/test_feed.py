@@ -8,7 +8,7 @@ import pytest
 from loki_web.live.feed.feed import Followed
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
-from loki_web.services.context import Sources
+from loki_web.services.context import open_sources
 from tests.support.places import Place
 
 
@@ -21,7 +21,7 @@ class Reader:
     time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
     def __post_init__(self) -> None:
-        self.src = Sources.of(self.place.settings(LOKI_WATCH=self.mode), 0.0, lambda: self.time)
+        self.src = open_sources(self.place.settings(LOKI_WATCH=self.mode), 0.0, lambda: self.time)
         self.followed = Followed(ValueSlice("cost", self.show), 0.0)
         assert not self.is_current()
         assert self.read() == []

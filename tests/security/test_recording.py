@@ -45,7 +45,7 @@ def test_one_entry_for_each_change_with_its_actor(place: Place) -> None:
         assert entry["ip_address"] == "127.0.0.1"
         assert entry["success"] is (entry["details"]["status"] < 400)
         assert (entry["error"] is None) is entry["success"]
-    assert verify(place.sources().user).ok
+    assert verify(place.sources()).ok
 
 
 def test_refusals_are_recorded_and_successful_reads_are_not(place: Place) -> None:
@@ -193,7 +193,7 @@ def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = verify(place.sources().user)
+    found = verify(place.sources())
     assert (found.entries, found.faults, found.forks, found.torn) == (80, [], [], [])
 
 

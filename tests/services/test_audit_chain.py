@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from loki_web.audit import log as audit_log
-from loki_web.audit.log import Event
+from loki_web.audit.log import Event, WritableAuditLog
 from loki_web.audit.verify import Verification, verify
-from loki_web.services.context import Sources
-from loki_web.store.folder import Folder
+from loki_web.services.context import WritableSources, open_sources
 from tests.support.places import Place
 
 NOON = datetime(2026, 2, 20, 12, 0, 0, tzinfo=UTC)
@@ -28,13 +26,14 @@ class Clock:
         return self.now
 
 
-def sources(place: Place, clock: Clock, **settings: str) -> Sources:
-    return Sources.of(place.settings(**settings), 0.0, clock)
+def sources(place: Place, clock: Clock, **settings: str) -> WritableSources:
+    return open_sources(place.settings(**settings), 0.0, clock)
 
 
-def write(src: Sources, count: int = 1, **more: Any) -> None:
+def write(src: WritableSources, count: int = 1, **more: Any) -> None:
+    log = WritableAuditLog(src)
     for number in range(count):
-        assert audit_log.record(src, Event("create", "thing", f"t{number}", **more))
+        assert log.record(Event("create", "thing", f"t{number}", **more))
 
 
 def folder(place: Place) -> Path:
@@ -42,7 +41,7 @@ def folder(place: Place) -> Path:
 
 
 def checked(place: Place) -> Verification:
-    return verify(Folder(place.home / ".loki"))
+    return verify(place.sources())
 
 
 def by_the_book(paths: list[Path]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loki_web.services import events
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, open_sources
 from loki_web.services.learning import aggregation, queries
 from loki_web.services.learning.signal_index import (
     HOUR,
@@ -130,9 +130,9 @@ class Changes:
 
 QUESTIONS: dict[str, Callable[[Sources], Any]] = {
     "aggregation": aggregation.get_latest,
-    "lines": lambda src: events.count_lines(src.project),
-    "iteration": lambda src: state.get_iteration(src.project),
-    "started": lambda src: state.get_started_at(src.project),
+    "lines": events.count_lines,
+    "iteration": state.get_iteration,
+    "started": state.get_started_at,
     "errors": lambda src: queries.list_records_of_type(src, "error_pattern", 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):
@@ -154,7 +154,7 @@ def test_an_updated_index_equals_a_new_one(
     changes = Changes(place, seed)
 
     def sources() -> Sources:
-        return Sources.of(place.settings(), 0.0, lambda: changes.now)
+        return open_sources(place.settings(), 0.0, lambda: changes.now)
 
     kept = sources()
     for _ in range(40):
@@ -177,7 +177,7 @@ def test_a_value_is_not_computed_again_before_a_record_leaves_its_period(
     lines = [json.dumps({"type": "x", "timestamp": time}) + "\n" for time in times]
     place.write("events.jsonl", "".join(lines))
     now = NOW
-    src = Sources.of(place.settings(), 0.0, lambda: now)
+    src = open_sources(place.settings(), 0.0, lambda: now)
     computed = []
 
     def total(_: Any) -> int:

@@ -10,7 +10,7 @@ from loki_web.auth import tokens
 from loki_web.auth.authenticator import Authenticator
 from loki_web.auth.scopes import expand_scopes
 from loki_web.errors import BadRequest, Forbidden, NotFound, StorageError
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources
 from tests.support.accounts import FAR, PAST, entry, everybody, raw, store
 from tests.support.places import Place
 
@@ -18,7 +18,7 @@ ON = {"LOKI_ENTERPRISE_AUTH": "true"}
 
 
 @pytest.fixture
-def src(place: Place) -> Sources:
+def src(place: Place) -> WritableSources:
     return place.sources(**ON)
 
 
@@ -28,11 +28,11 @@ def stored(place: Place) -> dict[str, Any]:
     return found
 
 
-def opens(src: Sources, token: str) -> bool:
+def opens(src: WritableSources, token: str) -> bool:
     return Authenticator(src).authenticate(token) is not None
 
 
-def test_a_new_token_is_stored_as_the_old_server_does(place: Place, src: Sources) -> None:
+def test_a_new_token_is_stored_as_the_old_server_does(place: Place, src: WritableSources) -> None:
     made = tokens.create(src, "  first ")
     assert made["name"] == "first"
     assert made["scopes"] == ["read"]
@@ -48,7 +48,7 @@ def test_a_new_token_is_stored_as_the_old_server_does(place: Place, src: Sources
     assert opens(src, made["token"])
 
 
-def test_an_open_store_is_closed_by_the_next_write(place: Place, src: Sources) -> None:
+def test_an_open_store_is_closed_by_the_next_write(place: Place, src: WritableSources) -> None:
     everybody(place)
     path = place.home / ".loki/dashboard/tokens.json"
     path.chmod(0o644)
@@ -68,7 +68,7 @@ def test_an_open_store_is_closed_by_the_next_write(place: Place, src: Sources) -
         ({"scopes": ["write", "read", "write"]}, ["write", "read"]),
     ],
 )
-def test_scopes(src: Sources, options: dict[str, Any], scopes: list[str]) -> None:
+def test_scopes(src: WritableSources, options: dict[str, Any], scopes: list[str]) -> None:
     assert tokens.create(src, "x", **options)["scopes"] == scopes
 
 
@@ -81,7 +81,7 @@ def test_scopes(src: Sources, options: dict[str, Any], scopes: list[str]) -> Non
     ],
 )
 def test_invalid_tokens_are_not_created(
-    place: Place, src: Sources, options: dict[str, Any]
+    place: Place, src: WritableSources, options: dict[str, Any]
 ) -> None:
     everybody(place)
     before = stored(place)
@@ -103,7 +103,7 @@ def test_invalid_tokens_are_not_created(
     ],
 )
 def test_scopes_that_the_caller_lacks_cannot_be_granted(
-    src: Sources, held: list[str], wanted: list[str], granted: bool
+    src: WritableSources, held: list[str], wanted: list[str], granted: bool
 ) -> None:
     if granted:
         assert tokens.create(src, "x", scopes=wanted, granted_by=expand_scopes(held))
@@ -113,7 +113,7 @@ def test_scopes_that_the_caller_lacks_cannot_be_granted(
     assert tokens.list_tokens(src) == []
 
 
-def test_a_list_shows_nothing_that_proves_a_token(place: Place, src: Sources) -> None:
+def test_a_list_shows_nothing_that_proves_a_token(place: Place, src: WritableSources) -> None:
     everybody(place)
     store(place, entry("a", "read"), entry("b", "read", revoked=True, revoked_at=PAST))
     (shown,) = tokens.list_tokens(src)
@@ -121,7 +121,9 @@ def test_a_list_shows_nothing_that_proves_a_token(place: Place, src: Sources) ->
     assert [held["name"] for held in tokens.list_tokens(src, include_revoked=True)] == ["a", "b"]
 
 
-def test_malformed_entries_are_listed_as_far_as_possible(place: Place, src: Sources) -> None:
+def test_malformed_entries_are_listed_as_far_as_possible(
+    place: Place, src: WritableSources
+) -> None:
     odd = {"x": {"name": 5, "scopes": "read", "expires_at": 1e400, "role": []}, "y": 5}
     place.write_home("dashboard/tokens.json", json.dumps({"tokens": odd}))
     (shown,) = tokens.list_tokens(src)
@@ -132,7 +134,7 @@ def test_malformed_entries_are_listed_as_far_as_possible(place: Place, src: Sour
 @pytest.mark.parametrize("by", ["id", "name"])
 @pytest.mark.parametrize("end", [tokens.revoke, tokens.delete])
 def test_a_revoked_or_deleted_token_is_rejected(
-    place: Place, src: Sources, by: str, end: Any
+    place: Place, src: WritableSources, by: str, end: Any
 ) -> None:
     everybody(place)
     held = next(one for one in tokens.list_tokens(src) if one["name"] == "viewer")
@@ -144,7 +146,9 @@ def test_a_revoked_or_deleted_token_is_rejected(
 
 
 @pytest.mark.parametrize("change", [tokens.revoke, tokens.delete, tokens.rotate])
-def test_changes_of_unknown_tokens_are_refused(place: Place, src: Sources, change: Any) -> None:
+def test_changes_of_unknown_tokens_are_refused(
+    place: Place, src: WritableSources, change: Any
+) -> None:
     everybody(place)
     with pytest.raises(NotFound):
         change(src, "nothing")
@@ -152,7 +156,9 @@ def test_changes_of_unknown_tokens_are_refused(place: Place, src: Sources, chang
         change(src, "a\n")
 
 
-def test_a_rotated_token_stays_valid_for_the_grace_period(place: Place, src: Sources) -> None:
+def test_a_rotated_token_stays_valid_for_the_grace_period(
+    place: Place, src: WritableSources
+) -> None:
     store(place, entry("bot", "read", "write", role="viewer", expires_at=FAR, own="kept"))
     made = tokens.rotate(src, "bot", grace_seconds=3600)
     assert made["scopes"] == ["read", "write"]
@@ -168,13 +174,15 @@ def test_a_rotated_token_stays_valid_for_the_grace_period(place: Place, src: Sou
 
 
 @pytest.mark.parametrize("name", ["expired", "revoked"])
-def test_a_revoked_or_expired_token_is_not_rotated(place: Place, src: Sources, name: str) -> None:
+def test_a_revoked_or_expired_token_is_not_rotated(
+    place: Place, src: WritableSources, name: str
+) -> None:
     everybody(place)
     with pytest.raises(BadRequest):
         tokens.rotate(src, name)
 
 
-def test_unknown_keys_in_the_store_are_preserved(place: Place, src: Sources) -> None:
+def test_unknown_keys_in_the_store_are_preserved(place: Place, src: WritableSources) -> None:
     content = {"version": "2", "own": 1, "tokens": {"a": {"name": "x", "own": 2}, "b": 5}}
     path = place.write_home("dashboard/tokens.json", content)
     made = tokens.create(src, "new")
@@ -186,7 +194,7 @@ def test_unknown_keys_in_the_store_are_preserved(place: Place, src: Sources) -> 
 @pytest.mark.parametrize("content", ["{", "", "[]", '{"tokens": []}', '{"tokens": null}', "5"])
 @pytest.mark.parametrize("change", ["create", "revoke", "delete", "rotate"])
 def test_a_malformed_store_is_never_overwritten(
-    place: Place, src: Sources, content: str, change: str
+    place: Place, src: WritableSources, content: str, change: str
 ) -> None:
     path = place.write_home("dashboard/tokens.json", content)
     with pytest.raises(StorageError):

@@ -21,7 +21,7 @@ def test_the_memory_can_be_searched_after_warming(session: Place) -> None:
     warming.start_warming(src).join()
     (index,) = session.home.glob(".cache/loki-web/*/index-*.sqlite3")
     assert index.stat().st_size > 0
-    assert not src.memory_index.refresh(index_rows.get_contents(src.project))
+    assert not src.memory_index.refresh(index_rows.get_contents(src))
 
 
 def test_a_fault_of_one_value_leaves_the_others(

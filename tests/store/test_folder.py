@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 
 from loki_web.errors import StorageError
-from loki_web.store import json_text, writable
-from loki_web.store.folder import Folder
+from loki_web.store import folder as store_folder
+from loki_web.store import json_text
+from loki_web.store.writable import WritableFolder
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "project" / ".loki")
+def folder(tmp_path: Path) -> WritableFolder:
+    return WritableFolder(tmp_path / "project" / ".loki")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def names_in(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir())
 
 
-def test_a_new_folder_appears_complete_under_its_name(folder: Folder) -> None:
+def test_a_new_folder_appears_complete_under_its_name(folder: WritableFolder) -> None:
     with folder.new_folder("made") as new:
         new.write_bytes("queue/pending.json", b"[]")
         new.write_json("metadata.json", {"id": "one"})
@@ -54,7 +55,7 @@ def test_a_new_folder_appears_complete_under_its_name(folder: Folder) -> None:
     assert json.loads((created / "metadata.json").read_text()) == {"id": "one"}
 
 
-def test_an_unfinished_new_folder_is_removed(folder: Folder) -> None:
+def test_an_unfinished_new_folder_is_removed(folder: WritableFolder) -> None:
     def fail() -> None:
         with folder.new_folder("made") as new:
             new.write_bytes("file", b"")
@@ -68,7 +69,7 @@ def test_an_unfinished_new_folder_is_removed(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "broken link"])
-def test_a_new_folder_does_not_replace_an_existing_name(folder: Folder, kind: str) -> None:
+def test_a_new_folder_does_not_replace_an_existing_name(folder: WritableFolder, kind: str) -> None:
     taken = folder.path / "made" / "taken"
     taken.parent.mkdir(parents=True)
     if kind == "file":
@@ -90,9 +91,9 @@ def test_a_new_folder_does_not_replace_an_existing_name(folder: Folder, kind: st
 MAKE_FOR_EVER = """
 import itertools, os, sys
 from pathlib import Path
-from loki_web.store.folder import Folder
+from loki_web.store.writable import WritableFolder
 from tests.support.waiting import wait_until
-folder = Folder(Path(sys.argv[1]))
+folder = WritableFolder(Path(sys.argv[1]))
 print("making", flush=True)
 for turn in itertools.count():
     with folder.new_folder("made") as new:
@@ -105,7 +106,7 @@ for turn in itertools.count():
 
 
 def test_a_killed_process_leaves_complete_folders_and_temporaries_that_are_swept(
-    folder: Folder,
+    folder: WritableFolder,
 ) -> None:
     parent = folder.path / "made"
     for _ in range(6):
@@ -132,15 +133,15 @@ def has_temporary(parent: Path, pid: int) -> bool:
     return any(f".{pid}." in name for name in names_in(parent))
 
 
-def test_sweeping_spares_temporaries_in_use(folder: Folder) -> None:
+def test_sweeping_spares_temporaries_in_use(folder: WritableFolder) -> None:
     with folder.new_folder("made") as new:
         new.write_bytes("file", b"x")
-        Folder(folder.path).sweep("made", "missing")
+        WritableFolder(folder.path).sweep("made", "missing")
         new.appear_as("one")
     assert names_in(folder.path / "made" / "one") == ["file"]
 
 
-def test_a_tree_is_removed_at_one_moment(folder: Folder, precious: Path) -> None:
+def test_a_tree_is_removed_at_one_moment(folder: WritableFolder, precious: Path) -> None:
     tree = folder.path / "made" / "one"
     (tree / "below").mkdir(parents=True)
     (tree / "link").symlink_to(precious)
@@ -149,7 +150,7 @@ def test_a_tree_is_removed_at_one_moment(folder: Folder, precious: Path) -> None
     assert names_in(precious) == ["file"]
 
 
-def test_links_are_not_followed_when_removing(folder: Folder, precious: Path) -> None:
+def test_links_are_not_followed_when_removing(folder: WritableFolder, precious: Path) -> None:
     folder.path.mkdir()
     (folder.path / "link").symlink_to(precious)
     folder.remove_tree("link")
@@ -162,7 +163,9 @@ def test_links_are_not_followed_when_removing(folder: Folder, precious: Path) ->
     assert names_in(precious) == ["file"]
 
 
-def test_links_out_of_the_root_are_not_written_through(folder: Folder, precious: Path) -> None:
+def test_links_out_of_the_root_are_not_written_through(
+    folder: WritableFolder, precious: Path
+) -> None:
     folder.path.mkdir()
     (folder.path / "link").symlink_to(precious)
     with pytest.raises(StorageError):
@@ -179,18 +182,18 @@ def test_links_out_of_the_root_are_not_written_through(folder: Folder, precious:
 
 def test_no_folder_is_created_without_a_project(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
-        Folder(tmp_path / "gone" / ".loki").write_bytes("PAUSE", b"")
+        WritableFolder(tmp_path / "gone" / ".loki").write_bytes("PAUSE", b"")
     assert not (tmp_path / "gone").exists()
 
 
-def test_an_error_does_not_contain_a_path(folder: Folder) -> None:
+def test_an_error_does_not_contain_a_path(folder: WritableFolder) -> None:
     (folder.path / "file").mkdir(parents=True)
     with pytest.raises(StorageError) as raised:
         folder.write_bytes("file", b"")
     assert "/" not in raised.value.detail
 
 
-def test_write_json_lines_replaces_the_whole_file(folder: Folder) -> None:
+def test_write_json_lines_replaces_the_whole_file(folder: WritableFolder) -> None:
     folder.append_json_line("lines.jsonl", {"old": True})
     folder.write_json_lines("lines.jsonl", [{"a": 1}, {"b": "é\n"}])
     lines = folder.lines("lines.jsonl")
@@ -198,7 +201,7 @@ def test_write_json_lines_replaces_the_whole_file(folder: Folder) -> None:
     assert (folder.path / "lines.jsonl").read_bytes().count(b"\n") == 2
 
 
-def test_a_copy_of_a_file_that_is_rewritten_in_place_is_complete(folder: Folder) -> None:
+def test_a_copy_of_a_file_that_is_rewritten_in_place_is_complete(folder: WritableFolder) -> None:
     folder.path.mkdir()
     path = folder.path / "pending.json"
     contents = [json.dumps([word * 20] * 2000) for word in ("old", "newer")]
@@ -227,9 +230,9 @@ def test_a_copy_of_a_file_that_is_rewritten_in_place_is_complete(folder: Folder)
 
 
 def test_a_permanently_damaged_file_is_not_copied_and_not_waited_for(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: WritableFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writable, "_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr(store_folder, "RETRY_SECONDS", 3600.0)
     folder.path.mkdir()
     path = folder.path / "pending.json"
     path.write_text('[{"id": ')
@@ -237,14 +240,16 @@ def test_a_permanently_damaged_file_is_not_copied_and_not_waited_for(
     assert folder.consistent_copy("pending.json") is None
 
 
-def test_a_truncated_file_is_not_copied(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_file_is_not_copied(
+    folder: WritableFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder.write_bytes("notes.txt", b"x" * 101)
-    monkeypatch.setattr(writable, "MAX_COPY_BYTES", 100)
+    monkeypatch.setattr(store_folder, "MAX_COPY_BYTES", 100)
     assert folder.consistent_copy("notes.txt") is None
 
 
 @pytest.mark.parametrize("content", ["{", "", "[1"])
-def test_a_damaged_file_is_not_replaced(folder: Folder, content: str) -> None:
+def test_a_damaged_file_is_not_replaced(folder: WritableFolder, content: str) -> None:
     folder.path.mkdir()
     (folder.path / "file.json").write_text(content)
     with pytest.raises(StorageError):

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources, open_sources
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SESSION_A = FIXTURES / "session-a"
@@ -56,8 +56,8 @@ class Place:
     def clock(self) -> datetime:
         return self.now or datetime.now(UTC)
 
-    def sources(self, **settings: str) -> Sources:
-        return Sources.of(self.settings(**settings), self.clock().timestamp(), self.clock)
+    def sources(self, **settings: str) -> WritableSources:
+        return open_sources(self.settings(**settings), self.clock().timestamp(), self.clock)
 
     def app(self, **settings: str) -> Flask:
         return create_app(self.settings(**settings), now=self.clock)

@@ -21,27 +21,27 @@ _VOLATILE = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
 _MAX_ENTRIES = 1000
 
 
-def _tasks(src: Sources) -> Slice:
-    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(src.project))
+def _tasks(sources: Sources) -> Slice:
+    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(sources))
 
 
-def _projects(src: Sources) -> Slice:
+def _projects(sources: Sources) -> Slice:
     def read() -> list[Json]:
-        return registry.list_projects(src, include_inactive=True)
+        return registry.list_projects(sources, include_inactive=True)
 
     return ListSlice(protocol.PROJECTS, state.send_new_entries("project_created"), read)
 
 
-def _notifications(src: Sources) -> Slice:
+def _notifications(sources: Sources) -> Slice:
     def read() -> list[Json]:
-        return notifications.list_notifications(src.project, limit=_MAX_ENTRIES)
+        return notifications.list_notifications(sources, limit=_MAX_ENTRIES)
 
     return ListSlice(protocol.NOTIFICATIONS, state.send_changed_entries("notification"), read)
 
 
-def _checkpoints(src: Sources) -> Slice:
+def _checkpoints(sources: Sources) -> Slice:
     def read() -> list[Json]:
-        return create.list_checkpoints(src.project, limit=_MAX_ENTRIES)
+        return create.list_checkpoints(sources, limit=_MAX_ENTRIES)
 
     return ListSlice(protocol.CHECKPOINTS, state.send_new_entries("checkpoint"), read)
 
@@ -49,13 +49,13 @@ def _checkpoints(src: Sources) -> Slice:
 CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     protocol.TASKS: _tasks,
     protocol.PROJECTS: _projects,
-    protocol.STATUS: lambda src: ValueSlice("status", lambda: status.get_status(src), _VOLATILE),
-    protocol.AGENTS: lambda src: ValueSlice(
-        "agents", lambda: records.describe_agents(src.project, src.now())
+    protocol.STATUS: lambda sources: ValueSlice(
+        "status", lambda: status.get_status(sources), _VOLATILE
     ),
-    protocol.LOGS: lambda src: LogSlice(src.project),
+    protocol.AGENTS: lambda sources: ValueSlice("agents", lambda: records.describe_agents(sources)),
+    protocol.LOGS: lambda sources: LogSlice(sources),
     protocol.NOTIFICATIONS: _notifications,
-    protocol.COST: lambda src: ValueSlice("cost", lambda: report.get_cost(src)),
-    protocol.COUNCIL: lambda src: ValueSlice("council", lambda: council.get_state(src.project)),
+    protocol.COST: lambda sources: ValueSlice("cost", lambda: report.get_cost(sources)),
+    protocol.COUNCIL: lambda sources: ValueSlice("council", lambda: council.get_state(sources)),
     protocol.CHECKPOINTS: _checkpoints,
 }

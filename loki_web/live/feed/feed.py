@@ -129,8 +129,8 @@ class Feed:
         response a subscriber therefore gets each later change and no earlier one.
     """
 
-    def __init__(self, src: Sources, outlet: Outlet) -> None:
-        self._src = src
+    def __init__(self, sources: Sources, outlet: Outlet) -> None:
+        self._sources = sources
         self._outlet = outlet
         # None stands for a file system event.
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -219,7 +219,7 @@ class Feed:
         standing = Standing()
         for name in sorted(request.channels):
             if name not in self._tracked:
-                self._tracked[name] = Followed(CHANNELS[name](self._src), time.monotonic())
+                self._tracked[name] = Followed(CHANNELS[name](self._sources), time.monotonic())
             self._tracked[name].used_at = time.monotonic()
             self._refresh(name, is_touched=True, thoroughly=True)
             channel = self._tracked[name].slice
@@ -240,7 +240,7 @@ class Feed:
         if tracked.is_current(is_touched=is_touched, thoroughly=thoroughly):
             return
         try:
-            messages = tracked.read(self._src.clock)
+            messages = tracked.read(self._sources.clock)
             if messages:
                 self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
         except Exception:  # the other channels continue

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from loki_web.live.messages import Message
+from loki_web.services.context import Sources
 from loki_web.services.logs import reader
 from loki_web.store.coerce import Json
-from loki_web.store.folder import Folder
 from loki_web.store.follower import Place, Step
 
 _CONTEXT_LINES = 200  # more than the lines of the longest PEM key block, for redaction
@@ -23,8 +23,8 @@ class LogSlice:
     lines: the runner writes to two files at the same time.
     """
 
-    def __init__(self, folder: Folder, clock: Callable[[], float] = time.monotonic) -> None:
-        self._folder = folder
+    def __init__(self, sources: Sources, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sources = sources
         self._clock = clock
         self._name: str | None = None
         self._place: Place | None = None
@@ -42,9 +42,11 @@ class LogSlice:
         if not self._is_read:
             self._is_read = True
             self._seen = self._names()
-            self._name = reader.find_session_log(self._folder)
-            self._place = self._folder.end_of_log(self._name) if self._name else None
-            self._above.extend(self._folder.tail(self._name, _CONTEXT_LINES) if self._name else [])
+            self._name = reader.find_session_log(self._sources)
+            self._place = self._sources.project.end_of_log(self._name) if self._name else None
+            self._above.extend(
+                self._sources.project.tail(self._name, _CONTEXT_LINES) if self._name else []
+            )
             return []
         messages = self._new_lines()
         if messages:
@@ -71,7 +73,7 @@ class LogSlice:
         missed: list[Message] = []
         place, above = self._place_before(int(offset))
         while place.offset < self._place.offset:
-            step = self._folder.log_after(self._name, place, self._place.offset)
+            step = self._sources.project.log_after(self._name, place, self._place.offset)
             if step is None or step.skipped or step.place.offset <= place.offset:
                 return None
             missed += self._messages(step, above)
@@ -79,7 +81,7 @@ class LogSlice:
         return missed
 
     def _new_lines(self) -> list[Message]:
-        step = self._folder.log_after(self._name, self._place) if self._name else None
+        step = self._sources.project.log_after(self._name, self._place) if self._name else None
         self.has_more = step is not None and step.has_more
         if step is None:
             return []
@@ -91,13 +93,13 @@ class LogSlice:
 
     def _switch_file(self) -> list[Message]:
         """Follow the file that is the session's log now; read a new file from its start."""
-        name = reader.find_session_log(self._folder)
+        name = reader.find_session_log(self._sources)
         was_there = name in self._seen
         self._seen = self._names()
         if name is None or name == self._name:
             return []
         self._name = name
-        self._place = self._folder.end_of_log(name) if was_there else None
+        self._place = self._sources.project.end_of_log(name) if was_there else None
         self._above.clear()
         return [] if was_there else self._new_lines()
 
@@ -105,11 +107,15 @@ class LogSlice:
         """Return the cursor at an offset of the current file, and the lines before it."""
         inode = self._place.inode if self._place else -1
         start = Place(inode, max(0, offset - _CONTEXT_BYTES), inside=offset > _CONTEXT_BYTES)
-        step = self._folder.log_after(self._name, start, offset) if self._name and offset else None
+        step = (
+            self._sources.project.log_after(self._name, start, offset)
+            if self._name and offset
+            else None
+        )
         return Place(inode, offset), step.lines if step else []
 
     def _names(self) -> list[str]:
-        return [f"logs/{name}" for name in self._folder.file_names("logs", ".log")]
+        return [f"logs/{name}" for name in self._sources.project.file_names("logs", ".log")]
 
     def _messages(self, step: Step, above: list[str]) -> list[Message]:
         entries: list[Json] = []

@@ -1,19 +1,17 @@
 """End, pause and resume one agent (docs/files.md, sections 5.1 and 13)."""
 
-from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
 from loki_web.services.agents import records
 from loki_web.services.agents.records import AGENTS_FILE, Agent
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
 from loki_web.services.session import processes, signal_files, state
 from loki_web.store.coerce import Json
-from loki_web.store.folder import Folder
 
 
-def kill_agent(src: Sources, agent_id: str) -> Json:
+def kill_agent(sources: WritableSources, agent_id: str) -> Json:
     """Send SIGTERM to the agent's own process and record the status `terminated`.
 
     An id that several records share addresses all of them.
@@ -21,14 +19,13 @@ def kill_agent(src: Sources, agent_id: str) -> Json:
     :return: `success` is False when no signal was sent; the record then stays as it is.
     :raises NotFound: when no record has the id, or no record with the id has its own process.
     """
-    folder, now = src.project, src.now()
-    addressed = _find_known(folder, agent_id, now)
+    addressed = _find_known(sources, agent_id)
     if not any(agent.pid for agent in addressed):
         raise NotFound(f"Agent {agent_id} has no process of its own")
     signalled = (
-        _terminate_recorded(folder, agent_id, now)
-        if records.get_listed_entries(folder.document(AGENTS_FILE))
-        else _terminate(folder, addressed, now, "dashboard-state.json")
+        _terminate_recorded(sources, agent_id)
+        if records.get_listed_entries(sources.project.document(AGENTS_FILE))
+        else _terminate(sources, addressed, "dashboard-state.json")
     )
     if not signalled:
         return {
@@ -39,18 +36,17 @@ def kill_agent(src: Sources, agent_id: str) -> Json:
     return {"success": True, "message": f"Agent {agent_id} terminated"}
 
 
-def pause_agent(src: Sources, agent_id: str) -> Json:
+def pause_agent(sources: WritableSources, agent_id: str) -> Json:
     """Write the pause signal of an agent.
 
     :raises NotFound: when no record has the id.
     """
-    now = src.now()
-    _find_known(src.project, agent_id, now)
-    signal_files.write_signal_file(src.project, records.get_pause_marker(agent_id), now)
+    _find_known(sources, agent_id)
+    signal_files.write_signal_file(sources, records.get_pause_marker(agent_id))
     return {"success": True, "message": f"Pause signal sent to agent {agent_id}"}
 
 
-def resume_agent(src: Sources, agent_id: str) -> Json:
+def resume_agent(sources: WritableSources, agent_id: str) -> Json:
     """Remove every pause signal of an agent.
 
     The runner clears the records, so a signal without a record is enough.
@@ -59,39 +55,39 @@ def resume_agent(src: Sources, agent_id: str) -> Json:
     """
     signal = records.get_pause_marker(check_id(agent_id, "agent_id"))
     names = {signal}
-    if not src.project.exists(signal):
-        for agent in _find_known(src.project, agent_id, src.now()):
+    if not sources.project.exists(signal):
+        for agent in _find_known(sources, agent_id):
             names.update(agent.list_pause_markers())
     for name in sorted(names):
-        src.project.remove(name)
+        sources.project.remove(name)
     return {"success": True, "message": f"Resume signal sent to agent {agent_id}"}
 
 
-def _find_known(folder: Folder, agent_id: str, now: datetime) -> list[Agent]:
+def _find_known(sources: Sources, agent_id: str) -> list[Agent]:
     check_id(agent_id, "agent_id")
-    agents = records.find_agents(records.list_agents(folder, now), agent_id)
+    agents = records.find_agents(records.list_agents(sources), agent_id)
     if not agents:
         raise NotFound(f"Agent {agent_id} not found")
     return agents
 
 
-def _terminate_recorded(folder: Folder, agent_id: str, now: datetime) -> bool:
+def _terminate_recorded(sources: WritableSources, agent_id: str) -> bool:
     """Signal and write under one lock, based on the latest content of the list."""
-    with folder.locked(AGENTS_FILE):
-        content = folder.document_for_update(AGENTS_FILE)
+    with sources.project.locked(AGENTS_FILE):
+        content = sources.project.document_for_update(AGENTS_FILE)
         known = records.identify_agents(records.get_listed_entries(content), session_lives=True)
-        signalled = _terminate(folder, records.find_agents(known, agent_id), now, AGENTS_FILE)
+        signalled = _terminate(sources, records.find_agents(known, agent_id), AGENTS_FILE)
         if signalled:
-            folder.write_json(AGENTS_FILE, _mark_terminated(content, signalled))
+            sources.project.write_json(AGENTS_FILE, _mark_terminated(content, signalled))
     return bool(signalled)
 
 
-def _terminate(folder: Folder, addressed: list[Agent], now: datetime, source: str) -> list[Agent]:
+def _terminate(sources: Sources, addressed: list[Agent], source: str) -> list[Agent]:
     """Send SIGTERM to agents whose process is certainly the recorded one; return these agents."""
-    version = folder.version(source)
+    version = sources.project.version(source)
     if version is None:
         return []
-    runner = state.get_liveness(folder, now).pid
+    runner = state.get_liveness(sources).pid
     return [
         agent
         for agent in addressed

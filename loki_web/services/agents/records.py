@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from loki_web.services.context import Sources
 from loki_web.services.ids import Identities, is_identifier
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
 from loki_web.store.coerce import Json, as_count, as_list, dicts_in, first_text
 from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
 from loki_web.store.times import parse_time, tidy_time
 
 AGENTS_FILE = "state/agents.json"
@@ -63,20 +63,20 @@ def get_pause_marker(identity: str) -> str:
     return f"signals/PAUSE_AGENT_{identity}"
 
 
-def list_agents(folder: Folder, now: datetime) -> list[Agent]:
+def list_agents(sources: Sources) -> list[Agent]:
     """Return all agents in the order of the file.
 
     The runner empties `state/agents.json` every few seconds; the list in the state file is used
     then.
     """
-    return _read_agents(folder, state.get_liveness(folder, now).alive)
+    return _read_agents(sources, state.get_liveness(sources).alive)
 
 
 @derived
-def _read_agents(folder: Folder, session_lives: bool) -> list[Agent]:
-    listed = get_listed_entries(folder.document(AGENTS_FILE))
+def _read_agents(sources: Sources, session_lives: bool) -> list[Agent]:
+    listed = get_listed_entries(sources.project.document(AGENTS_FILE))
     return identify_agents(
-        listed or get_listed_entries(state.get_dashboard_state(folder).get("agents")),
+        listed or get_listed_entries(state.get_dashboard_state(sources).get("agents")),
         session_lives=session_lives,
     )
 
@@ -119,17 +119,17 @@ def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
     ]
 
 
-def describe_agents(folder: Folder, now: datetime) -> list[Json]:
+def describe_agents(sources: Sources) -> list[Json]:
     """Return the documented fields of all agents, and further ones from their records."""
-    return [_describe(folder, agent) for agent in list_agents(folder, now)]
+    return [_describe(sources, agent) for agent in list_agents(sources)]
 
 
-def count_running(folder: Folder, now: datetime) -> int:
+def count_running(sources: Sources) -> int:
     """Count the live agents: by their own process or, without one, by that of the session."""
-    return sum(agent.alive for agent in list_agents(folder, now))
+    return sum(agent.alive for agent in list_agents(sources))
 
 
-def _describe(folder: Folder, agent: Agent) -> Json:
+def _describe(sources: Sources, agent: Agent) -> Json:
     entry = agent.entry
     answer: Json = {
         "id": redact(agent.identity),
@@ -143,7 +143,7 @@ def _describe(folder: Folder, agent: Agent) -> Json:
         "model": redact(first_text(entry.get("model"))),
         "tool_id": redact(first_text(entry.get("tool_id"))),
         "tool_count": as_count(entry.get("tool_count")),
-        "pause_requested": any(folder.exists(name) for name in agent.list_pause_markers()),
+        "pause_requested": any(sources.project.exists(name) for name in agent.list_pause_markers()),
     }
     for key, names in _TIMES.items():
         moments = (tidy_time(entry.get(name)) for name in names)

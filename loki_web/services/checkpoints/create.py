@@ -19,11 +19,10 @@ from loki_web.services.checkpoints.records import (
     find_checkpoints,
     summarize_checkpoint,
 )
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
 from loki_web.services.session import state
 from loki_web.store.coerce import Json
-from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat, zulu
 from loki_web.store.writable import NewFolder
 
@@ -48,27 +47,28 @@ _GIT_ENVIRONMENT = {
 }
 
 
-def list_checkpoints(folder: Folder, *, limit: int) -> list[Json]:
+def list_checkpoints(sources: Sources, *, limit: int) -> list[Json]:
     """Return the newest `limit` checkpoints, newest first."""
     return [
-        summarize_checkpoint(folder, checkpoint) for checkpoint in find_checkpoints(folder)[:limit]
+        summarize_checkpoint(sources, checkpoint)
+        for checkpoint in find_checkpoints(sources)[:limit]
     ]
 
 
-def get_checkpoint(folder: Folder, identity: str) -> Json:
+def get_checkpoint(sources: Sources, identity: str) -> Json:
     """Return one checkpoint with everything in its `metadata.json`.
 
     :raises BadRequest: when the id is not a valid identifier.
     :raises NotFound: when there is no such checkpoint.
     """
     check_id(identity, "checkpoint_id")
-    for checkpoint in find_checkpoints(folder):
+    for checkpoint in find_checkpoints(sources):
         if checkpoint.id == identity:
-            return describe_checkpoint(folder, checkpoint)
+            return describe_checkpoint(sources, checkpoint)
     raise NotFound("Checkpoint not found")
 
 
-def create_checkpoint(src: Sources, message: str) -> Json:
+def create_checkpoint(sources: WritableSources, message: str) -> Json:
     """Copy the state files and the queues into a new checkpoint, and remove the oldest beyond 50.
 
     Files that are damaged on disk are not copied.
@@ -76,14 +76,14 @@ def create_checkpoint(src: Sources, message: str) -> Json:
     :return: the line of the index: id, time, commit, message and the names of the copied files.
     :raises StorageError: when it cannot be written; then nothing of it is left.
     """
-    folder, created_at = src.project, src.now()
-    sha = _read_head_sha(state.get_project_path(folder))
-    folder.sweep(FOLDER)
-    with folder.new_folder(FOLDER) as new:
-        files = [METADATA, *_copy_files(folder, new)]
-        with folder.locked(INDEX):
+    created_at = sources.now()
+    sha = _read_head_sha(state.get_project_path(sources))
+    sources.project.sweep(FOLDER)
+    with sources.project.new_folder(FOLDER) as new:
+        files = [METADATA, *_copy_files(sources, new)]
+        with sources.project.locked(INDEX):
             record: Json = {
-                "id": _find_free_id(folder, created_at),
+                "id": _find_free_id(sources, created_at),
                 "created_at": isoformat(created_at),
                 "git_sha": sha,
                 "message": message,
@@ -94,31 +94,34 @@ def create_checkpoint(src: Sources, message: str) -> Json:
             copies = {"files_copied": len(files) - 1, "created_by": "Loki Web"}
             new.write_json(METADATA, {**record, **copies})
             new.appear_as(record["id"])
-            _append_to_index(folder, record)
-            retention.prune_checkpoints(folder, newest=record["id"])
+            _append_to_index(sources, record)
+            retention.prune_checkpoints(sources, newest=record["id"])
     return record
 
 
-def _copy_files(folder: Folder, new: NewFolder) -> Iterator[str]:
-    for relative in (*_STATE_FILES, *(f"queue/{name}" for name in folder.file_names("queue"))):
-        data = folder.consistent_copy(relative)
+def _copy_files(sources: Sources, new: NewFolder) -> Iterator[str]:
+    for relative in (
+        *_STATE_FILES,
+        *(f"queue/{name}" for name in sources.project.file_names("queue")),
+    ):
+        data = sources.project.consistent_copy(relative)
         if data is not None:
             new.write_bytes(relative, data)
             yield relative
 
 
-def _find_free_id(folder: Folder, created_at: datetime) -> str:
+def _find_free_id(sources: Sources, created_at: datetime) -> str:
     """Return `chk-YYYYMMDD-HHMMSS` in UTC, with `-2` and so on if that id is in use."""
     name = created_at.astimezone(UTC).strftime("chk-%Y%m%d-%H%M%S")
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
-    return next(free for free in names if not folder.exists(f"{FOLDER}/{free}"))
+    return next(free for free in names if not sources.project.exists(f"{FOLDER}/{free}"))
 
 
-def _append_to_index(folder: Folder, record: Json) -> None:
+def _append_to_index(sources: WritableSources, record: Json) -> None:
     try:
-        folder.append_json_line(INDEX, record)
+        sources.project.append_json_line(INDEX, record)
     except StorageError:
-        folder.remove_tree(f"{FOLDER}/{record['id']}")
+        sources.project.remove_tree(f"{FOLDER}/{record['id']}")
         raise
 
 

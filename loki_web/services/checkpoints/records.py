@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from loki_web.services.context import Sources
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_dict, first_text, texts_in
 from loki_web.store.collection import Stamped
 from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
 from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
 
 FOLDER = "state/checkpoints"
@@ -43,20 +43,20 @@ class Checkpoint:
 
 
 @derived
-def find_checkpoints(folder: Folder) -> list[Checkpoint]:
+def find_checkpoints(sources: Sources) -> list[Checkpoint]:
     """Return the checkpoints that have a directory with a `metadata.json`, newest first."""
-    lines = read_index_lines(folder)
+    lines = read_index_lines(sources)
     checkpoints = (
         _build_checkpoint(name, version, content, lines.get(name, {}))
-        for name, version, content in _read_metadata(folder)
+        for name, version, content in _read_metadata(sources)
         if is_identifier(name)
     )
     return sorted(checkpoints, key=_get_age, reverse=True)
 
 
-def _read_metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
+def _read_metadata(sources: Sources) -> list[tuple[str, Stamped, Any]]:
     """Return `(directory, version, content)` of each `metadata.json`; links are not followed."""
-    files = folder.collection(FOLDER, nested=True, named=METADATA)
+    files = sources.project.collection(FOLDER, nested=True, named=METADATA)
     return [
         (path.removesuffix(f"/{METADATA}"), version, files.value(path))
         for path, version in files.versions(damaged=True).items()
@@ -64,27 +64,27 @@ def _read_metadata(folder: Folder) -> list[tuple[str, Stamped, Any]]:
     ]
 
 
-def read_index_lines(folder: Folder) -> dict[str, Json]:
+def read_index_lines(sources: Sources) -> dict[str, Json]:
     """Return the latest line of the index for each id."""
-    with folder.journal(INDEX, _Index).reading() as index:
+    with sources.project.journal(INDEX, _Index).reading() as index:
         return dict(index.lines)
 
 
-def summarize_checkpoint(folder: Folder, checkpoint: Checkpoint) -> Json:
+def summarize_checkpoint(sources: Sources, checkpoint: Checkpoint) -> Json:
     """Return the documented fields, and further ones that are short."""
     extra = {
         key: value
         for key, value in {**checkpoint.line, **checkpoint.metadata}.items()
         if value is None or isinstance(value, bool | int | float) or _is_short(value)
     }
-    answer = _build_answer(folder, checkpoint, extra)
+    answer = _build_answer(sources, checkpoint, extra)
     answer["message"] = answer["message"][:_MAX_TEXT]
     return answer
 
 
-def describe_checkpoint(folder: Folder, checkpoint: Checkpoint) -> Json:
+def describe_checkpoint(sources: Sources, checkpoint: Checkpoint) -> Json:
     """Return the documented fields and everything in its `metadata.json`."""
-    return _build_answer(folder, checkpoint, checkpoint.metadata)
+    return _build_answer(sources, checkpoint, checkpoint.metadata)
 
 
 def parse_id_time(identity: str) -> datetime | None:
@@ -116,26 +116,26 @@ def _get_age(checkpoint: Checkpoint) -> tuple[datetime, int, str]:
     return checkpoint.taken_at, len(checkpoint.id), checkpoint.id
 
 
-def _build_answer(folder: Folder, checkpoint: Checkpoint, content: Json) -> Json:
-    sources = (checkpoint.metadata, checkpoint.line)
+def _build_answer(sources: Sources, checkpoint: Checkpoint, content: Json) -> Json:
+    records = (checkpoint.metadata, checkpoint.line)
     answer: Json = {
         "id": checkpoint.id,
         "created_at": isoformat(checkpoint.taken_at),
-        "git_sha": redact(_get_first(sources, _SHA_KEYS)),
-        "message": redact(_get_first(sources, _MESSAGE_KEYS)),
-        "files": [METADATA, *_list_files(folder, checkpoint)],
+        "git_sha": redact(_get_first(records, _SHA_KEYS)),
+        "message": redact(_get_first(records, _MESSAGE_KEYS)),
+        "files": [METADATA, *_list_files(sources, checkpoint)],
     }
     for key, value in redact_within(content).items():
         answer.setdefault(key, (tidy_time(value) or value) if key in _TIME_KEYS else value)
     return answer
 
 
-def _list_files(folder: Folder, checkpoint: Checkpoint) -> list[str]:
+def _list_files(sources: Sources, checkpoint: Checkpoint) -> list[str]:
     """Return the files listed in the metadata or the index, else the names in its directory."""
     for source in (checkpoint.metadata, checkpoint.line):
         if isinstance(source.get("files"), list):
             return _without_metadata(texts_in(source["files"]))
-    return _without_metadata(folder.names(f"{FOLDER}/{checkpoint.id}"))
+    return _without_metadata(sources.project.names(f"{FOLDER}/{checkpoint.id}"))
 
 
 def _without_metadata(names: list[str]) -> list[str]:

@@ -31,9 +31,9 @@ class Budget:
         return None if self.limit is None else max(0.0, sum_usd([self.limit, -self.used]))
 
 
-def get_budget(src: Sources) -> Json:
+def get_budget(sources: Sources) -> Json:
     """Return the documented budget, and the same values under the names of the old server."""
-    budget = compute_budget(src, get_spend(src.project).cost_usd)
+    budget = compute_budget(sources, get_spend(sources).cost_usd)
     return {
         "budget_limit": budget.limit,
         "budget_used": budget.used,
@@ -46,7 +46,7 @@ def get_budget(src: Sources) -> Json:
     }
 
 
-def compute_budget(src: Sources, spent: float) -> Budget:
+def compute_budget(sources: Sources, spent: float) -> Budget:
     """Return the budget of a session (docs/files.md, section 17).
 
     The limit in the file overrides LOKI_BUDGET_LIMIT. The budget is exceeded when the file or the
@@ -54,16 +54,16 @@ def compute_budget(src: Sources, spent: float) -> Budget:
 
     :param spent: the computed cost in USD.
     """
-    stored = as_dict(src.project.document(_FILE))
+    stored = as_dict(sources.project.document(_FILE))
     amount = first_amount(
-        stored.get("limit"), stored.get("budget_limit"), src.settings.budget_limit
+        stored.get("limit"), stored.get("budget_limit"), sources.settings.budget_limit
     )
     limit = None if amount is None else sum_usd([amount])
     used = sum_usd([max(spent, as_amount(stored.get("budget_used")) or 0.0)])
-    signalled = src.project.exists(_SIGNAL)
+    signalled = sources.project.exists(_SIGNAL)
     flagged = as_flag(stored.get("exceeded"))
     exceeded = flagged or signalled or (limit is not None and used >= limit)
-    signal = as_dict(src.project.document(_SIGNAL)) if signalled else {}
+    signal = as_dict(sources.project.document(_SIGNAL)) if signalled else {}
     moment = tidy_time(stored.get("exceeded_at")) or tidy_time(signal.get("timestamp"))
     return Budget(
         limit=limit,

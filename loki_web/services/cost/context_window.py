@@ -14,16 +14,16 @@ _WINDOWS = {"claude": 200_000, "codex": 200_000, "gemini": 1_000_000}
 _TOKEN_KINDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
 
 
-def get_context_window(src: Sources) -> Json:
+def get_context_window(sources: Sources) -> Json:
     """Return the documented state (docs/files.md, section 17.2) and the tracker's own records.
 
     The tracker does not tell kinds of content apart, so in `breakdown` new input tokens count as
     `prompts` and cached ones as `memory`.
     """
-    tracking = redact_within(as_dict(src.project.document("context/tracking.json")))
+    tracking = redact_within(as_dict(sources.project.document("context/tracking.json")))
     current = _normalize_current(as_dict(tracking.get("current")))
     used = current["total_tokens"]
-    capacity = _get_capacity(src, tracking, used)
+    capacity = _get_capacity(sources, tracking, used)
     percent = round(100 * used / capacity, 2)
     orchestrator = {
         "id": "orchestrator",
@@ -43,7 +43,7 @@ def get_context_window(src: Sources) -> Json:
             "tool_output": 0,
         },
         "session_id": first_text(tracking.get("session_id")),
-        "provider": first_text(tracking.get("provider"), state.get_provider(src.project)),
+        "provider": first_text(tracking.get("provider"), state.get_provider(sources)),
         "updated_at": tidy_time(tracking.get("updated_at")) or None,
         "current": {"context_window_pct": percent, **current},
         "compactions": [
@@ -56,7 +56,7 @@ def get_context_window(src: Sources) -> Json:
     }
 
 
-def _get_capacity(src: Sources, tracking: Json, used: int) -> int:
+def _get_capacity(sources: Sources, tracking: Json, used: int) -> int:
     """Return the size of the window in tokens, which is in no file.
 
     It is the configured size, the one of the provider in the file, the one that follows from the
@@ -66,10 +66,10 @@ def _get_capacity(src: Sources, tracking: Json, used: int) -> int:
     percent = as_amount(as_dict(tracking.get("current")).get("context_window_pct"))
     implied = round(as_amount(used * 100 / percent) or 0) if percent else 0
     return (
-        src.settings.context_window_size
+        sources.settings.context_window_size
         or _WINDOWS.get(provider)
         or implied
-        or _WINDOWS.get(state.get_provider(src.project).lower(), _DEFAULT_WINDOW)
+        or _WINDOWS.get(state.get_provider(sources).lower(), _DEFAULT_WINDOW)
     )
 
 

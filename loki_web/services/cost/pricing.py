@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from loki_web.services.context import Sources
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_text
 from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
 
 FALLBACK_MODEL = "sonnet"
 _DEFAULTS_DATE = "2026-02-07"
@@ -62,15 +62,15 @@ class PriceList:
         return float(paid_as_input * prices["input"] + written * prices["output"]) / 1e6
 
 
-def get_pricing(folder: Folder) -> Json:
+def get_pricing(sources: Sources) -> Json:
     """Return `pricing.json` with its usable models, or the defaults when it has none."""
-    stored = redact_within(as_dict(folder.document("pricing.json")))
+    stored = redact_within(as_dict(sources.project.document("pricing.json")))
     models = _parse_models(stored)
     if not models:
         stored, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
     return {
         **stored,
-        "provider": first_text(stored.get("provider"), state.get_provider(folder)),
+        "provider": first_text(stored.get("provider"), state.get_provider(sources)),
         "updated": first_text(stored.get("updated")),
         "source": first_text(stored.get("source"), default="static"),
         "models": models,
@@ -78,9 +78,9 @@ def get_pricing(folder: Folder) -> Json:
 
 
 @derived
-def get_price_list(folder: Folder) -> PriceList:
+def get_price_list(sources: Sources) -> PriceList:
     """Return the prices that costs are computed with: the defaults, overridden by the file's."""
-    stored = _parse_models(as_dict(folder.document("pricing.json")))
+    stored = _parse_models(as_dict(sources.project.document("pricing.json")))
     return PriceList(_DEFAULTS | {name.lower(): prices for name, prices in stored.items()})
 
 

@@ -11,14 +11,14 @@ from loki_web.store.coerce import Json
 _MAX_ITERATIONS = 1000  # in the list for charts; the totals include all
 
 
-def get_cost(src: Sources) -> Json:
+def get_cost(sources: Sources) -> Json:
     """Return the documented totals, how reliable they are, and a list by iteration for charts.
 
     `unknown_models` are priced as sonnet, because their cost was not recorded and they are in no
     price list. `source` is `none` when nothing was measured. Amounts are USD.
     """
-    spent = get_spend(src.project)
-    limits = budget.compute_budget(src, spent.cost_usd)
+    spent = get_spend(sources)
+    limits = budget.compute_budget(sources, spent.cost_usd)
     has_limit = limits.limit is not None
     return {
         "total_input_tokens": spent.input_tokens,
@@ -31,7 +31,7 @@ def get_cost(src: Sources) -> Json:
         "budget_remaining": limits.remaining,
         "by_iteration": _list_iterations(spent.uses),
         "source": spent.source,
-        "unknown_models": _find_unknown_models(src, spent),
+        "unknown_models": _find_unknown_models(sources, spent),
         "unknown_models_priced_as": pricing.FALLBACK_MODEL,
     }
 
@@ -67,7 +67,7 @@ def _list_iterations(uses: list[Use]) -> list[Json]:
     ]
 
 
-def _find_unknown_models(src: Sources, spent: Spend) -> list[str]:
-    prices = pricing.get_price_list(src.project)
+def _find_unknown_models(sources: Sources, spent: Spend) -> list[str]:
+    prices = pricing.get_price_list(sources)
     priced = {use.model for use in spent.uses if not use.is_recorded}
     return sorted(model for model in priced if not prices.has_prices(model))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from loki_web.services.context import Sources
 from loki_web.services.cost.pricing import PriceList, get_price_list
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import (
@@ -18,7 +19,6 @@ from loki_web.store.coerce import (
     first_text,
 )
 from loki_web.store.derived import derived, refreshed
-from loki_web.store.folder import Folder
 from loki_web.store.times import tidy_time
 
 UNKNOWN = "unknown"
@@ -61,19 +61,19 @@ class Spend:
 
 
 @derived
-def get_spend(folder: Folder) -> Spend:
+def get_spend(sources: Sources) -> Spend:
     """Return tokens and USD of all iterations.
 
     A recorded cost is used as it is, even 0; without one the tokens are priced (docs/files.md,
     section 10.1). If the efficiency files have no tokens at all, the numbers of the context tracker
     are used (section 17), and at least the cost that the files recorded.
     """
-    prices = get_price_list(folder)
-    uses = _read_efficiency(folder).in_order
+    prices = get_price_list(sources)
+    uses = _read_efficiency(sources).in_order
     read, written = _sum_tokens(uses)
     cost = sum_usd(use.cost_usd for use in uses)
     if not read and not written:
-        tracked = _read_tracking(folder, prices, uses, cost)
+        tracked = _read_tracking(sources, prices, uses, cost)
         if tracked is not None:
             return tracked
     source = "efficiency" if read or written or cost else "none"
@@ -102,9 +102,9 @@ class _Uses:
 
 
 @refreshed
-def _read_efficiency(folder: Folder, before: _Uses | None) -> _Uses:
+def _read_efficiency(sources: Sources, before: _Uses | None) -> _Uses:
     """Return one use for each `iteration-….json`; other files there repeat these numbers."""
-    files, prices = folder.collection("metrics/efficiency"), get_price_list(folder)
+    files, prices = sources.project.collection("metrics/efficiency"), get_price_list(sources)
     known = before if before and before.prices == prices else None
     changes = files.changes(known.generation if known else None)
     if known is None or changes.names is None:
@@ -136,7 +136,7 @@ def _parse_use(name: str, record: Any, prices: PriceList) -> Use | None:
 
 
 def _read_tracking(
-    folder: Folder, prices: PriceList, known: list[Use], least: float
+    sources: Sources, prices: PriceList, known: list[Use], least: float
 ) -> Spend | None:
     """Return the context tracker's numbers, None when it counted nothing.
 
@@ -144,7 +144,7 @@ def _read_tracking(
 
     :param least: the lower limit of the cost, in USD.
     """
-    tracking = as_dict(folder.document("context/tracking.json"))
+    tracking = as_dict(sources.project.document("context/tracking.json"))
     totals = as_dict(tracking.get("totals"))
     total = {
         "input_tokens": totals.get("total_input"),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from loki_web.services import events
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.learning import records
 from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
@@ -20,7 +20,6 @@ from loki_web.services.learning.signal_index import (
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_amount, first_text
-from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat, tidy_time
 
 _FILE = "metrics/aggregation.json"
@@ -29,29 +28,29 @@ _MAX_ENGINE_FILES = 20  # how many files of the engine are tried if the latest a
 _CERTAIN_COUNT = 10  # records of one subject for confidence 1, if no record states its confidence
 
 
-def aggregate(src: Sources) -> Json:
+def aggregate(sources: WritableSources) -> Json:
     """Aggregate all signals and events, store the result and return it.
 
     :raises StorageError: when it cannot be written.
     """
-    with events.open_index(src.project) as index:
+    with events.open_index(sources) as index:
         aggregation = summarize_totals(index, index.get_totals(Selection()))
-    aggregation["aggregated_at"] = isoformat(src.now())
-    with src.project.locked(_FILE):
-        stored = as_dict(src.project.document(_FILE))
-        src.project.write_json(_FILE, {**stored, **aggregation})
+    aggregation["aggregated_at"] = isoformat(sources.now())
+    with sources.project.locked(_FILE):
+        stored = as_dict(sources.project.document(_FILE))
+        sources.project.write_json(_FILE, {**stored, **aggregation})
     return aggregation
 
 
-def get_latest(src: Sources) -> Json:
+def get_latest(sources: Sources) -> Json:
     """Return the latest aggregation, with the number of signals of each type.
 
     Each list is the one that the server stored, else that of the learning engine, else computed
     from the signals.
     """
-    aggregation = load_stored(src.project)
+    aggregation = load_stored(sources)
     types: Counter[str] = Counter()
-    with events.open_index(src.project) as index:
+    with events.open_index(sources) as index:
         totals = index.get_totals(Selection())
         for group, cell in totals:
             types[group.type] += cell.count
@@ -69,9 +68,9 @@ def get_latest(src: Sources) -> Json:
     }
 
 
-def load_stored(folder: Folder) -> Json:
+def load_stored(sources: Sources) -> Json:
     """Return the four lists on disk, and their time in `aggregated_at` (`""` if unknown)."""
-    own, engine = as_dict(folder.document(_FILE)), _load_engine_file(folder)
+    own, engine = as_dict(sources.project.document(_FILE)), _load_engine_file(sources)
     lists: Json = {name: _read_list(own, name) or _read_list(engine, name) for name in _LISTS}
     aggregated_at = tidy_time(own.get("aggregated_at")) or tidy_time(engine.get("timestamp"))
     return {**lists, "aggregated_at": aggregated_at}
@@ -142,11 +141,11 @@ _FIGURES: dict[str, Callable[[Cell], Json]] = {
 }
 
 
-def _load_engine_file(folder: Folder) -> Json:
+def _load_engine_file(sources: Sources) -> Json:
     """Return the newest file of the learning engine, by name, that is not empty or malformed."""
-    names = folder.file_names(_ENGINE_FOLDER, ".json")
+    names = sources.project.file_names(_ENGINE_FOLDER, ".json")
     for name in names[: -_MAX_ENGINE_FILES - 1 : -1]:
-        content = as_dict(folder.document(f"{_ENGINE_FOLDER}/{name}"))
+        content = as_dict(sources.project.document(f"{_ENGINE_FOLDER}/{name}"))
         if content:
             return content
     return {}

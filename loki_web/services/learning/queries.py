@@ -38,25 +38,25 @@ class _Query(NamedTuple):
     :param period: microseconds.
     """
 
-    src: Sources
+    sources: Sources
     period: int
     selection: Selection
 
     @classmethod
     def of(
-        cls, src: Sources, time_range: str, signal_type: str | None, source: str | None
+        cls, sources: Sources, time_range: str, signal_type: str | None, source: str | None
     ) -> "_Query":
-        now = src.now_unrecorded()
+        now = sources.now_unrecorded()
         return cls.since(
-            src, parse_time_range(time_range, now), now, Selection(None, signal_type, source)
+            sources, parse_time_range(time_range, now), now, Selection(None, signal_type, source)
         )
 
     @classmethod
     def since(
-        cls, src: Sources, beginning: datetime, now: datetime, selection: Selection
+        cls, sources: Sources, beginning: datetime, now: datetime, selection: Selection
     ) -> "_Query":
         since = microseconds(beginning)
-        return cls(src, microseconds(now) - since, selection._replace(since=since))
+        return cls(sources, microseconds(now) - since, selection._replace(since=since))
 
     def record_lifetime(self, before: int | None, first: int | None) -> None:
         """Record from when to when the result is valid: while the same records are in the period.
@@ -64,7 +64,7 @@ class _Query(NamedTuple):
         :param before: the time of the last record before the period, in microseconds.
         :param first: the time of the first record in the period.
         """
-        self.src.record_validity(
+        self.sources.record_validity(
             None if before is None else before + self.period,
             None if first is None else first + self.period,
         )
@@ -84,13 +84,15 @@ def parse_time_range(time_range: str, now: datetime) -> datetime:
     return now - int(time_range[:-1]) * _UNITS[time_range[-1]]
 
 
-def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
+def get_metrics(
+    sources: Sources, time_range: str, signal_type: str | None, source: str | None
+) -> Json:
     """Count the records of each type and source, and aggregate them.
 
     :raises BadRequest: for a malformed time range, as do all functions that take one.
     """
-    query = _Query.of(src, time_range, signal_type, source)
-    with events.open_index(src.project) as index:
+    query = _Query.of(sources, time_range, signal_type, source)
+    with events.open_index(sources) as index:
         totals = index.get_totals(query.selection)
         query.record_lifetime_with(index)
         confidence = Sum()
@@ -106,13 +108,15 @@ def get_metrics(src: Sources, time_range: str, signal_type: str | None, source: 
     return {**metrics, "aggregation": _fill_from_stored(query, lists)}
 
 
-def get_trends(src: Sources, time_range: str, signal_type: str | None, source: str | None) -> Json:
+def get_trends(
+    sources: Sources, time_range: str, signal_type: str | None, source: str | None
+) -> Json:
     """Count the records of each hour (UTC), oldest first; empty hours are left out.
 
     Records without a time are not counted.
     """
-    query = _Query.of(src, time_range, signal_type, source)
-    with events.open_index(src.project) as index:
+    query = _Query.of(sources, time_range, signal_type, source)
+    with events.open_index(sources) as index:
         hours = index.count_by_hour(query.selection)
         query.record_lifetime_with(index)
     return {
@@ -123,7 +127,7 @@ def get_trends(src: Sources, time_range: str, signal_type: str | None, source: s
 
 
 def list_records(
-    src: Sources,
+    sources: Sources,
     time_range: str,
     signal_type: str | None,
     source: str | None,
@@ -131,18 +135,18 @@ def list_records(
     offset: int,
 ) -> list[Json]:
     """Return the selected records, newest first."""
-    return _list_records(_Query.of(src, time_range, signal_type, source), limit, offset)
+    return _list_records(_Query.of(sources, time_range, signal_type, source), limit, offset)
 
 
-def list_records_of_type(src: Sources, signal_type: str, limit: int) -> list[Json]:
+def list_records_of_type(sources: Sources, signal_type: str, limit: int) -> list[Json]:
     """Return the records of one type from the last 30 days, newest first."""
-    now = src.now_unrecorded()
+    now = sources.now_unrecorded()
     selection = Selection(type=signal_type)
-    return _list_records(_Query.since(src, now - _LIST_PERIOD, now, selection), limit, 0)
+    return _list_records(_Query.since(sources, now - _LIST_PERIOD, now, selection), limit, 0)
 
 
 def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
-    with events.open_index(query.src.project) as index:
+    with events.open_index(query.sources) as index:
         places = index.find_newest(query.selection, offset, limit)
         if len(places) == limit and places[-1].time != UNKNOWN_TIME:
             # Records older than the last one of this page cannot change it.
@@ -151,7 +155,7 @@ def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
             query.record_lifetime_with(index)
     return [
         format_record(record, content)
-        for record, content in events.read_records(query.src.project, places)
+        for record, content in events.read_records(query.sources, places)
     ]
 
 
@@ -175,7 +179,7 @@ def _fill_from_stored(query: _Query, lists: Json) -> Json:
     selection = query.selection
     if selection.type is not None or selection.source is not None:
         return lists
-    stored = aggregation.load_stored(query.src.project)
+    stored = aggregation.load_stored(query.sources)
     aggregated_at = parse_time(stored.pop("aggregated_at"))
     if aggregated_at and selection.since is not None:
         time = microseconds(aggregated_at)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from loki_web.services.context import Sources
 from loki_web.services.logs import parser
 from loki_web.services.redaction import redact_lines
 from loki_web.store.coerce import Json
-from loki_web.store.folder import Folder
 from loki_web.store.times import zoneless
 
 MAX_LINES = 10_000
@@ -19,7 +19,7 @@ _CONTEXT_LINES = 200  # more than the longest private key in a log has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
-def list_entries(folder: Folder, lines: int) -> list[Json]:
+def list_entries(sources: Sources, lines: int) -> list[Json]:
     """Return the last entries of the session's log, oldest first.
 
     The result for fewer lines is always the end of the result for more lines.
@@ -27,13 +27,13 @@ def list_entries(folder: Folder, lines: int) -> list[Json]:
     :param lines: the number of visible lines to return at most.
     :return: entries with `message`, `level` and `timestamp`.
     """
-    name = find_session_log(folder)
-    version = folder.version(name) if name else None
+    name = find_session_log(sources)
+    version = sources.project.version(name) if name else None
     if name is None or version is None:
         return []
     written_at = datetime.fromtimestamp(version.mtime, UTC)
     for size in (min(2 * lines + _CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
-        window = folder.tail(name, size)
+        window = sources.project.tail(name, size)
         start, is_enough = _find_start(window, lines)
         above = window[:start]
         is_whole = len(window) < size or size == _WINDOW_LINES
@@ -44,18 +44,18 @@ def list_entries(folder: Folder, lines: int) -> list[Json]:
     return parse_entries(window[start:], above=above, written_at=written_at)
 
 
-def find_session_log(folder: Folder) -> str | None:
+def find_session_log(sources: Sources) -> str | None:
     """Return the path of the session's log relative to its folder, None without one.
 
     That is `session.log`, else the newest log; of logs written within a second, the one with the
     most detail.
     """
-    preferred = folder.version(_PREFERRED)
+    preferred = sources.project.version(_PREFERRED)
     if preferred and preferred.size:
         return _PREFERRED
     logs = []
-    for name in folder.file_names("logs", ".log"):
-        version = folder.version(f"logs/{name}")
+    for name in sources.project.file_names("logs", ".log"):
+        version = sources.project.version(f"logs/{name}")
         if version and version.size and _is_session_log(name):
             logs.append((name, version.mtime_ns))
     newest = max((mtime_ns for _, mtime_ns in logs), default=0)

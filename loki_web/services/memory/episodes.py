@@ -13,12 +13,12 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from loki_web.errors import NotFound
+from loki_web.services.context import Sources
 from loki_web.services.ids import check_id
 from loki_web.services.memory.common import as_texts, clean_value, get_file_id, get_own_id
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, dicts_in, first_text
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.derived import refreshed
-from loki_web.store.folder import Folder
 from loki_web.store.times import sort_key, tidy_time
 
 FOLDER = "memory/episodic"
@@ -52,15 +52,15 @@ class Catalog:
     by_path: dict[str, Episode]
 
 
-def get_collection(folder: Folder) -> Collection:
+def get_collection(sources: Sources) -> Collection:
     """Return the collection of episode files."""
-    return folder.collection(FOLDER, nested=True, digest=_DIGEST)
+    return sources.project.collection(FOLDER, nested=True, digest=_DIGEST)
 
 
 @refreshed
-def get_catalog(folder: Folder, before: Catalog | None) -> Catalog:
+def get_catalog(sources: Sources, before: Catalog | None) -> Catalog:
     """Return the catalog of all episodes; shared, must not be changed."""
-    files = get_collection(folder)
+    files = get_collection(sources)
     changes = files.changes(before.generation if before else None)
     if before is None or changes.names is None:
         listed = [_make_episode(path, digest) for path, digest in files.pairs()]
@@ -80,35 +80,35 @@ def get_catalog(folder: Folder, before: Catalog | None) -> Catalog:
     return Catalog(changes.generation, by_time, by_id | latest, by_path)
 
 
-def list_episodes(folder: Folder, *, limit: int, offset: int = 0) -> list[Json]:
+def list_episodes(sources: Sources, *, limit: int, offset: int = 0) -> list[Json]:
     """Return episodes, newest first, as `format_episode` formats them.
 
     :param limit: how many to return at most.
     :param offset: how many to skip.
     """
-    newest_first = reversed(get_catalog(folder).oldest_first)
+    newest_first = reversed(get_catalog(sources).oldest_first)
     page = islice(newest_first, offset, offset + limit)
-    entries = (_read_episode(folder, episode) for episode in page)
+    entries = (_read_episode(sources, episode) for episode in page)
     return [entry for entry in entries if entry is not None]
 
 
-def get_episode(folder: Folder, identifier: str) -> Json:
+def get_episode(sources: Sources, identifier: str) -> Json:
     """Return the episode with an id.
 
     :raises NotFound: when there is no such episode.
     :raises BadRequest: when the id is malformed.
     """
     check_id(identifier, "episode_id")
-    entry = find_episode(folder, identifier)
+    entry = find_episode(sources, identifier)
     if entry is None:
         raise NotFound("Episode not found")
     return entry
 
 
-def find_episode(folder: Folder, identifier: str) -> Json | None:
+def find_episode(sources: Sources, identifier: str) -> Json | None:
     """Return the episode with an id, or None."""
-    episode = get_catalog(folder).by_id.get(identifier)
-    return _read_episode(folder, episode) if episode else None
+    episode = get_catalog(sources).by_id.get(identifier)
+    return _read_episode(sources, episode) if episode else None
 
 
 def format_episode(path: str, stored: Any) -> Json:
@@ -140,8 +140,8 @@ def format_episode(path: str, stored: Any) -> Json:
     }
 
 
-def _read_episode(folder: Folder, episode: Episode) -> Json | None:
-    return get_collection(folder).derive_one(episode.path, format_episode)
+def _read_episode(sources: Sources, episode: Episode) -> Json | None:
+    return get_collection(sources).derive_one(episode.path, format_episode)
 
 
 def _make_digest(content: Any) -> tuple[str | None, datetime] | None:

@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from loki_web.services.context import Sources
 from loki_web.services.memory import episodes, patterns, skills
 from loki_web.services.memory.common import join_texts
 from loki_web.services.memory.query import normalize
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, is_settled
-from loki_web.store.folder import Folder
 from loki_web.store.search_index import Contents, Row
 
 EPISODE, PATTERN, SKILL = "episode", "pattern", "skill"
@@ -60,17 +60,17 @@ def list_fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
                 yield name, text
 
 
-def get_contents(folder: Folder) -> Contents:
+def get_contents(sources: Sources) -> Contents:
     """Return all entries of the memory for the search index.
 
     Paths of episodes and skills are prefixed with their type; the two pattern files keep theirs.
     """
-    collections = {kind: of(folder) for kind, (of, _) in _COLLECTIONS.items()}
+    collections = {kind: of(sources) for kind, (of, _) in _COLLECTIONS.items()}
     generations = {
         kind: collection.changes(None).generation for kind, collection in collections.items()
     }
     places = (patterns.PATTERNS, patterns.ANTI_PATTERNS)
-    documents = {place: latest for place in places if (latest := folder.version(place))}
+    documents = {place: latest for place in places if (latest := sources.project.version(place))}
 
     def list_versions() -> dict[str, str]:
         texts = {place: _format_version(version) for place, version in documents.items()}
@@ -102,29 +102,29 @@ def get_contents(folder: Folder) -> Contents:
         list_versions,
         get_version,
         list_changes,
-        lambda path: _read_rows(folder, path),
+        lambda path: _read_rows(sources, path),
     )
 
 
-def _read_rows(folder: Folder, path: str) -> tuple[str, list[Row]] | None:
+def _read_rows(sources: Sources, path: str) -> tuple[str, list[Row]] | None:
     if path in (patterns.PATTERNS, patterns.ANTI_PATTERNS):
-        return _read_pattern_rows(folder, path)
+        return _read_pattern_rows(sources, path)
     kind, _, below = path.partition("/")
     if kind not in _COLLECTIONS:
         return None
     of, answer = _COLLECTIONS[kind]
-    content = of(folder).read(below)
+    content = of(sources).read(below)
     if content is None:
         return None
     version = _format_version(content.version) if content.is_settled else ""
     return version, [_make_row(kind, answer(below, as_dict(content.value)))]
 
 
-def _read_pattern_rows(folder: Folder, place: str) -> tuple[str, list[Row]] | None:
-    version = folder.version(place)
+def _read_pattern_rows(sources: Sources, place: str) -> tuple[str, list[Row]] | None:
+    version = sources.project.version(place)
     if version is None:
         return None
-    entries = patterns.list_in_file(folder, place)
+    entries = patterns.list_in_file(sources, place)
     has_settled = is_settled(version, time.time_ns())
     return _format_version(version) if has_settled else "", [
         _make_row(PATTERN, entry) for _, entry in entries

@@ -15,40 +15,39 @@ from loki_web.store.coerce import (
     first_amount,
     first_text,
 )
-from loki_web.store.folder import Folder
 from loki_web.store.times import UNKNOWN, sort_key
 
 _LATEST_EPISODES = 50
 
 
-def get_summary(folder: Folder) -> Json:
+def get_summary(sources: Sources) -> Json:
     """Return the numbers of episodes, patterns, anti-patterns and skills, and the economics."""
-    known_patterns = patterns.list_patterns(folder)
+    known_patterns = patterns.list_patterns(sources)
     anti_patterns = sum(map(patterns.is_anti_pattern, known_patterns))
-    economics = get_economics(folder)
+    economics = get_economics(sources)
     return {
         "episodic": {
-            "count": len(episodes.get_catalog(folder).by_id),
-            "latestDate": _get_latest_date(folder),
+            "count": len(episodes.get_catalog(sources).by_id),
+            "latestDate": _get_latest_date(sources),
         },
         "semantic": {
             "patterns": len(known_patterns) - anti_patterns,
             "antiPatterns": anti_patterns,
         },
-        "procedural": {"skills": len(skills.get_all(folder).by_id)},
+        "procedural": {"skills": len(skills.get_all(sources).by_id)},
         "tokenEconomics": {
             key: economics[key] for key in ("discoveryTokens", "readTokens", "savingsPercent")
         },
     }
 
 
-def get_economics(folder: Folder) -> Json:
+def get_economics(sources: Sources) -> Json:
     """Return the tokens spent on discovering and reading memories, and the percentage saved.
 
     The percentage can be negative. The file is nested or flat, in camel case or snake case; both
     spellings are returned.
     """
-    content = folder.document("memory/token_economics.json")
+    content = sources.project.document("memory/token_economics.json")
     entry = as_dict(clean_value(content))
     metrics = as_dict(entry.get("metrics"))
     discovery = int(_get_amount(entry, metrics, "discoveryTokens", "discovery_tokens"))
@@ -67,22 +66,22 @@ def get_economics(folder: Folder) -> Json:
     }
 
 
-def get_index(folder: Folder) -> Json:
+def get_index(sources: Sources) -> Json:
     """Return the memory index (layer 1): the stored topics, redacted."""
-    content = folder.document("memory/index.json")
+    content = sources.project.document("memory/index.json")
     entry = as_dict(clean_value(content))
     topics = clean_value(entries_under(content, "topics") or [])
     return {**entry, "topics": topics, "lastUpdated": _get_last_updated(entry)}
 
 
-def get_timeline(folder: Folder) -> Json:
+def get_timeline(sources: Sources) -> Json:
     """Return the timeline (layer 2): actions, decisions, and all `entries` newest first.
 
     Without the file, the entries are the latest episodes.
     """
-    content = folder.document("memory/timeline.json")
+    content = sources.project.document("memory/timeline.json")
     if not isinstance(content, dict | list):
-        latest = episodes.list_episodes(folder, limit=_LATEST_EPISODES)
+        latest = episodes.list_episodes(sources, limit=_LATEST_EPISODES)
         return {**_make_timeline([], []), "entries": latest, "lastUpdated": None}
     if isinstance(content, list):
         listed = dicts_in(clean_value(content))
@@ -100,15 +99,15 @@ def get_timeline(folder: Folder) -> Json:
     }
 
 
-def preview_consolidation(src: Sources, hours: int) -> Json:
+def preview_consolidation(sources: Sources, hours: int) -> Json:
     """Count the episodes that a consolidation would process; nothing is changed.
 
     The CLI's memory engine consolidates memories, so all counts of work done are 0.
 
     :param hours: the age of the oldest episode; episodes without a time are counted too.
     """
-    since = src.now() - timedelta(hours=hours)
-    catalog = episodes.get_catalog(src.project).oldest_first
+    since = sources.now() - timedelta(hours=hours)
+    catalog = episodes.get_catalog(sources).oldest_first
     recent = sum(1 for episode in catalog if episode.instant >= since or episode.instant == UNKNOWN)
     return {
         "status": "ok",
@@ -121,12 +120,12 @@ def preview_consolidation(src: Sources, hours: int) -> Json:
         "patternsMerged": 0,
         "episodesProcessed": 0,
         "episodesInWindow": recent,
-        "state": get_summary(src.project),
+        "state": get_summary(sources),
     }
 
 
-def _get_latest_date(folder: Folder) -> str:
-    latest = episodes.list_episodes(folder, limit=1)
+def _get_latest_date(sources: Sources) -> str:
+    latest = episodes.list_episodes(sources, limit=1)
     return str(latest[0]["timestamp"]) if latest else ""
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loki_web.errors import NotFound
+from loki_web.services.context import Sources
 from loki_web.services.ids import Identities, check_id
 from loki_web.services.memory.common import (
     as_texts,
@@ -17,7 +18,6 @@ from loki_web.services.memory.common import (
 )
 from loki_web.store.coerce import Json, as_count, as_number, dicts_in, entries_under, first_text
 from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
 
 PATTERNS = "memory/semantic/patterns.json"
 ANTI_PATTERNS = "memory/semantic/anti-patterns.json"
@@ -29,32 +29,32 @@ Dated = tuple[datetime, Json]
 
 
 @derived
-def list_patterns(folder: Folder) -> list[Json]:
+def list_patterns(sources: Sources) -> list[Json]:
     """Return all patterns, then the anti-patterns (category `anti-pattern`), in file order."""
     by_id: dict[str, Dated] = {}
     for place in (PATTERNS, ANTI_PATTERNS):
-        for instant, entry in list_in_file(folder, place):
+        for instant, entry in list_in_file(sources, place):
             other = by_id.get(entry["id"])
             if other is None or instant > other[0]:
                 by_id[entry["id"]] = instant, entry
     return [entry for _, entry in by_id.values()]
 
 
-def get_pattern(folder: Folder, identifier: str) -> Json:
+def get_pattern(sources: Sources, identifier: str) -> Json:
     """Return the pattern or anti-pattern with an id.
 
     :raises NotFound: when there is no such pattern.
     :raises BadRequest: when the id is malformed.
     """
     check_id(identifier, "pattern_id")
-    for entry in list_patterns(folder):
+    for entry in list_patterns(sources):
         if entry["id"] == identifier:
             return entry
     raise NotFound("Pattern not found")
 
 
 @derived
-def list_in_file(folder: Folder, place: str) -> list[Dated]:
+def list_in_file(sources: Sources, place: str) -> list[Dated]:
     """Return the entries of one of the two files, each with its time.
 
     The entries are shared and must not be changed.
@@ -62,7 +62,7 @@ def list_in_file(folder: Folder, place: str) -> list[Dated]:
     :param place: PATTERNS or ANTI_PATTERNS.
     """
     read = _read_patterns if place == PATTERNS else _read_anti_patterns
-    return read(folder.document(place))
+    return read(sources.project.document(place))
 
 
 def is_anti_pattern(entry: Json) -> bool:

@@ -12,7 +12,6 @@ from loki_web.services.memory import query as memory_query
 from loki_web.services.memory.index_rows import EPISODE, PATTERN, SKILL
 from loki_web.services.memory.query import Term
 from loki_web.store.coerce import Json, first_text
-from loki_web.store.folder import Folder
 from loki_web.store.search_index import Answer, Hit
 
 DEFAULT_RESULTS = 10
@@ -34,7 +33,7 @@ class _Match:
     weight: float
 
 
-def retrieve(src: Sources, body: Json) -> Json:
+def retrieve(sources: Sources, body: Json) -> Json:
     """Search for entries with at least one term of `query`, or a word that begins with its stem.
 
     Entries with all terms come first; the others are ranked by the number and rarity of their
@@ -47,8 +46,8 @@ def retrieve(src: Sources, body: Json) -> Json:
     """
     terms = memory_query.parse_terms(body["query"])
     limit = body.get("topK") or DEFAULT_RESULTS
-    answer = _search_index(src, terms, limit) if terms else Answer([], complete=True)
-    matches = _find_entries(src.project, answer, terms, body.get("taskType") or "", limit)
+    answer = _search_index(sources, terms, limit) if terms else Answer([], complete=True)
+    matches = _find_entries(sources, answer, terms, body.get("taskType") or "", limit)
     greatest = max((match.weight for match in matches), default=0.0)
     scored = [(_compute_score(match, greatest), match) for match in matches]
     scored.sort(key=lambda pair: pair[0], reverse=True)
@@ -56,13 +55,13 @@ def retrieve(src: Sources, body: Json) -> Json:
     return {"results": results, "query": body, "complete": answer.complete}
 
 
-def refresh_index(src: Sources) -> None:
+def refresh_index(sources: Sources) -> None:
     """Index all entries that are new or changed, as far as the shared index is available."""
-    while src.memory_index.refresh(index_rows.get_contents(src.project)):
+    while sources.memory_index.refresh(index_rows.get_contents(sources)):
         pass
 
 
-def _search_index(src: Sources, terms: Sequence[Term], limit: int) -> Answer:
+def _search_index(sources: Sources, terms: Sequence[Term], limit: int) -> Answer:
     """Return the candidates from the index, more than `limit`.
 
     The entry with most terms need not have the greatest weight, and an entry may have changed since
@@ -71,15 +70,15 @@ def _search_index(src: Sources, terms: Sequence[Term], limit: int) -> Answer:
     expressions = [memory_query.match_all(terms)]
     if len(terms) > 1:
         expressions.append(memory_query.match_any(terms))
-    contents = index_rows.get_contents(src.project)
-    return src.memory_index.search(contents, expressions, 2 * limit + 20)
+    contents = index_rows.get_contents(sources)
+    return sources.memory_index.search(contents, expressions, 2 * limit + 20)
 
 
 def _find_entries(
-    folder: Folder, answer: Answer, terms: Sequence[Term], task_type: str, limit: int
+    sources: Sources, answer: Answer, terms: Sequence[Term], task_type: str, limit: int
 ) -> list[_Match]:
     """Return the candidates that match in their current files, at least `limit` if there are."""
-    lookup = _make_lookup(folder)
+    lookup = _make_lookup(sources)
     matches: list[_Match] = []
     complete = 0  # matches with all terms
     for hit in _deduplicate(hit for group in answer.hits for hit in group):
@@ -95,12 +94,12 @@ def _find_entries(
     return matches
 
 
-def _make_lookup(folder: Folder) -> dict[str, Callable[[str], Json | None]]:
-    patterns_by_id = {entry["id"]: entry for entry in patterns.list_patterns(folder)}
+def _make_lookup(sources: Sources) -> dict[str, Callable[[str], Json | None]]:
+    patterns_by_id = {entry["id"]: entry for entry in patterns.list_patterns(sources)}
     return {
-        EPISODE: lambda identifier: episodes.find_episode(folder, identifier),
+        EPISODE: lambda identifier: episodes.find_episode(sources, identifier),
         PATTERN: patterns_by_id.get,
-        SKILL: skills.get_all(folder).by_id.get,
+        SKILL: skills.get_all(sources).by_id.get,
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loki_web.errors import NotFound
+from loki_web.services.context import Sources
 from loki_web.services.ids import check_id
 from loki_web.services.memory.common import (
     as_texts,
@@ -18,7 +19,6 @@ from loki_web.services.memory.common import (
 )
 from loki_web.store.coerce import Json, dicts_in, first_text
 from loki_web.store.collection import Collection
-from loki_web.store.folder import Folder
 
 FOLDER = "memory/skills"
 _TIMES = ("updated_at", "created_at", "last_accessed")
@@ -36,33 +36,33 @@ class Skills:
     by_stem: dict[str, Json]
 
 
-def get_collection(folder: Folder) -> Collection:
+def get_collection(sources: Sources) -> Collection:
     """Return the collection of skill files."""
-    return folder.collection(FOLDER)
+    return sources.project.collection(FOLDER)
 
 
-def list_skills(folder: Folder) -> list[Json]:
+def list_skills(sources: Sources) -> list[Json]:
     """Return all skills in the order of their files."""
-    return list(get_all(folder).by_id.values())
+    return list(get_all(sources).by_id.values())
 
 
-def get_skill(folder: Folder, identifier: str) -> Json:
+def get_skill(sources: Sources, identifier: str) -> Json:
     """Return the skill with an id, else the one in the file of that name.
 
     :raises NotFound: when there is no such skill.
     :raises BadRequest: when the id is malformed.
     """
     check_id(identifier, "skill_id")
-    skills = get_all(folder)
+    skills = get_all(sources)
     entry = skills.by_id.get(identifier) or skills.by_stem.get(identifier)
     if entry is None:
         raise NotFound("Skill not found")
     return entry
 
 
-def get_all(folder: Folder) -> Skills:
+def get_all(sources: Sources) -> Skills:
     """Return all skills as `format_skill` formats them; shared, must not be changed."""
-    return get_collection(folder).derive(_make_skills)
+    return get_collection(sources).derive(_make_skills)
 
 
 def format_skill(path: str, stored: Json) -> Json:

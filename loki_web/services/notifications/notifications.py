@@ -3,12 +3,11 @@
 from typing import Any, NoReturn
 
 from loki_web.errors import NotFound
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import Identities, check_id
 from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_count, as_dict, as_flag, entries_under, first_text
-from loki_web.store.folder import Folder
 from loki_web.store.times import sort_key, tidy_time
 
 SEVERITIES = ("critical", "warning", "info")
@@ -16,7 +15,7 @@ _FILE = "notifications/active.json"
 
 
 def list_notifications(
-    folder: Folder,
+    sources: Sources,
     *,
     severity: str | None = None,
     acknowledged: bool | None = None,
@@ -28,8 +27,8 @@ def list_notifications(
     :param severity: one of SEVERITIES; None for all.
     :param acknowledged: return only acknowledged or only unacknowledged ones; None for all.
     """
-    types = triggers.get_trigger_types(folder)
-    entries = _identify(folder.document(_FILE))
+    types = triggers.get_trigger_types(sources)
+    entries = _identify(sources.project.document(_FILE))
     entries.sort(key=lambda item: sort_key(item[1].get("timestamp")), reverse=True)
     notifications = [_build_notification(identity, entry, types) for identity, entry in entries]
     matching = [
@@ -40,7 +39,7 @@ def list_notifications(
     return matching[offset : offset + limit]
 
 
-def acknowledge_notification(src: Sources, notification_id: str) -> Json:
+def acknowledge_notification(sources: WritableSources, notification_id: str) -> Json:
     """Mark every notification with this id as acknowledged. Repeating this has no effect.
 
     Ids contain trigger ids, which users choose, so an existing id is accepted in any form.
@@ -49,18 +48,17 @@ def acknowledge_notification(src: Sources, notification_id: str) -> Json:
     :raises NotFound: for any other unknown id.
     :raises StorageError: when the file is damaged or cannot be written; it is not changed then.
     """
-    folder = src.project
-    if not folder.exists(_FILE):
+    if not sources.project.exists(_FILE):
         _raise_not_found(notification_id)
-    with folder.locked(_FILE):
-        document = folder.document_for_update(_FILE)
+    with sources.project.locked(_FILE):
+        document = sources.project.document_for_update(_FILE)
         entries = _identify(document)
         if notification_id not in (identity for identity, _ in entries):
             _raise_not_found(notification_id)
         marked = [_mark(entry, identity == notification_id) for identity, entry in entries]
         stored = as_dict(document)
         summary = {**as_dict(stored.get("summary")), **_summarize(marked)}
-        folder.write_json(_FILE, {**stored, "notifications": marked, "summary": summary})
+        sources.project.write_json(_FILE, {**stored, "notifications": marked, "summary": summary})
     return {
         "success": True,
         "message": f"Notification {notification_id} acknowledged",

@@ -3,12 +3,11 @@
 from typing import Any
 
 from loki_web.errors import BadRequest, NotFound
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_dict, as_flag, entries_under, first_amount, first_text
-from loki_web.store.folder import Folder
 
 _FILE = "notifications/triggers.json"
 _MAX_TRIGGERS = 1000
@@ -77,19 +76,19 @@ _EQUIVALENTS = {"budget_limit": "budget_threshold", "budget_threshold": "budget_
 OWN_FIELDS = ("threshold_pct", "max_no_progress", "max_per_hour")
 
 
-def list_triggers(folder: Folder) -> Json:
+def list_triggers(sources: Sources) -> Json:
     """Return `triggers`: those of the file, or the defaults (docs/files.md, section 17)."""
-    return {"triggers": [_present(trigger) for trigger in _parse(folder.document(_FILE))]}
+    return {"triggers": [_present(trigger) for trigger in _parse(sources.project.document(_FILE))]}
 
 
-def get_trigger_types(folder: Folder) -> dict[str, str]:
+def get_trigger_types(sources: Sources) -> dict[str, str]:
     """Return the types of the triggers in the file, by trigger id (docs/files.md, section 17)."""
-    document = folder.document(_FILE)
+    document = sources.project.document(_FILE)
     known = [] if entries_under(document, "triggers") is None else _parse(document)
     return {trigger["id"]: trigger["type"] for trigger in known}
 
 
-def update_triggers(src: Sources, changes: list[Json]) -> Json:
+def update_triggers(sources: WritableSources, changes: list[Json]) -> Json:
     """Merge changes into the stored triggers; all of them or none.
 
     A change names its trigger by id or, if no id matches, by type: `context_threshold` is the first
@@ -103,14 +102,15 @@ def update_triggers(src: Sources, changes: list[Json]) -> Json:
         triggers or 4 MB.
     :raises StorageError: when the file is damaged or cannot be written.
     """
-    folder = src.project
-    _merge(_parse(folder.document(_FILE)), changes)  # fails before the lock file is created
-    with folder.locked(_FILE):
-        document = folder.document_for_update(_FILE)
+    _merge(
+        _parse(sources.project.document(_FILE)), changes
+    )  # fails before the lock file is created
+    with sources.project.locked(_FILE):
+        document = sources.project.document_for_update(_FILE)
         merged = _merge(_parse(document), changes)
         if len(json_text.dump(merged)) > _MAX_BYTES:
             raise BadRequest("The triggers would be larger than 4 MB")
-        folder.write_json(_FILE, {**as_dict(document), "triggers": merged})
+        sources.project.write_json(_FILE, {**as_dict(document), "triggers": merged})
     return {"success": True, "message": "Triggers updated"}
 
 

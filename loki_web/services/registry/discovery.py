@@ -13,19 +13,19 @@ _SEARCHED = ("git", "projects", "code", "dev", "workspace", "src")
 _SKIPPED = frozenset({"node_modules"})
 
 
-def find_roots(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
+def find_roots(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
     """Return the directories with a `.loki/` below the usual source folders, links resolved.
 
     :param depth: how many levels below these folders to search; 1 is their direct children.
     """
-    home = scan.resolve(str(src.settings.home))
+    home = scan.resolve(str(sources.settings.home))
     if home is None:
         return []
     folders = [home / name for name in _SEARCHED]
     return scan.find_directories(project.LOKI_DIR, folders, depth=depth, skipped=_SKIPPED)
 
 
-def discover_projects(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
+def discover_projects(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
     """Return the projects below the usual source folders, registered or not.
 
     :param depth: as for `find_roots`.
@@ -38,5 +38,5 @@ def discover_projects(src: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
             "has_state": project.has_state(root),
             "has_prd": project.has_prd(root),
         }
-        for root in find_roots(src, depth)
+        for root in find_roots(sources, depth)
     ]

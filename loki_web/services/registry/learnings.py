@@ -13,20 +13,20 @@ _FILES = {
 }
 
 
-def list_learnings(src: Sources, limit: int) -> Json:
+def list_learnings(sources: Sources, limit: int) -> Json:
     """Return `patterns`, `mistakes` and `successes`, up to `limit` of each, newest first."""
     return {
-        kind: [_build_learning(entry) for entry in _read_newest(src, names, limit)]
+        kind: [_build_learning(entry) for entry in _read_newest(sources, names, limit)]
         for kind, names in _FILES.items()
     }
 
 
-def _read_newest(src: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
+def _read_newest(sources: Sources, names: tuple[str, ...], limit: int) -> list[Json]:
     """Return the newest entries; skip headers and damaged ones, which have no description."""
     entries = [
         entry
         for name in names
-        for entry in src.user.stream(f"learnings/{name}").objects()
+        for entry in sources.user.stream(f"learnings/{name}").objects()
         if first_text(entry.get("description"))
     ]
     entries.sort(key=lambda entry: sort_key(entry.get("timestamp")), reverse=True)

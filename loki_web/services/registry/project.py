@@ -104,7 +104,7 @@ def _get_folder(root: Path) -> Folder:
     return Folder(root)
 
 
-def check_health(src: Sources, project: Project) -> Json:
+def check_health(sources: Sources, project: Project) -> Json:
     """Return the health of a project: `status` and `checks`.
 
     The status is `active` while a session is alive, `idle` without one, `uninitialized` without a
@@ -113,7 +113,7 @@ def check_health(src: Sources, project: Project) -> Json:
     root = project.root
     exists = root is not None and project.exists
     return {
-        "status": _get_health_status(src, project),
+        "status": _get_health_status(sources, project),
         "checks": {
             "path_exists": exists,
             "loki_dir_exists": exists and project.has_loki_dir,
@@ -123,12 +123,12 @@ def check_health(src: Sources, project: Project) -> Json:
     }
 
 
-def _get_health_status(src: Sources, project: Project) -> str:
+def _get_health_status(sources: Sources, project: Project) -> str:
     if project.root is None or not project.exists:
         return MISSING
     if not project.has_loki_dir:
         return UNINITIALIZED
-    alive = state.get_liveness(src.project_at(project.root), src.now()).alive
+    alive = state.get_liveness(sources.at_project(project.root)).alive
     return ACTIVE if alive else IDLE
 
 

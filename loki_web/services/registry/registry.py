@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from loki_web.errors import BadRequest, NotFound, StorageError
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.registry import discovery
 from loki_web.services.registry import project as registry_project
 from loki_web.services.registry.project import Project
 from loki_web.store import scan
 from loki_web.store.coerce import Json, as_dict
-from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat
 from loki_web.text import is_clean
 
@@ -26,19 +25,19 @@ _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/etc", "/proc", "/sys")))
 
 
-def load_projects(src: Sources) -> list[Project]:
+def load_projects(sources: Sources) -> list[Project]:
     """Return all projects of the registry, the most recently accessed first."""
-    return _parse_projects(as_dict(as_dict(src.user.document(_FILE)).get("projects")))
+    return _parse_projects(as_dict(as_dict(sources.user.document(_FILE)).get("projects")))
 
 
-def list_projects(src: Sources, *, include_inactive: bool) -> list[Json]:
+def list_projects(sources: Sources, *, include_inactive: bool) -> list[Json]:
     """Return the entries, the most recently accessed first.
 
     :param include_inactive: include projects whose directory does not exist.
     """
     return [
         project.describe()
-        for project in load_projects(src)
+        for project in load_projects(sources)
         if include_inactive or project.status == registry_project.ACTIVE
     ]
 
@@ -62,15 +61,15 @@ def find_projects(projects: list[Project], identifier: str) -> list[Project]:
     ]
 
 
-def get_project(src: Sources, identifier: str) -> Json:
+def get_project(sources: Sources, identifier: str) -> Json:
     """Return the entry of one project.
 
     :raises NotFound: when no project has that id, alias or path.
     """
-    return _find_first(load_projects(src), identifier).describe()
+    return _find_first(load_projects(sources), identifier).describe()
 
 
-def get_health(src: Sources, identifier: str) -> Json:
+def get_health(sources: Sources, identifier: str) -> Json:
     """Return the health of a project.
 
     The path or alias of a project may itself end in `/health`. Its URL is then also the health URL
@@ -79,14 +78,16 @@ def get_health(src: Sources, identifier: str) -> Json:
 
     :raises NotFound: when no project has that id, alias or path.
     """
-    projects = load_projects(src)
+    projects = load_projects(sources)
     named_health = find_projects(projects, f"{identifier}/health")
     if named_health:
         return named_health[0].describe()
-    return registry_project.check_health(src, _find_first(projects, identifier))
+    return registry_project.check_health(sources, _find_first(projects, identifier))
 
 
-def register_project(src: Sources, path: str, name: str | None, alias: str | None) -> Json:
+def register_project(
+    sources: WritableSources, path: str, name: str | None, alias: str | None
+) -> Json:
     """Add a directory to the registry, or update its entry; return the entry.
 
     :param path: absolute; links are resolved.
@@ -95,8 +96,8 @@ def register_project(src: Sources, path: str, name: str | None, alias: str | Non
     :raises BadRequest: when the path is not a directory, belongs to the operating system, or the
         alias is in use by another project.
     """
-    root, now = _check_directory(path), src.now()
-    with _change(src.user) as entries:
+    root, now = _check_directory(path), sources.now()
+    with _change(sources) as entries:
         known = _parse_projects(entries)
         project = _find_registration(root, alias, known) or _create_project(root, entries, now)
         _check_alias(alias, (other for other in known if other.id != project.id))
@@ -105,14 +106,14 @@ def register_project(src: Sources, path: str, name: str | None, alias: str | Non
     return Project(project.id, entries[project.id]).describe()
 
 
-def remove_project(src: Sources, identifier: str) -> None:
+def remove_project(sources: WritableSources, identifier: str) -> None:
     """Remove a project from the registry, with all entries of its path if it is named by path.
 
     Its directory is not changed.
 
     :raises NotFound: when no project has that id, alias or path.
     """
-    with _change(src.user) as entries:
+    with _change(sources) as entries:
         projects = find_projects(_parse_projects(entries), identifier)
         if not projects:
             raise NotFound("Project not found")
@@ -120,26 +121,26 @@ def remove_project(src: Sources, identifier: str) -> None:
             del entries[project.id]
 
 
-def record_access(src: Sources, identifier: str) -> Json:
+def record_access(sources: WritableSources, identifier: str) -> Json:
     """Set the access time of a project to now; return its entry.
 
     :raises NotFound: when no project has that id, alias or path.
     """
-    with _change(src.user) as entries:
+    with _change(sources) as entries:
         project = _find_first(_parse_projects(entries), identifier)
-        entries[project.id] = {**project.entry, "last_accessed": isoformat(src.now())}
+        entries[project.id] = {**project.entry, "last_accessed": isoformat(sources.now())}
     return Project(project.id, entries[project.id]).describe()
 
 
-def sync_projects(src: Sources) -> Json:
+def sync_projects(sources: WritableSources) -> Json:
     """Register the projects that discovery finds and refresh the existing entries.
 
     :return: the number of entries: `added`, `updated` (changed ones whose directory exists),
         `missing` (without a directory) and `total`.
     """
-    discovered, now = discovery.find_roots(src), src.now()
+    discovered, now = discovery.find_roots(sources), sources.now()
     counts = {"added": 0, "updated": 0, "missing": 0}
-    with _change(src.user) as entries:
+    with _change(sources) as entries:
         known = _parse_projects(entries)
         for project in known:
             counts["missing"] += project.status == registry_project.MISSING
@@ -173,18 +174,20 @@ def _find_first(projects: list[Project], identifier: str) -> Project:
 
 
 @contextmanager
-def _change(user: Folder) -> Iterator[Json]:
+def _change(sources: WritableSources) -> Iterator[Json]:
     """Yield the latest entries by id; write them after the block unless it raises.
 
     :raises StorageError: when the file cannot be read or written, or has an unknown form.
     """
-    with user.locked(_FILE):
-        content = user.document_for_update(_FILE)
+    with sources.user.locked(_FILE):
+        content = sources.user.document_for_update(_FILE)
         before = _get_entries(content)
         entries = dict(before)
         yield entries
         if entries != before:
-            user.write_json(_FILE, {"version": "1.0", **as_dict(content), "projects": entries})
+            sources.user.write_json(
+                _FILE, {"version": "1.0", **as_dict(content), "projects": entries}
+            )
 
 
 def _get_entries(content: Any) -> Json:

@@ -10,7 +10,6 @@ from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import Project
 from loki_web.store.coerce import Json, dicts_in
-from loki_web.store.folder import Folder
 
 # Task files outside the queues: the old server's and that of the MCP tools.
 _STORES = ("state/tasks.json", "state/task-queue.json")
@@ -21,7 +20,7 @@ _STATUS_OF_WORD = {
 }
 
 
-def list_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
+def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[Json]:
     """Return the tasks of every project whose directory exists, project by project.
 
     Each task has the keys `_project_id`, `_project_name` and `_project_path`.
@@ -29,21 +28,21 @@ def list_tasks(src: Sources, identifiers: list[str] | None) -> list[Json]:
     :param identifiers: ids, aliases or paths of projects; unknown ones are ignored. None for all.
     """
     listed: list[Json] = []
-    for project in _select_projects(src, identifiers):
+    for project in _select_projects(sources, identifiers):
         project_fields = {
             "_project_id": project.id,
             "_project_name": redact(project.name),
             "_project_path": project.path,
         }
         if project.root is not None:
-            folder = src.project_at(project.root)
-            listed += [{**task, **project_fields} for task in _read_tasks(folder)]
+            at_project = sources.at_project(project.root)
+            listed += [{**task, **project_fields} for task in _read_tasks(at_project)]
     return listed
 
 
-def _select_projects(src: Sources, identifiers: list[str] | None) -> list[Project]:
+def _select_projects(sources: Sources, identifiers: list[str] | None) -> list[Project]:
     """Return one project for each directory, even if it is registered or named repeatedly."""
-    known = registry.load_projects(src)
+    known = registry.load_projects(sources)
     selected = known
     if identifiers is not None:
         selected = [
@@ -55,16 +54,16 @@ def _select_projects(src: Sources, identifiers: list[str] | None) -> list[Projec
     return list(reversed(by_root.values()))
 
 
-def _read_tasks(folder: Folder) -> Iterator[Json]:
+def _read_tasks(sources: Sources) -> Iterator[Json]:
     known: set[str] = set()
     positions: Counter[str] = Counter()
-    for task in tasks.list_tasks(folder):
+    for task in tasks.list_tasks(sources):
         known.add(task["id"])
         positions[task["status"]] += 1
         yield task
     for store in _STORES:
         identities = Identities("task")
-        for entry in dicts_in(tasks.get_task_entries(folder.document(store))):
+        for entry in dicts_in(tasks.get_task_entries(sources.project.document(store))):
             identity = identities.assign(entry.get("id"), store, str(entry.get("title")))
             if identity in known:
                 continue

@@ -2,47 +2,45 @@
 
 from typing import Any
 
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.services.session import processes, signal_files, state
 from loki_web.store.coerce import Json, as_dict
-from loki_web.store.folder import Folder
 
 
-def pause_session(src: Sources) -> Json:
+def pause_session(sources: WritableSources) -> Json:
     """Write PAUSE; the runner waits before its next iteration until the file is gone."""
-    signal_files.write_signal_file(src.project, "PAUSE", src.now())
+    signal_files.write_signal_file(sources, "PAUSE")
     return {"success": True, "message": "Session paused"}
 
 
-def resume_session(src: Sources) -> Json:
+def resume_session(sources: WritableSources) -> Json:
     """Remove PAUSE and STOP."""
     for name in ("PAUSE", "STOP"):
-        src.project.remove(name)
+        sources.project.remove(name)
     return {"success": True, "message": "Session resumed"}
 
 
-def stop_session(src: Sources) -> Json:
+def stop_session(sources: WritableSources) -> Json:
     """Write STOP, then send SIGTERM to the runner.
 
     The order matters: a runner that gets SIGTERM while there is no STOP pauses instead of ending.
 
     :return: `process_signalled` is False when no process is certainly that of the session.
     """
-    now = src.now()
-    liveness = state.get_liveness(src.project, now)
-    signal_files.write_signal_file(src.project, "STOP", now)
-    signalled = _terminate(src.project, liveness)
-    _mark_session_stopped(src.project, liveness)
+    liveness = state.get_liveness(sources)
+    signal_files.write_signal_file(sources, "STOP")
+    signalled = _terminate(sources, liveness)
+    _mark_session_stopped(sources, liveness)
     message = "Stop signal sent" if signalled else "Stop file written; Loki process not found"
     return {"success": True, "message": message, "process_signalled": signalled}
 
 
-def _terminate(folder: Folder, liveness: state.Liveness) -> bool:
-    version = folder.version(liveness.pid_file) if liveness.pid_file else None
+def _terminate(sources: Sources, liveness: state.Liveness) -> bool:
+    version = sources.project.version(liveness.pid_file) if liveness.pid_file else None
     if version is None:
         return False
     in_session_file = liveness.pid_file == state.SESSION_FILE
-    started = state.get_session_file_start(folder) if in_session_file else None
+    started = state.get_session_file_start(sources) if in_session_file else None
     return processes.terminate(
         liveness.pid,
         written_at=version.mtime,
@@ -50,16 +48,16 @@ def _terminate(folder: Folder, liveness: state.Liveness) -> bool:
     )
 
 
-def _mark_session_stopped(folder: Folder, liveness: state.Liveness) -> None:
+def _mark_session_stopped(sources: WritableSources, liveness: state.Liveness) -> None:
     """Set the status in `session.json`, unless its own process, named in that file, does so."""
     if liveness.pid_file == state.SESSION_FILE or not _says_running(
-        folder.document(state.SESSION_FILE)
+        sources.project.document(state.SESSION_FILE)
     ):
         return
-    with folder.locked(state.SESSION_FILE):
-        session = folder.document_for_update(state.SESSION_FILE)
+    with sources.project.locked(state.SESSION_FILE):
+        session = sources.project.document_for_update(state.SESSION_FILE)
         if _says_running(session):
-            folder.write_json(state.SESSION_FILE, {**session, "status": state.STOPPED})
+            sources.project.write_json(state.SESSION_FILE, {**session, "status": state.STOPPED})
 
 
 def _says_running(content: Any) -> bool:

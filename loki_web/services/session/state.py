@@ -34,67 +34,67 @@ class Liveness:
     pid_file: str | None = None
 
 
-def get_dashboard_state(folder: Folder) -> Json:
+def get_dashboard_state(sources: Sources) -> Json:
     """Return `dashboard-state.json`, an empty object when it is missing or damaged."""
-    return as_dict(folder.document("dashboard-state.json"))
+    return as_dict(sources.project.document("dashboard-state.json"))
 
 
-def get_liveness(folder: Folder, now: datetime) -> Liveness:
+def get_liveness(sources: Sources) -> Liveness:
     """Return whether a session runs, and its process (docs/files.md, section 17.1).
 
     A session without a recorded process counts as alive for six hours after its start.
     """
-    recorded = _get_recorded(folder)
+    recorded = _get_recorded(sources)
     if isinstance(recorded, Liveness):
         return recorded
-    return Liveness(recorded is not None and abs(now - recorded) < _SKILL_SESSION_LIFE)
+    return Liveness(recorded is not None and abs(sources.now() - recorded) < _SKILL_SESSION_LIFE)
 
 
 @derived
-def _get_recorded(folder: Folder) -> Liveness | datetime | None:
+def _get_recorded(sources: Sources) -> Liveness | datetime | None:
     """Return the liveness by files and processes; the start of a session without a process."""
     for name in PID_FILES:
-        pid = read_pid_file(folder, name)
+        pid = read_pid_file(sources, name)
         if _counts_as_alive(pid):
             return Liveness(True, pid, name)
-    session = as_dict(folder.document(SESSION_FILE))
+    session = as_dict(sources.project.document(SESSION_FILE))
     if session.get("status") != "running":
         return Liveness(False)
     if session.get("pid") is not None:
         pid = processes.parse_pid(session["pid"])
         return Liveness(True, pid, SESSION_FILE) if _counts_as_alive(pid) else Liveness(False)
-    return get_session_file_start(folder)
+    return get_session_file_start(sources)
 
 
-def read_pid_file(folder: Folder, name: str) -> int | None:
+def read_pid_file(sources: Sources, name: str) -> int | None:
     """Return the pid in a pid file, whether that process is alive or not."""
-    return processes.parse_pid(folder.text(name, limit=64))
+    return processes.parse_pid(sources.project.text(name, limit=64))
 
 
-def get_session_file_start(folder: Folder) -> datetime | None:
+def get_session_file_start(sources: Sources) -> datetime | None:
     """Return the start time in `session.json`, else the time at which the file was written."""
-    session = as_dict(folder.document(SESSION_FILE))
+    session = as_dict(sources.project.document(SESSION_FILE))
     for key in ("startedAt", "started", "start_time", "startTime"):
         started = parse_time(session.get(key))
         if started is not None:
             return started
-    version = folder.version(SESSION_FILE)
+    version = sources.project.version(SESSION_FILE)
     return datetime.fromtimestamp(version.mtime, UTC) if version else None
 
 
-def get_status_word(folder: Folder, now: datetime) -> str:
+def get_status_word(sources: Sources) -> str:
     """Return `stopped`, `paused`, `autonomous` or `running`."""
-    if not get_liveness(folder, now).alive:
+    if not get_liveness(sources).alive:
         return STOPPED
-    if folder.exists("PAUSE"):
+    if sources.project.exists("PAUSE"):
         return PAUSED
-    return AUTONOMOUS if get_dashboard_state(folder).get("mode") == AUTONOMOUS else RUNNING
+    return AUTONOMOUS if get_dashboard_state(sources).get("mode") == AUTONOMOUS else RUNNING
 
 
-def get_phase(folder: Folder) -> str:
+def get_phase(sources: Sources) -> str:
     """Return the phase in the state file or in `state/orchestrator.json`, `""` without one."""
-    dashboard_state = get_dashboard_state(folder)
-    orchestrator = as_dict(folder.document("state/orchestrator.json"))
+    dashboard_state = get_dashboard_state(sources)
+    orchestrator = as_dict(sources.project.document("state/orchestrator.json"))
     word = first_text(
         dashboard_state.get("phase"),
         dashboard_state.get("currentPhase"),
@@ -103,71 +103,72 @@ def get_phase(folder: Folder) -> str:
     return redact(word)
 
 
-def get_provider(folder: Folder) -> str:
+def get_provider(sources: Sources) -> str:
     """Return the AI provider, `claude` by default."""
-    word = (folder.text("state/provider", limit=256) or "").strip()
-    return redact(first_text(word, get_dashboard_state(folder).get("provider"), default="claude"))
+    word = (sources.project.text("state/provider", limit=256) or "").strip()
+    return redact(first_text(word, get_dashboard_state(sources).get("provider"), default="claude"))
 
 
-def get_complexity(folder: Folder) -> str:
+def get_complexity(sources: Sources) -> str:
     """Return the complexity of the project, `standard` by default."""
-    return redact(first_text(get_dashboard_state(folder).get("complexity"), default="standard"))
+    return redact(first_text(get_dashboard_state(sources).get("complexity"), default="standard"))
 
 
-def get_version(src: Sources) -> str:
+def get_version(sources: Sources) -> str:
     """Return the version of Loki Mode: the session's, the installed one, or else this server's."""
-    skill_dir = src.settings.skill_dir
+    skill_dir = sources.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    recorded = get_dashboard_state(src.project).get("version")
+    recorded = get_dashboard_state(sources).get("version")
     return redact(first_text(recorded, (installed or "").strip(), default=__version__))
 
 
-def get_started_at(folder: Folder) -> datetime | None:
+def get_started_at(sources: Sources) -> datetime | None:
     """Return the start of the latest session: its pid file's time, else that of its event."""
     for name in PID_FILES:
-        version = folder.version(name)
+        version = sources.project.version(name)
         if version is not None:
             return datetime.fromtimestamp(version.mtime, UTC)
-    return events.get_milestones(folder).started_at
+    return events.get_milestones(sources).started_at
 
 
-def get_uptime_seconds(folder: Folder, now: datetime) -> float:
+def get_uptime_seconds(sources: Sources) -> float:
     """Return the seconds since the start in the state file (docs/files.md, section 17).
 
     A start that is missing or in the future is replaced by that of the session. 0 when no session
     runs.
     """
-    if not get_liveness(folder, now).alive:
+    if not get_liveness(sources).alive:
         return 0.0
-    started = parse_time(get_dashboard_state(folder).get("startedAt"))
+    now = sources.now()
+    started = parse_time(get_dashboard_state(sources).get("startedAt"))
     if started is None or started > now:
-        started = get_started_at(folder) or get_session_file_start(folder)
-    return max(0.0, (now - started).total_seconds()) if started else 0.0
+        started = get_started_at(sources) or get_session_file_start(sources)
+    return max(0.0, (sources.now() - started).total_seconds()) if started else 0.0
 
 
-def get_session_uptime_seconds(folder: Folder, now: datetime) -> float:
+def get_session_uptime_seconds(sources: Sources) -> float:
     """Return the seconds since the live session's own start; 0 without a session."""
-    if not get_liveness(folder, now).alive:
+    if not get_liveness(sources).alive:
         return 0.0
-    started = get_started_at(folder) or get_session_file_start(folder)
-    return max(0.0, (now - started).total_seconds()) if started else 0.0
+    started = get_started_at(sources) or get_session_file_start(sources)
+    return max(0.0, (sources.now() - started).total_seconds()) if started else 0.0
 
 
 @derived
-def get_iteration(folder: Folder) -> int:
+def get_iteration(sources: Sources) -> int:
     """Return the greatest iteration in any file of this session (docs/files.md, section 17.1).
 
     The state file alone is not enough: its writer does not see the counter and writes 0.
     """
-    dashboard_state = get_dashboard_state(folder)
-    council = as_dict(folder.document("council/state.json"))
+    dashboard_state = get_dashboard_state(sources)
+    council = as_dict(sources.project.document("council/state.json"))
     return max(
         as_count(dashboard_state.get("iteration")),
         as_count(dashboard_state.get("currentIteration")),
         as_count(council.get("last_track_iteration")),
-        _get_queue_iteration(folder),
-        _get_efficiency_iteration(folder),
-        events.get_milestones(folder).iteration,
+        _get_queue_iteration(sources),
+        _get_efficiency_iteration(sources),
+        events.get_milestones(sources).iteration,
     )
 
 
@@ -175,23 +176,23 @@ def _counts_as_alive(pid: int | None) -> bool:
     return pid is not None and not processes.is_own(pid) and processes.is_alive(pid)
 
 
-def _get_queue_iteration(folder: Folder) -> int:
-    in_progress = folder.document("queue/in-progress.json")
-    entries = [as_dict(folder.document("queue/current-task.json"))]
+def _get_queue_iteration(sources: Sources) -> int:
+    in_progress = sources.project.document("queue/in-progress.json")
+    entries = [as_dict(sources.project.document("queue/current-task.json"))]
     entries += dicts_in(as_dict(in_progress).get("tasks", in_progress))
     ids = (_ITERATION_ID.fullmatch(first_text(entry.get("id"))) for entry in entries)
     return max((int(match[1]) for match in ids if match), default=0)
 
 
 @derived
-def _get_efficiency_iteration(folder: Folder) -> int:
+def _get_efficiency_iteration(sources: Sources) -> int:
     """Return the greatest iteration of the efficiency files written since the session started.
 
     Files of earlier sessions stay until an iteration of the same number overwrites them.
     """
-    started = get_started_at(folder)
+    started = get_started_at(sources)
     since = started.timestamp() if started else 0.0
-    files = folder.collection("metrics/efficiency")
+    files = sources.project.collection("metrics/efficiency")
     files.items()
     versions = files.versions()
     current = (name for name, version in versions.items() if version.mtime >= since)
@@ -199,6 +200,6 @@ def _get_efficiency_iteration(folder: Folder) -> int:
     return max((int(match[1]) for match in matches if match), default=0)
 
 
-def get_project_path(folder: Folder) -> Path:
+def get_project_path(sources: Sources) -> Path:
     """Return the project folder that contains the `.loki/`."""
-    return folder.path.parent
+    return sources.project.path.parent

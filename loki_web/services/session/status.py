@@ -9,30 +9,30 @@ from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat
 
 
-def get_status(src: Sources) -> Json:
+def get_status(sources: Sources) -> Json:
     """Return the documented status, and the fields that clients of the old server read.
 
     `uptime_seconds` is the server's, `session_uptime_seconds` the session's.
     """
-    project, now = src.project, src.now()
-    liveness = state.get_liveness(project, now)
+    now = sources.now()
+    liveness = state.get_liveness(sources)
     return {
-        "status": state.get_status_word(project, now),
-        "version": state.get_version(src),
-        "uptime_seconds": round(max(0.0, now.timestamp() - src.started_at), 3),
+        "status": state.get_status_word(sources),
+        "version": state.get_version(sources),
+        "uptime_seconds": round(max(0.0, now.timestamp() - sources.started_at), 3),
         "active_sessions": int(liveness.alive),
-        "running_agents": records.count_running(project, now),
-        "pending_tasks": tasks.count_tasks(project)[tasks.PENDING],
+        "running_agents": records.count_running(sources),
+        "pending_tasks": tasks.count_tasks(sources)[tasks.PENDING],
         "database_connected": True,
-        "phase": state.get_phase(project),
-        "iteration": state.get_iteration(project),
-        "complexity": state.get_complexity(project),
-        "mode": redact(first_text(state.get_dashboard_state(project).get("mode")))
+        "phase": state.get_phase(sources),
+        "iteration": state.get_iteration(sources),
+        "complexity": state.get_complexity(sources),
+        "mode": redact(first_text(state.get_dashboard_state(sources).get("mode")))
         if liveness.alive
         else "",
-        "provider": state.get_provider(project),
-        "current_task": tasks.get_current_task(project),
-        "session_uptime_seconds": round(state.get_session_uptime_seconds(project, now), 3),
+        "provider": state.get_provider(sources),
+        "current_task": tasks.get_current_task(sources),
+        "session_uptime_seconds": round(state.get_session_uptime_seconds(sources), 3),
         "pid": liveness.pid,
         "timestamp": isoformat(now),
     }

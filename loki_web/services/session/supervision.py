@@ -7,42 +7,41 @@ from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
 from loki_web.store.coerce import Json, as_dict, first_text
-from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat, parse_time, tidy_time
 
 _SERVER_PID_FILE = "dashboard/dashboard.pid"
 _ALIVE, _DEAD = "alive", "dead"
 
 
-def get_processes(src: Sources) -> Json:
+def get_processes(sources: Sources) -> Json:
     """Return the expected processes, and for each whether it is alive."""
-    folder, now = src.project, src.now()
+    now = sources.now()
     return {
-        "main_process": _get_main_process(folder, now),
-        "dashboard": _get_server(folder),
+        "main_process": _get_main_process(sources),
+        "dashboard": _get_server(sources),
         "agents": [
-            _describe_agent(agent, now) for agent in records.list_agents(folder, now) if agent.pid
+            _describe_agent(agent, now) for agent in records.list_agents(sources) if agent.pid
         ],
         "session": {
-            "status": state.get_status_word(folder, now),
-            "alive": state.get_liveness(folder, now).alive,
+            "status": state.get_status_word(sources),
+            "alive": state.get_liveness(sources).alive,
         },
-        "registered_processes": _list_helpers(folder),
-        "watchdog_enabled": src.settings.watchdog,
+        "registered_processes": _list_helpers(sources),
+        "watchdog_enabled": sources.settings.watchdog,
         "checked_at": isoformat(now),
     }
 
 
-def _get_main_process(folder: Folder, now: datetime) -> Json:
+def _get_main_process(sources: Sources) -> Json:
     """Return the live runner, else the pid in a pid file that a dead one left behind."""
-    liveness = state.get_liveness(folder, now)
-    recorded = (state.read_pid_file(folder, name) for name in state.PID_FILES)
+    liveness = state.get_liveness(sources)
+    recorded = (state.read_pid_file(sources, name) for name in state.PID_FILES)
     pid = liveness.pid or next((pid for pid in recorded if pid), None)
     return {"pid": pid, "alive": liveness.pid is not None}
 
 
-def _get_server(folder: Folder) -> Json:
-    pid = state.read_pid_file(folder, _SERVER_PID_FILE) or processes.get_server_pid()
+def _get_server(sources: Sources) -> Json:
+    pid = state.read_pid_file(sources, _SERVER_PID_FILE) or processes.get_server_pid()
     return {"pid": pid, "alive": processes.is_alive(pid)}
 
 
@@ -59,10 +58,10 @@ def _describe_agent(agent: records.Agent, now: datetime) -> Json:
     }
 
 
-def _list_helpers(folder: Folder) -> list[Json]:
+def _list_helpers(sources: Sources) -> list[Json]:
     """Return the helper processes in `pids/`; files whose name is not a pid are skipped."""
     helpers = []
-    for name, content in folder.collection("pids").items():
+    for name, content in sources.project.collection("pids").items():
         pid, entry = processes.parse_pid(name.removesuffix(".json")), as_dict(content)
         if pid is None or not entry:
             continue
