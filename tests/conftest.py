@@ -1,6 +1,7 @@
 """What tests share: places to serve, and servers of the real kind."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure() -> None:
     keep_compiled_rules()
+    # A shell starts background jobs with SIGINT ignored, and the programs under test inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
