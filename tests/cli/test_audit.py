@@ -11,6 +11,7 @@ from tests.cli.commands import COMMAND, is_one_complaint, run
 from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import environment
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -123,7 +124,11 @@ def test_a_reader_that_goes_away_is_no_error(place: Place, log: Path) -> None:
     log.write_bytes(log.read_bytes() * 2000)
     line = f"{shlex.join(COMMAND)} audit query --limit 1000 | head -1"
     done = subprocess.run(
-        ["sh", "-c", line], env=environment(place), capture_output=True, text=True, timeout=60
+        ["sh", "-c", line],
+        env=environment(place),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""

@@ -22,6 +22,7 @@ from tests.support.servers import (
     serving_without_privileges,
     without_privileges,
 )
+from tests.support.waiting import PATIENCE_SECONDS
 
 # What no body may hold: a path of this machine, or the words of an exception.
 TELLTALE = re.compile(rb"(?<![\w:/.])/(?:tmp|home|root|usr|etc|work|proc)/|Traceback|Errno|Error\(")
@@ -163,7 +164,7 @@ def test_a_state_directory_that_may_not_be_read_ends_the_start(place: Place) -> 
     try:
         done = subprocess.run(
             without_privileges(command), env=environment(place), cwd=ROOT,
-            capture_output=True, text=True, timeout=30,
+            capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     finally:
         place.loki.chmod(mode)

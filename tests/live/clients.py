@@ -67,11 +67,12 @@ class Client:
         """Everything until the server closes, and the code with which it does; 1006 for none."""
         found: list[Message] = []
         with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionError):
-            while True:
-                opcode, data = self.socket.recv_data()
-                if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    return found, int.from_bytes(data[:2], "big")
-                found.append(json.loads(data))
+            while (frame := self.socket.recv_frame()).opcode != websocket.ABNF.OPCODE_CLOSE:
+                if frame.opcode == websocket.ABNF.OPCODE_TEXT:
+                    found.append(json.loads(frame.data))
+            with contextlib.suppress(OSError):  # the server may not wait for the answer
+                self.socket.send_close()
+            return found, int.from_bytes(frame.data[:2], "big")
         return found, 1006
 
     def close(self) -> None:
