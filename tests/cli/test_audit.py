@@ -3,6 +3,8 @@
 import json
 import shlex
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 @pytest.fixture
 def log(place: Place) -> Path:
-    """The one file of a log of twelve entries."""
-    client = place.client()
+    """The one file of a log of twelve entries, all of one day."""
+    client = replace(place, now=datetime(2026, 2, 19, 10, tzinfo=UTC)).client()
     for number in range(12):
         client.post("/api/control/" + ("pause", "resume")[number % 2])
     (path,) = (place.home / ".loki/dashboard/audit").glob("audit-*.jsonl")
