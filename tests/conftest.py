@@ -23,6 +23,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure() -> None:
     keep_compiled_rules()
+    # No test cuts the power, and thousands of waits for the disk add up. Servers do wait for it.
+    os.fsync = lambda descriptor: None  # type: ignore[assignment]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
