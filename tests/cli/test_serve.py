@@ -72,7 +72,8 @@ def test_a_pid_file_that_names_this_server_goes_with_it(place: Place) -> None:
         ({"LOKI_DIR": __file__}, "LOKI_DIR"),
     ],
 )
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.server
+@pytest.mark.parametrize("name", ["serve", "gunicorn"])
 def test_a_wrong_setting_ends_the_start_with_one_line(
     place: Place, name: str, settings: dict[str, str], words: str
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(
     assert words in done.stderr
 
 
+@pytest.mark.server
 def test_gunicorns_own_bind_is_not_a_way_around(place: Place) -> None:
     command = [sys.executable, *COMMANDS["gunicorn"], "-b", f"0.0.0.0:{free_port()}"]
     done = subprocess.run(

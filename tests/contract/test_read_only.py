@@ -157,6 +157,7 @@ def check_that_nothing_is_told(server: Server) -> None:
         assert (answer.status_code, set(answer.json())) == (404, {"detail"})
 
 
+@pytest.mark.server
 def test_a_state_directory_that_may_not_be_read_ends_the_start(place: Place) -> None:
     command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
     mode = place.loki.stat().st_mode
