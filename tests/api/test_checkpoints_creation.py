@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 
 from tests.support import places
 from tests.support.places import Place
+from tests.support.programs import needed
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -410,7 +411,7 @@ def test_a_full_disk_leaves_no_directory_and_no_line(place: Place, full: str) ->
 
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments],
+        [needed("git", "git"), "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"},
         capture_output=True,
@@ -494,6 +495,7 @@ def test_a_repository_runs_nothing(place: Place, client: FlaskClient, tmp_path: 
 def test_a_git_that_hangs_is_not_waited_for(
     place: Place, client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("loki_web.services.checkpoints.create._GIT_TIMEOUT_SECONDS", 0.1)
     program(tmp_path / "bin" / "git", "exec sleep 3600")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert create(client)["git_sha"] == ""

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
 from tests.support.places import Place, snapshot
+from tests.support.waiting import PATIENCE_SECONDS
 
 Ask = Callable[[str], Any]
 ACTIVE = "notifications/active.json"
@@ -261,7 +262,7 @@ def _acknowledge_in_a_process(
     environment: dict[str, str], ids: list[str], start: Barrier, answers: Any
 ) -> None:
     app = create_app(Settings.from_env(environment))
-    start.wait(60)
+    start.wait(PATIENCE_SECONDS)
     threads = [
         threading.Thread(target=lambda i=i: answers.put(acknowledge(app.test_client(), i)))
         for i in ids
@@ -286,9 +287,9 @@ def test_parallel_acknowledges_of_several_processes_lose_nothing(place: Place) -
     ]
     for worker in workers:
         worker.start()
-    assert [answers.get(timeout=90) for _ in ids] == [200] * 40
+    assert [answers.get(timeout=PATIENCE_SECONDS) for _ in ids] == [200] * 40
     for worker in workers:
-        worker.join(30)
+        worker.join(PATIENCE_SECONDS)
     stored = place.read(ACTIVE)
     assert [entry["id"] for entry in stored["notifications"]] == ids
     assert all(entry["acknowledged"] for entry in stored["notifications"])

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.watching import Watched
 from tests.support import places, programs, servers
+from tests.support.waiting import PATIENCE_SECONDS
 
 OpenPage = Callable[..., Watched]
 _HERE = Path(__file__).parent
 # Chromium refuses to start a sandbox for root. What it would do in the background (updates, safe
 # browsing, extensions, field trials), Playwright switches off itself.
 _FLAGS = ("--no-sandbox",)
+_MILLISECONDS = PATIENCE_SECONDS * 1000
+expect.set_options(timeout=_MILLISECONDS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,6 +70,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         url: str, *, prepare: Callable[[Page], object] | None = None, **options: Any
     ) -> Watched:
         context = browser.new_context(**{"reduced_motion": "reduce", **options})
+        context.set_default_timeout(_MILLISECONDS)
         contexts.append(context)
         page = context.new_page()
         watched = Watched(page)

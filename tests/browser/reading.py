@@ -7,15 +7,16 @@ from typing import TypeVar
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 T = TypeVar("T")
 Text = str | Pattern[str]
 Row = Mapping[str, Text]
-_PATIENCE = 5.0  # seconds, as Playwright's own expectations
 
 
 def expect_equal(page: Page, read: Callable[[], T], expected: T) -> None:
     """Wait, from frame to frame, until what is read from the page is as expected."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (value := read()) != expected and time.monotonic() < deadline:
         page.evaluate("new Promise(requestAnimationFrame)")
     assert value == expected

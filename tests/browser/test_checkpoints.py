@@ -168,7 +168,7 @@ def test_one_made_elsewhere_appears_by_itself(kept: Place, open_page: OpenPage) 
     with servers.serving(kept) as server:
         page = settled(open_page(f"{server.url}/#/checkpoints")).page
         assert server.post("/api/checkpoints", json={"message": "from afar"}).status_code == 201
-        expect(page.get_by_role("link", name="from afar")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("link", name="from afar")).to_be_visible()
 
 
 def test_rows_are_walked_by_keys(keeping: Server, open_page: OpenPage) -> None:

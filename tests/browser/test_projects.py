@@ -272,7 +272,7 @@ def test_what_another_program_registers_appears(
     path = registered.directory(fleet, "projects/late")
     held["projects"]["late"] = registered.entry(path, id="late", name="Late")
     registered.file(fleet).write_text(json.dumps(held))
-    expect(row(page, "Late").locator(".pill")).to_have_text("Idle", timeout=10_000)
+    expect(row(page, "Late").locator(".pill")).to_have_text("Idle")
 
 
 @pytest.mark.parametrize("registry", ["", "[5", '{"projects": 5}'])
@@ -365,7 +365,7 @@ def test_a_hundred_projects_on_one_screen(tmp_path: Path, open_page: OpenPage) -
         watched = settled(open_page(f"{server.url}/#/projects"))
         page = watched.page
         page.get_by_role("button", name="Show more").click()
-        expect(panel(page, "Registered").locator(".pill")).to_have_count(120, timeout=15_000)
+        expect(panel(page, "Registered").locator(".pill")).to_have_count(120)
         assert watched.said == []
 
 

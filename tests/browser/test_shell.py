@@ -128,7 +128,7 @@ def test_without_sockets_and_streams_it_polls(running: Server, open_page: OpenPa
         page.route("**/api/events*", lambda route: route.abort())
 
     watched = open_page(running.url, prepare=prepare)
-    expect(watched.strip.locator(".link-state")).to_contain_text("Polling", timeout=15_000)
+    expect(watched.strip.locator(".link-state")).to_contain_text("Polling")
     is_loaded(watched.page)
 
 
@@ -143,7 +143,7 @@ def test_a_server_that_went_away_is_said_and_found_again(
     expect(banner).to_contain_text("does not answer")
     expect(watched.strip.locator(".link-state")).to_contain_text("Offline")
     watched.page.context.set_offline(False)
-    expect(banner).to_be_empty(timeout=20_000)
+    expect(banner).to_be_empty()
 
 
 def test_keys_open_views_and_the_palette(running: Server, open_page: OpenPage) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.places import Place
 from tests.support.servers import environment
+from tests.support.waiting import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-m", "loki_web"]
 Done = subprocess.CompletedProcess[str]
@@ -13,7 +14,13 @@ Done = subprocess.CompletedProcess[str]
 
 def run(place: Place, *arguments: str, settings: dict[str, str] | None = None, **more: Any) -> Done:
     """A command that ends by itself, with no terminal to ask at."""
-    options = {"input": "", "capture_output": True, "text": True, "timeout": 60, **more}
+    options = {
+        "input": "",
+        "capture_output": True,
+        "text": True,
+        "timeout": PATIENCE_SECONDS,
+        **more,
+    }
     return subprocess.run(
         [*COMMAND, *arguments], env=environment(place, **(settings or {})), check=False, **options
     )

@@ -3,6 +3,8 @@
 import json
 import shlex
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,13 @@ from tests.cli.commands import COMMAND, is_one_complaint, run
 from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import environment
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
 def log(place: Place) -> Path:
-    """The one file of a log of twelve entries."""
-    client = place.client()
+    """The one file of a log of twelve entries, all of one day."""
+    client = replace(place, now=datetime(2026, 2, 19, 10, tzinfo=UTC)).client()
     for number in range(12):
         client.post("/api/control/" + ("pause", "resume")[number % 2])
     (path,) = (place.home / ".loki/dashboard/audit").glob("audit-*.jsonl")
@@ -123,7 +126,11 @@ def test_a_reader_that_goes_away_is_no_error(place: Place, log: Path) -> None:
     log.write_bytes(log.read_bytes() * 2000)
     line = f"{shlex.join(COMMAND)} audit query --limit 1000 | head -1"
     done = subprocess.run(
-        ["sh", "-c", line], env=environment(place), capture_output=True, text=True, timeout=60
+        ["sh", "-c", line],
+        env=environment(place),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""

@@ -34,7 +34,7 @@ def status(server: Server) -> Any:
 def test_a_session_lives_until_the_council_approves(demo: Server, tmp_path: Path) -> None:
     wait_until(lambda: status(demo)["status"] == "autonomous", "a session")
     wait_until(lambda: status(demo)["iteration"] >= 2, "the second iteration")
-    assert status(demo)["running_agents"] == 4
+    wait_until(lambda: status(demo)["running_agents"] == 4, "all agents")
     wait_until(lambda: status(demo)["status"] == "stopped", "its end")
     tasks = demo.get("/api/tasks").json()
     assert {task["status"] for task in tasks} == {"done"}

@@ -7,12 +7,13 @@ from pathlib import Path
 from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import environment
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def doctor(place: Place) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "loki_web", "doctor"],
-        env=environment(place), capture_output=True, text=True, timeout=60,
+        env=environment(place), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.stderr == ""
     return done.returncode, done.stdout

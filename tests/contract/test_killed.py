@@ -146,7 +146,7 @@ def test_dead_workers_are_replaced_whatever_stands_in_the_place_of_the_session(
         before = server.workers()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: has_new_workers(server, before), "workers instead of the dead ones")
+        wait_until(lambda: server.has_replaced(before), "workers instead of the dead ones")
         assert server.get("/api/tasks").json() == []
         if instead == "a file":
             place.loki.unlink()
@@ -154,7 +154,3 @@ def test_dead_workers_are_replaced_whatever_stands_in_the_place_of_the_session(
             place.loki.rmdir()
         away.rename(place.loki)
         assert [task["id"] for task in server.get("/api/tasks").json()] == ["kept"]
-
-
-def has_new_workers(server: Server, before: list[int]) -> bool:
-    return len(server.workers()) == len(before) and not set(before) & set(server.workers())

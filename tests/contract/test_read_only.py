@@ -22,6 +22,7 @@ from tests.support.servers import (
     serving_without_privileges,
     without_privileges,
 )
+from tests.support.waiting import PATIENCE_SECONDS
 
 # What no body may hold: a path of this machine, or the words of an exception.
 TELLTALE = re.compile(rb"(?<![\w:/.])/(?:tmp|home|root|usr|etc|work|proc)/|Traceback|Errno|Error\(")
@@ -156,6 +157,7 @@ def check_that_nothing_is_told(server: Server) -> None:
         assert (answer.status_code, set(answer.json())) == (404, {"detail"})
 
 
+@pytest.mark.server
 def test_a_state_directory_that_may_not_be_read_ends_the_start(place: Place) -> None:
     command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
     mode = place.loki.stat().st_mode
@@ -163,7 +165,7 @@ def test_a_state_directory_that_may_not_be_read_ends_the_start(place: Place) -> 
     try:
         done = subprocess.run(
             without_privileges(command), env=environment(place), cwd=ROOT,
-            capture_output=True, text=True, timeout=30,
+            capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     finally:
         place.loki.chmod(mode)

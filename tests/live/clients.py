@@ -67,12 +67,20 @@ class Client:
         """Everything until the server closes, and the code with which it does; 1006 for none."""
         found: list[Message] = []
         with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionError):
-            while True:
-                opcode, data = self.socket.recv_data()
-                if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    return found, int.from_bytes(data[:2], "big")
-                found.append(json.loads(data))
+            opcode, data = self._frame()
+            while opcode != websocket.ABNF.OPCODE_CLOSE:
+                if opcode == websocket.ABNF.OPCODE_TEXT:
+                    found.append(json.loads(data))
+                opcode, data = self._frame()
+            with contextlib.suppress(OSError):  # the server may not wait for the answer
+                self.socket.send_close()
+            return found, int.from_bytes(data[:2], "big")
         return found, 1006
+
+    def _frame(self) -> tuple[int, bytes]:
+        """Opcode and data of the next frame, which is not answered."""
+        frame = self.socket.recv_frame()  # type: ignore[no-untyped-call]
+        return frame.opcode, frame.data
 
     def close(self) -> None:
         with contextlib.suppress(OSError, websocket.WebSocketException):

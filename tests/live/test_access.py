@@ -1,6 +1,7 @@
 """Who may listen, from where, and for how long."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,9 +100,19 @@ def test_a_token_in_the_address_opens_nothing_else(guarded: Server) -> None:
     assert guarded.get(f"/api/status?token={VIEWER}").status_code == 401
 
 
-def test_a_revoked_token_ends_what_it_opened(place: Place) -> None:
+# Whether a client may still listen is checked at each keepalive.
+IN_A_HURRY = """
+from loki_web.server.conf import *
+from loki_web.live.hub import event_stream, websocket
+websocket.WebSocket.KEEPALIVE_SECONDS = event_stream.EventStream.KEEPALIVE_SECONDS = 0.5
+"""
+
+
+def test_a_revoked_token_ends_what_it_opened(place: Place, tmp_path: Path) -> None:
     accounts.everybody(place)
-    with serving(place, LOKI_ENTERPRISE_AUTH="true") as server:
+    conf = tmp_path / "conf.py"
+    conf.write_text(IN_A_HURRY)
+    with serving(place, conf=conf, LOKI_ENTERPRISE_AUTH="true") as server:
         header = accounts.bearer("viewer")
         with (
             listening(server, header=header) as client,

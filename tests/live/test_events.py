@@ -27,7 +27,7 @@ def entries(*identities: str) -> list[dict[str, Any]]:
 POLLING = "from loki_web.server.conf import *"
 WATCHING_ONLY = f"""
 {POLLING}
-from loki_web.live import feed
+from loki_web.live.feed import feed
 feed._LOOK_SECONDS = 3600.0
 """
 
@@ -186,12 +186,11 @@ def test_a_damaged_file_leaves_the_feed_alive(place: Place, server: Server) -> N
 
 
 def test_nobody_listening_costs_no_thread_and_no_watch(place: Place) -> None:
-    with serving(place) as server:
+    with serving(place, LOKI_THREADS="1") as server:
         (pid,) = server.workers()
-        before = threads_of(pid)
+        wait_until(lambda: threads_of(pid) == 2, "no thread but two: one accepts, one answers")
         with streaming(server):
-            # Three, less the one that warms the caches of a worker that has just started.
-            wait_until(lambda: threads_of(pid) >= before + 2, "what serves listeners")
+            wait_until(lambda: threads_of(pid) == 5, "the hub, the feed and its watcher")
 
 
 def threads_of(pid: int) -> int:

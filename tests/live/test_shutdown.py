@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from tests.live.clients import Client, listening, streaming
 from tests.support.places import Place
 from tests.support.servers import Server, serving
+from tests.support.waiting import wait_until
 from tests.support.wire import answers_in, connect, head, received
 
 
@@ -43,9 +44,11 @@ def test_a_request_at_work_is_finished_while_sockets_are_told_at_once(place: Pla
 
 def test_reload_closes_sockets_and_new_workers_serve(place: Place) -> None:
     with serving(place, workers=2) as server, listening(server) as client:
+        before = server.workers()
         server.process.send_signal(signal.SIGHUP)
         assert client.close_code() == 1001
         assert server.get("/health").status_code == 200
+        wait_until(lambda: server.has_replaced(before), "the new workers alone")
         with listening(server) as again:
             place.write("queue/pending.json", [{"id": "a"}])
             assert again.hear()["type"] == "task_created"

@@ -13,8 +13,9 @@ from loki_web.store.folder import Folder
 from loki_web.store.notifier import Notifier, notifier
 from tests.live.clients import listening, told
 from tests.support.places import Place
-from tests.support.servers import environment, free_port, running
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.programs import in_namespaces
+from tests.support.servers import Server, environment, free_port, running
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -108,19 +109,25 @@ def test_a_descriptor_that_fails_loses_all_watches_and_fails_nobody(
 
 
 # In a user namespace of its own, where it limits nobody else.
-LIMITED = 'echo 0 > "/proc/sys/user/$0"; exec "$@"'
+LIMITED = ["sh", "-ec", 'echo 0 > "/proc/sys/user/$0"; exec "$@"']
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
 def test_without_events_each_second_is_looked(place: Place, limit: str) -> None:
     place.write("queue/pending.json", [])
     port = free_port()
-    command = ["unshare", "--user", "--map-root-user", "sh", "-c", LIMITED, limit, sys.executable]
-    command += ["-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    limited = [*LIMITED, limit]
+    command = in_namespaces("--user", "--map-root-user", trial=[*limited, "true"])
+    command += [*limited, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     env = environment(place, LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="1")
     with running(command, env, f"127.0.0.1:{port}") as server, listening(server) as client:
         for number in range(3):
             place.write("queue/pending.json", [{"id": f"t{number}"}])
             assert told([client.hear()]) == [("task_created", f"t{number}")]
         assert [task["id"] for task in server.get("/api/tasks").json()] == ["t2"]
-        assert sum("no file system events" in line for line in server.errors) == 1
+        wait_until(lambda: warnings(server), "a warning")
+        assert warnings(server) == 1
+
+
+def warnings(server: Server) -> int:
+    return sum("no file system events" in line for line in server.errors)

@@ -176,6 +176,7 @@ def run(servers: Servers, data: st.DataObject) -> None:
         servers.check(paths, happened)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + 60 * _EXAMPLES)
 @settings(_PROFILE, max_examples=_EXAMPLES)
 @given(data=st.data())

@@ -16,7 +16,7 @@ from tests.property.damage import NOT_REGULAR, damages
 from tests.support import answers, places
 from tests.support.places import VARIANTS, Place
 
-_EXAMPLES = 15 * int(os.environ.get("LOKI_TEST_EXAMPLES", "4"))
+_EXAMPLES = 15 * int(os.environ.get("LOKI_TEST_EXAMPLES", "10"))
 # Files that the recording lacks, and the variants to create them from.
 ADDED = {
     "session.json": "session.skill.json",

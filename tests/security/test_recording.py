@@ -14,6 +14,7 @@ from loki_web.audit.verify import verify
 from tests.support.accounts import bearer, everybody, raw
 from tests.support.places import Place, snapshot
 from tests.support.routes import routes
+from tests.support.waiting import PATIENCE_SECONDS
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 KEYS = [
@@ -149,7 +150,7 @@ def test_entries_go_to_syslog_as_well(place: Place, protocol: str) -> None:
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(type=kind) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(10)
+        server.settimeout(PATIENCE_SECONDS)
         settings = {
             "LOKI_AUDIT_SYSLOG_HOST": "127.0.0.1",
             "LOKI_AUDIT_SYSLOG_PORT": str(server.getsockname()[1]),
@@ -163,7 +164,7 @@ def test_entries_go_to_syslog_as_well(place: Place, protocol: str) -> None:
         else:
             connection, _ = server.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(PATIENCE_SECONDS)
                 data = connection.recv(65536)
             assert data.endswith(b"\n")
     priority, _, text = data.partition(b"loki-audit: ")

@@ -48,6 +48,7 @@ def addresses(client: FlaskClient) -> list[str]:
     return [*(path for path in found if not path.startswith(_AS_WRITTEN)), "/metrics"]
 
 
+@pytest.mark.slow
 def test_a_token_in_any_field(place: Place, client: FlaskClient, addresses: list[str]) -> None:
     files = {path: path.read_bytes() for path in read_files(place)}
     documents = {path: list(_documents(content)) for path, content in files.items()}

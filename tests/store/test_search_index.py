@@ -12,6 +12,7 @@ import pytest
 from loki_web.store import search_index, sqlite
 from loki_web.store.search_index import Answer, Contents, Row, SearchIndex
 from loki_web.store.sqlite import IndexFile
+from tests.support.waiting import PATIENCE_SECONDS
 
 Files = dict[str, tuple[str, list[Row]]]
 
@@ -265,6 +266,7 @@ def many(count: int) -> Files:
 
 
 def search_in_a_worker(path: Path, damages: bool) -> list[int]:
+    search_index.REFRESH_SECONDS = PATIENCE_SECONDS  # in a process of its own
     index, counts = index_at(path), []
     for turn in range(5):
         if damages and turn == 2:
@@ -280,7 +282,10 @@ def test_several_workers_may_start_at_once(path: Path, damages: bool) -> None:
         assert workers.starmap(search_in_a_worker, tasks) == [[300] * 5] * 4
 
 
-def test_several_threads_may_search_at_once(index: SearchIndex) -> None:
+def test_several_threads_may_search_at_once(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_index, "REFRESH_SECONDS", PATIENCE_SECONDS)
     counts: list[int] = []
 
     def work() -> None:

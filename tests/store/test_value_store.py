@@ -20,7 +20,7 @@ from loki_web.store.inputs import Root
 from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
 from tests.store.test_collection import OLD, put
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 COUNT = collections.BULK + 10
 
@@ -187,7 +187,7 @@ def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
         workers = [context.Process(target=store_for_ever, args=(path, ready)) for _ in range(2)]
         for worker in workers:
             worker.start()
-        assert ready.wait(60)
+        assert ready.wait(PATIENCE_SECONDS)
         for worker in workers:
             worker.kill()
             worker.join()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -37,13 +38,19 @@ class Key:
         self.public = {**public, "kid": key_id, "use": "sig", **said}
 
 
+@cache
+def _first_key() -> Key:
+    """The key of each issuer at first; making one takes a while."""
+    return Key("first")
+
+
 class Issuer:
     """:param answers: cleared, it holds every answer back until it is set.
     :param broken: answer what is no JSON.
     """
 
     def __init__(self) -> None:
-        self.keys = [Key("first")]
+        self.keys = [_first_key()]
         self.broken, self.asked = False, 0
         self.answers = threading.Event()
         self.answers.set()

@@ -1,26 +1,42 @@
-"""Programs of the system that tests use for real; without one, its tests say how to get it."""
+"""What tests use of the system for real; where something is missing, they say how to get it."""
 
 import os
 import re
 import shutil
+import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 import pytest
 
 _PLACES = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
-_MISSING = re.compile(r"(?P<program>\S+) is missing: (?P<command>.+)")
+_MISSING = re.compile(r"(?P<program>[^:]+) is missing: (?P<command>.+)")
 
 
 def needed(program: str, package: str) -> str:
     """Return the path of a program; without it skip the test, or fail it when `CI=true`."""
     path = shutil.which(program, path=_PLACES)
     if path is None:
-        reason = f"{program} is missing: apt-get update && apt-get install -y {package}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _leave_out(f"{program} is missing: apt-get update && apt-get install -y {package}")
     return path
+
+
+def in_namespaces(*options: str, trial: Sequence[str] = ("true",)) -> list[str]:
+    """Return the command that runs another one in namespaces of its own; without, as `needed`.
+
+    :param trial: a command that has to succeed there.
+    """
+    command = [needed("unshare", "util-linux"), *options]
+    if subprocess.run([*command, *trial], capture_output=True, check=False).returncode:
+        _leave_out(f"{' '.join(command[1:])} is missing: run as root, in Docker with --privileged")
+    return command
+
+
+def _leave_out(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def left_out(skipped: Iterable[pytest.TestReport]) -> Iterator[str]:

@@ -30,12 +30,13 @@ running_test: pytest.Item | None = None  # set by the conftest before the test's
 class Server:
     """A running server.
 
-    :param errors: the lines it wrote to standard error so far.
+    :param errors: the lines it wrote to standard error so far; all of them once it has ended.
     """
 
     process: subprocess.Popen[str]
     host: str
     errors: list[str] = field(default_factory=list)
+    reader: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -60,15 +61,26 @@ class Server:
         """The pids of the processes that answer."""
         return [child.pid for child in psutil.Process(self.process.pid).children()]
 
+    def has_replaced(self, before: list[int]) -> bool:
+        """Return whether as many other workers run as before."""
+        now = self.workers()
+        return len(now) == len(before) and not set(now) & set(before)
+
     def kill(self) -> None:
         """SIGKILL to all of its processes at once, as when the power fails."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=PATIENCE_SECONDS)
+        self._wait()
 
     def end(self) -> int:
         """SIGTERM to the master, as an administrator does; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=PATIENCE_SECONDS)
+        return self._wait()
+
+    def _wait(self) -> int:
+        code = self.process.wait(timeout=PATIENCE_SECONDS)
+        if self.reader is not None:
+            self.reader.join(timeout=PATIENCE_SECONDS)
+        return code
 
 
 def free_port() -> int:
@@ -155,8 +167,8 @@ def running(
         command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     server = Server(process, host)
-    reader = threading.Thread(target=_collect, args=(process, server.errors))
-    reader.start()
+    server.reader = threading.Thread(target=_collect, args=(process, server.errors))
+    server.reader.start()
     try:
         _wait_until_healthy(server)
         yield server
@@ -166,7 +178,7 @@ def running(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        reader.join(timeout=PATIENCE_SECONDS)
+        server.reader.join(timeout=PATIENCE_SECONDS)
         assert process.stderr is not None
         process.stderr.close()
 

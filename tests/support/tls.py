@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.places import Place
+from tests.support.programs import needed
 from tests.support.servers import ROOT, environment, free_port, start
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -18,7 +19,16 @@ from tests.support.waiting import PATIENCE_SECONDS, wait_until
 def certificate(folder: Path) -> tuple[str, str]:
     """The files of a new certificate and its key."""
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command = [
+        needed("openssl", "openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     command += ["-subj", "/CN=localhost", "-keyout", key, "-out", cert]
     subprocess.run(command, check=True, capture_output=True)
     return cert, key
