@@ -1,11 +1,13 @@
 """Parts of the test command. All use the environment that nox is installed in."""
 
+import os
+import shutil
 import sys
 
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["fast", "lint", "types"]
+nox.options.sessions = ["fast", "lint", "types", "js"]
 _PARALLEL = ("-n", "auto", "--dist", "worksteal")
 
 
@@ -38,6 +40,16 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types."""
     _run(session, "mypy")
+
+
+@nox.session
+def js(session: nox.Session) -> None:
+    """Check format, style and types of the JavaScript."""
+    if shutil.which("npm") is None:
+        reason = "npm is missing: apt-get update && apt-get install -y nodejs npm"
+        session.error(reason) if os.environ.get("CI") == "true" else session.skip(reason)
+    session.run("npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", external=True)
+    session.run("npm", "run", "check", external=True)
 
 
 def _test(session: nox.Session, *selection: str) -> None:

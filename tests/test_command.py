@@ -72,3 +72,16 @@ def test_a_test_that_can_come_to_a_server_is_marked(request: pytest.FixtureReque
 
 def test_a_test_that_cannot_is_not_marked(request: pytest.FixtureRequest) -> None:
     assert not request.node.get_closest_marker("server")
+
+
+@pytest.mark.parametrize(
+    ("ci", "code"), [("", 0), ("true", 1)], ids=["skipped here", "failed in CI"]
+)
+def test_the_javascript_is_not_checked_without_npm(tmp_path: Path, ci: str, code: int) -> None:
+    command = [sys.executable, "-m", "nox", "-s", "js"]
+    own = {"PATH": str(tmp_path), "CI": ci}
+    done = subprocess.run(
+        command, cwd=servers.ROOT, env={**os.environ, **own}, capture_output=True, text=True
+    )
+    assert "npm is missing: apt-get update && apt-get install -y nodejs npm" in done.stderr
+    assert done.returncode == code
