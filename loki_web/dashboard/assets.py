@@ -4,14 +4,11 @@ Files are looked up by exact name, so a path cannot lead out of the folder.
 """
 
 import hashlib
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-
-from werkzeug.http import generate_etag
-
-from loki_web.dashboard import linking
 
 INDEX = "index.html"
 STYLE = "style.css"
@@ -21,19 +18,14 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_FIRST = "js/app.js"
-_SHARED = ("js/core/", "js/ui/", "js/views.js")
-_BEFORE_PAINT = "js/theme.js"
+FIRST_VIEW = ("js/app.js", "js/views/now.js")
+_IMPORT = re.compile(r"""^(?:import|export)\b[^'";=]*'(\.[^']+)';""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Asset:
     content: bytes
     content_type: str
-
-    @property
-    def etag(self) -> str:
-        return generate_etag(self.content)
 
 
 @dataclass(frozen=True)
@@ -62,28 +54,40 @@ def read(folder: Path, placeholders: Mapping[str, str] | None = None) -> Assets:
         digest.update(f"{name}\0{text}\0".encode())
     version = digest.hexdigest()[:16]
     index = texts.pop(INDEX)
-    for name, text in {"version": version, **(placeholders or {})}.items():
+    preloads = "\n".join(
+        f'<link rel="modulepreload" href="assets/{version}/{name}">'
+        for name in imported(texts, FIRST_VIEW)
+    )
+    values = {"version": version, "preloads": preloads, **(placeholders or {})}
+    for name, text in values.items():
         index = index.replace(f"{{{{{name}}}}}", text)
-    served = {
-        **{name: text for name, text in texts.items() if name.endswith(".svg")},
-        STYLE: "".join(text for name, text in texts.items() if name.endswith(".css")),
-        **_scripts(texts),
-    }
+    styles = [name for name in texts if name.endswith(".css")]
+    texts[STYLE] = "".join(texts.pop(name) for name in styles)
     return Assets(
-        version, _asset(INDEX, index), {name: _asset(name, served[name]) for name in served}
+        version, _asset(INDEX, index), {name: _asset(name, texts[name]) for name in texts}
     )
 
 
-def _scripts(texts: dict[str, str]) -> dict[str, str]:
-    scripts = {name: text for name, text in texts.items() if name.endswith(".js")}
-    alone = scripts.pop(_BEFORE_PAINT)
-    return {_BEFORE_PAINT: alone, **_linked(tuple(scripts.items()))}
+def imported(texts: Mapping[str, str], first: Iterable[str]) -> list[str]:
+    """Return modules and all modules that they import statically, in the order of first use.
 
+    Only hints come of it: a module that is missing here is loaded a little later.
 
-@lru_cache(maxsize=1)
-def _linked(scripts: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Join the modules once for all applications of a process: they have the same contents."""
-    return linking.linked(dict(scripts), _FIRST, _SHARED)
+    :param texts: the texts of the modules by path.
+    """
+    modules: dict[str, None] = {}
+    pending = list(first)
+    while pending:
+        name = pending.pop(0)
+        if name in modules or name not in texts:
+            continue
+        modules[name] = None
+        folder = posixpath.dirname(name)
+        pending += [
+            posixpath.normpath(posixpath.join(folder, specifier))
+            for specifier in _IMPORT.findall(texts[name])
+        ]
+    return list(modules)
 
 
 def _asset(name: str, text: str) -> Asset:

@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
+from werkzeug.http import generate_etag
 from werkzeug.wrappers import Response as AnyResponse
 
 from loki_web import __version__
 from loki_web.config.settings import Settings
 from loki_web.dashboard import assets
 from loki_web.dashboard.assets import Asset, Assets
+from loki_web.web.answers import kept
 
 HERE = Path(__file__).parent
 _EXTENSION = "loki_web.dashboard"
@@ -22,6 +24,13 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
+# What every view reads first (`core/store.js`), requested while the modules are loaded. Not if a
+# token is needed: the browser sends no Authorization header for these requests.
+FIRST_DATA = (
+    *("api/status", "api/tasks", "api/agents", "api/cost", "api/notifications?limit=1000"),
+    *("api/context", "api/council/convergence"),
+)
+_PRELOAD = '<link rel="preload" as="fetch" crossorigin href="{url}">\n'
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
 blueprint = Blueprint("dashboard", __name__)
@@ -32,7 +41,12 @@ def install(app: Flask, settings: Settings) -> None:
 
     :param settings: the page asks for a token first if authentication is required.
     """
-    placeholders = {"release": __version__, "access": "token" if settings.auth_required else "open"}
+    is_open = not settings.auth_required
+    placeholders = {
+        "release": __version__,
+        "access": "open" if is_open else "token",
+        "data": "".join(_PRELOAD.format(url=url) for url in FIRST_DATA if is_open),
+    }
     app.extensions[_EXTENSION] = assets.read(HERE / "static", placeholders)
     app.register_blueprint(blueprint)
 
@@ -44,12 +58,14 @@ def index() -> AnyResponse:
         return redirect(f"{request.script_root}/", 308)
     response = _response(_assets().index, "no-cache")
     response.headers["Content-Security-Policy"] = policy(request.host)
-    return response
+    response.set_etag(generate_etag(response.get_data()))
+    return response.make_conditional(request)
 
 
 @blueprint.get("/assets/<version>/<path:name>")
+@kept
 def asset(version: str, name: str) -> AnyResponse:
-    """Return a file of the page; 404 for another version."""
+    """Return a file of the page; 404 for another version, whose modules must not be mixed in."""
     current = _assets()
     if version != current.version or name not in current.files:
         abort(404)
@@ -65,11 +81,10 @@ def policy(host: str) -> str:
     return _POLICY.format(connect=f"connect-src 'self'{sockets}")
 
 
-def _response(asset: Asset, caching: str) -> AnyResponse:
-    response = Response(asset.content, content_type=asset.content_type)
-    response.headers["Cache-Control"] = caching
-    response.set_etag(asset.etag)
-    return response.make_conditional(request)
+def _response(asset: Asset, caching: str) -> Response:
+    return Response(
+        asset.content, content_type=asset.content_type, headers={"Cache-Control": caching}
+    )
 
 
 def _assets() -> Assets:

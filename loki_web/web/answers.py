@@ -54,12 +54,14 @@ class Answer:
     """What a view returned.
 
     :ivar rule: of the route; determines the scope that a request needs.
+    :ivar caching: the value of Cache-Control; the view's own, if it set one.
     :ivar etag: None if clients must not keep the response.
     """
 
     rule: str
     body: bytes
     content_type: str
+    caching: str
     etag: str | None
     dependencies: Dependencies
 
@@ -109,7 +111,7 @@ class Answers:
         if answer.etag is None:
             return response  # with the guard's `no-store`
         response.set_etag(answer.etag, weak=True)
-        response.headers["Cache-Control"] = _CACHING
+        response.headers["Cache-Control"] = answer.caching
         if _IS_PLAIN in request.environ:
             return response  # see `KeptAnswers`
         return cast(Response, response.make_conditional(request))
@@ -261,7 +263,8 @@ def _answer(response: Response, inputs: Inputs, is_confidential: bool) -> Answer
     body = response.get_data()
     etag = None if is_confidential else hashlib.blake2b(body, digest_size=16).hexdigest()
     rule = request.url_rule.rule if request.url_rule else request.path
-    return Answer(rule, body, response.content_type or "", etag, Dependencies(inputs))
+    caching = response.headers.get("Cache-Control", _CACHING)
+    return Answer(rule, body, response.content_type or "", caching, etag, Dependencies(inputs))
 
 
 def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:

@@ -75,7 +75,7 @@ def test_what_cannot_be_a_token_is_not_sent(
 ) -> None:
     watched = open_page(closed.url)
     enter(watched.page, token)
-    expect(watched.page.get_by_role("alert").filter(has_text="no blanks")).to_be_visible()
+    expect(watched.page.get_by_role("alert").filter(has_text="no spaces")).to_be_visible()
     assert calls(watched) == []
     expect(watched.page.locator("#banner")).to_be_empty()
 

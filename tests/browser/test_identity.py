@@ -22,7 +22,7 @@ VIEWS = (
 )
 # Every panel of the view draws itself again when what the token may do is set anew.
 REDRAW = """async () => {
-  const { core_api: { denied } } = await import(document.querySelector('script[type=module]').src);
+  const { denied } = await import(document.querySelector('[href$="core/api.js"]').href);
   const frame = () => new Promise(requestAnimationFrame);
   denied.set(new Set(denied.value));
   await frame();
@@ -118,8 +118,7 @@ def test_a_button_keeps_its_identity_when_another_one_comes_before_it(
     page = settled(open_page(f"{running.url}/#/tasks")).page
     page.evaluate(
         """async () => {
-          const script = document.querySelector('script[type=module]').src;
-          const { core_dom: { draw, h } } = await import(script);
+          const { draw, h } = await import(document.querySelector('[href$="core/dom.js"]').href);
           const place = h('p');
           document.getElementById('main').append(place);
           const button = (label) => h('button', { type: 'button' }, label);
@@ -138,10 +137,10 @@ def test_a_button_keeps_its_identity_when_another_one_comes_before_it(
 
 
 PUT = """async ([name, data]) => {
-  const { core_slices } = await import(document.querySelector('script[type=module]').src);
+  const store = await import(document.querySelector('[href$="core/store.js"]').href);
   const frame = () => new Promise(requestAnimationFrame);
-  if (data === null) await core_slices[name].refresh();
-  else core_slices[name].put(data);
+  if (data === null) await store[name].refresh();
+  else store[name].put(data);
   await frame();
   await frame();
 }"""

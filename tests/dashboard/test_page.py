@@ -6,11 +6,15 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from loki_web.dashboard.page import policy
+from loki_web.dashboard.assets import imported
+from loki_web.dashboard.page import FIRST_DATA, HERE, policy
 from tests.support.places import Place
 
-MOST_BYTES = 45_000
-MOST_BYTES_OF_A_VIEW = 8_000
+STATIC = HERE / "static"
+MOST_BYTES = 60_000
+MOST_BYTES_OF_A_VIEW = 10_000
+MOST_REQUESTS = 16
+LONGEST_LINE = 120
 
 
 def asset_names(client: FlaskClient) -> list[str]:
@@ -63,12 +67,78 @@ def test_every_file_that_the_page_names_is_there_for_ever(client: FlaskClient) -
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
-def test_files_are_compressed(client: FlaskClient) -> None:
-    name = next(name for name in asset_names(client) if name.endswith("page.js"))
-    plain = client.get(f"/{name}").data
-    answer = client.get(f"/{name}", headers={"Accept-Encoding": "gzip"})
-    assert answer.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(answer.data) == plain
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_a_file_is_compressed_once_and_kept(client: FlaskClient, coding: str) -> None:
+    name = next(name for name in asset_names(client) if name.endswith("app.js"))
+    plain = client.get(f"/{name}")
+    first = client.get(f"/{name}", headers={"Accept-Encoding": coding})
+    again = client.get(f"/{name}", headers={"Accept-Encoding": coding})
+    assert first.headers["Content-Encoding"] == coding
+    assert first.data == again.data != plain.data
+    assert first.headers["Cache-Control"] == plain.headers["Cache-Control"]
+    assert "Accept-Encoding" in first.headers["Vary"]
+    if coding == "gzip":
+        assert gzip.decompress(first.data) == plain.data
+
+
+def test_head_and_conditional_requests_for_a_file(client: FlaskClient) -> None:
+    name = next(name for name in asset_names(client) if name.endswith("app.js"))
+    answer = client.get(f"/{name}")
+    head = client.head(f"/{name}")
+    assert (head.status_code, head.data) == (200, b"")
+    for header in ("ETag", "Content-Type", "Content-Length", "Cache-Control"):
+        assert head.headers[header] == answer.headers[header]
+    known = client.get(f"/{name}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.data) == (304, b"")
+
+
+def test_modules_are_served_as_they_are_written(client: FlaskClient) -> None:
+    version = asset_names(client)[0].split("/")[1]
+    for path in STATIC.rglob("*.js"):
+        name = path.relative_to(STATIC).as_posix()
+        assert client.get(f"/assets/{version}/{name}").data == path.read_bytes(), name
+
+
+def test_no_line_of_a_script_is_too_long() -> None:
+    assert [
+        f"{path.name}:{number}"
+        for path in STATIC.rglob("*.js")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > LONGEST_LINE
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import { a } from './b.js';", ["js/b.js"]),
+        ("import {\n  a,\n  c as d,\n} from '../b.js';", ["b.js"]),
+        ("import * as b from './core/b.js';\nexport const a = 1;", ["js/core/b.js"]),
+        ("import './b.js';", ["js/b.js"]),
+        ("export { a } from './b.js';", ["js/b.js"]),
+        ("export * from './b.js';", ["js/b.js"]),
+        ("// import { a } from './b.js';", []),
+        ("const b = () => import('./b.js');", []),
+        ("export const a = './b.js';", []),
+        ("import { a } from './b.js';\nimport { c } from './b.js';", ["js/b.js"]),
+        ("import { a } from './first.js';", []),
+        ("import { a } from './missing.js';", []),
+    ],
+)
+def test_static_imports_are_preloaded(text: str, expected: list[str]) -> None:
+    texts = {"js/first.js": text, **dict.fromkeys(("js/b.js", "b.js", "js/core/b.js"), "")}
+    assert imported(texts, ["js/first.js"]) == ["js/first.js", *expected]
+
+
+def test_modules_that_import_each_other_are_preloaded_once() -> None:
+    texts = {"a.js": "import { b } from './b.js';", "b.js": "import { a } from './a.js';"}
+    assert imported(texts, ["a.js"]) == ["a.js", "b.js"]
+
+
+@pytest.mark.parametrize(("required", "count"), [("true", 0), ("false", len(FIRST_DATA))])
+def test_data_is_preloaded_if_no_token_is_needed(place: Place, required: str, count: int) -> None:
+    page = place.client(LOKI_ENTERPRISE_AUTH=required).get("/").get_data(as_text=True)
+    assert page.count('<link rel="preload" as="fetch"') == count
 
 
 def compressed(place: Place) -> dict[str, int]:
@@ -78,11 +148,11 @@ def compressed(place: Place) -> dict[str, int]:
     return {name: len(gzip.compress(file.content)) for name, file in files.items()}
 
 
-def test_the_page_with_its_first_view_is_small(place: Place) -> None:
+def test_the_page_with_its_first_view_is_small(client: FlaskClient, place: Place) -> None:
     sizes = compressed(place)
-    on_demand = ("js/views/", "js/extra/")
-    loaded = {name for name in sizes if not name.startswith(on_demand)} | {"js/views/now.js"}
+    loaded = {name.split("/", 2)[2] for name in asset_names(client)} | {"index.html"}
     assert sum(sizes[name] for name in loaded) < MOST_BYTES
+    assert len(loaded) <= MOST_REQUESTS
 
 
 def test_every_other_view_adds_little(place: Place) -> None:

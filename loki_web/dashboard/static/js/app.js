@@ -1,24 +1,22 @@
 // Starts the page: the shell, the view that the address names, keys.
 
 import { locked, token, useToken } from './core/api.js';
-import { draw, h } from './core/dom.js';
+import { byId, draw, h } from './core/dom.js';
 import * as live from './core/live.js';
-import { go, route } from './core/router.js';
-import { status } from './core/slices.js';
-import { ViewContext } from './core/view.js';
-import { askForToken, loading } from './ui/faces.js';
-import { listenToKeys, openHelp, openPalette } from './ui/keys.js';
-import { setTitle, shell } from './ui/shell.js';
-import { VIEWS } from './views.js';
+import { status } from './core/store.js';
+import { go, route, VIEWS, ViewContext } from './core/views.js';
+import { askForToken, loading, NOT_LOADED } from './ui/elements.js';
+import { listenToKeys, openHelp, openPalette, setTitle, shell } from './ui/shell.js';
 
-const main = document.getElementById('main');
+const main = byId('main');
+/** @type {{name: string, ctx: ViewContext} | null} */
 let current = null;
 let isFirst = true;
 
 async function enter(place) {
   const view = VIEWS[place.view];
   if (!view) return go('now');
-  if (current?.name === place.view && !locked.value) return current.ctx.moved(place);
+  if (current?.name === place.view && !locked.value) return current?.ctx.moved(place);
   current?.ctx.leave();
   if (locked.value) return shut(view, place.view);
   const ctx = new ViewContext(place);
@@ -29,9 +27,9 @@ async function enter(place) {
   isFirst = false;
   main.setAttribute('aria-busy', 'true');
   if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
-  const [module, error] = await view.load().then((loaded) => [loaded], (reason) => [null, reason]);
+  const module = await view.load().catch(() => null);
   if (current?.ctx !== ctx) return undefined;
-  main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view, error)].flat());
+  main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view)].flat());
   main.removeAttribute('aria-busy');
   if (!isLater) return undefined;
   scrollTo(0, 0);
@@ -46,20 +44,42 @@ function shut(view, name) {
   mark(name);
   setTitle(view.title);
   main.removeAttribute('aria-busy');
-  main.replaceChildren(h('div.head', h('h1', view.title)), h('div.card', h('div.face', h('b', 'An access token is needed'),
-    h('p', `${locked.value} Who runs the server makes tokens with `, h('code', 'loki-web token create'), '.'),
-    h('div.row', h('button.button.small.primary', { type: 'button', onclick: askForToken }, 'Enter a token'),
-      token.value && h('button.button.small', { type: 'button', onclick: () => useToken(token.value) }, 'Try again')))));
+  main.replaceChildren(
+    h('div.head', h('h1', view.title)),
+    h(
+      'div.card',
+      h(
+        'div.face',
+        h('b', 'An access token is needed'),
+        h('p', `${locked.value} Who runs the server makes tokens with `, h('code', 'loki-web token create'), '.'),
+        h(
+          'div.row',
+          h('button.button.small.primary', { type: 'button', onclick: askForToken }, 'Enter a token'),
+          token.value &&
+            h('button.button.small', { type: 'button', onclick: () => useToken(token.value) }, 'Try again'),
+        ),
+      ),
+    ),
+  );
 }
 
 function notLoaded(view) {
-  return [h('h1', view.title), h('div.card', h('div.face', h('b', 'This view could not be loaded'),
-    h('p', 'The server does not answer, or it has been updated since this page was opened.'),
-    h('button.button.small', { type: 'button', onclick: () => location.reload() }, 'Reload the page')))];
+  return [
+    h('h1', view.title),
+    h(
+      'div.card',
+      h(
+        'div.face',
+        h('b', 'This view could not be loaded'),
+        h('p', NOT_LOADED),
+        h('button.button.small', { type: 'button', onclick: () => location.reload() }, 'Reload the page'),
+      ),
+    ),
+  ];
 }
 
 function mark(name) {
-  for (const each of document.querySelectorAll('[data-view]')) {
+  for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-view]'))) {
     if (each.dataset.view === name) each.setAttribute('aria-current', 'page');
     else each.removeAttribute('aria-current');
   }
@@ -67,7 +87,9 @@ function mark(name) {
 
 function switchTheme() {
   const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  const isDark = root.dataset.theme
+    ? root.dataset.theme === 'dark'
+    : matchMedia('(prefers-color-scheme: dark)').matches;
   root.dataset.theme = isDark ? 'light' : 'dark';
   try {
     localStorage.setItem('loki-theme', root.dataset.theme);
@@ -76,14 +98,14 @@ function switchTheme() {
   }
 }
 
-document.getElementById('open-palette').onclick = openPalette;
-document.getElementById('open-help').onclick = openHelp;
-document.getElementById('switch-theme').onclick = switchTheme;
-document.querySelector('.skip').onclick = (event) => {
+byId('open-palette').onclick = openPalette;
+byId('open-help').onclick = openHelp;
+byId('switch-theme').onclick = switchTheme;
+/** @type {HTMLElement} */ (document.querySelector('.skip')).onclick = (event) => {
   event.preventDefault();
   main.focus();
 };
-document.getElementById('rail').addEventListener('click', ({ currentTarget, target }) => {
+byId('rail').addEventListener('click', ({ currentTarget, target }) => {
   if (target.closest('a, button') && currentTarget.matches(':popover-open')) currentTarget.hidePopover();
 });
 
@@ -94,10 +116,14 @@ locked.watch((why) => {
   if (why) askForToken();
   if (Boolean(why) === Boolean(current)) enter(route.value);
 });
-const started = status.watch(({ data }) => data && setTimeout(() => {
-  started();
-  live.start();
-}));
+const started = status.watch(
+  ({ data }) =>
+    data &&
+    setTimeout(() => {
+      started();
+      live.start();
+    }),
+);
 // a watcher of its own, so that a failing first answer is asked for again
 status.watch(() => {});
-draw(document.getElementById('banner'));
+draw(byId('banner'));

@@ -1,7 +1,99 @@
-// Every request of the page. Addresses are relative to where the page is.
+// Values that others watch, the server's clock, and every request of the page.
 
-import { cell, keptCell } from './cell.js';
-import { heardTime } from './clock.js';
+/**
+ * @template T
+ * @typedef {{readonly value: T, set: (next: T) => void, watch: (watcher: (value: T) => void) => () => void}} Cell
+ */
+
+/**
+ * A value that others watch: `watch(fn)` calls at once and at each change, and returns what ends it.
+ *
+ * @template T
+ * @param {T} value
+ * @returns {Cell<T>}
+ */
+export function cell(value) {
+  const watchers = new Set();
+  return {
+    get value() {
+      return value;
+    },
+    set(next) {
+      if (Object.is(next, value)) return;
+      value = next;
+      for (const watcher of [...watchers]) watcher(value);
+    },
+    watch(watcher) {
+      watchers.add(watcher);
+      watcher(value);
+      return () => void watchers.delete(watcher);
+    },
+  };
+}
+
+/**
+ * A cell that is kept in the browser under a name. Where storage is forbidden, it lasts as long as the page.
+ *
+ * @param {string} name
+ * @param {string} value
+ * @param {'localStorage' | 'sessionStorage'} [storage]
+ * @returns {Cell<string>}
+ */
+export function keptCell(name, value, storage = 'localStorage') {
+  const key = `loki-${name}`;
+  const kept = cell(attempt(() => window[storage].getItem(key)) ?? value);
+  const { set } = kept;
+  kept.set = (next) => {
+    attempt(() => (next ? window[storage].setItem(key, next) : window[storage].removeItem(key)));
+    set(next);
+  };
+  return kept;
+}
+
+function attempt(read) {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
+// The one timer of the page. A hidden tab has none.
+
+const listeners = new Set();
+let timer = 0;
+let skew = 0;
+
+/** Now by the server's clock, in milliseconds. */
+export const now = () => Date.now() + skew;
+
+/** Use the server's clock if it differs from ours by more than three seconds. */
+function setClock(header) {
+  const difference = Date.parse(header) - Date.now();
+  skew = Math.abs(difference) > 3000 ? difference : 0;
+}
+
+/** Call every second while the tab is seen, and at once when it comes back; returns the end. */
+export function everySecond(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function tick() {
+  for (const listener of listeners) listener();
+}
+
+function follow() {
+  clearInterval(timer);
+  if (document.hidden) return;
+  timer = setInterval(tick, 1000);
+  tick();
+}
+
+document.addEventListener('visibilitychange', follow);
+follow();
+
+// Requests. Addresses are relative to the page's own.
 
 export const BASE = new URL('.', document.baseURI);
 const TIMEOUT = 20_000;
@@ -14,24 +106,35 @@ export const token = keptCell('token', '', 'sessionStorage');
 const isClosed = document.body.dataset.access === 'token';
 /** Whether the server wants a token that we do not have: `''`, or why. */
 export const locked = cell(isClosed && !token.value ? WANTED : '');
-/** What the token may do, as the server said last; null where nobody has to say who they are. */
-export const scopes = cell(null);
+/** What the token may do, as the server said last; null where no token is needed. */
+export const scopes = cell(/** @type {string | null} */ (null));
 /** The scopes that the token lacks. */
-export const denied = cell(new Set());
+export const denied = cell(/** @type {Set<string>} */ (new Set()));
 /** When the server last answered (ms), and whether it has stopped answering. */
 export const contact = cell({ at: 0, lost: false });
 
 /**
- * What went wrong with a request.
- * `kind`: offline, unauthenticated, forbidden, missing, limited, invalid, failed or aborted.
+ * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'limited' | 'invalid' | 'failed' |
+ *   'aborted'} Kind
  */
+
+/** What went wrong with a request. */
 export class ApiError extends Error {
+  /**
+   * @param {Kind} kind
+   * @param {string} detail
+   * @param {{status?: number, retryAfter?: number, scope?: string}} [more] seconds, and the scope that is missing
+   */
   constructor(kind, detail, { status = 0, retryAfter = 0, scope = '' } = {}) {
     super(detail);
-    Object.assign(this, { kind, detail, status, retryAfter, scope });
+    this.kind = kind;
+    this.detail = detail;
+    this.status = status;
+    this.retryAfter = retryAfter;
+    this.scope = scope;
   }
 
-  /** What to tell people, with what they can do about it. */
+  /** What to show: what went wrong, and what to do. */
   get sentence() {
     if (this.kind === 'limited') return `Too many requests. Try again in ${this.retryAfter || 60} s.`;
     if (this.kind === 'forbidden' && this.scope) return `This token lacks the scope “${this.scope}”.`;
@@ -39,23 +142,31 @@ export class ApiError extends Error {
   }
 }
 
-export const get = (path, options) => request('GET', path, undefined, options);
-export const post = (path, body) => request('POST', path, body).then(readJson);
+export const get = (path, options = {}) => request('GET', path, undefined, options);
+export const post = (path, /** @type {any} */ body = undefined) => request('POST', path, body).then(readJson);
 export const put = (path, body) => request('PUT', path, body).then(readJson);
 export const del = (path) => request('DELETE', path).then(readJson);
 
 /** GET and read in one. */
-export const getJson = (path, options) => get(path, options).then(readJson);
+export const getJson = (path, options = {}) => get(path, options).then(readJson);
 
-/** A path with its parts made safe and its empty parameters left out. */
+/** A path with its parts encoded, without empty parameters. */
 export function address(parts, query = {}) {
-  const path = [].concat(parts).map((part, index) => (index ? encodeURIComponent(part) : part)).join('/');
+  const path = [parts]
+    .flat()
+    .map((part, index) => (index ? encodeURIComponent(part) : part))
+    .join('/');
   const given = Object.entries(query).filter(([, value]) => value != null && value !== '');
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** The text of an answer, once the server said yes. While no token opens the server it is not even asked. */
-async function request(method, path, body, { signal } = {}) {
+/** Return the text of a successful response. Without the token that the server needs, nothing is sent. */
+async function request(
+  method,
+  path,
+  /** @type {any} */ body = undefined,
+  /** @type {{signal?: AbortSignal}} */ { signal } = {},
+) {
   if (locked.value && !OPEN_TO_ALL.has(path)) throw new ApiError('unauthenticated', locked.value);
   const held = token.value;
   const { response, text } = await send(method, path, { headers: authorization(), body, signal });
@@ -68,27 +179,42 @@ async function request(method, path, body, { signal } = {}) {
   throw error;
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{headers: Record<string, string>, body?: any, signal?: AbortSignal}} how
+ */
 async function send(method, path, { headers, body, signal }) {
   const deadline = AbortSignal.timeout(TIMEOUT);
   const isJson = body !== undefined;
   let response, text;
   try {
     response = await fetch(new URL(path, BASE), {
-      method, headers: isJson ? { ...headers, 'Content-Type': 'application/json' } : headers, body: isJson ? JSON.stringify(body) : undefined,
-      credentials: 'same-origin', signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      method,
+      headers: isJson ? { ...headers, 'Content-Type': 'application/json' } : headers,
+      body: isJson ? JSON.stringify(body) : undefined,
+      credentials: 'same-origin',
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
     text = await response.text();
   } catch {
     if (signal?.aborted) throw new ApiError('aborted', 'No longer wanted');
     contact.set({ ...contact.value, lost: true });
-    throw new ApiError('offline', deadline.aborted ? 'The server took too long to answer' : 'The server does not answer');
+    throw new ApiError(
+      'offline',
+      deadline.aborted ? 'The server took too long to answer' : 'The server does not answer',
+    );
   }
-  heardTime(response.headers.get('Date'));
+  setClock(response.headers.get('Date'));
   contact.set({ at: Date.now(), lost: false });
   return { response, text };
 }
 
-/** The headers that say who asks. */
+/**
+ * The headers with the token.
+ *
+ * @returns {Record<string, string>}
+ */
 export const authorization = (held = token.value) => (held ? { Authorization: `Bearer ${held}` } : {});
 
 function hearScopes(held) {
@@ -108,9 +234,13 @@ function readJson(text) {
 
 function refusal({ status, headers }, text) {
   const detail = detailIn(text) || `The server answered ${status}`;
-  const known = { 401: 'unauthenticated', 403: 'forbidden', 404: 'missing', 429: 'limited' };
+  const known = /** @type {const} */ ({ 401: 'unauthenticated', 403: 'forbidden', 404: 'missing', 429: 'limited' });
   const scope = status === 403 ? (/scope (\S+)/.exec(detail)?.[1] ?? '') : '';
-  return new ApiError(known[status] ?? (status < 500 ? 'invalid' : 'failed'), detail, { status, retryAfter: Number(headers.get('Retry-After')) || 0, scope });
+  return new ApiError(known[status] ?? (status < 500 ? 'invalid' : 'failed'), detail, {
+    status,
+    retryAfter: Number(headers.get('Retry-After')) || 0,
+    scope,
+  });
 }
 
 function detailIn(text) {
@@ -121,7 +251,7 @@ function detailIn(text) {
   }
 }
 
-/** Use another token from now on, once the server has said that it opens something. */
+/** Use another token from now on, if the server accepts it. */
 export async function tryToken(next) {
   const { response, text } = await send('GET', 'api/status', { headers: authorization(next) });
   if (!response.ok && response.status !== 403) throw refusal(response, text);

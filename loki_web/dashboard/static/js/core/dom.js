@@ -7,7 +7,7 @@ const PROPERTIES = new Set(['value', 'checked', 'indeterminate']);
  * An HTML element: `h('p.note.small', {id: 'x', onclick: f}, 'text', child, [more])`.
  *
  * Values: `on…` are listeners, `vars` custom properties, `key` tells an element from its
- * neighbours when a list is drawn again, `props` are those of a component; the rest are attributes
+ * neighbors when a list is drawn again, `props` are those of a component; the rest are attributes
  * (true: present, false and null: absent). The second argument may be left out.
  */
 export function h(tag, ...rest) {
@@ -21,12 +21,20 @@ export function s(tag, ...rest) {
   return build(document.createElementNS(SVG, name), classes, rest);
 }
 
+/**
+ * The element of an id, which index.html has.
+ *
+ * @param {string} id
+ * @returns {any}
+ */
+export const byId = (id) => document.getElementById(id);
+
 /** One of the symbols in index.html. */
 export function icon(name) {
   return s('svg.icon', { 'aria-hidden': 'true' }, s('use', { href: `#i-${name}` }));
 }
 
-/** Content that only a screen reader says. */
+/** Content for screen readers only. */
 export const spoken = (...text) => h('span.spoken', text);
 
 function build(element, classes, rest) {
@@ -43,16 +51,19 @@ function give(element, name, value) {
   if (value == null || value === false) return;
   if (name === 'key') element.$key = String(value);
   else if (name === 'props') element.props = value;
-  else if (name === 'class') element.setAttribute('class', [element.getAttribute('class'), value].filter(Boolean).join(' '));
+  else if (name === 'class')
+    element.setAttribute('class', [element.getAttribute('class'), value].filter(Boolean).join(' '));
   else if (name === 'vars') setVars(element, value);
   else if (name.startsWith('on')) listen(element, name, value);
-  else if (PROPERTIES.has(name) && name in element) { element[name] = value; element.$has = { ...element.$has, [name]: value }; }
-  else element.setAttribute(name, value === true ? '' : value);
+  else if (PROPERTIES.has(name) && name in element) {
+    element[name] = value;
+    element.$has = { ...element.$has, [name]: value };
+  } else element.setAttribute(name, value === true ? '' : value);
 }
 
 function listen(element, name, listener) {
   element[name] = listener;
-  (element.$on ??= {})[name] = listener;
+  element.$on = { ...element.$on, [name]: listener };
 }
 
 function setVars(element, vars) {
@@ -68,7 +79,7 @@ function nodes(children, path = '') {
   return children.flatMap((child, index) => {
     if (Array.isArray(child)) return nodes(child, `${path}${index}.`);
     if (child == null || child === false || child === true || child === '') return [];
-    const node = child instanceof Node ? child : document.createTextNode(String(child));
+    const node = /** @type {any} */ (child instanceof Node ? child : document.createTextNode(String(child)));
     node.$slot = `${path}${index}`;
     return [node];
   });
@@ -79,14 +90,18 @@ function nodes(children, path = '') {
  * has begun, focus, scrolling, open disclosures and what somebody is typing stay. Children are found
  * again by their `key`, wherever they are, else by their slot.
  */
-export function draw(parent, ...children) { match(parent, nodes(children)); }
+export function draw(parent, ...children) {
+  match(parent, nodes(children));
+}
 
 function match(parent, children) {
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   const left = new Set(parent.childNodes);
   const named = Map.groupBy(left, nameOf);
   const wanted = children.map((fresh) => {
-    const known = left.has(fresh) ? fresh : named.get(nameOf(fresh))?.find((each) => left.has(each) && isSame(each, fresh));
+    const known = left.has(fresh)
+      ? fresh
+      : named.get(nameOf(fresh))?.find((each) => left.has(each) && isSame(each, fresh));
     if (!known) return fresh;
     left.delete(known);
     patch(known, fresh);
@@ -98,7 +113,8 @@ function match(parent, children) {
     if (node === at) at = at.nextSibling;
     else parent.insertBefore(node, at);
   }
-  if (focused !== document.activeElement && focused?.isConnected && parent.contains(focused)) focused.focus({ preventScroll: true });
+  if (focused !== document.activeElement && focused?.isConnected && parent.contains(focused))
+    focused.focus({ preventScroll: true });
 }
 
 const nameOf = ({ $key, $slot }) => ($key == null ? $slot : `key ${$key}`);
@@ -145,19 +161,33 @@ function patchAttributes(known, fresh) {
 
 /** A custom element that lives on between drawings: `props` are replaced, `update()` follows. */
 export class Component extends HTMLElement {
+  /** @type {any} */
   #props = {};
 
-  get props() { return this.#props; }
+  get props() {
+    return this.#props;
+  }
 
   set props(props) {
     this.#props = props;
     if (this.isConnected) this.update();
   }
 
+  /** Draw again: the props have been replaced. */
+  update() {}
+
+  /** Called when the element enters the page. */
+  connected() {}
+
+  /** Called when the element leaves the page. */
+  disconnected() {}
+
   connectedCallback() {
-    this.connected?.();
+    this.connected();
     this.update();
   }
 
-  disconnectedCallback() { this.disconnected?.(); }
+  disconnectedCallback() {
+    this.disconnected();
+  }
 }

@@ -1,17 +1,22 @@
-// News from the server: by the socket, else by the event stream, else the slices ask by themselves.
+// The live feed: by WebSocket, else by event stream; without either, slices poll.
 
-import { contact, locked, token } from './api.js';
-import { cell } from './cell.js';
-import { everySecond } from './clock.js';
-import { openSocket } from './socket.js';
-import { openStream } from './stream.js';
+import { address, authorization, BASE, cell, contact, everySecond, locked, token } from './api.js';
+import { lookup } from './words.js';
 
 const ALWAYS = ['status', 'notifications']; // what a hidden tab still follows
-const CHANNEL_OF = {
-  task_created: 'tasks', task_updated: 'tasks', task_moved: 'tasks', project_created: 'projects',
-  status: 'status', agents: 'agents', log: 'logs', notification: 'notifications', cost: 'cost',
-  council: 'council', checkpoint: 'checkpoints',
-};
+const CHANNEL_OF = lookup({
+  task_created: 'tasks',
+  task_updated: 'tasks',
+  task_moved: 'tasks',
+  project_created: 'projects',
+  status: 'status',
+  agents: 'agents',
+  log: 'logs',
+  notification: 'notifications',
+  cost: 'cost',
+  council: 'council',
+  checkpoint: 'checkpoints',
+});
 const TRANSPORTS = [openSocket, openStream];
 const LONGEST_WAIT = 30;
 
@@ -22,18 +27,19 @@ export const nextTry = cell(0);
 
 const wanted = new Map(ALWAYS.map((name) => [name, 1]));
 const listeners = new Set();
+/** @type {{follow: (names: string[]) => void, close: () => void} | null} */
 let connection = null;
 let transport = 0;
 let failures = 0;
 let timer = 0;
 let isStarted = false;
 
-/** Follow a channel; returns the end. */
+/** Subscribe to a channel; returns what ends it. */
 export function want(channel) {
   wanted.set(channel, (wanted.get(channel) ?? 0) + 1);
   follow();
   return () => {
-    wanted.set(channel, wanted.get(channel) - 1);
+    wanted.set(channel, (wanted.get(channel) ?? 0) - 1);
     follow();
   };
 }
@@ -138,3 +144,127 @@ token.watch((next) => {
 everySecond(() => {
   if (state.value === 'polling' && !connection && !nextTry.value) connect();
 });
+
+// The WebSocket. It pings every 25 seconds, and closes if no message follows.
+
+const PING = 25_000;
+const ANSWER = 10_000;
+
+/** Open a connection that is subscribed to channels. */
+function openSocket({ channels, onOpen, onMessage, onClose }) {
+  const url = new URL('ws', BASE);
+  url.protocol = url.protocol.replace('http', 'ws');
+  if (token.value) url.searchParams.set('token', token.value);
+  const socket = new WebSocket(url);
+  let isOpen = false;
+  let followed = [];
+  let wantedNow = channels;
+  let pings = 0;
+  let deadline = 0;
+
+  const send = (type, names) => socket.send(JSON.stringify(names ? { type, data: { channels: names } } : { type }));
+
+  function follow(names) {
+    wantedNow = names;
+    if (!isOpen) return;
+    const more = names.filter((name) => !followed.includes(name));
+    const less = followed.filter((name) => !names.includes(name));
+    if (more.length) send('subscribe', more);
+    if (less.length) send('unsubscribe', less);
+    followed = [...names];
+  }
+
+  function ping() {
+    send('ping');
+    deadline = setTimeout(() => socket.close(), ANSWER);
+  }
+
+  socket.onmessage = ({ data }) => {
+    clearTimeout(deadline);
+    const message = JSON.parse(data);
+    if (message.type === 'connected') {
+      isOpen = true;
+      pings = setInterval(ping, PING);
+      follow(wantedNow);
+      onOpen();
+    }
+    onMessage(message);
+  };
+  socket.onclose = () => {
+    clearInterval(pings);
+    clearTimeout(deadline);
+    onClose(isOpen);
+  };
+  return { follow, close: () => socket.close(1000) };
+}
+
+// The event stream, read by fetch so that the token stands in a header.
+
+const SILENCE = 40_000; // the server says something every 15 seconds
+
+/** As `openSocket`; a change of channels opens a new stream. */
+function openStream({ channels, onOpen, onMessage, onClose }) {
+  const end = new AbortController();
+  let followed = channels;
+  let isOpen = false;
+  /** @type {AbortController | null} */
+  let reading = null;
+  let silence = 0;
+
+  async function read(names, stop) {
+    const path = address('api/events', { channels: names.join(',') });
+    const response = await fetch(new URL(path, BASE), { headers: authorization(), signal: stop.signal });
+    if (!response.ok || !response.body) return;
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (;;) {
+      clearTimeout(silence);
+      silence = setTimeout(() => end.abort(), SILENCE);
+      const { done, value } = await reader.read();
+      if (done) return;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) receive(block, names);
+    }
+  }
+
+  function receive(block, names) {
+    const data = block
+      .split('\n')
+      .filter((line) => line.startsWith('data:'))
+      .map((line) => line.slice(5))
+      .join('\n');
+    if (!data) return;
+    const message = JSON.parse(data);
+    onMessage(message);
+    if (message.type !== 'connected') return;
+    if (!isOpen) onOpen();
+    isOpen = true;
+    onMessage({ type: 'subscribed', data: { channels: names } });
+  }
+
+  async function begin(names) {
+    reading?.abort();
+    const mine = new AbortController();
+    reading = mine;
+    end.signal.addEventListener('abort', () => mine.abort());
+    try {
+      await read(names, mine);
+    } catch {
+      // the connection broke; `onClose` below says so
+    }
+    if (reading !== mine) return;
+    clearTimeout(silence);
+    onClose(isOpen);
+  }
+
+  begin(followed);
+  return {
+    follow(names) {
+      if ([...names].sort().join() === [...followed].sort().join()) return;
+      followed = names;
+      begin(names);
+    },
+    close: () => end.abort(),
+  };
+}

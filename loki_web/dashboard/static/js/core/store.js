@@ -1,10 +1,17 @@
-// What the page knows: one slice for each address that is read, kept fresh while somebody looks.
+// What the page knows: one slice for each address, kept fresh while it is watched; and the lines of the log.
 
-import { get, contact, locked, token, ApiError } from './api.js';
-import { everySecond } from './clock.js';
+import { ApiError, contact, everySecond, get, locked, token } from './api.js';
 import * as live from './live.js';
 
-const slices = new Map();
+/**
+ * @typedef {object} How
+ * @property {string[]} [channels] whose messages mean that it changed
+ * @property {number} [every] seconds between looks without them
+ * @property {string} [message] the type of a message that is its value
+ */
+
+/** @type {Map<string, Slice>} */
+const byPath = new Map();
 const LIVE_PERIOD = 60; // a second look, in case a message was missed
 const LEAST_GAP = 1000;
 const RETRY = 10;
@@ -13,22 +20,27 @@ const RETRY = 10;
  * The slice of an address, made when it is first asked for.
  *
  * @param {string} path such as `api/agents`
- * @param {{channels?: string[], every?: number, message?: string}} how channels whose messages mean
- *   that it changed; seconds between looks without them; the type of a message that is its value.
+ * @param {How} how
+ * @returns {Slice}
  */
 export function slice(path, how = {}) {
-  if (!slices.has(path)) slices.set(path, new Slice(path, how));
-  return slices.get(path);
+  const known = byPath.get(path) ?? new Slice(path, how);
+  byPath.set(path, known);
+  return known;
 }
 
 class Slice {
   /** `data` undefined until the first answer; `error` of the last try, or null; `at` in ms. */
+  /** @type {any} */
   data = undefined;
+  /** @type {ApiError | null} */
   error = null;
   at = 0;
   #text = '';
   #watchers = new Set();
+  /** @type {(() => void)[]} */
   #releases = [];
+  /** @type {Promise<void> | null} */
   #running = null;
   #again = false;
   #isDirty = true;
@@ -36,15 +48,22 @@ class Slice {
   #took = 0;
   #timer = 0;
 
-  constructor(path, { channels = [], every = 30, message = '' }) {
-    Object.assign(this, { path, channels, every, message });
+  constructor(path, /** @type {How} */ { channels = [], every = 30, message = '' }) {
+    this.path = path;
+    this.channels = channels;
+    this.every = every;
+    this.message = message;
   }
 
-  get isLoading() { return this.data === undefined && !this.error; }
+  get isLoading() {
+    return this.data === undefined && !this.error;
+  }
 
-  get isWatched() { return this.#watchers.size > 0; }
+  get isWatched() {
+    return this.#watchers.size > 0;
+  }
 
-  /** Call at once and at each change; returns the end. */
+  /** Call at once and at each change; returns what ends it. */
   watch(watcher) {
     if (!this.isWatched) this.#releases = this.channels.map(live.want);
     this.#watchers.add(watcher);
@@ -90,7 +109,7 @@ class Slice {
     }
   }
 
-  /** Something that it shows has changed: look again, soon, but no more than the server can bear. */
+  /** Read it again soon, because it has changed; the longer an answer takes, the more seldom. */
   touch() {
     this.#isDirty = true;
     if (!this.isWatched || document.hidden || this.#timer) return;
@@ -98,7 +117,7 @@ class Slice {
     this.#timer = setTimeout(() => this.refresh(), Math.max(150, next - Date.now()));
   }
 
-  /** The server told the value itself. */
+  /** Take the value from a message of the feed. */
   put(data) {
     this.#text = '';
     this.#isDirty = false;
@@ -128,15 +147,21 @@ class Slice {
     this.#tell();
   }
 
-  #tell() { for (const watcher of [...this.#watchers]) watcher(this); }
+  #tell() {
+    for (const watcher of [...this.#watchers]) watcher(this);
+  }
 }
 
-/** A source in whose place `use` puts another slice: what shows it stays, with all that is in it. */
+/** A source that `use` replaces by another slice, while what shows it stays. */
 export function exchangeable(slice) {
   const ends = new Map();
   return {
-    get data() { return slice.data; },
-    get error() { return slice.error; },
+    get data() {
+      return slice.data;
+    },
+    get error() {
+      return slice.error;
+    },
     refresh: () => slice.refresh(),
     watch(watcher) {
       ends.set(watcher, slice.watch(watcher));
@@ -156,10 +181,10 @@ export function exchangeable(slice) {
   };
 }
 
-const watched = () => [...slices.values()].filter((each) => each.isWatched);
+const watched = () => [...byPath.values()].filter((each) => each.isWatched);
 
 /** Look at everything that is on the screen again. */
-export const refreshAll = () => Promise.all(watched().map((each) => each.refresh()));
+const refreshAll = () => Promise.all(watched().map((each) => each.refresh()));
 
 everySecond(() => {
   if (contact.value.lost || locked.value) return;
@@ -167,7 +192,7 @@ everySecond(() => {
 });
 
 live.onMessage((type, data, channel) => {
-  for (const each of slices.values()) {
+  for (const each of byPath.values()) {
     if (each.message === type && data !== undefined) each.put(data);
     else if (each.channels.includes(channel)) each.touch();
   }
@@ -181,13 +206,112 @@ contact.watch(({ lost }) => {
 
 locked.watch((why) => {
   if (!why) refreshAll();
-  else for (const each of slices.values()) each.forget();
+  else for (const each of byPath.values()) each.forget();
 });
 
-let known = token.value;
+let lastToken = token.value;
 token.watch((next) => {
-  if (next === known) return;
-  known = next;
-  for (const each of slices.values()) each.forget();
+  if (next === lastToken) return;
+  lastToken = next;
+  for (const each of byPath.values()) each.forget();
   refreshAll();
 });
+
+// The addresses that several views read. A view's own ones are made where they are used.
+
+export const status = slice('api/status', { channels: ['status'], message: 'status', every: 5 });
+export const tasks = slice('api/tasks', { channels: ['tasks'], every: 10 });
+export const agents = slice('api/agents', { channels: ['agents'], message: 'agents', every: 10 });
+export const processes = slice('api/health/processes', { channels: ['agents'], every: 15 });
+export const cost = slice('api/cost', { channels: ['cost'], message: 'cost', every: 10 });
+export const contextWindow = slice('api/context', { channels: ['cost'], every: 10 });
+export const council = slice('api/council/state', { channels: ['council'], message: 'council', every: 10 });
+export const convergence = slice('api/council/convergence', { channels: ['council'], every: 10 });
+export const verdicts = slice('api/council/verdicts?limit=200', { channels: ['council'], every: 10 });
+export const notifications = slice('api/notifications?limit=1000', { channels: ['notifications'], every: 10 });
+export const triggers = slice('api/notifications/triggers', { every: 60 });
+export const checkpoints = slice('api/checkpoints?limit=200', { channels: ['checkpoints'], every: 20 });
+export const projects = slice('api/registry/projects?include_inactive=true', { channels: ['projects'], every: 30 });
+export const enterprise = slice('api/enterprise/status', { every: 300 });
+
+// The lines of the log: the last ones from the API, then each as it is written.
+
+const POLL = 2000;
+
+/**
+ * @typedef {{id: number, message: string, level: string, timestamp: string}} Line
+ * `id` grows by one from line to line.
+ */
+export class LogFeed {
+  /** @type {Line[]} */
+  lines = [];
+  /** @type {any} */
+  error = null;
+  isLoaded = false;
+  #next = 0;
+  #askedAt = 0;
+
+  /**
+   * @param {import('./views.js').ViewContext} ctx
+   * @param {number} most lines to keep
+   * @param {() => void} changed
+   */
+  constructor(ctx, most, changed) {
+    this.most = most;
+    this.changed = changed;
+    ctx.hear('logs', (type, data) => (type === 'log' ? this.#add([data]) : this.load()));
+    ctx.everySecond(() => {
+      const isDue = live.state.value !== 'live' && Date.now() - this.#askedAt >= POLL;
+      if (isDue && !contact.value.lost && !locked.value) this.load();
+    });
+  }
+
+  async load() {
+    this.#askedAt = Date.now();
+    try {
+      this.#merge(
+        JSON.parse(
+          await get(
+            `api/logs?lines=${this.isLoaded && live.state.value !== 'live' ? Math.min(500, this.most) : this.most}`,
+          ),
+        ),
+      );
+      this.error = null;
+    } catch (error) {
+      this.error = error;
+    }
+    this.isLoaded ||= !this.error;
+    this.changed();
+  }
+
+  /** Of what the server has, the part that is not here yet; all of it where nothing fits. */
+  #merge(fetched) {
+    const known = this.lines;
+    for (let end = fetched.length; end > 0; end -= 1) {
+      if (endsWith(known, fetched, end)) {
+        this.#add(fetched.slice(end));
+        return;
+      }
+    }
+    this.lines = [];
+    this.#add(fetched);
+  }
+
+  #add(more) {
+    if (!more.length) return;
+    const numbered = more.map((line) => ({ ...line, id: this.#next++ }));
+    this.lines = [...this.lines, ...numbered].slice(-this.most);
+    this.changed();
+  }
+}
+
+const isSame = (a, b) => a.message === b.message && a.level === b.level;
+
+/** Whether the first `end` of the fetched lines are the last that are known. */
+function endsWith(known, fetched, end) {
+  const length = Math.min(end, known.length);
+  if (!length) return false;
+  for (let back = 1; back <= length; back += 1)
+    if (!isSame(known[known.length - back], fetched[end - back])) return false;
+  return true;
+}

@@ -1,7 +1,7 @@
 import { draw, h } from '../core/dom.js';
-import { openDialog } from '../ui/dialog.js';
-import { singleKeys } from '../ui/keys.js';
-import { VIEWS } from '../views.js';
+import { VIEWS } from '../core/views.js';
+import { openDialog } from '../ui/actions.js';
+import { singleKeys } from '../ui/shell.js';
 
 const KEYS = [
   [['Ctrl', 'K'], 'Commands: every view and action'],
@@ -18,11 +18,29 @@ const KEYS = [
 export function open() {
   const keys = (names) => names.map((name) => h('kbd', name));
   const place = h('p');
-  const show = () => draw(place, h('label.row', h('input', { type: 'checkbox', checked: singleKeys.value === 'on', onchange: ({ target }) => singleKeys.set(target.checked ? 'on' : 'off') }), 'Single keys do something'));
+  const show = () =>
+    draw(
+      place,
+      h(
+        'label.row',
+        h('input', {
+          type: 'checkbox',
+          checked: singleKeys.value === 'on',
+          onchange: ({ target }) => singleKeys.set(target.checked ? 'on' : 'off'),
+        }),
+        'Single keys do something',
+      ),
+    );
   show();
-  const dialog = openDialog({ title: 'Keys' },
-    h('dl.dl', KEYS.map(([names, about]) => [h('dt', keys(names)), h('dd', about)]),
-      Object.values(VIEWS).map(({ key, title }) => [h('dt', keys(['g', key])), h('dd', title)])),
-    h('hr'), place,
-    h('div.acts', h('button.button', { type: 'button', onclick: () => dialog.close() }, 'Close')));
+  const dialog = openDialog(
+    { title: 'Keys' },
+    h(
+      'dl.dl',
+      KEYS.map(([names, about]) => [h('dt', keys(names)), h('dd', about)]),
+      Object.values(VIEWS).map(({ key, title }) => [h('dt', keys(['g', key])), h('dd', title)]),
+    ),
+    h('hr'),
+    place,
+    h('div.acts', h('button.button', { type: 'button', onclick: () => dialog.close() }, 'Close')),
+  );
 }

@@ -30,10 +30,18 @@ export function markdown(source) {
       blocks.push(h('hr'));
     } else if (isRow(line) && /^[\s|:-]+$/.test(lines[at + 1] ?? '')) blocks.push(grid(while_(isRow)));
     else if (ITEM.test(line)) blocks.push(list(while_((each) => ITEM.test(each) || /^\s+\S/.test(each))));
-    else if (line.startsWith('>')) blocks.push(h('blockquote.quiet', while_((each) => each.startsWith('>')).map((each) => h('p', inline(each.replace(/^>\s?/, ''))))));
+    else if (line.startsWith('>'))
+      blocks.push(
+        h(
+          'blockquote.quiet',
+          while_((each) => each.startsWith('>')).map((each) => h('p', inline(each.replace(/^>\s?/, '')))),
+        ),
+      );
     else {
       at += 1;
-      const more = while_((each) => each.trim() && !/^(#|>|\s*(```|~~~))/.test(each) && !ITEM.test(each) && !isRow(each));
+      const more = while_(
+        (each) => each.trim() && !/^(#|>|\s*(```|~~~))/.test(each) && !ITEM.test(each) && !isRow(each),
+      );
       blocks.push(h('p', inline([line, ...more].join('\n'))));
     }
   }
@@ -42,10 +50,33 @@ export function markdown(source) {
 
 const ITEM = /^\s*([-*+]|\d+[.)])\s+/;
 const isRow = (line) => line.trim().startsWith('|');
-const cells = (line) => line.trim().replace(/^\||\|$/g, '').split('|').map((cell) => cell.trim());
+const cells = (line) =>
+  line
+    .trim()
+    .replace(/^\||\|$/g, '')
+    .split('|')
+    .map((cell) => cell.trim());
 
-function grid([head, , ...body]) {
-  return h('table', h('thead', h('tr', cells(head).map((cell) => h('th', { scope: 'col' }, inline(cell))))), h('tbody', body.map((line) => h('tr', cells(line).map((cell) => h('td', inline(cell)))))));
+function grid(/** @type {string[]} */ [head, , ...body]) {
+  return h(
+    'table',
+    h(
+      'thead',
+      h(
+        'tr',
+        cells(head).map((cell) => h('th', { scope: 'col' }, inline(cell))),
+      ),
+    ),
+    h(
+      'tbody',
+      body.map((line) =>
+        h(
+          'tr',
+          cells(line).map((cell) => h('td', inline(cell))),
+        ),
+      ),
+    ),
+  );
 }
 
 function list(lines) {
@@ -54,7 +85,10 @@ function list(lines) {
     if (ITEM.test(line)) items.push(line.replace(ITEM, ''));
     else items[items.length - 1] += `\n${line.trim()}`;
   }
-  return h(/^\s*\d/.test(lines[0]) ? 'ol' : 'ul', items.map((item) => h('li', task(item))));
+  return h(
+    /^\s*\d/.test(lines[0]) ? 'ol' : 'ul',
+    items.map((item) => h('li', task(item))),
+  );
 }
 
 function task(item) {
@@ -70,7 +104,9 @@ function inline(text) {
   for (let found = INLINE.exec(rest); found; found = INLINE.exec(rest)) {
     const [whole, code, strong, emphasis, label, target] = found;
     parts.push(rest.slice(0, found.index));
-    parts.push(code ? h('code', code) : strong ? h('strong', strong) : emphasis ? h('em', emphasis) : `${label} (${target})`);
+    parts.push(
+      code ? h('code', code) : strong ? h('strong', strong) : emphasis ? h('em', emphasis) : `${label} (${target})`,
+    );
     rest = rest.slice(found.index + whole.length);
   }
   return [...parts, rest];

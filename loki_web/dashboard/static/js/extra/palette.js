@@ -1,29 +1,33 @@
 import { post } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
-import { go } from '../core/router.js';
-import { isPaused, isRunning } from '../core/situation.js';
-import { checkpoints, status, tasks } from '../core/slices.js';
-import { perform } from '../ui/action.js';
-import { askFor, openDialog } from '../ui/dialog.js';
-import { askForToken } from '../ui/faces.js';
-import { forceReview, pause, resume, stop } from '../ui/session.js';
-import { toast } from '../ui/toast.js';
-import { VIEWS } from '../views.js';
+import { checkpoints, status, tasks } from '../core/store.js';
+import { go, VIEWS } from '../core/views.js';
+import { isPaused, isRunning, matches } from '../core/words.js';
+import { askFor, forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
+import { askForToken, toast } from '../ui/elements.js';
 
 const MOST = 60;
 
 /** Make a checkpoint, asking for its message. */
-export const createCheckpoint = () => askFor({
-  title: 'New checkpoint', verb: 'Create checkpoint', fields: [{ name: 'message', label: 'Message', hint: 'What is about to happen, as “before the refactoring”.' }],
-  async run({ message }) {
-    const made = await post('api/checkpoints', message ? { message } : {});
-    toast(`Checkpoint ${made.id} created`);
-    checkpoints.refresh();
-  },
-});
+export const createCheckpoint = () =>
+  askFor({
+    title: 'New checkpoint',
+    verb: 'Create checkpoint',
+    fields: [{ name: 'message', label: 'Message', hint: 'What is about to happen, as “before the refactoring”.' }],
+    async run({ message }) {
+      const made = await post('api/checkpoints', message ? { message } : {});
+      toast(`Checkpoint ${made.id} created`);
+      checkpoints.refresh();
+    },
+  });
 
 function commands({ switchTheme }) {
-  const views = Object.entries(VIEWS).map(([name, { title, key }]) => ({ icon: name, label: title, keys: `g ${key}`, run: () => go(name) }));
+  const views = Object.entries(VIEWS).map(([name, { title, key }]) => ({
+    icon: name,
+    label: title,
+    keys: `g ${key}`,
+    run: () => go(name),
+  }));
   const state = status.data;
   const isOn = isRunning(state) || isPaused(state);
   return [
@@ -35,7 +39,13 @@ function commands({ switchTheme }) {
     { icon: 'checkpoints', label: 'Create a checkpoint…', run: createCheckpoint },
     { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
     { icon: 'key', label: 'Use another access token…', run: askForToken },
-    ...(tasks.data ?? []).map((task) => ({ icon: 'tasks', label: task.title || task.id, note: task.id, isLate: true, run: () => go('tasks', task.id) })),
+    ...(tasks.data ?? []).map((task) => ({
+      icon: 'tasks',
+      label: task.title || task.id,
+      note: task.id,
+      isLate: true,
+      run: () => go('tasks', task.id),
+    })),
   ].filter(Boolean);
 }
 
@@ -46,31 +56,62 @@ export function open(offered) {
   let at = 0;
   const list = h('ul', { id: 'palette-list', role: 'listbox', 'aria-label': 'Commands' });
   const field = h('input.input', {
-    type: 'text', placeholder: 'Go to or do…', 'aria-label': 'Command', role: 'combobox', 'aria-expanded': 'true', 'aria-controls': 'palette-list', autocomplete: 'off', spellcheck: 'false',
-    oninput: () => filter(), onkeydown: (event) => press(event),
+    type: 'text',
+    placeholder: 'Go to or do…',
+    'aria-label': 'Command',
+    role: 'combobox',
+    'aria-expanded': 'true',
+    'aria-controls': 'palette-list',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    oninput: () => filter(),
+    onkeydown: (event) => press(event),
   });
   const dialog = openDialog({ title: 'Commands', class: 'palette' }, field, list);
 
   function filter() {
-    const wanted = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = ({ label, note = '', isLate }) => (wanted.length || !isLate) && wanted.every((word) => `${label} ${note}`.toLowerCase().includes(word));
+    const query = field.value.trim();
+    const fits = ({ label, note = '', isLate }) => (query || !isLate) && matches(query, `${label} ${note}`);
     shown = all.filter(fits).slice(0, MOST);
     at = 0;
     show();
   }
 
   function show() {
-    draw(list, shown.length ? shown.map((command, index) => h('li', {
-      role: 'option', id: `command-${index}`, 'aria-selected': String(index === at), onclick: () => choose(command), onpointermove: () => { if (at !== index) { at = index; show(); } },
-    }, icon(command.icon), command.label, command.keys && h('kbd', command.keys), command.note && h('small.quiet.mono', command.note)))
-      : h('li', { role: 'option', 'aria-selected': 'false', 'aria-disabled': 'true' }, 'Nothing of that name'));
+    draw(
+      list,
+      shown.length
+        ? shown.map((command, index) =>
+            h(
+              'li',
+              {
+                role: 'option',
+                id: `command-${index}`,
+                'aria-selected': String(index === at),
+                onclick: () => choose(command),
+                onpointermove: () => {
+                  if (at !== index) {
+                    at = index;
+                    show();
+                  }
+                },
+              },
+              icon(command.icon),
+              command.label,
+              command.keys && h('kbd', command.keys),
+              command.note && h('small.quiet.mono', command.note),
+            ),
+          )
+        : h('li', { role: 'option', 'aria-selected': 'false', 'aria-disabled': 'true' }, 'Nothing of that name'),
+    );
     field.setAttribute('aria-activedescendant', shown.length ? `command-${at}` : '');
     list.children[at]?.scrollIntoView({ block: 'nearest' });
   }
 
   function press(event) {
     const { key } = event;
-    if (key === 'ArrowDown' || key === 'ArrowUp') at = (at + (key === 'ArrowDown' ? 1 : -1) + shown.length) % (shown.length || 1);
+    if (key === 'ArrowDown' || key === 'ArrowUp')
+      at = (at + (key === 'ArrowDown' ? 1 : -1) + shown.length) % (shown.length || 1);
     else if (key === 'Enter' && shown[at]) choose(shown[at]);
     else return;
     event.preventDefault();

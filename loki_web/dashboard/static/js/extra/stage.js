@@ -1,5 +1,5 @@
 import { h } from '../core/dom.js';
-import { ViewContext } from '../core/view.js';
+import { ViewContext } from '../core/views.js';
 
 /**
  * A place in a view where one thing after another is shown, each with a context of its own that
@@ -7,12 +7,13 @@ import { ViewContext } from '../core/view.js';
  *
  * @param {ViewContext} ctx
  * @param {string} [more] classes
- * @returns {HTMLElement & {show: function(string, function(ViewContext): *): void}} `show` does
+ * @returns {HTMLElement & {show: (name: string, make: (part: ViewContext) => any) => void}} `show` does
  *   nothing while the name stays the same
  */
 export function stage(ctx, more) {
   const place = h('div', { class: more });
   let shown = null;
+  /** @type {ViewContext | null} */
   let part = null;
   const end = () => part?.leave();
   ctx.onLeave(end);

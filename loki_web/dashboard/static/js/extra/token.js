@@ -1,6 +1,7 @@
 import { locked, tryToken } from '../core/api.js';
-import { askFor } from '../ui/dialog.js';
+import { askFor } from '../ui/actions.js';
 
+/** @type {HTMLDialogElement | null} */
 let dialog = null;
 
 /** Ask for the access token of this tab. */
@@ -9,10 +10,19 @@ export function open() {
   dialog = askFor({
     title: 'Access token',
     body: locked.value || 'Use another token for this tab.',
-    fields: [{ name: 'token', label: 'Token', type: 'password', required: true, hint: 'Kept in this tab only, until it is closed.' }],
+    fields: [
+      {
+        name: 'token',
+        label: 'Token',
+        type: 'password',
+        required: true,
+        hint: 'Kept in this tab only, until it is closed.',
+      },
+    ],
     verb: 'Use token',
     async run({ token }) {
-      if (!/^[!-~]+$/.test(token.trim())) throw new Error('A token has no blanks, and no letters beyond A to Z.');
+      if (!/^[!-~]+$/.test(token.trim()))
+        throw new Error('Tokens contain only printable ASCII characters and no spaces.');
       await tryToken(token.trim());
     },
   });

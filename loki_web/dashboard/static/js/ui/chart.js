@@ -1,29 +1,44 @@
 import { Component, draw, h, s } from '../core/dom.js';
-import { NONE } from '../core/format.js';
-import { LEFT, layout, plot } from './plot.js';
-import { table } from './table.js';
+import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
+import { table } from './elements.js';
+
+// Charts: the element, its numbers as SVG, and the two charts that several views show.
+
+/**
+ * @typedef {object} Series
+ * @property {string} name
+ * @property {'bar' | 'line' | 'area'} kind
+ * @property {(number | null)[]} values
+ * @property {string} tone `t1`…`t6`, `tgood`, `twarn`, `tbad`
+ * @property {(value: number) => string} [format]
+ */
+
+/**
+ * @typedef {object} ChartProps
+ * @property {string} label what it shows
+ * @property {string} axis what a label is, as `Iteration`
+ * @property {(string | number)[]} labels
+ * @property {Series[]} series
+ * @property {(value: number) => string} format of the scale
+ * @property {{at: number, shape: 'next' | 'check' | 'alert', tone: string, label: string}[]} [marks] by index
+ * @property {{from: number, to: number, label: string}[]} [bands] by index
+ * @property {{value: number, label: string} | null} [limit]
+ * @property {{value: number, label: string}[]} [warnings] lines below it
+ * @property {{steps: number, value: number} | null} [forecast] of the first series
+ * @property {number} [height]
+ */
 
 /**
  * A chart: a crosshair by pointer or arrow keys that is also spoken, and a table behind it.
  *
- * @param {object} props
- * @param {string} props.label what it shows
- * @param {string} props.axis what a label is, as `Iteration`
- * @param {(string|number)[]} props.labels
- * @param {{name: string, kind: 'bar'|'line'|'area', values: (number|null)[], tone: string, format?: function(number): string}[]} props.series
- *   tones `t1`…`t6`, `tgood`, `twarn`, `tbad`
- * @param {function(number): string} props.format of the scale
- * @param {{at: number, shape: 'next'|'check'|'alert', tone: string, label: string}[]} [props.marks] by index
- * @param {{from: number, to: number, label: string}[]} [props.bands] by index
- * @param {{value: number, label: string}} [props.limit]
- * @param {{value: number, label: string}[]} [props.warnings] lines below it
- * @param {{steps: number, value: number}} [props.forecast] of the first series
- * @param {number} [props.height]
+ * @param {ChartProps} props
  */
 export const chart = (props) => h('x-chart', { props });
 
 class Chart extends Component {
+  /** @type {any} the index of the crosshair; null without one */
   #at = null;
+  /** @type {any} of `layout` */
   #place = null;
   #key = h('p.chart-key', { 'aria-live': 'polite' });
   #svg = s('svg', { tabindex: 0, role: 'img' });
@@ -40,7 +55,9 @@ class Chart extends Component {
     this.#resized.observe(this.#figure);
   }
 
-  disconnected() { this.#resized.disconnect(); }
+  disconnected() {
+    this.#resized.disconnect();
+  }
 
   update() {
     this.#svg.setAttribute('aria-label', `${this.props.label}. Arrow keys read it point by point; a table follows.`);
@@ -51,13 +68,19 @@ class Chart extends Component {
   #press(event) {
     const last = this.props.labels.length - 1;
     const at = this.#at ?? last;
-    const aim = { ArrowLeft: this.#at === null ? last : at - 1, ArrowRight: this.#at === null ? last : at + 1, Home: 0, End: last, Escape: null }[event.key];
+    const aim = {
+      ArrowLeft: this.#at === null ? last : at - 1,
+      ArrowRight: this.#at === null ? last : at + 1,
+      Home: 0,
+      End: last,
+      Escape: null,
+    }[/** @type {string} */ (event.key)];
     if (aim === undefined) return;
     event.preventDefault();
     this.#move(aim);
   }
 
-  #move(at) {
+  #move(/** @type {number | null} */ at) {
     const last = this.props.labels.length - 1;
     const next = at === null || last < 0 ? null : Math.min(last, Math.max(0, at));
     if (next === this.#at) return;
@@ -83,17 +106,28 @@ class Chart extends Component {
     if (this.#at === null) return draw(group);
     const { x, y, top, bottom } = this.#place;
     const at = x(this.#at);
-    return draw(group, s('line.cursor', { x1: at, x2: at, y1: top, y2: bottom }),
-      this.props.series.map(({ values, tone }) => Number.isFinite(values[this.#at]) && s('circle.dot', { class: tone, cx: at, cy: y(values[this.#at]), r: 4 })));
+    return draw(
+      group,
+      s('line.cursor', { x1: at, x2: at, y1: top, y2: bottom }),
+      this.props.series.map(
+        ({ values, tone }) =>
+          Number.isFinite(values[this.#at]) && s('circle.dot', { class: tone, cx: at, cy: y(values[this.#at]), r: 4 }),
+      ),
+    );
   }
 
   #drawKey() {
     const { labels, series, axis, format, marks = [] } = this.props;
     const at = this.#at ?? labels.length - 1;
     const here = marks.filter((mark) => mark.at === at);
-    draw(this.#key, h('b', at < 0 ? NONE : `${axis} ${labels[at]}`),
-      series.map((each) => h('span', { class: each.tone }, h('i.swatch'), each.name, ' ', h('b', read(each, at, format)))),
-      here.map((mark) => h('span', mark.label)));
+    draw(
+      this.#key,
+      h('b', at < 0 ? NONE : `${axis} ${labels[at]}`),
+      series.map((each) =>
+        h('span', { class: each.tone }, h('i.swatch'), each.name, ' ', h('b', read(each, at, format))),
+      ),
+      here.map((mark) => h('span', mark.label)),
+    );
   }
 
   #drawTable() {
@@ -101,13 +135,299 @@ class Chart extends Component {
     if (!this.#table.open) return draw(this.#table, h('summary', 'Table'));
     const columns = [
       { label: axis, cell: (index) => labels[index] },
-      ...series.map((each) => ({ label: each.name, class: 'num', cell: (index) => read(each, index, format), sort: (index) => each.values[index] })),
-      ...(marks.length ? [{ label: 'Event', cell: (index) => marks.filter((mark) => mark.at === index).map((mark) => mark.label).join(', ') || NONE }] : []),
+      ...series.map((each) => ({
+        label: each.name,
+        class: 'num',
+        cell: (index) => read(each, index, format),
+        sort: (index) => each.values[index],
+      })),
+      ...(marks.length
+        ? [
+            {
+              label: 'Event',
+              cell: (index) =>
+                marks
+                  .filter((mark) => mark.at === index)
+                  .map((mark) => mark.label)
+                  .join(', ') || NONE,
+            },
+          ]
+        : []),
     ];
-    return draw(this.#table, h('summary', 'Table'), h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': `${label}: table` }, table({ caption: label, columns, rows: labels.map((_, index) => index), key: String })));
+    return draw(
+      this.#table,
+      h('summary', 'Table'),
+      h(
+        'div.scroll',
+        { tabindex: 0, role: 'region', 'aria-label': `${label}: table` },
+        table({ caption: label, columns, rows: labels.map((_, index) => index), key: String }),
+      ),
+    );
   }
 }
 
-const read = ({ values, format: own }, at, format) => (Number.isFinite(values[at]) ? (own ?? format)(values[at]) : NONE);
+const read = ({ values, format: own }, at, format) =>
+  Number.isFinite(values[at]) ? (own ?? format)(values[at]) : NONE;
 
 customElements.define('x-chart', Chart);
+
+// Draw a chart's numbers as SVG; nothing here listens.
+
+const LEFT = 46;
+const RIGHT = 8;
+const MARKS = 18;
+const AXIS = 20;
+const BANDS = 16;
+
+/** Round numbers from zero to at least `most`. */
+function ticks(most, wanted = 4) {
+  if (!(most > 0)) return [0, 1];
+  const rough = most / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 2.5, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);
+  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => index * step);
+}
+
+/** Where things are: a slot of the same width for each label. */
+function layout(/** @type {ChartProps} */ props, width) {
+  const { labels, series, limit, forecast, marks = [], bands = [], height = 210 } = props;
+  const slots = labels.length + (forecast?.steps ?? 0);
+  const values = series.flatMap((each) => each.values).filter((value) => typeof value === 'number');
+  const most = Math.max(0, ...values, limit?.value ?? 0, forecast?.value ?? 0);
+  const scale = ticks(most);
+  const top = marks.length ? MARKS + 4 : 8;
+  const bottom = height - AXIS - (bands.length ? BANDS : 0);
+  const slot = Math.max(0, width - LEFT - RIGHT) / Math.max(1, slots);
+  return {
+    width,
+    height,
+    top,
+    bottom,
+    slot,
+    scale,
+    x: (index) => LEFT + slot * (index + 0.5),
+    y: (value) => bottom - (value / scale[scale.length - 1]) * (bottom - top),
+  };
+}
+
+function plot(props, place) {
+  const { series, labels, format, limit, forecast, bands = [], warnings = [] } = props;
+  const marks = legible(props.marks ?? [], place);
+  return [
+    place.scale.map((value) =>
+      s(
+        'g',
+        s('line.grid-line', { x1: LEFT, x2: place.width - RIGHT, y1: place.y(value), y2: place.y(value) }),
+        s('text', { x: LEFT - 8, y: place.y(value) + 4, 'text-anchor': 'end' }, format(value)),
+      ),
+    ),
+    s(
+      'g',
+      bands.map((band) => drawBand(band, place)),
+    ),
+    marks.map((mark) =>
+      s('line.mark-line', { x1: place.x(mark.at), x2: place.x(mark.at), y1: MARKS, y2: place.bottom }),
+    ),
+    series.map((each) => DRAWN[each.kind](each, place)),
+    warnings.map((each) => drawLimit(each, place, 'warning')),
+    limit && drawLimit(limit, place),
+    forecast && drawForecast(forecast, series[0], place),
+    marks.map((mark) => drawMark(mark, place)),
+    drawLabels(labels, place),
+  ];
+}
+
+const DRAWN = {
+  bar({ values, tone }, { x, y, slot, bottom }) {
+    const width = Math.max(1, Math.min(34, slot * 0.72));
+    return s(
+      'g',
+      values.map(
+        (value, index) =>
+          Number.isFinite(value) &&
+          s('rect.bar', {
+            class: `${tone} ${value ? '' : 'idle'}`,
+            x: x(index) - width / 2,
+            width,
+            y: value ? y(value) : bottom - 2,
+            height: value ? Math.max(1, bottom - y(value)) : 2,
+            rx: width > 6 ? 2 : 0,
+          }),
+      ),
+    );
+  },
+  line({ values, tone }, place) {
+    return s(
+      'g',
+      s('path.line', { class: tone, d: path(values, place) }),
+      values.length === 1 && s('circle.dot', { class: tone, cx: place.x(0), cy: place.y(values[0] ?? 0), r: 3 }),
+    );
+  },
+  area({ values, tone }, place) {
+    const line = path(values, place);
+    return s(
+      'g',
+      line && s('path.area', { class: tone, d: `${line}V${place.bottom}H${place.x(0)}Z` }),
+      DRAWN.line({ values, tone }, place),
+    );
+  },
+};
+
+/** A line through the values; it breaks where one is missing. */
+function path(values, { x, y }) {
+  let isDown = false;
+  return values
+    .map((value, index) => {
+      if (!Number.isFinite(value)) {
+        isDown = false;
+        return '';
+      }
+      const step = `${isDown ? 'L' : 'M'}${x(index).toFixed(1)} ${y(value).toFixed(1)}`;
+      isDown = true;
+      return step;
+    })
+    .join('');
+}
+
+function drawLimit({ value, label }, { width, y }, kind = '') {
+  return s(
+    'g',
+    { class: kind },
+    s('line.limit', { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+    s('text.limit-text', { x: LEFT + 4, y: y(value) - 5 }, label),
+  );
+}
+
+function drawForecast({ steps, value }, { values, tone }, { x, y }) {
+  const last = values.length - 1;
+  return (
+    last >= 0 && s('path.forecast', { class: tone, d: `M${x(last)} ${y(values[last])}L${x(last + steps)} ${y(value)}` })
+  );
+}
+
+function drawBand({ from, to, label }, { x, slot, bottom }) {
+  const [left, width] = [x(from) - slot / 2, (to - from + 1) * slot];
+  return s(
+    'g',
+    s('rect.band', { x: left + 1, width: Math.max(0, width - 2), y: bottom + AXIS, height: BANDS - 2, rx: 2 }),
+    width > label.length * 7 + 8 &&
+      s('text', { x: left + width / 2, y: bottom + AXIS + 11, 'text-anchor': 'middle' }, label),
+  );
+}
+
+const SHAPES = { next: 'M-1.5 -3.5L2 0L-1.5 3.5', check: 'M-3.5 0L-1 2.8L3.6 -2.8', alert: 'M0 -3.5V1M0 3.6V3.8' };
+
+/** The last mark at each place, as many as do not cover each other; the decisive ones always. */
+function legible(marks, { x }) {
+  let free = 0;
+  return [...new Map(marks.map((mark) => [mark.at, mark])).values()].filter(({ at, shape }) => {
+    const isShown = x(at) >= free || shape === 'check';
+    if (isShown) free = x(at) + MARKS;
+    return isShown;
+  });
+}
+
+function drawMark({ at, shape, tone }, { x }) {
+  return s(
+    'g.mark',
+    { class: tone, transform: `translate(${x(at)} 10)` },
+    s('circle', { r: 7.5 }),
+    s('path', { d: SHAPES[shape] }),
+  );
+}
+
+function drawLabels(labels, { x, slot, bottom }) {
+  const widest = Math.max(1, ...labels.map((label) => String(label).length)) * 7 + 10;
+  const every = Math.max(1, Math.ceil(widest / Math.max(slot, 0.01)));
+  return s(
+    'g',
+    labels.map(
+      (label, index) =>
+        index % every === 0 && s('text', { x: x(index), y: bottom + 15, 'text-anchor': 'middle' }, label),
+    ),
+  );
+}
+
+// The two charts that several views show, from the API's answers to a chart's props.
+
+const COMPLETE = /** @type {const} */ ({ shape: 'check', tone: 'tgood' });
+const CONTINUE = /** @type {const} */ ({ shape: 'next', tone: 'tquiet' });
+
+/**
+ * Files changed and done signals in each iteration, with the council's verdicts and the phases.
+ *
+ * @returns {ChartProps}
+ */
+export function progressChart(points, verdicts = [], iterations = []) {
+  const at = new Map(points.map((point, index) => [point.iteration, index]));
+  const phases = new Map(iterations.map((each) => [each.iteration, each.phase]));
+  const bands = runs(points.map((point) => phases.get(point.iteration)));
+  return {
+    label: 'Files changed and done signals in each iteration',
+    axis: 'Iteration',
+    labels: points.map((point) => point.iteration),
+    format: compact,
+    series: [
+      {
+        name: 'files changed',
+        kind: 'bar',
+        tone: 't1',
+        values: points.map((point) => point.files_changed),
+        format: number,
+      },
+      {
+        name: 'done signals',
+        kind: 'line',
+        tone: 't3',
+        values: points.map((point) => point.done_signals),
+        format: number,
+      },
+    ],
+    marks: verdicts
+      .filter(({ iteration }) => at.has(iteration))
+      .map((verdict) => ({
+        at: at.get(verdict.iteration),
+        ...(verdict.result === 'complete' ? COMPLETE : CONTINUE),
+        label: `council: ${words(verdict.result).toLowerCase()}, ${votes(verdict)}`,
+      })),
+    bands: bands.length > 1 ? bands : [],
+  };
+}
+
+const votes = (verdict) => `${verdict.votes_complete} to ${verdict.votes_continue}`;
+
+/** Neighbors of the same name as bands. */
+function runs(names) {
+  const found = [];
+  names.forEach((name, index) => {
+    const last = found.at(-1);
+    if (last && last.name === name) last.to = index;
+    else found.push({ name, label: name ? words(name) : '', from: index, to: index });
+  });
+  return found;
+}
+
+/**
+ * What was spent so far against the budget, with where it leads at the present rate.
+ *
+ * @returns {ChartProps}
+ */
+export function spendChart(cost, status) {
+  const points = cost.by_iteration;
+  const { limit, left, used } = spend(cost);
+  const recent = points.slice(-8);
+  const step = recent.reduce((sum, each) => sum + each.cost_usd, 0) / recent.length;
+  const steps =
+    isRunning(status) && left !== null && left > 0 && step > 0
+      ? Math.max(1, Math.min(Math.ceil(left / step), Math.ceil(points.length / 3) + 2))
+      : 0;
+  return {
+    label: 'Spent so far, by iteration',
+    axis: 'Iteration',
+    labels: points.map((each) => each.iteration),
+    format: money,
+    series: [{ name: 'spent', kind: 'area', tone: 't1', values: points.map((each) => each.cumulative) }],
+    limit: limit === null ? null : { value: limit, label: `Budget ${money(limit)}` },
+    forecast: steps ? { steps, value: Math.min(limit, used + steps * step) } : null,
+  };
+}

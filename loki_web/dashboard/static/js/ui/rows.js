@@ -6,17 +6,26 @@ const SPARE = 400; // pixels drawn beyond what is seen
  * A list of any length of which only what is seen is drawn. Rows have the height that they need.
  *
  * @param {object} props
- * @param {*[]} props.items
- * @param {function(*): string} props.key
- * @param {function(*, number): Node} props.row
+ * @param {any[]} props.items
+ * @param {(item: any) => string} props.key
+ * @param {(item: any, index: number) => Node} props.row
  * @param {number} props.estimate the usual height of a row
  * @param {string} props.label
  * @param {string} [props.role] `list` (then rows are its items) or `log`
  * @param {boolean} [props.follow] stay at the end
- * @param {function(boolean): void} [props.onfollow] somebody scrolled to the end, or away from it
+ * @param {(isAtEnd: boolean) => void} [props.onfollow] somebody scrolled to the end, or away from it
+ * @param {string} [props.class] further classes
  * @param {string} [props.layout] rows are measured again when it changes
  */
-export const rows = ({ class: more, ...props }) => h('x-rows', { props, class: more, tabindex: '0', 'aria-label': props.label, role: props.role ?? 'list', 'aria-live': props.role === 'log' ? 'off' : null });
+export const rows = ({ class: more, ...props }) =>
+  h('x-rows', {
+    props,
+    class: more,
+    tabindex: '0',
+    'aria-label': props.label,
+    role: props.role ?? 'list',
+    'aria-live': props.role === 'log' ? 'off' : null,
+  });
 
 class Rows extends Component {
   #heights = new Map();
@@ -72,7 +81,11 @@ class Rows extends Component {
   }
 
   #scrolled() {
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => { this.#frame = 0; this.#draw(); });
+    if (!this.#frame)
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.#draw();
+      });
     const isAtEnd = this.scrollHeight - this.clientHeight - this.scrollTop < 8;
     const isOurs = Math.abs(this.scrollTop - this.#aim) < 2;
     if (!isOurs && isAtEnd !== Boolean(this.props.follow)) this.props.onfollow?.(isAtEnd);
@@ -82,7 +95,8 @@ class Rows extends Component {
     const { items, key, estimate } = this.props;
     const tops = new Array(items.length + 1);
     tops[0] = 0;
-    for (let index = 0; index < items.length; index += 1) tops[index + 1] = tops[index] + (this.#heights.get(key(items[index])) ?? estimate);
+    for (let index = 0; index < items.length; index += 1)
+      tops[index + 1] = tops[index] + (this.#heights.get(key(items[index])) ?? estimate);
     this.#tops = tops;
   }
 
@@ -104,8 +118,16 @@ class Rows extends Component {
     const end = Math.min(items.length, this.#at(top + this.clientHeight + SPARE) + 1);
     const seen = this.#at(top);
     this.#pad(first, end);
-    const item = role === 'list' ? (index) => ({ role: 'listitem', 'aria-setsize': items.length, 'aria-posinset': index + 1 }) : () => ({});
-    draw(this.#inner, items.slice(first, end).map((each, index) => h('div', { key: key(each), ...item(first + index) }, row(each, first + index))));
+    const item =
+      role === 'list'
+        ? (index) => ({ role: 'listitem', 'aria-setsize': items.length, 'aria-posinset': index + 1 })
+        : () => ({});
+    draw(
+      this.#inner,
+      items
+        .slice(first, end)
+        .map((each, index) => h('div', { key: key(each), ...item(first + index) }, row(each, first + index))),
+    );
     if (!this.#remember(first, end)) return;
     const before = this.#tops[seen];
     this.#measureTops();
@@ -117,7 +139,7 @@ class Rows extends Component {
   #pad(first, end) {
     const { style } = this.#inner;
     style.paddingTop = `${this.#tops[first]}px`;
-    style.paddingBottom = `${this.#tops.at(-1) - this.#tops[end]}px`;
+    style.paddingBottom = `${this.#tops[this.#tops.length - 1] - this.#tops[end]}px`;
   }
 
   /** Note the heights of what is drawn; true where one is news. */

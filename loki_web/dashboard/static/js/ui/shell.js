@@ -1,55 +1,72 @@
 // The frame: session strip, menu counts, banner, title. It is there on every view.
 
-import { contact } from '../core/api.js';
-import { draw, h, icon } from '../core/dom.js';
-import { NONE, count, money, number } from '../core/format.js';
+import { contact, keptCell } from '../core/api.js';
+import { byId, draw, h, icon } from '../core/dom.js';
 import * as live from '../core/live.js';
-import { isAtWork, isRunning, lastSign, needs, phaseOf, spend, stateOf } from '../core/situation.js';
-import * as slices from '../core/slices.js';
-import { ago, since, until } from './ago.js';
-import { meter } from './meter.js';
-import { sessionButtons } from './session.js';
+import { agents, contextWindow, convergence, cost, notifications, status, tasks } from '../core/store.js';
+import { go, VIEWS } from '../core/views.js';
+import {
+  count,
+  isAtWork,
+  isRunning,
+  lastSign,
+  money,
+  NONE,
+  needs,
+  number,
+  phaseOf,
+  spend,
+  stateOf,
+} from '../core/words.js';
+import { sessionButtons } from './actions.js';
+import { ago, meter, openLater, since, until } from './elements.js';
 
-const element = (id) => document.getElementById(id);
+const SHOWN = { status, tasks, agents, cost, notifications, contextWindow, convergence };
+const read = () => Object.fromEntries(Object.entries(SHOWN).map(([name, slice]) => [name, slice.data]));
 
-/** @param {import('../core/view.js').ViewContext} ctx one that is never left */
+/** @param {import('../core/views.js').ViewContext} ctx one that is never left */
 export function shell(ctx) {
-  const { status, tasks, agents, cost, notifications, contextWindow, convergence } = slices;
-  const all = { status, tasks, agents, cost, notifications, contextWindow, convergence };
   const redraw = () => {
-    const data = Object.fromEntries(Object.entries(all).map(([name, slice]) => [name, slice.data]));
+    const data = read();
     drawStrip(data);
     drawBadges(data);
     drawTitle(data);
   };
   const later = () => ctx.schedule(redraw);
   ctx.redraws(redraw);
-  for (const slice of Object.values(all)) ctx.watch(slice, later);
+  for (const slice of Object.values(SHOWN)) ctx.watch(slice, later);
   for (const source of [live.state, live.nextTry, contact]) ctx.watch(source, () => ctx.schedule(drawBanner));
   ctx.watch(live.state, later);
-  ctx.watch(contact, ({ lost }) => { document.documentElement.dataset.contact = lost ? 'lost' : 'there'; });
+  ctx.watch(contact, ({ lost }) => {
+    document.documentElement.dataset.contact = lost ? 'lost' : 'there';
+  });
 }
 
 function drawStrip(data) {
-  const { status, cost } = data;
-  const state = stateOf(slices, status);
-  draw(element('strip'),
+  const state = stateOf(data.status, status.error);
+  draw(
+    byId('strip'),
     h('span.state', { 'data-state': state.kind }, h('span.lamp'), state.word),
-    h('dl.facts', status && facts(data, spend(cost))),
-    h('div.strip-end', linkState(), sessionButtons(status)));
+    h('dl.facts', data.status && facts(data, spend(data.cost))),
+    h('div.strip-end', linkState(), sessionButtons(data.status)),
+  );
 }
 
 function facts(data, { used, limit, share }) {
-  const { status } = data;
+  const session = data.status;
   const sign = lastSign(data);
-  const started = Date.now() - status.session_uptime_seconds * 1000 - (Date.now() - slices.status.at);
+  const started = status.at - session.session_uptime_seconds * 1000;
   return [
     fact('Last activity', sign === null ? NONE : ago(sign)),
-    fact('Elapsed', isRunning(status) && status.session_uptime_seconds ? since(started) : NONE),
-    fact('Iteration', status.iteration ? number(status.iteration) : NONE),
-    fact('Phase', phaseOf(status)),
-    fact('Cost', [used === null ? NONE : money(used), limit !== null && ` of ${money(limit)}`, limit !== null && meter(share, 'Budget used')]),
-    fact('Working on', status.current_task || NONE, 'extra'),
+    fact('Elapsed', isRunning(session) && session.session_uptime_seconds ? since(started) : NONE),
+    fact('Iteration', session.iteration ? number(session.iteration) : NONE),
+    fact('Phase', phaseOf(session)),
+    fact('Cost', [
+      used === null ? NONE : money(used),
+      limit !== null && ` of ${money(limit)}`,
+      limit !== null && meter(share, 'Budget used'),
+    ]),
+    fact('Working on', session.current_task || NONE, 'extra'),
   ];
 }
 
@@ -59,33 +76,53 @@ const WORDS = { connecting: 'Connecting', live: 'Live', polling: 'Polling', offl
 
 function linkState() {
   const state = live.state.value;
-  const title = { live: 'Changes are shown as they happen', polling: 'No live connection: asking the server every few seconds', offline: 'The server does not answer' }[state];
-  return h('span.link-state', { 'data-link': state, title, role: 'status' }, WORDS[state],
-    slices.status.at > 0 && state !== 'live' && h('span', { 'aria-hidden': 'true' }, ago(slices.status.at)));
+  const title = {
+    live: 'Changes are shown as they happen',
+    polling: 'No live connection: asking the server every few seconds',
+    offline: 'The server does not answer',
+  }[state];
+  return h(
+    'span.link-state',
+    { 'data-link': state, title, role: 'status' },
+    WORDS[state],
+    status.at > 0 && state !== 'live' && h('span', { 'aria-hidden': 'true' }, ago(status.at)),
+  );
 }
 
 function drawBanner() {
   const { at, lost } = contact.value;
   const next = live.nextTry.value;
-  draw(element('banner'), lost && [
-    icon('warning'),
-    h('span', 'The server does not answer. ', at ? ['Last contact ', ago(at), '; what is shown is from then.'] : 'Nothing could be loaded yet.'),
-    next > Date.now() && h('span.quiet', { 'aria-hidden': 'true' }, 'Next try in ', until(next)),
-    h('button.button.small', { type: 'button', onclick: () => slices.status.refresh().then(live.tryNow) }, icon('retry'), 'Try now'),
-  ]);
+  draw(
+    byId('banner'),
+    lost && [
+      icon('warning'),
+      h(
+        'span',
+        'The server does not answer. ',
+        at ? ['Last contact ', ago(at), '; what is shown is from then.'] : 'Nothing could be loaded yet.',
+      ),
+      next > Date.now() && h('span.quiet', { 'aria-hidden': 'true' }, 'Next try in ', until(next)),
+      h(
+        'button.button.small',
+        { type: 'button', onclick: () => status.refresh().then(live.tryNow) },
+        icon('retry'),
+        'Try now',
+      ),
+    ],
+  );
 }
 
-function drawBadges({ tasks, agents, notifications }) {
-  const open = tasks?.filter((task) => task.status !== 'done').length;
+function drawBadges(data) {
+  const open = data.tasks?.filter((task) => task.status !== 'done').length;
   badge('tasks', open, `${count(open ?? 0, 'task')} open`);
-  const working = agents?.filter(isAtWork).length;
+  const working = data.agents?.filter(isAtWork).length;
   badge('agents', working, `${count(working ?? 0, 'agent')} at work`);
-  const waiting = notifications?.filter((each) => !each.acknowledged).length;
+  const waiting = data.notifications?.filter((each) => !each.acknowledged).length;
   badge('alerts', waiting, `${count(waiting ?? 0, 'alert')} not acknowledged`, true);
 }
 
 function badge(view, value, title, isAlarm) {
-  const shown = document.querySelector(`[data-badge="${view}"]`);
+  const shown = /** @type {HTMLElement} */ (document.querySelector(`[data-badge="${view}"]`));
   draw(shown, value ? [h('span', { 'aria-hidden': 'true' }, number(value)), h('span.spoken', ` (${title})`)] : null);
   shown.title = title;
   shown.classList.toggle('alarm', Boolean(isAlarm && value));
@@ -96,13 +133,96 @@ let view = '';
 /** The view that the title names. */
 export function setTitle(name) {
   view = name;
-  drawTitle(Object.fromEntries(Object.entries(slices).map(([key, slice]) => [key, slice.data])));
+  drawTitle(read());
 }
 
 function drawTitle(data) {
-  const { word } = stateOf(slices, data.status);
+  const { word } = stateOf(data.status, status.error);
   const waiting = needs(data).length;
   document.title = `${waiting ? `(${waiting}) ` : ''}${word} · ${view} · ${data.status?.project || 'Loki Web'}`;
-  draw(element('brand-name'), data.status?.project || 'Loki Web');
-  draw(element('brand-note'), data.status ? [data.status.version && `v${data.status.version}`, data.status.provider].filter(Boolean).join(' · ') : ' ');
+  draw(byId('brand-name'), data.status?.project || 'Loki Web');
+  draw(
+    byId('brand-note'),
+    data.status
+      ? [data.status.version && `v${data.status.version}`, data.status.provider].filter(Boolean).join(' · ')
+      : ' ',
+  );
+}
+
+// Keys: the palette, `g` and a letter for views, `/` to search, `j` and `k` through rows.
+
+/** `off` where single keys do nothing, for people who speak to their computer. */
+export const singleKeys = keptCell('keys', 'on');
+const SECOND_KEY = 1500;
+
+let offered = {};
+let isAfterG = 0;
+
+export const openPalette = () => openLater(() => import('../extra/palette.js'), offered);
+export const openHelp = () => openLater(() => import('../extra/help.js'));
+
+/** @param {object} commands further ones for the palette */
+export function listenToKeys(commands) {
+  offered = commands;
+  addEventListener('keydown', (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
+      event.preventDefault();
+      openPalette();
+    } else if (isPlain(event) && pressed(event.key)) event.preventDefault();
+  });
+}
+
+function isPlain({ ctrlKey, metaKey, altKey, target, defaultPrevented }) {
+  const isTyping = target.closest?.('input, textarea, select, [contenteditable]');
+  return (
+    !ctrlKey &&
+    !metaKey &&
+    !altKey &&
+    !isTyping &&
+    !defaultPrevented &&
+    singleKeys.value === 'on' &&
+    !document.querySelector('dialog:modal')
+  );
+}
+
+/** True where the key meant something. */
+function pressed(key) {
+  const isSecond = Date.now() - isAfterG < SECOND_KEY;
+  isAfterG = 0;
+  if (isSecond) {
+    const found = Object.entries(VIEWS).find(([, view]) => view.key === key);
+    if (found) go(found[0]);
+    return Boolean(found);
+  }
+  return KEYS[key]?.() ?? false;
+}
+
+const KEYS = {
+  g() {
+    isAfterG = Date.now();
+    return true;
+  },
+  '?'() {
+    openHelp();
+    return true;
+  },
+  '/'() {
+    const field = /** @type {HTMLElement | null} */ (document.querySelector('#main [data-search]'));
+    if (field) field.focus();
+    else openPalette();
+    return true;
+  },
+  j: () => step(1),
+  k: () => step(-1),
+};
+
+/** To the next thing in the view that opens something. */
+function step(by) {
+  const rows = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('#main [data-row]'));
+  const all = [...rows].filter((each) => each.offsetParent);
+  const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  const aim = all[at + by] ?? (at < 0 ? all[0] : null);
+  aim?.focus();
+  aim?.scrollIntoView({ block: 'nearest' });
+  return Boolean(all.length);
 }

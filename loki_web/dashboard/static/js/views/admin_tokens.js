@@ -1,30 +1,54 @@
 // Tokens: made once and shown once, revoked, deleted.
 
-import { address, del, post } from '../core/api.js';
+import { address, del, now, post } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
-import { moment, words } from '../core/format.js';
-import { now } from '../core/clock.js';
 import { slice } from '../core/store.js';
-import { actionButton } from '../ui/action.js';
-import { ago, until } from '../ui/ago.js';
-import { askFor, openDialog } from '../ui/dialog.js';
-import { empty, pill } from '../ui/faces.js';
-import { panel } from '../ui/panel.js';
-import { table } from '../ui/table.js';
+import { moment, words } from '../core/words.js';
+import { actionButton, askFor, openDialog } from '../ui/actions.js';
+import { ago, empty, panel, pill, table, until } from '../ui/elements.js';
 
 const known = slice('api/enterprise/tokens?include_revoked=true', { every: 30 });
 const ROLES = { viewer: 'read', auditor: 'read, audit', operator: 'read, write, control', admin: 'everything' };
-const SCOPES = { read: 'see everything but tokens, secrets and the audit log', write: 'change what is kept', control: 'pause, stop, change', audit: 'query the audit log', admin: 'everything', '*': 'everything' };
+const SCOPES = {
+  read: 'see everything but tokens, secrets and the audit log',
+  write: 'change what is kept',
+  control: 'pause, stop, change',
+  audit: 'query the audit log',
+  admin: 'everything',
+  '*': 'everything',
+};
 
 export function tokens(ctx) {
   let withRevoked = false;
   const section = panel(ctx, {
-    title: 'Tokens', from: { known }, lines: 5,
+    title: 'Tokens',
+    from: { known },
+    lines: 5,
     tools({ known: all }) {
       const revoked = all.filter((each) => each.revoked).length;
       return [
-        revoked > 0 && h('button.chip', { type: 'button', 'aria-pressed': String(withRevoked), onclick: () => { withRevoked = !withRevoked; section.redraw(); } }, `Revoked ${revoked}`),
-        actionButton({ label: 'New token', icon: 'plus', class: 'small primary', scope: 'admin', run: async () => { create(); } }),
+        revoked > 0 &&
+          h(
+            'button.chip',
+            {
+              type: 'button',
+              'aria-pressed': String(withRevoked),
+              onclick: () => {
+                withRevoked = !withRevoked;
+                section.redraw();
+              },
+            },
+            `Revoked ${revoked}`,
+          ),
+        actionButton({
+          label: 'New token',
+          icon: 'plus',
+          class: 'small primary',
+          scope: 'admin',
+          run: async () => {
+            create();
+          },
+        }),
       ];
     },
     show({ known: all }) {
@@ -39,45 +63,144 @@ export function tokens(ctx) {
 const isExpired = ({ expires_at: end }) => end !== null && !(moment(end) > now());
 const stateOf = (each) => (each.revoked ? 'revoked' : isExpired(each) ? 'expired' : 'active');
 
-const drawList = (shown) => table({
-  caption: 'Tokens', rows: shown, key: ({ id }) => id,
-  columns: [
-    { label: 'Name', cell: (each) => h('div.wide', h('span.strong', each.name), each.name !== each.id && h('div.small.quiet.mono', each.id)), sort: (each) => each.name },
-    { label: 'May', cell: ({ role, scopes }) => [role && `${words(role)}: `, scopes.includes('*') ? 'everything' : scopes.join(', ') || 'nothing'], sort: ({ scopes }) => scopes.join() },
-    { label: 'State', cell: (each) => pill(stateOf(each)), sort: stateOf },
-    { label: 'Made', cell: (each) => h('span.nowrap', ago(each.created_at)), sort: (each) => moment(each.created_at) },
-    { label: 'Expires', cell: (each) => h('span.nowrap', each.expires_at === null ? 'Never' : isExpired(each) ? ago(each.expires_at) : ['in ', until(each.expires_at)]), sort: (each) => (each.expires_at === null ? Infinity : moment(each.expires_at)) },
-    { label: 'Last used', cell: (each) => h('span.nowrap', each.last_used ? ago(each.last_used) : 'Never'), sort: (each) => moment(each.last_used) ?? 0 },
-    { label: '', class: 'acts', cell: buttons },
-  ],
-});
+const drawList = (shown) =>
+  table({
+    caption: 'Tokens',
+    rows: shown,
+    key: ({ id }) => id,
+    columns: [
+      {
+        label: 'Name',
+        cell: (each) =>
+          h('div.wide', h('span.strong', each.name), each.name !== each.id && h('div.small.quiet.mono', each.id)),
+        sort: (each) => each.name,
+      },
+      {
+        label: 'May',
+        cell: ({ role, scopes }) => [
+          role && `${words(role)}: `,
+          scopes.includes('*') ? 'everything' : scopes.join(', ') || 'nothing',
+        ],
+        sort: ({ scopes }) => scopes.join(),
+      },
+      { label: 'State', cell: (each) => pill(stateOf(each)), sort: stateOf },
+      {
+        label: 'Made',
+        cell: (each) => h('span.nowrap', ago(each.created_at)),
+        sort: (each) => moment(each.created_at),
+      },
+      {
+        label: 'Expires',
+        cell: (each) =>
+          h(
+            'span.nowrap',
+            each.expires_at === null
+              ? 'Never'
+              : isExpired(each)
+                ? ago(each.expires_at)
+                : ['in ', until(each.expires_at)],
+          ),
+        sort: (each) => (each.expires_at === null ? Infinity : moment(each.expires_at)),
+      },
+      {
+        label: 'Last used',
+        cell: (each) => h('span.nowrap', each.last_used ? ago(each.last_used) : 'Never'),
+        sort: (each) => moment(each.last_used) ?? 0,
+      },
+      { label: '', class: 'acts', cell: buttons },
+    ],
+  });
 
 function buttons({ id, name, revoked }) {
   const end = (query) => () => del(address(['api/enterprise/tokens', id], query));
   const common = { scope: 'admin', refresh: [known] };
   return [
-    !revoked && actionButton({ ...common, label: 'Revoke', key: 'revoke', class: 'small danger', name: `Revoke ${name}`, run: end(), done: `Token ${name} revoked`,
-      confirm: { title: `Revoke ${name}?`, body: 'Whoever uses it is refused from now on, and it cannot be made valid again. Its entry stays in the list.', verb: 'Revoke token' } }),
-    actionButton({ ...common, label: 'Delete', key: 'delete', class: 'small danger', name: `Delete ${name}`, run: end({ permanent: true }), done: `Token ${name} deleted`,
-      confirm: { title: `Delete ${name}?`, body: 'Whoever uses it is refused from now on, and its entry is gone: nothing will tell any more that it existed, but the audit log.', verb: 'Delete token' } }),
+    !revoked &&
+      actionButton({
+        ...common,
+        label: 'Revoke',
+        key: 'revoke',
+        class: 'small danger',
+        name: `Revoke ${name}`,
+        run: end(),
+        done: `Token ${name} revoked`,
+        confirm: {
+          title: `Revoke ${name}?`,
+          body:
+            'Whoever uses it is refused from now on, and it cannot be made valid again. ' +
+            'Its entry stays in the list.',
+          verb: 'Revoke token',
+        },
+      }),
+    actionButton({
+      ...common,
+      label: 'Delete',
+      key: 'delete',
+      class: 'small danger',
+      name: `Delete ${name}`,
+      run: end({ permanent: true }),
+      done: `Token ${name} deleted`,
+      confirm: {
+        title: `Delete ${name}?`,
+        body:
+          'Whoever uses it is refused from now on, and its entry is gone: ' +
+          'nothing will tell any more that it existed, but the audit log.',
+        verb: 'Delete token',
+      },
+    }),
   ];
 }
 
 function create() {
   let made = null;
-  const own = h('fieldset', { hidden: true }, h('legend', 'Scopes'), Object.entries(SCOPES).map(([scope, about]) =>
-    h('label.row', h('input', { type: 'checkbox', name: `scope ${scope}`, checked: scope === 'read' }), h('b', scope), h('span.small.quiet', about))));
-  const role = h('select.input', { name: 'role', onchange: () => { own.hidden = role.value !== ''; } },
-    Object.entries(ROLES).map(([name, about]) => h('option', { value: name }, `${words(name)}: ${about}`)), h('option', { value: '' }, 'Scopes of its own…'));
+  const own = h(
+    'fieldset',
+    { hidden: true },
+    h('legend', 'Scopes'),
+    Object.entries(SCOPES).map(([scope, about]) =>
+      h(
+        'label.row',
+        h('input', { type: 'checkbox', name: `scope ${scope}`, checked: scope === 'read' }),
+        h('b', scope),
+        h('span.small.quiet', about),
+      ),
+    ),
+  );
+  const role = h(
+    'select.input',
+    {
+      name: 'role',
+      onchange: () => {
+        own.hidden = role.value !== '';
+      },
+    },
+    Object.entries(ROLES).map(([name, about]) => h('option', { value: name }, `${words(name)}: ${about}`)),
+    h('option', { value: '' }, 'Scopes of its own…'),
+  );
   const dialog = askFor({
-    title: 'New token', verb: 'Make token',
+    title: 'New token',
+    verb: 'Make token',
     fields: [
-      { name: 'name', label: 'Name', required: true, maxlength: 255, hint: 'Whom or what it is for, as “ci”.' }, h('label.field', 'Role', role), own,
-      { name: 'days', label: 'Days until it expires', type: 'number', min: 1, max: 3650, value: '90', hint: 'Left empty, it does not expire.' },
+      { name: 'name', label: 'Name', required: true, maxlength: 255, hint: 'Whom or what it is for, as “ci”.' },
+      h('label.field', 'Role', role),
+      own,
+      {
+        name: 'days',
+        label: 'Days until it expires',
+        type: 'number',
+        min: 1,
+        max: 3650,
+        value: '90',
+        hint: 'Left empty, it does not expire.',
+      },
     ],
     async run({ name, role: chosen, days, ...rest }) {
       const scopes = Object.keys(rest).map((each) => each.slice('scope '.length));
-      made = await post('api/enterprise/tokens', { name, ...(chosen ? { role: chosen } : { scopes }), ...(days && { expires_days: Number(days) }) });
+      made = await post('api/enterprise/tokens', {
+        name,
+        ...(chosen ? { role: chosen } : { scopes }),
+        ...(days && { expires_days: Number(days) }),
+      });
       known.refresh();
     },
   });
@@ -86,12 +209,33 @@ function create() {
 
 /** The only time that it can be seen: it does not go by a click beside it. */
 function showOnce({ name, token }) {
-  const field = h('input.input.mono.secret', { readonly: true, value: token, 'aria-label': 'The token', onfocus: () => field.select() });
+  const field = h('input.input.mono.secret', {
+    readonly: true,
+    value: token,
+    'aria-label': 'The token',
+    onfocus: () => field.select(),
+  });
   const said = h('p.quiet', { role: 'status' });
-  const copy = h('button.button.primary', { type: 'button', autofocus: true, onclick: () => copied(field).then((text) => { said.textContent = text; }) }, icon('copy'), 'Copy');
-  const dialog = openDialog({ title: `Token “${name}”` },
-    h('p', 'Copy it now. It is shown only this once, and the server keeps nothing from which it could be shown again.'), field, said,
-    h('div.acts', copy, h('button.button', { type: 'button', onclick: () => dialog.close() }, 'I have it')));
+  const copy = h(
+    'button.button.primary',
+    {
+      type: 'button',
+      autofocus: true,
+      onclick: () =>
+        copied(field).then((text) => {
+          said.textContent = text;
+        }),
+    },
+    icon('copy'),
+    'Copy',
+  );
+  const dialog = openDialog(
+    { title: `Token “${name}”` },
+    h('p', 'Copy it now. It is shown only this once, and the server keeps nothing from which it could be shown again.'),
+    field,
+    said,
+    h('div.acts', copy, h('button.button', { type: 'button', onclick: () => dialog.close() }, 'I have it')),
+  );
   dialog.addEventListener('cancel', (event) => event.preventDefault());
   dialog.addEventListener('click', (event) => event.target === dialog && event.stopImmediatePropagation(), true);
 }

@@ -1,17 +1,12 @@
 // The agents with what can be done to each, their processes, and one of them in a drawer.
 
 import { draw, h } from '../core/dom.js';
-import { NONE, dateTime, moment, words } from '../core/format.js';
-import { go, link } from '../core/router.js';
-import { agentState, isSilent } from '../core/situation.js';
-import { agents, contextWindow, processes, status, triggers } from '../core/slices.js';
+import { agents, contextWindow, processes, status, triggers } from '../core/store.js';
+import { go, link } from '../core/views.js';
+import { agentState, dateTime, isSilent, moment, NONE, words } from '../core/words.js';
 import { windows } from '../extra/windows.js';
-import { agentActions, agentTable } from '../ui/agent_table.js';
-import { ago, since } from '../ui/ago.js';
-import { drawer } from '../ui/dialog.js';
-import { empty, pill } from '../ui/faces.js';
-import { panel } from '../ui/panel.js';
-import { table } from '../ui/table.js';
+import { agentActions, agentTable, drawer } from '../ui/actions.js';
+import { ago, empty, panel, pill, since, table } from '../ui/elements.js';
 
 const COLUMNS = [
   { label: 'Type', cell: ({ type }) => words(type), sort: ({ type }) => type },
@@ -21,13 +16,24 @@ const COLUMNS = [
 export function view(ctx) {
   const summary = h('span.quiet', { role: 'status' });
   const pane = drawer(ctx, () => go('agents'));
-  const all = panel(ctx, { title: 'Agents', from: { agents }, also: { contextWindow }, lines: 6, show: (data) => agentTable({ ...data, columns: COLUMNS }) });
+  const all = panel(ctx, {
+    title: 'Agents',
+    from: { agents },
+    also: { contextWindow },
+    lines: 6,
+    show: (data) => agentTable({ ...data, columns: COLUMNS }),
+  });
   let shown;
   let silent = '';
 
   function redraw() {
     const states = (agents.data ?? []).map(agentState);
-    draw(summary, [...new Set(states)].map((state) => `${states.filter((each) => each === state).length} ${words(state).toLowerCase()}`).join(', '));
+    draw(
+      summary,
+      [...new Set(states)]
+        .map((state) => `${states.filter((each) => each === state).length} ${words(state).toLowerCase()}`)
+        .join(', '),
+    );
     open();
   }
 
@@ -36,43 +42,83 @@ export function view(ctx) {
     if (!id || !agents.data) return pane.hide();
     const found = agents.data.find((each) => each.id === id);
     if (found || shown?.id !== id) shown = found;
-    if (!shown) return pane.show(id, empty('There is no such agent', 'The list has only the agents of the present session; it may have ended.'));
-    return pane.show(shown.name || id, found ? h('div.row', agentActions(found)) : h('p.warn', 'It is no longer in the list. This is what was last known.'), details(shown));
+    if (!shown)
+      return pane.show(
+        id,
+        empty('There is no such agent', 'The list has only the agents of the present session; it may have ended.'),
+      );
+    return pane.show(
+      shown.name || id,
+      found
+        ? h('div.row', agentActions(found))
+        : h('p.warn', 'It is no longer in the list. This is what was last known.'),
+      details(shown),
+    );
   }
 
   ctx.watch(agents, () => ctx.schedule(redraw));
   ctx.redraws(redraw);
   ctx.onRoute(open);
   ctx.everySecond(() => {
-    const now = agents.data?.filter(isSilent).map(({ id }) => id).join() ?? '';
+    const now =
+      agents.data
+        ?.filter(isSilent)
+        .map(({ id }) => id)
+        .join() ?? '';
     if (now === silent) return;
     silent = now;
     all.redraw();
     ctx.schedule(redraw);
   });
-  return [h('div.head', h('h1', 'Agents'), summary), h('div.grid', all,
-    panel(ctx, { title: 'Processes', class: 'w8', from: { processes }, also: { agents, status }, lines: 5, tools: supervision, show: showProcesses }),
-    panel(ctx, { title: 'Context windows', class: 'w4', from: { contextWindow }, also: { triggers }, show: windows }))];
+  return [
+    h('div.head', h('h1', 'Agents'), summary),
+    h(
+      'div.grid',
+      all,
+      panel(ctx, {
+        title: 'Processes',
+        class: 'w8',
+        from: { processes },
+        also: { agents, status },
+        lines: 5,
+        tools: supervision,
+        show: showProcesses,
+      }),
+      panel(ctx, { title: 'Context windows', class: 'w4', from: { contextWindow }, also: { triggers }, show: windows }),
+    ),
+  ];
 }
 
 function details(agent) {
   const state = agentState(agent);
   const when = (value) => (value ? [dateTime(value), h('span.quiet', ' (', ago(value), ')')] : NONE);
   return [
-    h('dl.dl', [
-      ['State', [pill(state), agent.raw_status !== state && h('span.quiet', ` written as ${agent.raw_status}`)]],
-      ['Task', agent.task || NONE],
-      ['Type', words(agent.type)],
-      ['Model', agent.model || NONE],
-      ['Process', agent.pid ? `${agent.pid}, ${agent.alive ? 'alive' : 'gone'}` : `none of its own; ${agent.alive ? 'the session is alive' : 'the session is not running'}`],
-      ['Started', when(agent.started_at)],
-      ['Heartbeat', when(agent.heartbeat)],
-      ['Completed', when(agent.completed_at)],
-      ['Tools used', agent.tool_count],
-      ['Tool call', agent.tool_id ? h('span.mono', agent.tool_id) : NONE],
-      ['Id', h('span.mono', agent.id)],
-    ].map(([name, value]) => [h('dt', name), h('dd', value)])),
-    h('p.row', h('a', { href: link('tasks', [], { q: agent.id }) }, 'Its tasks'), h('a', { href: link('logs', [], { q: agent.id }) }, 'Log lines that name it')),
+    h(
+      'dl.dl',
+      [
+        ['State', [pill(state), agent.raw_status !== state && h('span.quiet', ` written as ${agent.raw_status}`)]],
+        ['Task', agent.task || NONE],
+        ['Type', words(agent.type)],
+        ['Model', agent.model || NONE],
+        [
+          'Process',
+          agent.pid
+            ? `${agent.pid}, ${agent.alive ? 'alive' : 'gone'}`
+            : `none of its own; ${agent.alive ? 'the session is alive' : 'the session is not running'}`,
+        ],
+        ['Started', when(agent.started_at)],
+        ['Heartbeat', when(agent.heartbeat)],
+        ['Completed', when(agent.completed_at)],
+        ['Tools used', agent.tool_count],
+        ['Tool call', agent.tool_id ? h('span.mono', agent.tool_id) : NONE],
+        ['Id', h('span.mono', agent.id)],
+      ].map(([name, value]) => [h('dt', name), h('dd', value)]),
+    ),
+    h(
+      'p.row',
+      h('a', { href: link('tasks', [], { q: agent.id }) }, 'Its tasks'),
+      h('a', { href: link('logs', [], { q: agent.id }) }, 'Log lines that name it'),
+    ),
   ];
 }
 
@@ -87,23 +133,58 @@ function showProcesses({ processes: found, agents: known = [], status: session }
   const state = (alive, isNeeded) => (alive ? 'alive' : isNeeded ? 'dead' : 'gone');
   const named = new Map(known.map((agent) => [agent.id, agent]));
   const rows = [
-    { name: 'Session', pid: main.pid, state: state(main.alive), note: found.session?.status, started: uptime && checked - uptime * 1000 },
-    { name: 'Dashboard', pid: found.dashboard.pid, state: state(found.dashboard.alive), note: !found.dashboard.alive && 'as recorded; another serves this page' },
+    {
+      name: 'Session',
+      pid: main.pid,
+      state: state(main.alive),
+      note: found.session?.status,
+      started: uptime && checked - uptime * 1000,
+    },
+    {
+      name: 'Dashboard',
+      pid: found.dashboard.pid,
+      state: state(found.dashboard.alive),
+      note: !found.dashboard.alive && 'as recorded; another serves this page',
+    },
     ...found.agents.map(({ id, pid, state: is, status, heartbeat_age_seconds: age }) => ({
-      name: named.get(id)?.name || id || 'Agent', id, pid, note: 'agent', state: state(is === 'alive', status === 'running'),
-      started: named.get(id)?.started_at, heard: age == null ? null : checked - age * 1000,
+      name: named.get(id)?.name || id || 'Agent',
+      id,
+      pid,
+      note: 'agent',
+      state: state(is === 'alive', status === 'running'),
+      started: named.get(id)?.started_at,
+      heard: age == null ? null : checked - age * 1000,
     })),
     ...(found.registered_processes ?? []).map(({ label, pid, alive, started, parent_pid: parent, extra }) => ({
-      name: label || 'Helper', pid, state: state(alive, isOn), started, note: [parent && `child of ${parent}`, extra].filter(Boolean).join(', '),
+      name: label || 'Helper',
+      pid,
+      state: state(alive, isOn),
+      started,
+      note: [parent && `child of ${parent}`, extra].filter(Boolean).join(', '),
     })),
   ];
   return table({
-    caption: 'Processes', rows, key: ({ name, pid }) => `${name} ${pid}`,
+    caption: 'Processes',
+    rows,
+    key: ({ name, pid }) => `${name} ${pid}`,
     columns: [
-      { label: 'Process', cell: ({ name, id, note }) => h('span', id ? h('a.strong', { href: link('agents', id) }, name) : h('b', name), note && h('small.quiet', ` ${note}`)), sort: ({ name }) => name },
+      {
+        label: 'Process',
+        cell: ({ name, id, note }) =>
+          h(
+            'span',
+            id ? h('a.strong', { href: link('agents', id) }, name) : h('b', name),
+            note && h('small.quiet', ` ${note}`),
+          ),
+        sort: ({ name }) => name,
+      },
       { label: 'State', cell: ({ pid, state: is }) => pill(pid ? is : 'not running'), sort: ({ state: is }) => is },
       { label: 'Pid', cell: ({ pid }) => h('span.mono', pid ?? NONE), sort: ({ pid }) => pid },
-      { label: 'Running for', cell: ({ started, state: is }) => (is === 'alive' && started ? since(started) : NONE), sort: ({ started }) => moment(started) },
+      {
+        label: 'Running for',
+        cell: ({ started, state: is }) => (is === 'alive' && started ? since(started) : NONE),
+        sort: ({ started }) => moment(started),
+      },
       { label: 'Heartbeat', cell: ({ heard }) => (heard == null ? NONE : ago(heard)), sort: ({ heard }) => heard },
     ],
   });

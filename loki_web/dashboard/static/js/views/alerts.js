@@ -2,24 +2,28 @@
 
 import { address, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
-import { count, number, words } from '../core/format.js';
-import { link, replace } from '../core/router.js';
-import { notifications } from '../core/slices.js';
+import { notifications } from '../core/store.js';
+import { link, replace } from '../core/views.js';
+import { count, lookup, number, words } from '../core/words.js';
 import { facts } from '../extra/facts.js';
-import { actionButton } from '../ui/action.js';
-import { ago } from '../ui/ago.js';
-import { empty, sign } from '../ui/faces.js';
-import { panel } from '../ui/panel.js';
+import { actionButton, reasonOf } from '../ui/actions.js';
+import { ago, empty, panel, sign } from '../ui/elements.js';
 import { triggerPanel } from './alerts_triggers.js';
 
 const SEVERITIES = ['critical', 'warning', 'info'];
 const MOST = 1000; // as many as the server gives at once
 const AT_ONCE = 50;
 // where to look when such a trigger has fired
-const PLACES = {
-  budget_threshold: 'cost', budget_limit: 'cost', context_threshold: 'cost', compaction_frequency: 'cost',
-  task_failure: 'tasks', quality_gate: 'council', stagnation: 'council', file_access: 'logs',
-};
+const PLACES = lookup({
+  budget_threshold: 'cost',
+  budget_limit: 'cost',
+  context_threshold: 'cost',
+  compaction_frequency: 'cost',
+  task_failure: 'tasks',
+  quality_gate: 'council',
+  stagnation: 'council',
+  file_access: 'logs',
+});
 
 export function view(ctx) {
   const head = h('div.head');
@@ -35,31 +39,95 @@ export function view(ctx) {
     const all = notifications.data ?? [];
     const chip = (name, label) => {
       const found = all.filter((each) => !name || each.severity === name).length;
-      return h('button.chip', { type: 'button', key: label, 'aria-pressed': String(severity === name), onclick: () => filter({ severity: name }) },
-        label, notifications.data && h('span.quiet', ` ${number(found)}`));
+      return h(
+        'button.chip',
+        {
+          type: 'button',
+          key: label,
+          'aria-pressed': String(severity === name),
+          onclick: () => filter({ severity: name }),
+        },
+        label,
+        notifications.data && h('span.quiet', ` ${number(found)}`),
+      );
     };
     const waiting = all.filter((each) => fits(each) && !each.acknowledged);
-    draw(head, h('h1', 'Alerts'),
-      h('div.tabs', { role: 'group', 'aria-label': 'Severity' }, chip('', 'All'), SEVERITIES.map((each) => chip(each, words(each)))),
-      h('button.chip', { type: 'button', 'aria-pressed': String(isOpen), onclick: () => filter({ isOpen: !isOpen }) }, 'Not acknowledged'),
-      h('div.end', actionButton({
-        label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all', off: waiting.length ? null : 'There is nothing to acknowledge',
-        run: () => acknowledgeAll(waiting), done: `${count(waiting.length, 'alert')} acknowledged`, refresh: [notifications],
-      })));
+    draw(
+      head,
+      h('h1', 'Alerts'),
+      h(
+        'div.tabs',
+        { role: 'group', 'aria-label': 'Severity' },
+        chip('', 'All'),
+        SEVERITIES.map((each) => chip(each, words(each))),
+      ),
+      h(
+        'button.chip',
+        { type: 'button', 'aria-pressed': String(isOpen), onclick: () => filter({ isOpen: !isOpen }) },
+        'Not acknowledged',
+      ),
+      h(
+        'div.end',
+        actionButton({
+          label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all',
+          off: waiting.length ? null : 'There is nothing to acknowledge',
+          run: () => acknowledgeAll(waiting),
+          done: `${count(waiting.length, 'alert')} acknowledged`,
+          refresh: [notifications],
+        }),
+      ),
+    );
   }
 
   function show(all) {
     const found = all.filter(fits);
-    if (!all.length) return empty('No alerts', 'What the session’s triggers find, such as a full context window or a budget that runs out, is listed here. None has fired.');
-    if (!found.length) return [empty(`No ${isOpen ? 'open ' : ''}${severity || 'such'} alert`, `${count(all.length, 'alert')} of other kinds or acknowledged.`), h('button.button.small', { type: 'button', onclick: () => filter({ severity: '', isOpen: false }) }, 'Show all')];
+    if (!all.length)
+      return empty(
+        'No alerts',
+        'What the session’s triggers find, such as a full context window or a budget that runs out, is listed here. ' +
+          'None has fired.',
+      );
+    if (!found.length)
+      return [
+        empty(
+          `No ${isOpen ? 'open ' : ''}${severity || 'such'} alert`,
+          `${count(all.length, 'alert')} of other kinds or acknowledged.`,
+        ),
+        h(
+          'button.button.small',
+          { type: 'button', onclick: () => filter({ severity: '', isOpen: false }) },
+          'Show all',
+        ),
+      ];
     return [
       h('ul.needs', found.slice(0, shown).map(drawAlert)),
-      found.length > shown && h('p.row', h('button.button.small', { type: 'button', onclick: () => { shown += AT_ONCE; list.redraw(); } }, 'Show more'), h('span.quiet', `${number(shown)} of ${count(found.length, 'alert')}`)),
+      found.length > shown &&
+        h(
+          'p.row',
+          h(
+            'button.button.small',
+            {
+              type: 'button',
+              onclick: () => {
+                shown += AT_ONCE;
+                list.redraw();
+              },
+            },
+            'Show more',
+          ),
+          h('span.quiet', `${number(shown)} of ${count(found.length, 'alert')}`),
+        ),
       all.length >= MOST && h('p.quiet', `Only the newest ${number(MOST)} are known here.`),
     ];
   }
 
-  const list = panel(ctx, { title: 'Notifications', class: 'w7', from: { notifications }, lines: 6, show: (data) => show(data.notifications) });
+  const list = panel(ctx, {
+    title: 'Notifications',
+    class: 'w7',
+    from: { notifications },
+    lines: 6,
+    show: (data) => show(data.notifications),
+  });
   ctx.onRoute((route) => {
     ({ severity, isOpen } = read(route));
     shown = AT_ONCE;
@@ -88,19 +156,36 @@ async function acknowledgeAll(waiting) {
       done += 1;
     }
   } catch (error) {
-    throw new Error(`${done} of ${count(waiting.length, 'alert')} acknowledged, then: ${error.sentence}`);
+    throw new Error(`${done} of ${count(waiting.length, 'alert')} acknowledged, then: ${reasonOf(error)}`);
   }
 }
 
 function drawAlert(each) {
   const { id, trigger, message, data, acknowledged } = each;
   const place = PLACES[trigger];
-  return h('li', { key: id, class: acknowledged ? 'seen' : null }, sign(each.severity),
-    h('div', h('p', message || h('span.quiet', 'No message')),
-      h('p.small.quiet', ago(each.timestamp), trigger && [' · ', place ? h('a', { href: link(place), 'data-row': '' }, words(trigger)) : words(trigger)], each.iteration > 0 && ` · iteration ${number(each.iteration)}`),
-      h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data }))),
+  return h(
+    'li',
+    { key: id, class: acknowledged ? 'seen' : null },
+    sign(each.severity),
+    h(
+      'div',
+      h('p', message || h('span.quiet', 'No message')),
+      h(
+        'p.small.quiet',
+        ago(each.timestamp),
+        trigger && [' · ', place ? h('a', { href: link(place), 'data-row': '' }, words(trigger)) : words(trigger)],
+        each.iteration > 0 && ` · iteration ${number(each.iteration)}`,
+      ),
+      h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data })),
+    ),
     actionButton({
-      label: acknowledged ? 'Acknowledged' : 'Acknowledge', name: `${acknowledged ? 'Acknowledged' : 'Acknowledge'}: ${message}`, class: acknowledged ? 'small seen' : 'small',
-      off: acknowledged && 'Somebody has acknowledged it', run: () => acknowledge(each), done: 'Alert acknowledged', refresh: [notifications],
-    }));
+      label: acknowledged ? 'Acknowledged' : 'Acknowledge',
+      name: `${acknowledged ? 'Acknowledged' : 'Acknowledge'}: ${message}`,
+      class: acknowledged ? 'small seen' : 'small',
+      off: acknowledged && 'Somebody has acknowledged it',
+      run: () => acknowledge(each),
+      done: 'Alert acknowledged',
+      refresh: [notifications],
+    }),
+  );
 }

@@ -2,25 +2,38 @@
 
 import { address, getJson } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
-import { count, dateTime, number } from '../core/format.js';
-import { go, link, replace } from '../core/router.js';
-import { checkpoints } from '../core/slices.js';
+import { checkpoints } from '../core/store.js';
+import { go, link, replace } from '../core/views.js';
+import { count, dateTime, matches, number } from '../core/words.js';
 import { facts } from '../extra/facts.js';
-import { actionButton } from '../ui/action.js';
-import { ago } from '../ui/ago.js';
-import { drawer } from '../ui/dialog.js';
-import { empty, failed, loading } from '../ui/faces.js';
-import { panel } from '../ui/panel.js';
-import { table } from '../ui/table.js';
+import { actionButton, drawer } from '../ui/actions.js';
+import { ago, empty, failed, loading, panel, table } from '../ui/elements.js';
 
 const MOST = 200; // as many as the server lists
 // what its writers say twice, and what stands above
-const SAID = ['id', 'message', 'files', 'created_at', 'timestamp', 'ts', 'git_sha', 'sha', 'iter', 'task', 'task_description'];
+const SAID = [
+  'id',
+  'message',
+  'files',
+  'created_at',
+  'timestamp',
+  'ts',
+  'git_sha',
+  'sha',
+  'iter',
+  'task',
+  'task_description',
+];
 
-const create = () => actionButton({
-  label: 'New checkpoint', icon: 'plus', class: 'primary',
-  run: async () => { (await import('../extra/palette.js')).createCheckpoint(); },
-});
+const create = () =>
+  actionButton({
+    label: 'New checkpoint',
+    icon: 'plus',
+    class: 'primary',
+    run: async () => {
+      (await import('../extra/palette.js')).createCheckpoint();
+    },
+  });
 
 export function view(ctx) {
   let wanted = ctx.route.query.get('q') ?? '';
@@ -28,8 +41,22 @@ export function view(ctx) {
   const pane = drawer(ctx, () => go('checkpoints', [], { q: wanted }));
   const found = h('span.quiet', { role: 'status' });
   const end = h('div.end');
-  const field = h('input.input', { type: 'search', placeholder: 'Filter by message, id or commit', 'aria-label': 'Filter checkpoints', 'data-search': '', value: wanted, oninput: () => filter(field.value) });
-  const list = panel(ctx, { title: 'Checkpoints', class: 'bare', from: { checkpoints }, lines: 8, show: (data) => show(data.checkpoints) });
+  const field = h('input.input', {
+    type: 'search',
+    placeholder: 'Filter by message, id or commit',
+    'aria-label': 'Filter checkpoints',
+    'data-search': '',
+    value: wanted,
+    oninput: () => filter(field.value),
+  });
+  const list = panel(ctx, {
+    title: 'Checkpoints',
+    class: 'bare',
+    from: { checkpoints },
+    lines: 8,
+    show: (data) => show(data.checkpoints),
+  });
+  /** @type {string | null} the id that the pane shows; null once the view is left */
   let opened = '';
 
   function filter(next) {
@@ -39,12 +66,25 @@ export function view(ctx) {
   }
 
   function show(all) {
-    const sought = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-    const shown = all.filter((each) => sought.every((word) => `${each.message} ${each.id} ${each.git_sha}`.toLowerCase().includes(word)));
-    draw(found, shown.length === all.length ? count(all.length, 'checkpoint') : `${number(shown.length)} of ${count(all.length, 'checkpoint')}`);
-    if (!all.length) return empty('No checkpoints yet', 'The session makes them as tasks are done, and you can make one before something risky. They hold its state files and queues.');
+    const shown = all.filter((each) => matches(wanted, `${each.message} ${each.id} ${each.git_sha}`));
+    draw(
+      found,
+      shown.length === all.length
+        ? count(all.length, 'checkpoint')
+        : `${number(shown.length)} of ${count(all.length, 'checkpoint')}`,
+    );
+    if (!all.length)
+      return empty(
+        'No checkpoints yet',
+        'The session makes them as tasks are done, and you can make one before something risky. ' +
+          'They hold its state files and queues.',
+      );
     if (!shown.length) return empty('No checkpoint fits', `Nothing has “${wanted}” in its message, id or commit.`);
-    return h('div.card', drawList(shown, place), all.length >= MOST && h('p.quiet', `Only the newest ${MOST} are listed.`));
+    return h(
+      'div.card',
+      drawList(shown, place),
+      all.length >= MOST && h('p.quiet', `Only the newest ${MOST} are listed.`),
+    );
   }
 
   /** The pane shows what the address names. */
@@ -54,36 +94,85 @@ export function view(ctx) {
     opened = id;
     if (!id) return pane.hide();
     pane.show(id, loading(6));
-    const [it, error] = await getJson(address(['api/checkpoints', id])).then((answer) => [answer], (reason) => [null, reason]);
+    const [it, error] = await getJson(address(['api/checkpoints', id])).then(
+      (answer) => [answer],
+      (reason) => [null, reason],
+    );
     if (opened !== id) return undefined;
     if (it) return pane.show(it.message || id, details(it));
-    return pane.show(id, error.kind === 'missing' || error.kind === 'invalid' ? empty('There is no such checkpoint', 'The oldest are removed as new ones are made.') : failed(error, () => { opened = ''; open(); }));
+    return pane.show(
+      id,
+      error.kind === 'missing' || error.kind === 'invalid'
+        ? empty('There is no such checkpoint', 'The oldest are removed as new ones are made.')
+        : failed(error, () => {
+            opened = '';
+            open();
+          }),
+    );
   }
 
   ctx.redraws(() => draw(end, create()));
   ctx.onRoute(open);
-  ctx.onLeave(() => { opened = null; });
+  ctx.onLeave(() => {
+    opened = null;
+  });
   draw(end, create());
   open();
   return [h('div.head', h('h1', 'Checkpoints'), field, found, end), list];
 }
 
-const drawList = (all, place) => table({
-  caption: 'Checkpoints', rows: all, key: ({ id }) => id,
-  columns: [
-    { label: 'Message', cell: ({ id, message }) => h('a.strong', { href: place(id), 'data-row': '' }, message || 'Without a message'), sort: ({ message }) => message },
-    { label: 'Made', cell: (each) => h('span.nowrap', ago(each.created_at)), sort: (each) => Date.parse(each.created_at) },
-    { label: 'Id', cell: ({ id }) => h('span.mono', id), sort: ({ id }) => id },
-    { label: 'Commit', cell: ({ git_sha: sha }) => h('span.mono', { title: sha }, sha.slice(0, 8) || '–'), sort: ({ git_sha: sha }) => sha },
-    { label: 'Files', class: 'num', cell: ({ files }) => number(files.length), sort: ({ files }) => files.length },
-  ],
-});
+const drawList = (all, place) =>
+  table({
+    caption: 'Checkpoints',
+    rows: all,
+    key: ({ id }) => id,
+    columns: [
+      {
+        label: 'Message',
+        cell: ({ id, message }) => h('a.strong', { href: place(id), 'data-row': '' }, message || 'Without a message'),
+        sort: ({ message }) => message,
+      },
+      {
+        label: 'Made',
+        cell: (each) => h('span.nowrap', ago(each.created_at)),
+        sort: (each) => Date.parse(each.created_at),
+      },
+      { label: 'Id', cell: ({ id }) => h('span.mono', id), sort: ({ id }) => id },
+      {
+        label: 'Commit',
+        cell: ({ git_sha: sha }) => h('span.mono', { title: sha }, sha.slice(0, 8) || '–'),
+        sort: ({ git_sha: sha }) => sha,
+      },
+      { label: 'Files', class: 'num', cell: ({ files }) => number(files.length), sort: ({ files }) => files.length },
+    ],
+  });
+
+const taskLink = (id) => h('a', { href: link('tasks', id) }, id);
 
 function details(it) {
   const { id, created_at: made, git_sha: commit, files } = it;
   return [
-    h('dl.dl', h('dt', 'Id'), h('dd.mono', id), h('dt', 'Made'), h('dd', dateTime(made), ' (', ago(made), ')'), h('dt', 'Commit'), h('dd.mono', commit || '–')),
-    h('section', h('h3', count(files.length, 'file')), h('ul.mono.files', files.map((name) => h('li', name)))),
-    h('section', h('h3', 'Metadata'), facts(it, SAID, { task_id: (task) => h('a', { href: link('tasks', task) }, task) }) || h('p.quiet', 'Nothing more was noted.')),
+    h(
+      'dl.dl',
+      h('dt', 'Id'),
+      h('dd.mono', id),
+      h('dt', 'Made'),
+      h('dd', dateTime(made), ' (', ago(made), ')'),
+      h('dt', 'Commit'),
+      h('dd.mono', commit || '–'),
+    ),
+    h(
+      'section',
+      h('h3', count(files.length, 'file')),
+      h(
+        'ul.mono.files',
+        files.map((name) => h('li', name)),
+      ),
+    ),
+    h(
+      'section',
+      h('h3', 'Metadata'),
+      facts(it, SAID, new Map([['task_id', taskLink]])) || h('p.quiet', 'Nothing more was noted.'),
+    ),
   ];
 }

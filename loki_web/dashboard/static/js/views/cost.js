@@ -1,41 +1,87 @@
 // What was spent against the budget, on what, for how many tokens, and how full the windows are.
 
 import { h } from '../core/dom.js';
-import { NONE, compact, count, duration, money, percent, time, words } from '../core/format.js';
-import { isRunning, spend } from '../core/situation.js';
-import { contextWindow, cost, status, triggers } from '../core/slices.js';
-import { slice } from '../core/store.js';
+import { contextWindow, cost, slice, status, triggers } from '../core/store.js';
+import { compact, count, duration, isRunning, money, NONE, percent, spend, time, words } from '../core/words.js';
 import { thresholds, windows } from '../extra/windows.js';
-import { ago } from '../ui/ago.js';
-import { chart } from '../ui/chart.js';
-import { spendChart } from '../ui/charts.js';
-import { empty, pill } from '../ui/faces.js';
-import { shares } from '../ui/meter.js';
-import { panel } from '../ui/panel.js';
-import { table } from '../ui/table.js';
+import { chart, spendChart } from '../ui/chart.js';
+import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
 
 const budget = slice('api/budget', { channels: ['cost'], every: 10 });
 const pricing = slice('api/pricing', { every: 300 });
 
 export function view(ctx) {
   let isCacheShown = false;
-  const tokens = panel(ctx, { title: 'Tokens in each iteration', from: { cost }, also: { contextWindow }, lines: 7, show: (data) => showTokens(data, isCacheShown),
-    tools: (data) => data.contextWindow?.per_iteration.length > 0 && h('button.chip', { type: 'button', 'aria-pressed': String(isCacheShown), onclick: () => { isCacheShown = !isCacheShown; tokens.redraw(); } }, 'Cached tokens') });
-  return [h('div.head', h('h1', 'Cost and context')), h('div.grid',
-    h('div.stack.w8',
-      panel(ctx, { title: 'Budget burn', from: { cost }, also: { budget, status, triggers }, lines: 9, tools: showShare, show: showBurn }),
-      tokens),
-    h('div.stack.w4.pairs',
-      panel(ctx, { title: 'By phase', from: { cost }, show: (data) => showParts(data.cost.by_phase, words) }),
-      panel(ctx, { title: 'By model', from: { cost }, also: { pricing }, show: (data) => showParts(data.cost.by_model, (name) => data.pricing?.models[name]?.label ?? name, data.cost) }),
-      panel(ctx, { title: 'Context windows', from: { contextWindow }, also: { triggers }, tools: ({ contextWindow: { updated_at: at } }) => at && h('span.quiet', ago(at)), show: windows }),
-      panel(ctx, { title: 'What fills it', from: { contextWindow }, show: showContents })),
-    panel(ctx, { title: 'Prices', from: { pricing }, also: { cost }, tools: ({ pricing: { updated } }) => h('span.quiet', updated ? `as of ${updated}` : NONE), show: showPrices }))];
+  const tokens = panel(ctx, {
+    title: 'Tokens in each iteration',
+    from: { cost },
+    also: { contextWindow },
+    lines: 7,
+    show: (data) => showTokens(data, isCacheShown),
+    tools: (data) =>
+      data.contextWindow?.per_iteration.length > 0 &&
+      h(
+        'button.chip',
+        {
+          type: 'button',
+          'aria-pressed': String(isCacheShown),
+          onclick: () => {
+            isCacheShown = !isCacheShown;
+            tokens.redraw();
+          },
+        },
+        'Cached tokens',
+      ),
+  });
+  return [
+    h('div.head', h('h1', 'Cost and context')),
+    h(
+      'div.grid',
+      h(
+        'div.stack.w8',
+        panel(ctx, {
+          title: 'Budget burn',
+          from: { cost },
+          also: { budget, status, triggers },
+          lines: 9,
+          tools: showShare,
+          show: showBurn,
+        }),
+        tokens,
+      ),
+      h(
+        'div.stack.w4.pairs',
+        panel(ctx, { title: 'By phase', from: { cost }, show: (data) => showParts(data.cost.by_phase, words) }),
+        panel(ctx, {
+          title: 'By model',
+          from: { cost },
+          also: { pricing },
+          show: (data) => showParts(data.cost.by_model, (name) => data.pricing?.models[name]?.label ?? name, data.cost),
+        }),
+        panel(ctx, {
+          title: 'Context windows',
+          from: { contextWindow },
+          also: { triggers },
+          tools: ({ contextWindow: { updated_at: at } }) => at && h('span.quiet', ago(at)),
+          show: windows,
+        }),
+        panel(ctx, { title: 'What fills it', from: { contextWindow }, show: showContents }),
+      ),
+      panel(ctx, {
+        title: 'Prices',
+        from: { pricing },
+        also: { cost },
+        tools: ({ pricing: { updated } }) => h('span.quiet', updated ? `as of ${updated}` : NONE),
+        show: showPrices,
+      }),
+    ),
+  ];
 }
 
 function showShare({ cost: spent, budget: known }) {
   const { share, tone } = spend(spent);
-  if (known?.budget_exceeded) return pill(known.exceeded_at ? `exceeded at ${time(known.exceeded_at)}` : 'exceeded', 'bad');
+  if (known?.budget_exceeded)
+    return pill(known.exceeded_at ? `exceeded at ${time(known.exceeded_at)}` : 'exceeded', 'bad');
   return share !== null && pill(`${percent(Math.round(share))} used`, tone);
 }
 
@@ -43,16 +89,52 @@ function showBurn({ cost: spent, status: state, triggers: known }) {
   const { used, limit, left, rate, secondsLeft } = spend(spent);
   const isOn = isRunning(state);
   const lines = limit ? thresholds(known, 'budget').filter((at) => at < 100) : [];
-  const lasts = left <= 0 ? 'Reached' : isOn && secondsLeft !== null ? `In ${duration(secondsLeft)}` : NONE;
+  const isUsedUp = left !== null && left <= 0;
+  const lasts = isUsedUp ? 'Reached' : isOn && secondsLeft !== null ? `In ${duration(secondsLeft)}` : NONE;
   return [
-    h('dl.figures', [
-      ['Spent', money(used), limit === null ? 'no budget is set' : `of ${money(limit)}`],
-      ...(limit === null ? [] : [['Left', money(Math.max(0, left)), lines.length ? `alerts at ${lines.map(percent).join(' and ')}` : 'no alert is set']]),
-      ['Rate', rate === null ? NONE : `${money(rate)} an hour`, rate === null ? 'needs two iterations' : isOn ? 'of the last iterations' : 'when it last ran'],
-      ...(limit === null ? [] : [['Limit reached', lasts, left <= 0 ? 'nothing is left' : !isOn ? 'nothing is running' : secondsLeft === null ? 'not known yet' : 'at this rate']]),
-      ['Tokens', `${compact(spent.total_input_tokens)} in`, `${compact(spent.total_output_tokens)} out`],
-    ].map(([name, value, note]) => h('div', { key: name }, h('dt', name), h('dd', h('b', value), h('small.quiet', note))))),
-    spent.by_iteration?.length ? chart({ ...spendChart(spent, state), warnings: lines.map((at) => ({ value: (limit * at) / 100, label: `Alert at ${percent(at)}` })) })
+    h(
+      'dl.figures',
+      [
+        ['Spent', money(used), limit === null ? 'no budget is set' : `of ${money(limit)}`],
+        ...(limit === null
+          ? []
+          : [
+              [
+                'Left',
+                money(left === null ? null : Math.max(0, left)),
+                lines.length ? `alerts at ${lines.map(percent).join(' and ')}` : 'no alert is set',
+              ],
+            ]),
+        [
+          'Rate',
+          rate === null ? NONE : `${money(rate)} an hour`,
+          rate === null ? 'needs two iterations' : isOn ? 'of the last iterations' : 'when it last ran',
+        ],
+        ...(limit === null
+          ? []
+          : [
+              [
+                'Limit reached',
+                lasts,
+                isUsedUp
+                  ? 'nothing is left'
+                  : !isOn
+                    ? 'nothing is running'
+                    : secondsLeft === null
+                      ? 'not known yet'
+                      : 'at this rate',
+              ],
+            ]),
+        ['Tokens', `${compact(spent.total_input_tokens)} in`, `${compact(spent.total_output_tokens)} out`],
+      ].map(([name, value, note]) =>
+        h('div', { key: name }, h('dt', name), h('dd', h('b', value), h('small.quiet', note))),
+      ),
+    ),
+    spent.by_iteration?.length
+      ? chart({
+          ...spendChart(spent, state),
+          warnings: lines.map((at) => ({ value: (limit * at) / 100, label: `Alert at ${percent(at)}` })),
+        })
       : empty('Nothing was spent yet', 'The cost of each iteration appears when it ends.'),
   ];
 }
@@ -62,51 +144,99 @@ function showParts(parts, nameOf, spent) {
   const unknown = spent?.unknown_models ?? [];
   if (!known.length) return empty('Nothing was spent yet', 'The spend is divided when the first iteration has ended.');
   return [
-    shares(known.map(([name, use]) => ({ label: nameOf(name), value: use.cost_usd, note: `${compact(use.input_tokens)} in, ${compact(use.output_tokens)} out` })), money),
-    unknown.length > 0 && h('p.small.warn', `No price is known for ${unknown.join(', ')}; counted as ${spent.unknown_models_priced_as}.`),
+    shares(
+      known.map(([name, use]) => ({
+        label: nameOf(name),
+        value: use.cost_usd,
+        note: `${compact(use.input_tokens)} in, ${compact(use.output_tokens)} out`,
+      })),
+      money,
+    ),
+    unknown.length > 0 &&
+      h('p.small.warn', `No price is known for ${unknown.join(', ')}; counted as ${spent.unknown_models_priced_as}.`),
   ];
 }
 
 function showTokens({ cost: spent, contextWindow: known }, isCacheShown) {
   const merged = new Map();
-  for (const each of [...(known?.per_iteration ?? []), ...(spent.by_iteration ?? [])]) merged.set(each.iteration, { ...merged.get(each.iteration), ...each });
+  for (const each of [...(known?.per_iteration ?? []), ...(spent.by_iteration ?? [])])
+    merged.set(each.iteration, { ...merged.get(each.iteration), ...each });
   const points = [...merged.values()].sort((a, b) => a.iteration - b.iteration);
   if (!points.length) return empty('No tokens yet', 'They are counted when an iteration ends.');
   const series = (name, key, kind, tone) => ({ name, kind, tone, values: points.map((point) => point[key]) });
   return chart({
-    label: 'Tokens in each iteration', axis: 'Iteration', format: compact, height: 190, labels: points.map(({ iteration }) => iteration),
+    label: 'Tokens in each iteration',
+    axis: 'Iteration',
+    format: compact,
+    height: 190,
+    labels: points.map(({ iteration }) => iteration),
     series: [
-      series('input', 'input_tokens', 'bar', 't1'), series('output', 'output_tokens', 'line', 't2'),
-      ...(isCacheShown ? [series('read from cache', 'cache_read_tokens', 'line', 't3'), series('written to cache', 'cache_creation_tokens', 'line', 't4')] : []),
+      series('input', 'input_tokens', 'bar', 't1'),
+      series('output', 'output_tokens', 'line', 't2'),
+      ...(isCacheShown
+        ? [
+            series('read from cache', 'cache_read_tokens', 'line', 't3'),
+            series('written to cache', 'cache_creation_tokens', 'line', 't4'),
+          ]
+        : []),
     ],
     marks: points.flatMap(({ iteration, compacted }, at) => {
       const found = (known?.compactions ?? []).filter((each) => each.at_iteration === iteration);
       if (!found.length && !compacted) return [];
       const before = Math.max(0, ...found.map((each) => each.tokens_before));
-      return { at, shape: 'alert', tone: 'tquiet', label: `compacted${found.length > 1 ? ` ${found.length} times` : ''}${before ? ` at ${compact(before)} tokens` : ''}` };
+      const times = found.length > 1 ? ` ${found.length} times` : '';
+      const size = before ? ` at ${compact(before)} tokens` : '';
+      return {
+        at,
+        shape: 'alert',
+        tone: 'tquiet',
+        label: `compacted${times}${size}`,
+      };
     }),
   });
 }
 
-function showContents({ contextWindow: { breakdown, total_used: used, total_capacity: capacity, usage_percent: share, totals } }) {
+function showContents({
+  contextWindow: { breakdown, total_used: used, total_capacity: capacity, usage_percent: share, totals },
+}) {
   if (!used) return empty('The window is empty', 'What fills it is told when an iteration has ended.');
   return [
-    shares(Object.entries(breakdown).map(([name, value]) => ({ label: words(name), value })), compact),
-    h('p.small.quiet', `${percent(share)} of ${compact(capacity)} tokens. `, totals && `${count(totals.compaction_count, 'compaction')} in ${count(totals.iterations_tracked, 'iteration')}.`),
+    shares(
+      Object.entries(breakdown).map(([name, value]) => ({ label: words(name), value })),
+      compact,
+    ),
+    h(
+      'p.small.quiet',
+      `${percent(share)} of ${compact(capacity)} tokens. `,
+      totals && `${count(totals.compaction_count, 'compaction')} in ${count(totals.iterations_tracked, 'iteration')}.`,
+    ),
   ];
 }
 
 function showPrices({ pricing: { models, provider, source }, cost: spent }) {
   const rows = Object.entries(models).map(([key, price]) => ({ key, ...price, spent: spent?.by_model[key]?.cost_usd }));
-  const column = (label, key, format) => ({ label, class: 'num', cell: (row) => format(row[key]), sort: (row) => row[key] });
+  const column = (label, key, format) => ({
+    label,
+    class: 'num',
+    cell: (row) => format(row[key]),
+    sort: (row) => row[key],
+  });
   if (!rows.length) return empty('No prices', 'Without them, costs are only those that the session wrote down.');
   return [
     table({
-      caption: 'Prices in dollars per million tokens', rows, key: ({ key }) => key,
+      caption: 'Prices in dollars per million tokens',
+      rows,
+      key: ({ key }) => key,
       columns: [
-        { label: 'Model', cell: ({ label, key }) => h('span', h('b', label), h('small.quiet.mono', ` ${key}`)), sort: ({ label }) => label },
+        {
+          label: 'Model',
+          cell: ({ label, key }) => h('span', h('b', label), h('small.quiet.mono', ` ${key}`)),
+          sort: ({ label }) => label,
+        },
         { label: 'Provider', cell: (row) => row.provider || NONE, sort: (row) => row.provider },
-        column('Input', 'input', money), column('Output', 'output', money), column('Spent here', 'spent', money),
+        column('Input', 'input', money),
+        column('Output', 'output', money),
+        column('Spent here', 'spent', money),
       ],
     }),
     h('p.small.quiet', `Dollars per million tokens. Provider of this session: ${provider || NONE}; prices: ${source}.`),

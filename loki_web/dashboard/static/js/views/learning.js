@@ -1,20 +1,15 @@
 // What the session's signals teach: how many there are, what they say together, and they themselves.
 
-import { address, post } from '../core/api.js';
-import { now } from '../core/clock.js';
+import { address, now, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
-import { compact, count, duration, number, percent, words } from '../core/format.js';
-import { link, replace } from '../core/router.js';
 import { slice } from '../core/store.js';
+import { link, replace } from '../core/views.js';
+import { compact, count, duration, number, percent, words } from '../core/words.js';
 import { inWords } from '../extra/facts.js';
 import { stage } from '../extra/stage.js';
-import { actionButton } from '../ui/action.js';
-import { ago } from '../ui/ago.js';
+import { actionButton } from '../ui/actions.js';
 import { chart } from '../ui/chart.js';
-import { empty } from '../ui/faces.js';
-import { meter } from '../ui/meter.js';
-import { panel } from '../ui/panel.js';
-import { table } from '../ui/table.js';
+import { ago, empty, meter, panel, table } from '../ui/elements.js';
 import { signalsPanel } from './learning_signals.js';
 
 const HOUR = 3_600_000;
@@ -27,11 +22,13 @@ const RANGES = { '1h': 'Hour', '24h': 'Day', '7d': 'Week', '30d': 'Month', '365d
 const latest = slice('api/learning/aggregation', { every: 60 });
 
 export function view(ctx) {
+  /** @returns {Record<string, string>} */
   const chosen = () => ({ timeRange: '7d', ...Object.fromEntries(ctx.route.query) });
   const bar = h('div.head');
   const body = stage(ctx);
 
-  const choose = (change) => replace('learning', ctx.route.parts, { ...Object.fromEntries(ctx.route.query), ...change });
+  const choose = (change) =>
+    replace('learning', ctx.route.parts, { ...Object.fromEntries(ctx.route.query), ...change });
 
   function show() {
     const { timeRange, type, source } = chosen();
@@ -39,14 +36,38 @@ export function view(ctx) {
     body.show(JSON.stringify(filter), (part) => {
       const all = slice(address('api/learning/metrics', { timeRange }));
       const metrics = slice(address('api/learning/metrics', filter));
-      const drawBar = () => draw(bar, h('h1', 'Learning'), ranges(timeRange), select('Type', 'type', all.data?.signalsByType), select('Source', 'source', all.data?.signalsBySource));
+      const drawBar = () =>
+        draw(
+          bar,
+          h('h1', 'Learning'),
+          ranges(timeRange),
+          select('Type', 'type', all.data?.signalsByType),
+          select('Source', 'source', all.data?.signalsBySource),
+        );
       part.redraws(drawBar);
       part.watch(all, drawBar);
-      return h('div.grid',
-        panel(part, { title: 'Trend', class: 'w8 tall', from: { trends: slice(address('api/learning/trends', filter)), metrics }, lines: 8, show: showTrend, tools: ({ metrics: { totalSignals, avgConfidence } }) => h('span.quiet', `${count(totalSignals, 'signal')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`) }),
-        h('div.stack.w4', parts(part, metrics, 'type', 'signalsByType'), parts(part, metrics, 'source', 'signalsBySource')),
+      return h(
+        'div.grid',
+        panel(part, {
+          title: 'Trend',
+          class: 'w8 tall',
+          from: { trends: slice(address('api/learning/trends', filter)), metrics },
+          lines: 8,
+          show: showTrend,
+          tools: ({ metrics: { totalSignals, avgConfidence } }) =>
+            h(
+              'span.quiet',
+              `${count(totalSignals, 'signal')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`,
+            ),
+        }),
+        h(
+          'div.stack.w4',
+          parts(part, metrics, 'type', 'signalsByType'),
+          parts(part, metrics, 'source', 'signalsBySource'),
+        ),
         lessons(part, metrics),
-        signalsPanel(part, filter));
+        signalsPanel(part, filter),
+      );
     });
   }
 
@@ -55,24 +76,66 @@ export function view(ctx) {
     bar.querySelector(`[name=${name}]`).focus();
   }
 
-  const ranges = (current) => h('div.tabs', { role: 'group', 'aria-label': 'Time range' }, Object.entries(RANGES).map(([range, label]) =>
-    h('button.chip', { type: 'button', 'aria-pressed': String(range === current), onclick: () => choose({ timeRange: range }) }, label)));
+  const ranges = (current) =>
+    h(
+      'div.tabs',
+      { role: 'group', 'aria-label': 'Time range' },
+      Object.entries(RANGES).map(([range, label]) =>
+        h(
+          'button.chip',
+          { type: 'button', 'aria-pressed': String(range === current), onclick: () => choose({ timeRange: range }) },
+          label,
+        ),
+      ),
+    );
 
   function select(label, name, counts = {}) {
     const current = chosen()[name] ?? '';
     const names = Object.keys(current ? { [current]: 0, ...counts } : counts);
-    return h('select.input', { key: name, name, 'aria-label': label, value: current, onchange: ({ target }) => choose({ [name]: target.value }) },
-      h('option', { value: '' }, `Every ${label.toLowerCase()}`), names.map((each) => h('option', { key: each, value: each }, `${words(each)} (${number(counts[each] ?? 0)})`)));
+    return h(
+      'select.input',
+      {
+        key: name,
+        name,
+        'aria-label': label,
+        value: current,
+        onchange: ({ target }) => choose({ [name]: target.value }),
+      },
+      h('option', { value: '' }, `Every ${label.toLowerCase()}`),
+      names.map((each) => h('option', { key: each, value: each }, `${words(each)} (${number(counts[each] ?? 0)})`)),
+    );
   }
 
   function parts(part, metrics, name, field) {
-    return panel(part, { title: `By ${name}`, from: { metrics }, show: ({ metrics: data }) => {
-      const found = Object.entries(data[field]);
-      if (!found.length) return h('p.quiet', 'None');
-      return h('ul.parts', found.map(([each, value]) => h('li', { key: each },
-        h('button', { type: 'button', 'data-row': '', 'aria-pressed': String(chosen()[name] === each), onclick: () => toggle(name, each) }, words(each)),
-        meter((value / data.totalSignals) * 100, words(each), { warn: 101, bad: 101 }), h('b.num', number(value)))));
-    } });
+    return panel(part, {
+      title: `By ${name}`,
+      from: { metrics },
+      show: ({ metrics: data }) => {
+        const found = Object.entries(data[field]);
+        if (!found.length) return h('p.quiet', 'None');
+        return h(
+          'ul.parts',
+          found.map(([each, value]) =>
+            h(
+              'li',
+              { key: each },
+              h(
+                'button',
+                {
+                  type: 'button',
+                  'data-row': '',
+                  'aria-pressed': String(chosen()[name] === each),
+                  onclick: () => toggle(name, each),
+                },
+                words(each),
+              ),
+              meter((value / data.totalSignals) * 100, words(each), { warn: 101, bad: 101 }),
+              h('b.num', number(value)),
+            ),
+          ),
+        );
+      },
+    });
   }
 
   ctx.onRoute(show);
@@ -80,26 +143,79 @@ export function view(ctx) {
   return [bar, body];
 }
 
-const aggregate = (metrics) => actionButton({
-  label: 'Aggregate', run: () => post('api/learning/aggregate', {}), refresh: [latest, metrics],
-  done: (made) => `Aggregated: ${listed(({ name }) => made[name].length)}`,
-});
+const aggregate = (metrics) =>
+  actionButton({
+    label: 'Aggregate',
+    run: () => post('api/learning/aggregate', {}),
+    refresh: [latest, metrics],
+    done: (made) => `Aggregated: ${listed(({ name }) => made[name].length)}`,
+  });
 
 function showTrend({ trends }) {
-  if (!trends.dataPoints.length) return empty('No signals in this time', 'Signals and events of the session are counted here by the hour. Choose a longer time, or another type or source.');
+  if (!trends.dataPoints.length)
+    return empty(
+      'No signals in this time',
+      'Signals and events are counted here by the hour. Choose a longer time, or another type or source.',
+    );
   return h('div.trend', chart(trendChart(trends.dataPoints)));
 }
 
 const share = (value) => percent(value * 100);
-const column = (label, name, format = number) => ({ label, class: 'num', cell: (row) => format(row[name]), sort: (row) => row[name] });
+const column = (label, name, format = number) => ({
+  label,
+  class: 'num',
+  cell: (row) => format(row[name]),
+  sort: (row) => row[name],
+});
 const subject = (label, name) => ({ label, cell: (row) => h('b', row[name]), sort: (row) => row[name] });
 const times = column('Times', 'frequency');
 const sure = column('Sure', 'confidence', share);
 const LESSONS = [
-  { title: 'Errors', name: 'error_patterns', kind: 'errors', counts: 'error_patterns', said: ['error', 'errors'], columns: [subject('Error', 'error_type'), column('Resolved', 'resolution_rate', share), times, sure] },
-  { title: 'Successes', name: 'success_patterns', kind: 'success', counts: 'success_patterns', said: ['success', 'successes'], columns: [subject('Pattern', 'pattern_name'), column('Takes', 'avg_duration_seconds', duration), times, sure] },
-  { title: 'Preferences', name: 'preferences', kind: 'preferences', counts: 'user_preferences', said: ['preference', 'preferences'], columns: [subject('Preference', 'preference_key'), { label: 'Preferred', cell: (row) => inWords(row.preferred_value) }, times, sure] },
-  { title: 'Tools', name: 'tool_efficiencies', kind: 'tools', counts: 'tool_efficiency', said: ['tool', 'tools'], columns: [subject('Tool', 'tool_name'), column('Score', 'efficiency_score', share), column('Succeeds', 'success_rate', share), column('Takes', 'avg_execution_time_ms', (ms) => duration(ms / 1000)), column('Uses', 'usage_count'), column('Tokens', 'total_tokens_used', compact), sure] },
+  {
+    title: 'Errors',
+    name: 'error_patterns',
+    kind: 'errors',
+    counts: 'error_patterns',
+    said: ['error', 'errors'],
+    columns: [subject('Error', 'error_type'), column('Resolved', 'resolution_rate', share), times, sure],
+  },
+  {
+    title: 'Successes',
+    name: 'success_patterns',
+    kind: 'success',
+    counts: 'success_patterns',
+    said: ['success', 'successes'],
+    columns: [subject('Pattern', 'pattern_name'), column('Takes', 'avg_duration_seconds', duration), times, sure],
+  },
+  {
+    title: 'Preferences',
+    name: 'preferences',
+    kind: 'preferences',
+    counts: 'user_preferences',
+    said: ['preference', 'preferences'],
+    columns: [
+      subject('Preference', 'preference_key'),
+      { label: 'Preferred', cell: (row) => inWords(row.preferred_value) },
+      times,
+      sure,
+    ],
+  },
+  {
+    title: 'Tools',
+    name: 'tool_efficiencies',
+    kind: 'tools',
+    counts: 'tool_efficiency',
+    said: ['tool', 'tools'],
+    columns: [
+      subject('Tool', 'tool_name'),
+      column('Score', 'efficiency_score', share),
+      column('Succeeds', 'success_rate', share),
+      column('Takes', 'avg_execution_time_ms', (ms) => duration(ms / 1000)),
+      column('Uses', 'usage_count'),
+      column('Tokens', 'total_tokens_used', compact),
+      sure,
+    ],
+  },
 ];
 
 const listed = (value) => LESSONS.map((each) => count(value(each), ...each.said)).join(', ');
@@ -108,29 +224,76 @@ const listed = (value) => LESSONS.map((each) => count(value(each), ...each.said)
 function lessons(part, metrics) {
   let isStored = false;
   const source = (from) => (isStored ? from.latest : from.metrics.aggregation);
-  const tables = LESSONS.map(({ title, name, kind, columns }) => panel(part, {
-    title, class: 'w6 lesson', from: { metrics, latest }, tools: (from) => source(from)[name].length > 0 && h('a', { href: link('learning', kind, Object.fromEntries(part.route.query)) }, 'Single signals'),
-    show: (from) => (source(from)[name].length ? table({ caption: title, columns, rows: source(from)[name], key: columns[0].sort })
-      : h('p.quiet', isStored ? 'None when it was put together' : 'None in this time')),
-  }));
-  const choice = (label, value) => h('button.chip', { type: 'button', 'aria-pressed': String(isStored === value), onclick: () => { isStored = value; for (const each of [bar, ...tables]) each.redraw(); } }, label);
-  const bar = panel(part, { title: 'What they say together', from: { latest }, lines: 1, tools: () => aggregate(metrics), show: ({ latest: { aggregated_at: at, signal_counts: counts } }) => h('div.row', choice('What is chosen above', false), choice('The latest aggregation', true),
-    h('span.quiet', at ? ['Aggregated ', ago(at)] : 'Never aggregated', ` · signals: ${listed((each) => counts[each.counts])}`)) });
+  const tables = LESSONS.map(({ title, name, kind, columns }) =>
+    panel(part, {
+      title,
+      class: 'w6 lesson',
+      from: { metrics, latest },
+      tools: (from) =>
+        source(from)[name].length > 0 &&
+        h('a', { href: link('learning', kind, Object.fromEntries(part.route.query)) }, 'Single signals'),
+      show: (from) =>
+        source(from)[name].length
+          ? table({ caption: title, columns, rows: source(from)[name], key: columns[0].sort })
+          : h('p.quiet', isStored ? 'None when it was put together' : 'None in this time'),
+    }),
+  );
+  const choice = (label, value) =>
+    h(
+      'button.chip',
+      {
+        type: 'button',
+        'aria-pressed': String(isStored === value),
+        onclick: () => {
+          isStored = value;
+          for (const each of [bar, ...tables]) each.redraw();
+        },
+      },
+      label,
+    );
+  const bar = panel(part, {
+    title: 'What they say together',
+    from: { latest },
+    lines: 1,
+    tools: () => aggregate(metrics),
+    show: ({ latest: { aggregated_at: at, signal_counts: counts } }) =>
+      h(
+        'div.row',
+        choice('What is chosen above', false),
+        choice('The latest aggregation', true),
+        h(
+          'span.quiet',
+          at ? ['Aggregated ', ago(at)] : 'Never aggregated',
+          ` · signals: ${listed((each) => counts[each.counts])}`,
+        ),
+      ),
+  });
   return [bar, ...tables];
 }
 
-/** By the hour from the first one to now; by the day where that is long. */
+/**
+ * By the hour from the first one to now; by the day where that is long.
+ *
+ * @returns {import('../ui/chart.js').ChartProps}
+ */
 function trendChart(points) {
   const known = points.map(({ label, count }) => [Date.parse(`${label}:00Z`), count]).filter(([at]) => at > 0);
   const isHourly = (now() - known[0][0]) / HOUR <= MOST_HOURS;
   const start = beginning(isHourly);
   const slots = new Map();
-  const first = Math.max(now() - MOST_DAYS * 24 * HOUR, Math.min(known[0][0], now() - (LEAST - 1) * HOUR * (isHourly ? 1 : 24)));
+  const first = Math.max(
+    now() - MOST_DAYS * 24 * HOUR,
+    Math.min(known[0][0], now() - (LEAST - 1) * HOUR * (isHourly ? 1 : 24)),
+  );
   for (let at = start(first); at <= now(); at = start(at + HOUR * (isHourly ? 1.5 : 36))) slots.set(at, 0);
   for (const [at, count] of known) slots.set(start(at), (slots.get(start(at)) ?? 0) + count);
   const times = [...slots.keys()].sort((a, b) => a - b);
   return {
-    height: 300, label: `Signals by the ${isHourly ? 'hour' : 'day'}`, axis: isHourly ? 'Hour from' : 'Day', format: number, labels: times.map((at) => (isHourly ? hourly : daily).format(at)),
+    height: 300,
+    label: `Signals by the ${isHourly ? 'hour' : 'day'}`,
+    axis: isHourly ? 'Hour from' : 'Day',
+    format: number,
+    labels: times.map((at) => (isHourly ? hourly : daily).format(at)),
     series: [{ name: 'signals', kind: 'bar', tone: 't1', values: times.map((at) => slots.get(at)) }],
   };
 }

@@ -1,14 +1,12 @@
 // The log: levels, search with marks, following, wrapping, download.
 
-import { getJson } from '../core/api.js';
-import { keptCell } from '../core/cell.js';
+import { getJson, keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
-import { count } from '../core/format.js';
-import { LogFeed } from '../core/log_feed.js';
-import { replace } from '../core/router.js';
-import { perform } from '../ui/action.js';
-import { empty, failed, loading } from '../ui/faces.js';
-import { levelClass, logLine } from '../ui/log_line.js';
+import { LogFeed } from '../core/store.js';
+import { replace } from '../core/views.js';
+import { count } from '../core/words.js';
+import { perform } from '../ui/actions.js';
+import { empty, failed, levelClass, loading, logLine } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
 
 const MOST = 10_000;
@@ -25,8 +23,18 @@ export function view(ctx) {
   const tools = h('div.head.log-tools');
   const body = h('div');
   const status = h('span.quiet', { role: 'status' });
-  const field = h('input.input', { type: 'search', placeholder: 'Search the log', 'aria-label': 'Search the log', 'data-search': '', value: sought, oninput: () => search(field.value) });
-  const redraw = () => { drawTools(); drawBody(); };
+  const field = h('input.input', {
+    type: 'search',
+    placeholder: 'Search the log',
+    'aria-label': 'Search the log',
+    'data-search': '',
+    value: sought,
+    oninput: () => search(field.value),
+  });
+  const redraw = () => {
+    drawTools();
+    drawBody();
+  };
   const later = () => ctx.schedule(redraw);
   const feed = new LogFeed(ctx, MOST, later);
 
@@ -53,25 +61,93 @@ export function view(ctx) {
   }
 
   function drawTools() {
-    const of = (level) => feed.lines.reduce((sum, line) => sum + (levelOf(line) === level), 0);
-    draw(tools, field,
-      LEVELS.map((level) => h('button.chip', { type: 'button', key: level, 'aria-pressed': String(levels.has(level)), onclick: () => toggle(level) }, level, ' ', h('span.small', String(of(level))))),
-      h('div.end', status,
-        h('button.chip', { type: 'button', 'aria-pressed': String(isFollowing), onclick: () => follow(!isFollowing) }, 'Follow'),
-        h('button.chip', { type: 'button', 'aria-pressed': String(wrap.value === 'on'), onclick: () => wrap.set(wrap.value === 'on' ? 'off' : 'on') }, 'Wrap'),
-        h('button.button', { type: 'button', onclick: () => perform({ run: download, done: 'The log was saved' }) }, icon('download'), 'Download')));
+    const of = (level) => feed.lines.reduce((sum, line) => sum + Number(levelOf(line) === level), 0);
+    draw(
+      tools,
+      field,
+      LEVELS.map((level) =>
+        h(
+          'button.chip',
+          { type: 'button', key: level, 'aria-pressed': String(levels.has(level)), onclick: () => toggle(level) },
+          level,
+          ' ',
+          h('span.small', String(of(level))),
+        ),
+      ),
+      h(
+        'div.end',
+        status,
+        h(
+          'button.chip',
+          { type: 'button', 'aria-pressed': String(isFollowing), onclick: () => follow(!isFollowing) },
+          'Follow',
+        ),
+        h(
+          'button.chip',
+          {
+            type: 'button',
+            'aria-pressed': String(wrap.value === 'on'),
+            onclick: () => wrap.set(wrap.value === 'on' ? 'off' : 'on'),
+          },
+          'Wrap',
+        ),
+        h(
+          'button.button',
+          { type: 'button', onclick: () => perform({ run: download, done: 'The log was saved' }) },
+          icon('download'),
+          'Download',
+        ),
+      ),
+    );
   }
 
   function drawBody() {
     const needle = sought.toLowerCase();
-    const shown = feed.lines.filter((line) => levels.has(levelOf(line)) && (!needle || line.message.toLowerCase().includes(needle)));
+    const shown = feed.lines.filter(
+      (line) => levels.has(levelOf(line)) && (!needle || line.message.toLowerCase().includes(needle)),
+    );
     const fresh = isFollowing ? 0 : feed.lines.length - 1 - feed.lines.findLastIndex((line) => line.id <= seenUntil);
-    draw(status, feed.isLoaded && (shown.length === feed.lines.length ? count(shown.length, 'line') : `${shown.length} of ${count(feed.lines.length, 'line')}`));
-    if (!feed.isLoaded) return draw(body, h('div.card', feed.error ? failed(feed.error, () => feed.load()) : loading(12)));
-    if (!shown.length) return draw(body, h('div.card', feed.lines.length ? empty('No line fits', 'Other levels or other words would show some.') : empty('The log is empty', 'What the session writes appears here.')));
-    return draw(body, feed.error && h('p.bad', { role: 'status' }, `Not up to date: ${feed.error.sentence}`),
-      rows({ class: `log lines ${wrap.value === 'on' ? '' : 'cut'}`, role: 'log', label: 'Log', items: shown, key: (line) => String(line.id), estimate: 21, layout: wrap.value, follow: isFollowing, onfollow: follow, row: (line) => logLine(line, marked(line.message, needle)) }),
-      fresh > 0 && h('button.button.primary.fresh', { type: 'button', key: 'fresh', onclick: () => follow(true) }, `${count(fresh, 'new line')} ↓`));
+    draw(
+      status,
+      feed.isLoaded &&
+        (shown.length === feed.lines.length
+          ? count(shown.length, 'line')
+          : `${shown.length} of ${count(feed.lines.length, 'line')}`),
+    );
+    if (!feed.isLoaded)
+      return draw(body, h('div.card', feed.error ? failed(feed.error, () => feed.load()) : loading(12)));
+    if (!shown.length)
+      return draw(
+        body,
+        h(
+          'div.card',
+          feed.lines.length
+            ? empty('No line fits', 'Other levels or other words would show some.')
+            : empty('The log is empty', 'What the session writes appears here.'),
+        ),
+      );
+    return draw(
+      body,
+      feed.error && h('p.bad', { role: 'status' }, `Not up to date: ${feed.error.sentence}`),
+      rows({
+        class: `log lines ${wrap.value === 'on' ? '' : 'cut'}`,
+        role: 'log',
+        label: 'Log',
+        items: shown,
+        key: (line) => String(line.id),
+        estimate: 21,
+        layout: wrap.value,
+        follow: isFollowing,
+        onfollow: follow,
+        row: (line) => logLine(line, marked(line.message, needle)),
+      }),
+      fresh > 0 &&
+        h(
+          'button.button.primary.fresh',
+          { type: 'button', key: 'fresh', onclick: () => follow(true) },
+          `${count(fresh, 'new line')} ↓`,
+        ),
+    );
   }
 
   ctx.redraws(redraw);

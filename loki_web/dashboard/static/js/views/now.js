@@ -2,29 +2,30 @@
 
 import { post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
-import { count } from '../core/format.js';
-import { LogFeed } from '../core/log_feed.js';
-import { link } from '../core/router.js';
-import * as slices from '../core/slices.js';
-import { alive, isBlank, needs, progress, spend, spendHeadline, spendNote } from '../core/situation.js';
-import { actionButton } from '../ui/action.js';
-import { ago } from '../ui/ago.js';
-import { agentTable } from '../ui/agent_table.js';
-import { chart } from '../ui/chart.js';
-import { progressChart, spendChart } from '../ui/charts.js';
-import { empty, failed, loading, sign } from '../ui/faces.js';
-import { logLine } from '../ui/log_line.js';
-import { shares, spark } from '../ui/meter.js';
-import { panel } from '../ui/panel.js';
-import { resume } from '../ui/session.js';
+import {
+  agents,
+  contextWindow,
+  convergence,
+  cost,
+  LogFeed,
+  notifications,
+  status,
+  tasks,
+  verdicts,
+} from '../core/store.js';
+import { link } from '../core/views.js';
+import { alive, count, isBlank, needs, progress, spend, spendHeadline, spendNote } from '../core/words.js';
+import { actionButton, agentTable, resume } from '../ui/actions.js';
+import { chart, progressChart, spendChart } from '../ui/chart.js';
+import { ago, empty, failed, loading, logLine, panel, shares, sign, spark } from '../ui/elements.js';
 
-const { status, agents, cost, tasks, notifications, convergence, verdicts, contextWindow } = slices;
 const TAIL = 14;
 
 export function view(ctx) {
   const tiles = h('div.tiles');
   const start = h('div');
   const all = { status, agents, cost, tasks, notifications, convergence, verdicts };
+  /** @returns {import('../core/words.js').Data} */
   const read = () => Object.fromEntries(Object.entries(all).map(([name, slice]) => [name, slice.data]));
   const redraw = () => {
     const data = read();
@@ -35,15 +36,47 @@ export function view(ctx) {
   ctx.redraws(redraw);
   ctx.everySecond(() => ctx.schedule(redraw));
   for (const slice of Object.values(all)) ctx.watch(slice, () => ctx.schedule(redraw));
-  return [h('h1.spoken', 'Now'), tiles, start, h('div.grid.now',
-    h('div.stack.w8',
-      panel(ctx, { title: 'Progress', from: { convergence }, also: { verdicts, cost }, lines: 7, tools: more('council', 'Council'), show: showProgress }),
-      panel(ctx, { title: 'Agents', from: { agents }, also: { contextWindow, status }, lines: 5, tools: more('agents', 'All agents'), show: agentTable }),
-      logPanel(ctx)),
-    h('div.stack.w4',
-      needsPanel(ctx),
-      panel(ctx, { title: 'Spend', from: { cost }, also: { status }, lines: 6, tools: more('cost', 'Cost and context'), show: showSpend }),
-      panel(ctx, { title: 'Tasks', from: { tasks }, lines: 5, tools: more('tasks', 'Board'), show: showTasks })))];
+  return [
+    h('h1.spoken', 'Now'),
+    tiles,
+    start,
+    h(
+      'div.grid.now',
+      h(
+        'div.stack.w8',
+        panel(ctx, {
+          title: 'Progress',
+          from: { convergence },
+          also: { verdicts, cost },
+          lines: 7,
+          tools: more('council', 'Council'),
+          show: showProgress,
+        }),
+        panel(ctx, {
+          title: 'Agents',
+          from: { agents },
+          also: { contextWindow, status },
+          lines: 5,
+          tools: more('agents', 'All agents'),
+          show: agentTable,
+        }),
+        logPanel(ctx),
+      ),
+      h(
+        'div.stack.w4',
+        needsPanel(ctx),
+        panel(ctx, {
+          title: 'Spend',
+          from: { cost },
+          also: { status },
+          lines: 6,
+          tools: more('cost', 'Cost and context'),
+          show: showSpend,
+        }),
+        panel(ctx, { title: 'Tasks', from: { tasks }, lines: 5, tools: more('tasks', 'Board'), show: showTasks }),
+      ),
+    ),
+  ];
 }
 
 const more = (view, label) => () => h('a', { href: link(view) }, label);
@@ -59,7 +92,13 @@ function drawTiles(data) {
   return [
     tile('Is it alive?', 'agents', [status, agents].find(isUnknown), living),
     tile('Is it progressing?', 'council', [status, convergence].find(isUnknown), going, spark(going.values)),
-    tile('What does it cost?', 'cost', isUnknown(cost) && cost, { tone: spent.tone, headline: spendHeadline(spent), note: spendNote(spent, data.status) }, spark(burn, 't2')),
+    tile(
+      'What does it cost?',
+      'cost',
+      isUnknown(cost) && cost,
+      { tone: spent.tone, headline: spendHeadline(spent), note: spendNote(spent, data.status) },
+      spark(burn, 't2'),
+    ),
     tile('What needs me?', 'alerts', [notifications, status, tasks].find(isUnknown), {
       tone: worst ? 'bad' : open.length ? 'warn' : 'good',
       headline: open.length ? count(open.length, 'thing') : 'Nothing',
@@ -69,61 +108,137 @@ function drawTiles(data) {
 }
 
 function tile(question, view, missing, { tone, headline, note }, picture) {
-  if (missing) return h('div.card.tile', { key: question }, h('h2', question), missing.error ? h('b', 'Unknown') : loading(2), missing.error && h('span.quiet', missing.error.sentence));
-  return h('a.card.tile', { key: question, class: `t${tone}`, href: link(view) }, h('h2', question), h('b', headline), h('span.quiet', note), picture);
+  if (missing)
+    return h(
+      'div.card.tile',
+      { key: question },
+      h('h2', question),
+      missing.error ? h('b', 'Unknown') : loading(2),
+      missing.error && h('span.quiet', missing.error.sentence),
+    );
+  return h(
+    'a.card.tile',
+    { key: question, class: `t${tone}`, href: link(view) },
+    h('h2', question),
+    h('b', headline),
+    h('span.quiet', note),
+    picture,
+  );
 }
 
-const howToStart = () => h('div.card.head', h('div.face', h('b', 'No session yet'),
-  h('p', 'Nothing has run in this folder. Sessions are started on the command line: ', h('code', 'loki start ./prd.md'), '. This page shows it as soon as it begins.')));
+const howToStart = () =>
+  h(
+    'div.card.head',
+    h(
+      'div.face',
+      h('b', 'No session yet'),
+      h(
+        'p',
+        'Nothing has run in this folder. Sessions are started on the command line: ',
+        h('code', 'loki start ./prd.md'),
+        '. This page shows it as soon as it begins.',
+      ),
+    ),
+  );
 
 function showProgress({ convergence: found, verdicts: votes, cost: spent }) {
-  if (!found.dataPoints.length) return empty('No iteration has ended yet', 'Here will stand how many files each one changed, and what the council said.');
+  if (!found.dataPoints.length)
+    return empty(
+      'No iteration has ended yet',
+      'Here will stand how many files each one changed, and what the council said.',
+    );
   return chart(progressChart(found.dataPoints, votes?.verdicts, spent?.by_iteration));
 }
 
 function showSpend({ cost: spent, status: state }) {
-  if (!spent.by_iteration?.length) return empty('Nothing was spent yet', 'The cost of each iteration appears when it ends.');
+  if (!spent.by_iteration?.length)
+    return empty('Nothing was spent yet', 'The cost of each iteration appears when it ends.');
   return chart({ ...spendChart(spent, state), height: 180 });
 }
 
 function needsPanel(ctx) {
   return panel(ctx, {
-    title: 'Needs you', class: 'first', from: { notifications, status }, also: { agents, cost, tasks, convergence }, tools: more('alerts', 'All alerts'),
+    title: 'Needs you',
+    class: 'first',
+    from: { notifications, status },
+    also: { agents, cost, tasks, convergence },
+    tools: more('alerts', 'All alerts'),
     show(data) {
       const open = needs(data);
-      if (!open.length) return empty('Nothing needs you', 'Alerts, failed tasks, silent agents and a shrinking budget would be listed here.');
+      if (!open.length)
+        return empty(
+          'Nothing needs you',
+          'Alerts, failed tasks, silent agents and a shrinking budget would be listed here.',
+        );
       const shown = open.slice(0, 6);
-      return [h('ul.needs', shown.map(drawNeed)), open.length > shown.length && h('p', h('a', { href: link('alerts') }, `${open.length - shown.length} more`))];
+      return [
+        h('ul.needs', shown.map(drawNeed)),
+        open.length > shown.length && h('p', h('a', { href: link('alerts') }, `${open.length - shown.length} more`)),
+      ];
     },
   });
 }
 
-function drawNeed({ key, severity, text, at, notification, view: place, id, resume: canResume }) {
-  return h('li', { key }, sign(severity), h('div', h('p', text), at && h('small.quiet', ago(at))),
-    notification && actionButton({ label: 'Acknowledge', class: 'small', name: `Acknowledge: ${text}`, run: () => post(`api/notifications/${encodeURIComponent(notification.id)}/acknowledge`), done: 'Alert acknowledged', refresh: [notifications] }),
+function drawNeed(
+  /** @type {import('../core/words.js').Need} */ {
+    key,
+    severity,
+    text,
+    at,
+    notification,
+    view: place,
+    id,
+    resume: canResume,
+  },
+) {
+  return h(
+    'li',
+    { key },
+    sign(severity),
+    h('div', h('p', text), at && h('small.quiet', ago(at))),
+    notification &&
+      actionButton({
+        label: 'Acknowledge',
+        class: 'small',
+        name: `Acknowledge: ${text}`,
+        run: () => post(`api/notifications/${encodeURIComponent(notification.id)}/acknowledge`),
+        done: 'Alert acknowledged',
+        refresh: [notifications],
+      }),
     canResume && actionButton({ ...resume, class: 'small' }),
-    place && h('a.button.small', { href: link(place, id ? [id] : []), 'aria-label': `Open: ${text}` }, 'Open'));
+    place && h('a.button.small', { href: link(place, id ? [id] : []), 'aria-label': `Open: ${text}` }, 'Open'),
+  );
 }
 
 function showTasks({ tasks: all }) {
   if (!all.length) return empty('No tasks', 'The tasks of the session appear when it has planned some.');
   const of = (test) => all.filter(test).length;
   const is = (state) => (task) => task.status === state && !task.failed;
-  return shares([
-    { label: 'Done', value: of(is('done')), tone: 'tgood' }, { label: 'In progress', value: of(is('in_progress')), tone: 't1' },
-    { label: 'Review', value: of(is('review')), tone: 't4' }, { label: 'Pending', value: of(is('pending')), tone: 'tquiet' },
-    { label: 'Failed', value: of((task) => task.failed), tone: 'tbad' },
-  ], String);
+  return shares(
+    [
+      { label: 'Done', value: of(is('done')), tone: 'tgood' },
+      { label: 'In progress', value: of(is('in_progress')), tone: 't1' },
+      { label: 'Review', value: of(is('review')), tone: 't4' },
+      { label: 'Pending', value: of(is('pending')), tone: 'tquiet' },
+      { label: 'Failed', value: of((task) => task.failed), tone: 'tbad' },
+    ],
+    String,
+  );
 }
 
 function logPanel(ctx) {
   const feed = new LogFeed(ctx, TAIL, () => section.redraw());
   const section = panel(ctx, {
-    title: 'Log', tools: more('logs', 'Open log'),
+    title: 'Log',
+    tools: more('logs', 'Open log'),
     show() {
       if (!feed.isLoaded) return feed.error ? failed(feed.error, () => feed.load()) : loading(8);
       if (!feed.lines.length) return empty('The log is empty', 'What the session writes appears here.');
-      return h('div.log.cut.tail', { role: 'log', 'aria-label': 'The last lines of the log', 'aria-live': 'off' }, feed.lines.map((line) => logLine(line)));
+      return h(
+        'div.log.cut.tail',
+        { role: 'log', 'aria-label': 'The last lines of the log', 'aria-live': 'off' },
+        feed.lines.map((line) => logLine(line)),
+      );
     },
   });
   feed.load();

@@ -2,18 +2,13 @@
 
 import { post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
-import { NONE, count, words } from '../core/format.js';
-import { go, link, replace } from '../core/router.js';
-import { projects } from '../core/slices.js';
-import { slice } from '../core/store.js';
+import { projects, slice } from '../core/store.js';
+import { go, link, replace } from '../core/views.js';
+import { count, matches, NONE, priorityRank, taskState, words } from '../core/words.js';
 import { stage } from '../extra/stage.js';
-import { actionButton } from '../ui/action.js';
-import { ago } from '../ui/ago.js';
-import { drawer } from '../ui/dialog.js';
-import { empty, pill } from '../ui/faces.js';
-import { panel } from '../ui/panel.js';
-import { table } from '../ui/table.js';
-import { details, discover, healthOf, healthPill, register, removeButton, stateOf } from './projects_one.js';
+import { actionButton, drawer } from '../ui/actions.js';
+import { ago, empty, panel, pill, table } from '../ui/elements.js';
+import { details, discover, healthOf, healthPill, register, removeButton } from './projects_one.js';
 
 const tasks = slice('api/registry/tasks', { every: 30 });
 const learnings = slice('api/registry/learnings?limit=1000', { every: 60 });
@@ -23,13 +18,20 @@ export function view(ctx) {
   let wanted = ctx.route.query.get('q') ?? '';
   let kind = 'patterns';
   const healths = new Map();
-  const field = h('input.input', { type: 'search', placeholder: 'Filter by name, alias or path', 'aria-label': 'Filter projects', 'data-search': '', value: wanted, oninput: () => filter(field.value) });
+  const field = h('input.input', {
+    type: 'search',
+    placeholder: 'Filter by name, alias or path',
+    'aria-label': 'Filter projects',
+    'data-search': '',
+    value: wanted,
+    oninput: () => filter(field.value),
+  });
   const found = h('span.quiet', { role: 'status' });
   const acts = h('div.end');
   const inside = stage(ctx);
   const pane = drawer(ctx, () => go('projects', [], { q: wanted }));
 
-  const fits = (text) => wanted.toLowerCase().split(/\s+/).every((word) => text.toLowerCase().includes(word));
+  const fits = (text) => matches(wanted, text);
   const shown = (all) => all.filter(({ name, alias, path }) => fits(`${name} ${alias ?? ''} ${path}`));
 
   function filter(next) {
@@ -40,7 +42,11 @@ export function view(ctx) {
 
   function follow({ data = [] }) {
     const known = new Set(data.map(({ id }) => id));
-    for (const [id, { end }] of healths) if (!known.has(id)) { end(); healths.delete(id); }
+    for (const [id, { end }] of healths)
+      if (!known.has(id)) {
+        end();
+        healths.delete(id);
+      }
     for (const id of known) {
       if (healths.has(id)) continue;
       const source = healthOf(id, Math.max(30, known.size));
@@ -52,52 +58,156 @@ export function view(ctx) {
   const place = (id) => link('projects', id, { q: wanted });
 
   const fleet = panel(ctx, {
-    title: 'Registered', from: { projects }, also: { tasks }, lines: 8,
+    title: 'Registered',
+    from: { projects },
+    also: { tasks },
+    lines: 8,
     show({ projects: all, tasks: todo = [] }) {
       const rows = shown(all);
-      draw(found, rows.length < all.length ? `${rows.length} of ${count(all.length, 'project')}` : count(all.length, 'project'));
-      if (!all.length) return empty('No project is registered', 'Loki Mode registers a project when it starts there. Or register one by its folder, or let them be found.');
+      draw(
+        found,
+        rows.length < all.length ? `${rows.length} of ${count(all.length, 'project')}` : count(all.length, 'project'),
+      );
+      if (!all.length)
+        return empty(
+          'No project is registered',
+          'Loki Mode registers a project when it starts there. Or register one by its folder, or let them be found.',
+        );
       if (!rows.length) return empty('No project fits', `None has “${wanted}” in its name, alias or path.`);
       const of = byFolder(todo);
       return table({
-        caption: 'Projects', rows, key: ({ id }) => id,
+        caption: 'Projects',
+        rows,
+        key: ({ id }) => id,
         columns: [
-          { label: 'Project', cell: (each) => [h('a.strong', { href: place(each.id), 'data-row': '' }, each.name), each.alias && h('span.quiet', ` ${each.alias}`)], sort: ({ name }) => name },
-          { label: 'Health', cell: ({ id }) => healthPill(health(id)), sort: ({ id }) => ORDER.indexOf(health(id)?.data?.status) },
-          { label: 'Tasks', cell: ({ path }) => work(of.get(path)), sort: ({ path }) => of.get(path)?.filter(isOpen).length ?? -1 },
-          { label: 'Last used', class: 'nowrap', cell: (each) => ago(each.last_accessed), sort: (each) => each.last_accessed },
-          { label: 'Folder', cell: ({ path }) => h('span.mono.quiet', path.split('/').map((each, index) => [index > 0 && ['/', h('wbr')], each])), sort: ({ path }) => path },
-          { label: '', class: 'acts', cell: (each) => [h('a.button.small', { href: place(each.id), 'aria-label': `Open ${each.name}` }, 'Open'), removeButton(each, { class: 'small danger' })] },
+          {
+            label: 'Project',
+            cell: (each) => [
+              h('a.strong', { href: place(each.id), 'data-row': '' }, each.name),
+              each.alias && h('span.quiet', ` ${each.alias}`),
+            ],
+            sort: ({ name }) => name,
+          },
+          {
+            label: 'Health',
+            cell: ({ id }) => healthPill(health(id)),
+            sort: ({ id }) => ORDER.indexOf(health(id)?.data?.status),
+          },
+          {
+            label: 'Tasks',
+            cell: ({ path }) => work(of.get(path)),
+            sort: ({ path }) => of.get(path)?.filter(isOpen).length ?? -1,
+          },
+          {
+            label: 'Last used',
+            class: 'nowrap',
+            cell: (each) => ago(each.last_accessed),
+            sort: (each) => each.last_accessed,
+          },
+          {
+            label: 'Folder',
+            cell: ({ path }) =>
+              h(
+                'span.mono.quiet',
+                path.split('/').map((each, index) => [index > 0 && ['/', h('wbr')], each]),
+              ),
+            sort: ({ path }) => path,
+          },
+          {
+            label: '',
+            class: 'acts',
+            cell: (each) => [
+              h('a.button.small', { href: place(each.id), 'aria-label': `Open ${each.name}` }, 'Open'),
+              removeButton(each, { class: 'small danger' }),
+            ],
+          },
         ],
       });
     },
   });
 
   const todo = panel(ctx, {
-    title: 'Tasks of all projects', class: 'w8', from: { tasks }, lines: 6, tools: ({ tasks: all }) => h('span.quiet', count(all.length, 'task')),
+    title: 'Tasks of all projects',
+    class: 'w8',
+    from: { tasks },
+    lines: 6,
+    tools: ({ tasks: all }) => h('span.quiet', count(all.length, 'task')),
     show({ tasks: all }) {
       const rows = all.filter((task) => fits(`${task._project_name} ${task._project_path}`));
-      if (!rows.length) return empty('No tasks', all.length ? `None in the projects that have “${wanted}”.` : 'The tasks of every registered project stand here.');
+      if (!rows.length)
+        return empty(
+          'No tasks',
+          all.length
+            ? `None in the projects that have “${wanted}”.`
+            : 'The tasks of every registered project stand here.',
+        );
       return table({
-        caption: 'Tasks of all projects', rows, key: (task) => `${task._project_path} ${task.id}`,
+        caption: 'Tasks of all projects',
+        rows,
+        key: (task) => `${task._project_path} ${task.id}`,
         columns: [
           { label: 'Task', cell: (task) => task.title || task.id, sort: ({ title }) => title },
-          { label: 'Project', cell: (task) => h('a', { href: place(task._project_id) }, task._project_name), sort: (task) => task._project_name },
-          { label: 'State', cell: (task) => pill(stateOf(task)), sort: stateOf },
-          { label: 'Priority', cell: ({ priority }) => words(priority), sort: ({ priority }) => ['critical', 'high', 'medium', 'low'].indexOf(priority) },
+          {
+            label: 'Project',
+            cell: (task) => h('a', { href: place(task._project_id) }, task._project_name),
+            sort: (task) => task._project_name,
+          },
+          { label: 'State', cell: (task) => pill(taskState(task)), sort: taskState },
+          {
+            label: 'Priority',
+            cell: ({ priority }) => words(priority),
+            sort: priorityRank,
+          },
         ],
       });
     },
   });
 
   const lessons = panel(ctx, {
-    title: 'Learned', class: 'w4', from: { learnings }, lines: 6,
+    title: 'Learned',
+    class: 'w4',
+    from: { learnings },
+    lines: 6,
     show({ learnings: all }) {
-      const tab = (name) => h('button.chip', { type: 'button', 'aria-pressed': String(name === kind), onclick: () => { kind = name; lessons.redraw(); } }, `${words(name)} ${all[name].length}`);
+      const tab = (name) =>
+        h(
+          'button.chip',
+          {
+            type: 'button',
+            'aria-pressed': String(name === kind),
+            onclick: () => {
+              kind = name;
+              lessons.redraw();
+            },
+          },
+          `${words(name)} ${all[name].length}`,
+        );
       const rows = all[kind].filter(({ project }) => fits(project));
-      return [h('div.tabs', { role: 'group', 'aria-label': 'Kind' }, ['patterns', 'mistakes', 'successes'].map(tab)),
-        rows.length ? h('ul.needs.lessons', { tabindex: 0, 'aria-label': words(kind) }, rows.map((each) => h('li', { key: `${each.timestamp} ${each.description}` }, h('div', h('p', each.description || NONE), h('small.quiet', [each.project, each.category].filter(Boolean).join(' · '), ' · ', ago(each.timestamp))))))
-          : empty('Nothing learned here', 'What one project taught is kept for the others.')];
+      return [
+        h('div.tabs', { role: 'group', 'aria-label': 'Kind' }, ['patterns', 'mistakes', 'successes'].map(tab)),
+        rows.length
+          ? h(
+              'ul.needs.lessons',
+              { tabindex: 0, 'aria-label': words(kind) },
+              rows.map((each) =>
+                h(
+                  'li',
+                  { key: `${each.timestamp} ${each.description}` },
+                  h(
+                    'div',
+                    h('p', each.description || NONE),
+                    h(
+                      'small.quiet',
+                      [each.project, each.category].filter(Boolean).join(' · '),
+                      ' · ',
+                      ago(each.timestamp),
+                    ),
+                  ),
+                ),
+              ),
+            )
+          : empty('Nothing learned here', 'What one project taught is kept for the others.'),
+      ];
     },
   });
 
@@ -110,15 +220,26 @@ export function view(ctx) {
     return pane.show(projects.data?.find((each) => [each.id, each.alias, each.path].includes(id))?.name ?? id, inside);
   }
 
-  const drawActs = () => draw(acts,
-    actionButton({ label: 'Register…', run: async () => register() }),
-    h('button.button', { type: 'button', onclick: () => discover(ctx) }, 'Discover…'),
-    actionButton({ label: 'Sync', run: () => post('api/registry/sync', {}), refresh: [projects, tasks], done: ({ added, updated, missing, total }) => `${added} added, ${updated} updated, ${missing} missing; ${total} registered` }));
+  const drawActs = () =>
+    draw(
+      acts,
+      actionButton({ label: 'Register…', run: async () => register() }),
+      h('button.button', { type: 'button', onclick: () => discover(ctx) }, 'Discover…'),
+      actionButton({
+        label: 'Sync',
+        run: () => post('api/registry/sync', {}),
+        refresh: [projects, tasks],
+        done: ({ added, updated, missing, total }) =>
+          `${added} added, ${updated} updated, ${missing} missing; ${total} registered`,
+      }),
+    );
   drawActs();
   ctx.redraws(drawActs);
   ctx.watch(projects, follow);
   ctx.watch(projects, () => ctx.schedule(open));
-  ctx.onLeave(() => { for (const { end } of healths.values()) end(); });
+  ctx.onLeave(() => {
+    for (const { end } of healths.values()) end();
+  });
   ctx.onRoute(open);
   open();
   return [h('div.head', h('h1', 'Projects'), field, found, acts), h('div.grid', fleet, todo, lessons)];
@@ -141,5 +262,9 @@ function work(all = []) {
   const failed = all.filter((task) => task.failed).length;
   const left = all.filter(isOpen).length;
   if (!all.length) return h('span.quiet', NONE);
-  return h('span', left ? `${left} of ${all.length} open` : `${all.length} done`, failed > 0 && h('span.bad.nowrap', `, ${failed} failed`));
+  return h(
+    'span',
+    left ? `${left} of ${all.length} open` : `${all.length} done`,
+    failed > 0 && h('span.bad.nowrap', `, ${failed} failed`),
+  );
 }

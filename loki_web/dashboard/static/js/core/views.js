@@ -1,0 +1,192 @@
+// The views: their titles, the key after `g`, their modules; the address; what a view is given.
+
+import { cell, contact, denied, everySecond } from './api.js';
+import { onMessage, want } from './live.js';
+import { lookup } from './words.js';
+
+export const VIEWS = lookup({
+  now: { title: 'Now', key: 'n', load: () => import('../views/now.js') },
+  tasks: { title: 'Tasks', key: 't', load: () => import('../views/tasks.js') },
+  agents: { title: 'Agents', key: 'a', load: () => import('../views/agents.js') },
+  council: { title: 'Council', key: 'c', load: () => import('../views/council.js') },
+  logs: { title: 'Logs', key: 'l', load: () => import('../views/logs.js') },
+  cost: { title: 'Cost and context', key: 'u', load: () => import('../views/cost.js') },
+  memory: { title: 'Memory', key: 'm', load: () => import('../views/memory.js') },
+  learning: { title: 'Learning', key: 'e', load: () => import('../views/learning.js') },
+  alerts: { title: 'Alerts', key: 'r', load: () => import('../views/alerts.js') },
+  checkpoints: { title: 'Checkpoints', key: 'k', load: () => import('../views/checkpoints.js') },
+  projects: { title: 'Projects', key: 'p', load: () => import('../views/projects.js') },
+  admin: { title: 'Admin', key: 'd', load: () => import('../views/admin.js') },
+});
+
+// Where the page is: `#/view/part?name=value`, so that every place is a link.
+
+/** @typedef {{view: string, parts: string[], query: URLSearchParams}} Route */
+
+/** The present {@link Route}. */
+export const route = cell(read());
+
+addEventListener('hashchange', () => route.set(read()));
+
+function read() {
+  const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
+  const [view = '', ...parts] = path.split('/').map(decoded);
+  return { view: view || 'now', parts, query: new URLSearchParams(query) };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * The link to a place: `link('tasks', id)`, `link('logs', [], {q: 'error'})`.
+ *
+ * @param {string} view
+ * @param {string | string[]} [parts]
+ * @param {Record<string, any>} [query] of which empty values are left out
+ */
+export function link(view, parts = [], query = {}) {
+  const path = [view, parts].flat().map(encodeURIComponent).join('/');
+  const given = Object.entries(query).filter(([, value]) => value != null && value !== '');
+  return `#/${path}${given.length ? `?${new URLSearchParams(given)}` : ''}`;
+}
+
+/** @param {Parameters<typeof link>} place */
+export function go(...place) {
+  location.hash = link(...place);
+}
+
+/**
+ * As `go`, without an entry in the history: for filters.
+ *
+ * @param {Parameters<typeof link>} place
+ */
+export function replace(...place) {
+  history.replaceState(null, '', link(...place));
+  route.set(read());
+}
+
+// The context of a view: what the view began with it ends when the view is left.
+
+/**
+ * Made anew each time a view is entered.
+ *
+ * @param {import('./views.js').Route} route where the page is; `onRoute` hears of later ones.
+ */
+export class ViewContext {
+  #ends = [];
+  #redraws = new Set();
+  #pending = new Set();
+  #routed = [];
+
+  constructor(route) {
+    this.route = route;
+    const all = () => {
+      for (const redraw of this.#redraws) this.schedule(redraw);
+    };
+    this.onLeave(denied.watch(all));
+    let wasLost = contact.value.lost;
+    this.onLeave(
+      contact.watch(({ lost }) => {
+        if (lost !== wasLost) all();
+        wasLost = lost;
+      }),
+    );
+  }
+
+  /** Call when the view is left. */
+  onLeave(end) {
+    this.#ends.push(end);
+  }
+
+  /** Follow a slice or a cell. */
+  watch(source, watcher) {
+    this.onLeave(source.watch(watcher));
+  }
+
+  /** Call each second while the tab is seen. */
+  everySecond(listener) {
+    this.onLeave(everySecond(listener));
+  }
+
+  /** Hear the messages of a channel that no slice holds: `listener(type, data)`. */
+  hear(channel, listener) {
+    this.onLeave(want(channel));
+    this.onLeave(onMessage((type, data, from) => from === channel && listener(type, data)));
+  }
+
+  /** Hear when the place changes inside the view. */
+  onRoute(listener) {
+    this.#routed.push(listener);
+  }
+
+  /** Call before the next paint, however often it is asked for; not while a button is pressed. */
+  schedule(redraw) {
+    if (this.#pending.has(redraw)) return;
+    if (!this.#pending.size) requestAnimationFrame(() => whenReleased(() => this.#run()));
+    this.#pending.add(redraw);
+  }
+
+  /** As `schedule`, and again whenever what may be done changes. */
+  redraws(redraw) {
+    this.#redraws.add(redraw);
+  }
+
+  moved(route) {
+    this.route = route;
+    for (const listener of this.#routed) listener(route);
+  }
+
+  leave() {
+    this.#pending.clear();
+    for (const end of this.#ends.splice(0)) end();
+  }
+
+  #run() {
+    const pending = [...this.#pending];
+    this.#pending.clear();
+    for (const redraw of pending) redraw();
+  }
+}
+
+// Nothing is drawn between a press and its click: a button that moves away from under the pointer
+// would not be clicked.
+
+const PRESSED = 'a, button, summary';
+const TAP = 50; // ms after the release within which the click of a touch comes
+
+const waiting = [];
+let isPressed = false;
+let timer = 0;
+
+/** Call at once, or when the click has happened where a button is being pressed. */
+function whenReleased(listener) {
+  if (isPressed) waiting.push(listener);
+  else listener();
+}
+
+function press({ target }) {
+  clearTimeout(timer);
+  isPressed = Boolean(target.closest?.(PRESSED));
+  if (!isPressed) release();
+}
+
+function release() {
+  isPressed = false;
+  for (const listener of waiting.splice(0)) listener();
+}
+
+addEventListener('pointerdown', press, true);
+addEventListener(
+  'pointerup',
+  () => {
+    timer = setTimeout(release, TAP);
+  },
+  true,
+);
+addEventListener('pointercancel', release, true);
+addEventListener('blur', release);

@@ -1,0 +1,346 @@
+import { address, contact, denied, post } from '../core/api.js';
+import { draw, h, icon } from '../core/dom.js';
+import { agents, council, processes, status } from '../core/store.js';
+import { link } from '../core/views.js';
+import { agentState, isPaused, isRunning, NONE, percent, silence } from '../core/words.js';
+import { ago, empty, meter, pill, table, toast } from './elements.js';
+
+// What can be done: buttons and their dialogs, and what came of it; to the session and to its agents.
+
+/**
+ * @typedef {object} Action
+ * @property {() => Promise<any>} run
+ * @property {string | ((answer: any) => string)} [done] what to say then, from the answer
+ * @property {{title: string, body: string, verb: string}} [confirm]
+ * @property {Action & {label: string}} [undo] another action, offered with the message
+ * @property {{refresh: () => Promise<any>}[]} [refresh] slices that have changed by it
+ */
+
+/**
+ * @typedef {object} Button
+ * @property {string} label a verb
+ * @property {string} [name] for screen readers, where the label does not say to what
+ * @property {string} [icon]
+ * @property {string} [class] `small`, `danger`, `primary`
+ * @property {string} [scope] that it needs; off, and saying so, where the token lacks it
+ * @property {string | false | null} [off] why it cannot be done now
+ * @property {string} [key] to be found again in a list
+ */
+
+/**
+ * A button that asks the server to do something and says what came of it, once the server did.
+ *
+ * @param {Button & Action} how
+ */
+export function actionButton({ label, name, icon: symbol, class: more, scope = 'control', off, key, ...action }) {
+  const why =
+    off ||
+    (contact.value.lost && 'Not connected to the server') ||
+    (denied.value.has(scope) && `The token lacks the scope “${scope}”`) ||
+    null;
+  async function onclick({ currentTarget: button }) {
+    if (button.$busy || button.getAttribute('aria-disabled')) return;
+    button.$busy = true;
+    button.setAttribute('aria-busy', 'true');
+    await perform(action);
+    button.$busy = false;
+    button.removeAttribute('aria-busy');
+    button.$later?.();
+    button.$later = null;
+  }
+  return h(
+    'button.button',
+    {
+      type: 'button',
+      class: more,
+      key,
+      onclick,
+      title: why,
+      'aria-label': name && (why ? `${name}. ${why}` : name),
+      'aria-disabled': why ? 'true' : null,
+    },
+    symbol && icon(symbol),
+    h('span', label),
+  );
+}
+
+/**
+ * Do it, after asking where it is destructive; true once the server did it.
+ *
+ * @param {Action} action
+ */
+export async function perform({ run, done, confirm, undo, refresh = [] }) {
+  if (confirm && !(await ask(confirm))) return false;
+  try {
+    const answer = await run();
+    if (answer?.success === false) throw new Error(answer.message);
+    const text = typeof done === 'function' ? done(answer) : (done ?? answer?.message);
+    if (text) toast(text, { action: undo && { label: undo.label, run: () => perform(undo) } });
+    return true;
+  } catch (error) {
+    toast(reasonOf(error), { failed: true });
+    return false;
+  } finally {
+    await Promise.all(refresh.map((slice) => slice.refresh()));
+  }
+}
+
+/** What to tell people about an error. */
+export const reasonOf = (/** @type {any} */ error) => error.sentence ?? error.message;
+
+// What can be done to the session, for the strip, the palette and the views.
+
+const refresh = [status, agents];
+const control = (verb) => post(`api/control/${verb}`);
+
+export const resume = { label: 'Resume', run: () => control('resume'), done: 'Session resumed', refresh };
+export const pause = { label: 'Pause', run: () => control('pause'), done: 'Session paused', undo: resume, refresh };
+export const stop = {
+  label: 'Stop',
+  run: () => control('stop'),
+  refresh,
+  confirm: {
+    title: 'Stop the session?',
+    body:
+      'All agents are ended. Work that is not committed may be lost, ' +
+      'and a session can only be started again on the command line.',
+    verb: 'Stop session',
+  },
+};
+
+export const forceReview = {
+  label: 'Ask the council to review now',
+  run: () => post('api/council/force-review'),
+  refresh: [council],
+};
+
+/** Pause or Resume, and Stop, as the state of the session allows. */
+export function sessionButtons(session) {
+  const isOn = isRunning(session) || isPaused(session);
+  const off = isOn ? null : session ? 'No session is running' : 'The state of the session is not known';
+  const first = isPaused(session) ? { ...resume, icon: 'play' } : { ...pause, icon: 'pause' };
+  return [
+    actionButton({ ...first, key: first.label, name: `${first.label} session`, off }),
+    actionButton({ ...stop, key: 'Stop', icon: 'stop', class: 'danger', name: 'Stop session', off }),
+  ];
+}
+
+/**
+ * A modal dialog; the focus goes back to where it was when it closes.
+ *
+ * @param {{title: string, class?: string, onclose?: () => void}} how
+ * @param {...any} content
+ */
+export function openDialog({ title, class: more, onclose }, ...content) {
+  const dialog = h('dialog', { class: more, 'aria-label': title }, more === 'palette' ? null : h('h2', title), content);
+  dialog.addEventListener('close', () => {
+    dialog.remove();
+    onclose?.();
+  });
+  dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/**
+ * Ask before something that cannot be undone: what it is done to, what is lost, a verb.
+ *
+ * @returns {Promise<boolean>}
+ */
+export function ask({ title, body, verb }) {
+  return new Promise((resolve) => {
+    let isMeant = false;
+    const dialog = openDialog(
+      { title, onclose: () => resolve(isMeant) },
+      h('p', body),
+      h(
+        'div.acts',
+        h('button.button', { type: 'button', autofocus: true, onclick: () => dialog.close() }, 'Cancel'),
+        h(
+          'button.button.danger.primary',
+          {
+            type: 'button',
+            onclick: () => {
+              isMeant = true;
+              dialog.close();
+            },
+          },
+          verb,
+        ),
+      ),
+    );
+  });
+}
+
+/**
+ * A field of a form; what is not listed is an attribute of its input.
+ *
+ * @typedef {{name: string, label: string, hint?: string, [attribute: string]: any}} Field
+ */
+
+/**
+ * A form in a dialog. It stays open, saying what was wrong, until `run` has succeeded.
+ *
+ * @param {object} how
+ * @param {string} how.title
+ * @param {any} [how.body]
+ * @param {(Node | Field)[]} how.fields
+ *   an element of one's own counts by the names of the fields in it
+ * @param {string} how.verb on the button
+ * @param {(values: Record<string, any>) => Promise<any>} how.run with the values by name
+ */
+export function askFor({ title, body, fields, verb, run }) {
+  const problem = h('p.bad', { role: 'alert' });
+  const button = h('button.button.primary', { type: 'submit' }, verb);
+  const input = (/** @type {Field} */ { name, label, hint, ...more }) =>
+    h(
+      'label.field',
+      label,
+      h('input.input', { name, autocomplete: 'off', spellcheck: 'false', ...more }),
+      hint && h('small.quiet', hint),
+    );
+  const inputs = fields.map((field) => (field instanceof Node ? field : input(field)));
+  const form = h(
+    'form',
+    { onsubmit },
+    body && h('p', body),
+    inputs,
+    problem,
+    h('div.acts', h('button.button', { type: 'button', onclick: () => dialog.close() }, 'Cancel'), button),
+  );
+  const dialog = openDialog({ title }, form);
+  form.querySelector('input')?.focus();
+
+  async function onsubmit(event) {
+    event.preventDefault();
+    if (button.getAttribute('aria-busy')) return;
+    button.setAttribute('aria-busy', 'true');
+    draw(problem);
+    try {
+      await run(Object.fromEntries(new FormData(form)));
+      dialog.close();
+    } catch (error) {
+      draw(problem, reasonOf(error));
+    } finally {
+      button.removeAttribute('aria-busy');
+    }
+  }
+  return dialog;
+}
+
+/**
+ * A pane at the right with the details of one thing; the rest of the page stays usable.
+ *
+ * @returns {{show: (name: string, ...content: any[]) => void, hide: () => void}}
+ */
+export function drawer(ctx, onclose) {
+  const title = h('h2');
+  const body = h('div.stack');
+  const close = h(
+    'button.button.small.plain',
+    { type: 'button', 'aria-label': 'Close', onclick: onclose },
+    icon('close'),
+  );
+  const pane = h(
+    'dialog.drawer',
+    { onkeydown: (event) => event.key === 'Escape' && onclose() },
+    h('header', { role: 'presentation' }, title, close),
+    body,
+  );
+  /** @type {HTMLElement | null} */
+  let from = null;
+  document.body.append(pane);
+  ctx.onLeave(() => pane.remove());
+  return {
+    show(name, ...content) {
+      draw(title, name);
+      pane.setAttribute('aria-label', name);
+      draw(body, content);
+      if (pane.open) return;
+      from = /** @type {HTMLElement | null} */ (document.activeElement);
+      pane.show();
+      close.focus();
+    },
+    hide() {
+      if (!pane.open) return;
+      pane.close();
+      if (from?.isConnected) from.focus();
+    },
+  };
+}
+
+const WORST_FIRST = ['failed', 'silent', 'running', 'paused'];
+
+/** The agents with what can be done to each. */
+export function agentTable({ agents: all, contextWindow, columns = [] }) {
+  if (!all.length) return empty('No agents', 'Agents appear when the session starts them.');
+  const windows = new Map((contextWindow?.agents ?? []).map((each) => [each.id, each.usage_percent]));
+  const rank = (agent) => WORST_FIRST.indexOf(agentState(agent)) + 1 || 9;
+  return table({
+    caption: 'Agents',
+    key: (agent) => agent.id,
+    rows: [...all].sort((a, b) => rank(a) - rank(b)),
+    columns: [
+      {
+        label: 'Agent',
+        cell: (agent) => h('a.strong', { href: link('agents', agent.id), 'data-row': '' }, agent.name || agent.id),
+        sort: (agent) => agent.name || agent.id,
+      },
+      { label: 'State', cell: (agent) => pill(agentState(agent)), sort: agentState },
+      { label: 'Task', cell: (agent) => agent.task || h('span.quiet', NONE), sort: (agent) => agent.task },
+      ...(all.some(({ id }) => windows.has(id))
+        ? [{ label: 'Context', cell: (agent) => drawWindow(agent, windows), sort: (agent) => windows.get(agent.id) }]
+        : []),
+      { label: 'Heartbeat', cell: (agent) => h('span.quiet.nowrap', ago(agent.heartbeat)), sort: silence },
+      ...columns,
+      { label: '', class: 'acts', cell: agentActions },
+    ],
+  });
+}
+
+function drawWindow(agent, windows) {
+  const used = windows.get(agent.id);
+  return used === undefined
+    ? h('span.quiet', NONE)
+    : [meter(used, `Context window of ${agent.id}`), h('small.quiet', percent(used))];
+}
+
+/** Pause or resume, and kill. */
+export function agentActions(agent) {
+  const refresh = [agents, processes];
+  const call = (verb) => () => post(address(['api/agents', agent.id, verb]));
+  const name = agent.name || agent.id;
+  const off = agent.alive ? null : 'Its process is not running';
+  const unfinished = agent.task ? `, and “${agent.task}” stays unfinished` : '';
+  const noProcess = agent.pid ? off : 'It has no process of its own';
+  const resume = { label: 'Resume', run: call('resume'), refresh };
+  return [
+    agent.pause_requested
+      ? actionButton({ ...resume, class: 'small', key: 'resume', name: `Resume ${name}` })
+      : actionButton({
+          label: 'Pause',
+          class: 'small',
+          key: 'pause',
+          name: `Pause ${name}`,
+          off,
+          run: call('pause'),
+          undo: resume,
+          refresh,
+        }),
+    actionButton({
+      label: 'Kill',
+      class: 'small danger',
+      key: 'kill',
+      name: `Kill ${name}`,
+      off: noProcess,
+      run: call('kill'),
+      refresh,
+      confirm: {
+        title: `Kill ${name}?`,
+        body: `The process ${agent.pid} is ended at once. What it has not written is lost${unfinished}.`,
+        verb: 'Kill agent',
+      },
+    }),
+  ];
+}

@@ -1,0 +1,435 @@
+// What views are made of: states, times, meters, panels, tables, messages.
+
+import { everySecond, now, token } from '../core/api.js';
+import { byId, Component, draw, h, icon, s, spoken } from '../core/dom.js';
+import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time, words } from '../core/words.js';
+
+/** Bars in the place of what is being loaded. */
+export const loading = (lines = 3) =>
+  h(
+    'div',
+    { 'aria-busy': 'true', key: 'loading' },
+    spoken('Loading'),
+    Array.from({ length: lines }, () => h('div.bone')),
+  );
+
+/** What would be here, and why it is missing. */
+export const empty = (headline, ...why) =>
+  h('div.face', { key: 'empty' }, h('b', headline), why.length ? h('p', why) : null);
+
+/** What could not be loaded, why, and another try. */
+export function failed(error, retry) {
+  const isToken = error.kind === 'unauthenticated' || (error.kind === 'forbidden' && token.value);
+  const headline =
+    { forbidden: 'Not allowed', offline: 'No answer', missing: 'Not found', limited: 'Too many requests' }[
+      error.kind
+    ] ?? 'This could not be loaded';
+  return h(
+    'div.face',
+    { role: 'status', key: 'failed' },
+    h('b', icon('warning'), ' ', headline),
+    h('p', error.sentence),
+    h(
+      'div.row',
+      h('button.button.small', { type: 'button', onclick: retry }, icon('retry'), 'Retry'),
+      isToken && h('button.button.small', { type: 'button', onclick: askForToken }, icon('key'), 'Use another token'),
+    ),
+  );
+}
+
+export const askForToken = () => openLater(() => import('../extra/token.js'));
+
+/** A state as a word with a color; the color is known from the word where none is given. */
+export const pill = (text, tone = TONES[text] ?? '') => h('span.pill', { class: tone }, words(text));
+
+const TONES = lookup({
+  running: 'good',
+  alive: 'good',
+  active: 'good',
+  healthy: 'good',
+  approved: 'good',
+  complete: 'good',
+  done: 'good',
+  completed: 'good',
+  success: 'good',
+  paused: 'warn',
+  silent: 'warn',
+  warning: 'warn',
+  high: 'warn',
+  stale: 'warn',
+  review: 'accent',
+  in_progress: 'accent',
+  failed: 'bad',
+  failure: 'bad',
+  dead: 'bad',
+  error: 'bad',
+  critical: 'bad',
+  missing: 'bad',
+  unhealthy: 'bad',
+  terminated: 'bad',
+  crashed: 'bad',
+});
+
+const SEVERITIES = lookup({ critical: 'bad', error: 'bad', warning: 'warn', info: 'accent' });
+
+/** The sign of a severity: its own shape and color, and the word for screen readers. */
+export const sign = (severity) =>
+  h(
+    'span',
+    { class: SEVERITIES[severity] ?? 'quiet' },
+    icon({ bad: 'critical', warn: 'warning' }[SEVERITIES[severity]] ?? 'info'),
+    spoken(`${words(severity)}: `),
+  );
+
+/** How long ago a moment was, going on by itself. */
+export const ago = (value, after = ' ago') => ticking('ago', value, after);
+/** How long it has been going on since a moment. */
+export const since = (value) => ticking('ago', value, '');
+/** How long it is until a moment. */
+export const until = (value) => ticking('until', value, '');
+
+function ticking(kind, value, after) {
+  const at = moment(value);
+  if (at === null) return NONE;
+  return h(
+    'time',
+    {
+      datetime: new Date(at).toISOString(),
+      title: dateTime(at),
+      'data-tick': kind,
+      'data-at': at,
+      'data-after': after,
+    },
+    text(kind, at, after),
+  );
+}
+
+function text(kind, at, after) {
+  const seconds = (kind === 'ago' ? now() - at : at - now()) / 1000;
+  if (kind === 'ago' && after && seconds < 1.5) return 'just now';
+  return duration(seconds) + after;
+}
+
+everySecond(() => {
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('time[data-tick]'))) {
+    const { tick, at, after } = element.dataset;
+    const { firstChild } = element;
+    const current = text(tick, Number(at), after);
+    if (firstChild && firstChild.nodeValue !== current) firstChild.nodeValue = current;
+  }
+});
+
+const SHARE_TONES = ['t1', 't2', 't3', 't4', 't5', 't6'];
+
+/** How full something is: `meter(84, 'Context of agent-1', {warn: 75, bad: 90})`, of one hundred. */
+export function meter(value, label, { warn = 75, bad = 90 } = {}) {
+  const share = Math.min(100, Math.max(0, Number(value) || 0));
+  const tone = share >= bad ? 'tbad' : share >= warn ? 'twarn' : 't1';
+  return h(
+    'span.meter',
+    {
+      class: tone,
+      role: 'meter',
+      'aria-label': label,
+      'aria-valuenow': Math.round(share),
+      'aria-valuemin': 0,
+      'aria-valuemax': 100,
+      'aria-valuetext': percent(value),
+    },
+    h('i', { vars: { share: `${share}%` } }),
+  );
+}
+
+/**
+ * The parts of a whole as one bar with a legend.
+ *
+ * @param {{label: string, value: number, tone?: string, note?: string}[]} parts
+ * @param {(value: number) => string} format
+ */
+export function shares(parts, format = compact) {
+  const toned = parts.map((part, index) => ({ ...part, tone: part.tone ?? SHARE_TONES[index % SHARE_TONES.length] }));
+  const whole = toned.reduce((sum, { value }) => sum + value, 0);
+  return [
+    h(
+      'div.share',
+      { 'aria-hidden': 'true' },
+      toned
+        .filter(({ value }) => value > 0)
+        .map(({ value, tone }) => h('i', { class: tone, vars: { share: (value / whole) * 100 } })),
+    ),
+    h(
+      'ul.legend',
+      toned.map(({ label, value, tone, note }) =>
+        h(
+          'li',
+          { key: label },
+          h('span.swatch', { class: tone }),
+          h('span', label, note && h('small.quiet', ` ${note}`)),
+          h('b', format(value)),
+        ),
+      ),
+    ),
+  ];
+}
+
+/** A line the size of a word; what it says has to stand beside it in words. */
+export function spark(values, tone = 't1') {
+  if (values.length < 2) return null;
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const at = (value, index) =>
+    `${((index / (values.length - 1)) * 92).toFixed(1)},${(28 - ((value - low) / (high - low || 1)) * 26).toFixed(1)}`;
+  return s(
+    'svg.spark',
+    { class: tone, viewBox: '0 0 92 30', 'aria-hidden': 'true' },
+    s('path', { d: `M${values.map(at).join('L')}` }),
+  );
+}
+
+const SHORT = lookup({ warning: 'warn', critical: 'error' });
+const LEVELS = lookup({ critical: 'error', error: 'error', warn: 'warning', warning: 'warning' });
+
+/** The class of a level: error, warning or none. */
+export const levelClass = (level) => LEVELS[level] ?? '';
+
+/** A line of the log; `marked` are the places of what was searched for. */
+export const logLine = ({ message, level, timestamp }, marked = message) =>
+  h(
+    'div.log-line',
+    { class: levelClass(level) },
+    h('span', time(timestamp)),
+    h('span', SHORT[level] ?? level),
+    h('span', marked),
+  );
+
+let ids = 0;
+
+/**
+ * A card that shows slices: a face while they load or when they fail, else what `show` makes of
+ * their data, drawn again whenever one of them changes.
+ *
+ * @param {import('../core/views.js').ViewContext} ctx
+ * @param {object} how
+ * @param {string} how.title
+ * @param {Record<string, any>} [how.from] the slices it cannot do without, by a name
+ * @param {Record<string, any>} [how.also] those it can: their data may be undefined
+ * @param {(data: any) => any} how.show from `{name: data}` to nodes
+ * @param {(data: any) => any} [how.tools] the same for the right end of the head; gets what is there
+ * @param {Node} [how.above] what stands above that at any time, as a form that chooses it
+ * @param {string} [how.class] further classes, as `w8` for the width in a `.grid`
+ * @param {number} [how.lines] of the skeleton
+ * @returns {HTMLElement & {redraw: () => void}}
+ */
+export function panel(ctx, { title, from = {}, also = {}, show, tools, above, class: more = '', lines = 3 }) {
+  const id = `panel-${++ids}`;
+  const head = h('header');
+  const body = h('div.card-body');
+  const section = h('section.card', { class: more, 'aria-labelledby': id }, head, above, body);
+
+  function redraw() {
+    const data = {};
+    for (const [name, slice] of [...Object.entries(from), ...Object.entries(also)]) data[name] = slice.data;
+    const needed = Object.values(from);
+    const broken = needed.filter((slice) => slice.error);
+    const retry = () => Promise.all(broken.map((slice) => slice.refresh()));
+    const isThere = needed.every((slice) => slice.data !== undefined);
+    draw(
+      head,
+      h('h2', { id }, title),
+      h(
+        'div.end',
+        tools &&
+          isThere &&
+          attempt(
+            () => tools(data),
+            () => null,
+          ),
+        isThere &&
+          broken.length > 0 &&
+          h(
+            'button.button.small',
+            { type: 'button', title: broken[0].error.sentence, onclick: retry },
+            'Not up to date: retry',
+          ),
+      ),
+    );
+    if (!isThere) draw(body, broken.length ? failed(broken[0].error, retry) : loading(lines));
+    else
+      draw(
+        body,
+        attempt(
+          () => show(data),
+          (error) =>
+            failed({ kind: 'failed', sentence: `What the server sent cannot be shown (${error.message})` }, redraw),
+        ),
+      );
+  }
+
+  section.redraw = () => ctx.schedule(redraw);
+  ctx.redraws(redraw);
+  redraw();
+  for (const slice of [...Object.values(from), ...Object.values(also)]) ctx.watch(slice, section.redraw);
+  return section;
+}
+
+function attempt(make, otherwise) {
+  try {
+    return make();
+  } catch (error) {
+    return otherwise(error);
+  }
+}
+
+const AT_ONCE = 100;
+
+/**
+ * A table: sortable where a column says how, a hundred rows at a time, cards on a phone.
+ *
+ * @param {object} props
+ * @param {string} props.caption for screen readers
+ * @param {{label: string, cell: (row: any) => any, sort?: (row: any) => any, class?: string}[]} props.columns
+ *   `class` may be `num` or `acts`
+ * @param {any[]} props.rows
+ * @param {(item: any) => string} props.key of a row; rows of the same one are told apart by their order
+ */
+export const table = (props) => h('x-table', { props });
+
+class Table extends Component {
+  #by = -1;
+  #isDown = false;
+  #shown = AT_ONCE;
+
+  update() {
+    const { caption, columns, rows, key } = this.props;
+    const sorted = this.#sorted(rows, columns[this.#by]?.sort);
+    draw(
+      this,
+      h(
+        'table.stacks',
+        h('caption.spoken', caption),
+        h(
+          'thead',
+          h(
+            'tr',
+            columns.map((column, index) => this.#head(column, index)),
+          ),
+        ),
+        h(
+          'tbody',
+          sorted.slice(0, this.#shown).map((row) =>
+            h(
+              'tr',
+              { key: key(row) },
+              columns.map(({ cell, label, class: more }) =>
+                h('td', { key: label, class: more, 'data-label': label }, cell(row)),
+              ),
+            ),
+          ),
+        ),
+      ),
+      sorted.length > this.#shown &&
+        h(
+          'p.row',
+          h('button.button.small', { type: 'button', onclick: () => this.#more() }, 'Show more'),
+          h('span.quiet', `${this.#shown} of ${count(sorted.length, 'row')}`),
+        ),
+    );
+  }
+
+  #head({ label, sort, class: more }, index) {
+    if (!sort) return h('th', { key: label, scope: 'col', class: more }, label || h('span.spoken', 'Actions'));
+    const order = this.#by !== index ? 'none' : this.#isDown ? 'descending' : 'ascending';
+    return h(
+      'th',
+      { key: label, scope: 'col', class: more, 'aria-sort': order },
+      h('button', { type: 'button', onclick: () => this.#sort(index) }, label),
+    );
+  }
+
+  #sort(index) {
+    this.#isDown = this.#by === index ? !this.#isDown : false;
+    this.#by = index;
+    this.update();
+  }
+
+  #more() {
+    this.#shown += AT_ONCE;
+    this.update();
+  }
+
+  #sorted(rows, value) {
+    if (!value) return rows;
+    const sign = this.#isDown ? -1 : 1;
+    return rows
+      .map((row) => [value(row), row])
+      .sort(([a], [b]) => sign * compare(a, b))
+      .map(([, row]) => row);
+  }
+}
+
+function compare(a, b) {
+  if (a == null || b == null) return Number(a == null) - Number(b == null);
+  return typeof a === 'number' && typeof b === 'number'
+    ? a - b
+    : String(a).localeCompare(String(b), 'en', { numeric: true });
+}
+
+customElements.define('x-table', Table);
+
+const SHOWN = 8000; // ms
+
+/**
+ * Say that something was done, or that it failed; failures stay until they are put away.
+ *
+ * @param {string} text
+ * @param {{failed?: boolean, action?: {label: string, run: () => any}}} [how]
+ */
+export function toast(text, { failed = false, action } = {}) {
+  const region = byId('toasts');
+  const shown = h(
+    'div.toast',
+    { class: failed ? 'failed' : '' },
+    h('p', failed && 'Failed: ', text),
+    action &&
+      h(
+        'button.button.small',
+        {
+          type: 'button',
+          onclick: () => {
+            end();
+            action.run();
+          },
+        },
+        action.label,
+      ),
+    h('button.button.small.plain', { type: 'button', 'aria-label': 'Put away', onclick: end }, icon('close')),
+  );
+  if (region.matches(':popover-open')) region.hidePopover();
+  region.showPopover();
+  byId(failed ? 'warned' : 'said').append(shown);
+  if (!failed) setTimeout(leave, SHOWN);
+
+  function leave() {
+    if (shown.matches(':hover, :focus-within')) setTimeout(leave, 2000);
+    else end();
+  }
+
+  function end() {
+    shown.remove();
+    if (!region.querySelector('.toast') && region.matches(':popover-open')) region.hidePopover();
+  }
+}
+
+/**
+ * Open what is loaded when it is needed, and say so if it cannot be loaded.
+ *
+ * @param {() => Promise<{open: (...parameters: any[]) => void}>} load
+ * @param {...any} parameters
+ */
+export async function openLater(load, ...parameters) {
+  const loaded = await load().catch(() => null);
+  if (loaded) loaded.open(...parameters);
+  else toast(NOT_LOADED, { failed: true });
+}
+
+/** Why a module cannot be loaded: the server knows only the files of its own version. */
+export const NOT_LOADED = 'The server does not answer, or it has been updated. Reload the page.';

@@ -1,0 +1,105 @@
+"""The modules of the page: what the first load requests, and what is said if one is missing."""
+
+import re
+from collections import Counter
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from loki_web.dashboard.page import FIRST_DATA
+from tests.browser.conftest import OpenPage
+from tests.browser.watching import is_loaded, settled
+from tests.support import servers
+from tests.support.places import Place
+from tests.support.servers import Server
+
+NAMES_OF_OBJECTS = ("__proto__", "constructor", "toString", "hasOwnProperty")
+
+
+def test_the_first_load_preloads_every_module_and_requests_nothing_twice(
+    running: Server, open_page: OpenPage
+) -> None:
+    watched = settled(open_page(f"{running.url}/"))
+    preloaded = watched.page.evaluate(
+        "[...document.querySelectorAll('link[rel=modulepreload]')].map((link) => link.href)"
+    )
+    modules = [url for url in watched.asked if url.endswith(".js") and "/boot.js" not in url]
+    assert sorted(modules) == sorted(preloaded)
+    assert all(count == 1 for count in Counter(modules).values())
+
+
+def test_the_data_of_the_first_view_is_requested_before_the_modules_run(
+    running: Server, open_page: OpenPage
+) -> None:
+    watched = settled(open_page(f"{running.url}/"))
+    for url in FIRST_DATA:
+        entries = watched.page.evaluate(
+            "(url) => performance.getEntriesByName(url).map((entry) => entry.initiatorType)",
+            f"{running.url}/{url}",
+        )
+        assert entries[0] == "link", url
+    assert watched.said == []
+
+
+@pytest.mark.parametrize("module", ["js/app.js", "js/core/dom.js", "js/views/now.js"])
+def test_a_module_that_is_missing_while_the_page_loads_is_said(
+    running: Server, open_page: OpenPage, module: str
+) -> None:
+    page = open_page(f"{running.url}/", prepare=lambda page: lose(page, module)).page
+    expect(page.locator("#main")).to_contain_text(re.compile("could not be loaded", re.IGNORECASE))
+    is_loaded(page)
+
+
+def test_after_an_update_a_view_and_a_dialog_say_that_they_cannot_be_loaded(
+    running: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{running.url}/")).page
+    lose(page, "js/views/cost.js")
+    lose(page, "js/extra/palette.js")
+    page.locator("#open-palette").click()
+    expect(page.locator("#warned")).to_contain_text("it has been updated. Reload the page.")
+    page.evaluate("location.hash = '#/cost'")
+    expect(page.locator("#main")).to_contain_text("it has been updated. Reload the page.")
+    page.unroute_all()
+    page.get_by_role("button", name="Reload the page").click()
+    expect(page.locator("#main h2").first).to_have_text("Budget burn")
+
+
+def lose(page: Page, module: str) -> None:
+    """Answer 404 for a module, as a server of another version does."""
+    page.route(f"**/assets/*/{module}", lambda route: route.fulfill(status=404, body=""))
+
+
+@pytest.mark.parametrize("name", NAMES_OF_OBJECTS)
+def test_a_field_with_the_name_of_a_member_of_objects_is_shown(
+    empty_place: Place, open_page: OpenPage, name: str
+) -> None:
+    empty_place.write(
+        "state/checkpoints/chk-1/metadata.json",
+        f'{{"id": "chk-1", "created_at": "2026-11-20T10:00:00Z", "{name}": "the value"}}',
+    )
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/checkpoints/chk-1")).page
+        expect(page.locator("dialog.drawer")).to_contain_text("the value")
+
+
+@pytest.mark.parametrize("name", NAMES_OF_OBJECTS)
+def test_an_address_with_the_name_of_a_member_of_objects_opens_what_any_unknown_name_does(
+    running: Server, open_page: OpenPage, name: str
+) -> None:
+    watched = settled(open_page(f"{running.url}/#/{name}"))
+    expect(watched.page).to_have_title(re.compile("Now"))
+    for view, heading in (("memory", "Episodes"), ("learning", "Signals")):
+        watched.page.evaluate(f"location.hash = '#/{view}/{name}'")
+        expect(watched.page.locator("#main h2", has_text=heading).first).to_be_visible()
+    assert watched.said == []
+
+
+@pytest.mark.parametrize("name", NAMES_OF_OBJECTS)
+def test_a_state_with_the_name_of_a_member_of_objects_gets_no_style(
+    empty_place: Place, open_page: OpenPage, name: str
+) -> None:
+    empty_place.write("memory/episodic/2026-11-20/task-1.json", {"id": "e-1", "outcome": name})
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/memory")).page
+        expect(page.locator("#main .entry .pill")).to_have_attribute("class", "pill")
