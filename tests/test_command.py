@@ -10,11 +10,18 @@ import pytest
 from tests.support import servers
 
 INSTALL = "apt-get update && apt-get install -y no-such-package"
+AS_ROOT = "run as root, in Docker with --privileged"
 NEEDS_A_PROGRAM = """
 from tests.support.programs import needed
 
 def test_program():
     needed("no-such-program", "no-such-package")
+"""
+NEEDS_NAMESPACES = """
+from tests.support.programs import in_namespaces
+
+def test_namespaces():
+    in_namespaces("--user", "--map-root-user", trial=["false"])
 """
 STARTS_A_SERVER = """
 import pytest
@@ -41,15 +48,16 @@ def run_tests(folder: Path, text: str, ci: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize(
-    ("ci", "code", "message"),
+    ("text", "ci", "code", "message"),
     [
-        ("", 0, f"no-such-program (1 skipped): {INSTALL}"),
-        ("true", 1, f"Failed: no-such-program is missing: {INSTALL}"),
+        (NEEDS_A_PROGRAM, "", 0, f"\nno-such-program (1 skipped): {INSTALL}\n"),
+        (NEEDS_A_PROGRAM, "true", 1, f"Failed: no-such-program is missing: {INSTALL}"),
+        (NEEDS_NAMESPACES, "", 0, f"\n--user --map-root-user (1 skipped): {AS_ROOT}\n"),
     ],
-    ids=["skipped here", "failed in CI"],
+    ids=["skipped here", "failed in CI", "no namespaces"],
 )
-def test_a_program_is_missing(tmp_path: Path, ci: str, code: int, message: str) -> None:
-    done = run_tests(tmp_path, NEEDS_A_PROGRAM, ci)
+def test_something_is_missing(tmp_path: Path, text: str, ci: str, code: int, message: str) -> None:
+    done = run_tests(tmp_path, text, ci)
     assert message in done.stdout
     assert done.returncode == code
 

@@ -45,10 +45,8 @@ class Tail:
 
 @contextmanager
 def tailing(place: Place, *arguments: str, **settings: str) -> Iterator[Tail]:
-    # Where a shell has started the tests in the background, they and their children ignore Ctrl-C.
-    heeding = ["env", "--default-signal=INT"]
     process = subprocess.Popen(
-        [*heeding, *COMMAND, "tail", *arguments],
+        [*COMMAND, "tail", *arguments],
         env=environment(place, **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -224,7 +224,7 @@ WAITING_GIT = "#!/bin/sh\necho >> {begun}\nuntil [ -e {over} ]; do sleep 0.05; d
 PATIENT_WITH_GIT = """
 from loki_web.server.conf import *
 from loki_web.services.checkpoints import create
-create._GIT_TIMEOUT_SECONDS = 3600.0
+create._GIT_TIMEOUT_SECONDS *= 3600
 """
 
 

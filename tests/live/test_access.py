@@ -104,7 +104,8 @@ def test_a_token_in_the_address_opens_nothing_else(guarded: Server) -> None:
 IN_A_HURRY = """
 from loki_web.server.conf import *
 from loki_web.live.hub import event_stream, websocket
-websocket.WebSocket.KEEPALIVE_SECONDS = event_stream.EventStream.KEEPALIVE_SECONDS = 0.5
+websocket.WebSocket.KEEPALIVE_SECONDS /= 50
+event_stream.EventStream.KEEPALIVE_SECONDS /= 30
 """
 
 

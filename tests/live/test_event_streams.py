@@ -119,15 +119,15 @@ def test_an_id_outlives_the_server(place: Place) -> None:
 
 @pytest.mark.parametrize("last_id", ["17", "tasks:beef,projects:beef", "x" * 5000, "tasks:", "%"])
 def test_what_is_not_known_any_more_is_replaced_by_the_whole(
-    place: Place, server: Server, last_id: str
+    shared_place: Place, shared: Server, last_id: str
 ) -> None:
-    place.write(TASKS, [{"id": "a"}])
-    with streaming(server, Last_Event_ID=last_id) as stream:
+    shared_place.write(TASKS, [{"id": "a"}])
+    with streaming(shared, Last_Event_ID=last_id) as stream:
         reset = stream.hear()
         assert reset["type"] == "reset"
         replaced = [stream.hear() for _ in reset["data"]["channels"]]
         whole = {message["type"]: message["data"] for message in replaced}
-        assert whole["tasks"] == server.get("/api/tasks").json()
+        assert whole["tasks"] == shared.get("/api/tasks").json()
 
 
 def test_a_value_that_changed_meanwhile_is_told(place: Place, server: Server) -> None:

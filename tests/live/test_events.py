@@ -28,7 +28,7 @@ POLLING = "from loki_web.server.conf import *"
 WATCHING_ONLY = f"""
 {POLLING}
 from loki_web.live.feed import feed
-feed._LOOK_SECONDS = 3600.0
+feed._LOOK_SECONDS *= 3600  # which has to be there
 """
 
 

@@ -16,7 +16,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from loki_web.store.shared import counter
-counter._LOCK_SECONDS = 60.0  # then the count is exact, however busy the machine is
+counter._LOCK_SECONDS *= 600  # then the count is exact, however busy the machine is
 count = counter.SharedCount(Path(sys.argv[1]), "held")
 print(sum(count.take(10) for _ in range(int(sys.argv[2]))), flush=True)
 sys.stdin.read()

@@ -229,6 +229,16 @@ def test_a_copy_of_a_file_that_is_rewritten_in_place_is_complete(folder: Writabl
     assert None not in copies
 
 
+def test_a_file_that_is_half_written_when_it_is_first_seen_is_read_once_more(
+    folder: WritableFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.path.mkdir()
+    path = folder.path / "pending.json"
+    path.write_text('[{"id": ')
+    monkeypatch.setattr(time, "sleep", lambda _: path.write_text('[{"id": "a"}]'))
+    assert folder.document("pending.json") == [{"id": "a"}]
+
+
 def test_a_permanently_damaged_file_is_not_copied_and_not_waited_for(
     folder: WritableFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 _PLACES = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
-_MISSING = re.compile(r"(?P<program>[^:]+) is missing: (?P<command>.+)")
+_MISSING = re.compile(r"(?P<program>[^:\s][^:]*) is missing: (?P<command>.+)")
 
 
 def needed(program: str, package: str) -> str:
