@@ -6,7 +6,6 @@ from functools import partial
 
 from flask import Flask
 from flask_compress import Compress
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from loki_web.api import blueprints, metrics, session
 from loki_web.config.settings import Settings, get_process_settings
@@ -20,6 +19,7 @@ from loki_web.store.times import utc_now
 from loki_web.web import answers, context, cors, error_handlers, guard, openapi
 from loki_web.web.api_docs import page as docs
 from loki_web.web.json_provider import OrjsonProvider
+from loki_web.web.proxies import TrustedProxies
 from loki_web.web.request_parser import MAX_BODY_BYTES
 
 
@@ -66,8 +66,7 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     answers.install(app, request_guard)
     live.install(app, sources)
     if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
+        app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+            app.wsgi_app, settings.trusted_proxies
         )
     return app, sources

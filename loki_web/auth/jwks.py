@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from loki_web import __version__
 from loki_web.config.parsers import is_loopback
 from loki_web.errors import Unavailable
 from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
@@ -42,7 +43,7 @@ class PublicKey:
 class IssuerKeys:
     """The cached keys of an issuer.
 
-    :param issuer: the configured URL, which must equal the `issuer` in its discovery document.
+    :param issuer: the configured URL, which the discovery document must name as its `issuer`.
     """
 
     def __init__(self, issuer: str) -> None:
@@ -117,11 +118,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
+_LOCAL_OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+# Some issuers refuse the library's own name.
+_HEADERS = {"User-Agent": f"loki-web/{__version__}", "Accept": "application/json"}
+
+
+def is_issuer(named: Any, issuer: str) -> bool:
+    """Return whether a name is that of the issuer, with or without a slash at its end."""
+    return isinstance(named, str) and named.removesuffix("/") == issuer.removesuffix("/")
 
 
 def _fetch_keys(issuer: str) -> list[PublicKey]:
     configuration = _fetch_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-    if configuration.get("issuer") != issuer:
+    if not is_issuer(configuration.get("issuer"), issuer):
         raise ValueError("the discovery document names another issuer")
     published = dicts_in(_fetch_json(first_text(configuration.get("jwks_uri"))).get("keys"))
     keys = [
@@ -136,12 +145,14 @@ def _fetch_keys(issuer: str) -> list[PublicKey]:
 
 def _fetch_json(address: str) -> Json:
     parts = urlsplit(address)
-    is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if parts.scheme != "https" and not is_local:
+    is_local = is_loopback(parts.hostname or "")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
         raise ValueError("the issuer publishes an address that is not https")
     deadline = time.monotonic() + _FETCH_SECONDS
     data = b""
-    with _OPENER.open(address, timeout=_SOCKET_SECONDS) as response:
+    request = urllib.request.Request(address, headers=_HEADERS)  # noqa: S310  # checked above
+    opener = _LOCAL_OPENER if is_local else _OPENER
+    with opener.open(request, timeout=_SOCKET_SECONDS) as response:
         while block := response.read1(64 * 1024):
             data += block
             if len(data) > _MAX_BYTES or time.monotonic() > deadline:

@@ -1,6 +1,9 @@
 """Verification of OIDC tokens. No claim is used before the signature has been verified."""
 
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -8,6 +11,7 @@ import jwt
 from loki_web.auth.identity import PERSON, Identity
 from loki_web.auth.jwks import IssuerKeys, PublicKey
 from loki_web.auth.scopes import LEAST_ROLE, ROLES, expand_scopes
+from loki_web.config.parsers import normal_group, split_claim
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json, first_text, texts_in
 from loki_web.store.times import parse_time
@@ -17,10 +21,25 @@ ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
-_CLOCK_SKEW_SECONDS = 10
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (jwt.ExpiredSignatureError, "it has expired, see LOKI_OIDC_LEEWAY"),
+    (jwt.ImmatureSignatureError, "it is not valid yet, see LOKI_OIDC_LEEWAY"),
+    (jwt.InvalidAudienceError, "its audience is not in LOKI_OIDC_AUDIENCE"),
+    (jwt.InvalidIssuerError, "its issuer is not LOKI_OIDC_ISSUER"),
+    (jwt.MissingRequiredClaimError, "it lacks one of the claims exp, iss, aud and sub"),
+    (jwt.InvalidSignatureError, "its signature does not match the key of the issuer"),
+)
+_MALFORMED = "it is malformed"
+_LOG_SECONDS = 60.0  # between two lines for the same reason: a page repeats a refused request
 _DECODER = jwt.PyJWT(
     options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True}
 )
+
+log = logging.getLogger(__name__)
+
+
+class _Refused(Exception):
+    """The token is not accepted; the text is the reason for the log, without parts of the token."""
 
 
 class Verifier:
@@ -28,28 +47,44 @@ class Verifier:
 
     def __init__(self, sources: Sources) -> None:
         settings = sources.settings
-        self._issuer = settings.oidc_issuer
-        self._audience = settings.oidc_audience or settings.oidc_client_id
-        self._roles_claim = settings.oidc_roles_claim
+        issuer = settings.oidc_issuer.removesuffix("/")
+        self._issuers = (issuer, f"{issuer}/")
+        self._audiences = settings.oidc_audience or (settings.oidc_client_id,)
+        self._leeway = settings.oidc_leeway
+        self._roles_claim = split_claim(settings.oidc_roles_claim)
+        pairs = [pair.rpartition("=") for pair in settings.oidc_role_map]
+        self._role_map = [(group, role) for group, _, role in pairs]
         self._keys = IssuerKeys(settings.oidc_issuer)
+        self._logged_at: dict[str, float] = {}
 
     def verify(self, raw: str) -> Identity | None:
         """Return the identity of a token's subject, None for an invalid token.
 
         :raises Unavailable: when the issuer's keys are needed and cannot be fetched.
         """
-        header = _parse_header(raw)
-        if header is None:
+        try:
+            return self._identity(self._claims(raw))
+        except _Refused as refused:
+            self._log(str(refused))
             return None
-        for key in self._keys.find_keys(header.get("kid")):
-            claims = self._claims(raw, key, header["alg"])
-            if claims is not None:
-                return self._identity(claims)
-        return None
 
-    def _claims(self, raw: str, key: PublicKey, algorithm: str) -> Json | None:
+    def _claims(self, raw: str) -> Json:
+        """Return the verified claims of a token.
+
+        A token without key id is tried with each key; the reason is that of the last one.
+        """
+        header = _parse_header(raw)
+        refused = _Refused("it is signed with a key that the issuer does not publish")
+        for key in self._keys.find_keys(header.get("kid")):
+            try:
+                return self._decode(raw, key, header["alg"])
+            except _Refused as error:
+                refused = error
+        raise refused
+
+    def _decode(self, raw: str, key: PublicKey, algorithm: str) -> Json:
         if key.algorithm not in (None, algorithm):
-            return None
+            raise _Refused("its algorithm is not that of the key")
         try:
             # Fails if the key type does not fit the algorithm.
             signing_key = jwt.PyJWK(key.data, algorithm)
@@ -57,48 +92,69 @@ class Verifier:
                 raw,
                 signing_key,
                 algorithms=[algorithm],
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=_CLOCK_SKEW_SECONDS,
+                audience=self._audiences,
+                issuer=self._issuers,
+                leeway=self._leeway,
             )
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            return None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            reason = next((text for kind, text in _REASONS if isinstance(error, kind)), _MALFORMED)
+            raise _Refused(reason) from None
         return claims
 
-    def _identity(self, claims: Json) -> Identity | None:
+    def _identity(self, claims: Json) -> Identity:
         subject, expires = first_text(claims.get("sub")), parse_time(claims.get("exp"))
         if not subject or expires is None:
-            return None
+            raise _Refused("its subject is empty, or its end is no time")
         name = first_text(claims.get("email"), claims.get("preferred_username"), subject)
         scopes = [scope for role in self._roles(claims) for scope in ROLES[role]]
-        return Identity(PERSON, subject, name, expand_scopes(scopes), expires)
+        usable_until = expires + timedelta(seconds=self._leeway)
+        return Identity(PERSON, subject, name, expand_scopes(scopes), usable_until)
 
     def _roles(self, claims: Json) -> Iterable[str]:
         """Return the known roles in the roles claim. Users without a role are viewers."""
-        value = _get_claim(claims, self._roles_claim)
-        named = value.replace(",", " ").split() if isinstance(value, str) else texts_in(value)
+        named = _names_in(_get_claim(claims, self._roles_claim))
+        if self._role_map:
+            groups = set(map(normal_group, named))
+            named = {role for group, role in self._role_map if group in groups}
         return [role for role in ROLES if role in named] or [LEAST_ROLE]
 
+    def _log(self, reason: str) -> None:
+        now = time.monotonic()
+        if now - self._logged_at.get(reason, -_LOG_SECONDS) >= _LOG_SECONDS:
+            self._logged_at[reason] = now
+            log.warning("refused a token of the OIDC issuer: %s", reason)
 
-def _parse_header(raw: str) -> Json | None:
-    """Return the header of a token, None if it is malformed or its algorithm is not allowed."""
-    if raw.count(".") != 2:
-        return None
+
+def _parse_header(raw: str) -> Json:
+    """Return the header of a token.
+
+    :raises _Refused: if it is malformed or its algorithm is not allowed.
+    """
     try:
-        header: Json = jwt.get_unverified_header(raw)
+        header: Json = jwt.get_unverified_header(raw) if raw.count(".") == 2 else {}
     except (jwt.PyJWTError, ValueError, RecursionError):
-        return None
+        header = {}
     key_id = header.get("kid")
-    if header.get("alg") not in ALGORITHMS or not (key_id is None or isinstance(key_id, str)):
-        return None
+    if not header or not (key_id is None or isinstance(key_id, str)):
+        raise _Refused(_MALFORMED)
+    if header.get("alg") not in ALGORITHMS:
+        raise _Refused("its algorithm is not allowed")
     return header
 
 
-def _get_claim(claims: Json, name: str) -> Any:
-    """Return the claim of this name; dots in the name lead into nested claims."""
-    if name in claims:
-        return claims[name]
-    value: Any = claims
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
+def _names_in(value: Any) -> set[str]:
+    """Return the names in a claim: an array, or a text with commas or spaces."""
+    if isinstance(value, str):
+        return {value, *value.split(","), *value.replace(",", " ").split()}
+    return set(texts_in(value))
+
+
+def _get_claim(value: Any, path: Sequence[str]) -> Any:
+    """Return the claim at a path. Parts may also belong together, as in a URL with dots."""
+    if not path:
+        return value
+    for end in range(len(path), 0, -1) if isinstance(value, dict) else ():
+        key = ".".join(path[:end])
+        if key in value and (found := _get_claim(value[key], path[end:])) is not None:
+            return found
+    return None

@@ -20,4 +20,6 @@ def doctor(**chosen: Any) -> int:
     result = diagnose(open_sources(settings, time.time()))
     for line in [*result.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:
         click.echo(printable(line))
+    for warning in settings.warnings:
+        click.echo(printable(f"warning: {warning}"))
     return 1 if result.faults else 0

@@ -1,14 +1,17 @@
-"""A client of the live feed that reconnects; needs only the standard library."""
+"""A client of the live feed that reconnects."""
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from loki_web.config.parsers import is_this_machine
 
 SILENCE_SECONDS = 45.0  # the server sends a heartbeat every 15 seconds
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
@@ -24,6 +27,7 @@ def follow(
     channels: Iterable[str] = (),
     token: str | None = None,
     *,
+    ca_file: str | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Generator[dict[str, Any], None, None]:
     """Yield the messages of the feed without end, and reconnect when the connection breaks.
@@ -34,15 +38,17 @@ def follow(
     :param url: of the server, such as `http://localhost:57374`.
     :param channels: the channels to subscribe to; default: tasks and projects.
     :param token: the access token, if the server requires one.
+    :param ca_file: a PEM file with the certificates that the server's is checked against.
     :param wait: sleeps between two attempts; doubles from FIRST to LONGEST_WAIT_SECONDS.
-    :raises Refused: when the server refuses the connection.
+    :raises Refused: when the server refuses the connection or its certificate is not trusted.
     """
+    opener = _opener(url, ca_file)
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"
     headers = {"Accept": "text/event-stream"}
     seconds = FIRST_WAIT_SECONDS
     while True:
         with suppress(*_BROKEN):
-            for message, last_id in _messages(_request(address, headers, token)):
+            for message, last_id in _messages(opener, _request(address, headers, token)):
                 if last_id:
                     headers["Last-Event-ID"] = last_id
                 seconds = FIRST_WAIT_SECONDS
@@ -58,15 +64,35 @@ def _request(address: str, headers: dict[str, str], token: str | None) -> urllib
     return request
 
 
-def _messages(request: urllib.request.Request) -> Iterator[tuple[dict[str, Any], str]]:
+def _opener(url: str, ca_file: str | None) -> urllib.request.OpenerDirector:
+    """Return an opener that asks a server on this machine directly, never through a proxy."""
+    handlers: list[urllib.request.BaseHandler] = []
+    if is_this_machine(urlsplit(url).hostname or ""):
+        handlers.append(urllib.request.ProxyHandler({}))
+    if ca_file is not None:
+        try:
+            context = ssl.create_default_context(cafile=ca_file)
+        except OSError:
+            raise Refused(f"{ca_file} is not a readable file of PEM certificates") from None
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(*handlers)
+
+
+def _messages(
+    opener: urllib.request.OpenerDirector, request: urllib.request.Request
+) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield the messages of one connection, each with its event id or an empty string."""
     try:
-        stream = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)  # noqa: S310
+        stream = opener.open(request, timeout=SILENCE_SECONDS)
     except urllib.error.HTTPError as error:
         with error:
             if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
                 return
             raise Refused(_reason(error)) from None
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise Refused("The certificate of the server is not trusted: see --cacert") from None
+        raise
     with stream:
         fields: dict[str, str] = {}
         for line in stream:

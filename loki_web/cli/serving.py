@@ -23,6 +23,7 @@ def serve(**chosen: Any) -> NoReturn:
     """Serve the session in .loki/: API, live feed, metrics and page on one port."""
     variables = environment(chosen)
     settings = Settings.from_env(variables)
+    settings.check_free(settings.host, settings.port)
     _announce(settings, f"on {settings.url} for {settings.loki_dir}")
     os.execve(sys.executable, _SERVER, variables)  # exec keeps the pid, which the CLI has recorded
 
@@ -43,6 +44,9 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
     variables = environment(chosen)
     settings = Settings.from_env(variables)
     address = _address(settings, bind)
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        settings.check_free(host.strip("[]"), int(port))
     _announce(settings, f"live feed on {address} for {settings.loki_dir}")
     os.execve(sys.executable, (*_SIDECAR, "--bind", address), variables)
 
@@ -54,6 +58,7 @@ def demo(speed: float, **chosen: Any) -> int:
     """Play a small demo session in a temporary folder and serve it."""
     variables = environment(chosen)
     settings = Settings.from_env(variables)
+    settings.check_free(settings.host, settings.port)
     _announce(settings, f"on {settings.url} with a demo session")
     return show(_SERVER, speed, variables)
 

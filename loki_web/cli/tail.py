@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,12 @@ _MAX_LENGTH = 500  # characters of one message
 @click.command()
 @click.argument("url", required=False)
 @click.option(
-    "--channel", "-c", "channels", multiple=True, type=click.Choice(CHANNELS), help="Repeatable"
+    "--channel",
+    "-c",
+    "channels",
+    multiple=True,
+    callback=lambda _context, _parameter, lists: _channels_in(lists),
+    help=f"One or more of {', '.join(CHANNELS)}; repeatable, or separated by commas",
 )
 @click.option(
     "--token",
@@ -31,19 +36,36 @@ _MAX_LENGTH = 500  # characters of one message
     help="Access token. Other users of this machine can see options of commands; prefer the "
     f"variable {TOKEN_VARIABLE}",
 )
+@click.option(
+    "--cacert",
+    type=click.Path(exists=True, dir_okay=False),
+    help="PEM file with the certificates that the server's is checked against",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each message as a JSON line")
-def tail(url: str | None, channels: tuple[str, ...], token: str | None, as_json: bool) -> int:
+def tail(
+    url: str | None,
+    channels: tuple[str, ...],
+    token: str | None,
+    cacert: str | None,
+    as_json: bool,
+) -> int:
     """Show the messages of a running server until Ctrl-C.
 
     URL is the address of the server; default: from the settings. Default channels: all. A broken
     connection is re-established, and missed messages are shown.
     """
     address = Settings.from_env().url if url is None else _checked_url(url)
-    _check_token(token)
+    token = _checked_token(token)
     write = _as_json if as_json else _as_line
     try:
         with closing(
-            follow(address, channels or CHANNELS, token, wait=_wait_and_report(address))
+            follow(
+                address,
+                channels or CHANNELS,
+                token,
+                ca_file=cacert,
+                wait=_wait_and_report(address),
+            )
         ) as feed:
             for message in feed:
                 click.echo(write(message))
@@ -67,9 +89,20 @@ def _checked_url(url: str) -> str:
     return url.partition("?")[0].partition("#")[0]
 
 
-def _check_token(token: str | None) -> None:
-    if token and not (token.isascii() and token.isprintable()):
+def _checked_token(token: str | None) -> str | None:
+    """Return the token without the line end that a file or a command put behind it."""
+    bare = token.strip() if token else token
+    if bare and not (bare.isascii() and bare.isprintable() and " " not in bare):
         raise click.UsageError("Tokens contain only printable ASCII characters and no spaces.")
+    return bare
+
+
+def _channels_in(lists: Sequence[str]) -> tuple[str, ...]:
+    names = dict.fromkeys(name.strip() for one in lists for name in one.split(",") if name.strip())
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]} is not one of {', '.join(CHANNELS)}")
+    return tuple(names)
 
 
 def _wait_and_report(address: str) -> Callable[[float], None]:

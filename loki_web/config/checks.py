@@ -1,6 +1,8 @@
 """Checks of settings that depend on each other or on the file system."""
 
+import errno
 import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -65,3 +67,23 @@ def check_loki_dir(path: Path) -> None:
         is_invalid = True
     if is_invalid:
         raise SettingsError(f"LOKI_DIR is not a readable directory: {path}")
+
+
+def check_free(host: str, port: int) -> None:
+    """Check that the server can listen on an address.
+
+    :raises SettingsError: when another process listens there, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"port {port} of {host} is in use: end what listens there, or set another "
+                "LOKI_DASHBOARD_PORT"
+            ) from None
+        reason = error.strerror or "unknown error"
+        raise SettingsError(f"cannot listen on port {port} of {host}: {reason}") from None

@@ -4,37 +4,79 @@ Each raises ValueError with a text that continues a sentence after the variable'
 """
 
 import ipaddress
+import json
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from loki_web.errors import SettingsError
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"", "0", "false", "no", "off"}
+ANY = "*"
+SELF = "'self'"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_PROXIES = 10
+_LOG_LEVELS = {
+    **dict.fromkeys(("trace", "debug", "verbose"), "debug"),
+    **dict.fromkeys(("info", "notice"), "info"),
+    **dict.fromkeys(("warn", "warning"), "warning"),
+    **dict.fromkeys(("err", "error", "critical", "fatal"), "error"),
+}
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://", re.IGNORECASE)
+_QUOTED = re.compile(r"""\s*(["'])((?:(?!\1).)*)\1\s*""", re.DOTALL)
+_SEPARATORS = re.compile(r"[,\s]+")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
+_CLAIM = re.compile(
+    r"""(?:(?P<quote>["'])(?P<quoted>.+?)(?P=quote)|(?P<plain>(?:\\.|[^."'\\])+))(?:\.(?!$)|$)"""
+)
 
 
-def parse_setting(setting: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+class Ignored(ValueError):
+    """The value means something else than the setting: use the default and warn."""
+
+
+def parse_setting(
+    setting: Mapping[str, Any], environ: Mapping[str, str], warn: Callable[[str], None]
+) -> Any:
     """Return the value of a setting; its default if the variable is empty or missing.
 
+    :param warn: called with a sentence if a value is ignored.
     :raises SettingsError: with a sentence that names the variable.
     """
-    text = environ.get(setting["name"]) or setting["default"]
+    name, text = setting["name"], _clean(environ.get(setting["name"], ""))
     try:
-        return setting["parse"](text)
+        if name.endswith("_PORT") and _SERVICE_LINK.match(text):
+            raise Ignored("is a service link of Kubernetes")
+        return setting["parse"](text or setting["default"])
+    except Ignored as error:
+        warn(f"{name}={text} is ignored: it {error}")
+        return setting["parse"](setting["default"])
     except ValueError as error:
-        raise SettingsError(f"{setting['name']} {error}") from None
+        raise SettingsError(f"{name} {error}") from None
     except FileNotFoundError:
         raise SettingsError(
-            f"{setting['name']} is a relative path, and the current directory does not exist"
+            f"{name} is a relative path, and the current directory does not exist"
         ) from None
+
+
+def _clean(text: str) -> str:
+    """Return a value without what env files leave around it: a carriage return, quotes."""
+    stripped = text.strip("\r\n")
+    quoted = _QUOTED.fullmatch(stripped)
+    return quoted[2] if quoted else stripped
 
 
 def format_setting(value: Any) -> str:
     """Return a value in the form of its variable."""
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
@@ -70,17 +112,140 @@ def amount(text: str) -> float | None:
 
 
 def words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    """Return the words of a list that is separated by commas or white space; quotes are removed."""
+    found = (word.strip("\"'") for word in _SEPARATORS.split(text))
+    return tuple(dict.fromkeys(word for word in found if word))
+
+
+def _each(text: str, parse: Callable[[str], Any], what: str) -> tuple[Any, ...]:
+    """Return the parsed words of a list.
+
+    :param what: describes the list in the error.
+    """
+    parsed = []
+    for word in words(text):
+        try:
+            parsed.append(parse(word))
+        except ValueError:
+            raise ValueError(f"must be a comma-separated list of {what}; {word} is none") from None
+    return tuple(dict.fromkeys(parsed))
+
+
+def parse_address(text: str) -> Address | None:
+    """Return an IP address, also in brackets and in any spelling; None for anything else."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+
+
+def host_name(text: str) -> str:
+    """Return a host as browsers send it: lower case, punycode, no final dot, no brackets.
+
+    :raises ValueError: for anything else than a host name or an address.
+    """
+    address = parse_address(text)
+    if address is not None:
+        return str(address)
+    name = unicodedata.normalize("NFKC", text.lower()).replace("\u3002", ".").removesuffix(".")
+    labels = [
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        for label in name.split(".")
+    ]
+    # A browser takes a name with a number at its end for an address in an old spelling.
+    if not all(map(_LABEL.fullmatch, labels)) or _NUMBER.fullmatch(labels[-1]):
+        raise ValueError("is not a host name")
+    return ".".join(labels)
+
+
+def host(text: str) -> str:
+    try:
+        return host_name(text.strip()) if text.strip() else ""
+    except ValueError:
+        raise ValueError("must be an address or a host name, without scheme and port") from None
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Return host names as `host_name` does, `*` for any, and `*.` or `.` before a domain.
+
+    `*.example.com` stands for all names below the domain, `.example.com` for itself too. Scheme,
+    port and path are dropped: the name alone decides.
+    """
+    return _each(text, _host_pattern, "host names such as loki.example.com or *.example.com")
+
+
+def _host_pattern(word: str) -> str:
+    if word == ANY or parse_address(word):
+        return word if word == ANY else host_name(word)
+    parts = _split(word if "://" in word else f"//{word}")
+    if parts.path.strip("/") and not parts.scheme:
+        raise ValueError("is a path")
+    name = parts.hostname or ""
+    prefix = next((prefix for prefix in ("*.", ".") if name.startswith(prefix)), "")
+    return prefix + host_name(name.removeprefix(prefix))
+
+
+def _split(text: str) -> SplitResult:
+    """Split an address with scheme, host, port and path; they are lower case.
+
+    :raises ValueError: for a user, a query, a fragment or another scheme.
+    """
+    parts = urlsplit(text)
+    _ = parts.port  # raises ValueError for an invalid port
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError("is not an address of a server")
+    if parts.scheme not in ("", *DEFAULT_PORTS):
+        raise ValueError("has another scheme")
+    return parts
 
 
 def origins(text: str) -> tuple[str, ...]:
-    parsed_origins = tuple(word.rstrip("/") for word in words(text))
-    for origin in parsed_origins:
-        if origin != "*" and not origin.startswith(("http://", "https://")):
-            raise ValueError(
-                "must be a comma-separated list of origins such as https://example.com"
-            )
-    return parsed_origins
+    """Return origins as browsers send them: without path and default port; `*` for any."""
+    return _each(
+        text,
+        lambda word: word if word == ANY else _origin(word),
+        "origins such as https://example.com, or *",
+    )
+
+
+def ancestors(text: str) -> tuple[str, ...]:
+    """Return the sources of a frame-ancestors directive: origins, `'self'`, `https://*.domain`."""
+    return _each(text, _ancestor, "origins such as https://example.com or https://*.example.com")
+
+
+def _ancestor(word: str) -> str:
+    if word.lower() == "self":
+        return SELF
+    if "://*." in word:
+        return _origin(word.replace("://*.", "://", 1)).replace("://", "://*.", 1)
+    return _origin(word)
+
+
+def _origin(word: str) -> str:
+    parts = _split(word)
+    name = host_name(parts.hostname or "")
+    written = f"[{name}]" if ":" in name else name
+    is_usual = parts.port in (None, DEFAULT_PORTS[parts.scheme] if parts.scheme else None)
+    if not parts.scheme:
+        raise ValueError("has no scheme")
+    return f"{parts.scheme}://{written}" + ("" if is_usual else f":{parts.port}")
+
+
+def proxies(text: str) -> int | tuple[Network, ...]:
+    """Return how many proxies are trusted, or the networks of those that are."""
+    digits = text.strip()
+    if digits.isascii() and digits.isdigit():
+        return whole(0, MAX_PROXIES)(digits)
+    return _each(text, _network, f"addresses, or a number from 0 to {MAX_PROXIES}")
+
+
+def _network(word: str) -> Network:
+    address, slash, length = word.partition("/")
+    known = parse_address(address)
+    if known is None:
+        raise ValueError("is not an address")
+    return ipaddress.ip_network(f"{known}{slash}{length}", strict=False)
 
 
 def text(text: str) -> str:
@@ -95,6 +260,73 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+def log_level(text: str) -> str:
+    """Return a level of ours for the words of other programs; info for unknown ones."""
+    level = _LOG_LEVELS.get(text.strip().lower())
+    if level is None:
+        raise Ignored("must be one of debug, info, warning, error")
+    return level
+
+
+def claim(text: str) -> str:
+    """Return the path of a claim as it is; `split_claim` splits it."""
+    if not split_claim(text.strip()):
+        raise ValueError('must be a claim such as roles, realm_access.roles or "my.app".roles')
+    return text.strip()
+
+
+def split_claim(text: str) -> tuple[str, ...]:
+    """Return the parts of the path of a claim, empty if it is malformed.
+
+    Dots lead into objects, except in a quoted part (`"my.app".roles`) or after a backslash.
+    """
+    parts, end = [], 0
+    while end < len(text):
+        part = _CLAIM.match(text, end)
+        if part is None:
+            return ()
+        parts.append(part["quoted"] or re.sub(r"\\(.)", r"\1", part["plain"]))
+        end = part.end()
+    return tuple(parts)
+
+
+def role_map(*roles: str) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser of `group=role` pairs; of a JSON object if names contain commas.
+
+    It returns `group=role` with the group as `normal_group` returns it.
+    """
+
+    def parse(text: str) -> tuple[str, ...]:
+        if text.lstrip().startswith("{"):
+            pairs = _pairs_of_object(text)
+        else:
+            listed = [pair for pair in re.split(r"[,;\n]", text) if pair.strip()]
+            pairs = [(group, role) for group, _, role in (pair.rpartition("=") for pair in listed)]
+        known = [(normal_group(group), role.strip().lower()) for group, role in pairs]
+        if not all(group and role in roles for group, role in known):
+            raise ValueError(f"must be group=role pairs with a role of {', '.join(roles)}")
+        return tuple(f"{group}={role}" for group, role in known)
+
+    return parse
+
+
+def _pairs_of_object(text: str) -> list[tuple[str, str]]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise ValueError("must be a JSON object, or group=role pairs") from None
+    return [
+        (group, str(role))
+        for group, roles in found.items()
+        for role in (roles if isinstance(roles, list) else [roles])
+    ]
+
+
+def normal_group(name: str) -> str:
+    """Return a group as it is compared: case and a leading slash do not count."""
+    return name.strip().lstrip("/").casefold()
 
 
 def issuer(text: str) -> str:
@@ -121,7 +353,11 @@ def directory(text: str) -> Path:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is `localhost` or a literal loopback address; IPv6 also in brackets."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    address = parse_address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host is on loopback, or the address that stands for all of this machine."""
+    address = parse_address(host)
+    return is_loopback(host) or (address is not None and address.is_unspecified)

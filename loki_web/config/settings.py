@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from loki_web.config import parsers
-from loki_web.config.checks import check_exposure, check_loki_dir, check_oidc, check_tls
+from loki_web.config.checks import (
+    check_exposure,
+    check_free,
+    check_loki_dir,
+    check_oidc,
+    check_tls,
+)
 
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
 _OF_ACCOUNTS = ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT", "LOKI_CACHE_DIR")
@@ -30,7 +36,7 @@ class Settings:
     loki_dir: Path = _setting(
         "LOKI_DIR", ".loki", parsers.directory, "State directory of the session"
     )
-    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", parsers.text, "Address to listen on")
+    host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", parsers.host, "Address to listen on")
     port: int = _setting(
         "LOKI_DASHBOARD_PORT", "57374", parsers.whole(1, 65535), "Port to listen on"
     )
@@ -50,14 +56,21 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting(
         "LOKI_ALLOWED_HOSTS",
         "",
-        parsers.words,
-        "Further host names under which the server may be addressed, comma-separated",
+        parsers.hosts,
+        "Further host names under which the server may be addressed, comma-separated; "
+        "`*.example.com` for all below a domain, `*` for any",
     )
-    trusted_proxies: int = _setting(
+    frame_ancestors: tuple[str, ...] = _setting(
+        "LOKI_FRAME_ANCESTORS",
+        "",
+        parsers.ancestors,
+        "Origins whose pages may show this one in a frame, comma-separated; `self` for our own",
+    )
+    trusted_proxies: int | tuple[parsers.Network, ...] = _setting(
         "LOKI_TRUSTED_PROXIES",
         "0",
-        parsers.whole(0, 10),
-        "How many proxies in front may set forwarded headers",
+        parsers.proxies,
+        "How many proxies in front may set forwarded headers, or their addresses",
     )
     allow_anonymous: bool = _setting(
         "LOKI_ALLOW_ANONYMOUS",
@@ -88,7 +101,7 @@ class Settings:
     log_level: str = _setting(
         "LOKI_LOG_LEVEL",
         "info",
-        parsers.one_of("debug", "info", "warning", "error"),
+        parsers.log_level,
         "The least that is logged: `debug`, `info`, `warning` or `error`",
     )
     access_log: bool = _setting(
@@ -116,14 +129,31 @@ class Settings:
         "LOKI_OIDC_ISSUER", "", parsers.issuer, "OIDC issuer; with the client id it turns OIDC on"
     )
     oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", parsers.text, "OIDC client id")
-    oidc_audience: str = _setting(
-        "LOKI_OIDC_AUDIENCE", "", parsers.text, "Audience of OIDC tokens; default the client id"
+    oidc_audience: tuple[str, ...] = _setting(
+        "LOKI_OIDC_AUDIENCE",
+        "",
+        parsers.words,
+        "Audiences of OIDC tokens, comma-separated; default the client id",
+    )
+    oidc_leeway: int = _setting(
+        "LOKI_OIDC_LEEWAY",
+        "60",
+        parsers.whole(0, 600),
+        "Seconds by which the clock of the issuer may differ",
     )
     oidc_roles_claim: str = _setting(
         "LOKI_OIDC_ROLES_CLAIM",
         "roles",
-        parsers.text,
-        "Claim with the roles admin, operator, viewer or auditor; dots lead into objects",
+        parsers.claim,
+        "Claim with the roles admin, operator, viewer or auditor; dots lead into objects, except "
+        'in quotes: `"my.app".roles`',
+    )
+    oidc_role_map: tuple[str, ...] = _setting(
+        "LOKI_OIDC_ROLE_MAP",
+        "",
+        parsers.role_map("admin", "operator", "viewer", "auditor"),
+        "Roles of the provider's groups: `sre=operator,Loki Admins=admin`, or a JSON object; "
+        "with it only these groups count",
     )
     oidc_skip_signature_verify: bool = _setting(
         "LOKI_OIDC_SKIP_SIGNATURE_VERIFY",
@@ -147,7 +177,7 @@ class Settings:
         "LOKI_AUDIT_MAX_FILES", "10", parsers.whole(1, 10_000), "Audit files that rotation keeps"
     )
     audit_syslog_host: str = _setting(
-        "LOKI_AUDIT_SYSLOG_HOST", "", parsers.text, "Where audit entries are sent as well"
+        "LOKI_AUDIT_SYSLOG_HOST", "", parsers.host, "Where audit entries are sent as well"
     )
     audit_syslog_port: int = _setting(
         "LOKI_AUDIT_SYSLOG_PORT", "514", parsers.whole(1, 65535), "Port of the syslog server"
@@ -181,6 +211,8 @@ class Settings:
     )
     home: Path = field(default_factory=Path.home)
     secret_names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    has_sockets: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -190,14 +222,21 @@ class Settings:
         :raises SettingsError: with one sentence that names the variable.
         """
         env = os.environ if environ is None else environ
+        warnings: list[str] = []
         values = {
-            item.name: parsers.parse_setting(item.metadata, env)
+            item.name: parsers.parse_setting(item.metadata, env, warnings.append)
             for item in fields(cls)
             if item.metadata
         }
         home = Path(env.get("HOME") or "/").absolute()
         secrets = tuple(name for name in SECRET_NAMES if env.get(name))
-        settings = cls(**values, home=home, secret_names=secrets)
+        settings = cls(
+            **values,
+            home=home,
+            secret_names=secrets,
+            warnings=tuple(warnings),
+            has_sockets="LISTEN_FDS" in env or "GUNICORN_FD" in env,
+        )
         settings._check()
         return settings
 
@@ -233,6 +272,14 @@ class Settings:
         scheme = "https" if self.tls_cert else "http"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
+
+    def check_free(self, host: str, port: int) -> None:
+        """Check that the server can listen there, unless systemd or the server before does.
+
+        :raises SettingsError: when another process listens there, or the address is not ours.
+        """
+        if not self.has_sockets:
+            check_free(host, port)
 
     def in_force(self) -> list[str]:
         """Return each setting as `NAME=value`, for display."""

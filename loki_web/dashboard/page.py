@@ -21,7 +21,7 @@ _EXTENSION = "loki_web.dashboard"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; {connect}; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 # What every view reads first (`core/store.js`), requested while the modules are loaded. Not if a

@@ -36,6 +36,7 @@ worker_class = "loki_web.server.worker.Worker"
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
+worker_tmp_dir = hooks.find_heartbeat_folder(_settings)
 graceful_timeout = 10  # orchestrators kill after 10 to 30 seconds
 limit_request_line = 8190
 sendfile = False  # os.sendfile would block the thread until the client has read
@@ -52,6 +53,7 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
+    hooks.check_surroundings(_settings, server.cfg.address)
     hooks.sweep(_settings)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone

@@ -14,9 +14,12 @@ from gunicorn.util import write_nonblock
 from loki_web import logging_setup
 from loki_web.config.parsers import is_loopback
 from loki_web.config.settings import Settings
+from loki_web.errors import SettingsError
 from loki_web.server import heap
 from loki_web.services import warming
+from loki_web.services.context import open_sources
 from loki_web.services.session.processes import parse_pid
+from loki_web.store.shared.cache_dir import temporary_folder
 from loki_web.store.writable import WritableFolder
 from loki_web.web.error_handlers import handle_malformed_body
 
@@ -43,6 +46,31 @@ def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
                 f"loki-web: {address[0]} is reachable from outside: set LOKI_ENTERPRISE_AUTH=true, "
                 "or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
             )
+
+
+def check_surroundings(settings: Settings, addresses: Iterable[Any]) -> None:
+    """Exit with one line when an address is in use; log what the settings warn of."""
+    try:
+        for address in addresses:
+            if isinstance(address, tuple):
+                settings.check_free(str(address[0]), int(address[1]))
+    except SettingsError as error:
+        sys.exit(f"loki-web: {error}")
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+
+
+def find_heartbeat_folder(settings: Settings) -> str | None:
+    """Return the folder of the workers' heartbeats; None for the system's temporary folder.
+
+    Exits with one line when there is none, as with a read-only root file system.
+    """
+    if temporary_folder() is not None:
+        return None
+    folder = open_sources(settings, 0).cache_folder
+    if folder is None:
+        sys.exit("loki-web: there is no folder for temporary files: set LOKI_CACHE_DIR or TMPDIR")
+    return str(folder)
 
 
 def sweep(settings: Settings) -> None:

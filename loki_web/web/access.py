@@ -24,6 +24,7 @@ PUBLIC = frozenset(
 PUBLIC_FOLDERS = ("/assets/", "/docs/")
 METRICS = "/metrics"
 SCOPES_HEADER = "X-Loki-Scopes"
+KEY_HEADER = "X-API-Key"
 # Browsers cannot send an Authorization header here, so the token may be in the query string.
 SOCKET, EVENT_STREAM = "/ws", "/api/events"
 
@@ -91,10 +92,15 @@ def _is_public(req: Request, rule: str | None, sources: WritableSources) -> bool
         return rule is None or bool(getattr(req.url_rule, "provide_automatic_options", False))
     if rule is not None and req.method not in _READING:
         return False
-    path = req.path if rule is None else rule
+    path = without_slash(req.path) if rule is None else rule
     if path == METRICS:
         return sources.settings.metrics_public
     return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+
+
+def without_slash(path: str) -> str:
+    """Return a path without slashes at its end; they redirect, see `error_handlers`."""
+    return path.rstrip("/") or "/"
 
 
 def scope_of(method: str, rule: str) -> str:
@@ -113,9 +119,13 @@ def is_reading(method: str, rule: str) -> bool:
 def bearer(req: Request, rule: str | None) -> str | None:
     """Return the raw token of a request, or None.
 
-    For the live feed it may also be the query parameter `token`; for a WebSocket also the
-    subprotocol `loki.token.<token>`, or the subprotocol after `bearer`.
+    X-API-Key comes first: a proxy may use Authorization itself. For the live feed it may also be
+    the query parameter `token`; for a WebSocket also the subprotocol `loki.token.<token>`, or the
+    subprotocol after `bearer`.
     """
+    key = req.headers.get(KEY_HEADER, "").strip()
+    if key:
+        return key
     scheme, _, token = req.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer":
         return token.strip()

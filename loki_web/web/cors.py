@@ -8,6 +8,7 @@ from flask_cors import CORS
 from loki_web.config.settings import Settings
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_EXPOSED = ["ETag", "Retry-After", "X-Loki-Scopes", "X-Request-ID"]
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -16,7 +17,13 @@ def install(app: Flask, settings: Settings) -> None:
     Install after the guard: hooks run in reverse order, and the guard's hook calls
     `complete_headers`, which needs the headers of this library.
     """
-    CORS(app, origins=_exactly(settings.cors_origins), methods=_METHODS, allow_headers="*")
+    CORS(
+        app,
+        origins=_exactly(settings.cors_origins),
+        methods=_METHODS,
+        allow_headers="*",
+        expose_headers=_EXPOSED,
+    )
 
 
 def _exactly(origins: tuple[str, ...]) -> list[str | re.Pattern[str]]:

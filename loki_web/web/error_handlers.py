@@ -1,11 +1,14 @@
 """Error responses: always `{"detail": "sentence"}`, also for errors of Flask and gunicorn."""
 
 import logging
+from urllib.parse import quote
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
+from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 
 from loki_web.errors import PublicError
+from loki_web.web import access
 
 _SENTENCES = {
     400: "The request is not valid",
@@ -17,6 +20,7 @@ _SENTENCES = {
     415: "The content type is not supported",
     431: "The header fields are too large",
 }
+_API = ("/api/", "/health", access.METRICS)
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +39,29 @@ def _public(error: PublicError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     """Answer errors of the framework, with their headers: Location for redirects, Allow for 405."""
+    if error.code == 404 and (address := _without_slash()):
+        return _moved(address)
     status = error.code or 500
     response = _detail(_SENTENCES.get(status, error.name), status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
+    return response
+
+
+def _without_slash() -> str | None:
+    """Return the address of an API path without slashes at its end, if there is such a route."""
+    path, adapter = access.without_slash(request.path), request_ctx.url_adapter
+    is_other = path != request.path and path.startswith(_API) and request.url_rule is None
+    if not is_other or adapter is None or not adapter.allowed_methods(path):
+        return None
+    query = request.query_string.decode("latin-1")
+    return request.script_root + quote(path) + (f"?{query}" if query else "")
+
+
+def _moved(address: str) -> Response:
+    response = _detail("The path has no slash at its end", 308)
+    response.headers["Location"] = address
     return response
 
 

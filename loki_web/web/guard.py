@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Request, Response, g, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from loki_web import logging_setup
@@ -12,19 +13,20 @@ from loki_web.errors import Forbidden, TooManyRequests
 from loki_web.services.context import WritableSources
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access, audit_hook, cors
-from loki_web.web.origins import host_is_allowed, origin_is_allowed
+from loki_web.web.origins import host_is_allowed, is_address, origin_is_allowed
 from loki_web.web.request_parser import MAX_BODY_BYTES
 
 REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UNPROXIED = "werkzeug.proxy_fix.orig"
-_ANY_HOST = frozenset({"/health"})  # health probes address a container by its IP address
+# Probes address a container by its IP address. No page can: an address cannot be rebound.
+_ANY_HOST = frozenset({"/health"})
+_ANY_ADDRESS = ("/health", access.METRICS)
+_POLICY, _NOBODY = "Content-Security-Policy", "'none'"
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-sources 'none'; frame-ancestors 'none'",
 }
 
 
@@ -76,8 +78,9 @@ class Guard:
         :raises Forbidden: for a name that is not allowed (DNS rebinding).
         """
         unproxied = req.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or req.host
-        if req.path not in _ANY_HOST and not (
-            self._is_host_allowed(req.host) and self._is_host_allowed(unproxied)
+        if req.path not in _ANY_HOST and not all(
+            self._is_host_allowed(host) or (req.path.startswith(_ANY_ADDRESS) and is_address(host))
+            for host in (req.host, unproxied)
         ):
             raise Forbidden("Host not allowed. Add it to LOKI_ALLOWED_HOSTS.")
 
@@ -128,10 +131,22 @@ def install(app: Flask, sources: WritableSources) -> Guard:
             headers[access.SCOPES_HEADER] = scopes
         for name, value in _ALWAYS.items():
             headers.setdefault(name, value)
+        _restrict_frames(headers, sources.settings.frame_ancestors)
         headers[REQUEST_ID_HEADER] = logging_setup.request_id()
         return response
 
     return guard
+
+
+def _restrict_frames(headers: Headers, ancestors: tuple[str, ...]) -> None:
+    """Say which pages may show the response in a frame (clickjacking); by default none.
+
+    X-Frame-Options knows no list, so it is sent only where nobody may.
+    """
+    policy = headers.get(_POLICY, "default-src 'none'")
+    headers[_POLICY] = f"{policy}; frame-ancestors {' '.join(ancestors or (_NOBODY,))}"
+    if not ancestors:
+        headers["X-Frame-Options"] = "DENY"
 
 
 def _note_user(environ: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from werkzeug.routing import PathConverter
 from loki_web import __version__
 from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
+from loki_web.web.access import KEY_HEADER
 from loki_web.web.answers import kept
 from loki_web.web.blueprint import AnythingConverter, Blueprint
 
@@ -24,6 +25,12 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": "An access token, required when LOKI_ENTERPRISE_AUTH or OIDC is on",
+}
+_API_KEY = {
+    "type": "apiKey",
+    "in": "header",
+    "name": KEY_HEADER,
+    "description": "The same token, where a proxy uses the header Authorization itself",
 }
 
 
@@ -66,7 +73,8 @@ class _Description:
         api.register_converter(PathConverter, _path_parameter)
         spec = api.spec
         spec.components.security_scheme("bearer", _BEARER)
-        spec.options["security"] = [{}, {"bearer": []}]
+        spec.components.security_scheme("key", _API_KEY)
+        spec.options["security"] = [{}, {"bearer": []}, {"key": []}]
         for each in self._blueprints:
             each.register_views_in_doc(api, self._app, spec, name=each.name, parameters=None)
             spec.tag({"name": each.name, "description": each.description})

@@ -2,10 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from loki_web.config.parsers import is_loopback
+from loki_web.config.parsers import ANY, DEFAULT_PORTS, host_name, is_loopback, parse_address
 from loki_web.config.settings import Settings
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def host_is_allowed(host_header: str, settings: Settings) -> bool:
@@ -17,36 +15,47 @@ def host_is_allowed(host_header: str, settings: Settings) -> bool:
     name = _host_name(host_header)
     if name is None:
         return False
-    if name in _configured_names(settings) or is_loopback(name):
+    if is_loopback(name) or any(_matches(name, pattern) for pattern in _patterns(settings)):
         return True
     return not settings.is_loopback and not settings.allowed_hosts
 
 
+def is_address(host_header: str) -> bool:
+    """Return whether the Host is an IP address, which no name server can point elsewhere."""
+    return parse_address(_host_name(host_header) or "") is not None
+
+
 def origin_is_allowed(origin: str, host_header: str, settings: Settings) -> bool:
     """Return whether a page of `origin` may change state: a configured origin, or our own."""
-    if origin in settings.cors_origins or "*" in settings.cors_origins:
+    if origin in settings.cors_origins or ANY in settings.cors_origins:
         return True
     return _host_and_port(origin) is not None and _host_and_port(origin) == _host_and_port(
         f"{_scheme(origin)}://{host_header}"
     )
 
 
-def _configured_names(settings: Settings) -> set[str]:
-    names = {name.lower() for name in settings.allowed_hosts}
-    names |= {_host_name(urlsplit(origin).netloc) or "" for origin in settings.cors_origins}
-    return names - {""} | {settings.host.lower()}
+def _patterns(settings: Settings) -> set[str]:
+    """Return the configured hosts in the forms of `parsers.hosts`."""
+    names = {urlsplit(origin).hostname or "" for origin in settings.cors_origins}
+    return {*settings.allowed_hosts, *names, settings.host} - {""}
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if pattern.startswith((ANY, ".")):
+        return name.endswith(pattern.removeprefix(ANY)) or name == pattern[1:]
+    return name == pattern
 
 
 def _host_name(host_header: str) -> str | None:
+    """Return the name of a Host header in the form of the settings; None if it is malformed."""
     try:
         parts = urlsplit(f"//{host_header}")
         _ = parts.port  # raises ValueError for an invalid port
-        name = parts.hostname
+        if parts.path or parts.query or parts.fragment or parts.username is not None:
+            return None
+        return host_name(parts.hostname or "")
     except ValueError:
         return None
-    if parts.path or parts.query or parts.fragment or parts.username is not None:
-        return None
-    return name.rstrip(".") if name else None
 
 
 def _scheme(origin: str) -> str:
@@ -56,7 +65,7 @@ def _scheme(origin: str) -> str:
 def _host_and_port(origin: str) -> tuple[str, int] | None:
     """Return host name and port, without the scheme: a proxy may terminate TLS."""
     try:
-        parts, usual_port = urlsplit(origin), _DEFAULT_PORTS[_scheme(origin)]
+        parts, usual_port = urlsplit(origin), DEFAULT_PORTS[_scheme(origin)]
         port = parts.port or usual_port
     except (ValueError, KeyError):
         return None

@@ -22,6 +22,18 @@ def test_it_tells_what_changes(place: Place) -> None:
         messages.close()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    place: Place, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    with serving(place) as server, monkeypatch.context() as changed:
+        changed.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+        changed.delenv("no_proxy", raising=False)
+        messages = follow(server.url.replace("127.0.0.1", host), ["tasks"])
+        assert next(messages)["type"] == "connected"
+        messages.close()
+
+
 def test_it_comes_back_and_misses_nothing(place: Place) -> None:
     """The server reloads. A worker that knows the state before tells what is new; one that does
     not tells all."""

@@ -1,5 +1,7 @@
 """`loki-web serve`, `python -m loki_web` and gunicorn are the same server; bad settings end it."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 
 from tests.support import places
 from tests.support.places import Place
+from tests.support.programs import in_namespaces
 from tests.support.servers import ROOT, environment, free_port, running
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -70,6 +73,7 @@ def test_a_pid_file_that_names_this_server_goes_with_it(place: Place) -> None:
         ({"LOKI_DASHBOARD_CORS": "localhost"}, "LOKI_DASHBOARD_CORS"),
         ({"LOKI_BUDGET_LIMIT": "nan"}, "LOKI_BUDGET_LIMIT"),
         ({"LOKI_DIR": __file__}, "LOKI_DIR"),
+        ({"LOKI_ALLOWED_HOSTS": "loki.example/x"}, "LOKI_ALLOWED_HOSTS"),
     ],
 )
 @pytest.mark.server
@@ -85,6 +89,47 @@ def test_a_wrong_setting_ends_the_start_with_one_line(
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("loki-web: ")
     assert words in done.stderr
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("command", [[*COMMANDS["serve"]], ["-m", "loki_web", "sidecar", "--bind"]])
+def test_a_port_in_use_is_one_line_and_nothing_else(place: Place, command: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        more = [f"127.0.0.1:{port}"] if "--bind" in command else []
+        done = subprocess.run(
+            [sys.executable, *command, *more], env=environment(place, LOKI_DASHBOARD_PORT=port),
+            capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+    assert done.returncode != 0
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert done.stderr.startswith(f"loki-web: port {port} of 127.0.0.1 is in use")
+
+
+# The place is still there, below another name, when the folders for temporary files are not.
+WITHOUT_TEMPORARY_FOLDERS = """
+mount --bind "$0" /mnt
+for folder in /tmp /var/tmp /usr/tmp /dev/shm; do
+    [ ! -d "$folder" ] || mount -t tmpfs -o ro none "$folder"
+done
+cd /proc
+exec "$@"
+"""
+
+
+def test_a_cache_folder_is_enough_without_a_temporary_folder(tmp_path: Path) -> None:
+    place, port = places.empty(tmp_path), free_port()
+    seen = {"HOME": "/mnt/home", "LOKI_DIR": "/mnt/home/projects/demo/.loki"}
+    env = environment(place, **seen, LOKI_CACHE_DIR="/mnt/cache", LOKI_DASHBOARD_PORT=str(port))
+    env = {**env, "PYTHONPATH": str(ROOT), "TMPDIR": "/tmp"}  # not writable there
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    command = in_namespaces(*user, "--mount")
+    command += ["sh", "-c", WITHOUT_TEMPORARY_FOLDERS, str(tmp_path)]
+    command += [sys.executable, *COMMANDS["serve"]]
+    with running(command, env, f"127.0.0.1:{port}") as server:
+        assert server.post("/api/control/pause").status_code == 200
+        assert (place.loki / "PAUSE").exists()
+        assert any((tmp_path / "cache").iterdir())
 
 
 @pytest.mark.server

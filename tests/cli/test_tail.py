@@ -81,6 +81,11 @@ def test_only_the_channels_that_are_named(place: Place, server: Server) -> None:
         assert json.loads(tail.line())["type"] == "notification"
 
 
+def test_channels_in_one_option(place: Place, server: Server) -> None:
+    with tailing(place, server.url, "--json", "-c", "tasks, logs,", "-c", "cost") as tail:
+        assert json.loads(tail.line())["data"]["channels"] == ["cost", "logs", "tasks"]
+
+
 def test_a_living_session_is_followed_with_a_line_for_each_message(
     place: Place, tmp_path: Any
 ) -> None:
@@ -136,6 +141,8 @@ def test_the_token_comes_from_the_variable_or_the_option(place: Place) -> None:
             assert "connected" in tail.line()
         with tailing(place, server.url, "--token", token) as tail:
             assert "connected" in tail.line()
+        with tailing(place, server.url, LOKI_TOKEN=f"{token}\r\n") as tail:
+            assert "connected" in tail.line()
         for settings in ({}, {"LOKI_TOKEN": accounts.raw("revoked")}):
             assert is_one_complaint(run(place, "tail", server.url, settings=settings))
 
@@ -149,6 +156,10 @@ def test_the_token_comes_from_the_variable_or_the_option(place: Place) -> None:
         ["http://localhost:x"],
         ["http://a b"],
         ["http://localhost", "-c", "bogus"],
+        ["http://localhost", "-c", "tasks,bogus"],
+        ["http://localhost", "--cacert", "/no/such.pem"],
+        ["https://localhost", "--cacert", __file__],
+        ["http://localhost", "--token", "a b"],
         ["http://localhost", "--token", "a\nb"],
         ["http://localhost", "--token", "é"],
     ],

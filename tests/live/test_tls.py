@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import websocket
 
+from loki_web.cli.feed_client import Refused, follow
 from tests.live.clients import Client, Message
 from tests.support.places import Place
 from tests.support.tls import secured, serving_tls
@@ -71,3 +72,16 @@ def test_a_peer_that_vanishes_without_a_tls_goodbye_is_forgotten(host: str) -> N
     answer: Message = client.ask(PING)
     assert answer == {"type": "pong"}
     client.close()
+
+
+def test_a_terminal_follows_a_server_whose_certificate_it_is_given(
+    host: str, tmp_path: Path
+) -> None:
+    url, certificate = f"https://{host}", str(tmp_path / "cert.pem")
+    messages = follow(url, ["tasks"], ca_file=certificate)
+    assert next(messages)["type"] == "connected"
+    messages.close()
+    with pytest.raises(Refused, match="not trusted"):
+        next(follow(url))
+    with pytest.raises(Refused, match="is not a readable file of PEM certificates"):
+        next(follow(url, ca_file=str(tmp_path / "key.pem")))

@@ -121,7 +121,7 @@ def test_a_route_that_comes_later(method: str, rule: str, scope: str) -> None:
     assert access.scope_of(method, rule) == scope
 
 
-@pytest.mark.parametrize(("path", "known"), [("/nothing", 404), ("/api/status/", 404)])
+@pytest.mark.parametrize(("path", "known"), [("/nothing", 404), ("/api/status/", 308)])
 def test_what_does_not_exist_is_told_only_to_who_may_look(
     app: Flask, path: str, known: int
 ) -> None:
@@ -271,3 +271,19 @@ def test_each_answer_tells_the_holder_what_the_token_may_do(
 
 def test_where_everybody_may_do_everything_nothing_is_told(place: Place) -> None:
     assert access.SCOPES_HEADER not in place.client().get("/api/status").headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-API-Key": raw("viewer")},
+        {"x-api-key": f" {raw('viewer')} "},
+        {"X-API-Key": raw("viewer"), "Authorization": "Basic cHJveHk6c2VjcmV0"},
+        {"X-API-Key": raw("viewer"), "Authorization": "Bearer of-the-proxy"},
+        {"X-API-Key": "", "Authorization": f"Bearer {raw('viewer')}"},
+    ],
+)
+def test_a_token_as_an_api_key(app: Flask, headers: dict[str, str]) -> None:
+    client = app.test_client()
+    assert client.get("/api/status", headers=headers).status_code == 200
+    assert client.post("/api/control/pause", headers=headers).status_code == 403

@@ -66,3 +66,21 @@ def test_a_refusal_can_be_read_by_an_allowed_page(place: Place) -> None:
     response = client.get("/api/status", headers={"Origin": OWN})
     assert response.status_code == 401
     assert response.headers[ALLOW] == OWN
+
+
+@pytest.mark.parametrize("path", ["/api/status", "/api/no/such", "/api/memory/retrieve/"])
+def test_an_allowed_page_may_read_the_headers_that_clients_need(place: Place, path: str) -> None:
+    headers = place.client().get(path, headers={"Origin": OWN}).headers
+    exposed = headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"ETag", "Retry-After", "X-Request-ID"} <= set(exposed)
+    foreign = place.client().get(path, headers={"Origin": "https://evil.example"}).headers
+    assert "Access-Control-Expose-Headers" not in foreign
+
+
+@pytest.mark.parametrize(
+    "listed", ["HTTPS://UI.Example:443/app", '"https://ui.example/"\r', "https://ui.example."]
+)
+def test_an_origin_as_people_write_it_is_found(place: Place, listed: str) -> None:
+    client, origin = place.client(LOKI_DASHBOARD_CORS=listed), {"Origin": "https://ui.example"}
+    assert client.get("/api/status", headers=origin).headers[ALLOW] == "https://ui.example"
+    assert client.post("/api/control/pause", headers=origin).status_code == 200

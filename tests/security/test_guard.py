@@ -41,6 +41,55 @@ def test_another_host_name_gets_nothing_but_health(place: Place) -> None:
         assert response.status_code == (200 if route.rule == "/health" else 403), route
 
 
+@pytest.mark.parametrize("host", ["10.1.2.3", "10.1.2.3:57374", "[fd00::1]:57374"])
+def test_a_probe_may_name_the_server_by_its_address(place: Place, host: str) -> None:
+    client = place.client(LOKI_METRICS_PUBLIC="true")
+    for path, code in (("/health", 200), ("/metrics", 200), ("/api/status", 403), ("/", 403)):
+        assert client.get(path, headers={"Host": host}).status_code == code, path
+    for other in ("evil.example", "10.1.2.3.evil.example", "0x7f.1"):
+        assert client.get("/metrics", headers={"Host": other}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/api/status", "/health", "/metrics", "/api/tasks"])
+def test_a_slash_at_the_end_leads_to_the_path_without(place: Place, path: str) -> None:
+    client = place.client()
+    for slashes in ("/", "//"):
+        response = client.get(f"{path}{slashes}?limit=1", headers={"X-Forwarded-Prefix": "/x"})
+        assert (response.status_code, response.headers["Location"]) == (308, f"{path}?limit=1")
+    assert client.get(f"{path}/x/").status_code == 404
+
+
+def test_a_slash_at_the_end_keeps_method_and_prefix(place: Place) -> None:
+    client = place.client(LOKI_TRUSTED_PROXIES="1")
+    response = client.post("/api/control/pause/", headers={"X-Forwarded-Prefix": "/loki"})
+    assert (response.status_code, response.headers["Location"]) == (308, "/loki/api/control/pause")
+    assert not (place.loki / "PAUSE").exists()
+    for path in ("/evil.example//", "/api//status/", "/api/no/such/"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_a_probe_with_a_slash_needs_no_token(place: Place) -> None:
+    client = place.client(LOKI_ENTERPRISE_AUTH="true")
+    assert client.get("/health/").status_code == 308
+    assert client.get("/api/status/").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("listed", "policy"),
+    [
+        ("https://portal.example/x", "frame-ancestors https://portal.example"),
+        ("self, https://*.Example.com:443", "frame-ancestors 'self' https://*.example.com"),
+        ("'self'", "frame-ancestors 'self'"),
+    ],
+)
+def test_listed_pages_may_show_ours_in_a_frame(place: Place, listed: str, policy: str) -> None:
+    client = place.client(LOKI_FRAME_ANCESTORS=listed)
+    for path in ("/", "/api/status", "/docs", "/nothing"):
+        headers = client.get(path).headers
+        assert headers["Content-Security-Policy"].endswith(policy), path
+        assert "X-Frame-Options" not in headers
+
+
 def test_a_client_that_changes_too_much_waits_and_others_do_not(place: Place) -> None:
     store(place, entry("first", "control"), entry("second", "control"))
     client = place.client(LOKI_ENTERPRISE_AUTH="true", LOKI_CONTROL_RATE_LIMIT="3")

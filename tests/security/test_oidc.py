@@ -80,7 +80,7 @@ REFUSED: dict[str, Callable[[Issuer], str]] = {
     "no issuer": lambda issuer: issuer.token(iss=None),
     "no subject": lambda issuer: issuer.token(sub=None),
     "never ends": lambda issuer: issuer.token(exp=None),
-    "ended": lambda issuer: issuer.token(exp=NOW - 60),
+    "ended": lambda issuer: issuer.token(exp=NOW - 600),
     "ends beyond time": lambda issuer: issuer.token(exp=10**20),
     "not yet": lambda issuer: issuer.token(nbf=NOW + 3600),
     "issued tomorrow": lambda issuer: issuer.token(iat=NOW + 86400),
@@ -163,6 +163,135 @@ def test_the_audience_is_configurable(place: Place, issuer: Issuer) -> None:
     assert client.get(STATUS, headers=holding(issuer.token())).status_code == 401
     token = issuer.token(aud=["other", "api://loki"])
     assert client.get(STATUS, headers=holding(token)).status_code == 200
+
+
+@pytest.mark.parametrize("audience", ["one", "api://two", "three"])
+def test_several_audiences(place: Place, issuer: Issuer, audience: str) -> None:
+    client = place.client(**issuer.settings(LOKI_OIDC_AUDIENCE="one, api://two,three"))
+    assert client.get(STATUS, headers=holding(issuer.token(aud=audience))).status_code == 200
+    assert client.get(STATUS, headers=holding(issuer.token(aud="four"))).status_code == 401
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 401
+
+
+@pytest.mark.parametrize("configured", ["", "/"])
+@pytest.mark.parametrize("stated", ["", "/"])
+@pytest.mark.parametrize("named", ["", "/"])
+def test_an_issuer_with_and_without_a_slash(
+    place: Place, issuer: Issuer, configured: str, stated: str, named: str
+) -> None:
+    issuer.stated = issuer.url + stated
+    client = place.client(**issuer.settings(LOKI_OIDC_ISSUER=issuer.url + configured))
+    token = issuer.token(iss=issuer.url + named)
+    assert client.get(STATUS, headers=holding(token)).status_code == 200
+    other = issuer.token(iss=f"{issuer.url}{named}x")
+    assert client.get(STATUS, headers=holding(other)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds", "code"),
+    [
+        ({}, 30, 200),
+        ({}, 600, 401),
+        ({"LOKI_OIDC_LEEWAY": "0"}, 30, 401),
+        ({"LOKI_OIDC_LEEWAY": "600"}, 300, 200),
+    ],
+)
+def test_clocks_that_differ(
+    place: Place, issuer: Issuer, settings: dict[str, str], seconds: int, code: int
+) -> None:
+    client, now = place.client(**issuer.settings(**settings)), int(time.time())
+    for claims in ({"exp": now - seconds}, {"nbf": now + seconds}, {"iat": now + seconds}):
+        assert client.get(STATUS, headers=holding(issuer.token(**claims))).status_code == code
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        'resource_access."my.client".roles',
+        "resource_access.'my.client'.roles",
+        r"resource_access.my\.client.roles",
+        "resource_access.my.client.roles",
+    ],
+)
+def test_a_claim_with_dots_in_a_part(place: Place, issuer: Issuer, claim: str) -> None:
+    client = place.client(**issuer.settings(LOKI_OIDC_ROLES_CLAIM=claim))
+    token = issuer.token(resource_access={"my.client": {"roles": ["operator"]}})
+    assert client.post(PAUSE, headers=holding(token)).status_code == 200
+    other = issuer.token(resource_access={"my": {"client": ["operator"]}})
+    assert client.post(PAUSE, headers=holding(other)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("groups", "allowed"),
+    [
+        (["sre"], {STATUS, PAUSE}),
+        (["/SRE"], {STATUS, PAUSE}),
+        (["/Sre", "everyone"], {STATUS, PAUSE}),
+        ("SRE", {STATUS, PAUSE}),
+        ("staff, sre", {STATUS, PAUSE}),
+        ("Loki Admins", {STATUS, PAUSE, TOKENS}),
+        (["/loki admins"], {STATUS, PAUSE, TOKENS}),
+        (["sre-interns", "admin", "operator", "/org/sre"], {STATUS}),
+        ([], {STATUS}),
+        (None, {STATUS}),
+    ],
+)
+def test_groups_of_the_provider(
+    place: Place, issuer: Issuer, groups: Any, allowed: set[str]
+) -> None:
+    mapping = {
+        "LOKI_OIDC_ROLES_CLAIM": "groups",
+        "LOKI_OIDC_ROLE_MAP": "sre=operator,/Loki Admins=admin",
+    }
+    client = place.client(**issuer.settings(LOKI_ENTERPRISE_AUTH="true", **mapping))
+    headers = holding(issuer.token(groups=groups))
+    found = {
+        path for path in (STATUS, TOKENS) if client.get(path, headers=headers).status_code == 200
+    }
+    found |= {PAUSE} if client.post(PAUSE, headers=headers).status_code == 200 else set()
+    assert found == allowed
+
+
+REASONS = {
+    "ended": "expired",
+    "other audience": "LOKI_OIDC_AUDIENCE",
+    "other issuer": "LOKI_OIDC_ISSUER",
+    "not yet": "not valid yet",
+    "tampered": "signature",
+    "unknown key": "does not publish",
+    "symmetric": "algorithm",
+    "no subject": "claims",
+    "dots": "malformed",
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_log_says_why_a_token_is_refused_and_not_the_token(
+    client: FlaskClient, issuer: Issuer, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    token = REFUSED[name](issuer)
+    for _ in range(3):
+        assert client.get(STATUS, headers=holding(token)).status_code == 401
+    (line,) = [text for text in caplog.messages if "refused a token" in text]
+    assert REASONS[name] in line
+    assert not [part for part in token.split(".") if len(part) > 3 and part in caplog.text]
+
+
+def test_the_issuer_is_asked_under_our_own_name(client: FlaskClient, issuer: Issuer) -> None:
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
+    assert len(issuer.headers) == 2
+    for headers in issuer.headers:
+        assert headers["User-Agent"].startswith("loki-web/")
+        assert headers["Accept"] == "application/json"
+
+
+def test_an_issuer_on_this_machine_is_not_asked_through_a_proxy(
+    place: Place, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    client = place.client(**issuer.settings())
+    assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
 
 
 def test_tokens_of_ours_open_nothing_while_only_oidc_is_on(

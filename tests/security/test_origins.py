@@ -43,6 +43,35 @@ def test_configured_names_and_those_of_allowed_origins_are_ours(place: Place) ->
     assert not host_is_allowed("evil.example", settings)
 
 
+@pytest.mark.parametrize(
+    ("listed", "host", "allowed"),
+    [
+        ("https://Loki.Example:8443/", "loki.example", True),
+        ("loki.example.", "loki.example:57374", True),
+        ("loki.example", "LOKI.EXAMPLE.:443", True),
+        ("b\u00fccher.example", "xn--bcher-kva.example", True),
+        ("[2001:DB8:0::1]", "[2001:db8::1]:57374", True),
+        ("2001:db8::1", "[2001:0db8::0001]", True),
+        ("*.example.com", "a.example.com", True),
+        ("*.example.com", "a.b.EXAMPLE.com:80", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "evilexample.com", False),
+        (".example.com", "example.com", True),
+        (".example.com", "a.example.com", True),
+        (".example.com", "evilexample.com", False),
+        ("*", "any.example", True),
+        ("*", "a.example/b", False),
+        ("loki.example", "loki.example.evil", False),
+    ],
+)
+def test_hosts_as_people_write_them_are_found(
+    place: Place, listed: str, host: str, allowed: bool
+) -> None:
+    for more in ({}, PUBLIC):
+        settings = place.settings(**more, LOKI_ALLOWED_HOSTS=listed)
+        assert host_is_allowed(host, settings) == allowed
+
+
 def test_on_a_public_address_every_name_goes_until_names_are_configured(place: Place) -> None:
     assert host_is_allowed("any.example", place.settings(**PUBLIC))
     named = place.settings(**PUBLIC, LOKI_ALLOWED_HOSTS="loki.example")

@@ -47,6 +47,7 @@ def _first_key() -> Key:
 class Issuer:
     """:param answers: cleared, it holds every answer back until it is set.
     :param broken: answer what is no JSON.
+    :ivar headers: those of each question.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class Issuer:
         self.answers.set()
         self.stated: str | None = None
         self.url = ""
+        self.headers: list[dict[str, str]] = []
 
     def settings(self, **more: str) -> dict[str, str]:
         return {"LOKI_OIDC_ISSUER": self.url, "LOKI_OIDC_CLIENT_ID": CLIENT, **more}
@@ -89,6 +91,7 @@ def running_issuer() -> Iterator[Issuer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            issuer.headers.append(dict(self.headers))
             body = issuer.answer(self.path)
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))

@@ -29,6 +29,7 @@ def certificate(folder: Path) -> tuple[str, str]:
         "-days",
         "2",
     ]
+    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     command += ["-subj", "/CN=localhost", "-keyout", key, "-out", cert]
     subprocess.run(command, check=True, capture_output=True)
     return cert, key

@@ -15,8 +15,18 @@ def cache_folder(preferred: Path, loki_dir: Path) -> Path | None:
     :return: None if neither can be used.
     """
     name = hashlib.sha256(os.fsencode(loki_dir)).hexdigest()[:16]
-    fallback = Path(tempfile.gettempdir()) / f"loki-web-{os.getuid()}"
-    return _create(preferred, name) or _create(fallback, name)
+    created = _create(preferred, name)
+    if created is None and (temporary := temporary_folder()) is not None:
+        created = _create(temporary / f"loki-web-{os.getuid()}", name)
+    return created
+
+
+def temporary_folder() -> Path | None:
+    """Return the system's folder for temporary files; None if none of its places is writable."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return None
 
 
 def _create(parent: Path, name: str) -> Path | None:

@@ -9,7 +9,7 @@ from loki_web.web.api_docs.operations import groups
 from loki_web.web.openapi import document
 
 HERE = Path(__file__).parent
-_POLICY = "default-sources 'none'; style-sources 'self'; frame-ancestors 'none'; base-uri 'none'"
+_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'"
 
 blueprint = Blueprint(
     "docs", __name__, url_prefix="/docs", template_folder="templates", static_folder="static"
