@@ -1,6 +1,6 @@
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer, Query, limit
+from loki_web.schemas.base import Answer, Query, limit, optional
 
 
 class LogsQuery(Query):
@@ -19,3 +19,8 @@ class LogEntry(Answer):
         validate=validate.OneOf(["debug", "info", "warning", "error", "critical"])
     )
     timestamp = fields.String(metadata={"description": "In UTC"})
+    timestamp_estimated = optional(
+        fields.Boolean(
+            metadata={"description": "True if the line has no time: that of the nearest with one"}
+        )
+    )

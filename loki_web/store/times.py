@@ -1,32 +1,32 @@
 """Parse and format times. Inside the server all times are aware datetimes in UTC.
 
-Files have ISO 8601 with and without zone, doubled suffixes, epoch seconds and the output of `date`
+Files have ISO 8601 with and without zone, doubled suffixes, epochs and the output of `date`
 (docs/files.md, section 1.3).
 """
 
 import re
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from loki_web.store.date_text import find_offset, parse_date_text
+
 _ISO = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?\s*(Z|[+-]\d{2}:?\d{2})?Z?",
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?"
+    r"\s*([A-Z]{1,5}|[+-]\d{2}:?\d{2})?Z?",
     re.ASCII | re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?", re.ASCII)
-_DATE_TEXT = re.compile(
-    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}(\d{1,2}) "
-    r"(\d{2}:\d{2}:\d{2})(?: ([AP])M)? ([A-Z]{3,5}) (\d{4})",
-    re.ASCII,
-)
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+_EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?|\d{13}|\d{16}|\d{19}", re.ASCII)
+# Epochs in milliseconds, microseconds and nanoseconds, from 1973 to 2286: least, and how many
+# make a second.
+_FINE_EPOCHS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))
 UNKNOWN = datetime.min.replace(tzinfo=UTC)
 _WITHIN_HOUR = {
     f":{second // 60:02}:{second % 60:02}Z": second * 1_000_000 for second in range(3600)
 }  # the text of a time after its hour, and the microseconds since that hour
 _MAX_HOURS = 10_000
 _hour_starts: dict[str, int] = {}
+_NO_OFFSET = timedelta(0)
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +41,7 @@ def parse_time(value: Any) -> datetime | None:
         if isinstance(value, bool):
             return None
         if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
+            return _from_epoch(value)
         if not isinstance(value, str):
             return None
         if value[4:17:3] == "--T::" and (usual := _usual_form(value)):
@@ -50,17 +50,18 @@ def parse_time(value: Any) -> datetime | None:
         if match := _ISO.fullmatch(text):
             day, clock, fraction, zone = match.groups()
             micros = f".{fraction[:6]:0<6}" if fraction else ""
-            zone = "+00:00" if not zone or zone in "Zz" else zone
-            return datetime.fromisoformat(f"{day}T{clock}{micros}{zone}").astimezone(UTC)
+            offset = find_offset(zone.upper()) if zone else _NO_OFFSET
+            if offset is None:
+                return None
+            written = datetime.fromisoformat(f"{day}T{clock}{micros}")
+            return written.replace(tzinfo=timezone(offset)).astimezone(UTC)
         if _EPOCH.fullmatch(text):
-            return datetime.fromtimestamp(float(text), UTC)
+            return _from_epoch(float(text) if "." in text else int(text))
         if _DATE.fullmatch(text):
             return datetime.fromisoformat(text).replace(tzinfo=UTC)
-        if match := _DATE_TEXT.fullmatch(text):
-            return _from_date_text(*match.groups())
+        return parse_date_text(text)
     except (ValueError, OverflowError, OSError):
         return None
-    return None
 
 
 def _usual_form(text: str) -> str | None:
@@ -75,20 +76,10 @@ def _usual_form(text: str) -> str | None:
     return text if is_usual and text[17:19].isdigit() and text.isascii() else None
 
 
-def _from_date_text(
-    month: str, day: str, clock: str, half: str | None, zone: str, year: str
-) -> datetime | None:
-    """Return the instant of the output of `date`; None if its zone is not known on this machine.
-
-    :raises ValueError: if the day or time does not exist.
-    """
-    number = _MONTHS.index(month) // 3 + 1
-    moment = datetime.fromisoformat(f"{year}-{number:02}-{int(day):02}T{clock}")
-    if half:
-        moment = moment.replace(hour=moment.hour % 12 + (12 if half == "P" else 0))
-    if zone in ("UTC", "GMT"):
-        return moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC) if zone in time.tzname else None
+def _from_epoch(value: float) -> datetime:
+    """Return the instant of an epoch in seconds or in parts of a second."""
+    parts = next((parts for least, parts in _FINE_EPOCHS if least <= value < 100 * least), 1)
+    return datetime.fromtimestamp(value / parts, UTC)
 
 
 def microseconds(instant: datetime) -> int:

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ WRITTEN = datetime(2026, 2, 20, 9, 13, 40, tzinfo=UTC)
 KEY = "sk-ant-api03-9fK2xQ7bVn4TzL8w"
 
 
-def read(client: FlaskClient, lines: int | None = None) -> list[dict[str, str]]:
+def read(client: FlaskClient, lines: int | None = None) -> list[dict[str, Any]]:
     response = client.get("/api/logs" if lines is None else f"/api/logs?lines={lines}")
     assert response.status_code == 200
-    entries: list[dict[str, str]] = response.get_json()
+    entries: list[dict[str, Any]] = response.get_json()
     for entry in entries:
-        assert set(entry) == {"message", "level", "timestamp"}
+        assert set(entry) - {"timestamp_estimated"} == {"message", "level", "timestamp"}
+        assert entry.get("timestamp_estimated", True) is True
         assert entry["level"] in LEVELS
         datetime.strptime(entry["timestamp"], "%Y-%m-%dT%H:%M:%S")
         assert 0 < len(entry["message"]) <= reader.MAX_MESSAGE
@@ -72,6 +73,15 @@ AT_WRITING = "2026-02-20 09:13:40"
         ("2026-01-01 10:00:00 Starting up", "Starting up", "info", "2026-01-01 10:00:00"),
         ("2026-01-01 10:00:00 Errors: 0", "Errors: 0", "info", "2026-01-01 10:00:00"),
         ("2026-01-01 10:00:00 [x] y", "[x] y", "info", "2026-01-01 10:00:00"),
+        ("2026-02-07 01:32:00 UTC INFO x", "x", "info", "2026-02-07 01:32:00"),
+        ("[2026-02-07T01:32:00 GMT] ERROR x", "x", "error", "2026-02-07 01:32:00"),
+        ("2026-02-07 01:32:00,5 CET - WARN - x", "x", "warning", "2026-02-07 00:32:00"),
+        ("2026-02-07 01:32:00 START x", "START x", "info", "2026-02-07 01:32:00"),
+        ("01:32:00 UTC INFO message", "message", "info", "2026-02-20 01:32:00"),
+        ("1770427920123 INFO x", "x", "info", "2026-02-07 01:32:00"),
+        ("[1770427920123] [ERROR] x", "x", "error", "2026-02-07 01:32:00"),
+        ("1770427920.5 | debug | x", "x", "debug", "2026-02-07 01:32:00"),
+        ("1770427920123 apples", "1770427920123 apples", "info", AT_WRITING),
         ("23:59:58 INFO late", "late", "info", "2026-02-19 23:59:58"),
         ("2026-13-45 10:00:00 INFO x", "2026-13-45 10:00:00 INFO x", "info", AT_WRITING),
         ("99:99:99 INFO x", "99:99:99 INFO x", "info", AT_WRITING),
@@ -96,6 +106,16 @@ AT_WRITING = "2026-02-20 09:13:40"
             "=== Session started at Fri Feb 20 09:01:52 UTC 2026 ===",
             "info",
             "2026-02-20 09:01:52",
+        ),
+        *(
+            (text, text, "info", "2026-02-20 09:01:52")
+            for text in (
+                "=== Session ended at Fri Feb 20 10:01:52 CET 2026 with exit code 0 ===",
+                "=== Session started at Fr 20. Feb 2026 10:01:52 CET ===",
+                "=== Session started at ven. 20 f\u00e9vr. 2026 10:01:52 CET ===",
+                "=== Session started at Fri Feb 20 06:01:52 AM -03 2026 ===",
+                "  NEW SESSION - 2026\u5e74 02\u6708 20\u65e5 \u661f\u671f\u4e94 17:01:52 CST",
+            )
         ),
         (
             "  NEW SESSION - Fri Feb  6 11:01:52 PM UTC 2026",
@@ -192,19 +212,38 @@ def test_a_long_message_of_the_stream_is_read_and_cut(place: Place, client: Flas
     assert message.endswith("…")
 
 
-def test_a_time_holds_until_the_next(place: Place, client: FlaskClient) -> None:
+def test_a_line_without_a_time_has_that_of_the_nearest(place: Place, client: FlaskClient) -> None:
     stamped = {"type": "system", "subtype": "x", "timestamp": "2026-02-20T08:00:09.5Z"}
     written_log(
         place, "before", "2026-02-20 08:00:00 INFO a", "b", "", "  ", json.dumps(stamped), "c"
     )
     times = [(entry["message"], entry["timestamp"][11:]) for entry in read(client)]
     assert times == [
-        ("before", "09:13:40"),
+        ("before", "08:00:00"),
         ("a", "08:00:00"),
         ("b", "08:00:00"),
         ("[System: x]", "08:00:09"),
         ("c", "08:00:09"),
     ]
+
+
+def test_times_that_are_not_in_the_line_are_marked(place: Place, client: FlaskClient) -> None:
+    written_log(
+        place, "a", "2026-02-20 08:00:00 INFO b", "c", "d", "e", "2026-02-20 08:30:00 INFO f", "g"
+    )
+    marked = [
+        (entry["message"], entry["timestamp"][11:16], "timestamp_estimated" in entry)
+        for entry in read(client)
+    ]
+    assert marked == [
+        *(("a", "08:00", True), ("b", "08:00", False), ("c", "08:00", True)),
+        *(("d", "08:00", True), ("e", "08:30", True), ("f", "08:30", False), ("g", "08:30", True)),
+    ]
+    for lines in range(1, 7):
+        assert [entry["message"] for entry in read(client, lines)] == list("abcdefg"[-lines:])
+        assert [entry["timestamp"][11:16] for entry in read(client, lines)] == [
+            time for _, time, _ in marked[-lines:]
+        ]
 
 
 @pytest.mark.parametrize("name", ["agent.log", "session.log"])
@@ -256,7 +295,15 @@ def test_other_numbers_of_lines_are_refused(client: FlaskClient, query: str) -> 
         ({"agent.log": 60, "api.log": 0, "dashboard.log": 0, "dashboard-2.log": 0}, "agent.log"),
         ({"agent.log": 60, "test-unit.log": 0, "my-test.log": 0}, "agent.log"),
         ({"agent.log": 60, "newest.txt": 0, ".hidden.log": 0}, "agent.log"),
-        ({"agent.log": 0, "session.log": 3600}, "session.log"),
+        ({"agent.log": 0, "session.log": 3600}, "agent.log"),
+        ({"agent.log": 0, "session.log": 61}, "agent.log"),
+        ({"agent.log": 0, "session.log": 50}, "session.log"),
+        ({"agent.log": 3600, "session.log": 3650}, "session.log"),
+        ({"api.log": 0, "session.log": 3600}, "session.log"),
+        ({"agent.log": 60, "latest.log": 0}, "latest.log"),
+        ({"agent.log": 60, "contest.log": 0}, "contest.log"),
+        ({"agent.log": 60, "attestation-1.log": 0}, "attestation-1.log"),
+        ({"agent.log": 60, "unit_test.log": 0, "TEST.log": 0, "e2e.tests.2.log": 0}, "agent.log"),
         ({"api.log": 0, "test.log": 0}, None),
         ({}, None),
     ],
@@ -361,9 +408,6 @@ def test_new_lines_become_entries_as_if_read_with_those_above(place: Place) -> N
     for count in range(1, len(lines)):
         later = reader.parse_entries(lines[count:], above=lines[:count], written_at=WRITTEN)
         assert later == together[count:]
-    known = WRITTEN - timedelta(hours=1)
-    (entry,) = reader.parse_entries(["x"], written_at=WRITTEN, last_known=known)
-    assert entry["timestamp"] == "2026-02-20T08:13:40"
 
 
 def peak_kilobytes() -> int:

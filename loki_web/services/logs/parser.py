@@ -8,6 +8,7 @@ from typing import Any
 from loki_web.services.logs import agent_messages
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, first_text
+from loki_web.store.date_text import ZONES
 from loki_web.store.times import parse_time
 
 LEVELS = {
@@ -26,16 +27,22 @@ _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[ -/]{0,2}[0-~])"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
+_ZONE = "|".join(sorted(ZONES, key=len, reverse=True))
 _STAMP = re.compile(
     r"\[?(\d{4}-\d{2}-\d{2}[T ])?(\d{2}:\d{2}:\d{2})(?:[.,]\d{1,12})?"
-    r"(?: ?(?:Z|[+-]\d{2}:?\d{2})Z?)?\]?(?=[\s\[|]|$)(?:\s+[-|]\s+|\s*)",
+    rf"(?: ?({_ZONE}|[+-]\d{{2}}:?\d{{2}})Z?)?\]?(?=[\s\[|]|$)(?:\s+[-|]\s+|\s*)",
     re.ASCII,
 )
 _WORD = "|".join(LEVELS)
 _TAG = re.compile(rf"\[\s*({_WORD})\s*\]:?\s*", re.IGNORECASE)
 _WORD_AFTER_STAMP = re.compile(rf"({_WORD})(?=[\s:|]|$)(?:\s+[-|]\s+|\s*[:|]?\s*)", re.IGNORECASE)
 _WORD_ALONE = re.compile(rf"({_WORD})(?=[\s:]|$)")
-_MARKER = re.compile(r"(?:=== Session (?:started|ended) at|\s*NEW SESSION -) (.{15,40}? \d{4})\b")
+_EPOCH = re.compile(
+    rf"\[?(1\d{{9}}(?:\.\d{{1,9}})?|1\d{{12}})\]?[\s|:-]+(?=\[?\s*(?:{_WORD})\b)", re.IGNORECASE
+)
+_MARKER = re.compile(
+    r"(?:=== Session (?:started|ended) at|\s*NEW SESSION -) (.{15,60}?)(?: ===| with exit|\s*$)"
+)
 _TIME_KEYS = ("timestamp", "time", "ts", "@timestamp")
 _CLOCK = re.compile(r"\d\d:\d\d", re.ASCII)
 _STAMP_REACH = 100
@@ -70,7 +77,7 @@ def may_have_time(line: str) -> bool:
     """Return False if a line certainly has no time, so that it need not be parsed."""
     if line.startswith("{"):
         return any(f'"{key}"' in line for key in _TIME_KEYS)
-    return _CLOCK.search(line, 0, _STAMP_REACH) is not None
+    return _CLOCK.search(line, 0, _STAMP_REACH) is not None or _EPOCH.search(line) is not None
 
 
 def parse_line(text: str, written_at: datetime) -> LogLine:
@@ -82,7 +89,7 @@ def parse_line(text: str, written_at: datetime) -> LogLine:
         content = _parse_object(text)
         if content is not None:
             return _read_object(text, content)
-    if stamp := _STAMP.match(text):
+    if stamp := _STAMP.match(text) or _EPOCH.match(text):
         moment = _parse_stamp(stamp, written_at)
         if moment is not None:
             rest = text[stamp.end() :]
@@ -101,9 +108,11 @@ def _get_level(word: re.Match[str] | None) -> str:
 
 
 def _parse_stamp(stamp: re.Match[str], written_at: datetime) -> datetime | None:
+    if stamp.re is _EPOCH:
+        return parse_time(stamp[1])
     if stamp[1]:
         return parse_time(stamp[0].strip(" \t[]|-"))
-    moment = parse_time(f"{written_at.astimezone(UTC):%Y-%m-%d}T{stamp[2]}")
+    moment = parse_time(f"{written_at.astimezone(UTC):%Y-%m-%d}T{stamp[2]}{stamp[3] or ''}")
     if moment is not None and moment - written_at > _HALF_A_DAY:
         return moment - timedelta(days=1)  # the line was written before midnight
     return moment

@@ -1,5 +1,7 @@
 """Choice of the session's log file, and its last lines as entries (docs/files.md, section 6)."""
 
+import re
+from bisect import bisect
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,8 +13,10 @@ from loki_web.store.times import zoneless
 
 MAX_LINES = 10_000
 MAX_MESSAGE = 4096
-_PREFERRED = "logs/session.log"
+_PREFERRED = "session.log"
+_PREFERRED_NS = 60_000_000_000  # an older one is that of another session
 _SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ by less
+_TEST = re.compile(r"(?<![a-z])tests?(?![a-z])", re.IGNORECASE)
 _RANKS = ("agent.log", "autonomy-", "background-")
 _WINDOW_LINES = 2 * MAX_LINES
 _CONTEXT_LINES = 200  # more than the longest private key in a log has
@@ -47,21 +51,20 @@ def list_entries(sources: Sources, lines: int) -> list[Json]:
 def find_session_log(sources: Sources) -> str | None:
     """Return the path of the session's log relative to its folder, None without one.
 
-    That is `session.log`, else the newest log; of logs written within a second, the one with the
-    most detail.
+    That is the log written last. `session.log` stands for those that are at most a minute newer; of
+    logs written within a second, the one with the most detail counts.
     """
-    preferred = sources.project.version(_PREFERRED)
-    if preferred and preferred.size:
-        return _PREFERRED
-    logs = []
+    times = {}
     for name in sources.project.file_names("logs", ".log"):
-        version = sources.project.version(f"logs/{name}")
-        if version and version.size and _is_session_log(name):
-            logs.append((name, version.mtime_ns))
-    newest = max((mtime_ns for _, mtime_ns in logs), default=0)
-    candidates = [item for item in logs if newest - item[1] < _SAME_MOMENT_NS]
-    candidates.sort(key=lambda item: (_get_rank(item[0]), -item[1]))
-    return f"logs/{candidates[0][0]}" if candidates else None
+        version = sources.project.version(f"logs/{name}") if _is_session_log(name) else None
+        if version and version.size:
+            times[name] = version.mtime_ns
+    newest = max(times.values(), default=0)
+    if newest - times.get(_PREFERRED, 0) <= _PREFERRED_NS and _PREFERRED in times:
+        return f"logs/{_PREFERRED}"
+    latest = [name for name, time in times.items() if newest - time < _SAME_MOMENT_NS]
+    chosen = min(latest, key=lambda name: (_get_rank(name), -times[name]), default=None)
+    return f"logs/{chosen}" if chosen else None
 
 
 def parse_entries(
@@ -69,26 +72,27 @@ def parse_entries(
     *,
     written_at: datetime,
     above: Sequence[str] = (),
-    last_known: datetime | None = None,
 ) -> list[Json]:
     """Return the entries of raw log lines; lines without visible characters are skipped.
 
-    :param written_at: when the file was last written: the time of lines without any time above.
+    A line without a time has that of the nearest line with one, the one above if both are as near,
+    and is marked.
+
+    :param written_at: when the file was last written: the time of lines in a log without any time.
     :param above: the preceding lines of the file, for the time and for key blocks that begin there.
-    :param last_known: the last time before `above`, if the caller knows it.
     """
     context = _parse_lines(above[-_CONTEXT_LINES:], written_at)
     parsed = _parse_lines(lines, written_at)
-    messages = redact_lines([_limit_for_redaction(line.message) for line in (*context, *parsed)])
-    moment = None
-    if parsed and parsed[0].moment is None:
-        moment = _find_last_moment(above, written_at) or last_known or written_at
-    entries = []
-    for line, message in zip(parsed, messages[len(context) :], strict=True):
-        moment = line.moment or moment or written_at
-        entries.append(
-            {"message": _cut(message), "level": line.level, "timestamp": zoneless(moment)}
-        )
+    messages = redact_lines([_limit_for_redaction(line.message) for _, line in (*context, *parsed)])
+    known = [(number, line.moment) for number, line in parsed if line.moment]
+    if parsed and parsed[0][1].moment is None:
+        known = [*_find_last_moment(above, written_at), *known]
+    places = [number for number, _ in known]
+    entries: list[Json] = []
+    for (number, line), message in zip(parsed, messages[len(context) :], strict=True):
+        moment = line.moment or _find_nearest(known, bisect(places, number), number) or written_at
+        entry = {"message": _cut(message), "level": line.level, "timestamp": zoneless(moment)}
+        entries.append(entry if line.moment else {**entry, "timestamp_estimated": True})
     return entries
 
 
@@ -101,19 +105,35 @@ def _find_start(window: Sequence[str], lines: int) -> tuple[int, bool]:
     return start, visible == lines
 
 
-def _parse_lines(lines: Sequence[str], written_at: datetime) -> list[parser.LogLine]:
-    texts = map(parser.clean_line, lines)
-    return [parser.parse_line(text, written_at) for text in texts if text]
+def _parse_lines(lines: Sequence[str], written_at: datetime) -> list[tuple[int, parser.LogLine]]:
+    """Return the visible lines with their numbers."""
+    texts = enumerate(map(parser.clean_line, lines))
+    return [(number, parser.parse_line(text, written_at)) for number, text in texts if text]
 
 
-def _find_last_moment(above: Sequence[str], written_at: datetime) -> datetime | None:
-    stamped = filter(parser.may_have_time, reversed(above))
-    moments = (parser.parse_line(parser.clean_line(line), written_at).moment for line in stamped)
-    return next((moment for moment in moments if moment), None)
+def _find_last_moment(above: Sequence[str], written_at: datetime) -> list[tuple[int, datetime]]:
+    """Return the last time in the lines above and its line: -1 for the last one. Empty if none."""
+    for number in range(-1, -len(above) - 1, -1):
+        if parser.may_have_time(above[number]):
+            moment = parser.parse_line(parser.clean_line(above[number]), written_at).moment
+            if moment:
+                return [(number, moment)]
+    return []
+
+
+def _find_nearest(
+    known: Sequence[tuple[int, datetime]], index: int, number: int
+) -> datetime | None:
+    """Return the known time that is nearest to a line.
+
+    :param index: of the first known time below the line.
+    """
+    around = known[max(0, index - 1) : index + 1]
+    return min(around, key=lambda place: abs(place[0] - number), default=(0, None))[1]
 
 
 def _is_session_log(name: str) -> bool:
-    return not (name == "api.log" or name.startswith("dashboard") or "test" in name)
+    return not (name == "api.log" or name.startswith("dashboard") or _TEST.search(name))
 
 
 def _get_rank(name: str) -> int:
