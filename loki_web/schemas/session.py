@@ -1,6 +1,6 @@
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer
+from loki_web.schemas.base import Answer, optional
 
 
 class Health(Answer):
@@ -40,3 +40,9 @@ class Status(Answer):
     mode = fields.String()
     provider = fields.String()
     current_task = fields.String()
+    too_large_files = optional(
+        fields.List(
+            fields.String(),
+            metadata={"description": "Files that count as empty because they are too large"},
+        )
+    )

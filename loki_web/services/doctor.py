@@ -11,6 +11,7 @@ from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.session import processes, state
 from loki_web.store import json_text
+from loki_web.store.inputs import MAX_DOCUMENT_BYTES
 
 _MAX_LISTED = 20  # paths of each kind
 _LIBRARIES = ("flask", "gunicorn", "marshmallow")
@@ -139,6 +140,8 @@ def _find_fault(sources: Sources, relative: str, form: str) -> str | None:
         return "not a regular file of this folder, or not readable"
     if form == _ANY:
         return None
+    if form != _LINES and sources.project.is_too_large(relative):
+        return f"too large: more than {MAX_DOCUMENT_BYTES >> 20} MB are not read"
     data = sources.project.consistent_copy(relative)
     if data is None:
         return f"not {form}, or not readable"

@@ -25,6 +25,7 @@ _STATUS_OF_QUEUE = {
     "dead-letter": DONE,
     "failed": DONE,
 }
+QUEUES = tuple(_STATUS_OF_QUEUE)
 _FAILED_QUEUES = ("failed", "dead-letter")
 _STATE_KEYS = {
     "pending": "pending",
@@ -137,8 +138,14 @@ def get_current_task(sources: Sources) -> str:
 
 
 def get_task_entries(value: Any) -> list[Json]:
-    """Return the entries of a queue file, which are bare or under the key `tasks`."""
-    return entries_under(value, "tasks") or []
+    """Return the entries of a queue file: an array or a map by id, also under the key `tasks`."""
+    entries = entries_under(value, "tasks")
+    if entries is not None or not isinstance(value, dict):
+        return entries or []
+    mapped = value.get("tasks", value)
+    if not isinstance(mapped, dict) or not all(isinstance(one, dict) for one in mapped.values()):
+        return []
+    return [{"id": identity, **entry} for identity, entry in mapped.items()]
 
 
 def build_plain_task(identity: str, entry: Json, status: str, position: int) -> Json:

@@ -520,7 +520,11 @@ class Collection:
             return self._stamped(version, is_settled, value, content.fingerprint)
         if is_doubtful:
             return self._stamped(version, False, before.value if before else None)
-        log.warning("skipped damaged file %s", os.path.join(self._relative, name))
+        path = os.path.join(self._relative, name)
+        if version.size > MAX_ENTRY_BYTES:
+            log.warning("skipped file %s: it is too large", path)
+        else:
+            log.warning("skipped damaged file %s", path)
         return self._stamped(version, True, None)
 
     def _stamped(

@@ -14,6 +14,7 @@ from loki_web.store import lines as store_lines
 from loki_web.store.collection import Collection, Digest
 from loki_web.store.files import is_being_written
 from loki_web.store.inputs import (
+    MAX_DOCUMENT_BYTES,
     ContentInput,
     DocumentInput,
     ExistenceInput,
@@ -170,6 +171,11 @@ class Folder:
         """Return the version of a regular file, or None."""
         version: files.Version | None = observe(self._input(VersionInput, relative))
         return version
+
+    def is_too_large(self, relative: str) -> bool:
+        """Return whether a document is larger than what is read."""
+        version = self.version(relative)
+        return version is not None and version.size > MAX_DOCUMENT_BYTES
 
     def exists(self, relative: str) -> bool:
         """Return whether the name exists, also as a directory or a broken link."""

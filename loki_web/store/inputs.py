@@ -382,7 +382,7 @@ class TextInput(FileInput):
         self.limit = limit
 
     def _parse(self, data: bytes | None) -> str | None:
-        return None if data is None else data.decode("utf-8-sig", errors="replace")
+        return None if data is None else json_text.decode(data)
 
 
 class DocumentInput(FileInput):
@@ -410,7 +410,10 @@ class DocumentInput(FileInput):
             time.sleep(_RETRY_SECONDS)
             super()._load(version)
         if self._document is None and self._settled:
-            log.warning("skipped damaged file %s", self.relative)
+            if version.size >= self.limit:
+                log.warning("skipped file %s: it is too large", self.relative)
+            else:
+                log.warning("skipped damaged file %s", self.relative)
 
     def _take(self, data: bytes | None) -> None:
         if data is None or len(data) >= self.limit:

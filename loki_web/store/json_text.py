@@ -1,5 +1,6 @@
 """Parse JSON tolerantly for files and strictly for requests, and write JSON."""
 
+import codecs
 import json
 import math
 from collections.abc import Iterator
@@ -17,18 +18,27 @@ class Damaged(ValueError):
     """The text is not JSON that the server can use."""
 
 
+def decode(data: bytes) -> str:
+    """Return the text of a file: UTF-16 if its byte order mark says so, else UTF-8.
+
+    What is not valid becomes U+FFFD; the mark is skipped.
+    """
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+
+
 def parse(data: bytes) -> Any:
     """Parse the content of a file tolerantly.
 
     NaN, infinities and numbers outside the range of a double become None, lone surrogates and
-    bytes that are not UTF-8 become U+FFFD, a byte order mark is skipped.
+    bytes that are not UTF-8 become U+FFFD, a byte order mark is skipped. UTF-16 needs the mark.
 
     :raises Damaged: if it is not JSON, or is nested deeper than MAX_DEPTH levels.
     """
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
-        value = _parse_repairing(data.decode("utf-8-sig", errors="replace"))
+        value = _parse_repairing(decode(data))
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_deep(value)
     return value

@@ -153,7 +153,7 @@ class JsonStream(FileInput):
         return files.read_up_to(stream, WINDOW_BYTES)
 
     def _parse(self, data: bytes | None) -> list[Json]:
-        return objects_in((data or b"").decode("utf-8-sig", errors="replace"))
+        return objects_in(json_text.decode(data or b""))
 
 
 def _split(block: bytes) -> tuple[bytes, bytes]:

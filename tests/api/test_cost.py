@@ -80,7 +80,10 @@ def test_three_files_by_hand_and_a_summary_that_is_no_iteration(
     ("recorded", "expected"),
     [
         pytest.param({"cost_usd": 0.5}, 0.5, id="recorded"),
-        pytest.param({"cost_usd": 0}, 0.0, id="recorded zero"),
+        pytest.param({"cost_usd": 0}, 0.018, id="zero beside tokens"),
+        pytest.param({"cost_usd": "0.0"}, 0.018, id="zero as text beside tokens"),
+        pytest.param({"cost_usd": 0, "cache_read_tokens": 10_000}, 0.021, id="zero with cache"),
+        pytest.param({"cost_usd": 1e-9}, 0.0, id="recorded little"),
         pytest.param({"cost_usd": "0.25"}, 0.25, id="recorded as text"),
         pytest.param({}, 0.018, id="missing"),
         pytest.param({"cost_usd": None}, 0.018, id="null"),
@@ -301,3 +304,30 @@ def test_a_change_of_prices_or_files_is_seen_by_the_next_request(
     assert cost(client)["estimated_cost_usd"] == 4
     place.write("metrics/efficiency/iteration-2.json", {"cost_usd": 1, "input_tokens": 1})
     assert cost(client)["estimated_cost_usd"] == 5
+
+
+def test_a_budget_is_reached_by_tokens_without_a_cost(place: Place) -> None:
+    efficiency(place, {"model": "opus", "input_tokens": 10**6, "output_tokens": 0, "cost_usd": 0})
+    budget = place.client(LOKI_BUDGET_LIMIT="5").get("/api/budget").get_json()
+    assert (budget["budget_used"], budget["budget_exceeded"]) == (5.0, True)
+
+
+def test_an_unknown_model_with_tokens_and_no_cost_is_named(
+    place: Place, client: FlaskClient
+) -> None:
+    efficiency(place, {"model": "mine", "input_tokens": 1000, "output_tokens": 0, "cost_usd": 0})
+    answer = cost(client)
+    assert (answer["estimated_cost_usd"], answer["unknown_models"]) == (0.003, ["mine"])
+
+
+@pytest.mark.parametrize("record", [{}, {"input_tokens": 0, "output_tokens": 0}])
+def test_all_zero_is_not_measured(place: Place, client: FlaskClient, record: Any) -> None:
+    efficiency(place, {**record, "cost_usd": 0})
+    assert (cost(client)["estimated_cost_usd"], cost(client)["source"]) == (0, "none")
+
+
+def test_totals_of_the_tracker_without_a_cost_are_priced(place: Place, client: FlaskClient) -> None:
+    each = {"input_tokens": 1000, "output_tokens": 1000, "cost_usd": 0}
+    totals = {"total_input": 2000, "total_output": 2000, "total_cost_usd": 0}
+    place.write("context/tracking.json", {"per_iteration": [each, each], "totals": totals})
+    assert (cost(client)["estimated_cost_usd"], cost(client)["source"]) == (0.036, "tracking")

@@ -1,12 +1,15 @@
 """GET /api/tasks: every form of the queue files and the state file, in one list."""
 
+import codecs
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from loki_web.store.inputs import MAX_DOCUMENT_BYTES
 from tests.support.places import Place
+from tests.support.waiting import wait_until
 
 Ask = Callable[[str], Any]
 
@@ -41,6 +44,45 @@ def test_bare_and_wrapped_queues(place: Place, client: FlaskClient, wrapped: boo
     tasks = client.get("/api/tasks").get_json()
     assert [task["title"] for task in tasks] == ["First", "Do this"]
     assert [task["position"] for task in tasks] == [0, 1]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_map_by_id(place: Place, client: FlaskClient, wrapped: bool) -> None:
+    entries = {"t1": {"title": "First"}, "t2": {"id": "own", "title": "Second"}, "t3": {}}
+    place.write("queue/pending.json", {"tasks": entries} if wrapped else entries)
+    tasks = client.get("/api/tasks").get_json()
+    assert [(task["id"], task["title"]) for task in tasks] == [
+        *(("t1", "First"), ("own", "Second"), ("t3", "Task")),
+    ]
+    assert client.get("/api/status").get_json()["pending_tasks"] == 3
+
+
+@pytest.mark.parametrize("content", [{}, {"tasks": {}}, {"tasks": 5}, {"a": 1}, {"a": {}, "b": []}])
+def test_what_is_no_map_of_tasks_has_none(place: Place, client: FlaskClient, content: Any) -> None:
+    place.write("queue/pending.json", content)
+    assert client.get("/api/tasks").get_json() == []
+
+
+@pytest.mark.parametrize("form", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_queue_in_another_encoding(place: Place, client: FlaskClient, form: str) -> None:
+    mark = codecs.BOM_UTF16_BE if form == "utf-16-be" else b""
+    place.write("queue/pending.json", mark + '[{"id": "a", "title": "\u00c4"}]'.encode(form))
+    (task,) = client.get("/api/tasks").get_json()
+    assert (task["id"], task["title"]) == ("a", "\u00c4")
+
+
+def test_a_queue_that_is_too_large_is_named(
+    place: Place, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.write("queue/completed.json", [{"id": "a"}])
+    with place.write("queue/pending.json", "[").open("r+") as stream:
+        stream.truncate(MAX_DOCUMENT_BYTES + 1)
+    assert [task["id"] for task in client.get("/api/tasks").get_json()] == ["a"]
+    assert client.get("/api/status").get_json()["too_large_files"] == ["queue/pending.json"]
+    wait_until(lambda: client.get("/api/tasks") and caplog.messages, "a line in the log")
+    assert set(caplog.messages) == {"skipped file queue/pending.json: it is too large"}
+    place.write("queue/pending.json", [])
+    assert client.get("/api/status").get_json()["too_large_files"] == []
 
 
 def test_an_id_in_several_queues_is_one_task_and_failure_wins(

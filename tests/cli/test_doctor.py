@@ -10,10 +10,10 @@ from tests.support.servers import environment
 from tests.support.waiting import PATIENCE_SECONDS
 
 
-def doctor(place: Place) -> tuple[int, str]:
+def doctor(place: Place, **settings: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "loki_web", "doctor"],
-        env=environment(place), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        env=environment(place, **settings), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -48,12 +48,15 @@ def test_damage_is_named_and_wrong(finished: Place) -> None:
     finished.write("queue/pending.json", '[{"id": ')
     finished.write("metrics/budget.json", [1, 2])
     finished.write("events.jsonl", '{"type": "a"}\n5\n{"torn')
+    with finished.write("queue/review.json", "[").open("r+") as stream:
+        stream.truncate(33 << 20)
     (finished.loki / "queue/failed.json").unlink()
     (finished.loki / "queue/failed.json").symlink_to("/etc/hostname")
     code, said = doctor(finished)
     assert "damaged: queue/pending.json: not a JSON document" in said
     assert "damaged: metrics/budget.json: not a JSON object" in said
     assert "damaged: events.jsonl: 2 lines are not JSON objects" in said
+    assert "damaged: queue/review.json: too large: more than 32 MB are not read" in said
     assert "damaged: queue/failed.json: not a regular file of this folder" in said
     assert code == 1
 
@@ -62,6 +65,12 @@ def test_unknown_files_are_named_but_not_wrong(finished: Place) -> None:
     finished.write("something/else.bin", "x")
     code, said = doctor(finished)
     assert "unknown: something/else.bin" in said
+    assert code == 0
+
+
+def test_settings_that_are_ignored_are_told(finished: Place) -> None:
+    code, said = doctor(finished, LOKI_DASHBOARD_PORT="tcp://10.0.0.1:57374")
+    assert "warning: LOKI_DASHBOARD_PORT=tcp://10.0.0.1:57374 is ignored" in said
     assert code == 0
 
 

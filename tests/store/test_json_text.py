@@ -1,11 +1,14 @@
 """Tolerant parsing of files and strict parsing of requests."""
 
+import codecs
 import json
 from typing import Any
 
 import pytest
 
 from loki_web.store.json_text import MAX_DEPTH, Damaged, dump, dump_line, parse, parse_strict
+
+UTF_16 = ("utf-16", "utf-8-sig")
 
 
 def nested(depth: int, mark: bytes = b"[") -> bytes:
@@ -28,6 +31,9 @@ def nested(depth: int, mark: bytes = b"[") -> bytes:
         (b"[123456789012345678901234567890]", [123456789012345678901234567890.0]),
         (b"[18446744073709551615, -9223372036854775808]", [2**64 - 1, -(2**63)]),
         (b"  5  ", 5),
+        *(('{"a": "\u00e4\U0001f600"}'.encode(form), {"a": "\u00e4\U0001f600"}) for form in UTF_16),
+        (codecs.BOM_UTF16_BE + '{"a": 1}'.encode("utf-16-be"), {"a": 1}),
+        ('{"a": "x"}'.encode("utf-16")[:-4] + b'\0\xd8"\0}\0', {"a": "x\ufffd"}),
     ],
 )
 def test_malformed_json_is_repaired(data: bytes, value: Any) -> None:
@@ -39,7 +45,7 @@ def test_malformed_json_is_repaired(data: bytes, value: Any) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        *(b"", b" ", b"{", b"[1,", b'{"a": }', b"{}{}", b"{'a': 1}", b"\0\0\0", b"\xff\xfe{\0}\0"),
+        *(b"", b" ", b"{", b"[1,", b'{"a": }', b"{}{}", b"{'a': 1}", b"\0\0\0", b"\xff\xfe{\0"),
         *(b"[" * 100_000, b'{"a":' * 100_000, nested(MAX_DEPTH + 1), nested(100_000)),
         *(nested(MAX_DEPTH + 1, b'{"a":'), b"undefined", b"[1] trailing"),
     ],

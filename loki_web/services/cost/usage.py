@@ -15,7 +15,6 @@ from loki_web.store.coerce import (
     as_count,
     as_dict,
     dicts_in,
-    first_amount,
     first_text,
 )
 from loki_web.store.derived import derived, refreshed
@@ -31,7 +30,7 @@ class Use:
     """Tokens and cost of one iteration.
 
     :param cost_usd: the recorded cost, else the price of the tokens.
-    :param is_recorded: True when the cost was recorded.
+    :param is_recorded: False when the tokens were priced.
     :param timestamp: the end of the iteration in ISO 8601 with a zone; `""` when unknown.
     """
 
@@ -64,9 +63,10 @@ class Spend:
 def get_spend(sources: Sources) -> Spend:
     """Return tokens and USD of all iterations.
 
-    A recorded cost is used as it is, even 0; without one the tokens are priced (docs/files.md,
-    section 10.1). If the efficiency files have no tokens at all, the numbers of the context tracker
-    are used (section 17), and at least the cost that the files recorded.
+    A recorded cost is used as it is; without one the tokens are priced, and also beside a cost of
+    0, so that a budget can be reached (docs/files.md, section 10.1). If the efficiency files have
+    no tokens at all, the numbers of the context tracker are used (section 17), and at least the
+    cost that the files recorded.
     """
     prices = get_price_list(sources)
     uses = _read_efficiency(sources).in_order
@@ -164,20 +164,22 @@ def _read_tracking(
     if not read and not written:
         return None
     priced = sum_usd(use.cost_usd for use in uses)
-    cost = first_amount(total["cost_usd"], priced) or 0.0
+    cost = as_amount(total["cost_usd"]) or priced
     return Spend(uses, read, written, sum_usd([max(cost, least)]), "tracking")
 
 
 def _build_use(record: Json, prices: PriceList, iteration: int, model: str, phase: str) -> Use:
     recorded = as_amount(record.get("cost_usd"))
+    priced = prices.compute_cost(model, record)
+    is_recorded = recorded is not None and (recorded > 0 or not priced)
     return Use(
         iteration=iteration,
         model=model,
         phase=phase,
         input_tokens=as_count(record.get("input_tokens")),
         output_tokens=as_count(record.get("output_tokens")),
-        cost_usd=prices.compute_cost(model, record) if recorded is None else float(recorded),
-        is_recorded=recorded is not None,
+        cost_usd=float(recorded) if recorded is not None and is_recorded else priced,
+        is_recorded=is_recorded,
         timestamp=tidy_time(record.get("timestamp")),
     )
 
