@@ -191,6 +191,7 @@ _SUMMARIES: dict[str, Callable[[Any], str]] = {
     "task_created": _task,
     "task_updated": _task,
     "task_moved": _task,
+    "task_removed": _task,
     "project_created": _values_of("name", "path"),
     "status": _status,
     "agents": _agents,

@@ -74,6 +74,11 @@ _SENT_TO_CLIENTS = {
         "changes only because other tasks came or went gives no message.",
         Task,
     ),
+    "task_removed": _Described(
+        "tasks: a task has been in no queue for 3 seconds; its last state. If it comes back, it is "
+        "a new task.",
+        Task,
+    ),
     "project_created": _Described("projects: a new registered project.", Project),
     "status": _Described("status: after subscribing, and on each change.", Status),
     "agents": _Described("agents: all agents, after subscribing and on each change.", [Agent]),

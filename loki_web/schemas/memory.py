@@ -122,6 +122,12 @@ class Consolidation(Answer):
     state = fields.Nested(Summary)
 
 
+_IS_QUESTION = [
+    validate.Length(max=MAX_QUERY),
+    validate.Regexp(r"\s*\S", error="Must not be empty."),
+]
+
+
 class RetrieveBody(Body):
     """Unknown keys are accepted and returned: existing clients send various extra keys."""
 
@@ -131,12 +137,9 @@ class RetrieveBody(Body):
         unknown = INCLUDE
 
     query = fields.String(
-        required=True,
-        validate=[
-            validate.Length(max=MAX_QUERY),
-            validate.Regexp(r"\s*\S", error="Must not be empty."),
-        ],
+        validate=_IS_QUESTION, metadata={"description": "Without it and `goal` nothing is found"}
     )
+    goal = fields.String(validate=_IS_QUESTION, metadata={"description": "Another name of `query`"})
     taskType = fields.String(  # noqa: N815
         allow_none=True,
         validate=validate.Length(max=MAX_QUERY),
@@ -146,6 +149,11 @@ class RetrieveBody(Body):
         allow_none=True,
         validate=validate.Range(1, MAX_RESULTS),
         metadata={"description": "Maximum number of results, 10 by default"},
+    )
+    top_k = Integral(
+        allow_none=True,
+        validate=validate.Range(1, MAX_RESULTS),
+        metadata={"description": "Another name of `topK`"},
     )
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from loki_web.services.context import Sources
@@ -11,11 +12,11 @@ from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
 from loki_web.store.derived import derived, refreshed
-from loki_web.store.times import tidy_time
+from loki_web.store.times import parse_time, tidy_time
 
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
 
-# Queue → status. An id that is in several queues has the status of the last of them.
+# Queue → status. Of an id in several queues the later entry counts, see `_is_later`.
 _STATUS_OF_QUEUE = {
     "blocked": PENDING,
     "pending": PENDING,
@@ -79,17 +80,20 @@ def list_tasks(
 def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     """Merge the queue files and the state file; keep the tasks of entries that are unchanged.
 
-    The state file lags behind the queue files, so its entries are used only for ids in no queue.
+    The state file is a copy: its entries are used only for ids in no queue, and only of queues
+    that were not written after it.
     """
     queued: dict[str, tuple[str, Json]] = {}
     for identity, queue, entry in _read_queues(sources):
         other = queued.get(identity)
-        if other is None or _RANK[queue] > _RANK[other[0]]:
+        if other is None or _is_later(sources, (queue, entry), other):
             queued[identity] = (queue, entry)
     chosen = dict(queued)
     for identity, queue, entry in _read_state_entries(sources):
+        if identity in queued or sources.project.is_newer(_get_path(queue), state.DASHBOARD_FILE):
+            continue
         other = chosen.get(identity)
-        if identity not in queued and (other is None or _RANK[queue] > _RANK[other[0]]):
+        if other is None or _RANK[queue] > _RANK[other[0]]:
             chosen[identity] = (queue, entry)
     known = before.chosen if before else {}
     positions: Counter[str] = Counter()
@@ -101,6 +105,27 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
         )
         positions[status] += 1
     return TaskList([choice.task for choice in merged.values()], merged)
+
+
+def _is_later(sources: Sources, one: tuple[str, Json], other: tuple[str, Json]) -> bool:
+    """Return whether an entry replaces another one with the same id, from an earlier queue.
+
+    Ids repeat in each session, so the times of the entries decide; without them those of the
+    files, and last the order of the queues.
+    """
+    moment, than = _get_last_moment(one[1]), _get_last_moment(other[1])
+    if moment and than:
+        return moment >= than
+    return not sources.project.is_newer(_get_path(other[0]), _get_path(one[0]))
+
+
+def _get_last_moment(entry: Json) -> datetime | None:
+    moments = (parse_time(entry.get(name)) for names in _TIMES.values() for name in names)
+    return max(filter(None, moments), default=None)
+
+
+def _get_path(queue: str) -> str:
+    return f"queue/{queue}.json"
 
 
 def _build_chosen(
@@ -161,7 +186,7 @@ def _read_queues(sources: Sources) -> Iterator[tuple[str, str, Json]]:
 @derived
 def _read_queue(sources: Sources, queue: str) -> list[tuple[str, str, Json]]:
     """Return the entries of one queue file as `(id, queue, entry)`."""
-    return list(_identify(queue, sources.project.document(f"queue/{queue}.json")))
+    return list(_identify(queue, sources.project.document(_get_path(queue))))
 
 
 @derived

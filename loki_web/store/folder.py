@@ -177,6 +177,11 @@ class Folder:
         version = self.version(relative)
         return version is not None and version.size > MAX_DOCUMENT_BYTES
 
+    def is_newer(self, relative: str, other: str) -> bool:
+        """Return whether a file was written after another one, which may be missing."""
+        version, than = self.version(relative), self.version(other)
+        return version is not None and (than is None or version.mtime_ns > than.mtime_ns)
+
     def exists(self, relative: str) -> bool:
         """Return whether the name exists, also as a directory or a broken link."""
         return bool(observe(self._input(ExistenceInput, relative)))

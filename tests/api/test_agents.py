@@ -106,9 +106,9 @@ def test_a_bad_record_does_not_hide_its_neighbours(
     assert client.get("/api/status").get_json()["running_agents"] == 1
 
 
-def test_the_state_file_stands_in_for_an_emptied_list(place: Place, client: FlaskClient) -> None:
+def test_a_newer_state_file_stands_in_for_an_empty_list(place: Place, client: FlaskClient) -> None:
+    backdate(place.write(FILE, "[]"), 5)
     place.write("dashboard-state.json", {"agents": [entry("from-state")]})
-    place.write(FILE, "[]")
     assert [agent["id"] for agent in listed(client)] == ["from-state"]
     place.write(FILE, [entry("from-list")])
     assert [agent["id"] for agent in listed(client)] == ["from-list"]

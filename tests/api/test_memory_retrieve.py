@@ -220,9 +220,21 @@ def test_other_keys_are_given_back(garden: Place) -> None:
 
 
 REFUSED: list[Any] = [
-    *([], 5, "x", None, {}, {"query": None}, {"query": 5}, {"query": ["a"]}, {"query": {}}),
+    *(
+        [],
+        5,
+        "x",
+        None,
+        {"query": None},
+        {"goal": 5},
+        {"goal": " "},
+        {"query": 5},
+        {"query": ["a"]},
+        {"query": {}},
+    ),
     *({"query": ""}, {"query": " \t\n"}, {"query": "x" * 1001}, {"query": "x" * 1_000_000}),
     *({"query": "a", "topK": most} for most in (0, -1, 101, "5", 1.5, True)),
+    *({"goal": "a", "top_k": most} for most in (0, 101, "5")),
     *({"query": "a", "taskType": kind} for kind in (5, "x" * 1001)),
 ]
 
@@ -232,6 +244,21 @@ def test_a_body_that_asks_nothing_is_refused(client: FlaskClient, body: Any) -> 
     response = client.post("/api/memory/retrieve", json=body)
     assert response.status_code == 400
     assert isinstance(response.get_json()["detail"], str)
+
+
+@pytest.mark.parametrize("body", [{}, {"topK": 5}, {"taskType": "ACT", "other": [1]}])
+def test_without_a_question_nothing_is_found(client: FlaskClient, body: Any) -> None:
+    answer = client.post("/api/memory/retrieve", json=body).get_json()
+    assert (answer["results"], answer["query"]) == ([], body)
+
+
+def test_other_names_of_question_and_number(garden: Place) -> None:
+    client = garden.client()
+    bodies = [{"query": "apple"}, {"goal": "apple"}, {"goal": "apple", "top_k": 1}]
+    answers = [client.post("/api/memory/retrieve", json=body).get_json() for body in bodies]
+    found, same, fewer = ([result["id"] for result in one["results"]] for one in answers)
+    assert len(found) == 2
+    assert (same, fewer) == (found, found[:1])
 
 
 def test_a_missing_body_is_refused(client: FlaskClient) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.store.inputs import MAX_DOCUMENT_BYTES
+from tests.support.children import backdate
 from tests.support.places import Place
 from tests.support.waiting import wait_until
 
@@ -92,6 +93,43 @@ def test_an_id_in_several_queues_is_one_task_and_failure_wins(
         place.write(f"queue/{queue}.json", [{"id": "i1", "title": queue}])
     (task,) = client.get("/api/tasks").get_json()
     assert (task["status"], task["failed"]) == ("done", True)
+
+
+NEW, OLD = "2026-02-20T09:00:00Z", "2026-02-19T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        # Yesterday's session completed an iteration of the same number as the one that runs.
+        (("completed", {"completedAt": OLD}), ("in-progress", {"startedAt": NEW}), "in_progress"),
+        (("in-progress", {"startedAt": NEW}), ("completed", {"completedAt": OLD}), "in_progress"),
+        (("in-progress", {"startedAt": OLD}), ("completed", {"completedAt": NEW}), "done"),
+        (("in-progress", {"claimedAt": NEW}), ("failed", {"completedAt": OLD}), "in_progress"),
+        (("completed", {}), ("in-progress", {"startedAt": NEW}), "in_progress"),
+        (("in-progress", {}), ("completed", {}), "done"),
+        (("completed", {}), ("in-progress", {}), "in_progress"),
+    ],
+)
+def test_the_later_entry_of_an_id_counts(
+    place: Place, client: FlaskClient, first: Any, second: Any, status: str
+) -> None:
+    for age, (queue, entry) in ((60, first), (0, second)):
+        backdate(place.write(f"queue/{queue}.json", [{"id": "iteration-1", **entry}]), age)
+    (task,) = client.get("/api/tasks").get_json()
+    assert task["status"] == status
+
+
+@pytest.mark.parametrize(("age_of_queue", "age_of_copy", "listed"), [(0, 5, []), (5, 0, ["gone"])])
+def test_a_copy_does_not_bring_back_what_left_its_newer_source(
+    place: Place, client: FlaskClient, age_of_queue: float, age_of_copy: float, listed: list[str]
+) -> None:
+    state = {"tasks": {"pending": [{"id": "gone"}]}, "agents": [{"id": "gone", "status": "done"}]}
+    backdate(place.write("dashboard-state.json", state), age_of_copy)
+    for name in ("queue/pending.json", "state/agents.json"):
+        backdate(place.write(name, []), age_of_queue)
+    assert [task["id"] for task in client.get("/api/tasks").get_json()] == listed
+    assert [agent["id"] for agent in client.get("/api/agents").get_json()] == listed
 
 
 def test_ids_are_unique_whatever_repeats_them(place: Place, client: FlaskClient) -> None:

@@ -8,6 +8,7 @@ import pytest
 from loki_web.live.feed import state
 from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import GONE_SECONDS, ListSlice, Slice
+from loki_web.store.look import are_current, recording
 from tests.live.clients import told
 from tests.live.hubs import Time
 from tests.support.places import Place
@@ -114,10 +115,44 @@ def test_a_task_that_comes_back_as_it_was_is_nothing_new(listed: Listed) -> None
     assert listed.told(task("a")) == []
 
 
+def test_a_task_that_stays_away_is_told_as_removed_once(listed: Listed) -> None:
+    assert listed.told(task("b")) == [("task_created", "b")]
+    listed.time.now += GONE_SECONDS / 2
+    assert listed.told(task("b")) == []
+    before = listed.slice.token
+    listed.time.now += GONE_SECONDS
+    assert listed.told(task("b")) == [("task_removed", "a")]
+    assert listed.told(task("b")) == []
+    missed = listed.slice.since(before) or []
+    assert [message.type for message in missed] == ["task_removed"]
+    assert listed.slice.since(listed.slice.token) == []
+    assert listed.told(task("b"), task("a")) == [("task_created", "a")]
+
+
+def test_a_channel_is_read_again_while_something_is_about_to_be_removed(listed: Listed) -> None:
+    listed.told()
+    with recording() as recorded:
+        listed.told()
+    assert not are_current(recorded.inputs)
+    listed.time.now += GONE_SECONDS
+    listed.told()
+    with recording() as recorded:
+        listed.told()
+    assert are_current(recorded.inputs)
+
+
+def test_entries_of_other_lists_go_without_a_word() -> None:
+    listed = Listed(state.send_new_entries("checkpoint"))
+    listed.told(task("a"))
+    listed.told()
+    listed.time.now += GONE_SECONDS
+    assert listed.told() == []
+
+
 def test_a_task_that_comes_back_much_later_is_made_anew(listed: Listed) -> None:
     listed.told()
     listed.time.now += GONE_SECONDS + 1
-    assert listed.told(task("a")) == [("task_created", "a")]
+    assert listed.told(task("a")) == [("task_removed", "a"), ("task_created", "a")]
 
 
 def test_an_announced_entry_is_told_once() -> None:

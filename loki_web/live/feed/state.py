@@ -16,8 +16,9 @@ import orjson
 
 from loki_web.live.messages import Message
 from loki_web.store.coerce import Json
+from loki_web.store.look import UNREPEATABLE, observe
 
-GONE_SECONDS = 30.0
+GONE_SECONDS = 3.0
 _MAX_STATES = 256
 _MAX_HISTORY_BYTES = 1024 * 1024
 
@@ -98,12 +99,14 @@ class ListKind:
     :param mark: returns the part of an entry that goes into the token of the list.
     :param moved: returns the ids of entries that changed their order; each gives a message of the
         type `moved_type`.
+    :param removed_type: the type of the message for an entry that has gone; empty for none.
     """
 
     message_type: MessageType
     mark: Callable[[Json], Any]
     moved: MovedEntries = lambda known, entries: set()
     moved_type: str = ""
+    removed_type: str = ""
 
 
 def send_new_entries(message_type: str) -> ListKind:
@@ -165,14 +168,14 @@ def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
             yield task_id
 
 
-TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved")
+TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved", "task_removed")
 
 
 class ListSlice:
     """A channel that sends the changed entries of a list, identified by `id`.
 
-    A missing entry is remembered for GONE_SECONDS: the CLI moves a task between queue files by
-    removing it from one before adding it to the other.
+    A missing entry is remembered for GONE_SECONDS, and then told as removed: the CLI moves a task
+    between queue files by removing it from one before adding it to the other.
     """
 
     has_more = False
@@ -198,13 +201,15 @@ class ListSlice:
 
     def refresh(self) -> list[Message]:
         entries = self._read()
-        if self._is_read and entries == self._entries:
+        if self._is_read and entries == self._entries and not self._gone:
             return []
         messages = self._compare(entries)
         if not self._is_read:
             messages, self._is_read = [], True
         self._entries = entries
-        before, self.token = self.token, _hash(b"".join(self._marks.values())).hex()
+        if self._gone and self._kind.removed_type:
+            observe(UNREPEATABLE)  # read again without a change: the entry may have to be removed
+        before, self.token = self.token, self._identify()
         if messages or self.token != before:
             self._history.add(self.token, messages)
         return messages
@@ -218,14 +223,14 @@ class ListSlice:
     def since(self, token: str) -> list[Message] | None:
         return self._history.since(token)
 
+    def _identify(self) -> str:
+        """Return the token of what clients have: entries that are not told as removed count too."""
+        missing = [key.encode() for key in self._gone] if self._kind.removed_type else []
+        return _hash(b"".join([*self._marks.values(), *missing])).hex()
+
     def _compare(self, entries: list[Json]) -> list[Message]:
         now = self._clock()
-        self._gone = {
-            key: (left, entry)
-            for key, (left, entry) in self._gone.items()
-            if now - left < GONE_SECONDS
-        }
-        messages, known, marks = [], {}, {}
+        messages, known, marks = self._forget_gone(now), {}, {}
         moved = self._kind.moved(self._known, entries)
         for entry in entries:
             entry_id = entry["id"]
@@ -244,6 +249,13 @@ class ListSlice:
                 self._gone[entry_id] = (now, entry)
         self._known, self._marks = known, marks
         return messages
+
+    def _forget_gone(self, now: float) -> list[Message]:
+        """Forget the entries that left too long ago; return the messages that remove them."""
+        left = [key for key, (at, _) in self._gone.items() if now - at >= GONE_SECONDS]
+        forgotten = [self._gone.pop(key)[1] for key in left]
+        kind = self._kind.removed_type
+        return [Message(kind, entry) for entry in forgotten if kind]
 
 
 class _History:

@@ -66,8 +66,8 @@ def get_pause_marker(identity: str) -> str:
 def list_agents(sources: Sources) -> list[Agent]:
     """Return all agents in the order of the file.
 
-    The runner empties `state/agents.json` every few seconds; the list in the state file is used
-    then.
+    The list in the state file is a copy: it is used only if it was written after an empty
+    `state/agents.json`, or if there is none.
     """
     return _read_agents(sources, state.get_liveness(sources).alive)
 
@@ -75,10 +75,9 @@ def list_agents(sources: Sources) -> list[Agent]:
 @derived
 def _read_agents(sources: Sources, session_lives: bool) -> list[Agent]:
     listed = get_listed_entries(sources.project.document(AGENTS_FILE))
-    return identify_agents(
-        listed or get_listed_entries(state.get_dashboard_state(sources).get("agents")),
-        session_lives=session_lives,
-    )
+    if not listed and not sources.project.is_newer(AGENTS_FILE, state.DASHBOARD_FILE):
+        listed = get_listed_entries(state.get_dashboard_state(sources).get("agents"))
+    return identify_agents(listed, session_lives=session_lives)
 
 
 def get_listed_entries(value: Any) -> list[Json]:

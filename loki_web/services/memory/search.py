@@ -40,12 +40,13 @@ def retrieve(sources: Sources, body: Json) -> Json:
     terms and by field (title, labels, body). Entries of `taskType` (a phase, category or type of
     task) rank higher among entries with as many terms.
 
-    :param body: the request body, which is returned in `query`; `topK` limits the results.
+    :param body: the request body, which is returned in `query`; `topK` limits the results. `goal`
+        and `top_k` are other names of `query` and `topK`. Without a question nothing is found.
     :return: results with a `score` above 0 to 1 and `matched`: the fields, their matching words and
         a snippet. `complete` is False while a large memory is indexed for the first time.
     """
-    terms = memory_query.parse_terms(body["query"])
-    limit = body.get("topK") or DEFAULT_RESULTS
+    terms = memory_query.parse_terms(body.get("query") or body.get("goal") or "")
+    limit = body.get("topK") or body.get("top_k") or DEFAULT_RESULTS
     answer = _search_index(sources, terms, limit) if terms else Answer([], complete=True)
     matches = _find_entries(sources, answer, terms, body.get("taskType") or "", limit)
     greatest = max((match.weight for match in matches), default=0.0)

@@ -16,6 +16,7 @@ from loki_web.store.folder import Folder
 from loki_web.store.times import parse_time
 
 STOPPED, RUNNING, PAUSED, AUTONOMOUS = "stopped", "running", "paused", "autonomous"
+DASHBOARD_FILE = "dashboard-state.json"
 SESSION_FILE = "session.json"
 PID_FILES = ("loki.pid", "run.pid")
 _SKILL_SESSION_LIFE = timedelta(hours=6)
@@ -36,7 +37,7 @@ class Liveness:
 
 def get_dashboard_state(sources: Sources) -> Json:
     """Return `dashboard-state.json`, an empty object when it is missing or damaged."""
-    return as_dict(sources.project.document("dashboard-state.json"))
+    return as_dict(sources.project.document(DASHBOARD_FILE))
 
 
 def get_liveness(sources: Sources) -> Liveness:

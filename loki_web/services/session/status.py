@@ -7,7 +7,6 @@ from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.derived import derived
-from loki_web.store.folder import Folder
 from loki_web.store.times import isoformat
 
 _DOCUMENTS = (
@@ -43,12 +42,12 @@ def get_status(sources: Sources) -> Json:
         "current_task": tasks.get_current_task(sources),
         "session_uptime_seconds": round(state.get_session_uptime_seconds(sources), 3),
         "pid": liveness.pid,
-        "too_large_files": _list_too_large(project),
+        "too_large_files": _list_too_large(sources),
         "timestamp": isoformat(now),
     }
 
 
 @derived
-def _list_too_large(project: Folder) -> list[str]:
+def _list_too_large(sources: Sources) -> list[str]:
     """Return the documents that are not read, and so count as empty, because of their size."""
-    return [name for name in _DOCUMENTS if project.is_too_large(name)]
+    return [name for name in _DOCUMENTS if sources.project.is_too_large(name)]

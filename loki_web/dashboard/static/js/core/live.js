@@ -8,6 +8,7 @@ const CHANNEL_OF = lookup({
   task_created: 'tasks',
   task_updated: 'tasks',
   task_moved: 'tasks',
+  task_removed: 'tasks',
   project_created: 'projects',
   status: 'status',
   agents: 'agents',
