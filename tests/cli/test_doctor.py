@@ -13,7 +13,8 @@ from tests.support.waiting import PATIENCE_SECONDS
 def doctor(place: Place, **settings: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "loki_web", "doctor"],
-        env=environment(place, **settings), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        env=environment(place, **settings), capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.stderr == ""
     return done.returncode, done.stdout
