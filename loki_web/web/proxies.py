@@ -39,7 +39,7 @@ class TrustedProxies:
         return fix(environ, start_response)
 
     def _answer(self, environ: Environ, start_response: Any) -> Any:
-        client = parse_client(environ.get(_PEER, ""))
+        client = parse_client(environ.get(_PEER) or "")
         if client is None:
             environ[_PEER] = environ["werkzeug.proxy_fix.orig"][_PEER]
         else:
@@ -50,7 +50,7 @@ class TrustedProxies:
     def _count_trusted(environ: Environ, networks: tuple[Network, ...]) -> int:
         """Return how many proxies in a row are trusted, from this server outwards."""
         forwarded = environ.get(_FORWARDED, "").split(",")
-        addresses = [environ.get(_PEER, ""), *reversed(forwarded[1:])]
+        addresses = [environ.get(_PEER) or "", *reversed(forwarded[1:])]
         for count, text in enumerate(addresses):
             client = parse_client(text)
             is_local = count == 0 and not text  # a unix socket has no address
