@@ -98,6 +98,8 @@ def test_what_is_no_object_of_known_keys_is_refused_and_changes_nothing(
 ) -> None:
     before = kept(place)
     for route in reading_a_body:
+        if name == "unknown key" and route.rule == "/api/memory/retrieve":
+            continue  # it takes the keys of all clients
         answer = server.request(route.method, route.path, data=NO_OBJECT[name], headers=JSON)
         assert (answer.status_code, is_clean(answer)) == (400, True), (route, answer.text)
     assert kept(place) == before
