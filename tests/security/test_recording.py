@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import stat
 import threading
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from loki_web.audit.actions import Action, classify_request
+from loki_web.audit.syslog import SyslogForwarder
 from loki_web.audit.verify import verify
 from tests.support.accounts import bearer, everybody, raw
 from tests.support.places import Place, snapshot
 from tests.support.routes import routes
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 KEYS = [
@@ -170,6 +172,29 @@ def test_entries_go_to_syslog_as_well(place: Place, protocol: str) -> None:
     priority, _, text = data.partition(b"loki-audit: ")
     assert priority == b"<134>"
     assert json.loads(text) == recorded(place)[0]
+
+
+def test_a_restarted_syslog_server_gets_the_entries_after_it(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE_SECONDS)
+        settings = {
+            "LOKI_AUDIT_SYSLOG_HOST": "127.0.0.1",
+            "LOKI_AUDIT_SYSLOG_PORT": str(server.getsockname()[1]),
+            "LOKI_AUDIT_SYSLOG_PROTO": "tcp",
+        }
+        forwarder = SyslogForwarder(place.sources(**settings))
+        forwarder.send({"success": True})
+        server.accept()[0].close()
+
+        def is_connected_again() -> bool:
+            forwarder.send({"success": False})
+            return bool(select.select([server], [], [], 0.05)[0])
+
+        wait_until(is_connected_again, "a second connection")
+        connection = server.accept()[0]
+        with connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            assert connection.recv(65536).startswith(b'<132>loki-audit: {"success": false}\n')
 
 
 def test_an_unreachable_syslog_server_does_not_fail_requests(place: Place) -> None:
