@@ -7,11 +7,13 @@ through the cache folder, since reading a year of entries takes seconds.
 import json
 import re
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+
+from cachetools import LRUCache
 
 from loki_web.audit.log import HASH, AuditFile, AuditLog
 from loki_web.errors import Forbidden, StorageError
@@ -77,7 +79,7 @@ class _Digest:
         self.failures = (self.failures + older.failures)[:_MAX_FAILURES]
 
 
-_digests: OrderedDict[tuple[str, Version], _Digest] = OrderedDict()
+_digests: LRUCache[tuple[str, Version], _Digest] = LRUCache(_MAX_CACHED)
 _lock = threading.Lock()
 
 
@@ -231,7 +233,10 @@ def _get_digest(sources: Sources, file: AuditFile, *, is_complete: bool) -> _Dig
     if version is None:
         return _Digest()
     key = f"{sources.user.path}/{file.path}", version
-    digest = _digests.get(key) or (_load_digest(sources, file, version) if is_complete else None)
+    with _lock:
+        digest = _digests.get(key)
+    if digest is None and is_complete:
+        digest = _load_digest(sources, file, version)
     if digest is None:
         digest = _Digest()
         for entry in _read_entries(log, file, {}):
@@ -242,8 +247,6 @@ def _get_digest(sources: Sources, file: AuditFile, *, is_complete: bool) -> _Dig
             _save_digest(sources, file, version, digest)
     with _lock:
         _digests[key] = digest
-        while len(_digests) > _MAX_CACHED:
-            _digests.popitem(last=False)
     return digest
 
 

@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from cachetools import TTLCache
+
 from loki_web.auth import scopes, token_store
 from loki_web.auth.identity import PERSON, TOKEN, UNRESTRICTED, Identity
 from loki_web.errors import StorageError
@@ -28,7 +30,7 @@ class Authenticator:
     def __init__(self, sources: WritableSources) -> None:
         self._sources = sources
         self._verifier = _create_verifier(sources) if sources.settings.oidc_enabled else None
-        self._recorded_at: dict[str, float] = {}
+        self._recorded: TTLCache[str, bool] = TTLCache(_MAX_REMEMBERED, _USE_SECONDS)
         self._lock = threading.Lock()
 
     @property
@@ -102,13 +104,10 @@ class Authenticator:
         minute = timedelta(seconds=_USE_SECONDS)
         if used is not None and abs(self._sources.now() - used) < minute:
             return False
-        now = time.monotonic()
         with self._lock:
-            if now - self._recorded_at.get(key, -_USE_SECONDS) < _USE_SECONDS:
+            if key in self._recorded:
                 return False
-            if len(self._recorded_at) >= _MAX_REMEMBERED:
-                self._recorded_at.clear()
-            self._recorded_at[key] = now
+            self._recorded[key] = True
         return True
 
     def _find_token_holder(self, raw: str) -> Identity | None:

@@ -5,7 +5,7 @@ import math
 import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
@@ -172,7 +172,7 @@ class Collection:
         self._identity: tuple[int, int] | None = None
         self._entries: dict[str, _Entry] = {}
         self._content_bytes = 0
-        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._recent: LRUCache[str, None] = LRUCache(_MAX_RECENT)
         self._unsettled: set[str] = set()
         self._rotation = _Rotation()
         self._touched: set[tuple[str, str]] = set()
@@ -411,9 +411,6 @@ class Collection:
             ]
         for name in by_time[-_MAX_RECENT:]:
             self._recent[name] = None
-            self._recent.move_to_end(name)
-        while len(self._recent) > _MAX_RECENT:
-            self._recent.popitem(last=False)
         if changed:
             self._generation += 1
             self._note(changed)

@@ -9,10 +9,12 @@ are exact, so that removing a row restores the total of before.
 import sys
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain, count
 from typing import Any, NamedTuple
+
+from cachetools import LRUCache
 
 from loki_web.store import json_text
 from loki_web.store.times import UNKNOWN, microseconds
@@ -163,6 +165,11 @@ class _Totals:
         self.since = since
         self.cells: dict[int, Cell] = {}
 
+    @property
+    def size(self) -> int:
+        """The size in the cache: the number of cells, within its limits."""
+        return min(max(len(self.cells), _MAX_CELLS // _MAX_TOTALS), _MAX_CELLS)
+
     def covers(self, when: int) -> bool:
         return when >= self.since or when == UNKNOWN_TIME
 
@@ -201,7 +208,9 @@ class SignalIndex:
         self._file_rows: dict[str, int] = {}
         self._file_list: list[str] = []
         self._free_files: list[int] = []
-        self._cached: OrderedDict[int, _Totals] = OrderedDict()
+        self._cached: LRUCache[int, _Totals] = LRUCache(
+            _MAX_CELLS, getsizeof=lambda totals: totals.size
+        )
 
     def __len__(self) -> int:
         return len(self._times) - len(self._free_rows)
@@ -480,11 +489,6 @@ class SignalIndex:
         for row in rows:
             self._change(totals.cells, row, sign)
         self._cached[since] = totals
-        while len(self._cached) > 1 and (
-            len(self._cached) > _MAX_TOTALS
-            or sum(len(each.cells) for each in self._cached.values()) > _MAX_CELLS
-        ):
-            self._cached.popitem(last=False)
         return totals
 
     def _estimate_size(self, since: int, until: int) -> int:
