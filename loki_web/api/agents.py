@@ -1,6 +1,7 @@
 """Agents of the session: list them, pause, resume or kill one."""
 
 from loki_web.schemas import agents as shapes
+from loki_web.schemas.base import OptionalBody
 from loki_web.services.agents import control, records
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -18,27 +19,27 @@ def get_agents() -> list[Json]:
 
 
 @blueprint.post("/api/agents/<agent_id>/kill", parameters=_AGENT_ID)
-@blueprint.body(shapes.AgentBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.AgentKilled)
-@blueprint.errors(s404="Agent not found, or it has no process of its own")
+@blueprint.errors({404: "Agent not found, or it has no process of its own"})
 def kill(_: Json, agent_id: str) -> Json:
     """Kill a specific agent by ID. Sends SIGTERM to the agent process."""
     return control.kill_agent(writable_sources(), agent_id)
 
 
 @blueprint.post("/api/agents/<agent_id>/pause", parameters=_AGENT_ID)
-@blueprint.body(shapes.AgentBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.AgentPaused)
-@blueprint.errors(s404="Agent not found")
+@blueprint.errors({404: "Agent not found"})
 def pause(_: Json, agent_id: str) -> Json:
     """Pause a specific agent by writing a pause signal file."""
     return control.pause_agent(writable_sources(), agent_id)
 
 
 @blueprint.post("/api/agents/<agent_id>/resume", parameters=_AGENT_ID)
-@blueprint.body(shapes.AgentBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.AgentResumed)
-@blueprint.errors(s404="Agent not found, and it has no pause signal")
+@blueprint.errors({404: "Agent not found, and it has no pause signal"})
 def resume(_: Json, agent_id: str) -> Json:
     """Resume a paused agent by removing the pause signal file."""
     return control.resume_agent(writable_sources(), agent_id)

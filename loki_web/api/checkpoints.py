@@ -25,7 +25,7 @@ def get_checkpoints(query: Json) -> list[Json]:
 
 @blueprint.get("/api/checkpoints/<checkpoint_id>", parameters=_ID)
 @blueprint.answers(200, Checkpoint)
-@blueprint.errors(s404="Checkpoint not found")
+@blueprint.errors({404: "Checkpoint not found"})
 def get_checkpoint(checkpoint_id: str) -> Json:
     """Get the metadata of a checkpoint."""
     return create.get_checkpoint(sources(), checkpoint_id)

@@ -1,6 +1,7 @@
 """Pause, resume or stop the session."""
 
 from loki_web.schemas import control as shapes
+from loki_web.schemas.base import OptionalBody
 from loki_web.services.session import control
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -10,7 +11,7 @@ blueprint = Blueprint("control", __name__)
 
 
 @blueprint.post("/api/control/pause")
-@blueprint.body(shapes.ControlBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Paused)
 def pause(_: Json) -> Json:
     """Pause the current session by creating a PAUSE file."""
@@ -18,7 +19,7 @@ def pause(_: Json) -> Json:
 
 
 @blueprint.post("/api/control/resume")
-@blueprint.body(shapes.ControlBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Resumed)
 def resume(_: Json) -> Json:
     """Resume a paused session by removing PAUSE/STOP files."""
@@ -26,7 +27,7 @@ def resume(_: Json) -> Json:
 
 
 @blueprint.post("/api/control/stop")
-@blueprint.body(shapes.ControlBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Stopped)
 def stop(_: Json) -> Json:
     """Stop the session by creating a STOP file and sending SIGTERM to the Loki process."""

@@ -1,6 +1,7 @@
 """Completion council: its state, verdicts, votes and final report."""
 
 from loki_web.schemas import council as shapes
+from loki_web.schemas.base import OptionalBody
 from loki_web.services import council
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -39,7 +40,7 @@ def get_report() -> Json:
 
 
 @blueprint.post("/api/council/force-review")
-@blueprint.body(shapes.ReviewBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.ReviewRequested)
 def force_review(_: Json) -> Json:
     """Request a council review in the next iteration."""

@@ -25,7 +25,7 @@ def get_enterprise_status() -> Json:
 @blueprint.post("/api/enterprise/tokens")
 @blueprint.body(shapes.NewToken)
 @blueprint.answers(201, shapes.CreatedToken)
-@blueprint.errors(s403=_TOKENS_OFF)
+@blueprint.errors({403: _TOKENS_OFF})
 def post_token(body: Json) -> Json:
     """Generate a new API token (requires `LOKI_ENTERPRISE_AUTH=true`).
 
@@ -38,7 +38,7 @@ def post_token(body: Json) -> Json:
 @blueprint.get("/api/enterprise/tokens", is_confidential=True)
 @blueprint.query(shapes.TokensQuery)
 @blueprint.answers(200, shapes.Token, many=True)
-@blueprint.errors(s403=_TOKENS_OFF)
+@blueprint.errors({403: _TOKENS_OFF})
 def get_tokens(query: Json) -> list[Json]:
     """List all API tokens."""
     system.require_token_auth(sources())
@@ -48,7 +48,7 @@ def get_tokens(query: Json) -> list[Json]:
 @blueprint.delete("/api/enterprise/tokens/<identifier>")
 @blueprint.query(shapes.RemovalQuery)
 @blueprint.answers(204)
-@blueprint.errors(s403=_TOKENS_OFF, s404="Token not found")
+@blueprint.errors({403: _TOKENS_OFF, 404: "Token not found"})
 def delete_token(query: Json, identifier: str) -> None:
     """Revoke or delete a token by its id or name."""
     system.require_token_auth(sources())
@@ -59,7 +59,7 @@ def delete_token(query: Json, identifier: str) -> None:
 @blueprint.get("/api/enterprise/audit", is_confidential=True)
 @blueprint.query(shapes.AuditQuery)
 @blueprint.answers(200, shapes.AuditEntry, many=True)
-@blueprint.errors(s403=_AUDIT_OFF)
+@blueprint.errors({403: _AUDIT_OFF})
 def get_audit(query: Json) -> list[Json]:
     """Query audit logs (requires `LOKI_ENTERPRISE_AUDIT=true`)."""
     return audit_query.list_entries(sources(), **query)
@@ -68,7 +68,7 @@ def get_audit(query: Json) -> list[Json]:
 @blueprint.get("/api/enterprise/audit/summary", is_confidential=True)
 @blueprint.query(shapes.SummaryQuery)
 @blueprint.answers(200, shapes.AuditSummary)
-@blueprint.errors(s403=_AUDIT_OFF)
+@blueprint.errors({403: _AUDIT_OFF})
 def get_audit_summary(query: Json) -> Json:
     """Get audit activity summary."""
     return audit_query.summarize(sources(), query["days"])

@@ -1,6 +1,7 @@
 """Learning signals of the session: metrics, trends and aggregations."""
 
 from loki_web.schemas import learning as shapes
+from loki_web.schemas.base import OptionalBody
 from loki_web.services.learning import aggregation, queries, signal_index
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -41,7 +42,7 @@ def get_aggregation() -> Json:
 
 
 @blueprint.post("/api/learning/aggregate")
-@blueprint.body(shapes.AggregateBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Aggregation)
 def aggregate(_: Json) -> Json:
     """Aggregate learning signals from events.jsonl into structured metrics."""

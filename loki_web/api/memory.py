@@ -29,7 +29,7 @@ def get_episodes(query: Json) -> list[Json]:
     parameters=blueprint.identified_by("episode_id", "Id of the episode"),
 )
 @blueprint.answers(200, shapes.Episode)
-@blueprint.errors(s404="Episode not found")
+@blueprint.errors({404: "Episode not found"})
 def get_episode(episode_id: str) -> Json:
     """Get a specific episodic memory entry."""
     return episodes.get_episode(sources(), episode_id)
@@ -47,7 +47,7 @@ def get_patterns() -> list[Json]:
     parameters=blueprint.identified_by("pattern_id", "Id of the pattern"),
 )
 @blueprint.answers(200, shapes.Pattern)
-@blueprint.errors(s404="Pattern not found")
+@blueprint.errors({404: "Pattern not found"})
 def get_pattern(pattern_id: str) -> Json:
     """Get a specific semantic pattern."""
     return patterns.get_pattern(sources(), pattern_id)
@@ -65,7 +65,7 @@ def get_skills() -> list[Json]:
     parameters=blueprint.identified_by("skill_id", "Id of the skill, or the name of its file"),
 )
 @blueprint.answers(200, shapes.Skill)
-@blueprint.errors(s404="Skill not found")
+@blueprint.errors({404: "Skill not found"})
 def get_skill(skill_id: str) -> Json:
     """Get a specific procedural skill."""
     return skills.get_skill(sources(), skill_id)

@@ -1,6 +1,7 @@
 """Notifications and the triggers that create them."""
 
 from loki_web.schemas import notifications as shapes
+from loki_web.schemas.base import OptionalBody
 from loki_web.services.notifications import notifications, triggers
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
@@ -27,7 +28,7 @@ def get_triggers() -> Json:
 @blueprint.put("/api/notifications/triggers")
 @blueprint.body(shapes.TriggersBody)
 @blueprint.answers(200, shapes.TriggersUpdated)
-@blueprint.errors(s404="Trigger not found, and no type given to create one")
+@blueprint.errors({404: "Trigger not found, and no type given to create one"})
 def put_triggers(body: Json) -> Json:
     """Update notification triggers; fields that are left out keep their values.
 
@@ -37,9 +38,9 @@ def put_triggers(body: Json) -> Json:
 
 
 @blueprint.post("/api/notifications/<id>/acknowledge")
-@blueprint.body(shapes.AcknowledgeBody)
+@blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Acknowledged)
-@blueprint.errors(s404="Notification not found")
+@blueprint.errors({404: "Notification not found"})
 def acknowledge(_: Json, id: str) -> Json:  # noqa: A002  # the name in the API reference
     """Acknowledge a specific notification."""
     return notifications.acknowledge_notification(writable_sources(), id)

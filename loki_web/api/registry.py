@@ -32,7 +32,7 @@ def post_project(body: Json) -> Json:
 
 @blueprint.get(_PROJECT)
 @blueprint.answers(200, shapes.Project)
-@blueprint.errors(s404=_UNKNOWN)
+@blueprint.errors({404: _UNKNOWN})
 def get_project(identifier: str) -> Json:
     """Get a registered project by ID, path, or alias."""
     return registry.get_project(sources(), identifier)
@@ -40,7 +40,7 @@ def get_project(identifier: str) -> Json:
 
 @blueprint.delete(_PROJECT)
 @blueprint.answers(204)
-@blueprint.errors(s404=_UNKNOWN)
+@blueprint.errors({404: _UNKNOWN})
 def delete_project(identifier: str) -> None:
     """Remove a project from the registry."""
     registry.remove_project(writable_sources(), identifier)
@@ -48,7 +48,7 @@ def delete_project(identifier: str) -> None:
 
 @blueprint.get(f"{_PROJECT}/health")
 @blueprint.answers(200, shapes.ProjectHealth)
-@blueprint.errors(s404=_UNKNOWN)
+@blueprint.errors({404: _UNKNOWN})
 def get_health(identifier: str) -> Json:
     """Check the health of a registered project.
 
@@ -60,7 +60,7 @@ def get_health(identifier: str) -> Json:
 @blueprint.post(f"{_PROJECT}/access")
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Project)
-@blueprint.errors(s404=_UNKNOWN)
+@blueprint.errors({404: _UNKNOWN})
 def post_access(_: Json, identifier: str) -> Json:
     """Update the last accessed timestamp for a project."""
     return registry.record_access(writable_sources(), identifier)

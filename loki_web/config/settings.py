@@ -267,11 +267,16 @@ class Settings:
         return parsers.is_loopback(self.host)
 
     @property
+    def authority(self) -> str:
+        """Return `host:port`, with brackets around an IPv6 address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
     def url(self) -> str:
         """Return the URL of the server for a browser on this machine."""
         scheme = "https" if self.tls_cert else "http"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{self.authority}"
 
     def check_free(self, host: str, port: int) -> None:
         """Check that the server can listen there, unless systemd or the server before does.

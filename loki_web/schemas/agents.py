@@ -1,10 +1,6 @@
 from marshmallow import fields
 
-from loki_web.schemas.base import Answer, OptionalBody, Success, optional
-
-
-class AgentBody(OptionalBody):
-    """An empty object or no body."""
+from loki_web.schemas.base import Answer, Success, optional
 
 
 class Agent(Answer):

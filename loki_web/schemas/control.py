@@ -1,8 +1,4 @@
-from loki_web.schemas.base import OptionalBody, Success
-
-
-class ControlBody(OptionalBody):
-    """An empty object or no body."""
+from loki_web.schemas.base import Success
 
 
 class Paused(Success):

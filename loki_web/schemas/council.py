@@ -1,14 +1,10 @@
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer, OptionalBody, Query, Success, limit, optional
+from loki_web.schemas.base import Answer, Query, Success, limit, optional
 
 
 class VerdictsQuery(Query):
     limit = limit(20)
-
-
-class ReviewBody(OptionalBody):
-    """An empty object or no body."""
 
 
 class Verdict(Answer):

@@ -1,6 +1,6 @@
 from marshmallow import fields
 
-from loki_web.schemas.base import Answer, OptionalBody, Query, limit, offset, text
+from loki_web.schemas.base import Answer, Query, limit, offset, text
 from loki_web.services.learning.queries import TIME_RANGE
 
 
@@ -25,10 +25,6 @@ class SignalPage(SignalFilter):
 
 class LatestSignals(Query):
     limit = limit(50)
-
-
-class AggregateBody(OptionalBody):
-    """An empty object or no body."""
 
 
 class Preference(Answer):

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import INCLUDE, ValidationError, fields, validate
 
 from loki_web.schemas import base
-from loki_web.schemas.base import Answer, Body, OptionalBody, Query, Success, TrueFalse, optional
+from loki_web.schemas.base import Answer, Body, Query, Success, TrueFalse, optional
 from loki_web.services.notifications.notifications import SEVERITIES
 
 _MOST = 1e12  # far above any meaningful threshold
@@ -145,10 +145,6 @@ class TriggersBody(Body):
 
 class TriggersUpdated(Success):
     EXAMPLE = {"success": True, "message": "Triggers updated"}
-
-
-class AcknowledgeBody(OptionalBody):
-    """An empty object or no body."""
 
 
 class Acknowledged(Success):

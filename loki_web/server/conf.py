@@ -27,8 +27,7 @@ gunicorn.SERVER = "loki-web"  # the Server header, without a version
 gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
 STARTED_AT = server_clock.STARTED_AT  # imported before workers are forked
 
-_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
-bind = [f"{_host}:{_settings.port}"]
+bind = [_settings.authority]
 certfile = str(_settings.tls_cert) if _settings.tls_cert else None
 keyfile = str(_settings.tls_key) if _settings.tls_key else None
 

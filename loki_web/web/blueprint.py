@@ -103,15 +103,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
 
         return decorate
 
-    def errors(self, **reasons: str) -> Decorator:
-        """Declare errors of this route besides the common ones: `s404="Checkpoint not found"`."""
+    def errors(self, reasons: dict[int, str]) -> Decorator:
+        """Declare errors of this route besides the common ones: `{404: "Checkpoint not found"}`."""
 
         def decorate(view: View) -> View:
             for status, reason in reasons.items():
-                document = self.alt_response(
-                    int(status.removeprefix("s")), schema="Error", description=reason
-                )
-                view = document(view)
+                view = self.alt_response(status, schema="Error", description=reason)(view)
             return view
 
         return decorate

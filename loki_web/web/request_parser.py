@@ -10,6 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from loki_web.errors import BadRequest, UnsupportedMediaType
 from loki_web.schemas.base import OptionalBody
 from loki_web.store.json_text import Damaged, parse_strict
+from loki_web.text import printable
 
 # 1 MiB of content and a few keys around it.
 MAX_BODY_BYTES = 1024 * 1024 + 4096
@@ -82,4 +83,4 @@ def _sentence(messages: dict[str, Any]) -> str:
         names.append(str(name))
     text = error[0] if isinstance(error, list) and error else error
     sentence = f"{'.'.join(names)}: {text}" if names else str(text)
-    return "".join(c if c.isprintable() else "�" for c in sentence[:_MAX_DETAIL])
+    return printable(sentence[:_MAX_DETAIL])[:_MAX_DETAIL]

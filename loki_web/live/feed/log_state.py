@@ -11,7 +11,6 @@ from loki_web.services.logs import reader
 from loki_web.store.coerce import Json
 from loki_web.store.follower import Place, Step
 
-_CONTEXT_LINES = 200  # more than the lines of the longest PEM key block, for redaction
 _CONTEXT_BYTES = 32 * 1024
 _QUIET_SECONDS = 2.0
 
@@ -28,7 +27,7 @@ class LogSlice:
         self._clock = clock
         self._name: str | None = None
         self._place: Place | None = None
-        self._above: deque[str] = deque(maxlen=_CONTEXT_LINES)
+        self._above: deque[str] = deque(maxlen=reader.CONTEXT_LINES)
         self._seen: list[str] = []
         self._last_moment = 0.0
         self._is_read = False
@@ -45,7 +44,7 @@ class LogSlice:
             self._name = reader.find_session_log(self._sources)
             self._place = self._sources.project.end_of_log(self._name) if self._name else None
             self._above.extend(
-                self._sources.project.tail(self._name, _CONTEXT_LINES) if self._name else []
+                self._sources.project.tail(self._name, reader.CONTEXT_LINES) if self._name else []
             )
             return []
         messages = self._new_lines()
@@ -77,7 +76,7 @@ class LogSlice:
             if step is None or step.skipped or step.place.offset <= place.offset:
                 return None
             missed += self._messages(step, above)
-            place, above = step.place, [*above, *step.lines][-_CONTEXT_LINES:]
+            place, above = step.place, [*above, *step.lines][-reader.CONTEXT_LINES :]
         return missed
 
     def _new_lines(self) -> list[Message]:

@@ -19,7 +19,7 @@ _SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ b
 _TEST = re.compile(r"(?<![a-z])tests?(?![a-z])", re.IGNORECASE)
 _RANKS = ("agent.log", "autonomy-", "background-")
 _WINDOW_LINES = 2 * MAX_LINES
-_CONTEXT_LINES = 200  # more than the longest private key in a log has
+CONTEXT_LINES = 200  # before a line, for redaction: more than the longest private key has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
@@ -36,13 +36,13 @@ def list_entries(sources: Sources, lines: int) -> list[Json]:
     if name is None or version is None:
         return []
     written_at = datetime.fromtimestamp(version.mtime, UTC)
-    for size in (min(2 * lines + _CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
+    for size in (min(2 * lines + CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
         window = sources.project.tail(name, size)
         start, is_enough = _find_start(window, lines)
         above = window[:start]
         is_whole = len(window) < size or size == _WINDOW_LINES
         if is_whole or (
-            is_enough and start >= _CONTEXT_LINES and _find_last_moment(above, written_at)
+            is_enough and start >= CONTEXT_LINES and _find_last_moment(above, written_at)
         ):
             break
     return parse_entries(window[start:], above=above, written_at=written_at)
@@ -81,7 +81,7 @@ def parse_entries(
     :param written_at: when the file was last written: the time of lines in a log without any time.
     :param above: the preceding lines of the file, for the time and for key blocks that begin there.
     """
-    context = _parse_lines(above[-_CONTEXT_LINES:], written_at)
+    context = _parse_lines(above[-CONTEXT_LINES:], written_at)
     parsed = _parse_lines(lines, written_at)
     messages = redact_lines([_limit_for_redaction(line.message) for _, line in (*context, *parsed)])
     known = [(number, line.moment) for number, line in parsed if line.moment]
