@@ -3,6 +3,8 @@
 from loki_web.schemas import control as shapes
 from loki_web.schemas.base import OptionalBody
 from loki_web.services.session import control
+from loki_web.services.session.control import StoppedDict
+from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import writable_sources
@@ -13,7 +15,7 @@ blueprint = Blueprint("control", __name__)
 @blueprint.post("/api/control/pause")
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Paused)
-def pause(_: Json) -> Json:
+def pause(_: Json) -> SuccessDict:
     """Pause the current session by creating a PAUSE file."""
     return control.pause_session(writable_sources())
 
@@ -21,7 +23,7 @@ def pause(_: Json) -> Json:
 @blueprint.post("/api/control/resume")
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Resumed)
-def resume(_: Json) -> Json:
+def resume(_: Json) -> SuccessDict:
     """Resume a paused session by removing PAUSE/STOP files."""
     return control.resume_session(writable_sources())
 
@@ -29,6 +31,6 @@ def resume(_: Json) -> Json:
 @blueprint.post("/api/control/stop")
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Stopped)
-def stop(_: Json) -> Json:
+def stop(_: Json) -> StoppedDict:
     """Stop the session by creating a STOP file and sending SIGTERM to the Loki process."""
     return control.stop_session(writable_sources())

@@ -2,7 +2,8 @@
 
 from loki_web.schemas.cost import Cost, Pricing
 from loki_web.services.cost import pricing, report
-from loki_web.store.coerce import Json
+from loki_web.services.cost.pricing import PricingDict
+from loki_web.services.cost.report import CostDict
 from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import sources
 
@@ -11,13 +12,13 @@ blueprint = Blueprint("cost", __name__)
 
 @blueprint.get("/api/cost")
 @blueprint.answers(200, Cost)
-def get_cost() -> Json:
+def get_cost() -> CostDict:
     """Get cost visibility data from `.loki/metrics/efficiency/` and budget.json."""
     return report.get_cost(sources())
 
 
 @blueprint.get("/api/pricing")
 @blueprint.answers(200, Pricing)
-def get_pricing() -> Json:
+def get_pricing() -> PricingDict:
     """Get current model pricing, from `.loki/pricing.json` or the defaults."""
     return pricing.get_pricing(sources())

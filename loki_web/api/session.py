@@ -2,7 +2,7 @@
 
 from loki_web.schemas.session import Health, Status
 from loki_web.services.session import status
-from loki_web.store.coerce import Json
+from loki_web.services.session.status import HealthDict, StatusDict
 from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import sources
 
@@ -11,13 +11,13 @@ blueprint = Blueprint("session", __name__)
 
 @blueprint.get("/health")
 @blueprint.answers(200, Health)
-def health() -> Json:
+def health() -> HealthDict:
     """Basic health check."""
-    return {"status": "healthy", "service": "loki-dashboard"}
+    return status.get_health()
 
 
 @blueprint.get("/api/status")
 @blueprint.answers(200, Status)
-def get_status() -> Json:
+def get_status() -> StatusDict:
     """Get detailed session status."""
     return status.get_status(sources())

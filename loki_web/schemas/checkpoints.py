@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer, OptionalBody, Query, limit
+from loki_web.schemas.base import Answer, OptionalBody, Query, limit, optional
 from loki_web.services.checkpoints.create import LONGEST_MESSAGE
 
 _LINE_END = re.compile(r"[\t\n\v\f\r\x85]+")
@@ -52,3 +52,5 @@ class CreatedCheckpoint(Checkpoint):
         "message": "before deploy",
         "files": ["metadata.json", "dashboard-state.json", "session.json"],
     }
+
+    timestamp = optional(fields.String())

@@ -1,4 +1,6 @@
-from loki_web.schemas.base import Success
+from marshmallow import fields
+
+from loki_web.schemas.base import Success, optional
 
 
 class Paused(Success):
@@ -11,3 +13,7 @@ class Resumed(Success):
 
 class Stopped(Success):
     EXAMPLE = {"success": True, "message": "Stop signal sent"}
+
+    process_signalled = optional(
+        fields.Boolean(metadata={"description": "Whether a process got SIGTERM"})
+    )

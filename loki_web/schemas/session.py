@@ -46,3 +46,8 @@ class Status(Answer):
             metadata={"description": "Files that count as empty because they are too large"},
         )
     )
+    session_uptime_seconds = optional(fields.Float())
+    pid = optional(
+        fields.Integer(allow_none=True, metadata={"description": "The runner of the session"})
+    )
+    timestamp = optional(fields.String())

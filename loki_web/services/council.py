@@ -6,10 +6,11 @@ There are two kinds of verdicts: forced reviews are in `council/state.json`, wit
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.redaction import redact
+from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import (
     Json,
     as_amount,
@@ -36,7 +37,7 @@ _COUNT_NAMES = (
     ("votes_complete", "complete_votes", "approve"),
     ("votes_continue", "continue_votes", "reject"),
 )
-_TRACKED = ("last_track_iteration", "consecutive_no_change", "done_signals")
+_FIRST_TRACKED = "last_track_iteration"  # only a council writes it
 _MAX_RECENT = 100  # verdicts in the state
 _MAX_MEMBERS = 32
 _MAX_POINTS = 1000  # the CLI keeps 7
@@ -45,28 +46,114 @@ _PREVIEW_BYTES = 8 * 1024  # longer than the preview: half a secret would not be
 _MEMBER_BYTES = 16 * 1024
 
 
-def get_state(sources: Sources) -> Json:
+class VerdictDict(TypedDict):
+    """The verdict of an iteration.
+
+    :ivar result: `complete` or `continue`; `raw_result` is the word on disk.
+    :ivar kind: `review` or `evaluation`.
+    """
+
+    iteration: int
+    result: str
+    votes_complete: int
+    votes_continue: int
+    timestamp: str
+    approve: NotRequired[int]
+    reject: NotRequired[int]
+    raw_result: NotRequired[str]
+    kind: NotRequired[str]
+
+
+class CouncilStateDict(TypedDict):
+    """The state of the council, with the latest verdicts, oldest first."""
+
+    enabled: bool
+    total_votes: int
+    verdicts: list[VerdictDict]
+    initialized: NotRequired[bool]
+    approve_votes: NotRequired[int]
+    reject_votes: NotRequired[int]
+    consecutive_no_change: NotRequired[int]
+    done_signals: NotRequired[int]
+    last_check_iteration: NotRequired[int]
+    last_track_iteration: NotRequired[int]
+    files_changed: NotRequired[int]
+    check_interval: NotRequired[int]
+
+
+class MemberDict(TypedDict):
+    """What a member of the council wrote."""
+
+    member: str
+    content: str
+
+
+class DetailDict(TypedDict):
+    """The evidence of a forced review."""
+
+    iteration: str
+    evidence_preview: str
+    members: list[MemberDict]
+    contrarian: str | None
+
+
+class VerdictsDict(TypedDict):
+    """Verdicts, oldest first, and the evidence of forced reviews, newest first."""
+
+    verdicts: list[VerdictDict]
+    details: list[DetailDict]
+
+
+class PointDict(TypedDict):
+    """How much an iteration changed; the time is in UTC, without a zone."""
+
+    timestamp: str
+    iteration: int
+    files_changed: int
+    no_change_streak: int
+    done_signals: int
+
+
+class ConvergenceDict(TypedDict):
+    """The points of the convergence log."""
+
+    dataPoints: list[PointDict]  # the reference's name
+
+
+class ReportDict(TypedDict):
+    """The final report in Markdown, None until there is one."""
+
+    report: str | None
+
+
+def get_state(sources: Sources) -> CouncilStateDict:
     """Return the council's state with the latest 100 verdicts of both kinds, oldest first.
 
     `total_votes` is the count in the file: the single votes in forced reviews, the sum of
     `approve_votes` and `reject_votes`. It does not include votes of routine evaluations.
     """
     stored = as_dict(sources.project.document("council/state.json"))
-    counts = {key: as_count(stored.get(key)) for key in ("approve_votes", "reject_votes")}
-    answer: Json = {
+    approved, rejected = as_count(stored.get("approve_votes")), as_count(stored.get("reject_votes"))
+    answer: CouncilStateDict = {
         "enabled": _is_enabled(stored),
-        "total_votes": as_count(stored.get("total_votes"), default=sum(counts.values())),
+        "total_votes": as_count(stored.get("total_votes"), default=approved + rejected),
         "verdicts": _merge_verdicts(sources)[-_MAX_RECENT:],
         "initialized": as_flag(stored.get("initialized")),
-        **counts,
+        "approve_votes": approved,
+        "reject_votes": rejected,
+        "last_track_iteration": as_count(stored.get(_FIRST_TRACKED)),
+        "consecutive_no_change": as_count(stored.get("consecutive_no_change")),
+        "done_signals": as_count(stored.get("done_signals")),
+        "last_check_iteration": as_count(stored.get("last_check_iteration")),
+        "files_changed": as_count(stored.get("files_changed")),
     }
-    for key in (*_TRACKED, "last_check_iteration", "files_changed"):
-        answer[key] = as_count(stored.get(key))
     interval = as_amount(stored.get("check_interval"))
-    return answer if interval is None else {**answer, "check_interval": int(interval)}
+    if interval is not None:
+        answer["check_interval"] = int(interval)
+    return answer
 
 
-def list_verdicts(sources: Sources, *, limit: int) -> Json:
+def list_verdicts(sources: Sources, *, limit: int) -> VerdictsDict:
     """Return the newest verdicts, oldest first, and the evidence of forced reviews.
 
     :param limit: how many verdicts and how many reviews to return.
@@ -80,20 +167,20 @@ def list_verdicts(sources: Sources, *, limit: int) -> Json:
     }
 
 
-def get_convergence(sources: Sources) -> Json:
+def get_convergence(sources: Sources) -> ConvergenceDict:
     """Return the points of the convergence log in their order; malformed lines are skipped."""
     lines = sources.project.tail("council/convergence.log", _MAX_POINTS)
     points = (_parse_point(line.removeprefix("\ufeff")) for line in lines)
     return {"dataPoints": [point for point in points if point]}
 
 
-def get_report(sources: Sources) -> Json:
+def get_report(sources: Sources) -> ReportDict:
     """Return `report`: the final report in markdown, None until there is one."""
     text = sources.project.text("council/report.md")
     return {"report": redact(text) if text and text.strip() else None}
 
 
-def force_review(sources: WritableSources) -> Json:
+def force_review(sources: WritableSources) -> SuccessDict:
     """Request a review by the runner at its next iteration; repeating this has no effect."""
     sources.project.write_bytes(REVIEW_SIGNAL, f"{isoformat(sources.now())}\n".encode())
     return {"success": True, "message": "Council review requested"}
@@ -101,30 +188,31 @@ def force_review(sources: WritableSources) -> Json:
 
 def _is_enabled(stored: Json) -> bool:
     """Return the flag `enabled`. If it was lost, a field that only a council writes counts."""
-    return as_flag(stored.get("enabled"), default="enabled" not in stored and _TRACKED[0] in stored)
+    is_lost = "enabled" not in stored
+    return as_flag(stored.get("enabled"), default=is_lost and _FIRST_TRACKED in stored)
 
 
 @derived
-def _merge_verdicts(sources: Sources) -> list[Json]:
+def _merge_verdicts(sources: Sources) -> list[VerdictDict]:
     """Return the latest verdict for each iteration and kind, by iteration and then by time."""
-    latest: dict[tuple[int, str], Json] = {}
+    latest: dict[tuple[int, str], VerdictDict] = {}
     reviews = _read_reviews(sources)
     for verdict in reviews + sources.project.collection(_VOTES).derive(_parse_evaluations):
         latest[verdict["iteration"], verdict["kind"]] = verdict
     return sorted(latest.values(), key=_get_order)
 
 
-def _get_order(verdict: Json) -> tuple[int, datetime]:
+def _get_order(verdict: VerdictDict) -> tuple[int, datetime]:
     return verdict["iteration"], sort_key(verdict["timestamp"])
 
 
 @derived
-def _read_reviews(sources: Sources) -> list[Json]:
+def _read_reviews(sources: Sources) -> list[VerdictDict]:
     content = sources.project.document("council/state.json")
     return [_build_verdict(entry, REVIEW) for entry in dicts_in(as_dict(content).get("verdicts"))]
 
 
-def _parse_evaluations(files: list[tuple[str, Any]]) -> list[Json]:
+def _parse_evaluations(files: list[tuple[str, Any]]) -> list[VerdictDict]:
     matches = ((_ROUND_FILE.fullmatch(name), content) for name, content in files)
     return [
         _build_verdict({**content, "iteration": int(match[1])}, EVALUATION)
@@ -133,7 +221,7 @@ def _parse_evaluations(files: list[tuple[str, Any]]) -> list[Json]:
     ]
 
 
-def _build_verdict(entry: Json, kind: str) -> Json:
+def _build_verdict(entry: Json, kind: str) -> VerdictDict:
     """Return the documented fields, and the old server's names `approve` and `reject`.
 
     `result` is `complete` or `continue`, `raw_result` the word on disk.
@@ -155,7 +243,7 @@ def _build_verdict(entry: Json, kind: str) -> Json:
     }
 
 
-def _read_detail(sources: Sources, number: str) -> Json:
+def _read_detail(sources: Sources, number: str) -> DetailDict:
     path = f"{_VOTES}/iteration-{number}"
     names = sources.project.file_names(path, ".txt")
     matches = [match for match in map(_MEMBER_FILE.fullmatch, names) if match]
@@ -181,7 +269,7 @@ def _read_text(sources: Sources, relative: str, limit: int) -> str | None:
     return None if text is None else redact(text)
 
 
-def _parse_point(line: str) -> Json | None:
+def _parse_point(line: str) -> PointDict | None:
     """Parse `<epoch>|<iteration>|<files changed>|<no-change streak>|<done signals>`.
 
     Further fields are ignored. Return None for a malformed line.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.ids import Identities
@@ -41,13 +41,37 @@ _ORDER = {queue: position for position, queue in enumerate(_LIST_ORDER)}
 _RANK = {queue: rank for rank, queue in enumerate(_STATUS_OF_QUEUE)}
 
 
+class TaskDict(TypedDict):
+    """A task. Texts are redacted; times are in ISO 8601, absent if unknown.
+
+    :ivar position: from 0, within its status.
+    """
+
+    id: str
+    title: str
+    description: str
+    status: str
+    priority: str
+    type: str
+    position: int
+    queue: NotRequired[str]
+    failed: NotRequired[bool]
+    source: NotRequired[str]
+    provider: NotRequired[str]
+    github_url: NotRequired[str]
+    created_at: NotRequired[str]
+    started_at: NotRequired[str]
+    completed_at: NotRequired[str]
+    assigned_agent_id: NotRequired[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Chosen:
     """The entry that is used for an id, and the task made from it."""
 
     queue: str
     entry: Json
-    task: Json
+    task: TaskDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +82,13 @@ class TaskList:
     :ivar chosen: by task id.
     """
 
-    tasks: list[Json]
+    tasks: list[TaskDict]
     chosen: dict[str, _Chosen]
 
 
 def list_tasks(
     sources: Sources, *, status: str | None = None, limit: int | None = None, offset: int = 0
-) -> list[Json]:
+) -> list[TaskDict]:
     """Return the tasks of a folder, pending first.
 
     :param status: return only tasks of this status.
@@ -158,8 +182,8 @@ def get_current_task(sources: Sources) -> str:
     active = list_tasks(sources, status=IN_PROGRESS)
     for task in active:
         if task["type"] != "iteration":
-            return str(task["title"])
-    return str(active[0]["title"]) if active else ""
+            return task["title"]
+    return active[0]["title"] if active else ""
 
 
 def get_task_entries(value: Any) -> list[Json]:
@@ -173,7 +197,7 @@ def get_task_entries(value: Any) -> list[Json]:
     return [{"id": identity, **entry} for identity, entry in mapped.items()]
 
 
-def build_plain_task(identity: str, entry: Json, status: str, position: int) -> Json:
+def build_plain_task(identity: str, entry: Json, status: str, position: int) -> TaskDict:
     """Return the documented fields of a task that is stored outside the queues."""
     return _build_fields(identity, entry, status, position)
 
@@ -208,15 +232,15 @@ def _identify(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
         yield identities.assign(value, *content), queue, entry
 
 
-def _build_task(identity: str, queue: str, entry: Json, position: int) -> Json:
+def _build_task(identity: str, queue: str, entry: Json, position: int) -> TaskDict:
     task = _build_fields(identity, entry, _STATUS_OF_QUEUE[queue], position)
     task["queue"] = queue
     task["failed"] = queue in _FAILED_QUEUES
     return task
 
 
-def _build_fields(identity: str, entry: Json, status: str, position: int) -> Json:
-    task: Json = {
+def _build_fields(identity: str, entry: Json, status: str, position: int) -> TaskDict:
+    task: TaskDict = {
         "id": identity,
         "title": redact(_get_title(entry)),
         "description": redact(_get_description(entry)),
@@ -237,7 +261,7 @@ def _build_fields(identity: str, entry: Json, status: str, position: int) -> Jso
     return task
 
 
-_TIMES = {
+_TIMES: dict[Literal["created_at", "started_at", "completed_at"], tuple[str, ...]] = {
     "created_at": ("created_at", "createdAt"),
     "started_at": ("startedAt", "claimedAt"),
     "completed_at": ("completedAt",),

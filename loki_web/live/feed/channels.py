@@ -14,7 +14,6 @@ from loki_web.services.cost import report
 from loki_web.services.notifications import notifications
 from loki_web.services.registry import registry
 from loki_web.services.session import status
-from loki_web.store.coerce import Json
 
 # Change all the time and alone are no reason for a message.
 _VOLATILE = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
@@ -26,24 +25,27 @@ def _tasks(sources: Sources) -> Slice:
 
 
 def _projects(sources: Sources) -> Slice:
-    def read() -> list[Json]:
-        return registry.list_projects(sources, include_inactive=True)
-
-    return ListSlice(protocol.PROJECTS, state.send_new_entries("project_created"), read)
+    return ListSlice(
+        protocol.PROJECTS,
+        state.send_new_entries("project_created"),
+        lambda: registry.list_projects(sources, include_inactive=True),
+    )
 
 
 def _notifications(sources: Sources) -> Slice:
-    def read() -> list[Json]:
-        return notifications.list_notifications(sources, limit=_MAX_ENTRIES)
-
-    return ListSlice(protocol.NOTIFICATIONS, state.send_changed_entries("notification"), read)
+    return ListSlice(
+        protocol.NOTIFICATIONS,
+        state.send_changed_entries("notification"),
+        lambda: notifications.list_notifications(sources, limit=_MAX_ENTRIES),
+    )
 
 
 def _checkpoints(sources: Sources) -> Slice:
-    def read() -> list[Json]:
-        return create.list_checkpoints(sources, limit=_MAX_ENTRIES)
-
-    return ListSlice(protocol.CHECKPOINTS, state.send_new_entries("checkpoint"), read)
+    return ListSlice(
+        protocol.CHECKPOINTS,
+        state.send_new_entries("checkpoint"),
+        lambda: create.list_checkpoints(sources, limit=_MAX_ENTRIES),
+    )
 
 
 CHANNELS: dict[str, Callable[[Sources], Slice]] = {

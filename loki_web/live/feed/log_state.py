@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from loki_web.live.messages import Message
 from loki_web.services.context import Sources
 from loki_web.services.logs import reader
-from loki_web.store.coerce import Json
 from loki_web.store.follower import Place, Step
 
 _CONTEXT_BYTES = 32 * 1024
@@ -117,7 +116,7 @@ class LogSlice:
         return [f"logs/{name}" for name in self._sources.project.file_names("logs", ".log")]
 
     def _messages(self, step: Step, above: list[str]) -> list[Message]:
-        entries: list[Json] = []
+        entries: list[reader.LogEntryDict] = []
         if step.skipped:
             entries.append(_skipped_entry(step.skipped))
         written_at = datetime.now(UTC)
@@ -125,6 +124,6 @@ class LogSlice:
         return [Message("log", entry) for entry in entries]
 
 
-def _skipped_entry(count: int) -> Json:
+def _skipped_entry(count: int) -> reader.LogEntryDict:
     text = f"{count} bytes of the log were skipped: it grows faster than it can be sent"
     return {"message": text, "level": "warning", "timestamp": ""}

@@ -8,15 +8,16 @@ import hashlib
 import time
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 
 from loki_web.live.messages import Message
-from loki_web.store.coerce import Json
 from loki_web.store.look import UNREPEATABLE, observe
+
+Entry = Mapping[str, Any]  # such as a task
 
 GONE_SECONDS = 3.0
 _MAX_STATES = 256
@@ -86,9 +87,9 @@ class ValueSlice:
 
 
 # Old entry (None for a new one) and new entry: the type of the message to send, or None.
-MessageType = Callable[[Json | None, Json], str | None]
+MessageType = Callable[[Entry | None, Entry], str | None]
 # Old entries by id, and the new list: the ids of all entries that were moved.
-MovedEntries = Callable[[Mapping[str, Json], list[Json]], set[str]]
+MovedEntries = Callable[[Mapping[str, Entry], Sequence[Entry]], set[str]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class ListKind:
     """
 
     message_type: MessageType
-    mark: Callable[[Json], Any]
+    mark: Callable[[Entry], Any]
     moved: MovedEntries = lambda known, entries: set()
     moved_type: str = ""
     removed_type: str = ""
@@ -121,7 +122,7 @@ def send_changed_entries(message_type: str) -> ListKind:
     return ListKind(lambda before, after: message_type if before != after else None, lambda e: e)
 
 
-def _task_event(before: Json | None, after: Json) -> str | None:
+def _task_event(before: Entry | None, after: Entry) -> str | None:
     """Return one message type a change: `task_moved` also covers other changes of that task.
 
     A position that changed only because other tasks came or went gives no message.
@@ -135,11 +136,11 @@ def _task_event(before: Json | None, after: Json) -> str | None:
     return "task_updated"
 
 
-def _without_position(task: Json) -> Json:
+def _without_position(task: Entry) -> Entry:
     return {key: value for key, value in task.items() if key != "position"}
 
 
-def _moved_tasks(known: Mapping[str, Json], tasks: list[Json]) -> set[str]:
+def _moved_tasks(known: Mapping[str, Entry], tasks: Sequence[Entry]) -> set[str]:
     """Return the ids of tasks reordered within their status: the smallest set that explains it."""
     queues: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for task in tasks:
@@ -184,17 +185,17 @@ class ListSlice:
         self,
         name: str,
         kind: ListKind,
-        read: Callable[[], list[Json]],
+        read: Callable[[], Sequence[Entry]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._kind = kind
         self._read = read
         self._clock = clock
-        self._entries: list[Json] = []
-        self._known: dict[str, Json] = {}
+        self._entries: Sequence[Entry] = ()
+        self._known: dict[str, Entry] = {}
         self._marks: dict[str, bytes] = {}
-        self._gone: dict[str, tuple[float, Json]] = {}
+        self._gone: dict[str, tuple[float, Entry]] = {}
         self._history = _History()
         self.token = ""
         self._is_read = False
@@ -228,7 +229,7 @@ class ListSlice:
         missing = [key.encode() for key in self._gone] if self._kind.removed_type else []
         return _hash(b"".join([*self._marks.values(), *missing])).hex()
 
-    def _compare(self, entries: list[Json]) -> list[Message]:
+    def _compare(self, entries: Sequence[Entry]) -> list[Message]:
         now = self._clock()
         messages, known, marks = self._forget_gone(now), {}, {}
         moved = self._kind.moved(self._known, entries)

@@ -8,10 +8,10 @@ from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
 from loki_web.services.session import processes, signal_files, state
-from loki_web.store.coerce import Json
+from loki_web.services.types import SuccessDict
 
 
-def kill_agent(sources: WritableSources, agent_id: str) -> Json:
+def kill_agent(sources: WritableSources, agent_id: str) -> SuccessDict:
     """Send SIGTERM to the agent's own process and record the status `terminated`.
 
     An id that several records share addresses all of them.
@@ -36,7 +36,7 @@ def kill_agent(sources: WritableSources, agent_id: str) -> Json:
     return {"success": True, "message": f"Agent {agent_id} terminated"}
 
 
-def pause_agent(sources: WritableSources, agent_id: str) -> Json:
+def pause_agent(sources: WritableSources, agent_id: str) -> SuccessDict:
     """Write the pause signal of an agent.
 
     :raises NotFound: when no record has the id.
@@ -46,7 +46,7 @@ def pause_agent(sources: WritableSources, agent_id: str) -> Json:
     return {"success": True, "message": f"Pause signal sent to agent {agent_id}"}
 
 
-def resume_agent(sources: WritableSources, agent_id: str) -> Json:
+def resume_agent(sources: WritableSources, agent_id: str) -> SuccessDict:
     """Remove every pause signal of an agent.
 
     The runner clears the records, so a signal without a record is enough.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.ids import Identities, is_identifier
@@ -17,8 +17,27 @@ from loki_web.store.times import parse_time, tidy_time
 AGENTS_FILE = "state/agents.json"
 ACTIVE_WORDS = frozenset({"active", "running"})
 _START_KEYS = ("spawned_at", "started", "started_at", "startedAt")
-_TIMES = {"started_at": _START_KEYS, "heartbeat": ("heartbeat",), "completed_at": ("completed_at",)}
 _SUFFIX_LENGTH = 6
+
+
+class AgentDict(TypedDict):
+    """An agent. Texts are redacted; times are in ISO 8601, None if unknown."""
+
+    id: str
+    type: str
+    status: str
+    task: str
+    pid: int | None
+    alive: bool
+    raw_status: NotRequired[str]
+    name: NotRequired[str]
+    model: NotRequired[str]
+    tool_id: NotRequired[str]
+    tool_count: NotRequired[int]
+    pause_requested: NotRequired[bool]
+    started_at: NotRequired[str | None]
+    heartbeat: NotRequired[str | None]
+    completed_at: NotRequired[str | None]
 
 
 @dataclass(frozen=True)
@@ -118,7 +137,7 @@ def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
     ]
 
 
-def describe_agents(sources: Sources) -> list[Json]:
+def describe_agents(sources: Sources) -> list[AgentDict]:
     """Return the documented fields of all agents, and further ones from their records."""
     return [_describe(sources, agent) for agent in list_agents(sources)]
 
@@ -128,9 +147,9 @@ def count_running(sources: Sources) -> int:
     return sum(agent.alive for agent in list_agents(sources))
 
 
-def _describe(sources: Sources, agent: Agent) -> Json:
+def _describe(sources: Sources, agent: Agent) -> AgentDict:
     entry = agent.entry
-    answer: Json = {
+    return {
         "id": redact(agent.identity),
         "type": redact(_get_type(entry)),
         "status": agent.status,
@@ -143,11 +162,15 @@ def _describe(sources: Sources, agent: Agent) -> Json:
         "tool_id": redact(first_text(entry.get("tool_id"))),
         "tool_count": as_count(entry.get("tool_count")),
         "pause_requested": any(sources.project.exists(name) for name in agent.list_pause_markers()),
+        "started_at": _get_time(entry, *_START_KEYS),
+        "heartbeat": _get_time(entry, "heartbeat"),
+        "completed_at": _get_time(entry, "completed_at"),
     }
-    for key, names in _TIMES.items():
-        moments = (tidy_time(entry.get(name)) for name in names)
-        answer[key] = next((moment for moment in moments if moment), None)
-    return answer
+
+
+def _get_time(entry: Json, *names: str) -> str | None:
+    moments = (tidy_time(entry.get(name)) for name in names)
+    return next((moment for moment in moments if moment), None)
 
 
 def _get_written_id(entry: Json) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import NotRequired
 
 from loki_web.errors import NotFound, StorageError
 from loki_web.services.checkpoints import retention
@@ -15,6 +16,7 @@ from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     METADATA,
+    CheckpointDict,
     describe_checkpoint,
     find_checkpoints,
     summarize_checkpoint,
@@ -22,7 +24,6 @@ from loki_web.services.checkpoints.records import (
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
 from loki_web.services.session import state
-from loki_web.store.coerce import Json
 from loki_web.store.times import isoformat, zulu
 from loki_web.store.writable import NewFolder
 
@@ -47,7 +48,7 @@ _GIT_ENVIRONMENT = {
 }
 
 
-def list_checkpoints(sources: Sources, *, limit: int) -> list[Json]:
+def list_checkpoints(sources: Sources, *, limit: int) -> list[CheckpointDict]:
     """Return the newest `limit` checkpoints, newest first."""
     return [
         summarize_checkpoint(sources, checkpoint)
@@ -55,7 +56,7 @@ def list_checkpoints(sources: Sources, *, limit: int) -> list[Json]:
     ]
 
 
-def get_checkpoint(sources: Sources, identity: str) -> Json:
+def get_checkpoint(sources: Sources, identity: str) -> CheckpointDict:
     """Return one checkpoint with everything in its `metadata.json`.
 
     :raises BadRequest: when the id is not a valid identifier.
@@ -68,7 +69,13 @@ def get_checkpoint(sources: Sources, identity: str) -> Json:
     raise NotFound("Checkpoint not found")
 
 
-def create_checkpoint(sources: WritableSources, message: str) -> Json:
+class CreatedCheckpointDict(CheckpointDict):
+    """A new checkpoint. `timestamp` is what `loki checkpoint list` prints."""
+
+    timestamp: NotRequired[str]
+
+
+def create_checkpoint(sources: WritableSources, message: str) -> CreatedCheckpointDict:
     """Copy the state files and the queues into a new checkpoint, and remove the oldest beyond 50.
 
     Files that are damaged on disk are not copied.
@@ -82,13 +89,13 @@ def create_checkpoint(sources: WritableSources, message: str) -> Json:
     with sources.project.new_folder(FOLDER) as new:
         files = [METADATA, *_copy_files(sources, new)]
         with sources.project.locked(INDEX):
-            record: Json = {
+            record: CreatedCheckpointDict = {
                 "id": _find_free_id(sources, created_at),
                 "created_at": isoformat(created_at),
                 "git_sha": sha,
                 "message": message,
                 "files": files,
-                "timestamp": zulu(created_at),  # what `loki checkpoint list` prints
+                "timestamp": zulu(created_at),
             }
             # `loki checkpoint show` prints these two.
             copies = {"files_copied": len(files) - 1, "created_by": "Loki Web"}
@@ -117,7 +124,7 @@ def _find_free_id(sources: Sources, created_at: datetime) -> str:
     return next(free for free in names if not sources.project.exists(f"{FOLDER}/{free}"))
 
 
-def _append_to_index(sources: WritableSources, record: Json) -> None:
+def _append_to_index(sources: WritableSources, record: CheckpointDict) -> None:
     try:
         sources.project.append_json_line(INDEX, record)
     except StorageError:

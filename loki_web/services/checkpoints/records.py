@@ -8,7 +8,7 @@ checkpoints, miss existing ones or end in a truncated line. It only adds fields 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from loki_web.services.context import Sources
 from loki_web.services.ids import is_identifier
@@ -27,6 +27,16 @@ _SHA_KEYS = ("git_sha", "sha")
 _ID_TIME = re.compile(r"(?:(\d{8})-(\d{6})|-(\d{9,11}))(?:-\d{1,4})?")
 _MAX_FILES = 1000
 _MAX_TEXT = 2000  # characters of a text in the list; a single checkpoint is returned in full
+
+
+class CheckpointDict(TypedDict):
+    """The documented fields of a checkpoint; further ones are as in its files, redacted."""
+
+    id: str
+    created_at: str
+    git_sha: str
+    message: str
+    files: list[str]
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def read_index_lines(sources: Sources) -> dict[str, Json]:
         return dict(index.lines)
 
 
-def summarize_checkpoint(sources: Sources, checkpoint: Checkpoint) -> Json:
+def summarize_checkpoint(sources: Sources, checkpoint: Checkpoint) -> CheckpointDict:
     """Return the documented fields, and further ones that are short."""
     extra = {
         key: value
@@ -82,7 +92,7 @@ def summarize_checkpoint(sources: Sources, checkpoint: Checkpoint) -> Json:
     return answer
 
 
-def describe_checkpoint(sources: Sources, checkpoint: Checkpoint) -> Json:
+def describe_checkpoint(sources: Sources, checkpoint: Checkpoint) -> CheckpointDict:
     """Return the documented fields and everything in its `metadata.json`."""
     return _build_answer(sources, checkpoint, checkpoint.metadata)
 
@@ -116,18 +126,20 @@ def _get_age(checkpoint: Checkpoint) -> tuple[datetime, int, str]:
     return checkpoint.taken_at, len(checkpoint.id), checkpoint.id
 
 
-def _build_answer(sources: Sources, checkpoint: Checkpoint, content: Json) -> Json:
+def _build_answer(sources: Sources, checkpoint: Checkpoint, content: Json) -> CheckpointDict:
     records = (checkpoint.metadata, checkpoint.line)
-    answer: Json = {
+    documented: CheckpointDict = {
         "id": checkpoint.id,
         "created_at": isoformat(checkpoint.taken_at),
         "git_sha": redact(_get_first(records, _SHA_KEYS)),
         "message": redact(_get_first(records, _MESSAGE_KEYS)),
         "files": [METADATA, *_list_files(sources, checkpoint)],
     }
-    for key, value in redact_within(content).items():
-        answer.setdefault(key, (tidy_time(value) or value) if key in _TIME_KEYS else value)
-    return answer
+    others = {
+        key: (tidy_time(value) or value) if key in _TIME_KEYS else value
+        for key, value in redact_within(content).items()
+    }
+    return cast(CheckpointDict, {**others, **documented})
 
 
 def _list_files(sources: Sources, checkpoint: Checkpoint) -> list[str]:

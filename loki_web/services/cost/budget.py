@@ -1,10 +1,11 @@
 """The budget: limit, use and whether it is exceeded (docs/files.md, section 10.2)."""
 
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.cost.usage import get_spend, sum_usd
-from loki_web.store.coerce import Json, as_amount, as_dict, as_flag, first_amount
+from loki_web.store.coerce import as_amount, as_dict, as_flag, first_amount
 from loki_web.store.times import tidy_time
 
 _FILE = "metrics/budget.json"
@@ -31,7 +32,20 @@ class Budget:
         return None if self.limit is None else max(0.0, sum_usd([self.limit, -self.used]))
 
 
-def get_budget(sources: Sources) -> Json:
+class BudgetDict(TypedDict):
+    """The budget in USD; a limit of None means no limit."""
+
+    budget_limit: float | None
+    budget_used: float
+    budget_remaining: float | None
+    budget_exceeded: bool
+    exceeded_at: NotRequired[str | None]
+    current_cost: NotRequired[float]
+    exceeded: NotRequired[bool]
+    remaining: NotRequired[float | None]
+
+
+def get_budget(sources: Sources) -> BudgetDict:
     """Return the documented budget, and the same values under the names of the old server."""
     budget = compute_budget(sources, get_spend(sources).cost_usd)
     return {

@@ -1,6 +1,6 @@
 """The use of the context window, from `context/tracking.json` (docs/files.md, section 10.4)."""
 
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.cost.usage import sum_usd
@@ -14,7 +14,42 @@ _WINDOWS = {"claude": 200_000, "codex": 200_000, "gemini": 1_000_000}
 _TOKEN_KINDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
 
 
-def get_context_window(sources: Sources) -> Json:
+class AgentWindowDict(TypedDict):
+    """The context window of one agent, in tokens."""
+
+    id: str
+    tokens_used: int
+    capacity: int
+    usage_percent: float
+
+
+class BreakdownDict(TypedDict):
+    """Tokens by the kind of content."""
+
+    code: int
+    prompts: int
+    memory: int
+    tool_output: int
+
+
+class ContextWindowDict(TypedDict):
+    """The context window, in tokens, and the tracker's own records."""
+
+    total_capacity: int
+    total_used: int
+    usage_percent: float
+    agents: list[AgentWindowDict]
+    breakdown: BreakdownDict
+    session_id: NotRequired[str]
+    provider: NotRequired[str]
+    updated_at: NotRequired[str | None]
+    current: NotRequired[Json]
+    compactions: NotRequired[list[Json]]
+    per_iteration: NotRequired[list[Json]]
+    totals: NotRequired[Json]
+
+
+def get_context_window(sources: Sources) -> ContextWindowDict:
     """Return the documented state (docs/files.md, section 17.2) and the tracker's own records.
 
     The tracker does not tell kinds of content apart, so in `breakdown` new input tokens count as
@@ -25,7 +60,7 @@ def get_context_window(sources: Sources) -> Json:
     used = current["total_tokens"]
     capacity = _get_capacity(sources, tracking, used)
     percent = round(100 * used / capacity, 2)
-    orchestrator = {
+    orchestrator: AgentWindowDict = {
         "id": "orchestrator",
         "tokens_used": used,
         "capacity": capacity,

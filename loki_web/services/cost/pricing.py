@@ -1,17 +1,37 @@
 """Prices per million tokens: `pricing.json` and the defaults (docs/files.md, section 10.3)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
-from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_text
+from loki_web.store.coerce import Json, as_count, as_dict, first_amount, first_text
 from loki_web.store.derived import derived
 
 FALLBACK_MODEL = "sonnet"
+
+
+class ModelPriceDict(TypedDict):
+    """USD per million tokens of one model."""
+
+    input: float
+    output: float
+    label: str
+    provider: str
+
+
+class PricingDict(TypedDict):
+    """The prices of the models, and where they come from."""
+
+    provider: str
+    updated: str
+    source: str
+    models: dict[str, ModelPriceDict]
+
+
 _DEFAULTS_DATE = "2026-02-07"
-_DEFAULTS: dict[str, Json] = {
+_DEFAULTS: dict[str, ModelPriceDict] = {
     "opus": {"input": 5.0, "output": 25.0, "label": "Opus 4.6", "provider": "claude"},
     "sonnet": {"input": 3.0, "output": 15.0, "label": "Sonnet 4.5", "provider": "claude"},
     "haiku": {"input": 1.0, "output": 5.0, "label": "Haiku 4.5", "provider": "claude"},
@@ -42,7 +62,7 @@ _CACHE_READ, _CACHE_CREATION = 0.1, 1.25
 class PriceList:
     """:param models: lower-cased model name → its prices in USD per million tokens."""
 
-    models: dict[str, Json]
+    models: dict[str, ModelPriceDict]
 
     def has_prices(self, model: str) -> bool:
         """Return True when the list has prices for the model, in any case of letters."""
@@ -62,19 +82,19 @@ class PriceList:
         return float(paid_as_input * prices["input"] + written * prices["output"]) / 1e6
 
 
-def get_pricing(sources: Sources) -> Json:
+def get_pricing(sources: Sources) -> PricingDict:
     """Return `pricing.json` with its usable models, or the defaults when it has none."""
     stored = redact_within(as_dict(sources.project.document("pricing.json")))
     models = _parse_models(stored)
     if not models:
         stored, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
-    return {
-        **stored,
+    documented: PricingDict = {
         "provider": first_text(stored.get("provider"), state.get_provider(sources)),
         "updated": first_text(stored.get("updated")),
         "source": first_text(stored.get("source"), default="static"),
         "models": models,
     }
+    return cast(PricingDict, {**stored, **documented})
 
 
 @derived
@@ -84,28 +104,26 @@ def get_price_list(sources: Sources) -> PriceList:
     return PriceList(_DEFAULTS | {name.lower(): prices for name, prices in stored.items()})
 
 
-def _parse_models(stored: Json) -> dict[str, Json]:
+def _parse_models(stored: Json) -> dict[str, ModelPriceDict]:
     entries = as_dict(stored.get("models")).items()
     models = {name: _parse_model(name, value) for name, value in entries}
     return {name: model for name, model in models.items() if model is not None}
 
 
-def _parse_model(name: str, value: Any) -> Json | None:
+def _parse_model(name: str, value: Any) -> ModelPriceDict | None:
     """Return the prices of one model.
 
     An unusable price is replaced by the default; without a default, return None.
     """
-    entry, default = as_dict(value), _DEFAULTS.get(name.lower(), {})
-    prices = {}
-    for side in ("input", "output"):
-        price = as_amount(entry.get(side))
-        price = default.get(side) if price is None else price
-        if price is None:
-            return None
-        prices[side] = price
-    return {
-        **entry,
-        **prices,
+    entry, default = as_dict(value), as_dict(_DEFAULTS.get(name.lower()))
+    input_price = first_amount(entry.get("input"), default.get("input"))
+    output_price = first_amount(entry.get("output"), default.get("output"))
+    if input_price is None or output_price is None:
+        return None
+    documented: ModelPriceDict = {
+        "input": input_price,
+        "output": output_price,
         "label": first_text(entry.get("label"), default.get("label"), default=name),
         "provider": first_text(entry.get("provider"), default.get("provider")),
     }
+    return cast(ModelPriceDict, {**entry, **documented})

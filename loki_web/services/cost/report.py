@@ -2,16 +2,54 @@
 
 from collections.abc import Callable
 from itertools import accumulate
+from typing import NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.cost import budget, pricing
 from loki_web.services.cost.usage import Spend, Use, get_spend, sum_usd
-from loki_web.store.coerce import Json
 
 _MAX_ITERATIONS = 1000  # in the list for charts; the totals include all
 
 
-def get_cost(sources: Sources) -> Json:
+class UsageDict(TypedDict):
+    """Tokens and USD of one phase or one model."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class IterationCostDict(TypedDict):
+    """Tokens and USD of one iteration; `cumulative` includes those before it."""
+
+    iteration: int
+    cost_usd: float
+    cumulative: float
+    input_tokens: int
+    output_tokens: int
+    model: str
+    phase: str
+    timestamp: str
+
+
+class CostDict(TypedDict):
+    """The cost of the session; a limit of None means no limit. Amounts are USD."""
+
+    total_input_tokens: int
+    total_output_tokens: int
+    estimated_cost_usd: float
+    by_phase: dict[str, UsageDict]
+    by_model: dict[str, UsageDict]
+    budget_limit: float | None
+    budget_used: float | None
+    budget_remaining: float | None
+    by_iteration: NotRequired[list[IterationCostDict]]
+    source: NotRequired[str]
+    unknown_models: NotRequired[list[str]]
+    unknown_models_priced_as: NotRequired[str]
+
+
+def get_cost(sources: Sources) -> CostDict:
     """Return the documented totals, how reliable they are, and a list by iteration for charts.
 
     `unknown_models` are priced as sonnet, because their cost was not recorded and they are in no
@@ -36,7 +74,7 @@ def get_cost(sources: Sources) -> Json:
     }
 
 
-def _group(uses: list[Use], key: Callable[[Use], str]) -> dict[str, Json]:
+def _group(uses: list[Use], key: Callable[[Use], str]) -> dict[str, UsageDict]:
     groups: dict[str, list[Use]] = {}
     for use in uses:
         groups.setdefault(key(use), []).append(use)
@@ -50,7 +88,7 @@ def _group(uses: list[Use], key: Callable[[Use], str]) -> dict[str, Json]:
     }
 
 
-def _list_iterations(uses: list[Use]) -> list[Json]:
+def _list_iterations(uses: list[Use]) -> list[IterationCostDict]:
     running_totals = accumulate(use.cost_usd for use in uses)
     return [
         {

@@ -4,11 +4,11 @@ import re
 from bisect import bisect
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.logs import parser
 from loki_web.services.redaction import redact_lines
-from loki_web.store.coerce import Json
 from loki_web.store.times import zoneless
 
 MAX_LINES = 10_000
@@ -23,7 +23,16 @@ CONTEXT_LINES = 200  # before a line, for redaction: more than the longest priva
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
-def list_entries(sources: Sources, lines: int) -> list[Json]:
+class LogEntryDict(TypedDict):
+    """A line of the log: redacted, with the time in UTC, without a zone."""
+
+    message: str
+    level: str
+    timestamp: str
+    timestamp_estimated: NotRequired[bool]
+
+
+def list_entries(sources: Sources, lines: int) -> list[LogEntryDict]:
     """Return the last entries of the session's log, oldest first.
 
     The result for fewer lines is always the end of the result for more lines.
@@ -72,7 +81,7 @@ def parse_entries(
     *,
     written_at: datetime,
     above: Sequence[str] = (),
-) -> list[Json]:
+) -> list[LogEntryDict]:
     """Return the entries of raw log lines; lines without visible characters are skipped.
 
     A line without a time has that of the nearest line with one, the one above if both are as near,
@@ -88,11 +97,17 @@ def parse_entries(
     if parsed and parsed[0][1].moment is None:
         known = [*_find_last_moment(above, written_at), *known]
     places = [number for number, _ in known]
-    entries: list[Json] = []
+    entries: list[LogEntryDict] = []
     for (number, line), message in zip(parsed, messages[len(context) :], strict=True):
         moment = line.moment or _find_nearest(known, bisect(places, number), number) or written_at
-        entry = {"message": _cut(message), "level": line.level, "timestamp": zoneless(moment)}
-        entries.append(entry if line.moment else {**entry, "timestamp_estimated": True})
+        entry: LogEntryDict = {
+            "message": _cut(message),
+            "level": line.level,
+            "timestamp": zoneless(moment),
+        }
+        if line.moment is None:
+            entry["timestamp_estimated"] = True
+        entries.append(entry)
     return entries
 
 

@@ -1,17 +1,38 @@
 """List and acknowledge notifications, which the CLI writes (docs/files.md, section 14)."""
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, NotRequired, TypedDict
 
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import Identities, check_id
 from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
+from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import Json, as_count, as_dict, as_flag, entries_under, first_text
 from loki_web.store.times import sort_key, tidy_time
 
 SEVERITIES = ("critical", "warning", "info")
 _FILE = "notifications/active.json"
+
+
+class NotificationDict(TypedDict):
+    """A notification, redacted."""
+
+    id: str
+    severity: str
+    message: str
+    trigger: str
+    timestamp: str
+    acknowledged: bool
+    trigger_id: NotRequired[str]
+    iteration: NotRequired[int]
+    data: NotRequired[Json]
+
+
+class AcknowledgedDict(SuccessDict):
+    """The answer to an acknowledgment."""
+
+    notification_id: NotRequired[str]
 
 
 def list_notifications(
@@ -21,7 +42,7 @@ def list_notifications(
     acknowledged: bool | None = None,
     limit: int = 50,
     offset: int = 0,
-) -> list[Json]:
+) -> list[NotificationDict]:
     """Return the matching notifications, newest first; those without a time come last.
 
     :param severity: one of SEVERITIES; None for all.
@@ -39,7 +60,7 @@ def list_notifications(
     return matching[offset : offset + limit]
 
 
-def acknowledge_notification(sources: WritableSources, notification_id: str) -> Json:
+def acknowledge_notification(sources: WritableSources, notification_id: str) -> AcknowledgedDict:
     """Mark every notification with this id as acknowledged. Repeating this has no effect.
 
     Ids contain trigger ids, which users choose, so an existing id is accepted in any form.
@@ -91,7 +112,7 @@ def _get_trigger_id(entry: Json) -> str:
     return first_text(entry.get("trigger_id"), entry.get("trigger"), entry.get("type"))
 
 
-def _build_notification(identity: str, entry: Json, types: dict[str, str]) -> Json:
+def _build_notification(identity: str, entry: Json, types: dict[str, str]) -> NotificationDict:
     trigger_id = _get_trigger_id(entry)
     return {
         "id": identity,

@@ -1,11 +1,13 @@
 """The triggers of notifications, which the CLI reads on every run (docs/files.md, section 14)."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict, cast
 
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact, redact_within
+from loki_web.services.types import SuccessDict
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_dict, as_flag, entries_under, first_amount, first_text
 
@@ -76,7 +78,25 @@ _EQUIVALENTS = {"budget_limit": "budget_threshold", "budget_threshold": "budget_
 OWN_FIELDS = ("threshold_pct", "max_no_progress", "max_per_hour")
 
 
-def list_triggers(sources: Sources) -> Json:
+class TriggerDict(TypedDict):
+    """A trigger, redacted, with a threshold of None if its type has none."""
+
+    id: str
+    enabled: bool
+    threshold: float | None
+    description: str
+    type: NotRequired[str]
+    severity: NotRequired[str]
+    message: NotRequired[str]
+
+
+class TriggersDict(TypedDict):
+    """All triggers."""
+
+    triggers: list[TriggerDict]
+
+
+def list_triggers(sources: Sources) -> TriggersDict:
     """Return `triggers`: those of the file, or the defaults (docs/files.md, section 17)."""
     return {"triggers": [_present(trigger) for trigger in _parse(sources.project.document(_FILE))]}
 
@@ -88,7 +108,7 @@ def get_trigger_types(sources: Sources) -> dict[str, str]:
     return {trigger["id"]: trigger["type"] for trigger in known}
 
 
-def update_triggers(sources: WritableSources, changes: list[Json]) -> Json:
+def update_triggers(sources: WritableSources, changes: list[Json]) -> SuccessDict:
     """Merge changes into the stored triggers; all of them or none.
 
     A change names its trigger by id or, if no id matches, by type: `context_threshold` is the first
@@ -102,9 +122,8 @@ def update_triggers(sources: WritableSources, changes: list[Json]) -> Json:
         triggers or 4 MB.
     :raises StorageError: when the file is damaged or cannot be written.
     """
-    _merge(
-        _parse(sources.project.document(_FILE)), changes
-    )  # fails before the lock file is created
+    # Fails before the lock file is created.
+    _merge(_parse(sources.project.document(_FILE)), changes)
     with sources.project.locked(_FILE):
         document = sources.project.document_for_update(_FILE)
         merged = _merge(_parse(document), changes)
@@ -146,16 +165,18 @@ def _complete(entry: Json, identities: Identities) -> Json:
     return complete
 
 
-def _present(trigger: Json) -> Json:
+def _present(trigger: Json) -> TriggerDict:
+    """Return what GET shows of a trigger of `_complete`: also the fields of the file, redacted."""
     own = _get_own_field(trigger["type"])
     names = (own,) if own else ("threshold", *OWN_FIELDS)
-    return {
-        **redact_within(trigger),
+    documented: TriggerDict = {
         "id": trigger["id"],
-        "type": redact(trigger["type"]),
+        "enabled": trigger["enabled"],
         "threshold": first_amount(*(trigger.get(name) for name in names)),
         "description": redact(first_text(trigger.get("description"), trigger["message"])),
+        "type": redact(trigger["type"]),
     }
+    return cast(TriggerDict, {**redact_within(trigger), **documented})
 
 
 def _merge(stored: list[Json], changes: list[Json]) -> list[Json]:
@@ -196,7 +217,7 @@ def _apply(trigger: Json, change: Json) -> Json:
     So a client can send back whole triggers: a redacted text does not replace the original, and of
     the two names of a threshold only the changed one counts.
     """
-    shown = _present(trigger)
+    shown: Mapping[str, object] = _present(trigger)
     changed = {
         key: value
         for key, value in change.items()

@@ -1,11 +1,11 @@
 """Find projects in the usual source folders of HOME (docs/files.md, section 15.1)."""
 
 from pathlib import Path
+from typing import TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.registry import project
 from loki_web.store import scan
-from loki_web.store.coerce import Json
 
 DEFAULT_DEPTH = 3
 MAX_DEPTH = 10
@@ -25,11 +25,19 @@ def find_roots(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
     return scan.find_directories(project.LOKI_DIR, folders, depth=depth, skipped=_SKIPPED)
 
 
-def discover_projects(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[Json]:
+class DiscoveredDict(TypedDict):
+    """A project that was found in a source folder."""
+
+    path: str
+    name: str
+    has_state: bool
+    has_prd: bool
+
+
+def discover_projects(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[DiscoveredDict]:
     """Return the projects below the usual source folders, registered or not.
 
     :param depth: as for `find_roots`.
-    :return: `path`, `name`, `has_state` and `has_prd` of each.
     """
     return [
         {

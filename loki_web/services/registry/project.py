@@ -4,6 +4,7 @@ import os
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
@@ -23,6 +24,36 @@ _STATE_FILES = (
     ".loki/dashboard-state.json",
     ".loki/session.json",
 )
+
+
+class ProjectDict(TypedDict):
+    """An entry of the registry, with the current state of its directory."""
+
+    id: str
+    path: str
+    name: str
+    alias: str | None
+    registered_at: str
+    updated_at: str
+    last_accessed: str | None
+    has_loki_dir: bool
+    status: str
+
+
+class ChecksDict(TypedDict):
+    """What exists of a project."""
+
+    path_exists: bool
+    loki_dir_exists: bool
+    state_exists: bool
+    prd_exists: bool
+
+
+class HealthDict(TypedDict):
+    """The health of a project."""
+
+    status: str
+    checks: ChecksDict
 
 
 class Project:
@@ -68,7 +99,7 @@ class Project:
         """A sort key: greater for the project that was used later."""
         return sort_key(self.entry.get("last_accessed")), sort_key(self.entry.get("registered_at"))
 
-    def describe(self) -> Json:
+    def describe(self) -> ProjectDict:
         """Return the documented entry, with the current `status` and `has_loki_dir`."""
         return {
             "id": self.id,
@@ -104,7 +135,7 @@ def _get_folder(root: Path) -> Folder:
     return Folder(root)
 
 
-def check_health(sources: Sources, project: Project) -> Json:
+def check_health(sources: Sources, project: Project) -> HealthDict:
     """Return the health of a project: `status` and `checks`.
 
     The status is `active` while a session is alive, `idle` without one, `uninitialized` without a

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from loki_web.errors import BadRequest, NotFound, StorageError
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.registry import discovery
 from loki_web.services.registry import project as registry_project
-from loki_web.services.registry.project import Project
+from loki_web.services.registry.project import HealthDict, Project, ProjectDict
 from loki_web.store import scan
 from loki_web.store.coerce import Json, as_dict
 from loki_web.store.times import isoformat
@@ -30,7 +30,7 @@ def load_projects(sources: Sources) -> list[Project]:
     return _parse_projects(as_dict(as_dict(sources.user.document(_FILE)).get("projects")))
 
 
-def list_projects(sources: Sources, *, include_inactive: bool) -> list[Json]:
+def list_projects(sources: Sources, *, include_inactive: bool) -> list[ProjectDict]:
     """Return the entries, the most recently accessed first.
 
     :param include_inactive: include projects whose directory does not exist.
@@ -61,7 +61,7 @@ def find_projects(projects: list[Project], identifier: str) -> list[Project]:
     ]
 
 
-def get_project(sources: Sources, identifier: str) -> Json:
+def get_project(sources: Sources, identifier: str) -> ProjectDict:
     """Return the entry of one project.
 
     :raises NotFound: when no project has that id, alias or path.
@@ -69,7 +69,7 @@ def get_project(sources: Sources, identifier: str) -> Json:
     return _find_first(load_projects(sources), identifier).describe()
 
 
-def get_health(sources: Sources, identifier: str) -> Json:
+def get_health(sources: Sources, identifier: str) -> HealthDict | ProjectDict:
     """Return the health of a project.
 
     The path or alias of a project may itself end in `/health`. Its URL is then also the health URL
@@ -87,7 +87,7 @@ def get_health(sources: Sources, identifier: str) -> Json:
 
 def register_project(
     sources: WritableSources, path: str, name: str | None, alias: str | None
-) -> Json:
+) -> ProjectDict:
     """Add a directory to the registry, or update its entry; return the entry.
 
     :param path: absolute; links are resolved.
@@ -121,7 +121,7 @@ def remove_project(sources: WritableSources, identifier: str) -> None:
             del entries[project.id]
 
 
-def record_access(sources: WritableSources, identifier: str) -> Json:
+def record_access(sources: WritableSources, identifier: str) -> ProjectDict:
     """Set the access time of a project to now; return its entry.
 
     :raises NotFound: when no project has that id, alias or path.
@@ -132,14 +132,23 @@ def record_access(sources: WritableSources, identifier: str) -> Json:
     return Project(project.id, entries[project.id]).describe()
 
 
-def sync_projects(sources: WritableSources) -> Json:
+class SyncedDict(TypedDict):
+    """How many entries of the registry a synchronization changed, and how many there are."""
+
+    added: int
+    updated: int
+    missing: int
+    total: int
+
+
+def sync_projects(sources: WritableSources) -> SyncedDict:
     """Register the projects that discovery finds and refresh the existing entries.
 
     :return: the number of entries: `added`, `updated` (changed ones whose directory exists),
         `missing` (without a directory) and `total`.
     """
     discovered, now = discovery.find_roots(sources), sources.now()
-    counts = {"added": 0, "updated": 0, "missing": 0}
+    counts: SyncedDict = {"added": 0, "updated": 0, "missing": 0, "total": 0}
     with _change(sources) as entries:
         known = _parse_projects(entries)
         for project in known:
@@ -152,8 +161,8 @@ def sync_projects(sources: WritableSources) -> Json:
             project = _create_project(root, entries, now)
             entries[project.id] = _refresh(project, now)
             counts["added"] += 1
-        total = len(_parse_projects(entries))
-    return {**counts, "total": total}
+        counts["total"] = len(_parse_projects(entries))
+    return counts
 
 
 def _parse_projects(entries: Json) -> list[Project]:

@@ -9,7 +9,8 @@ from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import Project
-from loki_web.store.coerce import Json, dicts_in
+from loki_web.services.tasks import TaskDict
+from loki_web.store.coerce import dicts_in
 
 # Task files outside the queues: the old server's and that of the MCP tools.
 _STORES = ("state/tasks.json", "state/task-queue.json")
@@ -20,23 +21,35 @@ _STATUS_OF_WORD = {
 }
 
 
-def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[Json]:
+class ProjectTaskDict(TaskDict):
+    """A task and the project that it belongs to."""
+
+    _project_id: str
+    _project_name: str
+    _project_path: str
+
+
+def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectTaskDict]:
     """Return the tasks of every project whose directory exists, project by project.
 
     Each task has the keys `_project_id`, `_project_name` and `_project_path`.
 
     :param identifiers: ids, aliases or paths of projects; unknown ones are ignored. None for all.
     """
-    listed: list[Json] = []
+    listed: list[ProjectTaskDict] = []
     for project in _select_projects(sources, identifiers):
-        project_fields = {
-            "_project_id": project.id,
-            "_project_name": redact(project.name),
-            "_project_path": project.path,
-        }
-        if project.root is not None:
-            at_project = sources.at_project(project.root)
-            listed += [{**task, **project_fields} for task in _read_tasks(at_project)]
+        if project.root is None:
+            continue
+        name = redact(project.name)
+        listed += [
+            {
+                **task,
+                "_project_id": project.id,
+                "_project_name": name,
+                "_project_path": project.path,
+            }
+            for task in _read_tasks(sources.at_project(project.root))
+        ]
     return listed
 
 
@@ -54,7 +67,7 @@ def _select_projects(sources: Sources, identifiers: list[str] | None) -> list[Pr
     return list(reversed(by_root.values()))
 
 
-def _read_tasks(sources: Sources) -> Iterator[Json]:
+def _read_tasks(sources: Sources) -> Iterator[TaskDict]:
     known: set[str] = set()
     positions: Counter[str] = Counter()
     for task in tasks.list_tasks(sources):

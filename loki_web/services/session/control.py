@@ -1,26 +1,33 @@
 """Pause, resume and stop the session (docs/files.md, section 3.5)."""
 
-from typing import Any
+from typing import Any, NotRequired
 
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.session import processes, signal_files, state
-from loki_web.store.coerce import Json, as_dict
+from loki_web.services.types import SuccessDict
+from loki_web.store.coerce import as_dict
 
 
-def pause_session(sources: WritableSources) -> Json:
+def pause_session(sources: WritableSources) -> SuccessDict:
     """Write PAUSE; the runner waits before its next iteration until the file is gone."""
     signal_files.write_signal_file(sources, "PAUSE")
     return {"success": True, "message": "Session paused"}
 
 
-def resume_session(sources: WritableSources) -> Json:
+def resume_session(sources: WritableSources) -> SuccessDict:
     """Remove PAUSE and STOP."""
     for name in ("PAUSE", "STOP"):
         sources.project.remove(name)
     return {"success": True, "message": "Session resumed"}
 
 
-def stop_session(sources: WritableSources) -> Json:
+class StoppedDict(SuccessDict):
+    """The answer to a stop."""
+
+    process_signalled: NotRequired[bool]
+
+
+def stop_session(sources: WritableSources) -> StoppedDict:
     """Write STOP, then send SIGTERM to the runner.
 
     The order matters: a runner that gets SIGTERM while there is no STOP pauses instead of ending.

@@ -1,11 +1,13 @@
 """The status of the session, for `/api/status` and the live feed."""
 
+from typing import NotRequired, TypedDict
+
 from loki_web.services import tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
-from loki_web.store.coerce import Json, first_text
+from loki_web.store.coerce import first_text
 from loki_web.store.derived import derived
 from loki_web.store.times import isoformat
 
@@ -17,7 +19,41 @@ _DOCUMENTS = (
 )
 
 
-def get_status(sources: Sources) -> Json:
+class StatusDict(TypedDict):
+    """The answer of `/api/status`. Times are in seconds."""
+
+    status: str
+    version: str
+    uptime_seconds: float
+    active_sessions: int
+    running_agents: int
+    pending_tasks: int
+    database_connected: bool
+    phase: str
+    iteration: int
+    complexity: str
+    mode: str
+    provider: str
+    current_task: str
+    session_uptime_seconds: NotRequired[float]
+    pid: NotRequired[int | None]
+    timestamp: NotRequired[str]
+    too_large_files: NotRequired[list[str]]
+
+
+class HealthDict(TypedDict):
+    """The answer of `/health`."""
+
+    status: str
+    service: str
+
+
+def get_health() -> HealthDict:
+    """Return that the server answers; nothing is examined."""
+    return {"status": "healthy", "service": "loki-dashboard"}
+
+
+def get_status(sources: Sources) -> StatusDict:
     """Return the documented status, and the fields that clients of the old server read.
 
     `uptime_seconds` is the server's, `session_uptime_seconds` the session's.
