@@ -1,9 +1,12 @@
 """Access tokens (scope `admin`) and the audit log (scope `audit`)."""
 
 from loki_web.audit import query as audit_query
+from loki_web.audit.query import EntryDict, SummaryDict
 from loki_web.auth import tokens
+from loki_web.auth.tokens import CreatedTokenDict, TokenDict
 from loki_web.schemas import enterprise as shapes
 from loki_web.services import system
+from loki_web.services.system import EnterpriseStatusDict
 from loki_web.store.coerce import Json
 from loki_web.web import access
 from loki_web.web.blueprint import Blueprint
@@ -17,7 +20,7 @@ _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the token lacks the scope `audit`
 
 @blueprint.get("/api/enterprise/status", is_confidential=True)
 @blueprint.answers(200, shapes.EnterpriseStatus)
-def get_enterprise_status() -> Json:
+def get_enterprise_status() -> EnterpriseStatusDict:
     """Check which enterprise features are enabled."""
     return system.get_enterprise_status(sources())
 
@@ -26,7 +29,7 @@ def get_enterprise_status() -> Json:
 @blueprint.body(shapes.NewToken)
 @blueprint.answers(201, shapes.CreatedToken)
 @blueprint.errors({403: _TOKENS_OFF})
-def post_token(body: Json) -> Json:
+def post_token(body: Json) -> CreatedTokenDict:
     """Generate a new API token (requires `LOKI_ENTERPRISE_AUTH=true`).
 
     You cannot grant scopes that you do not have. Create the first token on the command line.
@@ -39,7 +42,7 @@ def post_token(body: Json) -> Json:
 @blueprint.query(shapes.TokensQuery)
 @blueprint.answers(200, shapes.Token, many=True)
 @blueprint.errors({403: _TOKENS_OFF})
-def get_tokens(query: Json) -> list[Json]:
+def get_tokens(query: Json) -> list[TokenDict]:
     """List all API tokens."""
     system.require_token_auth(sources())
     return tokens.list_tokens(sources(), include_revoked=query["include_revoked"])
@@ -60,7 +63,7 @@ def delete_token(query: Json, identifier: str) -> None:
 @blueprint.query(shapes.AuditQuery)
 @blueprint.answers(200, shapes.AuditEntry, many=True)
 @blueprint.errors({403: _AUDIT_OFF})
-def get_audit(query: Json) -> list[Json]:
+def get_audit(query: Json) -> list[EntryDict]:
     """Query audit logs (requires `LOKI_ENTERPRISE_AUDIT=true`)."""
     return audit_query.list_entries(sources(), **query)
 
@@ -69,6 +72,6 @@ def get_audit(query: Json) -> list[Json]:
 @blueprint.query(shapes.SummaryQuery)
 @blueprint.answers(200, shapes.AuditSummary)
 @blueprint.errors({403: _AUDIT_OFF})
-def get_audit_summary(query: Json) -> Json:
+def get_audit_summary(query: Json) -> SummaryDict:
     """Get audit activity summary."""
     return audit_query.summarize(sources(), query["days"])

@@ -3,7 +3,8 @@
 from loki_web.schemas.system import AuthInfo, Processes, Secrets
 from loki_web.services import system
 from loki_web.services.session import supervision
-from loki_web.store.coerce import Json
+from loki_web.services.session.supervision import ProcessesDict
+from loki_web.services.system import AuthInfoDict, SecretsDict
 from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import sources
 
@@ -12,20 +13,20 @@ blueprint = Blueprint("system", __name__)
 
 @blueprint.get("/api/health/processes")
 @blueprint.answers(200, Processes)
-def get_processes() -> Json:
+def get_processes() -> ProcessesDict:
     """Get process supervision and watchdog status."""
     return supervision.get_processes(sources())
 
 
 @blueprint.get("/api/secrets/status", is_confidential=True)
 @blueprint.answers(200, Secrets)
-def get_secrets() -> Json:
+def get_secrets() -> SecretsDict:
     """Get secret management status (Docker/K8s mount detection)."""
     return system.get_secret_sources(sources())
 
 
 @blueprint.get("/api/auth/info")
 @blueprint.answers(200, AuthInfo)
-def get_auth_info() -> Json:
+def get_auth_info() -> AuthInfoDict:
     """Get information about enabled authentication methods."""
     return system.get_authentication_info(sources())

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from cachetools import LRUCache
 
@@ -26,14 +26,51 @@ from loki_web.store.folder import Folder
 from loki_web.store.times import UNKNOWN, microseconds, parse_time, tidy_time
 from loki_web.store.writable import WritableFolder
 
-_OPTIONAL_KEYS = ("resource_id", "user_id", "token_id", "ip_address", "user_agent", "error")
 _MAX_FAILURES = 10
-_FAILURE_KEYS = ("timestamp", "action", "resource_type", "error")
 _COUNTERS = ("by_action", "by_resource_type", "by_user")
 _MAX_TEXT = 200
 _MAX_CACHED = 1000
 _CACHE_FORMAT = 2
 _FAR = 1000  # from this offset on it is cheaper to count a file than to read past its entries
+
+
+class EntryDict(TypedDict):
+    """An entry of the log, redacted, and its hash under `_integrity_hash` if it has one."""
+
+    timestamp: str
+    action: str
+    resource_type: str
+    resource_id: str | None
+    user_id: str | None
+    token_id: str | None
+    ip_address: str | None
+    user_agent: str | None
+    success: bool
+    error: str | None
+    details: Json
+    _integrity_hash: NotRequired[str]
+
+
+class FailureDict(TypedDict):
+    """A recent failure."""
+
+    timestamp: str
+    action: str
+    resource_type: str
+    error: str | None
+
+
+class SummaryDict(TypedDict):
+    """Counts of the entries of a period."""
+
+    period_days: int
+    total_events: int
+    successful_events: int
+    failed_events: int
+    by_action: dict[str, int]
+    by_resource_type: dict[str, int]
+    by_user: dict[str, int]
+    recent_failures: list[FailureDict]
 
 
 @dataclass
@@ -48,7 +85,7 @@ class _Digest:
     by_action: Counter[str] = field(default_factory=Counter)
     by_resource_type: Counter[str] = field(default_factory=Counter)
     by_user: Counter[str] = field(default_factory=Counter)
-    failures: list[Json] = field(default_factory=list)
+    failures: list[FailureDict] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -67,7 +104,14 @@ class _Digest:
         self.failed += 1
         if len(self.failures) < _MAX_FAILURES:
             formatted = _format_entry(entry)
-            self.failures.append({key: formatted[key] for key in _FAILURE_KEYS})
+            self.failures.append(
+                {
+                    "timestamp": formatted["timestamp"],
+                    "action": formatted["action"],
+                    "resource_type": formatted["resource_type"],
+                    "error": formatted["error"],
+                }
+            )
 
     def add(self, older: "_Digest") -> None:
         """Add the counts of an older file."""
@@ -83,7 +127,7 @@ _digests: LRUCache[tuple[str, Version], _Digest] = LRUCache(_MAX_CACHED)
 _lock = threading.Lock()
 
 
-def list_entries(sources: Sources, **query: Any) -> list[Json]:
+def list_entries(sources: Sources, **query: Any) -> list[EntryDict]:
     """Return entries as `find_entries` does, if the audit log may be queried.
 
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
@@ -100,7 +144,7 @@ def find_entries(
     limit: int = 100,
     offset: int = 0,
     **filters: str | None,
-) -> list[Json]:
+) -> list[EntryDict]:
     """Return entries of the days from `start_date` to `end_date` (UTC, inclusive), newest first.
 
     :param limit: how many entries to return at most.
@@ -110,7 +154,7 @@ def find_entries(
     wanted = {key: value for key, value in filters.items() if value is not None}
     log = AuditLog(sources)
     files = log.list_files()
-    entries: list[Json] = []
+    entries: list[EntryDict] = []
     for file in reversed(files):
         if (start_date and file.day < start_date) or (end_date and file.day > end_date):
             continue
@@ -129,7 +173,7 @@ def find_entries(
     return entries
 
 
-def summarize(sources: Sources, days: int) -> Json:
+def summarize(sources: Sources, days: int) -> SummaryDict:
     """Count the events of the last `days` times 24 hours.
 
     :raises Forbidden: while LOKI_ENTERPRISE_AUDIT is off.
@@ -204,18 +248,23 @@ def _parse_timestamp(entry: Json) -> datetime:
     return parse_time(entry.get("timestamp")) or UNKNOWN
 
 
-def _format_entry(entry: Json) -> Json:
+def _format_entry(entry: Json) -> EntryDict:
     """Return the documented fields with their types, and the entry's hash if it has one."""
-    formatted: Json = {
+    formatted: EntryDict = {
         "timestamp": tidy_time(entry["timestamp"]),
         "action": entry["action"],
         "resource_type": first_text(entry.get("resource_type")),
-        **{key: _redact_text(entry.get(key)) for key in _OPTIONAL_KEYS},
+        "resource_id": _redact_text(entry.get("resource_id")),
+        "user_id": _redact_text(entry.get("user_id")),
+        "token_id": _redact_text(entry.get("token_id")),
+        "ip_address": _redact_text(entry.get("ip_address")),
+        "user_agent": _redact_text(entry.get("user_agent")),
+        "error": _redact_text(entry.get("error")),
         "success": entry.get("success") is not False,
         "details": as_dict(entry.get("details")),
     }
     if isinstance(entry.get(HASH), str):
-        formatted[HASH] = entry[HASH]
+        formatted["_integrity_hash"] = entry[HASH]
     return formatted
 
 
@@ -263,7 +312,7 @@ def _load_digest(sources: Sources, file: AuditFile, version: Version) -> _Digest
         by_action,
         by_resource_type,
         by_user,
-        dicts_in(content.get("failures")),
+        cast(list[FailureDict], dicts_in(content.get("failures"))),
     )
 
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from loki_web.auth.scopes import EVERYTHING, check_grant, choose_scopes, expand_scopes, read_scopes
 from loki_web.auth.token_store import (
@@ -26,6 +26,32 @@ GRACE_SECONDS = 24 * 60 * 60
 _ALL_SCOPES = expand_scopes([EVERYTHING])
 
 
+class TokenDict(TypedDict):
+    """A token without its hash and salt. Times are in ISO 8601."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    last_used: str | None
+    revoked: bool
+    role: NotRequired[str]
+    revoked_at: NotRequired[str]
+
+
+class CreatedTokenDict(TokenDict):
+    """A new token. `token` is the raw one, which is not stored."""
+
+    token: str
+
+
+class RotatedTokenDict(CreatedTokenDict):
+    """A new token, and the id of the one that it replaces."""
+
+    replaces: str
+
+
 def create(
     sources: WritableSources,
     name: str,
@@ -34,7 +60,7 @@ def create(
     role: str | None = None,
     expires_days: int | None = None,
     granted_by: frozenset[str] = _ALL_SCOPES,
-) -> Json:
+) -> CreatedTokenDict:
     """Create a token and return it; the raw token is returned only here, under `token`.
 
     :param scopes: the scopes; only `read` if neither scopes nor a role are given.
@@ -56,7 +82,7 @@ def create(
     return {**_format_token(entry["id"], entry), "token": raw}
 
 
-def list_tokens(sources: Sources, *, include_revoked: bool = False) -> list[Json]:
+def list_tokens(sources: Sources, *, include_revoked: bool = False) -> list[TokenDict]:
     """Return the stored tokens, oldest first, without their hashes and salts."""
     tokens = [_format_token(identity, entry) for identity, entry in load_tokens(sources).items()]
     return [token for token in tokens if include_revoked or not token["revoked"]]
@@ -85,7 +111,7 @@ def delete(sources: WritableSources, identifier: str) -> None:
 
 def rotate(
     sources: WritableSources, identifier: str, *, grace_seconds: int = GRACE_SECONDS
-) -> Json:
+) -> RotatedTokenDict:
     """Replace a token by a new one with the same name, scopes and lifetime.
 
     The old one is renamed and stays valid for the grace period, so that its users can switch;
@@ -132,8 +158,8 @@ def _generate(
     return raw, {**entry, "role": role} if role else entry
 
 
-def _format_token(identity: str, entry: Json) -> Json:
-    token: Json = {
+def _format_token(identity: str, entry: Json) -> TokenDict:
+    token: TokenDict = {
         "id": identity,
         "name": first_text(entry.get("name"), default=identity),
         "scopes": read_scopes(entry),

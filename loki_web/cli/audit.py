@@ -9,10 +9,10 @@ import click
 from loki_web.audit import query as audit_query
 from loki_web.audit import verify as audit_verify
 from loki_web.audit.log import FOLDER
+from loki_web.audit.query import EntryDict
 from loki_web.audit.verify import MAX_REPORTED, Verification
 from loki_web.cli.accounts import open_accounts
 from loki_web.cli.options import counted, moment, table
-from loki_web.store.coerce import Json
 
 _HEADS = ("TIME", "USER", "ACTION", "RESOURCE", "RESULT", "ADDRESS")
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -85,7 +85,7 @@ def _at_least(findings: list[Any], singular: str, plural: str) -> str:
     return prefix + counted(len(findings), singular, plural)
 
 
-def _row(entry: Json) -> list[str]:
+def _row(entry: EntryDict) -> list[str]:
     resource = " ".join(filter(None, (entry["resource_type"], entry["resource_id"])))
     result = "ok" if entry["success"] else f"failed: {entry['error'] or 'unknown error'}"
     user, address = entry["user_id"] or "-", entry["ip_address"] or "-"

@@ -8,10 +8,10 @@ import click
 
 from loki_web.auth import token_store, tokens
 from loki_web.auth.scopes import ROLES, SCOPES
+from loki_web.auth.tokens import CreatedTokenDict, TokenDict
 from loki_web.cli.accounts import open_accounts, record
 from loki_web.cli.options import moment, table
 from loki_web.services.context import Sources
-from loki_web.store.coerce import Json
 from loki_web.store.times import parse_time
 from loki_web.text import printable
 
@@ -126,7 +126,7 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _print_token(sources: Sources, created: Json) -> None:
+def _print_token(sources: Sources, created: CreatedTokenDict) -> None:
     """Print the token alone on standard output, for scripts; the rest on standard error."""
     click.echo(created["token"])
     expiry = f"expires {created['expires_at']}" if created["expires_at"] else "does not expire"
@@ -142,7 +142,7 @@ def _path(sources: Sources) -> str:
     return str(sources.user.path / token_store.FILE)
 
 
-def _row(sources: Sources, entry: Json) -> list[str]:
+def _row(sources: Sources, entry: TokenDict) -> list[str]:
     expires = parse_time(entry["expires_at"])
     if entry["revoked"]:
         state = "revoked"

@@ -160,6 +160,9 @@ class AuditEntry(Answer):
     success = fields.Boolean()
     error = fields.String(allow_none=True)
     details = fields.Dict(keys=fields.String())
+    _integrity_hash = optional(
+        fields.String(metadata={"description": "SHA-256 of this entry and the hash before it"})
+    )
 
 
 class RecentFailure(Answer):

@@ -16,6 +16,24 @@ class AgentProcess(Answer):
     heartbeat_age_seconds = optional(fields.Float(allow_none=True))
 
 
+class Life(Answer):
+    """Whether the session is alive."""
+
+    status = fields.String()
+    alive = fields.Boolean()
+
+
+class Helper(Answer):
+    """A helper process that the runner registered."""
+
+    pid = fields.Integer()
+    label = fields.String()
+    started = fields.String(allow_none=True)
+    parent_pid = fields.Integer(allow_none=True)
+    extra = fields.String()
+    alive = fields.Boolean()
+
+
 class Processes(Answer):
     EXAMPLE = {
         "main_process": {"pid": 12345, "alive": True},
@@ -26,8 +44,8 @@ class Processes(Answer):
     main_process = fields.Nested(Process)
     dashboard = fields.Nested(Process)
     agents = fields.List(fields.Nested(AgentProcess))
-    session = optional(fields.Dict())
-    registered_processes = optional(fields.List(fields.Dict()))
+    session = optional(fields.Nested(Life))
+    registered_processes = optional(fields.List(fields.Nested(Helper)))
     watchdog_enabled = optional(fields.Boolean())
     checked_at = optional(fields.String())
 

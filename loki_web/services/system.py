@@ -1,11 +1,11 @@
 """Secret sources, authentication methods and enterprise switches of this server."""
 
 from pathlib import Path
+from typing import TypedDict
 
 from loki_web.config.settings import SECRET_NAMES
 from loki_web.errors import Forbidden
 from loki_web.services.context import Sources
-from loki_web.store.coerce import Json
 from loki_web.store.folder import Folder
 
 _DOCKER_MOUNT = Path("/run/secrets")
@@ -13,11 +13,37 @@ _KUBERNETES_MOUNT = Path("/var/run/secrets")
 _KUBERNETES_MARK = "kubernetes.io"
 
 
+class SecretsDict(TypedDict):
+    """Where keys are configured; names only."""
+
+    docker_secrets: bool
+    k8s_secrets: bool
+    env_secrets: list[str]
+
+
+class AuthInfoDict(TypedDict):
+    """The authentication methods that are enabled."""
+
+    enterprise_auth: bool
+    oidc_enabled: bool
+    oidc_issuer: str | None
+    auth_methods: list[str]
+
+
+class EnterpriseStatusDict(TypedDict):
+    """The enterprise features that are enabled."""
+
+    auth_enabled: bool
+    oidc_enabled: bool
+    audit_enabled: bool
+    enterprise_mode: bool
+
+
 def get_secret_sources(
     sources: Sources,
     docker_mount: Path = _DOCKER_MOUNT,
     kubernetes_mount: Path = _KUBERNETES_MOUNT,
-) -> Json:
+) -> SecretsDict:
     """Return which keys are set in the environment, and whether keys are mounted as files.
 
     Only names are returned; no value, and no part of one, leaves the server. On most systems both
@@ -32,7 +58,7 @@ def get_secret_sources(
     }
 
 
-def get_authentication_info(sources: Sources) -> Json:
+def get_authentication_info(sources: Sources) -> AuthInfoDict:
     """Return the authentication methods that are enabled."""
     settings = sources.settings
     oidc = settings.oidc_enabled
@@ -44,19 +70,24 @@ def get_authentication_info(sources: Sources) -> Json:
     }
 
 
-def get_enterprise_status(sources: Sources) -> Json:
+def get_enterprise_status(sources: Sources) -> EnterpriseStatusDict:
     """Return which enterprise features are enabled.
 
     `audit_enabled` says whether the audit log can be queried. The log itself is always written,
     unless LOKI_AUDIT_DISABLED is set.
     """
     settings = sources.settings
-    switches = {
-        "auth_enabled": settings.enterprise_auth,
-        "oidc_enabled": settings.oidc_enabled,
-        "audit_enabled": settings.enterprise_audit,
+    auth, oidc, audit = (
+        settings.enterprise_auth,
+        settings.oidc_enabled,
+        settings.enterprise_audit,
+    )
+    return {
+        "auth_enabled": auth,
+        "oidc_enabled": oidc,
+        "audit_enabled": audit,
+        "enterprise_mode": auth or oidc or audit,
     }
-    return {**switches, "enterprise_mode": any(switches.values())}
 
 
 def require_token_auth(sources: Sources) -> None:

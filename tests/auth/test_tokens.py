@@ -139,7 +139,7 @@ def test_a_revoked_or_deleted_token_is_rejected(
     everybody(place)
     held = next(one for one in tokens.list_tokens(src) if one["name"] == "viewer")
     assert opens(src, raw("viewer"))
-    end(src, held[by])
+    end(src, held["id"] if by == "id" else held["name"])
     assert not opens(src, raw("viewer"))
     assert opens(src, raw("admin"))
     assert (held["id"] in stored(place)) is (end is tokens.revoke)

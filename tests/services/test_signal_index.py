@@ -133,7 +133,7 @@ QUESTIONS: dict[str, Callable[[Sources], Any]] = {
     "lines": events.count_lines,
     "iteration": state.get_iteration,
     "started": state.get_started_at,
-    "errors": lambda src: queries.list_records_of_type(src, "error_pattern", 5),
+    "errors": lambda src: queries.list_errors(src, 5),
 }
 for period in ("1h", "61m", "7d", "9999d"):
     for kind, source in FILTERS:

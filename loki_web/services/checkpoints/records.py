@@ -138,8 +138,9 @@ def _build_answer(sources: Sources, checkpoint: Checkpoint, content: Json) -> Ch
     others = {
         key: (tidy_time(value) or value) if key in _TIME_KEYS else value
         for key, value in redact_within(content).items()
+        if key not in documented
     }
-    return cast(CheckpointDict, {**others, **documented})
+    return cast(CheckpointDict, {**documented, **others})
 
 
 def _list_files(sources: Sources, checkpoint: Checkpoint) -> list[str]:

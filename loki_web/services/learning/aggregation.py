@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal, TypedDict, cast
 
 from loki_web.services import events
 from loki_web.services.context import Sources, WritableSources
@@ -28,21 +28,91 @@ _MAX_ENGINE_FILES = 20  # how many files of the engine are tried if the latest a
 _CERTAIN_COUNT = 10  # records of one subject for confidence 1, if no record states its confidence
 
 
-def aggregate(sources: WritableSources) -> Json:
+class PreferenceDict(TypedDict):
+    """A preference of the user; `preferred_value` is the most frequent JSON value."""
+
+    preference_key: str
+    preferred_value: Any
+    frequency: int
+    confidence: float
+
+
+class ErrorPatternDict(TypedDict):
+    """A type of error, and the share of it that was resolved, from 0 to 1."""
+
+    error_type: str
+    resolution_rate: float
+    frequency: int
+    confidence: float
+
+
+class SuccessPatternDict(TypedDict):
+    """A pattern of successful work."""
+
+    pattern_name: str
+    avg_duration_seconds: float
+    frequency: int
+    confidence: float
+
+
+class ToolEfficiencyDict(TypedDict):
+    """The use of a tool; score and success rate are from 0 to 1."""
+
+    tool_name: str
+    efficiency_score: float
+    count: int
+    usage_count: int
+    avg_execution_time_ms: float
+    success_rate: float
+    total_tokens_used: int
+    confidence: float
+
+
+class LessonsDict(TypedDict):
+    """The four lists of an aggregation."""
+
+    preferences: list[PreferenceDict]
+    error_patterns: list[ErrorPatternDict]
+    success_patterns: list[SuccessPatternDict]
+    tool_efficiencies: list[ToolEfficiencyDict]
+
+
+class AggregationDict(LessonsDict):
+    """The four lists and the time at which they were made, `""` if unknown."""
+
+    aggregated_at: str
+
+
+class SignalCountsDict(TypedDict):
+    """The number of signals of each type."""
+
+    success_patterns: int
+    tool_efficiency: int
+    error_patterns: int
+    user_preferences: int
+
+
+class LatestAggregationDict(AggregationDict):
+    """An aggregation and the number of signals of each type."""
+
+    signal_counts: SignalCountsDict
+
+
+def aggregate(sources: WritableSources) -> AggregationDict:
     """Aggregate all signals and events, store the result and return it.
 
     :raises StorageError: when it cannot be written.
     """
     with events.open_index(sources) as index:
-        aggregation = summarize_totals(index, index.get_totals(Selection()))
-    aggregation["aggregated_at"] = isoformat(sources.now())
+        lessons = summarize_totals(index, index.get_totals(Selection()))
+    aggregation: AggregationDict = {**lessons, "aggregated_at": isoformat(sources.now())}
     with sources.project.locked(_FILE):
         stored = as_dict(sources.project.document(_FILE))
         sources.project.write_json(_FILE, {**stored, **aggregation})
     return aggregation
 
 
-def get_latest(sources: Sources) -> Json:
+def get_latest(sources: Sources) -> LatestAggregationDict:
     """Return the latest aggregation, with the number of signals of each type.
 
     Each list is the one that the server stored, else that of the learning engine, else computed
@@ -54,11 +124,10 @@ def get_latest(sources: Sources) -> Json:
         totals = index.get_totals(Selection())
         for group, cell in totals:
             types[group.type] += cell.count
-        if not all(aggregation[name] for name in _LISTS):
-            computed = summarize_totals(index, totals)
-            aggregation.update({name: aggregation[name] or computed[name] for name in _LISTS})
+        computed = fill_empty_lists(aggregation, lambda: summarize_totals(index, totals))
     return {
-        **aggregation,
+        **computed,
+        "aggregated_at": aggregation["aggregated_at"],
         "signal_counts": {
             "success_patterns": types[SUCCESS_PATTERN],
             "tool_efficiency": types[TOOL_EFFICIENCY],
@@ -68,27 +137,44 @@ def get_latest(sources: Sources) -> Json:
     }
 
 
-def load_stored(sources: Sources) -> Json:
+def load_stored(sources: Sources) -> AggregationDict:
     """Return the four lists on disk, and their time in `aggregated_at` (`""` if unknown)."""
     own, engine = as_dict(sources.project.document(_FILE)), _load_engine_file(sources)
-    lists: Json = {name: _read_list(own, name) or _read_list(engine, name) for name in _LISTS}
+    lists = {name: _read_list(own, name) or _read_list(engine, name) for name in _LISTS}
     aggregated_at = tidy_time(own.get("aggregated_at")) or tidy_time(engine.get("timestamp"))
-    return {**lists, "aggregated_at": aggregated_at}
+    return cast(AggregationDict, {**lists, "aggregated_at": aggregated_at})
 
 
-def summarize_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> Json:
+def fill_empty_lists(
+    lessons: LessonsDict | AggregationDict, get_others: Callable[[], LessonsDict | AggregationDict]
+) -> LessonsDict:
+    """Return the four lists, empty ones replaced by those of another aggregation.
+
+    :param get_others: called only if a list is empty.
+    """
+    others = lessons if all(lessons[name] for name in _LISTS) else get_others()
+    return {
+        "preferences": lessons["preferences"] or others["preferences"],
+        "error_patterns": lessons["error_patterns"] or others["error_patterns"],
+        "success_patterns": lessons["success_patterns"] or others["success_patterns"],
+        "tool_efficiencies": lessons["tool_efficiencies"] or others["tool_efficiencies"],
+    }
+
+
+def summarize_totals(index: SignalIndex, totals: Iterable[tuple[Group, Cell]]) -> LessonsDict:
     """Return the four lists, most frequent first and tools by their score."""
     subjects: dict[str, dict[str, Cell]] = {kind: {} for kind in records.SUBJECTS}
     for group, cell in totals:
         if group.subject is not None:
             subjects[group.type].setdefault(group.subject, Cell()).merge(cell)
-    return {
+    lists = {
         name: sorted(
             (_format_entry(index, kind, subject, cell) for subject, cell in subjects[kind].items()),
             key=lambda entry: (-entry[rank], entry[records.SUBJECTS[kind]]),
         )
         for name, (kind, rank, _) in _LISTS.items()
     }
+    return cast(LessonsDict, lists)
 
 
 def _format_entry(index: SignalIndex, kind: str, subject: str, cell: Cell) -> Json:
@@ -151,7 +237,7 @@ def _load_engine_file(sources: Sources) -> Json:
     return {}
 
 
-def _read_list(source: Json, name: str) -> list[Json]:
+def _read_list(source: Json, name: "_ListName") -> list[Json]:
     """Return one of the lists of a file; entries without a subject are skipped."""
     kind, _, typed = _LISTS[name]
     subject = records.SUBJECTS[kind]
@@ -201,8 +287,9 @@ def _read_tool(entry: Json) -> Json:
     }
 
 
+_ListName = Literal["preferences", "error_patterns", "success_patterns", "tool_efficiencies"]
 # Name in an aggregation → type of record, sort key, reader of a stored entry.
-_LISTS: dict[str, tuple[str, str, Callable[[Json], Json]]] = {
+_LISTS: dict[_ListName, tuple[str, str, Callable[[Json], Json]]] = {
     "preferences": (USER_PREFERENCE, "frequency", _read_preference),
     "error_patterns": (ERROR_PATTERN, "frequency", _read_error),
     "success_patterns": (SUCCESS_PATTERN, "frequency", _read_success),

@@ -8,23 +8,34 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, cast
 
 from loki_web.errors import BadRequest
 from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.learning import aggregation
+from loki_web.services.learning.aggregation import LessonsDict
 from loki_web.services.learning.signal_index import (
+    ERROR_PATTERN,
     HOUR,
+    SUCCESS_PATTERN,
+    TOOL_EFFICIENCY,
     UNKNOWN_TIME,
+    USER_PREFERENCE,
     Cell,
     Group,
     Selection,
     SignalIndex,
     Sum,
 )
-from loki_web.services.learning.views import format_record
-from loki_web.store.coerce import Json
+from loki_web.services.learning.views import (
+    ErrorSignalDict,
+    PreferenceSignalDict,
+    SignalDict,
+    SuccessSignalDict,
+    ToolSignalDict,
+    format_record,
+)
 from loki_web.store.times import from_microseconds, microseconds, parse_time
 
 TIME_RANGE = "^[0-9]{1,4}[hdm]$"
@@ -84,9 +95,34 @@ def parse_time_range(time_range: str, now: datetime) -> datetime:
     return now - int(time_range[:-1]) * _UNITS[time_range[-1]]
 
 
+class MetricsDict(TypedDict):
+    """Counts of the records of a period, most frequent first, and their aggregation."""
+
+    totalSignals: int
+    signalsByType: dict[str, int]
+    signalsBySource: dict[str, int]
+    avgConfidence: float
+    aggregation: LessonsDict
+
+
+class TrendPointDict(TypedDict):
+    """The number of records in an hour: `YYYY-MM-DDTHH` in UTC."""
+
+    label: str
+    count: int
+
+
+class TrendsDict(TypedDict):
+    """The numbers of records by hour, oldest first."""
+
+    dataPoints: list[TrendPointDict]
+    maxValue: int
+    period: str
+
+
 def get_metrics(
     sources: Sources, time_range: str, signal_type: str | None, source: str | None
-) -> Json:
+) -> MetricsDict:
     """Count the records of each type and source, and aggregate them.
 
     :raises BadRequest: for a malformed time range, as do all functions that take one.
@@ -98,19 +134,19 @@ def get_metrics(
         confidence = Sum()
         for _, cell in totals:
             confidence.merge(cell.confidence)
-        metrics: Json = {
-            "totalSignals": sum(cell.count for _, cell in totals),
-            "signalsByType": _count_by(totals, lambda group: group.type),
-            "signalsBySource": _count_by(totals, lambda group: group.source),
-            "avgConfidence": round(confidence.mean() or 0.0, 10),
-        }
-        lists = aggregation.summarize_totals(index, totals)
-    return {**metrics, "aggregation": _fill_from_stored(query, lists)}
+        lessons = aggregation.summarize_totals(index, totals)
+    return {
+        "totalSignals": sum(cell.count for _, cell in totals),
+        "signalsByType": _count_by(totals, lambda group: group.type),
+        "signalsBySource": _count_by(totals, lambda group: group.source),
+        "avgConfidence": round(confidence.mean() or 0.0, 10),
+        "aggregation": _fill_from_stored(query, lessons),
+    }
 
 
 def get_trends(
     sources: Sources, time_range: str, signal_type: str | None, source: str | None
-) -> Json:
+) -> TrendsDict:
     """Count the records of each hour (UTC), oldest first; empty hours are left out.
 
     Records without a time are not counted.
@@ -133,19 +169,38 @@ def list_records(
     source: str | None,
     limit: int,
     offset: int,
-) -> list[Json]:
+) -> list[SignalDict]:
     """Return the selected records, newest first."""
     return _list_records(_Query.of(sources, time_range, signal_type, source), limit, offset)
 
 
-def list_records_of_type(sources: Sources, signal_type: str, limit: int) -> list[Json]:
-    """Return the records of one type from the last 30 days, newest first."""
+def list_preferences(sources: Sources, limit: int) -> list[PreferenceSignalDict]:
+    """Return the preferences of the last 30 days, newest first."""
+    return cast(list[PreferenceSignalDict], _list_of_type(sources, USER_PREFERENCE, limit))
+
+
+def list_errors(sources: Sources, limit: int) -> list[ErrorSignalDict]:
+    """Return the errors of the last 30 days, newest first."""
+    return cast(list[ErrorSignalDict], _list_of_type(sources, ERROR_PATTERN, limit))
+
+
+def list_successes(sources: Sources, limit: int) -> list[SuccessSignalDict]:
+    """Return the successes of the last 30 days, newest first."""
+    return cast(list[SuccessSignalDict], _list_of_type(sources, SUCCESS_PATTERN, limit))
+
+
+def list_tool_uses(sources: Sources, limit: int) -> list[ToolSignalDict]:
+    """Return the uses of tools of the last 30 days, newest first."""
+    return cast(list[ToolSignalDict], _list_of_type(sources, TOOL_EFFICIENCY, limit))
+
+
+def _list_of_type(sources: Sources, signal_type: str, limit: int) -> list[SignalDict]:
     now = sources.now_unrecorded()
     selection = Selection(type=signal_type)
     return _list_records(_Query.since(sources, now - _LIST_PERIOD, now, selection), limit, 0)
 
 
-def _list_records(query: _Query, limit: int, offset: int) -> list[Json]:
+def _list_records(query: _Query, limit: int, offset: int) -> list[SignalDict]:
     with events.open_index(query.sources) as index:
         places = index.find_newest(query.selection, offset, limit)
         if len(places) == limit and places[-1].time != UNKNOWN_TIME:
@@ -171,20 +226,20 @@ def _format_hour(hour: int) -> str:
     return from_microseconds(hour * HOUR).isoformat()[:13]
 
 
-def _fill_from_stored(query: _Query, lists: Json) -> Json:
+def _fill_from_stored(query: _Query, lessons: LessonsDict) -> LessonsDict:
     """Return the four lists, empty ones replaced by the stored lists of the same period.
 
     With a filter by type or source nothing is replaced: stored lists do not have these.
     """
     selection = query.selection
     if selection.type is not None or selection.source is not None:
-        return lists
+        return lessons
     stored = aggregation.load_stored(query.sources)
-    aggregated_at = parse_time(stored.pop("aggregated_at"))
+    aggregated_at = parse_time(stored["aggregated_at"])
     if aggregated_at and selection.since is not None:
         time = microseconds(aggregated_at)
         if time < selection.since:
             query.record_lifetime(time, None)
-            return lists
+            return lessons
         query.record_lifetime(None, time)
-    return {name: entries or stored[name] for name, entries in lists.items()}
+    return aggregation.fill_empty_lists(lessons, lambda: stored)

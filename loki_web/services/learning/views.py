@@ -1,7 +1,7 @@
 """Formatting of learning records for clients: all stored fields, documented ones typed."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from loki_web.services.learning.records import SUBJECTS, get_success
 from loki_web.services.learning.signal_index import (
@@ -51,7 +51,59 @@ _FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def format_record(record: Record, content: Json) -> Json:
+class SignalDict(TypedDict):
+    """The documented fields of a record; further ones are as in its file, redacted.
+
+    :ivar confidence: from 0 to 1, None if the record has none.
+    """
+
+    id: str
+    type: str
+    source: str
+    action: str
+    outcome: str
+    confidence: float | None
+    timestamp: str
+
+
+class PreferenceSignalDict(SignalDict):
+    """A preference of the user."""
+
+    preference_key: str
+    preference_value: Any
+    alternatives_rejected: list[Any]
+
+
+class ErrorSignalDict(SignalDict):
+    """An error and how it was resolved."""
+
+    error_type: str
+    error_message: str
+    resolution: str
+    recovery_steps: list[Any]
+
+
+class SuccessSignalDict(SignalDict):
+    """A success and how it was reached."""
+
+    pattern_name: str
+    action_sequence: list[Any]
+    preconditions: list[Any]
+    postconditions: list[Any]
+    duration_seconds: float
+
+
+class ToolSignalDict(SignalDict):
+    """A use of a tool."""
+
+    tool_name: str
+    tokens_used: int
+    execution_time_ms: float
+    success_rate: float
+    alternative_tools: list[Any]
+
+
+def format_record(record: Record, content: Json) -> SignalDict:
     """Return a record for clients, redacted and with a time in ISO 8601.
 
     The learning fields of events are copied from `data` to the top level. `event_type` is the type
@@ -62,8 +114,7 @@ def format_record(record: Record, content: Json) -> Json:
     content = redact_within(content)
     data = as_dict(content.get("data"))
     both = {**data, **content}
-    entry: Json = {
-        **content,
+    documented: SignalDict = {
         "id": first_text(content.get("id")),
         "type": record.type,
         "source": record.source,
@@ -72,11 +123,12 @@ def format_record(record: Record, content: Json) -> Json:
         "confidence": record.confidence,
         "timestamp": tidy_time(content.get("timestamp")),
     }
+    entry: Json = {**content, **documented}
     if record.written_type != record.type:
         entry["event_type"] = record.written_type
     for name, typed in _FIELDS.get(record.type, {}).items():
         entry[name] = typed(both.get(name))
-    return {**entry, **_format_lesson(record, both)}
+    return cast(SignalDict, {**entry, **_format_lesson(record, both)})
 
 
 def _format_lesson(record: Record, both: Json) -> Json:

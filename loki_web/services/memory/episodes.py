@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, cast
 
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources
@@ -52,6 +52,21 @@ class Catalog:
     by_path: dict[str, Episode]
 
 
+class EpisodeDict(TypedDict):
+    """The documented fields of an episode; further ones are as in its file, redacted."""
+
+    id: str
+    timestamp: str
+    taskId: str
+    agent: str
+    phase: str
+    goal: str
+    outcome: str
+    durationSeconds: float
+    tokensUsed: int
+    actionLog: list[Json]
+
+
 def get_collection(sources: Sources) -> Collection:
     """Return the collection of episode files."""
     return sources.project.collection(FOLDER, nested=True, digest=_DIGEST)
@@ -80,7 +95,7 @@ def get_catalog(sources: Sources, before: Catalog | None) -> Catalog:
     return Catalog(changes.generation, by_time, by_id | latest, by_path)
 
 
-def list_episodes(sources: Sources, *, limit: int, offset: int = 0) -> list[Json]:
+def list_episodes(sources: Sources, *, limit: int, offset: int = 0) -> list[EpisodeDict]:
     """Return episodes, newest first, as `format_episode` formats them.
 
     :param limit: how many to return at most.
@@ -92,7 +107,7 @@ def list_episodes(sources: Sources, *, limit: int, offset: int = 0) -> list[Json
     return [entry for entry in entries if entry is not None]
 
 
-def get_episode(sources: Sources, identifier: str) -> Json:
+def get_episode(sources: Sources, identifier: str) -> EpisodeDict:
     """Return the episode with an id.
 
     :raises NotFound: when there is no such episode.
@@ -105,13 +120,13 @@ def get_episode(sources: Sources, identifier: str) -> Json:
     return entry
 
 
-def find_episode(sources: Sources, identifier: str) -> Json | None:
+def find_episode(sources: Sources, identifier: str) -> EpisodeDict | None:
     """Return the episode with an id, or None."""
     episode = get_catalog(sources).by_id.get(identifier)
     return _read_episode(sources, episode) if episode else None
 
 
-def format_episode(path: str, stored: Any) -> Json:
+def format_episode(path: str, stored: Any) -> EpisodeDict:
     """Return a stored episode, redacted and with every documented field.
 
     :param path: the path of its file, for the id of an episode that stores none.
@@ -123,9 +138,7 @@ def format_episode(path: str, stored: Any) -> Json:
     lists: Json = {key: as_texts(entry[key]) for key in _LISTS_OF_TEXTS if key in entry}
     if "errors_encountered" in entry:
         lists["errors_encountered"] = dicts_in(entry["errors_encountered"])
-    return {
-        **entry,
-        **lists,
+    documented: EpisodeDict = {
         "id": get_own_id(entry) or get_file_id(path),
         "timestamp": tidy_time(entry.get("timestamp")),
         "taskId": first_text(entry.get("task_id"), entry.get("taskId")),
@@ -135,12 +148,12 @@ def format_episode(path: str, stored: Any) -> Json:
         "outcome": first_text(entry.get("outcome")),
         "durationSeconds": duration or 0,
         "tokensUsed": as_count(entry.get("tokens_used", entry.get("tokensUsed"))),
-        "action_log": actions,
         "actionLog": actions,
     }
+    return cast(EpisodeDict, {**entry, **lists, **documented, "action_log": actions})
 
 
-def _read_episode(sources: Sources, episode: Episode) -> Json | None:
+def _read_episode(sources: Sources, episode: Episode) -> EpisodeDict | None:
     return get_collection(sources).derive_one(episode.path, format_episode)
 
 

@@ -8,7 +8,7 @@ from loki_web.services.context import Sources
 from loki_web.services.memory import episodes, patterns, skills
 from loki_web.services.memory.common import join_texts
 from loki_web.services.memory.query import normalize
-from loki_web.store.coerce import Json, as_dict, first_text
+from loki_web.store.coerce import as_dict, first_text
 from loki_web.store.collection import Stamped
 from loki_web.store.files import Version, is_settled
 from loki_web.store.search_index import Contents, Row
@@ -45,13 +45,13 @@ _COLLECTIONS = {
 }
 
 
-def get_title(kind: str, entry: Json) -> str:
+def get_title(kind: str, entry: Mapping[str, Any]) -> str:
     """Return the title of an entry: its first field, else its task id or id."""
     words = (join_texts(entry.get(name)) for name in _FIELDS[kind][0])
     return first_text(*words, entry.get("taskId"), default=entry["id"])
 
 
-def list_fields(kind: str, entry: Json) -> Iterator[tuple[str, str]]:
+def list_fields(kind: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the names and texts of the searched fields that are not empty."""
     for names in _FIELDS[kind]:
         for name in names:
@@ -131,7 +131,7 @@ def _read_pattern_rows(sources: Sources, place: str) -> tuple[str, list[Row]] | 
     ]
 
 
-def _make_row(kind: str, entry: Json) -> Row:
+def _make_row(kind: str, entry: Mapping[str, Any]) -> Row:
     columns = (
         normalize(" ".join(join_texts(_get_value(entry, name)) for name in names))
         for names in _FIELDS[kind]
@@ -139,7 +139,7 @@ def _make_row(kind: str, entry: Json) -> Row:
     return Row(kind, entry["id"], *columns)
 
 
-def _get_value(entry: Json, name: str) -> Any:
+def _get_value(entry: Mapping[str, Any], name: str) -> Any:
     value: Any = entry
     for key in name.split("."):
         value = as_dict(value).get(key)

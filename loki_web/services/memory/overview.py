@@ -1,7 +1,7 @@
 """Summary, token economics, index and timeline of the memory (docs/files.md, section 8)."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from loki_web.services.context import Sources
 from loki_web.services.memory import episodes, patterns, skills
@@ -20,7 +20,74 @@ from loki_web.store.times import UNKNOWN, sort_key
 _LATEST_EPISODES = 50
 
 
-def get_summary(sources: Sources) -> Json:
+class EpisodeCountDict(TypedDict):
+    """The number of episodes and the time of the latest, `""` if none has one."""
+
+    count: int
+    latestDate: str
+
+
+class PatternCountsDict(TypedDict):
+    """The numbers of patterns and anti-patterns."""
+
+    patterns: int
+    antiPatterns: int
+
+
+class SkillCountDict(TypedDict):
+    """The number of skills."""
+
+    skills: int
+
+
+class EconomicsDict(TypedDict):
+    """Tokens spent on discovering and reading memories, and the percentage saved."""
+
+    discoveryTokens: int
+    readTokens: int
+    savingsPercent: float
+
+
+class SummaryDict(TypedDict):
+    """What the memory holds."""
+
+    episodic: EpisodeCountDict
+    semantic: PatternCountsDict
+    procedural: SkillCountDict
+    tokenEconomics: EconomicsDict
+
+
+class IndexDict(TypedDict):
+    """The stored topics."""
+
+    topics: list[Json]
+    lastUpdated: str | None
+
+
+class TimelineDict(TypedDict):
+    """Actions and decisions; `entries` are both, newest first."""
+
+    entries: list[Json]
+    recent_actions: list[Json]
+    key_decisions: list[Json]
+    active_context: Json
+    lastUpdated: str | None
+
+
+class ConsolidationDict(TypedDict):
+    """What a consolidation would process."""
+
+    status: str
+    message: str
+    consolidated: int
+    patternsCreated: int
+    patternsMerged: int
+    episodesProcessed: int
+    episodesInWindow: int
+    state: SummaryDict
+
+
+def get_summary(sources: Sources) -> SummaryDict:
     """Return the numbers of episodes, patterns, anti-patterns and skills, and the economics."""
     known_patterns = patterns.list_patterns(sources)
     anti_patterns = sum(map(patterns.is_anti_pattern, known_patterns))
@@ -36,12 +103,14 @@ def get_summary(sources: Sources) -> Json:
         },
         "procedural": {"skills": len(skills.get_all(sources).by_id)},
         "tokenEconomics": {
-            key: economics[key] for key in ("discoveryTokens", "readTokens", "savingsPercent")
+            "discoveryTokens": economics["discoveryTokens"],
+            "readTokens": economics["readTokens"],
+            "savingsPercent": economics["savingsPercent"],
         },
     }
 
 
-def get_economics(sources: Sources) -> Json:
+def get_economics(sources: Sources) -> EconomicsDict:
     """Return the tokens spent on discovering and reading memories, and the percentage saved.
 
     The percentage can be negative. The file is nested or flat, in camel case or snake case; both
@@ -54,27 +123,30 @@ def get_economics(sources: Sources) -> Json:
     read = int(_get_amount(entry, metrics, "readTokens", "read_tokens"))
     total = first_amount(entry.get("totalTokens"), entry.get("total_tokens"))
     savings = _get_savings(entry, metrics)
-    return {
-        **entry,
+    documented: EconomicsDict = {
         "discoveryTokens": discovery,
         "readTokens": read,
         "savingsPercent": savings,
+    }
+    snake_case = {
         "discovery_tokens": discovery,
         "read_tokens": read,
         "total_tokens": discovery + read if total is None else int(total),
         "savings_percent": savings,
     }
+    return cast(EconomicsDict, {**entry, **documented, **snake_case})
 
 
-def get_index(sources: Sources) -> Json:
+def get_index(sources: Sources) -> IndexDict:
     """Return the memory index (layer 1): the stored topics, redacted."""
     content = sources.project.document("memory/index.json")
     entry = as_dict(clean_value(content))
     topics = clean_value(entries_under(content, "topics") or [])
-    return {**entry, "topics": topics, "lastUpdated": _get_last_updated(entry)}
+    documented: IndexDict = {"topics": topics, "lastUpdated": _get_last_updated(entry)}
+    return cast(IndexDict, {**entry, **documented})
 
 
-def get_timeline(sources: Sources) -> Json:
+def get_timeline(sources: Sources) -> TimelineDict:
     """Return the timeline (layer 2): actions, decisions, and all `entries` newest first.
 
     Without the file, the entries are the latest episodes.
@@ -82,24 +154,24 @@ def get_timeline(sources: Sources) -> Json:
     content = sources.project.document("memory/timeline.json")
     if not isinstance(content, dict | list):
         latest = episodes.list_episodes(sources, limit=_LATEST_EPISODES)
-        return {**_make_timeline([], []), "entries": latest, "lastUpdated": None}
+        return {**_make_timeline([], []), "entries": [{**episode} for episode in latest]}
     if isinstance(content, list):
         listed = dicts_in(clean_value(content))
         decisions = [entry for entry in listed if _is_decision(entry)]
         actions = [entry for entry in listed if not _is_decision(entry)]
-        return {**_make_timeline(actions, decisions), "lastUpdated": None}
+        return _make_timeline(actions, decisions)
     entry = as_dict(clean_value(content))
     actions, decisions = dicts_in(entry.get("recent_actions")), dicts_in(entry.get("key_decisions"))
     others = dicts_in(entry.get("entries"))
-    return {
-        **entry,
+    documented: TimelineDict = {
         **_make_timeline(actions, decisions, others),
         "active_context": as_dict(entry.get("active_context")),
         "lastUpdated": _get_last_updated(entry),
     }
+    return cast(TimelineDict, {**entry, **documented})
 
 
-def preview_consolidation(sources: Sources, hours: int) -> Json:
+def preview_consolidation(sources: Sources, hours: int) -> ConsolidationDict:
     """Count the episodes that a consolidation would process; nothing is changed.
 
     The CLI's memory engine consolidates memories, so all counts of work done are 0.
@@ -126,7 +198,7 @@ def preview_consolidation(sources: Sources, hours: int) -> Json:
 
 def _get_latest_date(sources: Sources) -> str:
     latest = episodes.list_episodes(sources, limit=1)
-    return str(latest[0]["timestamp"]) if latest else ""
+    return latest[0]["timestamp"] if latest else ""
 
 
 def _get_amount(entry: Json, metrics: Json, camel: str, snake: str) -> int | float:
@@ -149,13 +221,14 @@ def _get_last_updated(entry: Json) -> str | None:
 
 def _make_timeline(
     actions: list[Json], decisions: list[Json], others: list[Json] | None = None
-) -> Json:
+) -> TimelineDict:
     entries = [*actions, *decisions, *(others or [])]
     return {
         "recent_actions": actions,
         "key_decisions": decisions,
         "active_context": {},
         "entries": sorted(entries, key=_get_instant, reverse=True),
+        "lastUpdated": None,
     }
 
 

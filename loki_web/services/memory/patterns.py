@@ -4,7 +4,7 @@ If two entries have the same id, the one with the newest time is used, then the 
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources
@@ -25,11 +25,25 @@ ANTI_PATTERN = "anti-pattern"
 _ANTI_PATTERN_FORMS = {ANTI_PATTERN, "anti_pattern", "antipattern"}
 _TIMES = ("updated_at", "last_used", "created_at")
 
-Dated = tuple[datetime, Json]
+
+class PatternDict(TypedDict):
+    """The documented fields of a pattern; further ones are as in its file, redacted."""
+
+    id: str
+    pattern: str
+    category: str
+    confidence: float
+    usageCount: int
+    conditions: list[str]
+    correctApproach: str
+    incorrectApproach: str
+
+
+Dated = tuple[datetime, PatternDict]
 
 
 @derived
-def list_patterns(sources: Sources) -> list[Json]:
+def list_patterns(sources: Sources) -> list[PatternDict]:
     """Return all patterns, then the anti-patterns (category `anti-pattern`), in file order."""
     by_id: dict[str, Dated] = {}
     for place in (PATTERNS, ANTI_PATTERNS):
@@ -40,7 +54,7 @@ def list_patterns(sources: Sources) -> list[Json]:
     return [entry for _, entry in by_id.values()]
 
 
-def get_pattern(sources: Sources, identifier: str) -> Json:
+def get_pattern(sources: Sources, identifier: str) -> PatternDict:
     """Return the pattern or anti-pattern with an id.
 
     :raises NotFound: when there is no such pattern.
@@ -65,9 +79,9 @@ def list_in_file(sources: Sources, place: str) -> list[Dated]:
     return read(sources.project.document(place))
 
 
-def is_anti_pattern(entry: Json) -> bool:
+def is_anti_pattern(entry: PatternDict) -> bool:
     """Return whether an entry's category is `anti-pattern`."""
-    return entry.get("category") == ANTI_PATTERN
+    return entry["category"] == ANTI_PATTERN
 
 
 def _read_patterns(content: Any) -> list[Dated]:
@@ -90,7 +104,7 @@ def _format_patterns(entries: list[Json]) -> list[Dated]:
     ]
 
 
-def _format_pattern(stored: Json, identities: Identities) -> Json:
+def _format_pattern(stored: Json, identities: Identities) -> PatternDict:
     entry: Json = clean_value(stored)
     category = first_text(entry.get("category")).strip()
     correct = first_text(
@@ -99,19 +113,21 @@ def _format_pattern(stored: Json, identities: Identities) -> Json:
     incorrect = first_text(
         entry.get("incorrect_approach"), entry.get("incorrectApproach"), entry.get("what_fails")
     )
-    return {
-        **entry,
+    documented: PatternDict = {
         "id": identities.assign(get_own_id(entry), join_texts({**entry, "id": ""})),
         "pattern": _get_text(entry),
         "category": ANTI_PATTERN if category.lower() in _ANTI_PATTERN_FORMS else category,
         "conditions": as_texts(entry.get("conditions")) or as_texts(entry.get("why")),
         "confidence": as_number(entry.get("confidence")) or 0,
-        "source_episodes": as_texts(entry.get("source_episodes")),
-        "links": dicts_in(entry.get("links")),
         "usageCount": as_count(entry.get("usage_count", entry.get("usageCount"))),
         "correctApproach": correct,
         "incorrectApproach": incorrect,
     }
+    lists = {
+        "source_episodes": as_texts(entry.get("source_episodes")),
+        "links": dicts_in(entry.get("links")),
+    }
+    return cast(PatternDict, {**entry, **lists, **documented})
 
 
 def _get_text(entry: Json) -> str:

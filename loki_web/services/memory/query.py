@@ -8,8 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from loki_web.store.coerce import Json
+from typing import TypedDict
 
 MAX_TERMS = 24
 MAX_FIELD = 20_000  # characters of one field that are searched
@@ -42,6 +41,20 @@ class Term:
         return f'({exact} OR "{self.stem}" *)' if self.stem else exact
 
 
+class PartDict(TypedDict):
+    """A part of a snippet, and whether it matches the query."""
+
+    text: str
+    match: bool
+
+
+class MatchDict(TypedDict):
+    """The matching words of the query, and the text around the first match in parts."""
+
+    words: list[str]
+    snippet: list[PartDict]
+
+
 def parse_terms(question: str) -> list[Term]:
     """Return the distinct words of a query, at most the first MAX_TERMS."""
     words = dict.fromkeys(word for word, _, _ in _split_words(question))
@@ -63,11 +76,10 @@ def normalize(text: str) -> str:
     return " ".join(word for word, _, _ in _split_words(text[:MAX_FIELD]))
 
 
-def find_matches(text: str, terms: Sequence[Term]) -> Json | None:
+def find_matches(text: str, terms: Sequence[Term]) -> MatchDict | None:
     """Find the terms in a text.
 
-    :return: `words`: the matching words of the query; `snippet`: the text around the first match
-        in consecutive parts `{text, match}`. None without a match.
+    :return: None without a match.
     """
     text = text[:MAX_FIELD]
     if text.isascii() and not _may_match(text.lower(), terms):
@@ -90,13 +102,13 @@ def _may_match(lowered: str, terms: Sequence[Term]) -> bool:
     return any((term.stem or term.word) in lowered for term in terms)
 
 
-def _make_snippet(text: str, places: list[tuple[int, int]]) -> list[Json]:
+def _make_snippet(text: str, places: list[tuple[int, int]]) -> list[PartDict]:
     first = max(0, places[0][0] - _LEAD)
     if first:
         gap = text.find(" ", first, places[0][0])
         first = gap + 1 if gap >= 0 else first
     last = min(len(text), max(first + _SNIPPET, places[0][1]))
-    parts: list[Json] = [{"text": "…", "match": False}] if first else []
+    parts: list[PartDict] = [{"text": "…", "match": False}] if first else []
     at = first
     for start, end in places:
         if end > last:

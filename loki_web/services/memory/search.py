@@ -3,8 +3,9 @@
 The index gives the candidates. Results and their matches come from the current files.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.memory import episodes, index_rows, patterns, skills
@@ -19,6 +20,32 @@ _TASK_TYPE_BOOST = 1.5
 _SUMMARIES = {EPISODE: "outcome", PATTERN: "correctApproach", SKILL: "description"}
 
 
+class MatchedDict(memory_query.MatchDict):
+    """The match in one field."""
+
+    field: str
+
+
+class ResultDict(TypedDict):
+    """A search result; `entry` is the episode, pattern or skill."""
+
+    type: str
+    id: str
+    title: str
+    summary: str
+    score: float
+    matched: list[MatchedDict]
+    entry: Json
+
+
+class RetrievalDict(TypedDict):
+    """Search results, best first; `complete` is False while the memory is being indexed."""
+
+    results: list[ResultDict]
+    query: Json
+    complete: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Match:
     """An entry that matches the query.
@@ -27,13 +54,13 @@ class _Match:
     """
 
     kind: str
-    entry: Json
-    matched: list[Json]
+    entry: Mapping[str, Any]
+    matched: list[MatchedDict]
     coverage: float
     weight: float
 
 
-def retrieve(sources: Sources, body: Json) -> Json:
+def retrieve(sources: Sources, body: Json) -> RetrievalDict:
     """Search for entries with at least one term of `query`, or a word that begins with its stem.
 
     Entries with all terms come first; the others are ranked by the number and rarity of their
@@ -42,8 +69,7 @@ def retrieve(sources: Sources, body: Json) -> Json:
 
     :param body: the request body, which is returned in `query`; `topK` limits the results. `goal`
         and `top_k` are other names of `query` and `topK`. Without a question nothing is found.
-    :return: results with a `score` above 0 to 1 and `matched`: the fields, their matching words and
-        a snippet. `complete` is False while a large memory is indexed for the first time.
+    :return: results with a `score` above 0 to 1.
     """
     terms = memory_query.parse_terms(body.get("query") or body.get("goal") or "")
     limit = body.get("topK") or body.get("top_k") or DEFAULT_RESULTS
@@ -95,7 +121,7 @@ def _find_entries(
     return matches
 
 
-def _make_lookup(sources: Sources) -> dict[str, Callable[[str], Json | None]]:
+def _make_lookup(sources: Sources) -> dict[str, Callable[[str], Mapping[str, Any] | None]]:
     patterns_by_id = {entry["id"]: entry for entry in patterns.list_patterns(sources)}
     return {
         EPISODE: lambda identifier: episodes.find_episode(sources, identifier),
@@ -112,9 +138,9 @@ def _deduplicate(hits: Iterable[Hit]) -> Iterator[Hit]:
             yield hit
 
 
-def _match_fields(kind: str, entry: Json, terms: Sequence[Term]) -> list[Json]:
+def _match_fields(kind: str, entry: Mapping[str, Any], terms: Sequence[Term]) -> list[MatchedDict]:
     """Return the matching fields: title first, then labels, then body."""
-    fields = []
+    fields: list[MatchedDict] = []
     for name, text in index_rows.list_fields(kind, entry):
         match = memory_query.find_matches(text, terms)
         if match is not None:
@@ -122,7 +148,7 @@ def _match_fields(kind: str, entry: Json, terms: Sequence[Term]) -> list[Json]:
     return fields
 
 
-def _has_task_type(task_type: str, entry: Json) -> bool:
+def _has_task_type(task_type: str, entry: Mapping[str, Any]) -> bool:
     own = (entry.get("phase"), entry.get("category"), entry.get("task_type"))
     wanted = task_type.strip().casefold()
     return bool(wanted) and any(isinstance(word, str) and word.casefold() == wanted for word in own)
@@ -134,7 +160,7 @@ def _compute_score(match: _Match, greatest: float) -> float:
     return 0.5 + 0.5 * weight if match.coverage == 1 else 0.5 * match.coverage * weight
 
 
-def _format_result(score: float, match: _Match) -> Json:
+def _format_result(score: float, match: _Match) -> ResultDict:
     entry = match.entry
     return {
         "type": match.kind,
@@ -143,5 +169,5 @@ def _format_result(score: float, match: _Match) -> Json:
         "summary": first_text(entry.get(_SUMMARIES[match.kind])),
         "score": round(max(score, 0.0001), 4),
         "matched": match.matched,
-        "entry": entry,
+        "entry": {**entry},
     }

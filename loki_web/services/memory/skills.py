@@ -5,7 +5,7 @@ If two files have the same id, the one with the newest time is used, then the fi
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources
@@ -24,6 +24,17 @@ FOLDER = "memory/skills"
 _TIMES = ("updated_at", "created_at", "last_accessed")
 
 
+class SkillDict(TypedDict):
+    """The documented fields of a skill; further ones are as in its file, redacted."""
+
+    id: str
+    name: str
+    description: str
+    prerequisites: list[str]
+    steps: list[str]
+    exitCriteria: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Skills:
     """All skills of a folder.
@@ -32,8 +43,8 @@ class Skills:
     :param by_stem: the same skills by the name of their file without `.json`.
     """
 
-    by_id: dict[str, Json]
-    by_stem: dict[str, Json]
+    by_id: dict[str, SkillDict]
+    by_stem: dict[str, SkillDict]
 
 
 def get_collection(sources: Sources) -> Collection:
@@ -41,12 +52,12 @@ def get_collection(sources: Sources) -> Collection:
     return sources.project.collection(FOLDER)
 
 
-def list_skills(sources: Sources) -> list[Json]:
+def list_skills(sources: Sources) -> list[SkillDict]:
     """Return all skills in the order of their files."""
     return list(get_all(sources).by_id.values())
 
 
-def get_skill(sources: Sources, identifier: str) -> Json:
+def get_skill(sources: Sources, identifier: str) -> SkillDict:
     """Return the skill with an id, else the one in the file of that name.
 
     :raises NotFound: when there is no such skill.
@@ -65,7 +76,7 @@ def get_all(sources: Sources) -> Skills:
     return get_collection(sources).derive(_make_skills)
 
 
-def format_skill(path: str, stored: Json) -> Json:
+def format_skill(path: str, stored: Json) -> SkillDict:
     """Return a stored skill, redacted and with every documented field.
 
     :param path: the path of its file, for the id of a skill that stores none.
@@ -73,17 +84,16 @@ def format_skill(path: str, stored: Json) -> Json:
     entry: Json = clean_value(stored)
     criteria = as_texts(entry.get("exit_criteria")) or as_texts(entry.get("exitCriteria"))
     identifier = get_own_id(entry) or get_file_id(path)
-    return {
-        **entry,
+    documented: SkillDict = {
         "id": identifier,
         "name": first_text(entry.get("name"), default=identifier),
         "description": first_text(entry.get("description")),
         "prerequisites": as_texts(entry.get("prerequisites")),
         "steps": as_texts(entry.get("steps")),
-        "common_errors": dicts_in(entry.get("common_errors")),
-        "exit_criteria": criteria,
         "exitCriteria": criteria,
     }
+    others = {"common_errors": dicts_in(entry.get("common_errors")), "exit_criteria": criteria}
+    return cast(SkillDict, {**entry, **others, **documented})
 
 
 def _make_skills(items: list[tuple[str, Any]]) -> Skills:

@@ -1,26 +1,80 @@
 """The processes of a session: runner, server, agents and helpers (docs/files.md, section 5)."""
 
 from datetime import datetime
+from typing import NotRequired, TypedDict
 
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes, state
-from loki_web.store.coerce import Json, as_dict, first_text
+from loki_web.store.coerce import as_dict, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 
 _SERVER_PID_FILE = "dashboard/dashboard.pid"
 _ALIVE, _DEAD = "alive", "dead"
 
 
-def get_processes(sources: Sources) -> Json:
+class ProcessDict(TypedDict):
+    """A process; the pid is None if no file names one."""
+
+    pid: int | None
+    alive: bool
+
+
+class AgentProcessDict(TypedDict):
+    """An agent with a process of its own.
+
+    :ivar status: that of the agent by its record.
+    :ivar state: `alive` or `dead`, that of its process.
+    """
+
+    pid: int
+    status: str
+    id: NotRequired[str]
+    state: NotRequired[str]
+    heartbeat_age_seconds: NotRequired[float | None]
+
+
+class LifeDict(TypedDict):
+    """The status of the session, and whether it is alive."""
+
+    status: str
+    alive: bool
+
+
+class HelperDict(TypedDict):
+    """A helper process that the runner registered."""
+
+    pid: int
+    label: str
+    started: str | None
+    parent_pid: int | None
+    extra: str
+    alive: bool
+
+
+class ProcessesDict(TypedDict):
+    """The processes of the session."""
+
+    main_process: ProcessDict
+    dashboard: ProcessDict
+    agents: list[AgentProcessDict]
+    session: NotRequired[LifeDict]
+    registered_processes: NotRequired[list[HelperDict]]
+    watchdog_enabled: NotRequired[bool]
+    checked_at: NotRequired[str]
+
+
+def get_processes(sources: Sources) -> ProcessesDict:
     """Return the expected processes, and for each whether it is alive."""
     now = sources.now()
     return {
         "main_process": _get_main_process(sources),
         "dashboard": _get_server(sources),
         "agents": [
-            _describe_agent(agent, now) for agent in records.list_agents(sources) if agent.pid
+            _describe_agent(agent, agent.pid, now)
+            for agent in records.list_agents(sources)
+            if agent.pid
         ],
         "session": {
             "status": state.get_status_word(sources),
@@ -32,7 +86,7 @@ def get_processes(sources: Sources) -> Json:
     }
 
 
-def _get_main_process(sources: Sources) -> Json:
+def _get_main_process(sources: Sources) -> ProcessDict:
     """Return the live runner, else the pid in a pid file that a dead one left behind."""
     liveness = state.get_liveness(sources)
     recorded = (state.read_pid_file(sources, name) for name in state.PID_FILES)
@@ -40,17 +94,16 @@ def _get_main_process(sources: Sources) -> Json:
     return {"pid": pid, "alive": liveness.pid is not None}
 
 
-def _get_server(sources: Sources) -> Json:
+def _get_server(sources: Sources) -> ProcessDict:
     pid = state.read_pid_file(sources, _SERVER_PID_FILE) or processes.get_server_pid()
     return {"pid": pid, "alive": processes.is_alive(pid)}
 
 
-def _describe_agent(agent: records.Agent, now: datetime) -> Json:
-    """:return: `state` is that of the process, `status` that of the agent by its record."""
+def _describe_agent(agent: records.Agent, pid: int, now: datetime) -> AgentProcessDict:
     heartbeat = parse_time(agent.entry.get("heartbeat"))
     age = max(0.0, (now - heartbeat).total_seconds()) if heartbeat else None
     return {
-        "pid": agent.pid,
+        "pid": pid,
         "status": agent.status,
         "id": redact(agent.identity),
         "state": _ALIVE if agent.alive else _DEAD,
@@ -58,9 +111,9 @@ def _describe_agent(agent: records.Agent, now: datetime) -> Json:
     }
 
 
-def _list_helpers(sources: Sources) -> list[Json]:
+def _list_helpers(sources: Sources) -> list[HelperDict]:
     """Return the helper processes in `pids/`; files whose name is not a pid are skipped."""
-    helpers = []
+    helpers: list[HelperDict] = []
     for name, content in sources.project.collection("pids").items():
         pid, entry = processes.parse_pid(name.removesuffix(".json")), as_dict(content)
         if pid is None or not entry:
