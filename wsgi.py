@@ -1,5 +1,8 @@
-"""What gunicorn serves: `gunicorn -c gunicorn.conf.py wsgi:app`, and beside it, behind a proxy that
-sends `/ws` and `/api/events` there, `wsgi:sidecar`. Only the one that is asked for is made."""
+"""The applications for gunicorn: `gunicorn -c gunicorn.conf.py wsgi:app`, and `wsgi:sidecar`.
+
+The sidecar is for a proxy that sends `/ws` and `/api/events` to it. Only the one that gunicorn
+loads is created.
+"""
 
 from flask import Flask
 

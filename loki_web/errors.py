@@ -22,33 +22,48 @@ class PublicError(Exception):
 
 
 class BadRequest(PublicError):
+    """A malformed request."""
+
     status = 400
 
 
 class Unauthenticated(PublicError):
+    """A request without a valid token."""
+
     status = 401
     headers = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(PublicError):
+    """A request that may not be made."""
+
     status = 403
 
 
 class NotFound(PublicError):
+    """A resource that does not exist."""
+
     status = 404
 
 
 class UnsupportedMediaType(PublicError):
+    """A body that is not JSON."""
+
     status = 415
 
 
 class UpgradeRequired(PublicError):
+    """A WebSocket request of an unsupported version."""
+
     status = 426
     headers = {"Sec-WebSocket-Version": "13"}
 
 
 class TooManyRequests(PublicError):
-    """:param retry_after: seconds until the next call can succeed, at least 1."""
+    """Too many calls.
+
+    :param retry_after: seconds until the next call can succeed, at least 1.
+    """
 
     status = 429
 

@@ -35,7 +35,7 @@ def post_token(body: Json) -> CreatedTokenDict:
     You cannot grant scopes that you do not have. Create the first token on the command line.
     """
     system.require_token_auth(sources())
-    return tokens.create(writable_sources(), **body, granted_by=access.identity().scopes)
+    return tokens.create(writable_sources(), **body, granted_by=access.get_identity().scopes)
 
 
 @blueprint.get("/api/enterprise/tokens", is_confidential=True)

@@ -64,6 +64,7 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
 
 
 def install(app: Flask, sources: Sources) -> None:
+    """Add `/metrics`, computed from the files at each scrape."""
     registry = CollectorRegistry()
     registry.register(SessionCollector(sources))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)

@@ -44,6 +44,7 @@ def moment(text: str | None) -> str:
 
 
 def counted(number: int, singular: str, plural: str) -> str:
+    """Return a number with its noun, such as `1 token` or `2 tokens`."""
     return f"{number} {singular if number == 1 else plural}"
 
 

@@ -24,13 +24,17 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^'";=]*'(\.[^']+)';""", re.MULTILI
 
 @dataclass(frozen=True)
 class Asset:
+    """A static file with its content type."""
+
     content: bytes
     content_type: str
 
 
 @dataclass(frozen=True)
 class Assets:
-    """:param version: changes whenever any of the files does.
+    """The files of the page.
+
+    :param version: changes whenever any of the files does.
     :param files: by their path below the folder, without the index.
     """
 

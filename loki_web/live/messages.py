@@ -47,7 +47,7 @@ class Batch:
     _event_streams: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, channel: str, messages: Iterable[Message], token: str) -> "Batch":
+    def encode(cls, channel: str, messages: Iterable[Message], token: str) -> "Batch":
         """Create a batch and encode it, so that errors occur here and not in the hub.
 
         :raises TypeError: when a message cannot be encoded as JSON.

@@ -74,10 +74,12 @@ def parse_channels(names: Iterable[str]) -> frozenset[str]:
 
 
 def error(detail: str) -> Message:
+    """Return the message about a request that was refused."""
     return Message("error", {"detail": detail})
 
 
 def connected(channels: frozenset[str]) -> Message:
+    """Return the first message of a connection, with the channels that it is subscribed to."""
     return Message("connected", {"message": "Connected to Loki Web", "channels": sorted(channels)})
 
 

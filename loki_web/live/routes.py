@@ -74,6 +74,7 @@ def install(app: Flask, sources: Sources) -> None:
 
 @blueprint.before_request
 def check() -> None:
+    """Refuse a connection before it is opened, see `handshake`."""
     handshake.check(request, sources().settings)
     if request.path == access.SOCKET:
         handshake.check_handshake(request)
@@ -81,12 +82,18 @@ def check() -> None:
 
 @_socket.route(access.SOCKET, bp=blueprint)  # type: ignore[untyped-decorator]
 def feed(server: Server) -> None:
+    """Hand an accepted WebSocket to the hub."""
     server.connected = False  # the library must not close the socket
     _live().open_socket(server.sock, server.ws.connection, _may_stay())
 
 
 @blueprint.get(access.EVENT_STREAM)
 def events() -> Response:
+    """Open a stream of server-sent events.
+
+    :raises BadRequest: for an unknown channel.
+    :raises Unavailable: when all connections are in use.
+    """
     names = [name for name in request.args.get("channels", "").split(",") if name]
     channels = protocol.parse_channels(names) or protocol.BROADCASTS
     if _live().is_full:
@@ -98,7 +105,7 @@ def events() -> Response:
 
 
 def _live() -> Live:
-    live = service.of(current_app)
+    live = service.get_live(current_app)
     if live is None:
         raise LookupError("the live feed is not installed")
     return live
@@ -106,7 +113,7 @@ def _live() -> Live:
 
 def _may_stay() -> MayStay | None:
     """Return a check that the client may still listen; None if authentication is off."""
-    checker, holder = access.authenticator(current_app), access.identity()
+    checker, holder = access.get_authenticator(current_app), access.get_identity()
     if not checker.is_required:
         return None
     return lambda: READ in checker.get_current_scopes(holder)

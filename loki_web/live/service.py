@@ -31,7 +31,7 @@ class Live:
     most: int
 
     @classmethod
-    def of(cls, sources: Sources) -> "Live":
+    def create(cls, sources: Sources) -> "Live":
         places = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=places.give_back)
         hub.source = Feed(sources, hub)
@@ -76,10 +76,10 @@ class Live:
 
 def install(app: Flask, sources: Sources) -> None:
     """Create the live feed of an application."""
-    app.extensions[_EXTENSION] = Live.of(sources)
+    app.extensions[_EXTENSION] = Live.create(sources)
 
 
-def of(app: object) -> Live | None:
+def get_live(app: object) -> Live | None:
     """Return the live feed of an application, or None."""
     live: Live | None = getattr(app, "extensions", {}).get(_EXTENSION)
     return live

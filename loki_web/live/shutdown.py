@@ -11,7 +11,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 def close_on_signals(worker: Any) -> None:
     """Close live connections on a stop signal; for gunicorn's `post_worker_init`."""
-    feed = service.of(getattr(worker, "wsgi", None))
+    feed = service.get_live(getattr(worker, "wsgi", None))
     if feed is None:
         return
     for number in _ENDING:
@@ -20,7 +20,7 @@ def close_on_signals(worker: Any) -> None:
 
 def wait_for_goodbyes(worker: Any) -> None:
     """Wait up to GOODBYE_SECONDS for closing handshakes; for gunicorn's `worker_exit`."""
-    feed = service.of(getattr(worker, "wsgi", None))
+    feed = service.get_live(getattr(worker, "wsgi", None))
     if feed is not None:
         feed.close()
         feed.hub.wait_until_empty(GOODBYE_SECONDS)

@@ -1,3 +1,5 @@
+"""Schemas of agents and their control."""
+
 from marshmallow import fields
 
 from loki_web.schemas.base import Answer, Success, optional

@@ -97,6 +97,7 @@ def limit(default: int | None, most: int = 1000) -> Whole:
 
 
 def offset() -> Whole:
+    """Return the `offset` parameter, 0 by default."""
     return Whole(
         load_default=0,
         validate=validate.Range(0, 10**9),

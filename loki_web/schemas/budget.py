@@ -1,3 +1,5 @@
+"""Schemas of the budget."""
+
 from marshmallow import fields
 
 from loki_web.schemas.base import Answer, optional

@@ -1,3 +1,5 @@
+"""Schemas of checkpoints."""
+
 import re
 import unicodedata
 from typing import Any

@@ -1,3 +1,5 @@
+"""Schemas of pausing, resuming and stopping the session."""
+
 from marshmallow import fields
 
 from loki_web.schemas.base import Success, optional

@@ -1,3 +1,5 @@
+"""Schemas of tokens and the audit log."""
+
 import re
 from collections.abc import Mapping
 from datetime import date

@@ -1,3 +1,5 @@
+"""Schemas of learning signals."""
+
 from marshmallow import fields
 
 from loki_web.schemas.base import Answer, Query, limit, offset, text

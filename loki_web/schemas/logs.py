@@ -1,3 +1,5 @@
+"""Schemas of the log."""
+
 from marshmallow import fields, validate
 
 from loki_web.schemas.base import Answer, Query, limit, optional

@@ -1,3 +1,5 @@
+"""Schemas of the memory and its search."""
+
 from marshmallow import INCLUDE, fields, validate
 
 from loki_web.schemas.base import Answer, Body, Integral, OptionalBody, Query, Whole, limit, offset

@@ -1,3 +1,5 @@
+"""Schemas of notifications and triggers."""
+
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,3 +1,5 @@
+"""Schemas of registered projects."""
+
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate

@@ -1,3 +1,5 @@
+"""Schemas of health and status."""
+
 from marshmallow import fields, validate
 
 from loki_web.schemas.base import Answer, optional

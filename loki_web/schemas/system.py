@@ -1,3 +1,5 @@
+"""Schemas of processes, secrets and authentication methods."""
+
 from marshmallow import fields
 
 from loki_web.schemas.base import Answer, optional

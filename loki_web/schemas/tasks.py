@@ -1,3 +1,5 @@
+"""Schemas of tasks."""
+
 from marshmallow import fields, validate
 
 from loki_web.schemas.base import Answer, Query, limit, offset, optional, text

@@ -51,6 +51,7 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
+    """Check the addresses and clean up, in the master before it forks."""
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.sweep(_settings)
@@ -59,6 +60,7 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
+    """Prepare a worker that has loaded the application."""
     shutdown.close_on_signals(worker)
     heap.limit_arenas()
     hooks.handle_parse_errors(worker)
@@ -67,13 +69,16 @@ def post_worker_init(worker: Any) -> None:
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    """Log a connection that the hub took over, and forget the request."""
     worker.log.log_takeover(resp, req, environ)
     logging_setup.end_request()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
+    """Wait until live connections are closed."""
     shutdown.wait_for_goodbyes(worker)
 
 
 def on_exit(server: Any) -> None:
+    """Remove the pid file of this server."""
     hooks.remove_pid_file(_settings, server.pid)

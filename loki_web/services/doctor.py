@@ -80,7 +80,9 @@ _TEMPORARY = (".tmp", ".lock")
 
 @dataclass
 class Diagnosis:
-    """:param lines: the report, in the order in which it is printed.
+    """The result of a diagnosis.
+
+    :param lines: the report, in the order in which it is printed.
     :param faults: a sentence for each fault; empty for a healthy session.
     """
 

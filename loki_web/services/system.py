@@ -91,7 +91,10 @@ def get_enterprise_status(sources: Sources) -> EnterpriseStatusDict:
 
 
 def require_token_auth(sources: Sources) -> None:
-    """:raises Forbidden: when token authentication is disabled."""
+    """Refuse to manage tokens without token authentication.
+
+    :raises Forbidden: while LOKI_ENTERPRISE_AUTH is off.
+    """
     if not sources.settings.enterprise_auth:
         raise Forbidden("Tokens can be managed only with LOKI_ENTERPRISE_AUTH=true")
 

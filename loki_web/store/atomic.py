@@ -1,5 +1,7 @@
-"""Write whole files by rename and whole lines by append, with a lock for files that several
-processes of the server change. Files stay whole even if the writer is killed with `kill -9`."""
+"""Write whole files by rename and whole lines by append, under a lock between processes.
+
+Files stay whole even if the writer is killed with `kill -9`.
+"""
 
 import errno
 import fcntl

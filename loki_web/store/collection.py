@@ -60,7 +60,7 @@ class Digest:
     load: Callable[[bytes], Any] = orjson.loads
 
 
-class Stamped(NamedTuple):
+class VersionStamp(NamedTuple):
     """The short form of the version of a file.
 
     :ivar stamp: see `Version.stamp`.
@@ -266,12 +266,14 @@ class Collection:
                 if entry.value is not None and name not in self._fresh:
                     entry.value = _RELEASED
 
-    def version(self, name: str) -> Stamped | None:
+    def version(self, name: str) -> VersionStamp | None:
         """Return the version of a file that has a value; None for others."""
         entry = self._entries.get(name)
-        return Stamped(entry.stamp, entry.mtime_ns) if entry and entry.value is not None else None
+        return (
+            VersionStamp(entry.stamp, entry.mtime_ns) if entry and entry.value is not None else None
+        )
 
-    def versions(self, *, damaged: bool = False) -> dict[str, Stamped]:
+    def versions(self, *, damaged: bool = False) -> dict[str, VersionStamp]:
         """Return the versions of the files by path.
 
         :param damaged: include damaged files.
@@ -279,7 +281,7 @@ class Collection:
         observe(self)
         with self._lock:
             return {
-                name: Stamped(entry.stamp, entry.mtime_ns)
+                name: VersionStamp(entry.stamp, entry.mtime_ns)
                 for name, entry in self._entries.items()
                 if damaged or entry.value is not None
             }
@@ -293,7 +295,10 @@ class Collection:
             return None
 
     def _read(self, name: str, folders: files.OpenFolders) -> Content | None:
-        """:raises OSError: if the file could not be opened for lack of descriptors or memory."""
+        """Return the content of a file; None if it is missing or damaged.
+
+        :raises OSError: if it could not be opened for lack of descriptors or memory.
+        """
         read_at = time.time_ns()
         try:
             data, version = self._bytes(name, folders)
@@ -546,7 +551,10 @@ class Collection:
         self._fresh.pop(name, None)
 
     def _bytes(self, name: str, folders: files.OpenFolders) -> tuple[bytes, Version]:
-        """:raises OSError: if the file cannot be read or is larger than MAX_ENTRY_BYTES."""
+        """Return the bytes and the version of a file.
+
+        :raises OSError: if it cannot be read or is larger than MAX_ENTRY_BYTES.
+        """
         place = self._listing.place(name)
         if place is None:
             return files.read(self._root.path, os.path.join(self._relative, name), MAX_ENTRY_BYTES)

@@ -34,7 +34,7 @@ class Version(NamedTuple):
     ctime_ns: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> "Version":
+    def from_status(cls, status: os.stat_result) -> "Version":
         """Return the version in the result of `stat`."""
         return cls(
             status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -107,7 +107,7 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        yield stream, Version.of(status)
+        yield stream, Version.from_status(status)
 
 
 def _descriptor(base: str, real: str) -> int:
@@ -173,7 +173,7 @@ class OpenFolders:
             os.close(descriptor)
         if len(data) > limit:
             raise OSError(errno.EFBIG, "larger than what is read")
-        return data, Version.of(status)
+        return data, Version.from_status(status)
 
 
 def version(root: Path, relative: str) -> Version | None:
@@ -185,7 +185,7 @@ def version(root: Path, relative: str) -> Version | None:
         status = os.lstat(real)
     except OSError:
         return None
-    return Version.of(status) if stat.S_ISREG(status.st_mode) else None
+    return Version.from_status(status) if stat.S_ISREG(status.st_mode) else None
 
 
 def read(root: Path, relative: str, limit: int) -> tuple[bytes, Version]:

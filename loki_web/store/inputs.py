@@ -200,7 +200,7 @@ class PathInput:
     def version(self) -> Version | None:
         """Return the current version of a regular file; None for anything else."""
         status = self.status()
-        return Version.of(status) if status and stat.S_ISREG(status.st_mode) else None
+        return Version.from_status(status) if status and stat.S_ISREG(status.st_mode) else None
 
     def _resolve(self, base: str) -> None:
         real = files.resolve_below(base, self.relative)
@@ -266,7 +266,7 @@ class NamesInput(PathInput):
         status = self.status()
         if status is None or self._real is None or not stat.S_ISDIR(status.st_mode):
             return Names()
-        version = Version.of(status)
+        version = Version.from_status(status)
         if self._settled and version == self._version:
             return self._names
         with self._lock:

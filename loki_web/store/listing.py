@@ -177,7 +177,7 @@ def _version(path: str, is_kind: Callable[[int], bool]) -> Version | None:
         status = os.lstat(path)
     except OSError:
         return None
-    return Version.of(status) if is_kind(status.st_mode) else None
+    return Version.from_status(status) if is_kind(status.st_mode) else None
 
 
 def _kind(path: str) -> Callable[[int], bool] | None:

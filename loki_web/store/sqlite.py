@@ -221,7 +221,10 @@ def _schema(database: sqlite3.Connection) -> int:
 
 
 def _check(database: sqlite3.Connection) -> None:
-    """:raises Damaged: if the database is inconsistent."""
+    """Check the integrity of the database.
+
+    :raises Damaged: if it is inconsistent.
+    """
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     (entries,) = database.execute("SELECT count(*) FROM entry").fetchone()
     (indexed,) = database.execute("SELECT count(*) FROM words_docsize").fetchone()

@@ -139,7 +139,7 @@ def isoformat(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat()
 
 
-def zulu(instant: datetime) -> str:
+def format_utc(instant: datetime) -> str:
     """Format a time as ISO 8601 in UTC with seconds and `Z`, as the CLI's shell scripts do."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

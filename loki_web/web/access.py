@@ -43,13 +43,14 @@ _TOKEN_SUBPROTOCOL = "loki.token."  # noqa: S105
 
 
 def install(app: Flask, sources: WritableSources) -> Authenticator:
-    """Create the authenticator of the application; `authenticator` returns it later."""
+    """Create the authenticator of the application; `get_authenticator` returns it later."""
     created = Authenticator(sources)
     app.extensions[_EXTENSION] = created
     return created
 
 
-def authenticator(app: Flask) -> Authenticator:
+def get_authenticator(app: Flask) -> Authenticator:
+    """Return the authenticator that `install` created."""
     installed: Authenticator = app.extensions[_EXTENSION]
     return installed
 
@@ -75,12 +76,12 @@ def check(req: Request, rule: str | None, checker: Authenticator, sources: Writa
     checker.record_use(holder)
 
 
-def identity() -> Identity:
+def get_identity() -> Identity:
     """Return the identity of the current request."""
-    return identity_in(request.environ)
+    return get_identity_in(request.environ)
 
 
-def identity_in(environ: Mapping[str, Any]) -> Identity:
+def get_identity_in(environ: Mapping[str, Any]) -> Identity:
     """Return the identity of the request of an environ."""
     stored: Identity = environ.get(_IDENTITY, UNAUTHENTICATED)
     return stored
@@ -147,5 +148,5 @@ def client_of(req: Request) -> str:
 
     Clients of a unix socket have no address and share the key `local`.
     """
-    holder = identity_in(req.environ)
+    holder = get_identity_in(req.environ)
     return f"{holder.kind}:{holder.key}" if holder.key else req.remote_addr or "local"

@@ -174,7 +174,7 @@ class KeptAnswers:
     """
 
     def __init__(self, app: Flask, wsgi_app: Any, guard: Guard) -> None:
-        self._answers = of(app)
+        self._answers = get_answers(app)
         self._wsgi_app = wsgi_app
         self._guard = guard
 
@@ -222,7 +222,7 @@ def install(app: Flask, guard: Guard) -> None:
     app.wsgi_app = KeptAnswers(app, app.wsgi_app, guard)  # type: ignore[method-assign]
 
 
-def of(app: Flask) -> Answers:
+def get_answers(app: Flask) -> Answers:
     """Return the cache of an application."""
     installed: Answers = app.extensions[_EXTENSION]
     return installed
@@ -236,7 +236,7 @@ def kept(view: View, *, is_confidential: bool = False) -> View:
 
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
-        return of(current_app).respond(
+        return get_answers(current_app).respond(
             lambda: view(*args, **kwargs), is_confidential=is_confidential
         )
 

@@ -65,7 +65,7 @@ def _event(req: Request, response: Response) -> audit_log.Event:
     action = classify_request(req.method, rule, permanent=req.args.get("permanent") == "true")
     failed = response.status_code >= 400
     body = _json_body(response) if failed or response.status_code == 201 else {}
-    identity = access.identity()
+    identity = access.get_identity()
     return audit_log.Event(
         action=action.action,
         resource_type=action.resource_type,
@@ -81,7 +81,7 @@ def _event(req: Request, response: Response) -> audit_log.Event:
 
 
 def _details(req: Request, response: Response, action: Action, body: Json) -> dict[str, Any]:
-    identity = access.identity()
+    identity = access.get_identity()
     details: dict[str, Any] = {
         "source": "api",
         "method": req.method,

@@ -18,6 +18,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
+    """A decorator that keeps the type of the view."""
+
     def __call__(self, view: View, /) -> View: ...
 
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def install(app: Flask) -> None:
+    """Answer every error as JSON with `detail`; unexpected ones are logged and get no text."""
     app.register_error_handler(PublicError, _public)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)

@@ -127,7 +127,7 @@ def install(app: Flask, sources: WritableSources) -> Guard:
         cors.complete_headers(response)
         headers = response.headers
         scopes = _note_user(request.environ)
-        if access.identity().key:  # set for a valid token, even without scopes
+        if access.get_identity().key:  # set for a valid token, even without scopes
             headers[access.SCOPES_HEADER] = scopes
         for name, value in _ALWAYS.items():
             headers.setdefault(name, value)
@@ -154,6 +154,6 @@ def _note_user(environ: dict[str, Any]) -> str:
 
     :return: the value of the header X-Loki-Scopes; empty if no token was needed.
     """
-    identity = access.identity_in(environ)
+    identity = access.get_identity_in(environ)
     environ[logging_setup.USER] = identity.name if identity.key else ""
     return " ".join(sorted(identity.scopes)) if identity.key else ""

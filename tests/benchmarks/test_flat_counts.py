@@ -54,7 +54,9 @@ class Measured:
 
 def is_settled(folder: Path) -> bool:
     now = time.time_ns()
-    return all(files.is_settled(Version.of(path.stat()), now) for path in folder.rglob("*"))
+    return all(
+        files.is_settled(Version.from_status(path.stat()), now) for path in folder.rglob("*")
+    )
 
 
 @pytest.fixture(scope="module")

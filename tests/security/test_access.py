@@ -248,7 +248,7 @@ def test_last_use_is_written_once_a_minute_and_only_for_what_was_allowed(place: 
 def test_who_was_let_in_may_be_asked_about_later(place: Place) -> None:
     everybody(place)
     app = place.app(**ON)
-    checker = access.authenticator(app)
+    checker = access.get_authenticator(app)
     viewer = checker.authenticate(raw("viewer"))
     assert viewer is not None
     assert checker.get_current_scopes(viewer) == expand_scopes(["read"])

@@ -242,6 +242,6 @@ class Feed:
         try:
             messages = tracked.read(self._sources.clock)
             if messages:
-                self._outlet.publish(Batch.of(name, messages, tracked.slice.token))
+                self._outlet.publish(Batch.encode(name, messages, tracked.slice.token))
         except Exception:  # the other channels continue
             log.exception("the channel %s could not be read", name)

@@ -24,7 +24,7 @@ from loki_web.services.checkpoints.records import (
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
 from loki_web.services.session import state
-from loki_web.store.times import isoformat, zulu
+from loki_web.store.times import format_utc, isoformat
 from loki_web.store.writable import NewFolder
 
 LONGEST_MESSAGE = 500
@@ -95,7 +95,7 @@ def create_checkpoint(sources: WritableSources, message: str) -> CreatedCheckpoi
                 "git_sha": sha,
                 "message": message,
                 "files": files,
-                "timestamp": zulu(created_at),
+                "timestamp": format_utc(created_at),
             }
             # `loki checkpoint show` prints these two.
             copies = {"files_copied": len(files) - 1, "created_by": "Loki Web"}

@@ -14,7 +14,7 @@ from loki_web.services.context import Sources
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_dict, first_text, texts_in
-from loki_web.store.collection import Stamped
+from loki_web.store.collection import VersionStamp
 from loki_web.store.derived import derived
 from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
 
@@ -41,7 +41,9 @@ class CheckpointDict(TypedDict):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """:param taken_at: from its metadata, line or id, else the modification time of the metadata.
+    """A checkpoint as it is on disk.
+
+    :param taken_at: from its metadata, line or id, else the modification time of the metadata.
     :param metadata: the content of its `metadata.json`, empty when that is damaged.
     :param line: its latest line in the index, empty when there is none.
     """
@@ -64,7 +66,7 @@ def find_checkpoints(sources: Sources) -> list[Checkpoint]:
     return sorted(checkpoints, key=_get_age, reverse=True)
 
 
-def _read_metadata(sources: Sources) -> list[tuple[str, Stamped, Any]]:
+def _read_metadata(sources: Sources) -> list[tuple[str, VersionStamp, Any]]:
     """Return `(directory, version, content)` of each `metadata.json`; links are not followed."""
     files = sources.project.collection(FOLDER, nested=True, named=METADATA)
     return [
@@ -114,7 +116,7 @@ def parse_id_time(identity: str) -> datetime | None:
         return None
 
 
-def _build_checkpoint(identity: str, version: Stamped, content: Any, line: Json) -> Checkpoint:
+def _build_checkpoint(identity: str, version: VersionStamp, content: Any, line: Json) -> Checkpoint:
     metadata = as_dict(content)
     times = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
     taken_at = next((moment for moment in times if moment), None) or parse_id_time(identity)

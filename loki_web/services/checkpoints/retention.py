@@ -15,7 +15,7 @@ from loki_web.services.checkpoints.records import (
 )
 from loki_web.services.context import Sources, WritableSources
 from loki_web.store.coerce import Json
-from loki_web.store.times import UNKNOWN, zulu
+from loki_web.store.times import UNKNOWN, format_utc
 
 MOST = 50
 _CHECKPOINT_NAME = re.compile(r"(?:cp|chk)-[A-Za-z0-9_-]{1,124}")
@@ -61,4 +61,4 @@ def _build_line(sources: Sources, checkpoint: Checkpoint) -> Json:
     """Return the line of a checkpoint; `loki checkpoint list` prints its `timestamp`."""
     fields = summarize_checkpoint(sources, checkpoint)
     line = {key: fields[key] for key in ("id", "created_at", "git_sha", "message", "files")}
-    return {**line, "timestamp": zulu(checkpoint.taken_at)}
+    return {**line, "timestamp": format_utc(checkpoint.taken_at)}

@@ -60,7 +60,10 @@ _CACHE_READ, _CACHE_CREATION = 0.1, 1.25
 
 @dataclass(frozen=True)
 class PriceList:
-    """:param models: lower-cased model name → its prices in USD per million tokens."""
+    """The prices that costs are computed with.
+
+    :param models: by model name in lower case, in USD per million tokens.
+    """
 
     models: dict[str, ModelPriceDict]
 

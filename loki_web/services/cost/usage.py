@@ -46,7 +46,9 @@ class Use:
 
 @dataclass(frozen=True)
 class Spend:
-    """:param uses: ordered by iteration.
+    """Tokens and cost of a session.
+
+    :param uses: ordered by iteration.
     :param cost_usd: rounded to six decimals.
     :param source: `efficiency` or `tracking`, the files that were counted; `none` when nothing was
         measured, which is not the same as a session that cost nothing.

@@ -54,7 +54,7 @@ class _Query(NamedTuple):
     selection: Selection
 
     @classmethod
-    def of(
+    def select(
         cls, sources: Sources, time_range: str, signal_type: str | None, source: str | None
     ) -> "_Query":
         now = sources.now_unrecorded()
@@ -127,7 +127,7 @@ def get_metrics(
 
     :raises BadRequest: for a malformed time range, as do all functions that take one.
     """
-    query = _Query.of(sources, time_range, signal_type, source)
+    query = _Query.select(sources, time_range, signal_type, source)
     with events.open_index(sources) as index:
         totals = index.get_totals(query.selection)
         query.record_lifetime_with(index)
@@ -151,7 +151,7 @@ def get_trends(
 
     Records without a time are not counted.
     """
-    query = _Query.of(sources, time_range, signal_type, source)
+    query = _Query.select(sources, time_range, signal_type, source)
     with events.open_index(sources) as index:
         hours = index.count_by_hour(query.selection)
         query.record_lifetime_with(index)
@@ -171,7 +171,7 @@ def list_records(
     offset: int,
 ) -> list[SignalDict]:
     """Return the selected records, newest first."""
-    return _list_records(_Query.of(sources, time_range, signal_type, source), limit, offset)
+    return _list_records(_Query.select(sources, time_range, signal_type, source), limit, offset)
 
 
 def list_preferences(sources: Sources, limit: int) -> list[PreferenceSignalDict]:

@@ -26,7 +26,9 @@ _EFFICIENCY_FILE = re.compile(r"iteration-(\d{1,9})\.json", re.ASCII)
 
 @dataclass(frozen=True)
 class Liveness:
-    """:param pid: the live process; None for a session that recorded no process.
+    """Whether a session runs, and its process.
+
+    :param pid: the live process; None for a session that recorded no process.
     :param pid_file: the file with that pid, relative to the session's folder.
     """
 

@@ -31,6 +31,8 @@ class Body:
 
 @dataclass(frozen=True)
 class Operation:
+    """A method of a path in the OpenAPI document, as `/docs` shows it."""
+
     id: str
     method: str
     path: str
