@@ -66,7 +66,7 @@ class Verification:
         return not self.faults
 
 
-def verify(sources: Sources) -> Verification:
+def verify_log(sources: Sources) -> Verification:
     """Follow the chain through all files, oldest first.
 
     :return: at most MAX_REPORTED faults, forks and torn lines each, in order.

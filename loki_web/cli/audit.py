@@ -31,7 +31,7 @@ def verify() -> int:
     seeing each other) and torn lines (left by crashes) do not count as alterations.
     """
     sources = open_accounts()
-    result = audit_verify.verify(sources)
+    result = audit_verify.verify_log(sources)
     for finding in [*result.faults, *result.forks, *result.torn]:
         click.echo(finding)
     click.echo(f"{sources.user.path / FOLDER}: {_summary(result)}")

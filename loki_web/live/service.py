@@ -22,24 +22,24 @@ _TOO_MANY = "Too many live connections. Try again later."
 class Live:
     """The hub of an application and its limit.
 
-    :param places: counts the connections of all workers.
+    :param open_connections: counts the connections of all workers.
     :param most: the maximum number of connections of all workers.
     """
 
     hub: Hub
-    places: SharedCount
+    open_connections: SharedCount
     most: int
 
     @classmethod
     def create(cls, sources: Sources) -> "Live":
-        places = SharedCount(sources.cache_folder, "connections")
-        hub = Hub(give_back=places.give_back)
+        open_connections = SharedCount(sources.cache_folder, "connections")
+        hub = Hub(give_back=open_connections.give_back)
         hub.source = Feed(sources, hub)
-        return cls(hub, places, sources.settings.max_ws_connections)
+        return cls(hub, open_connections, sources.settings.max_ws_connections)
 
     @property
     def is_full(self) -> bool:
-        return self.places.total() >= self.most
+        return self.open_connections.total() >= self.most
 
     def open_socket(self, sock: socket.socket, frames: Frames, may_stay: MayStay | None) -> None:
         """Serve a WebSocket after its handshake; above the limit, close it with code 1013."""
@@ -67,7 +67,7 @@ class Live:
         self.hub.close()
 
     def _admit(self, connection: Connection) -> None:
-        connection.counted = self.places.take(self.most)
+        connection.counted = self.open_connections.take(self.most)
         if connection.counted:
             self.hub.adopt(connection)
         else:

@@ -19,7 +19,7 @@ from loki_web.store.files import Version, is_being_written, is_settled, is_settl
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.listing import Listing
 from loki_web.store.look import observe, state_of
-from loki_web.store.notifier import notifier
+from loki_web.store.notifier import get_notifier
 from loki_web.store.value_store import ValueStore
 
 MAX_ENTRY_BYTES = 1024 * 1024
@@ -195,7 +195,7 @@ class Collection:
     def examine(self) -> int:
         """Bring the entries up to date. Return the generation, which grows with each change."""
         drained_at = time.time_ns()
-        notifier().drain()
+        get_notifier().drain()
         base: str = state_of(self._root)
         identity = self._identity_now()
         is_same = self._is_trusted and base == self._base and identity == self._identity
@@ -351,7 +351,7 @@ class Collection:
         self._is_lost = self._has_missed = True
 
     def _watch(self, real: str, below: str) -> bool:
-        return self._root.reports and notifier().watch(real, self, below)
+        return self._root.reports and get_notifier().watch(real, self, below)
 
     def _identity_now(self) -> tuple[int, int] | None:
         status = self._folder.status()

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from loki_web.store import files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
-from loki_web.store.notifier import notifier
+from loki_web.store.notifier import get_notifier
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
@@ -81,7 +81,7 @@ class Root:
         for name in folder[len(base) :].split(os.sep):  # parents first: they report new folders
             path = os.path.join(path, name) if name else path
             if path not in watched:
-                if not notifier().watch(path, self, path):
+                if not get_notifier().watch(path, self, path):
                     return path != base and not os.path.lexists(path)
                 watched.add(path)
         return True
@@ -99,7 +99,7 @@ class Root:
     def _watch_itself(self) -> bool:
         """Watch for the removal or renaming of the root or a folder above it."""
         return self.reports and all(
-            notifier().watch(str(folder), self, "", only_itself=True)
+            get_notifier().watch(str(folder), self, "", only_itself=True)
             for folder in (self.path, *self.path.parents)
         )
 
@@ -324,16 +324,16 @@ class FileInput(PathInput):
             return True
         if version != self._version or self._settled:
             return version != self._version
-        notifier().drain()
-        return not (self.is_watched and notifier().epoch == self._epoch)
+        get_notifier().drain()
+        return not (self.is_watched and get_notifier().epoch == self._epoch)
 
     @property
     def is_notified(self) -> bool:
         return self.is_watched and not self._is_unread
 
     def _load(self, version: Version) -> None:
-        notifier().drain()
-        epoch, read_at = notifier().epoch, time.time_ns()
+        get_notifier().drain()
+        epoch, read_at = get_notifier().epoch, time.time_ns()
         try:
             with files.opened(self._root.path, self.relative) as (stream, version):
                 self._take(self._read(stream, version))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, Protocol
 
-from loki_web.store.notifier import notifier
+from loki_web.store.notifier import get_notifier
 
 LOOK_SECONDS = 1.0
 
@@ -119,7 +119,7 @@ class Dependencies:
 
     def are_current(self) -> bool:
         """Return whether each input has the same state as when it was recorded."""
-        events, now = notifier(), time.monotonic()
+        events, now = get_notifier(), time.monotonic()
         events.drain()
         epoch = events.epoch
         volatile, last_epoch, looked_at = self._last_look

@@ -176,7 +176,7 @@ def _report_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None
 _notifiers: dict[int, Notifier] = {}
 
 
-def notifier() -> Notifier:
+def get_notifier() -> Notifier:
     """Return the notifier of this process. A forked child does not share that of its parent."""
     own = _notifiers.get(os.getpid())
     if own is None:

@@ -96,7 +96,7 @@ class ProcessInput:
 
 
 @lru_cache(maxsize=_MAX_PROCESSES)
-def process(pid: int) -> ProcessInput:
+def get_process(pid: int) -> ProcessInput:
     """Return the input of a process; all callers share it."""
     return ProcessInput(pid)
 

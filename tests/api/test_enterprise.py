@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from loki_web.app import create_app
-from loki_web.audit.verify import verify
+from loki_web.audit.verify import verify_log
 from tests.support.accounts import bearer, everybody
 from tests.support.places import Place
 from tests.support.servers import serving
@@ -307,7 +307,7 @@ def test_creating_and_using_at_once_loses_no_token_across_workers(place: Place) 
             headers = {"Authorization": f"Bearer {token}"}
             assert server.get("/api/status", headers=headers).status_code == 200
     assert set(codes) == {200}
-    result = verify(place.sources())
+    result = verify_log(place.sources())
     assert (result.entries, result.ok, result.forks, result.torn) == (40, True, [], [])
 
 
@@ -323,5 +323,5 @@ def test_the_chain_holds_across_workers(place: Place) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    result = verify(place.sources())
+    result = verify_log(place.sources())
     assert (result.entries, result.ok, result.forks, result.torn) == (200, True, [], [])

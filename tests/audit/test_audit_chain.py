@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loki_web.audit.log import Event, WritableAuditLog
-from loki_web.audit.verify import Verification, verify
+from loki_web.audit.verify import Verification, verify_log
 from loki_web.services.context import WritableSources, open_sources
 from tests.support.places import Place
 
@@ -41,7 +41,7 @@ def folder(place: Place) -> Path:
 
 
 def checked(place: Place) -> Verification:
-    return verify(place.sources())
+    return verify_log(place.sources())
 
 
 def by_the_book(paths: list[Path]) -> list[tuple[str, str]]:

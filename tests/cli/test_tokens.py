@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loki_web.audit.verify import verify
+from loki_web.audit.verify import verify_log
 from tests.cli.commands import is_one_complaint, run
 from tests.support import accounts
 from tests.support.places import SESSION_A, Place
@@ -150,7 +150,7 @@ def test_each_change_is_in_the_audit_log(place: Place) -> None:
         assert (entry["resource_type"], entry["user_id"]) == ("token", "cli")
         assert entry["details"]["source"] == "cli"
     assert entries[-1]["details"]["name"] == "x"
-    assert verify(place.sources()).entries == 4
+    assert verify_log(place.sources()).entries == 4
 
 
 def test_the_store_of_the_real_programs_stays_valid(session: Place) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from loki_web.live.feed.watcher import Watcher
 from loki_web.store.folder import Folder
-from loki_web.store.notifier import Notifier, notifier
+from loki_web.store.notifier import Notifier, get_notifier
 from tests.live.clients import listening, told
 from tests.support.places import Place
 from tests.support.programs import in_namespaces
@@ -45,17 +45,17 @@ def test_a_change_that_others_have_drained_wakes_too(place: Place) -> None:
     place.write("queue/pending.json", [])
     folder = Folder(place.loki)
     folder.document("queue/pending.json")
-    notifier().drain()
+    get_notifier().drain()
     event = threading.Event()
     watcher = Watcher(event.set)
-    notifier().follow(watcher)
+    get_notifier().follow(watcher)
     place.write("queue/pending.json", [1])
-    notifier().drain()
+    get_notifier().drain()
     assert event.is_set()
     watcher.stop()
     event.clear()
     place.write("queue/pending.json", [2])
-    notifier().drain()
+    get_notifier().drain()
     assert not event.is_set()
     assert folder.document("queue/pending.json") == [2]
 
@@ -76,7 +76,7 @@ class Told:
 
 def test_a_folder_that_was_moved_away_is_not_watched_any_more(tmp_path: Path) -> None:
     (tmp_path / "queue").mkdir()
-    own, subscriber = notifier(), Told()
+    own, subscriber = get_notifier(), Told()
     assert own.watch(str(tmp_path / "queue"), subscriber, "")
     (tmp_path / "queue").rename(tmp_path / "old")
     own.drain()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from loki_web.audit.verify import verify
+from loki_web.audit.verify import verify_log
 from loki_web.web.audit_hook import MAX_REFUSALS
 from tests.support.accounts import bearer, everybody
 from tests.support.places import Place
@@ -27,7 +27,7 @@ def test_nothing_that_is_sent_makes_a_line_of_its_own(place: Place, ending: str)
     entries = [json.loads(line) for line in lines(place)]
     assert all(entry["user_id"] in ("operator", "anonymous") for entry in entries)
     assert all(entry["details"]["source"] == "api" for entry in entries)
-    assert verify(place.sources()).ok
+    assert verify_log(place.sources()).ok
 
 
 def test_refusals_of_one_address_have_a_bound(place: Place) -> None:

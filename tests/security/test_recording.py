@@ -12,7 +12,7 @@ import pytest
 
 from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.syslog import SyslogForwarder
-from loki_web.audit.verify import verify
+from loki_web.audit.verify import verify_log
 from tests.support.accounts import bearer, everybody, raw
 from tests.support.places import Place, snapshot
 from tests.support.routes import routes
@@ -48,7 +48,7 @@ def test_one_entry_for_each_change_with_its_actor(place: Place) -> None:
         assert entry["ip_address"] == "127.0.0.1"
         assert entry["success"] is (entry["details"]["status"] < 400)
         assert (entry["error"] is None) is entry["success"]
-    assert verify(place.sources()).ok
+    assert verify_log(place.sources()).ok
 
 
 def test_refusals_are_recorded_and_successful_reads_are_not(place: Place) -> None:
@@ -219,7 +219,7 @@ def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = verify(place.sources())
+    found = verify_log(place.sources())
     assert (found.entries, found.faults, found.forks, found.torn) == (80, [], [], [])
 
 

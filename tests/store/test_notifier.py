@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from loki_web.store.notifier import notifier
+from loki_web.store.notifier import get_notifier
 from tests.support.servers import ROOT, without_privileges
 
 
@@ -23,16 +23,16 @@ def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) ->
             self.notified = True
 
         def drain(self) -> None:
-            notifier().drain()
+            get_notifier().drain()
             self.seen = self.notified
 
         def lost(self) -> None:
             raise AssertionError
 
     slow = Slow()
-    assert notifier().watch(str(tmp_path), slow, "key")
+    assert get_notifier().watch(str(tmp_path), slow, "key")
     (tmp_path / "file").touch()
-    notifier().drain()
+    get_notifier().drain()
     assert slow.other is not None
     slow.other.join()
     assert slow.seen

@@ -20,7 +20,7 @@ from loki_web.live.feed.watcher import Watcher
 from loki_web.live.messages import Batch, Message
 from loki_web.services.context import Sources
 from loki_web.store.look import Input, Inputs, are_current, is_notified, looking, recording
-from loki_web.store.notifier import notifier
+from loki_web.store.notifier import get_notifier
 
 LINGER_SECONDS = 60.0
 _LOOK_SECONDS = 1.0  # poll what has no events: exited processes, some file systems
@@ -208,7 +208,7 @@ class Feed:
             if items == [None]:
                 since = time.monotonic() - self._turned_at
                 time.sleep(max(_TOGETHER_SECONDS, _APART_SECONDS - since))
-            notifier().drain()
+            get_notifier().drain()
             while True:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:

@@ -5,7 +5,7 @@ import select
 import threading
 from collections.abc import Callable
 
-from loki_web.store.notifier import notifier
+from loki_web.store.notifier import get_notifier
 
 _WAIT_SECONDS = 1.0
 
@@ -27,10 +27,10 @@ class Watcher:
     def run(self) -> None:
         """Watch until `stop` is called."""
         try:
-            notifier().follow(self)
+            get_notifier().follow(self)
             while not self._stop.is_set():
                 self._wait()
-                notifier().drain()
+                get_notifier().drain()
         except Exception:  # `feed` polls for changes as well
             log.exception("the file watcher has failed: changes are polled each second")
 
@@ -44,7 +44,7 @@ class Watcher:
 
     def _wait(self) -> None:
         """Wait for an event, at most _WAIT_SECONDS: the descriptor may be replaced."""
-        descriptor = notifier().fileno()
+        descriptor = get_notifier().fileno()
         if descriptor is None:
             self._stop.wait(_WAIT_SECONDS)
             return

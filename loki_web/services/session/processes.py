@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 
 from loki_web.store.look import observe
-from loki_web.store.process import process
+from loki_web.store.process import get_process
 
 _CLOCK_SLACK_SECONDS = 2.0
 _RECORD_SLACK_SECONDS = 60.0
@@ -31,7 +31,7 @@ def parse_pid(value: Any) -> int | None:
 
 def is_alive(pid: int | None) -> bool:
     """Return True while the process runs, under any user; a zombie counts as ended."""
-    return pid is not None and bool(observe(process(pid)))
+    return pid is not None and bool(observe(get_process(pid)))
 
 
 def terminate(pid: int | None, *, written_at: float, recorded_start: float | None = None) -> bool:
