@@ -83,6 +83,10 @@ def format_setting(value: Any) -> str:
 
 
 def boolean(text: str) -> bool:
+    """Parse a word such as `true` or `off`.
+
+    :raises ValueError: for any other word, as all parsers do; the text says what is allowed.
+    """
     word = text.strip().lower()
     if word not in TRUE_WORDS | FALSE_WORDS:
         raise ValueError("must be one of 1, true, yes, on, 0, false, no, off")
@@ -90,6 +94,8 @@ def boolean(text: str) -> bool:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `least` to `most`."""
+
     def parse(text: str) -> int:
         digits = text.strip()
         if not (digits.isascii() and digits.isdigit() and least <= int(digits[:12]) <= most):
@@ -100,6 +106,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def amount(text: str) -> float | None:
+    """Parse a number of zero or more; None if the text is blank."""
     if not text.strip():
         return None
     try:
@@ -160,6 +167,7 @@ def host_name(text: str) -> str:
 
 
 def host(text: str) -> str:
+    """Return an address or host name without scheme and port; empty if the text is blank."""
     try:
         return host_name(text.strip()) if text.strip() else ""
     except ValueError:
@@ -249,10 +257,13 @@ def _network(word: str) -> Network:
 
 
 def text(text: str) -> str:
+    """Return the text without surrounding space."""
     return text.strip()
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
+    """Return a parser of these words, in any case of letters."""
+
     def parse(text: str) -> str:
         word = text.strip().lower()
         if word not in allowed:
@@ -344,10 +355,12 @@ def issuer(text: str) -> str:
 
 
 def path(text: str) -> Path | None:
+    """Return the absolute path, `~` expanded; None if the text is blank."""
     return Path(text).expanduser().absolute() if text.strip() else None
 
 
 def directory(text: str) -> Path:
+    """Return the absolute path of a `.loki/`, by default the one in the working directory."""
     return Path(text.strip() or ".loki").expanduser().absolute()
 
 
