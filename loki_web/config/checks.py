@@ -44,7 +44,7 @@ def check_tls(certificate: Path | None, key: Path | None) -> None:
         missing = "LOKI_TLS_KEY" if certificate else "LOKI_TLS_CERT"
         raise SettingsError(f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty")
     for name, path in (("LOKI_TLS_CERT", certificate), ("LOKI_TLS_KEY", key)):
-        if path and not (path.is_file() and os.access(path, os.R_OK)):
+        if path and not (os.path.isfile(path) and os.access(path, os.R_OK)):
             raise SettingsError(f"{name} is not a readable file: {path}")
     if certificate and key:
         try:

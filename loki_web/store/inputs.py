@@ -58,7 +58,7 @@ class Root:
         is_plain = self._base == str(self.path)
         identities = identity, identity if is_plain else _folder_at(self._base)
         if identity is None or not self.is_notified or identities != self._identities:
-            self._base = os.path.realpath(self.path)
+            self._base = files.real_path(self.path) or str(self.path)
             self._identities = identity, _folder_at(self._base)
             self.reports = self._events and files.reports_changes(self._base)
             now = self.watching
@@ -271,7 +271,8 @@ class NamesInput(PathInput):
             return self._names
         with self._lock:
             read_at = time.time_ns()
-            names = _names_in(files.entries_of(self._real))
+            with files.entries_of(state_of(self._root), self._real) as entries:
+                names = _names_in(entries)
             self._names = self._names if names == self._names else names
             self._version, self._settled = version, is_settled(version, read_at)
             return self._names

@@ -201,7 +201,7 @@ class WritableFolder(Folder):
         :return: its real path.
         """
         real = files.resolve(self.path, relative)
-        if real is None or not self.path.parent.is_dir():
+        if real is None or not os.path.isdir(self.path.parent):
             raise StorageError(_CANNOT_WRITE)
         os.makedirs(real, mode=mode, exist_ok=True)
         return real

@@ -69,3 +69,18 @@ def test_a_cache_that_others_could_exchange_is_not_used(tmp_path: Path) -> None:
     found = cache_folder(everybodys / "cache", Path("/x"))
     assert found is not None
     assert everybodys in found.parents
+
+
+def test_a_folder_that_became_a_link_is_not_listed(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "queue", outside):
+        folder.mkdir(parents=True)
+        (folder / "a.json").write_bytes(b"{}")
+    real = files.resolve(root, "queue")
+    assert real
+    with files.entries_of(str(root), real) as entries:
+        assert [entry.name for entry in entries] == ["a.json"]
+    os.rename(root / "queue", root / "hidden")
+    os.symlink(outside, root / "queue")
+    with files.entries_of(str(root), real) as entries:
+        assert entries == []
