@@ -87,3 +87,12 @@ def check_free(host: str, port: int) -> None:
             ) from None
         reason = error.strerror or "unknown error"
         raise SettingsError(f"cannot listen on port {port} of {host}: {reason}") from None
+
+
+def check_audit_key(path: Path, *folders: Path) -> None:
+    """Check that the key of the audit log is not where those can read it who write the log.
+
+    :raises SettingsError: for a path below one of the folders.
+    """
+    if any(path.is_relative_to(folder) for folder in folders):
+        raise SettingsError("LOKI_AUDIT_KEY_FILE must not be below .loki/: choose another folder")

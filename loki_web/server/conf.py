@@ -55,6 +55,7 @@ def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.sweep(_settings)
+    hooks.sign_audit_log(_settings)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 

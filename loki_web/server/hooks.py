@@ -12,10 +12,12 @@ from gunicorn.http.errors import ParseException
 from gunicorn.util import write_nonblock
 
 from loki_web import logging_setup
+from loki_web.audit.log import WritableAuditLog
 from loki_web.config.parsers import is_loopback
 from loki_web.config.settings import Settings
 from loki_web.errors import SettingsError
 from loki_web.server import heap
+from loki_web.server_clock import STARTED_AT
 from loki_web.services import warming
 from loki_web.services.context import open_sources
 from loki_web.services.session.processes import parse_pid
@@ -77,6 +79,11 @@ def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
     WritableFolder(settings.loki_dir).sweep(*_WRITTEN)
     WritableFolder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+
+
+def sign_audit_log(settings: Settings) -> None:
+    """Create the key of the audit log at the first start, see `audit.seal`."""
+    WritableAuditLog(open_sources(settings, STARTED_AT)).sign_end()
 
 
 def handle_parse_errors(worker: Any) -> None:

@@ -243,11 +243,12 @@ class ExistenceInput(PathInput):
 
 
 class Names(NamedTuple):
-    """The sorted names of the regular files, real folders and links in a folder."""
+    """The sorted names of the regular files, real folders, links and all others in a folder."""
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class NamesInput(PathInput):
@@ -279,7 +280,7 @@ class NamesInput(PathInput):
 
 
 def _names_in(entries: list[os.DirEntry[str]]) -> Names:
-    kinds: tuple[list[str], list[str], list[str]] = ([], [], [])
+    kinds: tuple[list[str], ...] = ([], [], [], [])
     for entry in entries:
         if entry.is_symlink():
             kinds[2].append(entry.name)
@@ -287,6 +288,8 @@ def _names_in(entries: list[os.DirEntry[str]]) -> Names:
             kinds[1].append(entry.name)
         elif entry.is_file(follow_symlinks=False):
             kinds[0].append(entry.name)
+        else:
+            kinds[3].append(entry.name)
     return Names(*map(tuple, kinds))
 
 
