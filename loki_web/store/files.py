@@ -66,6 +66,14 @@ def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
     return abs(read_at_ns - changed_ns) > _CLOCK_GRAIN_NS
 
 
+def is_special(path: Path | str) -> bool:
+    """Return whether something stands there that is no regular file: reading it could block."""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def is_transient(error: OSError) -> bool:
     """Return whether a file could not be opened for lack of descriptors or memory."""
     return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
