@@ -16,7 +16,7 @@ from loki_web import logging_setup, server_clock
 from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, heap, hooks
+from loki_web.server import access_log, heap, hooks, worker
 
 try:
     _settings = get_process_settings()
@@ -25,6 +25,7 @@ except SettingsError as _error:
 
 gunicorn.SERVER = "loki-web"  # the Server header, without a version
 gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
+gunicorn.util.write, gunicorn.util.write_chunk = worker.send, worker.send_chunk
 STARTED_AT = server_clock.STARTED_AT  # imported before workers are forked
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host

@@ -20,7 +20,7 @@ import websocket
 
 from tests.live.clients import listening
 from tests.support import places
-from tests.support.accounts import everybody
+from tests.support.accounts import everybody, raw
 from tests.support.patience import serves, with_patience
 from tests.support.places import Place
 from tests.support.servers import Server, environment, free_port, running, serving
@@ -40,6 +40,12 @@ CHUNKS = head(
 )
 EXPECTING = BODY[:-2] + b"Expect: 100-continue\r\n\r\n"
 HUGE = head("POST /api/control/pause HTTP/1.1", "Content-Length: 99999999999")
+TOKEN = f"Authorization: Bearer {raw('operator')}"
+SLOW = head(
+    "POST /api/control/pause HTTP/1.1",
+    *(TOKEN, "Content-Type: application/json", "Content-Length: 900000"),
+)
+PIPELINED = head("GET /api/tasks HTTP/1.1", TOKEN) * 50  # more than the system's buffers hold
 LAST = head("GET /health HTTP/1.1", "Connection: close")
 WITHOUT_A_THREAD = {
     "nothing": b"",
@@ -48,6 +54,10 @@ WITHOUT_A_THREAD = {
     "half a chunk, which is refused": CHUNKS + b"5\r\n{",
     "a body that waits for a word": EXPECTING,
     "a body beyond all bounds": HUGE + b"x" * 10_000,
+    "half a head after an answer": head("GET /health HTTP/1.1") + b"GET /hea",
+    "half a head after blank lines": b"\r\n\r\nGET /hea",
+    "answers that are not taken": PIPELINED,
+    "a body with a token": SLOW,
     "an end that is not taken": LAST,
 }
 
@@ -56,6 +66,7 @@ WITHOUT_A_THREAD = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = places.empty(tmp_path_factory.mktemp("load"))
     everybody(place)
+    place.write("queue/pending.json", [{"id": f"t{n}", "title": "x" * 900} for n in range(2000)])
     return place
 
 
@@ -96,6 +107,11 @@ def plain(port: int) -> socket.socket:
 
 TLS: dict[str, tuple[Callable[[int], socket.socket], bytes]] = {
     "nothing": (plain, b""),
+    "a byte of a handshake": (plain, b"\x16"),
+    "half a handshake": (plain, b"\x16\x03\x01\x02\x00\x01\x00\x01"),
+    "half a head": (secured, b"GET /hea"),
+    "answers that are not taken": (secured, PIPELINED),
+    "a body with a token": (secured, SLOW),
     "no TLS": (plain, LAST),
     "an end that is not taken": (secured, LAST),
     "a body that is refused": (secured, BODY + b"{"),
@@ -113,7 +129,11 @@ def test_no_client_takes_a_thread_over_tls(secure: int, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing", "half a body, which is refused", "an end that is not taken"]
+    "name",
+    [
+        *("nothing", "half a head", "half a body, which is refused", "an end that is not taken"),
+        *("answers that are not taken", "a body with a token"),
+    ],
 )
 def test_no_client_takes_a_thread_at_a_unix_socket(
     place: Place, patient: Path, tmp_path: Path, name: str
