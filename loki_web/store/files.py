@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -22,6 +22,7 @@ _SILENT_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse", "virtiofs", "vboxsf"
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 # With O_PATH, folders without read permission can be entered too.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_HAS_PROC = os.path.isdir("/proc/self/fd")
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -140,10 +141,38 @@ def _descriptor(base: str, real: str) -> int:
         os.close(inside)
 
 
-def _folder_descriptor(base: str, real: str) -> int:
-    inside = os.open(base, _ENTER)
-    for name in filter(None, real[len(base) :].split(os.sep)):
+@contextmanager
+def entered(base: str, real: str, create: int | None = None) -> Iterator[str]:
+    """Open a folder, and give a path to it that stays right whatever its names lead to meanwhile.
+
+    :param base: the real path of the root.
+    :param real: the real path of the folder. A link that has replaced a part of it is not followed.
+    :param create: the mode with which it is created if it is missing; None not to create it.
+    :raises OSError: if it cannot be entered, and as the block does, with the real path.
+    """
+    inside = _folder_descriptor(base, real, create)
+    path = f"/proc/self/fd/{inside}" if _HAS_PROC else real
+    try:
+        yield path
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = error.filename.replace(path, real, 1)
+        raise
+    finally:
+        os.close(inside)
+
+
+def _folder_descriptor(base: str, real: str, create: int | None = None) -> int:
+    names = [name for name in real[len(base) :].split(os.sep) if name]
+    if create is not None:
+        with suppress(FileExistsError):
+            os.mkdir(base, 0o777 if names else create)
+    inside = os.open(base, _ENTER | os.O_NOFOLLOW)
+    for position, name in enumerate(names, start=1):
         try:
+            if create is not None:
+                with suppress(FileExistsError):
+                    os.mkdir(name, create if position == len(names) else 0o777, dir_fd=inside)
             entered = os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
         finally:
             os.close(inside)
