@@ -1,5 +1,6 @@
 """The live feed of one application: hub, feed and the limit of connections."""
 
+import resource
 import socket
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from loki_web.services.context import Sources
 from loki_web.store.shared.counter import SharedCount
 
 _EXTENSION = "loki_web.live"
+_ROOM = 24  # descriptors that live connections leave to requests and files
 _TOO_MANY = "Too many live connections. Try again later."
 
 
@@ -67,11 +69,17 @@ class Live:
         self.hub.close()
 
     def _admit(self, connection: Connection) -> None:
-        connection.counted = self.places.take(self.most)
+        connection.counted = _leaves_room(connection.sock) and self.places.take(self.most)
         if connection.counted:
             self.hub.adopt(connection)
         else:
             self.hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
+
+
+def _leaves_room(sock: socket.socket) -> bool:
+    """Return whether enough descriptors are left for requests; the lowest free ones are used."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most == resource.RLIM_INFINITY or sock.fileno() < most - _ROOM
 
 
 def install(app: Flask, sources: Sources) -> None:

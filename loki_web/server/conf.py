@@ -55,6 +55,7 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.check_surroundings(_settings, server.cfg.address)
+    hooks.raise_limit_of_descriptors()
     hooks.sweep(_settings)
     hooks.sign_audit_log(_settings)
     gc.collect()

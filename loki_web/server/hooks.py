@@ -2,9 +2,11 @@
 
 import json
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask
@@ -84,6 +86,13 @@ def sweep(settings: Settings) -> None:
 def sign_audit_log(settings: Settings) -> None:
     """Create the key of the audit log at the first start, see `audit.seal`."""
     WritableAuditLog(open_sources(settings, STARTED_AT)).sign_end()
+
+
+def raise_limit_of_descriptors() -> None:
+    """Allow as many open files and connections as the system permits; workers inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS reports no limit and does not accept it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def handle_parse_errors(worker: Any) -> None:

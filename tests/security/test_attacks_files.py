@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,16 +111,18 @@ def test_nothing_outside_is_changed_while_a_folder_is_swapped(tmp_path: Path, na
     before = snapshot(outside)
     over = threading.Event()
 
+    queue, hidden = root / "queue", root / "hidden"
+    steps: list[Callable[[], object]] = [
+        lambda: os.rename(queue, hidden),
+        lambda: os.symlink(outside, queue),
+        queue.unlink,
+        partial(shutil.rmtree, queue),
+        lambda: os.rename(hidden, queue),
+    ]
+
     def keep_swapping() -> None:
-        queue, hidden = root / "queue", root / "hidden"
-        while not over.is_set():  # any step may fail, because the folder is created again
-            for step in (
-                lambda: os.rename(queue, hidden),
-                lambda: os.symlink(outside, queue),
-                lambda: os.unlink(queue),
-                lambda: hidden.exists() and shutil.rmtree(queue),
-                lambda: os.rename(hidden, queue),
-            ):
+        while not over.is_set():
+            for step in steps:  # each may fail, because the folder is created again
                 with suppress(OSError):
                     step()
 

@@ -46,6 +46,11 @@ SLOW = head(
     *(TOKEN, "Content-Type: application/json", "Content-Length: 900000"),
 )
 PIPELINED = head("GET /api/tasks HTTP/1.1", TOKEN) * 50  # more than the system's buffers hold
+HANDSHAKE = head(
+    "GET /ws HTTP/1.1",
+    *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)
 LAST = head("GET /health HTTP/1.1", "Connection: close")
 WITHOUT_A_THREAD = {
     "nothing": b"",
@@ -176,6 +181,15 @@ def test_a_server_without_descriptors_goes_on_with_fewer_connections(place: Plac
         wait_until(lambda: works(server), "an answer")
         serves(server.url)
         assert server.workers() == [pid]
+
+
+def test_live_connections_leave_descriptors_for_requests(place: Place) -> None:
+    few = 80
+    with serving(place, workers=1, LOKI_THREADS=str(THREADS)) as server, ExitStack() as stack:
+        resource.prlimit(server.workers()[0], resource.RLIMIT_NOFILE, (few, few))
+        for _ in range(2 * few):
+            stack.enter_context(connect(server)).sendall(HANDSHAKE)
+        serves(server.url)
 
 
 def works(server: Server) -> bool:
