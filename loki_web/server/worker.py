@@ -5,7 +5,8 @@ the request without a limit: as many slow clients as threads, and the worker ser
 Here a connection gets a thread when the head of its request is complete; TLS handshakes and heads
 are received piece by piece as they arrive. What a client does not take of a response is sent by the
 main loop. Only a body may be waited for, by half of the threads and with a time limit. Above the
-limit of connections the longest idle ones are closed.
+limit of connections the longest idle ones are closed. Requests that may compute for seconds use a
+quarter of the threads; others of that kind are queued without a thread.
 """
 
 import errno
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import gunicorn.sock as gunicorn_sock
 from gunicorn import http
@@ -36,9 +38,18 @@ MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of responses that clients do not take, in
 _REST_SECONDS = 0.05  # to receive an unread body before the connection is kept alive
 _SHORT_SECONDS = 0.2  # for a body that follows its head; longer waits are limited in number
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
 _NO_ROOM_SECONDS = 0.01
 _LEAST_BYTES, _MOST_BYTES = 8192, 1024 * 1024  # to receive of a body at once, as gunicorn does
+_EXPENSIVE = (
+    b"/api/registry",
+    b"/api/logs",
+    b"/api/memory",
+    b"/api/learning",
+    b"/enterprise/audit",
+)
+_QUEUED = object()  # the result of a connection that is queued
 _END_OF_HEAD = b"\r\n\r\n"
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -52,6 +63,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         super().__init__(*args, **options)
         self._lingering: dict[Any, float] = {}
         self._flushing: dict[Any, float] = {}
+        self._queued: deque[Any] = deque()
+        self._may_compute = threading.Semaphore(max(1, self.cfg.threads // 4))
         self._may_wait = threading.Semaphore(max(1, self.cfg.threads // 2))
 
     def accept(self, listener: Any) -> None:
@@ -76,6 +89,16 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
                 return _refuse(conn, *refusal) if is_too_large else gthread._DEFER
         except OSError:  # disconnected, or no TLS
             return False
+        if not _is_expensive(conn):
+            return self._serve(conn)
+        if not self._may_compute.acquire(blocking=False):
+            return _QUEUED
+        try:
+            return self._serve(conn)
+        finally:
+            self._may_compute.release()
+
+    def _serve(self, conn: Any) -> Any:
         conn.began, conn.is_cut = time.monotonic(), False
         _current.conn = conn
         try:
@@ -85,12 +108,15 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Send the rest of the response, and then close the connection or keep it alive."""
-        if getattr(conn, "unsent", None):
+        if not (fs.cancelled() or fs.exception()) and fs.result() is _QUEUED:
+            self._queue(conn)
+        elif getattr(conn, "unsent", None):
             self._flush(conn, fs)
         elif fs.cancelled() or fs.exception() or not fs.result():
             self._linger(conn)  # gunicorn's would wait for the client
         else:
             super().finish_request(conn, fs)
+        self._resume_queued()
 
     def murder_pending(self) -> None:
         """Close connections that are too slow or above the limit; called at least once a second."""
@@ -109,7 +135,25 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             conn for conn, began in self._flushing.items() if now - began > REQUEST_SECONDS
         ]:
             self._drop(conn)
+        self._resume_queued()
         super().murder_pending()
+
+    def _queue(self, conn: Any) -> None:
+        if len(self._queued) < _MAX_QUEUED * self.cfg.threads:
+            self._queued.append(conn)
+        else:
+            _refuse(conn, 503, "Service Unavailable")
+            self._linger(conn)
+
+    def _resume_queued(self) -> None:
+        """Give the next queued request a thread, if one of its kind is free."""
+        if self._queued and self._may_compute.acquire(blocking=False):
+            self._may_compute.release()
+            conn = self._queued.popleft()
+            if _has_given_up(conn.sock):
+                self._drop(conn)
+            else:
+                self.enqueue_req(conn)
 
     def _begin(self, conn: Any) -> bool:
         """Continue the TLS handshake if there is one; return whether a request can be received."""
@@ -282,6 +326,24 @@ def _receive_head(conn: Any) -> bool:
 def _add(unreader: Any, data: bytes) -> None:
     unreader.buf.seek(0, os.SEEK_END)
     unreader.buf.write(data)
+
+
+def _is_expensive(conn: Any) -> bool:
+    """Return whether a request may compute for long, by its path in whatever form it is sent."""
+    line = conn.parser.unreader.buf.getvalue()[:MAX_HEAD_BYTES].lstrip(b"\r\n").split(b"\r\n", 1)[0]
+    target = line.split(b" ", 2)[1:2]
+    path = unquote_to_bytes(target[0].partition(b"?")[0]) if target else b""
+    return any(part in path for part in _EXPENSIVE)
+
+
+def _has_given_up(sock: Any) -> bool:
+    """Return whether the client of a queued request has disconnected."""
+    try:
+        return socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _receive_now(sock: Any, size: int) -> bytes | None:

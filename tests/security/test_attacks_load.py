@@ -192,6 +192,47 @@ def test_live_connections_leave_descriptors_for_requests(place: Place) -> None:
         serves(server.url)
 
 
+SLOW_APP = """
+import os, time
+def app(environ, start_response):
+    if "registry" in environ["PATH_INFO"]:
+        with open({begun!r}, "a") as stream:
+            stream.write("x")
+        while not os.path.exists({over!r}):
+            time.sleep(0.01)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+EXPENSIVE = [
+    "/api/registry/tasks",
+    "/api/%72egistry/tasks?a=1",
+    "http://localhost/api/registry/tasks",
+    "/prefix/api/registry/discover",
+]
+
+
+def test_long_computations_use_a_quarter_of_the_threads(place: Place, tmp_path: Path) -> None:
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    (tmp_path / "slow_app.py").write_text(SLOW_APP.format(begun=str(begun), over=str(over)))
+    host = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "slow_app:app"]
+    command += ["--bind", host, "--pythonpath", str(tmp_path)]
+    settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": "4"}
+    with running(command, environment(place, **settings), host), ExitStack() as stack:
+        socks = []
+        for target in EXPENSIVE * 3:
+            sock = stack.enter_context(plain(int(host.rpartition(":")[2])))
+            sock.sendall(head(f"GET {target} HTTP/1.1", "Connection: close"))
+            socks.append(sock)
+        wait_until(begun.exists, "a request at work")
+        serves(f"http://{host}")
+        assert begun.read_text() == "x"
+        over.touch()
+        for sock in socks:
+            assert received(sock).startswith(b"HTTP/1.1 200")
+        assert begun.read_text() == "x" * len(socks)
+
+
 def works(server: Server) -> bool:
     with contextlib.suppress(requests.RequestException):
         return requests.get(f"{server.url}/health", timeout=5).status_code == 200
