@@ -2,11 +2,14 @@
 
 import resource
 import socket
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from flask import Flask
 from wsproto.connection import Connection as Frames
 
+from loki_web.auth.identity import Identity
 from loki_web.live.feed.feed import Feed
 from loki_web.live.hub.connection import Connection, MayStay
 from loki_web.live.hub.event_stream import EventStream
@@ -26,26 +29,34 @@ class Live:
 
     :param places: counts the connections of all workers.
     :param most: the maximum number of connections of all workers.
+    :param share: the maximum of one identity in this process.
     """
 
     hub: Hub
     places: SharedCount
     most: int
+    share: int
+    _held: defaultdict[str, WeakSet[Connection]] = field(
+        default_factory=lambda: defaultdict(WeakSet), init=False
+    )
 
     @classmethod
     def of(cls, sources: Sources) -> "Live":
         places = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=places.give_back)
         hub.source = Feed(sources, hub)
-        return cls(hub, places, sources.settings.max_ws_connections)
+        most = sources.settings.max_ws_connections
+        return cls(hub, places, most, max(1, 2 * most // 3 // sources.settings.workers))
 
     @property
     def is_full(self) -> bool:
         return self.places.total() >= self.most
 
-    def open_socket(self, sock: socket.socket, frames: Frames, may_stay: MayStay | None) -> None:
+    def open_socket(
+        self, sock: socket.socket, frames: Frames, may_stay: MayStay | None, holder: Identity
+    ) -> None:
         """Serve a WebSocket after its handshake; above the limit, close it with code 1013."""
-        self._admit(WebSocket(sock, frames, may_stay))
+        self._admit(WebSocket(sock, frames, may_stay), holder)
 
     def open_stream(
         self,
@@ -54,6 +65,7 @@ class Live:
         channels: frozenset[str],
         last_id: str,
         may_stay: MayStay | None,
+        holder: Identity,
     ) -> None:
         """Serve a client of server-sent events.
 
@@ -62,14 +74,25 @@ class Live:
         :param may_stay: checked at each keepalive; None if authentication is off.
         :raises OSError: when the client has disconnected.
         """
-        self._admit(EventStream(sock, head, channels, last_id, may_stay))
+        self._admit(EventStream(sock, head, channels, last_id, may_stay), holder)
 
     def close(self) -> None:
         """Close all connections with 1001, going away."""
         self.hub.close()
 
-    def _admit(self, connection: Connection) -> None:
-        connection.counted = _leaves_room(connection.sock) and self.places.take(self.most)
+    def _admit(self, connection: Connection, holder: Identity) -> None:
+        """Serve a connection if there is a place for its identity.
+
+        The last tenth of the places is kept for those who may control the session, and nobody with
+        a token can take all of them.
+        """
+        others = self._held[f"{holder.kind}:{holder.key}"] if holder.key else WeakSet()
+        most = self.most if holder.may_control else self.most - self.most // 10
+        connection.counted = (
+            _leaves_room(connection.sock) and len(others) < self.share and self.places.take(most)
+        )
+        if connection.counted:
+            others.add(connection)
         if connection.counted:
             self.hub.adopt(connection)
         else:

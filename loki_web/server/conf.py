@@ -56,6 +56,7 @@ def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.raise_limit_of_descriptors()
+    hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_settings)
     hooks.sign_audit_log(_settings)
     gc.collect()

@@ -5,6 +5,7 @@ import logging
 import resource
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -30,6 +31,8 @@ from loki_web.web.error_handlers import handle_malformed_body
 # Folders below `.loki/` and `~/.loki/` in which this server writes files.
 _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
+READY_SECONDS = 30.0  # how long old workers stay for new ones at a reload
+_POLL_SECONDS = 0.02
 _PID_FILE = "dashboard/dashboard.pid"
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,30 @@ def raise_limit_of_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS reports no limit and does not accept it
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def replace_workers_without_a_gap(server: Any) -> None:
+    """At a reload, let the master stop old workers only when the new ones accept connections.
+
+    gunicorn stops them as soon as it has forked the new ones, which then load the application.
+    """
+    stop_surplus = server.manage_workers
+
+    def manage_workers() -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while len(server.WORKERS) > server.num_workers and time.monotonic() < deadline:
+            newest = sorted(server.WORKERS.values(), key=lambda worker: worker.age)
+            if all(map(_is_accepting, newest[-server.num_workers :])):
+                break
+            time.sleep(_POLL_SECONDS)
+        stop_surplus()
+
+    server.manage_workers = manage_workers
+
+
+def _is_accepting(worker: Any) -> bool:
+    """Return whether a worker has notified the master once: it does so with the monotonic clock."""
+    return bool(worker.tmp.last_update() <= time.monotonic())
 
 
 def handle_parse_errors(worker: Any) -> None:
