@@ -69,8 +69,10 @@ def test_more_than_the_most_are_told_to_try_later(place: Place, workers: int) ->
 
 def test_a_viewer_cannot_take_the_places_of_others(place: Place) -> None:
     everybody(place)
-    settings = {"LOKI_MAX_WS_CONNECTIONS": "12", "LOKI_ENTERPRISE_AUTH": "true"}
-    with serving(place, **settings) as server, ExitStack() as stack:
+    with (
+        serving(place, LOKI_MAX_WS_CONNECTIONS="12", LOKI_ENTERPRISE_AUTH="true") as server,
+        ExitStack() as stack,
+    ):
         admitted = []
         for name in ["viewer"] * 12 + ["auditor"] * 4 + ["operator"]:
             client = Client(server.host, header=bearer(name))

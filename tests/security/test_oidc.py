@@ -377,6 +377,32 @@ def test_many_at_once_make_one_fetch(place: Place, issuer: Issuer) -> None:
     assert issuer.asked == 2  # the description and the keys
 
 
+def test_others_do_not_wait_for_a_key_that_one_waits_for(place: Place, issuer: Issuer) -> None:
+    app = place.app(**issuer.settings())
+    assert app.test_client().get(STATUS, headers=holding(issuer.token())).status_code == 200
+    issuer.answers.clear()
+    codes: list[int] = []
+
+    def call(number: int) -> None:
+        token = holding(issuer.token(header={"kid": f"invented-{number}"}))
+        codes.append(app.test_client().get(STATUS, headers=token).status_code)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(codes) >= 15, "answers without a wait")
+    issuer.answers.set()
+    for thread in threads:
+        thread.join()
+    assert codes[:15] == [503] * 15
+
+
+def test_an_issuer_may_have_many_keys(client: FlaskClient, issuer: Issuer) -> None:
+    issuer.keys = [Key(f"k{number}", "ES256") for number in range(100)]
+    token = issuer.token(issuer.keys[-1])
+    assert client.get(STATUS, headers=holding(token)).status_code == 200
+
+
 def test_invented_key_ids_do_not_drive_the_issuer(client: FlaskClient, issuer: Issuer) -> None:
     for number in range(50):
         token = issuer.token(header={"kid": f"invented-{number}"})
