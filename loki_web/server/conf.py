@@ -45,6 +45,9 @@ keepalive = 75  # seconds; longer than load balancers, which must not reuse a cl
 
 # The application evaluates forwarded headers, by the number of trusted proxies.
 forwarded_allow_ips = ""
+# gunicorn trusts these of every client of a unix socket.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 logger_class = access_log.logger_class(_settings.log_format)
 loglevel = _settings.log_level
 accesslog = "-" if _settings.access_log else None

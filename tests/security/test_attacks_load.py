@@ -52,6 +52,7 @@ HANDSHAKE = head(
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
 )
 LAST = head("GET /health HTTP/1.1", "Connection: close")
+MOVED = head("GET /health HTTP/1.1", "SCRIPT_NAME: /health", "Connection: close")
 WITHOUT_A_THREAD = {
     "nothing": b"",
     "half a head": b"GET /hea",
@@ -148,7 +149,7 @@ def test_no_client_takes_a_thread_at_a_unix_socket(
     command += ["--bind", f"unix:{path}", "--bind", host]
     settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": str(THREADS), "LOKI_ENTERPRISE_AUTH": "true"}
     with running(command, environment(place, **settings), host), ExitStack() as stack:
-        for said in [WITHOUT_A_THREAD[name]] * MANY + [LAST]:
+        for said in [WITHOUT_A_THREAD[name]] * MANY + [MOVED]:
             sock = stack.enter_context(socket.socket(socket.AF_UNIX))
             sock.settimeout(PATIENCE_SECONDS)
             sock.connect(path)
