@@ -129,7 +129,7 @@ class WritableAuditLog(AuditLog):
         self._sources = sources
         self._settings = sources.settings
         is_sealed = self._settings.audit_recorded and not self._settings.audit_no_integrity
-        self._seal = create_seal(self._settings) if is_sealed else None
+        self._seal = create_seal(sources) if is_sealed else None
 
     def sign_end(self) -> None:
         """Sign the end of the log as it is, if no end is signed yet; done at each start."""

@@ -13,7 +13,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from loki_web.config.settings import Settings
+from loki_web.services.context import Sources
 from loki_web.store import atomic, files
 from loki_web.store.coerce import Json, as_dict
 
@@ -82,9 +82,9 @@ class Seal:
         return hmac.new(self._key, "\0".join(texts).encode(), hashlib.sha256).hexdigest()
 
 
-def open_seal(settings: Settings) -> Seal | None:
+def open_seal(sources: Sources) -> Seal | None:
     """Return the seal of the audit log; None if the key cannot be read."""
-    path = settings.audit_key
+    path = sources.settings.audit_key
     try:
         data, _ = files.read(path.parent, path.name, _MAX_BYTES)
     except OSError:
@@ -93,13 +93,13 @@ def open_seal(settings: Settings) -> Seal | None:
     return Seal(key, path) if len(key) >= _MIN_KEY_BYTES else None
 
 
-def create_seal(settings: Settings) -> Seal | None:
+def create_seal(sources: Sources) -> Seal | None:
     """Return the same as `open_seal`. Create the key, with mode 0600, if there is no file."""
-    path = settings.audit_key
+    path = sources.settings.audit_key
     if not os.path.lexists(path):
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             atomic.write_whole(str(path), f"{secrets.token_hex(32)}\n".encode(), _PRIVATE)
         except OSError as error:
             log.warning("no key for the audit log, so `audit verify` proves nothing: %s", error)
-    return open_seal(settings)
+    return open_seal(sources)

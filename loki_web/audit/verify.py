@@ -85,7 +85,7 @@ def verify(sources: Sources) -> Verification:
 
     :return: at most MAX_REPORTED spots of each kind, in order.
     """
-    log, seal = AuditLog(sources), open_seal(sources.settings)
+    log, seal = AuditLog(sources), open_seal(sources)
     files, anchors = log.list_files(), log.list_anchors()
     signed = {anchor["hash"] for anchor in anchors if seal and seal.has_signed(anchor)}
     walk = _Walk([GENESIS, *(anchor["hash"] for anchor in anchors)], {GENESIS, *signed}, seal)

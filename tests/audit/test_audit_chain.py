@@ -322,7 +322,7 @@ def test_a_fifo_in_place_of_the_first_file_is_reported(place: Place) -> None:
 def test_a_writer_killed_at_any_moment_leaves_a_log_that_goes_on(place: Place, kept: str) -> None:
     src = sources(place, Clock())
     write(src, 2)
-    seal = open_seal(src.settings)
+    seal = open_seal(src)
     assert seal
     before = seal.read_end()
     assert before
