@@ -1,7 +1,8 @@
 """The audit log in `~/.loki/dashboard/audit`: files, hash chain and recording.
 
 Each entry's hash covers the entry and the hash before it, across files. Files that retention
-deletes are replaced by an anchor, so that the rest still verifies (docs/files.md, section 15.3).
+deletes are replaced by a signed anchor, so that the rest still verifies, and the end of the chain
+is signed outside of the folder, see `audit.seal` (docs/files.md, section 15.3).
 """
 
 import hashlib
@@ -10,10 +11,11 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from loki_web.audit.seal import End, create_seal
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.redaction import redact
@@ -87,8 +89,13 @@ class AuditLog:
         files = map(_parse_file_name, self._user.file_names(FOLDER, ".jsonl"))
         return sorted((file for file in files if file), key=lambda file: file.order)
 
+    def list_strangers(self) -> list[str]:
+        """Return the names of files of the log that are no regular files, such as FIFOs."""
+        names = self._user.other_names(FOLDER)
+        return [name for name in names if _parse_file_name(name)]
+
     def list_anchors(self) -> list[Json]:
-        """Return where deleted files ended, oldest first: `file` and `hash` of the last entry."""
+        """Return where deleted files ended, oldest first: `file`, `hash`, and `mac` if signed."""
         anchors = as_dict(self._user.document(_ANCHORS)).get("anchors")
         return [
             anchor
@@ -121,6 +128,13 @@ class WritableAuditLog(AuditLog):
         super().__init__(sources)
         self._sources = sources
         self._settings = sources.settings
+        is_sealed = self._settings.audit_recorded and not self._settings.audit_no_integrity
+        self._seal = create_seal(sources) if is_sealed else None
+
+    def sign_end(self) -> None:
+        """Sign the end of the log as it is, if no end is signed yet; done at each start."""
+        if self._seal and not self._seal.read_end():
+            self._write_end(self._find_end())
 
     def record(self, event: Event) -> Json | None:
         """Append an event.
@@ -150,12 +164,42 @@ class WritableAuditLog(AuditLog):
         """
         self._user.make_private(FOLDER)
         with self._user.locked(_LOCK, seconds=_LOCK_SECONDS):
-            if not self._settings.audit_no_integrity:
-                # Read from the files each time: the CLI and other workers append here as well.
-                entry = {**entry, HASH: hash_entry(self._find_last_hash(), serialize_entry(entry))}
             self._rotate_if_full(now)
-            self._user.append_json_line(_get_current_file(now).path, entry)
+            path = _get_current_file(now).path
+            if self._settings.audit_no_integrity:
+                self._user.append_json_line(path, entry)
+                return entry
+            # Read from the files each time: the CLI and other workers append here as well.
+            end = self._find_end()
+            entry = _chain(entry, end.last)
+            if self._write_end(replace(end, pending=entry[HASH])):
+                self._user.append_json_line(path, entry)
+                self._write_end(replace(end, last=entry[HASH]))
+            else:
+                entry = _chain(entry, self._find_last_hash())
+                self._user.append_json_line(path, entry)
             return entry
+
+    def _write_end(self, end: End) -> bool:
+        """Sign and store the end; return False if that is not possible."""
+        try:
+            if self._seal:
+                self._seal.write_end(end)
+        except OSError as error:
+            log.error("the end of the audit log cannot be signed: %s", error)
+            return False
+        return self._seal is not None
+
+    def _find_end(self) -> End:
+        """Return the end of the chain, which the next entry continues.
+
+        It is the signed one, whatever has been removed from the files or added to them since.
+        """
+        last = self._find_last_hash()
+        end = self._seal.read_end() if self._seal else None
+        if end is None:
+            return End(start=last, last=last)
+        return End(end.start, last if last == end.pending else end.last)
 
     def _find_last_hash(self) -> str:
         """Return the hash of the newest entry that has one, else of the newest anchor."""
@@ -217,9 +261,14 @@ class WritableAuditLog(AuditLog):
         :raises StorageError: when that cannot be written; then the files must be kept.
         """
         ends = [(file, self._find_last_hash_in(file)) for file in files]
-        added = [{"file": file.name, "hash": last_hash} for file, last_hash in ends if last_hash]
+        added = [self._make_anchor(file.name, last_hash) for file, last_hash in ends if last_hash]
         anchors = [*self.list_anchors(), *added][-_MAX_ANCHORS:]
         self._user.write_json(_ANCHORS, {"anchors": anchors}, mode=0o600)
+
+    def _make_anchor(self, file: str, last_hash: str) -> Json:
+        if self._seal:
+            return self._seal.sign_anchor(file, last_hash)
+        return {"file": file, "hash": last_hash}
 
 
 def serialize_entry(entry: Json) -> str:
@@ -234,6 +283,11 @@ def hash_entry(previous: str, text: str) -> str:
     :param previous: the hash of the entry before it, GENESIS for the first one.
     """
     return hashlib.sha256((previous + text).encode()).hexdigest()
+
+
+def _chain(entry: Json, previous: str) -> Json:
+    """Return an entry with its hash."""
+    return {**entry, HASH: hash_entry(previous, serialize_entry(entry))}
 
 
 def parse_line(line: bytes) -> Json | None:

@@ -1,8 +1,12 @@
-"""Verify the hash chain of the audit log: a single altered byte is reported with file and line."""
+"""Verify the hash chain of the audit log: a single altered byte is reported with file and line.
+
+The chain alone proves little, since everybody can compute it. What the signed end does not cover is
+reported as unproven: entries without a hash, forks, and all that is older than the key.
+"""
 
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loki_web.audit.log import (
     GENESIS,
@@ -13,6 +17,7 @@ from loki_web.audit.log import (
     parse_line,
     serialize_entry,
 )
+from loki_web.audit.seal import Seal, open_seal
 from loki_web.services.context import Sources
 from loki_web.store.coerce import Json
 
@@ -51,6 +56,7 @@ class Verification:
     :param forks: places where two processes without a common lock continued from the same entry;
         both entries are intact.
     :param torn: lines that a crash truncated.
+    :param unproven: what the signed end of the log does not cover.
     """
 
     files: int = 0
@@ -59,21 +65,32 @@ class Verification:
     faults: list[Spot] = field(default_factory=list)
     forks: list[Spot] = field(default_factory=list)
     torn: list[Spot] = field(default_factory=list)
+    unproven: list[Spot] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether no entry was altered."""
         return not self.faults
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether all entries are there as the server wrote them, and no others."""
+        return not (self.faults or self.forks or self.unproven)
+
 
 def verify_log(sources: Sources) -> Verification:
-    """Follow the chain through all files, oldest first.
+    """Follow the chain through all files, oldest first, up to the signed end.
 
-    :return: at most MAX_REPORTED faults, forks and torn lines each, in order.
+    Without a key nothing is proven.
+
+    :return: at most MAX_REPORTED spots of each kind, in order.
     """
-    log = AuditLog(sources)
-    files = log.list_files()
-    walk = _Walk([GENESIS, *(anchor["hash"] for anchor in log.list_anchors())])
+    log, seal = AuditLog(sources), open_seal(sources)
+    files, anchors = log.list_files(), log.list_anchors()
+    signed = {anchor["hash"] for anchor in anchors if seal and seal.has_signed(anchor)}
+    walk = _Walk([GENESIS, *(anchor["hash"] for anchor in anchors)], {GENESIS, *signed}, seal)
+    for name in log.list_strangers():
+        walk.result.faults.append(Spot(name, 1, "not a regular file"))
     for file in files:
         number = 0
         for number, line in enumerate(log.read_lines(file), start=1):
@@ -90,11 +107,20 @@ class _Walk:
     """The state of a verification between two lines.
 
     :param starts: hashes that the first entry may continue from, the most likely one last.
+    :param trusted: those of them that are signed.
     """
 
-    def __init__(self, starts: list[str]) -> None:
+    def __init__(self, starts: list[str], trusted: set[str], seal: Seal | None) -> None:
         self.result = Verification()
+        self._trusted = trusted
+        self._end = seal.read_end() if seal else None
+        self._last: Spot | None = None
+        self._old: Spot | None = None  # the last entry that is older than the key
+        self._reached = bool(self._end and self._end.last in trusted)
+        self._is_complete = not (self._end and self._end.pending)
+        self._added: Spot | None = None  # the first entry after the signed end
         self._heads: deque[str] = deque(reversed(starts), maxlen=_MAX_FORK_DISTANCE)
+        self._starts = set(starts)
         self._ends = set(starts)  # of branches: continuing from one is no fork
         self._seen: set[str] = set()
         self._doubtful: Spot | None = None
@@ -110,14 +136,43 @@ class _Walk:
             self._doubtful = self._doubt(file, number, line)
         elif HASH not in entry:
             self.result.bare += 1
+            self._note(self.result.unproven, file, number, "an entry without a hash")
             if not entry.keys() <= _BARE_KEYS:
                 self._note(self.result.faults, file, number, "unexpected keys")
         else:
             self._follow(file, number, body, entry)
 
     def finish(self) -> None:
-        """Report a last malformed line as a fault, since no entry follows it."""
-        self._settle_doubt(proven=True)
+        """Report what only the end of the log can show."""
+        self._settle_doubt(proven=True)  # no entry follows the malformed line
+        last = self._last or Spot("audit log", 0, "")
+        if self._end is None:
+            if self._last:
+                self._note_unproven(last, "without a signed end no entry up to here is proven")
+            return
+        if not self._reached:
+            self.result.faults.append(replace(last, about="entries after this one are missing"))
+        elif not self._is_complete:
+            self._note_unproven(last, "the entry after this one was not written, or is missing")
+        self._note_unproven(self._old, "entries up to here are older than the key")
+        self._note_unproven(self._added, "entries from here on were not added by the server")
+
+    def _note_unproven(self, spot: Spot | None, about: str) -> None:
+        if spot:
+            self.result.unproven.append(replace(spot, about=about))
+
+    def _compare_with_end(self, spot: Spot, stored: object) -> None:
+        """Note where an entry is: before the key came into use, or after the signed end."""
+        self._last = spot
+        if self._end is None:
+            return
+        if stored == self._end.start:
+            self._old = spot
+        if stored in (self._end.last, self._end.pending):
+            self._reached = True
+            self._is_complete = self._is_complete or stored == self._end.pending
+        elif self._reached:
+            self._added = self._added or spot
 
     def _doubt(self, file: AuditFile, number: int, line: bytes) -> Spot | None:
         """Return the place of a malformed line whose cause only the next entry can show.
@@ -152,8 +207,10 @@ class _Walk:
         else:
             self._settle_doubt(proven=False)
             self._note_oddities(file, number, body, entry, previous)
+        self._ends -= self._starts  # only the first entry continues from one of these
         if isinstance(stored, str):
             self._extend(stored)
+        self._compare_with_end(Spot(file.name, number, ""), stored)
 
     def _note_oddities(
         self, file: AuditFile, number: int, body: bytes, entry: Json, previous: str
@@ -164,6 +221,8 @@ class _Walk:
             self._note(self.result.faults, file, number, "repeated")
         elif previous not in self._ends:
             self._note(self.result.forks, file, number, "fork")
+        elif previous in self._starts - self._trusted:
+            self._note(self.result.unproven, file, number, "continues from an unsigned anchor")
         self._ends.discard(previous)
 
     def _extend(self, head: str) -> None:

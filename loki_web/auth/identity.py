@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from loki_web.auth.scopes import EVERYTHING, expand_scopes
+from loki_web.auth.scopes import ADMIN, CONTROL, EVERYTHING, expand_scopes
 
 TOKEN, PERSON, ANONYMOUS = "token", "oidc", "anonymous"
 
@@ -28,6 +28,11 @@ class Identity:
     def has_scope(self, scope: str) -> bool:
         """Return whether the identity has a scope, also by implication."""
         return scope in self.scopes
+
+    @property
+    def may_control(self) -> bool:
+        """Whether the identity may change the session, or is not known because nobody has to be."""
+        return CONTROL in self.scopes or ADMIN in self.scopes
 
 
 # While authentication is off, every request has all scopes.

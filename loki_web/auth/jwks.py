@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import threading
 import time
 import urllib.request
@@ -16,13 +17,15 @@ from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 
 FRESH_SECONDS = 600.0  # older keys are fetched again in the background
 USABLE_SECONDS = 3600.0  # older keys are discarded
-WAIT_SECONDS = 4.0  # how long a caller waits for a fetch
+WAIT_SECONDS = 4.0  # how long the caller that started a fetch waits for it
+_OTHERS_WAIT_SECONDS = 1.0  # from its begin, the first time
 PAUSE_SECONDS = 5.0  # back-off after a failed fetch
 _BURST, _REFILL_SECONDS = 5, 10.0  # token bucket of fetches: its size, seconds for one more
 _SOCKET_SECONDS = 3.0
 _FETCH_SECONDS = 10.0
 _MAX_BYTES = 512 * 1024
-_MAX_KEYS = 64
+_MAX_KEYS = 1024
+_MAX_TRIED = 16  # for one token, since each costs a verification
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ class IssuerKeys:
         self._keys: list[PublicKey] = []
         self._fetched_at = -USABLE_SECONDS
         self._began_at = -_FETCH_SECONDS
-        self._failed_at = -PAUSE_SECONDS
+        self._failed_at = -math.inf
         self._fetching = False
         self._allowance, self._counted_at = float(_BURST), time.monotonic()
         self._changed = threading.Condition()
@@ -59,40 +62,56 @@ class IssuerKeys:
     def find_keys(self, key_id: str | None) -> list[PublicKey]:
         """Return the keys that may have made a signature.
 
-        An unknown id starts a fetch, since issuers rotate their keys.
+        An unknown id starts a fetch, since issuers rotate their keys. The caller that starts it
+        waits; others wait only for the first one, and not for long, because anybody can invent ids.
 
         :param key_id: the id in the token's header; None returns all keys.
-        :raises Unavailable: when no usable keys are cached and none can be fetched.
+        :raises Unavailable: when no usable keys are cached and none can be fetched, and while
+            another caller waits for them.
         """
         with self._changed:
             age = time.monotonic() - self._fetched_at
             if age > USABLE_SECONDS:
                 self._keys = []
             keys = self._find_cached(key_id)
-            if not keys or age > FRESH_SECONDS:
-                self._begin_fetch()
+            has_begun = (not keys or age > FRESH_SECONDS) and self._begin_fetch()
             if not keys:
-                self._changed.wait_for(lambda: not self._is_fetching(), WAIT_SECONDS)
+                self._changed.wait_for(
+                    lambda: not self._is_fetching(), self._patience(has_begun=has_begun)
+                )
                 keys = self._find_cached(key_id)
+                if not keys and not has_begun and self._is_fetching():
+                    raise Unavailable("The keys of the OIDC issuer are being fetched", 1)
             if not self._keys:
                 raise Unavailable("The OIDC issuer does not respond", int(PAUSE_SECONDS))
             return keys
 
     def _find_cached(self, key_id: str | None) -> list[PublicKey]:
-        return [key for key in self._keys if key_id is None or key.key_id == key_id]
+        if key_id is None:
+            return self._keys[:_MAX_TRIED]
+        return [key for key in self._keys if key.key_id == key_id][:_MAX_TRIED]
 
     def _is_fetching(self) -> bool:
         return self._fetching and time.monotonic() - self._began_at < 2 * _FETCH_SECONDS
 
-    def _begin_fetch(self) -> None:
+    def _patience(self, *, has_begun: bool) -> float:
+        """Return how many seconds a caller without a key waits for a fetch."""
+        if has_begun:
+            return WAIT_SECONDS
+        is_first = not self._keys and self._failed_at == -math.inf
+        return self._began_at + _OTHERS_WAIT_SECONDS - time.monotonic() if is_first else 0.0
+
+    def _begin_fetch(self) -> bool:
+        """Start a fetch if none is running and one is allowed; return whether it was started."""
         now = time.monotonic()
         gained = (now - self._counted_at) / _REFILL_SECONDS
         self._allowance, self._counted_at = min(_BURST, self._allowance + gained), now
         if self._is_fetching() or now - self._failed_at < PAUSE_SECONDS or self._allowance < 1:
-            return
+            return False
         self._allowance -= 1
         self._fetching, self._began_at = True, now
         threading.Thread(target=self._fetch, name="oidc-keys", daemon=True).start()
+        return True
 
     def _fetch(self) -> None:
         keys: list[PublicKey] = []
@@ -132,7 +151,10 @@ def _fetch_keys(issuer: str) -> list[PublicKey]:
     configuration = _fetch_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if not is_issuer(configuration.get("issuer"), issuer):
         raise ValueError("the discovery document names another issuer")
-    published = dicts_in(_fetch_json(first_text(configuration.get("jwks_uri"))).get("keys"))
+    address = first_text(configuration.get("jwks_uri"))
+    if _is_local(address) and not _is_local(issuer):
+        raise ValueError("the issuer publishes an address of this machine")
+    published = dicts_in(_fetch_json(address).get("keys"))
     keys = [
         PublicKey(_text_or_none(entry.get("kid")), _text_or_none(entry.get("alg")), entry)
         for entry in published[:_MAX_KEYS]
@@ -145,7 +167,7 @@ def _fetch_keys(issuer: str) -> list[PublicKey]:
 
 def _fetch_json(address: str) -> Json:
     parts = urlsplit(address)
-    is_local = is_loopback(parts.hostname or "")
+    is_local = _is_local(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
         raise ValueError("the issuer publishes an address that is not https")
     deadline = time.monotonic() + _FETCH_SECONDS
@@ -158,6 +180,10 @@ def _fetch_json(address: str) -> Json:
             if len(data) > _MAX_BYTES or time.monotonic() > deadline:
                 raise ValueError("the issuer's response is too large or too slow")
     return as_dict(json.loads(data))
+
+
+def _is_local(address: str) -> bool:
+    return is_loopback(urlsplit(address).hostname or "")
 
 
 def _text_or_none(value: Any) -> str | None:

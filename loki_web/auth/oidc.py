@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.MissingRequiredClaimError, "it lacks one of the claims exp, iss, aud and sub"),
     (jwt.InvalidSignatureError, "its signature does not match the key of the issuer"),
 )
+_HEADER_TYPES = ("jwt", "at+jwt", "application/at+jwt")
+_CLAIMED_TYPES = ("bearer", "id")  # the claim `typ` of Keycloak
 _MALFORMED = "it is malformed"
 _LOG_SECONDS = 60.0  # between two lines for the same reason: a page repeats a refused request
 _DECODER = jwt.PyJWT(
@@ -50,6 +52,7 @@ class Verifier:
         issuer = settings.oidc_issuer.removesuffix("/")
         self._issuers = (issuer, f"{issuer}/")
         self._audiences = settings.oidc_audience or (settings.oidc_client_id,)
+        self._client_id = settings.oidc_client_id
         self._leeway = settings.oidc_leeway
         self._roles_claim = split_claim(settings.oidc_roles_claim)
         pairs = [pair.rpartition("=") for pair in settings.oidc_role_map]
@@ -105,6 +108,10 @@ class Verifier:
         subject, expires = first_text(claims.get("sub")), parse_time(claims.get("exp"))
         if not subject or expires is None:
             raise _Refused("its subject is empty, or its end is no time")
+        if "events" in claims or str(claims.get("typ", "Bearer")).lower() not in _CLAIMED_TYPES:
+            raise _Refused("it is a token of another kind, such as a logout token")
+        if claims.get("azp", self._client_id) not in (self._client_id, *self._audiences):
+            raise _Refused("it was issued to another client (azp)")
         name = first_text(claims.get("email"), claims.get("preferred_username"), subject)
         scopes = [scope for role in self._roles(claims) for scope in ROLES[role]]
         usable_until = expires + timedelta(seconds=self._leeway)
@@ -112,7 +119,8 @@ class Verifier:
 
     def _roles(self, claims: Json) -> Iterable[str]:
         """Return the known roles in the roles claim. Users without a role are viewers."""
-        named = _names_in(_get_claim(claims, self._roles_claim))
+        known = {*ROLES, *(group for group, _ in self._role_map)}
+        named = _names_in(_get_claim(claims, self._roles_claim), known)
         if self._role_map:
             groups = set(map(normal_group, named))
             named = {role for group, role in self._role_map if group in groups}
@@ -137,16 +145,24 @@ def _parse_header(raw: str) -> Json:
     key_id = header.get("kid")
     if not header or not (key_id is None or isinstance(key_id, str)):
         raise _Refused(_MALFORMED)
+    if str(header.get("typ", "JWT")).lower() not in _HEADER_TYPES:
+        raise _Refused("it is a token of another kind, such as a logout token")
     if header.get("alg") not in ALGORITHMS:
         raise _Refused("its algorithm is not allowed")
     return header
 
 
-def _names_in(value: Any) -> set[str]:
-    """Return the names in a claim: an array, or a text with commas or spaces."""
-    if isinstance(value, str):
-        return {value, *value.split(","), *value.replace(",", " ").split()}
-    return set(texts_in(value))
+def _names_in(value: Any, known: Collection[str]) -> set[str]:
+    """Return the names in a claim: an array, or a text with commas or spaces.
+
+    Spaces separate names only if all of them are known: "not admin" is not admin.
+    """
+    if not isinstance(value, str):
+        return set(texts_in(value))
+    words = value.replace(",", " ").split()
+    is_list = all(word in known or normal_group(word) in known for word in words)
+    parts = {part.strip() for part in value.split(",")}
+    return {value, *parts} | (set(words) if is_list else set())
 
 
 def _get_claim(value: Any, path: Sequence[str]) -> Any:

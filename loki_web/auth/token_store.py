@@ -19,7 +19,7 @@ from loki_web.store.times import parse_time
 FILE = "dashboard/tokens.json"
 PREFIX = "loki_"
 MAX_TOKEN_LENGTH = 512
-_LOCK_SECONDS = 10.0
+_LOCK_SECONDS = 5.0
 
 
 def load_tokens(sources: Sources) -> dict[str, Json]:

@@ -1,6 +1,7 @@
 """Creation, listing, rotation, revocation and deletion of access tokens."""
 
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NotRequired, TypedDict
@@ -18,7 +19,7 @@ from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
-from loki_web.text import is_clean
+from loki_web.text import is_clean, is_name
 
 MAX_NAME_LENGTH = 255
 MAX_EXPIRY_DAYS = 3650
@@ -179,7 +180,9 @@ def _check_name(name: str) -> str:
     trimmed = name.strip()
     if not _is_valid_name(trimmed):
         raise BadRequest("name must have 1 to 255 characters and no control characters")
-    return trimmed
+    if not is_name(trimmed):
+        raise BadRequest("name must not have invisible characters or letters of mixed alphabets")
+    return unicodedata.normalize("NFC", trimmed)
 
 
 def _is_valid_name(text: str) -> bool:

@@ -15,6 +15,7 @@ from loki_web.cli.accounts import open_accounts
 from loki_web.cli.options import counted, moment, table
 
 _HEADS = ("TIME", "USER", "ACTION", "RESOURCE", "RESULT", "ADDRESS")
+_ALTERED, _UNPROVEN = 1, 3  # click exits with 2 for wrong arguments
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -25,17 +26,20 @@ def audit() -> None:
 
 @audit.command()
 def verify() -> int:
-    """Verify the hash chain of all files; exit with 1 if an entry was altered.
+    """Verify the hash chain of all files against its signed end.
 
-    Each finding is printed with its file and line. Forks (left by processes that wrote without
-    seeing each other) and torn lines (left by crashes) do not count as alterations.
+    Exit with 1 if an entry was altered or is missing, and with 3 if the key does not prove all of
+    them: entries older than the key, entries of other writers, forks. Each finding is printed with
+    its file and line. Torn lines (left by crashes) are no alterations.
     """
     sources = open_accounts()
     result = audit_verify.verify_log(sources)
-    for finding in [*result.faults, *result.forks, *result.torn]:
+    for finding in [*result.faults, *result.forks, *result.unproven, *result.torn]:
         click.echo(finding)
     click.echo(f"{sources.user.path / FOLDER}: {_summary(result)}")
-    return 0 if result.ok else 1
+    if not result.ok:
+        return _ALTERED
+    return 0 if result.is_proven else _UNPROVEN
 
 
 @audit.command()
@@ -69,7 +73,7 @@ def query(
 def _summary(result: Verification) -> str:
     return ", ".join(
         [
-            "intact" if result.ok else f"ALTERED in {_at_least(result.faults, 'place', 'places')}",
+            _verdict(result),
             counted(result.files, "file", "files"),
             counted(result.entries, "chained entry", "chained entries"),
             f"{result.bare} without a hash",
@@ -77,6 +81,12 @@ def _summary(result: Verification) -> str:
             _at_least(result.torn, "torn line", "torn lines"),
         ]
     )
+
+
+def _verdict(result: Verification) -> str:
+    if not result.ok:
+        return f"ALTERED in {_at_least(result.faults, 'place', 'places')}"
+    return "intact" if result.is_proven else "NOT PROVEN"
 
 
 def _at_least(findings: list[Any], singular: str, plural: str) -> str:

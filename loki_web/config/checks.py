@@ -44,7 +44,7 @@ def check_tls(certificate: Path | None, key: Path | None) -> None:
         missing = "LOKI_TLS_KEY" if certificate else "LOKI_TLS_CERT"
         raise SettingsError(f"HTTPS needs both LOKI_TLS_CERT and LOKI_TLS_KEY; {missing} is empty")
     for name, path in (("LOKI_TLS_CERT", certificate), ("LOKI_TLS_KEY", key)):
-        if path and not (path.is_file() and os.access(path, os.R_OK)):
+        if path and not (os.path.isfile(path) and os.access(path, os.R_OK)):
             raise SettingsError(f"{name} is not a readable file: {path}")
     if certificate and key:
         try:
@@ -87,3 +87,12 @@ def check_free(host: str, port: int) -> None:
             ) from None
         reason = error.strerror or "unknown error"
         raise SettingsError(f"cannot listen on port {port} of {host}: {reason}") from None
+
+
+def check_audit_key(path: Path, *folders: Path) -> None:
+    """Check that the key of the audit log is not where those can read it who write the log.
+
+    :raises SettingsError: for a path below one of the folders.
+    """
+    if any(path.is_relative_to(folder) for folder in folders):
+        raise SettingsError("LOKI_AUDIT_KEY_FILE must not be below .loki/: choose another folder")

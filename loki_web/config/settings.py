@@ -9,6 +9,7 @@ from typing import Any
 
 from loki_web.config import parsers
 from loki_web.config.checks import (
+    check_audit_key,
     check_exposure,
     check_free,
     check_loki_dir,
@@ -170,6 +171,12 @@ class Settings:
     audit_no_integrity: bool = _setting(
         "LOKI_AUDIT_NO_INTEGRITY", "false", parsers.boolean, "Audit entries without a hash chain"
     )
+    audit_key_file: Path | None = _setting(
+        "LOKI_AUDIT_KEY_FILE",
+        "",
+        parsers.path,
+        "Key that signs the audit log; default `~/.config/loki-web/audit.key`",
+    )
     audit_max_size_mb: int = _setting(
         "LOKI_AUDIT_MAX_SIZE_MB", "10", parsers.whole(1, 10_000), "Size at which a file is rotated"
     )
@@ -263,6 +270,10 @@ class Settings:
         return self.enterprise_audit or not self.audit_disabled
 
     @property
+    def audit_key(self) -> Path:
+        return self.audit_key_file or self.home / ".config" / "loki-web" / "audit.key"
+
+    @property
     def is_loopback(self) -> bool:
         return parsers.is_loopback(self.host)
 
@@ -299,6 +310,7 @@ class Settings:
         check_oidc(skips_verification=self.oidc_skip_signature_verify)
         check_tls(self.tls_cert, self.tls_key)
         check_loki_dir(self.loki_dir)
+        check_audit_key(self.audit_key, self.loki_dir, self.home / ".loki")
 
 
 @functools.cache

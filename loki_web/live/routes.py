@@ -84,7 +84,7 @@ def check() -> None:
 def feed(server: Server) -> None:
     """Hand an accepted WebSocket to the hub."""
     server.connected = False  # the library must not close the socket
-    _live().open_socket(server.sock, server.ws.connection, _may_stay())
+    _live().open_socket(server.sock, server.ws.connection, _may_stay(), access.get_identity())
 
 
 @blueprint.get(access.EVENT_STREAM)
@@ -99,8 +99,9 @@ def events() -> Response:
     if _live().is_full:
         raise Unavailable("Too many live connections. Try again later.", _FULL_RETRY_SECONDS)
     feed, last_id, may_stay = _live(), request.headers.get("Last-Event-ID", ""), _may_stay()
+    holder = access.get_identity()
     return _EventStreamResponse(
-        lambda sock, head: feed.open_stream(sock, head, channels, last_id, may_stay)
+        lambda sock, head: feed.open_stream(sock, head, channels, last_id, may_stay, holder)
     )
 
 

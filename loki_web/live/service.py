@@ -1,11 +1,15 @@
 """The live feed of one application: hub, feed and the limit of connections."""
 
+import resource
 import socket
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from flask import Flask
 from wsproto.connection import Connection as Frames
 
+from loki_web.auth.identity import Identity
 from loki_web.live.feed.feed import Feed
 from loki_web.live.hub.connection import Connection, MayStay
 from loki_web.live.hub.event_stream import EventStream
@@ -15,6 +19,7 @@ from loki_web.services.context import Sources
 from loki_web.store.shared.counter import SharedCount
 
 _EXTENSION = "loki_web.live"
+_ROOM = 24  # descriptors that live connections leave to requests and files
 _TOO_MANY = "Too many live connections. Try again later."
 
 
@@ -24,26 +29,35 @@ class Live:
 
     :param open_connections: counts the connections of all workers.
     :param most: the maximum number of connections of all workers.
+    :param share: the maximum of one identity in this process.
     """
 
     hub: Hub
     open_connections: SharedCount
     most: int
+    share: int
+    _held: defaultdict[str, WeakSet[Connection]] = field(
+        default_factory=lambda: defaultdict(WeakSet), init=False
+    )
 
     @classmethod
     def create(cls, sources: Sources) -> "Live":
         open_connections = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=open_connections.give_back)
         hub.source = Feed(sources, hub)
-        return cls(hub, open_connections, sources.settings.max_ws_connections)
+        most = sources.settings.max_ws_connections
+        share = max(1, 2 * most // 3 // sources.settings.workers)
+        return cls(hub, open_connections, most, share)
 
     @property
     def is_full(self) -> bool:
         return self.open_connections.total() >= self.most
 
-    def open_socket(self, sock: socket.socket, frames: Frames, may_stay: MayStay | None) -> None:
+    def open_socket(
+        self, sock: socket.socket, frames: Frames, may_stay: MayStay | None, holder: Identity
+    ) -> None:
         """Serve a WebSocket after its handshake; above the limit, close it with code 1013."""
-        self._admit(WebSocket(sock, frames, may_stay))
+        self._admit(WebSocket(sock, frames, may_stay), holder)
 
     def open_stream(
         self,
@@ -52,6 +66,7 @@ class Live:
         channels: frozenset[str],
         last_id: str,
         may_stay: MayStay | None,
+        holder: Identity,
     ) -> None:
         """Serve a client of server-sent events.
 
@@ -60,18 +75,37 @@ class Live:
         :param may_stay: checked at each keepalive; None if authentication is off.
         :raises OSError: when the client has disconnected.
         """
-        self._admit(EventStream(sock, head, channels, last_id, may_stay))
+        self._admit(EventStream(sock, head, channels, last_id, may_stay), holder)
 
     def close(self) -> None:
         """Close all connections with 1001, going away."""
         self.hub.close()
 
-    def _admit(self, connection: Connection) -> None:
-        connection.counted = self.open_connections.take(self.most)
+    def _admit(self, connection: Connection, holder: Identity) -> None:
+        """Serve a connection if there is a place for its identity.
+
+        The last tenth of the places is kept for those who may control the session, and nobody with
+        a token can take all of them.
+        """
+        others = self._held[f"{holder.kind}:{holder.key}"] if holder.key else WeakSet()
+        most = self.most if holder.may_control else self.most - self.most // 10
+        connection.counted = (
+            _leaves_room(connection.sock)
+            and len(others) < self.share
+            and self.open_connections.take(most)
+        )
+        if connection.counted:
+            others.add(connection)
         if connection.counted:
             self.hub.adopt(connection)
         else:
             self.hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
+
+
+def _leaves_room(sock: socket.socket) -> bool:
+    """Return whether enough descriptors are left for requests; the lowest free ones are used."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most == resource.RLIM_INFINITY or sock.fileno() < most - _ROOM
 
 
 def install(app: Flask, sources: Sources) -> None:

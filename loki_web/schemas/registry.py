@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validate
 from loki_web.schemas.base import Answer, Body, Query, TrueFalse, Whole, limit
 from loki_web.schemas.tasks import Task
 from loki_web.services.registry.discovery import DEFAULT_DEPTH, MAX_DEPTH
-from loki_web.text import is_clean
+from loki_web.text import is_clean, is_name
 
 _LONGEST_NAME = 255
 
@@ -58,6 +58,8 @@ class Name(fields.String):
             raise ValidationError(f"Must have at most {_LONGEST_NAME} characters.")
         if not is_clean(text):
             raise ValidationError("Must not contain control characters.")
+        if not is_name(text):
+            raise ValidationError("Must not have invisible or look-alike characters.")
         return text or None
 
 

@@ -16,7 +16,7 @@ from loki_web import logging_setup, server_clock
 from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, heap, hooks
+from loki_web.server import access_log, heap, hooks, worker
 
 try:
     _settings = get_process_settings()
@@ -25,6 +25,7 @@ except SettingsError as _error:
 
 gunicorn.SERVER = "loki-web"  # the Server header, without a version
 gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
+gunicorn.util.write, gunicorn.util.write_chunk = worker.send, worker.send_chunk
 STARTED_AT = server_clock.STARTED_AT  # imported before workers are forked
 
 bind = [_settings.authority]
@@ -43,6 +44,9 @@ keepalive = 75  # seconds; longer than load balancers, which must not reuse a cl
 
 # The application evaluates forwarded headers, by the number of trusted proxies.
 forwarded_allow_ips = ""
+# gunicorn trusts these of every client of a unix socket.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 logger_class = access_log.logger_class(_settings.log_format)
 loglevel = _settings.log_level
 accesslog = "-" if _settings.access_log else None
@@ -54,7 +58,10 @@ def on_starting(server: Any) -> None:
     """Check the addresses and clean up, in the master before it forks."""
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.check_surroundings(_settings, server.cfg.address)
+    hooks.raise_limit_of_descriptors()
+    hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_settings)
+    hooks.sign_audit_log(_settings)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 

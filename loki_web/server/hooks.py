@@ -2,9 +2,12 @@
 
 import json
 import logging
+import resource
 import socket
 import sys
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask
@@ -12,10 +15,12 @@ from gunicorn.http.errors import ParseException
 from gunicorn.util import write_nonblock
 
 from loki_web import logging_setup
+from loki_web.audit.log import WritableAuditLog
 from loki_web.config.parsers import is_loopback
 from loki_web.config.settings import Settings
 from loki_web.errors import SettingsError
 from loki_web.server import heap
+from loki_web.server_clock import STARTED_AT
 from loki_web.services import warming
 from loki_web.services.context import open_sources
 from loki_web.services.session.processes import parse_pid
@@ -26,6 +31,8 @@ from loki_web.web.error_handlers import handle_malformed_body
 # Folders below `.loki/` and `~/.loki/` in which this server writes files.
 _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
+READY_SECONDS = 30.0  # how long old workers stay for new ones at a reload
+_POLL_SECONDS = 0.02
 _PID_FILE = "dashboard/dashboard.pid"
 
 log = logging.getLogger(__name__)
@@ -77,6 +84,42 @@ def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
     WritableFolder(settings.loki_dir).sweep(*_WRITTEN)
     WritableFolder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+
+
+def sign_audit_log(settings: Settings) -> None:
+    """Create the key of the audit log at the first start, see `audit.seal`."""
+    WritableAuditLog(open_sources(settings, STARTED_AT)).sign_end()
+
+
+def raise_limit_of_descriptors() -> None:
+    """Allow as many open files and connections as the system permits; workers inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS reports no limit and does not accept it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def replace_workers_without_a_gap(server: Any) -> None:
+    """At a reload, let the master stop old workers only when the new ones accept connections.
+
+    gunicorn stops them as soon as it has forked the new ones, which then load the application.
+    """
+    stop_surplus = server.manage_workers
+
+    def manage_workers() -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while len(server.WORKERS) > server.num_workers and time.monotonic() < deadline:
+            newest = sorted(server.WORKERS.values(), key=lambda worker: worker.age)
+            if all(map(_is_accepting, newest[-server.num_workers :])):
+                break
+            time.sleep(_POLL_SECONDS)
+        stop_surplus()
+
+    server.manage_workers = manage_workers
+
+
+def _is_accepting(worker: Any) -> bool:
+    """Return whether a worker has notified the master once: it does so with the monotonic clock."""
+    return bool(worker.tmp.last_update() <= time.monotonic())
 
 
 def handle_parse_errors(worker: Any) -> None:

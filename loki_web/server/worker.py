@@ -1,34 +1,59 @@
-"""gunicorn's threaded worker, except that no thread waits for the head of a request.
+"""gunicorn's threaded worker, except that no thread waits for a slow client.
 
 gunicorn assigns a connection to a thread at its first byte. The thread then waits for the rest of
 the request without a limit: as many slow clients as threads, and the worker serves no one else.
-Here a connection gets a thread when the head of its request is complete. What a thread may still
-wait for (a body, a TLS handshake, a client that does not read) has a time limit. No thread waits
-for a client to disconnect, and above the limit of connections the longest idle ones are closed.
+Here a connection gets a thread when the head of its request is complete; TLS handshakes and heads
+are received piece by piece as they arrive. What a client does not take of a response is sent by the
+main loop. Only a body may be waited for, by half of the threads and with a time limit. Above the
+limit of connections the longest idle ones are closed. Requests that may compute for seconds use a
+quarter of the threads; others of that kind are queued without a thread.
 """
 
 import errno
+import os
 import selectors
 import socket
+import ssl
+import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
+import gunicorn.sock as gunicorn_sock
+from gunicorn import http
 from gunicorn.workers import gthread
 
 from loki_web.server.hooks import refuse
 
+HANDSHAKE_SECONDS = 5.0  # for a TLS handshake
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte
-REQUEST_SECONDS = 45.0  # for the rest of the request and its response
+REQUEST_SECONDS = 45.0  # for the body of a request, and for the client to take the response
 LINGER_SECONDS = 2.0  # for a client to read the end of a response and disconnect
 MAX_HEAD_BYTES = 64 * 1024
+MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of responses that clients do not take, in one worker
 _REST_SECONDS = 0.05  # to receive an unread body before the connection is kept alive
+_SHORT_SECONDS = 0.2  # for a body that follows its head; longer waits are limited in number
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
 _NO_ROOM_SECONDS = 0.01
+_LEAST_BYTES, _MOST_BYTES = 8192, 1024 * 1024  # to receive of a body at once, as gunicorn does
+_EXPENSIVE = (
+    b"/api/registry",
+    b"/api/logs",
+    b"/api/memory",
+    b"/api/learning",
+    b"/enterprise/audit",
+)
+_QUEUED = object()  # the result of a connection that is queued
 _END_OF_HEAD = b"\r\n\r\n"
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_current = threading.local()  # `conn`: the connection that this thread serves
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no types
@@ -36,8 +61,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._serving: dict[Any, float] = {}
         self._lingering: dict[Any, float] = {}
+        self._flushing: dict[Any, float] = {}
+        self._queued: deque[Any] = deque()
+        self._may_compute = threading.Semaphore(max(1, self.cfg.threads // 4))
+        self._may_wait = threading.Semaphore(max(1, self.cfg.threads // 2))
 
     def accept(self, listener: Any) -> None:
         try:
@@ -51,27 +79,51 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def handle(self, conn: Any) -> Any:
         """Serve a connection, or defer it until its request head is complete; runs in a thread."""
-        if _has_read_ahead(conn):
+        try:
+            conn.sock.setblocking(False)
+            if not (conn.initialized or self._begin(conn)):
+                return gthread._DEFER
+            if not _receive_head(conn):
+                is_too_large = len(conn.parser.unreader.buf.getvalue()) >= MAX_HEAD_BYTES
+                refusal = 431, "Request Header Fields Too Large"
+                return _refuse(conn, *refusal) if is_too_large else gthread._DEFER
+        except OSError:  # disconnected, or no TLS
+            return False
+        if not _is_expensive(conn):
             return self._serve(conn)
-        seen = _peek(conn.sock)
-        if seen is None:
-            return gthread._DEFER
-        if not seen or _END_OF_HEAD in seen or not self._can_wait_for_more(conn):
+        if not self._may_compute.acquire(blocking=False):
+            return _QUEUED
+        try:
             return self._serve(conn)
-        return self._wait_for_more(conn, len(seen))
+        finally:
+            self._may_compute.release()
+
+    def _serve(self, conn: Any) -> Any:
+        conn.began, conn.is_cut = time.monotonic(), False
+        _current.conn = conn
+        try:
+            return super().handle(conn)
+        finally:
+            conn.began, _current.conn = None, None
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """Close a connection without blocking; gunicorn's would wait for the client."""
-        if fs.cancelled() or fs.exception() or not fs.result():
-            self._linger(conn)
+        """Send the rest of the response, and then close the connection or keep it alive."""
+        if not (fs.cancelled() or fs.exception()) and fs.result() is _QUEUED:
+            self._queue(conn)
+        elif getattr(conn, "unsent", None):
+            self._flush(conn, fs)
+        elif fs.cancelled() or fs.exception() or not fs.result():
+            self._linger(conn)  # gunicorn's would wait for the client
         else:
             super().finish_request(conn, fs)
+        self._resume_queued()
 
     def murder_pending(self) -> None:
         """Close connections that are too slow or above the limit; called at least once a second."""
         now = time.monotonic()
         for conn in [conn for conn in self.pending_conns if _is_late(conn, now)]:
-            _refuse(conn, 408, "Request Timeout")
+            if conn.initialized:
+                _refuse(conn, 408, "Request Timeout")
             self._drop(conn)
         for conn in [
             conn for conn, began in self._lingering.items() if now - began > LINGER_SECONDS
@@ -79,15 +131,102 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             self._drop(conn)
         while self.nr_conns >= self.worker_connections and self._make_room():
             pass
-        for conn, began in list(self._serving.items()):
-            if now - began > REQUEST_SECONDS:
-                with suppress(OSError):  # wakes its thread, which sees a disconnected client
-                    socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+        for conn in [
+            conn for conn, began in self._flushing.items() if now - began > REQUEST_SECONDS
+        ]:
+            self._drop(conn)
+        self._resume_queued()
         super().murder_pending()
+
+    def _queue(self, conn: Any) -> None:
+        if len(self._queued) < _MAX_QUEUED * self.cfg.threads:
+            self._queued.append(conn)
+        else:
+            _refuse(conn, 503, "Service Unavailable")
+            self._linger(conn)
+
+    def _resume_queued(self) -> None:
+        """Give the next queued request a thread, if one of its kind is free."""
+        if self._queued and self._may_compute.acquire(blocking=False):
+            self._may_compute.release()
+            conn = self._queued.popleft()
+            if _has_given_up(conn.sock):
+                self._drop(conn)
+            else:
+                self.enqueue_req(conn)
+
+    def _begin(self, conn: Any) -> bool:
+        """Continue the TLS handshake if there is one; return whether a request can be received."""
+        conn.began = getattr(conn, "began", None) or time.monotonic()
+        if self.cfg.is_ssl:
+            if not isinstance(conn.sock, ssl.SSLSocket):
+                conn.sock = gunicorn_sock.ssl_wrap_socket(conn.sock, self.cfg)
+                conn.sock.setblocking(False)
+            try:
+                conn.sock.do_handshake()
+            except _NOT_YET:
+                return False
+        conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
+        conn.parser.unreader.chunk = partial(self._receive, conn)
+        conn.initialized, conn.began = True, None
+        return True
+
+    def _receive(self, conn: Any, size_hint: int | None = None) -> bytes:
+        """Receive a part of a body; empty if the client is too slow, as if it had disconnected."""
+        size = min(max(size_hint or 0, _LEAST_BYTES), _MOST_BYTES)
+        data = _receive_now(conn.sock, size)
+        if data is None:
+            limit = conn.sock.gettimeout()  # set while the rest of a body is skipped
+            if limit is None:
+                limit = conn.began + REQUEST_SECONDS - time.monotonic()
+            if self._wait(conn.sock, limit):
+                data = _receive_now(conn.sock, size)
+        conn.is_cut = conn.is_cut or data is None
+        return data or b""
+
+    def _wait(self, sock: Any, seconds: float) -> bool:
+        """Wait until a client sends more, in a limited number of threads if it takes long."""
+        if _is_readable(sock, min(seconds, _SHORT_SECONDS)):
+            return True
+        if seconds <= _SHORT_SECONDS or not self._may_wait.acquire(blocking=False):
+            return False
+        try:
+            return _is_readable(sock, seconds - _SHORT_SECONDS)
+        finally:
+            self._may_wait.release()
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Close the connection if the application left a body unread that does not arrive."""
-        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + _REST_SECONDS)
+        rest = time.monotonic() + _REST_SECONDS
+        if not (keepalive and conn.parser.finish_body(deadline=rest)) or conn.is_cut:
+            return False
+        if self.cfg.is_ssl and conn.sock.pending():  # the poller sees only what is not decrypted
+            _add(conn.parser.unreader, conn.sock.recv(conn.sock.pending()))
+        return True
+
+    def _flush(self, conn: Any, fs: Any) -> None:
+        """Send what the client has not taken of its response, while it takes it."""
+        try:
+            conn.sock.setblocking(False)
+            self._flushing[conn] = time.monotonic()
+            self.poller.register(
+                conn.sock, selectors.EVENT_WRITE, partial(self._continue_flushing, conn, fs)
+            )
+        except (OSError, ValueError):
+            self._drop(conn)
+        while sum(map(_count_unsent, self._flushing)) > MAX_UNSENT_BYTES:
+            self._drop(next(iter(self._flushing)))
+
+    def _continue_flushing(self, conn: Any, fs: Any, sock: socket.socket) -> None:
+        try:
+            _send_unsent(conn)
+        except OSError:
+            self._drop(conn)
+            return
+        if not conn.unsent:
+            self.poller.unregister(sock)
+            del self._flushing[conn]
+            self.finish_request(conn, fs)
 
     def _linger(self, conn: Any) -> None:
         """Shut down writing, and close when the client has disconnected (lingering close).
@@ -112,7 +251,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def _make_room(self) -> bool:
         """Close the longest idle connection; return whether there was one."""
-        for idle in (self._lingering, self.pending_conns, self.keepalived_conns):
+        for idle in (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing):
             if idle:
                 self._drop(next(iter(idle)))
                 return True
@@ -123,59 +262,118 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             with suppress(ValueError):
                 idle.remove(conn)
         self._lingering.pop(conn, None)
+        self._flushing.pop(conn, None)
         with suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1
         conn.close()
 
-    def _can_wait_for_more(self, conn: Any) -> bool:
-        """Return whether the head can be peeked at: not with TLS; SO_RCVLOWAT works only on TCP."""
-        return not self.cfg.is_ssl and conn.sock.family != socket.AF_UNIX
 
-    def _wait_for_more(self, conn: Any, seen: int) -> Any:
-        """Defer a connection until more bytes arrive.
+def send(sock: Any, data: bytes, chunked: bool = False) -> None:
+    """Send a part of a response without waiting; what the client does not take is sent later.
 
-        :param seen: number of bytes of the incomplete head.
-        """
-        before = getattr(conn, "seen", 0)
-        if not before:
-            conn.head_began = time.monotonic()
-        if seen == before:
-            return False  # no new bytes: the client has disconnected
-        if seen >= MAX_HEAD_BYTES:
-            return _refuse(conn, 431, "Request Header Fields Too Large")
-        conn.seen = seen
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
-        return gthread._DEFER
-
-    def _serve(self, conn: Any) -> Any:
-        if getattr(conn, "seen", 0):
-            conn.seen = 0
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        self._serving[conn] = time.monotonic()
-        try:
-            return super().handle(conn)
-        finally:
-            del self._serving[conn]
+    Replaces `gunicorn.util.write`.
+    """
+    conn = getattr(_current, "conn", None)
+    if chunked:
+        data = b"%X\r\n%b\r\n" % (len(data), data)
+    if conn is None or conn.sock is not sock:
+        sock.sendall(data)
+        return
+    conn.unsent = getattr(conn, "unsent", None) or deque()
+    conn.unsent.append(memoryview(data))
+    _send_unsent(conn)
 
 
-def _has_read_ahead(conn: Any) -> bool:
-    """Return whether the parser has bytes of the next request already."""
-    return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
+def send_chunk(sock: Any, data: bytes) -> None:
+    """Send a chunk. Replaces `gunicorn.util.write_chunk`."""
+    send(sock, data, chunked=True)
 
 
-def _peek(sock: socket.socket) -> bytes | None:
-    """Return the received bytes without consuming them; empty if disconnected, None if none."""
+def _send_unsent(conn: Any) -> None:
+    while conn.unsent:
+        sent = _without_blocking(conn.sock, conn.sock.send, conn.unsent[0])
+        if sent is None:
+            return
+        conn.unsent[0] = conn.unsent[0][sent:]
+        if not conn.unsent[0]:
+            conn.unsent.popleft()
+
+
+def _count_unsent(conn: Any) -> int:
+    return sum(map(len, conn.unsent))
+
+
+def _receive_head(conn: Any) -> bool:
+    """Receive what has arrived; return whether the head of a request is complete.
+
+    It counts as complete if the client has disconnected: gunicorn handles that.
+    """
+    unreader = conn.parser.unreader
+    while _END_OF_HEAD not in unreader.buf.getvalue().lstrip(b"\r\n"):
+        if len(unreader.buf.getvalue()) >= MAX_HEAD_BYTES:
+            return False
+        data = _receive_now(conn.sock, MAX_HEAD_BYTES)
+        if data is None:
+            return False
+        if not data:
+            break
+        conn.began = conn.began or time.monotonic()
+        _add(unreader, data)
+    return True
+
+
+def _add(unreader: Any, data: bytes) -> None:
+    unreader.buf.seek(0, os.SEEK_END)
+    unreader.buf.write(data)
+
+
+def _is_expensive(conn: Any) -> bool:
+    """Return whether a request may compute for long, by its path in whatever form it is sent."""
+    line = conn.parser.unreader.buf.getvalue()[:MAX_HEAD_BYTES].lstrip(b"\r\n").split(b"\r\n", 1)[0]
+    target = line.split(b" ", 2)[1:2]
+    path = unquote_to_bytes(target[0].partition(b"?")[0]) if target else b""
+    return any(part in path for part in _EXPENSIVE)
+
+
+def _has_given_up(sock: Any) -> bool:
+    """Return whether the client of a queued request has disconnected."""
     try:
-        return socket.socket.recv(sock, MAX_HEAD_BYTES, _PEEK)  # the raw bytes, below TLS
+        return socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
-        return None
+        return False
     except OSError:
-        return b""  # gunicorn gets the same error and handles it
+        return True
+
+
+def _receive_now(sock: Any, size: int) -> bytes | None:
+    """Return what has arrived; empty if the client has disconnected, None if there is nothing."""
+    data: bytes | None = _without_blocking(sock, sock.recv, size)
+    return data
+
+
+def _without_blocking(sock: Any, call: Callable[..., Any], argument: Any) -> Any:
+    """Call a method of a socket that would block in another mode; return None if it would."""
+    with suppress(*_NOT_YET):
+        if not isinstance(sock, ssl.SSLSocket):
+            return call(argument, socket.MSG_DONTWAIT)
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            return call(argument)
+        finally:
+            sock.settimeout(timeout)
+
+
+def _is_readable(sock: Any, seconds: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(max(0.0, seconds)))
 
 
 def _is_late(conn: Any, now: float) -> bool:
-    return bool(getattr(conn, "seen", 0)) and now - conn.head_began > HEAD_SECONDS
+    limit = HEAD_SECONDS if conn.initialized else HANDSHAKE_SECONDS
+    return conn.began is not None and now - conn.began > limit
 
 
 def _refuse(conn: Any, status: int, reason: str) -> bool:

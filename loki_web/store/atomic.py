@@ -18,7 +18,8 @@ import psutil
 
 from loki_web.errors import StorageError
 
-LOCK_SECONDS = 10.0
+LOCK_SECONDS = 5.0
+_LONG_WAIT_SECONDS = 1.0
 _LOCK_POLL_SECONDS = 0.005
 _NEW_SECONDS = 5.0  # a temporary this young belongs to the pid in its name, locked or not
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.loki-web\.tmp")
@@ -26,6 +27,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 log = logging.getLogger(__name__)
+
+_stuck: set[tuple[int, int]] = set()  # device and inode of lock files that were waited for in vain
 
 
 @contextmanager
@@ -105,18 +108,24 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     The CLI's memory engine and state manager lock the same file. Folder listings skip names that
     end with `.lock`.
 
-    :param seconds: how long to wait for the lock.
+    :param seconds: how long to wait for the lock. After a long wait in vain, nobody waits for this
+        file until it has been free once: waits must not add up until no thread is left.
     :raises StorageError: if the lock is not free within `seconds`.
     :raises OSError: if the lock file cannot be created.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(f"{path}.lock", flags, 0o600)
     try:
+        status = os.fstat(descriptor)
+        file = status.st_dev, status.st_ino
         deadline = time.monotonic() + seconds
         while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
+            if file in _stuck or time.monotonic() > deadline:
+                if seconds >= _LONG_WAIT_SECONDS:
+                    _stuck.add(file)
                 raise StorageError("Another process is changing this file. Try again.")
             time.sleep(_LOCK_POLL_SECONDS)
+        _stuck.discard(file)
         yield
     finally:
         os.close(descriptor)
@@ -125,6 +134,11 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
 def temporary_name(folder: str, name: str) -> str:
     """Return the path of a temporary file for `name`: hidden, and with our pid in its name."""
     return os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.loki-web.tmp")
+
+
+def is_temporary(name: str, *, of: str) -> bool:
+    """Return whether a name is that of a temporary for the name `of`."""
+    return name.startswith(f".{of}.") and _TEMPORARY.fullmatch(name) is not None
 
 
 def lock_temporary(descriptor: int) -> None:

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -22,6 +22,8 @@ _SILENT_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse", "virtiofs", "vboxsf"
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 # With O_PATH, folders without read permission can be entered too.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_HAS_PROC = os.path.isdir("/proc/self/fd")
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Version(NamedTuple):
@@ -65,6 +67,14 @@ def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
     return abs(read_at_ns - changed_ns) > _CLOCK_GRAIN_NS
 
 
+def is_special(path: Path | str) -> bool:
+    """Return whether something stands there that is no regular file: reading it could block."""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def is_transient(error: OSError) -> bool:
     """Return whether a file could not be opened for lack of descriptors or memory."""
     return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -77,16 +87,26 @@ def is_being_written(version: Version) -> bool:
 
 def resolve(root: Path, relative: str) -> str | None:
     """Return the real path of `relative` below `root`; None if a link leads out of the root."""
-    return resolve_below(os.path.realpath(root), relative)
+    base = real_path(root)
+    return None if base is None else resolve_below(base, relative)
 
 
 def resolve_below(base: str, relative: str) -> str | None:
     """Return the same as `resolve`, for a root whose path is real."""
+    real = real_path(os.path.join(base, relative))
+    return real if real is not None and is_below(base, real) else None
+
+
+def real_path(path: Path | str) -> str | None:
+    """Return a path with its links resolved, even if it does not exist.
+
+    :return: None if that cannot be found out: a link may not be read (`/proc/1/root`), there are
+        more links than can be followed, or the path contains a NUL.
+    """
     try:
-        real = os.path.realpath(os.path.join(base, relative))
-    except ValueError:  # an embedded NUL
+        return os.path.realpath(path)
+    except (OSError, ValueError, RecursionError):
         return None
-    return real if is_below(base, real) else None
 
 
 def is_below(base: str, real: str) -> bool:
@@ -100,10 +120,11 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
 
     :raises OSError: if it is missing, unreadable, not a regular file or outside `root`.
     """
-    real = resolve(root, relative)
-    if real is None:
+    base = real_path(root)
+    real = None if base is None else resolve_below(base, relative)
+    if base is None or real is None:
         raise OSError(errno.EPERM, "outside the folder")
-    with open(_descriptor(os.path.realpath(root), real), "rb", buffering=0) as stream:
+    with open(_descriptor(base, real), "rb", buffering=0) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
@@ -120,10 +141,38 @@ def _descriptor(base: str, real: str) -> int:
         os.close(inside)
 
 
-def _folder_descriptor(base: str, real: str) -> int:
-    inside = os.open(base, _ENTER)
-    for name in filter(None, real[len(base) :].split(os.sep)):
+@contextmanager
+def entered(base: str, real: str, create: int | None = None) -> Iterator[str]:
+    """Open a folder, and give a path to it that stays right whatever its names lead to meanwhile.
+
+    :param base: the real path of the root.
+    :param real: the real path of the folder. A link that has replaced a part of it is not followed.
+    :param create: the mode with which it is created if it is missing; None not to create it.
+    :raises OSError: if it cannot be entered, and as the block does, with the real path.
+    """
+    inside = _folder_descriptor(base, real, create)
+    path = f"/proc/self/fd/{inside}" if _HAS_PROC else real
+    try:
+        yield path
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = error.filename.replace(path, real, 1)
+        raise
+    finally:
+        os.close(inside)
+
+
+def _folder_descriptor(base: str, real: str, create: int | None = None) -> int:
+    names = [name for name in real[len(base) :].split(os.sep) if name]
+    if create is not None:
+        with suppress(FileExistsError):
+            os.mkdir(base, 0o777 if names else create)
+    inside = os.open(base, _ENTER | os.O_NOFOLLOW)
+    for position, name in enumerate(names, start=1):
         try:
+            if create is not None:
+                with suppress(FileExistsError):
+                    os.mkdir(name, create if position == len(names) else 0o777, dir_fd=inside)
             entered = os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
         finally:
             os.close(inside)
@@ -209,23 +258,26 @@ def read_up_to(stream: BinaryIO, count: int) -> bytes:
     return b"".join(blocks)
 
 
-def entries(root: Path, relative: str) -> list[os.DirEntry[str]]:
-    """List the entries of a folder by name; empty if it is missing or outside `root`.
+@contextmanager
+def entries_of(base: str, real: str) -> Iterator[list[os.DirEntry[str]]]:
+    """List the entries of a folder by name; empty if it is missing. Use them inside the block.
 
     Hidden files, temporary files, lock files and names that are not UTF-8 are skipped.
+
+    :param base: the real path of the root.
+    :param real: the real path of the folder. A link that has replaced it is not followed.
     """
-    real = resolve(root, relative)
-    return [] if real is None else entries_of(real)
-
-
-def entries_of(real: str) -> list[os.DirEntry[str]]:
-    """Return the same as `entries`, for a folder whose path is real."""
-    try:
-        with os.scandir(real) as scanned:
-            listed = [entry for entry in scanned if is_listed(entry.name)]
-    except OSError:
-        return []
-    return sorted(listed, key=lambda entry: entry.name)
+    with ExitStack() as stack:
+        try:
+            inside = _folder_descriptor(base, real)
+            stack.callback(os.close, inside)
+            readable = os.open(".", _LIST, dir_fd=inside)
+            stack.callback(os.close, readable)
+            with os.scandir(readable) as scanned:
+                listed = [entry for entry in scanned if is_listed(entry.name)]
+        except OSError:
+            listed = []
+        yield sorted(listed, key=lambda entry: entry.name)
 
 
 def is_listed(name: str) -> bool:
@@ -243,8 +295,9 @@ def reports_changes(path: Path | str) -> bool:
 
     Network and shared file systems send none for the writes of other machines: poll these.
     """
+    real = real_path(path)
     try:
-        return _device_reports_changes(os.stat(path).st_dev, os.path.realpath(path))
+        return real is not None and _device_reports_changes(os.stat(real).st_dev, real)
     except OSError:
         return False
 

@@ -209,6 +209,12 @@ class Folder:
         names = self._names(relative)
         return sorted([*names.files, *names.folders])
 
+    def other_names(self, relative: str) -> list[str]:
+        """List the names of what is neither a regular file in a folder nor a link to one."""
+        names = self._names(relative)
+        regular = self.file_names(relative)
+        return sorted({*names.folders, *names.links, *names.others}.difference(regular))
+
     def walk(self) -> list[str]:
         """List the paths of all entries below that are not directories. Links are not followed."""
         observe(UNREPEATABLE)

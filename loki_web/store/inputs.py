@@ -58,7 +58,7 @@ class Root:
         is_plain = self._base == str(self.path)
         identities = identity, identity if is_plain else _folder_at(self._base)
         if identity is None or not self.is_notified or identities != self._identities:
-            self._base = os.path.realpath(self.path)
+            self._base = files.real_path(self.path) or str(self.path)
             self._identities = identity, _folder_at(self._base)
             self.reports = self._events and files.reports_changes(self._base)
             now = self.watching
@@ -243,11 +243,12 @@ class ExistenceInput(PathInput):
 
 
 class Names(NamedTuple):
-    """The sorted names of the regular files, real folders and links in a folder."""
+    """The sorted names of the regular files, real folders, links and all others in a folder."""
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class NamesInput(PathInput):
@@ -271,14 +272,15 @@ class NamesInput(PathInput):
             return self._names
         with self._lock:
             read_at = time.time_ns()
-            names = _names_in(files.entries_of(self._real))
+            with files.entries_of(state_of(self._root), self._real) as entries:
+                names = _names_in(entries)
             self._names = self._names if names == self._names else names
             self._version, self._settled = version, is_settled(version, read_at)
             return self._names
 
 
 def _names_in(entries: list[os.DirEntry[str]]) -> Names:
-    kinds: tuple[list[str], list[str], list[str]] = ([], [], [])
+    kinds: tuple[list[str], ...] = ([], [], [], [])
     for entry in entries:
         if entry.is_symlink():
             kinds[2].append(entry.name)
@@ -286,6 +288,8 @@ def _names_in(entries: list[os.DirEntry[str]]) -> Names:
             kinds[1].append(entry.name)
         elif entry.is_file(follow_symlinks=False):
             kinds[0].append(entry.name)
+        else:
+            kinds[3].append(entry.name)
     return Names(*map(tuple, kinds))
 
 

@@ -154,15 +154,16 @@ class Listing:
             known.is_watched = is_watched
             return known
         directory = _Directory(real, version, is_settled(version, looked_at), is_linked, is_watched)
-        for entry in files.entries_of(real):
-            is_link = entry.is_symlink()
-            if self._is_wanted(entry.name):
-                path = f"{below}/{entry.name}" if below else entry.name
-                directory.files.append(path)
-                if is_linked or is_link:
-                    directory.links.append(path)
-            elif self._nested and _is_folder(entry):
-                directory.folders.append((entry.name, is_link))
+        with files.entries_of(self._base, real) as entries:
+            for entry in entries:
+                is_link = entry.is_symlink()
+                if self._is_wanted(entry.name):
+                    path = f"{below}/{entry.name}" if below else entry.name
+                    directory.files.append(path)
+                    if is_linked or is_link:
+                        directory.links.append(path)
+                elif self._nested and _is_folder(entry):
+                    directory.folders.append((entry.name, is_link))
         return directory
 
     def _path(self, below: str) -> str:

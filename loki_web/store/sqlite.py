@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loki_web.errors import StorageError
-from loki_web.store import atomic
+from loki_web.store import atomic, files
 
 BUSY_SECONDS = 0.25
+_IMPATIENT_SECONDS = 1.0  # nobody waits after a wait in vain: waits must not add up
 _SCHEMA_VERSION = 2
 _OLD_SECONDS = 86_400.0
 _TABLES = f"""
@@ -79,6 +80,7 @@ class IndexFile:
         self._idle: _Open | None = None
         self._lock = threading.Lock()
         self._checked = ""
+        self._waited_at = -_IMPATIENT_SECONDS
 
     @cached_property
     def path(self) -> Path | None:
@@ -113,6 +115,7 @@ class IndexFile:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code not in _DAMAGE_CODES:
+                self._waited_at = time.monotonic()
                 raise Unusable(str(error)) from None
             _remove(path, inode, error)
             raise Damaged(str(error)) from None
@@ -123,7 +126,10 @@ class IndexFile:
         """Return the idle connection, if it is open to the current file."""
         with self._lock:
             idle, self._idle = self._idle, None
-        if idle is None or (idle.process, idle.inode) == (os.getpid(), inode):
+        if idle is None:
+            return None
+        if (idle.process, idle.inode) == (os.getpid(), inode):
+            idle.database.execute(f"PRAGMA busy_timeout = {1000 * self._patience:.0f}")
             return idle
         if idle.process == os.getpid():
             idle.database.close()
@@ -137,14 +143,21 @@ class IndexFile:
         if surplus is not None:
             surplus.database.close()
 
+    @property
+    def _patience(self) -> float:
+        has_waited = time.monotonic() - self._waited_at < _IMPATIENT_SECONDS
+        return 0.0 if has_waited else BUSY_SECONDS
+
     def _open(self, path: Path) -> _Open:
+        if files.is_special(path):
+            raise Unusable("it is not a regular file")
         database = sqlite3.connect(
-            str(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            str(path), timeout=self._patience, isolation_level=None, check_same_thread=False
         )
         try:
             database.execute("PRAGMA synchronous = NORMAL")
             if _schema(database) != _SCHEMA_VERSION:
-                with atomic.locked(str(path), BUSY_SECONDS):
+                with atomic.locked(str(path), self._patience):
                     database.execute("PRAGMA journal_mode = WAL")
                     make_tables(database)
                 _remove_old(path)

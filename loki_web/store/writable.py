@@ -22,7 +22,7 @@ class NewFolder:
 
     All methods raise OSError. `close` removes a folder that was not renamed.
 
-    :param parent: the real path of the folder that it is created in.
+    :param parent: the path of the folder that it is created in.
     """
 
     def __init__(self, parent: str) -> None:
@@ -77,8 +77,8 @@ class WritableFolder(Folder):
 
         :param mode: permission bits; by default those of the file that is replaced.
         """
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            atomic.write_whole(self._target(relative), data, mode)
+        with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
+            atomic.write_whole(path, data, mode)
 
     def write_json_lines(self, relative: str, records: Iterable[Any]) -> None:
         """Replace a `.jsonl` file as a whole."""
@@ -86,43 +86,47 @@ class WritableFolder(Folder):
 
     def append_json_line(self, relative: str, value: Any) -> None:
         """Append a record to a `.jsonl` file."""
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            atomic.append_line(self._target(relative), json_text.dump_line(value))
+        with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
+            atomic.append_line(path, json_text.dump_line(value))
 
     def rename(self, relative: str, name: str) -> None:
         """Rename a file in its folder. The new name must not exist."""
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            path = self._place(relative)
+        with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative) as path:
             os.link(path, os.path.join(os.path.dirname(path), name), follow_symlinks=False)
             os.unlink(path)
 
     def make_private(self, relative: str) -> None:
         """Create a folder if it is missing, and set its mode to 0700."""
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            os.chmod(self._create_folder(relative, 0o700), 0o700)
+        folder = os.path.join(relative, "")
+        with atomic.report_errors_as(_CANNOT_WRITE), self._placed(folder, create=0o700) as path:
+            os.chmod(path, 0o700)
 
     def remove(self, relative: str) -> None:
         """Remove a file or an empty directory, if it exists."""
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            path = self._place(relative)
-            with suppress(FileNotFoundError, NotADirectoryError):
-                if os.path.isdir(path) and not os.path.islink(path):
-                    os.rmdir(path)
-                else:
-                    os.unlink(path)
+        with (
+            atomic.report_errors_as(_CANNOT_WRITE),
+            suppress(FileNotFoundError, NotADirectoryError),
+            self._placed(relative) as path,
+        ):
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
 
     def remove_tree(self, relative: str) -> None:
         """Delete a directory with all its content. It vanishes for readers at one moment.
 
         Links are not followed, and a link in place of the directory is left.
         """
-        path = self._place(relative)
-        if os.path.islink(path) or not os.path.isdir(path):
-            return
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            hidden = atomic.temporary_name(*os.path.split(path))
-            os.rename(path, hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+        with (
+            atomic.report_errors_as(_CANNOT_WRITE),
+            suppress(FileNotFoundError, NotADirectoryError),
+            self._placed(relative) as path,
+        ):
+            if os.path.isdir(path) and not os.path.islink(path):
+                hidden = atomic.temporary_name(*os.path.split(path))
+                os.rename(path, hidden)
+                shutil.rmtree(hidden, ignore_errors=True)
 
     @contextmanager
     def new_folder(self, parent: str) -> Iterator[NewFolder]:
@@ -130,8 +134,11 @@ class WritableFolder(Folder):
 
         :raises StorageError: for each error of the file system; the folder is removed then.
         """
-        with atomic.report_errors_as(_CANNOT_WRITE):
-            folder = NewFolder(self._create_folder(parent))
+        with (
+            atomic.report_errors_as(_CANNOT_WRITE),
+            self._placed(os.path.join(parent, ""), create=0o755) as path,
+        ):
+            folder = NewFolder(path)
             try:
                 yield folder
             finally:
@@ -148,7 +155,8 @@ class WritableFolder(Folder):
         """
         with (
             atomic.report_errors_as(_CANNOT_WRITE),
-            atomic.locked(self._target(relative, folder_mode), seconds),
+            self._placed(relative, create=folder_mode) as path,
+            atomic.locked(path, seconds),
         ):
             yield
 
@@ -173,35 +181,29 @@ class WritableFolder(Folder):
     def sweep(self, *relatives: str) -> None:
         """Remove the temporaries that killed processes of the server left in these folders."""
         for relative in relatives:
-            real = files.resolve(self.path, relative)
-            for path in atomic.abandoned_temporaries(real) if real else ():
-                shutil.rmtree(path, ignore_errors=True)
-                with suppress(OSError):
-                    os.unlink(path)
+            with (
+                suppress(OSError, StorageError),
+                self._placed(os.path.join(relative, "")) as folder,
+            ):
+                for path in atomic.abandoned_temporaries(folder):
+                    shutil.rmtree(path, ignore_errors=True)
+                    with suppress(OSError):
+                        os.unlink(path)
 
-    def _place(self, relative: str) -> str:
-        """Return the path of a name that may not exist yet, with the links in its folders resolved.
+    @contextmanager
+    def _placed(self, relative: str, *, create: int | None = None) -> Iterator[str]:
+        """Yield the path of a name in an open folder.
 
+        Whatever replaces the folder meanwhile, nothing outside the root is changed.
+
+        :param relative: with a slash at its end for the folder itself.
+        :param create: permission bits of its folder, if that has to be created. The parent of the
+            root is not created.
         :raises StorageError: if it is outside the root.
         """
         folder, name = os.path.split(relative)
-        real = files.resolve(self.path, folder)
-        if real is None:
+        base, real = files.real_path(self.path), files.resolve(self.path, folder)
+        if base is None or real is None:
             raise StorageError(_CANNOT_WRITE)
-        return os.path.join(real, name)
-
-    def _target(self, relative: str, folder_mode: int = 0o755) -> str:
-        """Return the path of a file that is to be written. Create its folder if it is missing."""
-        folder, name = os.path.split(relative)
-        return os.path.join(self._create_folder(folder, folder_mode), name)
-
-    def _create_folder(self, relative: str, mode: int = 0o755) -> str:
-        """Create a folder if it is missing, but not without the parent of the root.
-
-        :return: its real path.
-        """
-        real = files.resolve(self.path, relative)
-        if real is None or not self.path.parent.is_dir():
-            raise StorageError(_CANNOT_WRITE)
-        os.makedirs(real, mode=mode, exist_ok=True)
-        return real
+        with files.entered(base, real, create) as path:
+            yield os.path.join(path, name) if name else path

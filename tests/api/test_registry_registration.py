@@ -32,7 +32,26 @@ def test_the_name_is_that_of_the_directory_by_default(
 
 
 @pytest.mark.parametrize(
-    "path", ["", "~", "~/x", ".", "relative", "/a\x00b", "/nowhere/at/all", "/", "/etc", 5, None]
+    "path",
+    [
+        "",
+        "~",
+        "~/x",
+        ".",
+        "relative",
+        "/a\x00b",
+        "/nowhere/at/all",
+        "/",
+        "/etc",
+        "/root",
+        "/root/x",
+        "/dev",
+        "/dev/shm",
+        "/proc/self",
+        "/home",
+        5,
+        None,
+    ],
 )
 def test_a_path_that_is_no_project_directory_is_refused(
     place: Place, client: FlaskClient, path: Any

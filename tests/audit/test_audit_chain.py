@@ -3,14 +3,18 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loki_web.audit.log import Event, WritableAuditLog
+from loki_web.audit.log import HASH, Event, WritableAuditLog, hash_entry, serialize_entry
+from loki_web.audit.seal import End, open_seal
 from loki_web.audit.verify import Verification, verify_log
+from loki_web.errors import SettingsError
 from loki_web.services.context import WritableSources, open_sources
 from tests.support.places import Place
 
@@ -211,7 +215,7 @@ def test_concurrent_old_servers_cause_a_fork_and_no_fault(place: Place) -> None:
     write(sources(place, Clock()), 1)
     found = checked(place)
     assert found.faults == []
-    assert [spot.line for spot in found.forks] == [4]
+    assert [spot.line for spot in found.forks] == [4, 9]  # ours continues from its own last entry
     assert found.entries == 9
 
 
@@ -225,3 +229,148 @@ def test_other_files_in_the_folder_are_ignored(place: Place) -> None:
         (folder(place) / name).write_text("{}\n")
     os.symlink("/etc/passwd", folder(place) / "audit-2026-02-19.jsonl")
     assert checked(place).files == 1
+
+
+LOG = "audit-2026-02-20.jsonl"
+
+
+def forge(previous: str, **fields: Any) -> bytes:
+    """An entry as everybody can make it who knows the hash before."""
+    entry = {"timestamp": "2026-02-20T12:00:00+00:00", "action": "create", **fields}
+    return (
+        json.dumps({**entry, HASH: hash_entry(previous, serialize_entry(entry))}) + "\n"
+    ).encode()
+
+
+def hash_in(line: bytes) -> str:
+    return str(json.loads(line)[HASH])
+
+
+def replace_by_fifo(path: Path, lines: list[bytes]) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def write_anchors(path: Path, last_hash: str, **fields: str) -> None:
+    anchor = {"file": "audit-2026-02-19.jsonl", "hash": last_hash, **fields}
+    (path.parent / "anchors.json").write_text(json.dumps({"anchors": [anchor]}))
+
+
+def behead(path: Path, lines: list[bytes], **fields: str) -> None:
+    write_anchors(path, hash_in(lines[0]), **fields)
+    path.write_bytes(b"".join(lines[1:]))
+
+
+def delete_with_anchor(path: Path, lines: list[bytes]) -> None:
+    write_anchors(path, hash_in(lines[-1]))
+    path.unlink()
+
+
+def replace_by_directory(path: Path, lines: list[bytes]) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+ATTACKS: dict[str, Callable[[Path, list[bytes]], object]] = {
+    "unhashed entry": lambda path, lines: path.write_bytes(
+        b"".join([*lines[:2], b'{"action": "create"}\n', *lines[2:]])
+    ),
+    "fork": lambda path, lines: path.write_bytes(
+        b"".join([*lines[:2], forge(hash_in(lines[0])), *lines[2:]])
+    ),
+    "second beginning": lambda path, lines: path.write_bytes(b"".join([*lines, forge(GENESIS)])),
+    "entry added": lambda path, lines: path.write_bytes(
+        b"".join([*lines, forge(hash_in(lines[-1]))])
+    ),
+    "tail truncated": lambda path, lines: path.write_bytes(b"".join(lines[:-1])),
+    "tail rewritten": lambda path, lines: path.write_bytes(
+        b"".join([*lines[:-1], forge(hash_in(lines[-2]))])
+    ),
+    "all rewritten": lambda path, lines: path.write_bytes(forge(GENESIS)),
+    "emptied": lambda path, lines: path.write_bytes(b""),
+    "deleted": lambda path, lines: path.unlink(),
+    "FIFO": replace_by_fifo,
+    "directory": replace_by_directory,
+    "anchors by hand": behead,
+    "anchor of the end": delete_with_anchor,
+    "signature of another": partial(behead, mac="0" * 64),
+}
+
+
+@pytest.mark.parametrize("later", [0, 2], ids=["at rest", "while it is written"])
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_who_has_no_key_cannot_change_a_proven_log(
+    place: Place, attack: Callable[[Path, list[bytes]], object], later: int
+) -> None:
+    write(sources(place, Clock()), 4)
+    path = folder(place) / LOG
+    assert checked(place).is_proven
+    attack(path, path.read_bytes().splitlines(keepends=True))
+    for number in range(later):
+        WritableAuditLog(sources(place, Clock())).record(Event("create", "thing", f"later{number}"))
+    assert not checked(place).is_proven
+
+
+def test_a_fifo_in_place_of_the_first_file_is_reported(place: Place) -> None:
+    WritableAuditLog(place.sources()).sign_end()
+    folder(place).mkdir(parents=True, exist_ok=True)
+    os.mkfifo(folder(place) / LOG)
+    assert not checked(place).is_proven
+
+
+@pytest.mark.parametrize("kept", ["last", "pending", "neither"])
+def test_a_writer_killed_at_any_moment_leaves_a_log_that_goes_on(place: Place, kept: str) -> None:
+    src = sources(place, Clock())
+    write(src, 2)
+    seal = open_seal(src)
+    assert seal
+    before = seal.read_end()
+    assert before
+    path = folder(place) / LOG
+    lines = path.read_bytes().splitlines(keepends=True)
+    earlier = End(before.start, hash_in(lines[0]), before.last)
+    if kept != "last":
+        seal.write_end(earlier)
+    if kept == "neither":  # killed before the line was appended
+        path.write_bytes(lines[0])
+    assert checked(place).is_proven == (kept != "neither")
+    write(src, 1)
+    assert checked(place).is_proven
+
+
+def test_entries_older_than_the_key_are_verified_but_not_proven(session: Place) -> None:
+    WritableAuditLog(session.sources()).sign_end()
+    write(session.sources(), 2)
+    found = checked(session)
+    assert (found.ok, found.is_proven) == (True, False)
+    assert [spot.about for spot in found.unproven] == ["entries up to here are older than the key"]
+
+
+def test_the_key_is_private_and_made_once(place: Place) -> None:
+    key = place.home / ".config/loki-web/audit.key"
+    write(sources(place, Clock()), 1)
+    first = key.read_bytes()
+    write(sources(place, Clock()), 1)
+    assert key.read_bytes() == first
+    assert [path.stat().st_mode & 0o777 for path in sorted(key.parent.iterdir())] == [0o600] * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"x" * 32])
+def test_another_key_proves_nothing(place: Place, content: bytes) -> None:
+    write(sources(place, Clock()), 2)
+    (place.home / ".config/loki-web/audit.key").write_bytes(content)
+    found = checked(place)
+    assert (found.ok, found.is_proven) == (True, False)
+
+
+def test_without_a_place_for_the_key_entries_are_recorded_and_unproven(place: Place) -> None:
+    (place.home / ".config").write_text("no folder")
+    write(sources(place, Clock()), 2)
+    found = checked(place)
+    assert (found.entries, found.ok, found.is_proven) == (2, True, False)
+
+
+def test_a_key_in_the_folder_of_the_log_is_refused(place: Place) -> None:
+    for inside in (place.home / ".loki/audit.key", place.loki / "x/key"):
+        with pytest.raises(SettingsError):
+            place.settings(LOKI_AUDIT_KEY_FILE=str(inside))

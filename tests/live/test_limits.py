@@ -14,6 +14,7 @@ import pytest
 import websocket
 
 from tests.live.clients import Client, listening, streaming, told
+from tests.support.accounts import bearer, everybody
 from tests.support.places import Place
 from tests.support.servers import Server, serving
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
@@ -64,6 +65,21 @@ def test_more_than_the_most_are_told_to_try_later(place: Place, workers: int) ->
         for client in (*surplus, clients[0]):
             client.close()
         wait_until(lambda: fresh_connections(server) == 1, "the place of the one that left")
+
+
+def test_a_viewer_cannot_take_the_places_of_others(place: Place) -> None:
+    everybody(place)
+    with (
+        serving(place, LOKI_MAX_WS_CONNECTIONS="12", LOKI_ENTERPRISE_AUTH="true") as server,
+        ExitStack() as stack,
+    ):
+        admitted = []
+        for name in ["viewer"] * 12 + ["auditor"] * 4 + ["operator"]:
+            client = Client(server.host, header=bearer(name))
+            stack.callback(client.hang_up)
+            opcode, _ = client.socket.recv_data(control_frame=True)
+            admitted += [name] * (opcode == websocket.ABNF.OPCODE_TEXT)
+        assert admitted == ["viewer"] * 8 + ["auditor"] * 3 + ["operator"]
 
 
 def reset(client: Client) -> None:

@@ -2,8 +2,11 @@
 
 import signal
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 from tests.live.clients import Client, listening, streaming
+from tests.support import places
+from tests.support.patience import serves
 from tests.support.places import Place
 from tests.support.servers import Server, serving
 from tests.support.waiting import wait_until
@@ -52,6 +55,29 @@ def test_reload_closes_sockets_and_new_workers_serve(place: Place) -> None:
         with listening(server) as again:
             place.write("queue/pending.json", [{"id": "a"}])
             assert again.hear()["type"] == "task_created"
+
+
+SLOW_START = """
+import os, time
+from loki_web.server.conf import *
+def post_fork(server, worker):
+    while os.path.exists({flag!r}):
+        time.sleep(0.01)
+"""
+
+
+def test_old_workers_serve_until_the_new_ones_do(place: Place, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    conf = places.write(tmp_path / "conf.py", SLOW_START.format(flag=str(flag)))
+    with serving(place, conf=conf) as server:
+        before = server.workers()
+        flag.touch()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(server.workers()) == 2, "a new worker")
+        serves(server.url)
+        assert set(before) < set(server.workers())
+        flag.unlink()
+        wait_until(lambda: server.has_replaced(before), "the new worker alone")
 
 
 def test_an_ordinary_end_leaves_no_trace_in_the_log(place: Place) -> None:

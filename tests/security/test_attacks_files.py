@@ -1,14 +1,20 @@
 """Who can write where we read: links that come between the look and the opening."""
 
 import os
+import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from loki_web.errors import StorageError
 from loki_web.store import files
 from loki_web.store.shared.cache_dir import cache_folder
+from loki_web.store.writable import WritableFolder
+from tests.support.places import snapshot
 
 TRIES = 20_000
 SECRET = b"secret"
@@ -69,3 +75,63 @@ def test_a_cache_that_others_could_exchange_is_not_used(tmp_path: Path) -> None:
     found = cache_folder(everybodys / "cache", Path("/x"))
     assert found is not None
     assert everybodys in found.parents
+
+
+def test_a_folder_that_became_a_link_is_not_listed(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "queue", outside):
+        folder.mkdir(parents=True)
+        (folder / "a.json").write_bytes(b"{}")
+    real = files.resolve(root, "queue")
+    assert real
+    with files.entries_of(str(root), real) as entries:
+        assert [entry.name for entry in entries] == ["a.json"]
+    os.rename(root / "queue", root / "hidden")
+    os.symlink(outside, root / "queue")
+    with files.entries_of(str(root), real) as entries:
+        assert entries == []
+
+
+CHANGES: dict[str, Callable[[WritableFolder], object]] = {
+    "write": lambda folder: folder.write_json("queue/new.json", {}),
+    "append": lambda folder: folder.append_json_line("queue/new.jsonl", {}),
+    "remove": lambda folder: folder.remove("queue/a.json"),
+    "remove tree": lambda folder: folder.remove_tree("queue/tree"),
+    "rename": lambda folder: folder.rename("queue/a.json", "b.json"),
+    "private": lambda folder: folder.make_private("queue/private"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_nothing_outside_is_changed_while_a_folder_is_swapped(tmp_path: Path, name: str) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "queue", outside):
+        (folder / "tree").mkdir(parents=True)
+        (folder / "a.json").write_bytes(b"{}")
+    before = snapshot(outside)
+    over = threading.Event()
+
+    queue, hidden = root / "queue", root / "hidden"
+    steps: list[Callable[[], object]] = [
+        lambda: os.rename(queue, hidden),
+        lambda: os.symlink(outside, queue),
+        queue.unlink,
+        partial(shutil.rmtree, queue),
+        lambda: os.rename(hidden, queue),
+    ]
+
+    def keep_swapping() -> None:
+        while not over.is_set():
+            for step in steps:  # each may fail, because the folder is created again
+                with suppress(OSError):
+                    step()
+
+    thread = threading.Thread(target=keep_swapping)
+    thread.start()
+    written = WritableFolder(root)
+    for _ in range(TRIES // 20):
+        with suppress(StorageError):
+            CHANGES[name](written)
+    over.set()
+    thread.join()
+    assert snapshot(outside) == before

@@ -20,7 +20,7 @@ import websocket
 
 from tests.live.clients import listening
 from tests.support import places
-from tests.support.accounts import everybody
+from tests.support.accounts import everybody, raw
 from tests.support.patience import serves, with_patience
 from tests.support.places import Place
 from tests.support.servers import Server, environment, free_port, running, serving
@@ -40,7 +40,19 @@ CHUNKS = head(
 )
 EXPECTING = BODY[:-2] + b"Expect: 100-continue\r\n\r\n"
 HUGE = head("POST /api/control/pause HTTP/1.1", "Content-Length: 99999999999")
+TOKEN = f"Authorization: Bearer {raw('operator')}"
+SLOW = head(
+    "POST /api/control/pause HTTP/1.1",
+    *(TOKEN, "Content-Type: application/json", "Content-Length: 900000"),
+)
+PIPELINED = head("GET /api/tasks HTTP/1.1", TOKEN) * 50  # more than the system's buffers hold
+HANDSHAKE = head(
+    "GET /ws HTTP/1.1",
+    *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)
 LAST = head("GET /health HTTP/1.1", "Connection: close")
+MOVED = head("GET /health HTTP/1.1", "SCRIPT_NAME: /health", "Connection: close")
 WITHOUT_A_THREAD = {
     "nothing": b"",
     "half a head": b"GET /hea",
@@ -48,6 +60,10 @@ WITHOUT_A_THREAD = {
     "half a chunk, which is refused": CHUNKS + b"5\r\n{",
     "a body that waits for a word": EXPECTING,
     "a body beyond all bounds": HUGE + b"x" * 10_000,
+    "half a head after an answer": head("GET /health HTTP/1.1") + b"GET /hea",
+    "half a head after blank lines": b"\r\n\r\nGET /hea",
+    "answers that are not taken": PIPELINED,
+    "a body with a token": SLOW,
     "an end that is not taken": LAST,
 }
 
@@ -56,6 +72,7 @@ WITHOUT_A_THREAD = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = places.empty(tmp_path_factory.mktemp("load"))
     everybody(place)
+    place.write("queue/pending.json", [{"id": f"t{n}", "title": "x" * 900} for n in range(2000)])
     return place
 
 
@@ -96,6 +113,11 @@ def plain(port: int) -> socket.socket:
 
 TLS: dict[str, tuple[Callable[[int], socket.socket], bytes]] = {
     "nothing": (plain, b""),
+    "a byte of a handshake": (plain, b"\x16"),
+    "half a handshake": (plain, b"\x16\x03\x01\x02\x00\x01\x00\x01"),
+    "half a head": (secured, b"GET /hea"),
+    "answers that are not taken": (secured, PIPELINED),
+    "a body with a token": (secured, SLOW),
     "no TLS": (plain, LAST),
     "an end that is not taken": (secured, LAST),
     "a body that is refused": (secured, BODY + b"{"),
@@ -113,7 +135,11 @@ def test_no_client_takes_a_thread_over_tls(secure: int, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing", "half a body, which is refused", "an end that is not taken"]
+    "name",
+    [
+        *("nothing", "half a head", "half a body, which is refused", "an end that is not taken"),
+        *("answers that are not taken", "a body with a token"),
+    ],
 )
 def test_no_client_takes_a_thread_at_a_unix_socket(
     place: Place, patient: Path, tmp_path: Path, name: str
@@ -123,7 +149,7 @@ def test_no_client_takes_a_thread_at_a_unix_socket(
     command += ["--bind", f"unix:{path}", "--bind", host]
     settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": str(THREADS), "LOKI_ENTERPRISE_AUTH": "true"}
     with running(command, environment(place, **settings), host), ExitStack() as stack:
-        for said in [WITHOUT_A_THREAD[name]] * MANY + [LAST]:
+        for said in [WITHOUT_A_THREAD[name]] * MANY + [MOVED]:
             sock = stack.enter_context(socket.socket(socket.AF_UNIX))
             sock.settimeout(PATIENCE_SECONDS)
             sock.connect(path)
@@ -156,6 +182,56 @@ def test_a_server_without_descriptors_goes_on_with_fewer_connections(place: Plac
         wait_until(lambda: works(server), "an answer")
         serves(server.url)
         assert server.workers() == [pid]
+
+
+def test_live_connections_leave_descriptors_for_requests(place: Place) -> None:
+    few = 80
+    with serving(place, workers=1, LOKI_THREADS=str(THREADS)) as server, ExitStack() as stack:
+        resource.prlimit(server.workers()[0], resource.RLIMIT_NOFILE, (few, few))
+        for _ in range(2 * few):
+            stack.enter_context(connect(server)).sendall(HANDSHAKE)
+        serves(server.url)
+
+
+SLOW_APP = """
+import os, time
+def app(environ, start_response):
+    if "registry" in environ["PATH_INFO"]:
+        with open({begun!r}, "a") as stream:
+            stream.write("x")
+        while not os.path.exists({over!r}):
+            time.sleep(0.01)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+EXPENSIVE = [
+    "/api/registry/tasks",
+    "/api/%72egistry/tasks?a=1",
+    "http://localhost/api/registry/tasks",
+    "/prefix/api/registry/discover",
+]
+
+
+def test_long_computations_use_a_quarter_of_the_threads(place: Place, tmp_path: Path) -> None:
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    (tmp_path / "slow_app.py").write_text(SLOW_APP.format(begun=str(begun), over=str(over)))
+    host = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "slow_app:app"]
+    command += ["--bind", host, "--pythonpath", str(tmp_path)]
+    settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": "4"}
+    with running(command, environment(place, **settings), host), ExitStack() as stack:
+        socks = []
+        for target in EXPENSIVE * 3:
+            sock = stack.enter_context(plain(int(host.rpartition(":")[2])))
+            sock.sendall(head(f"GET {target} HTTP/1.1", "Connection: close"))
+            socks.append(sock)
+        wait_until(begun.exists, "a request at work")
+        serves(f"http://{host}")
+        assert begun.read_text() == "x"
+        over.touch()
+        for sock in socks:
+            assert received(sock).startswith(b"HTTP/1.1 200")
+        assert begun.read_text() == "x" * len(socks)
 
 
 def works(server: Server) -> bool:

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from loki_web.errors import SettingsError
 from tests.support.accounts import bearer, everybody
-from tests.support.issuer import Issuer, Key
+from tests.support.issuer import CLIENT, Issuer, Key
 from tests.support.places import Place
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
@@ -134,6 +134,11 @@ def test_a_changed_key_is_fetched_and_the_old_one_forgotten(
         ({"roles": ["operator", "auditor"]}, {STATUS, PAUSE}),
         ({"roles": ["Admin", "root", 5]}, {STATUS}),
         ({"roles": {"admin": True}}, {STATUS}),
+        ({"roles": "not admin"}, {STATUS}),
+        ({"roles": "no, not admin"}, {STATUS}),
+        ({"roles": ["not admin", "admin,"]}, {STATUS}),
+        ({"roles": "viewer operator"}, {STATUS, PAUSE}),
+        ({"roles": "users, operator"}, {STATUS, PAUSE}),
         ({"scope": "admin", "groups": ["admin"]}, {STATUS}),
     ],
 )
@@ -297,6 +302,31 @@ def test_an_issuer_on_this_machine_is_not_asked_through_a_proxy(
     assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("header", "claims", "status"),
+    [
+        ({"typ": "at+jwt"}, {}, 200),
+        ({"typ": None}, {"typ": "Bearer"}, 200),
+        ({}, {"azp": CLIENT}, 200),
+        ({}, {"azp": "another"}, 401),
+        ({"typ": "logout+jwt"}, {}, 401),
+        ({"typ": "dpop+jwt"}, {}, 401),
+        ({}, {"typ": "Logout"}, 401),
+        ({}, {"typ": "Refresh"}, 401),
+        ({}, {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}, 401),
+    ],
+)
+def test_tokens_of_other_kinds_and_clients_are_refused(
+    client: FlaskClient,
+    issuer: Issuer,
+    header: dict[str, Any],
+    claims: dict[str, Any],
+    status: int,
+) -> None:
+    token = issuer.token(header=header, **claims)
+    assert client.get(STATUS, headers=holding(token)).status_code == status
+
+
 def test_tokens_of_ours_open_nothing_while_only_oidc_is_on(
     place: Place, client: FlaskClient
 ) -> None:
@@ -375,6 +405,32 @@ def test_many_at_once_make_one_fetch(place: Place, issuer: Issuer) -> None:
         thread.join()
     assert codes == [200] * 16
     assert issuer.asked == 2  # the description and the keys
+
+
+def test_others_do_not_wait_for_a_key_that_one_waits_for(place: Place, issuer: Issuer) -> None:
+    app = place.app(**issuer.settings())
+    assert app.test_client().get(STATUS, headers=holding(issuer.token())).status_code == 200
+    issuer.answers.clear()
+    codes: list[int] = []
+
+    def call(number: int) -> None:
+        token = holding(issuer.token(header={"kid": f"invented-{number}"}))
+        codes.append(app.test_client().get(STATUS, headers=token).status_code)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(codes) >= 15, "answers without a wait")
+    issuer.answers.set()
+    for thread in threads:
+        thread.join()
+    assert codes[:15] == [503] * 15
+
+
+def test_an_issuer_may_have_many_keys(client: FlaskClient, issuer: Issuer) -> None:
+    issuer.keys = [Key(f"k{number}", "ES256") for number in range(100)]
+    token = issuer.token(issuer.keys[-1])
+    assert client.get(STATUS, headers=holding(token)).status_code == 200
 
 
 def test_invented_key_ids_do_not_drive_the_issuer(client: FlaskClient, issuer: Issuer) -> None:

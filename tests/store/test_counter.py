@@ -96,3 +96,20 @@ def test_truncated_and_removed_files_count_by_their_size(tmp_path: Path) -> None
 def test_without_a_folder_each_process_counts_alone(tmp_path: Path) -> None:
     count = SharedCount(tmp_path / "no such folder", "held")
     assert [count.take(1), count.take(1)] == [True, False]
+
+
+def test_only_files_of_processes_of_the_server_are_counted(tmp_path: Path) -> None:
+    with (tmp_path / ".held.mine").open("wb") as stream:
+        stream.truncate(1 << 40)
+    count = SharedCount(tmp_path, "held")
+    assert [count.take(2) for _ in range(3)] == [True, True, False]
+
+
+def test_a_lock_on_a_range_of_each_file_holds_nobody_up(tmp_path: Path) -> None:
+    count = SharedCount(tmp_path, "held")
+    assert count.take(9)
+    (file,) = tmp_path.glob(".held.*.tmp")
+    with file.open("r+b") as stream, (tmp_path / "held.lock").open("r+b") as turn:
+        for locked in (stream, turn):
+            fcntl.lockf(locked, fcntl.LOCK_EX, 1, 0)
+        assert [count.take(9) for _ in range(100)].count(True) == 8

@@ -1,10 +1,12 @@
 """A sliding window of hits that all processes share."""
 
+import os
+import sqlite3
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,27 @@ def test_a_damaged_file_is_rebuilt(tmp_path: Path, content: bytes) -> None:
 def test_without_a_usable_file_no_hit_is_refused(tmp_path: Path) -> None:
     window = SharedWindow(tmp_path / "no such folder" / "hits.sqlite3")
     assert [window.hit("a", 1) for _ in range(3)] == [None] * 3
+
+
+def test_nobody_waits_for_a_file_that_stays_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = SharedWindow(tmp_path / "hits.sqlite3")
+    assert window.hit("a", 1) is None
+    with closing(sqlite3.connect(tmp_path / "hits.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: window.hit("a", 1), range(1000)))
+        assert answers == [None] * 1000  # a second each would be an hour
+        other.execute("ROLLBACK")
+    clock = Clock(monkeypatch)
+    clock.now = time.perf_counter() + 10_000
+    assert window.hit("a", 1) is None
+    assert window.hit("a", 1) is not None
+
+
+def test_a_fifo_in_place_of_the_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "hits.sqlite3"
+    os.mkfifo(path)
+    window = SharedWindow(path)
+    assert [window.hit("a", 1) is None for _ in range(2)] == [True, False]

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -320,3 +321,21 @@ def test_a_change_within_one_clock_tick_is_detected(
     assert dict(collection.items())["001.json"] == {"n": 1}
     (folder / "001.json").write_text('{"n": 2}')
     assert dict(collection.items())["001.json"] == {"n": 2}
+
+
+def test_nobody_waits_for_an_index_that_stays_locked(path: Path) -> None:
+    store = store_at(path)
+    store.store("n", "1", b"value")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        for number in range(20_000):  # a quarter of a second each would be an hour
+            store.store("n", "1", b"lost %d" % number)
+        assert store.load("n", "1") == b"value"
+        writer.execute("ROLLBACK")
+
+
+def test_a_fifo_in_place_of_the_index_holds_nobody_up(path: Path) -> None:
+    os.mkfifo(path)
+    store = store_at(path)
+    store.store("n", "1", b"value")
+    assert store.load("n", "1") is None

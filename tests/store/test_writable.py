@@ -281,6 +281,22 @@ def test_a_lock_that_is_not_released_is_an_error_and_that_of_a_killed_process_is
         pass
 
 
+def test_after_a_long_wait_in_vain_nobody_waits_until_the_lock_has_been_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "_LONG_WAIT_SECONDS", 0.05)
+    path = str(tmp_path / "file")
+    with run(HOLD, path) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        for seconds in (0.05, 86_400.0):
+            with pytest.raises(StorageError), atomic.locked(path, seconds):
+                pass
+        holder.send_signal(signal.SIGKILL)
+    with atomic.locked(path):
+        pass
+
+
 def test_the_lock_does_not_follow_a_link(tmp_path: Path) -> None:
     (tmp_path / "file.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match=r"\w"), atomic.locked(str(tmp_path / "file")):

@@ -22,7 +22,9 @@ from loki_web.store.times import isoformat
 from loki_web.text import is_clean
 
 _FILE = "dashboard/projects.json"
-_SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/etc", "/proc", "/sys")))
+_SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/dev", "/etc", "/proc", "/run", "/sys")))
+_TOO_WIDE = frozenset(map(Path, ("/", "/home", "/opt", "/root", "/usr", "/var")))
+_ROOTS_HOME = Path("/root")
 
 
 def load_projects(sources: Sources) -> list[Project]:
@@ -96,7 +98,7 @@ def register_project(
     :raises BadRequest: when the path is not a directory, belongs to the operating system, or the
         alias is in use by another project.
     """
-    root, now = _check_directory(path), sources.now()
+    root, now = _check_directory(path, sources.settings.home), sources.now()
     with _change(sources) as entries:
         known = _parse_projects(entries)
         project = _find_registration(root, alias, known) or _create_project(root, entries, now)
@@ -208,15 +210,25 @@ def _get_entries(content: Any) -> Json:
     return {}
 
 
-def _check_directory(path: str) -> Path:
+def _check_directory(path: str, home: Path) -> Path:
+    """Return the directory of a project, with its links resolved.
+
+    The error is the same for each reason, so that it does not tell what exists.
+    """
     root = scan.resolve(path)
-    if root is None or not scan.is_directory(root):
-        raise BadRequest("path: Must be the absolute path of an existing directory.")
+    if root is None or _belongs_to_system(root, home) or not scan.is_directory(root):
+        raise BadRequest(
+            "path: Must be the absolute path of an existing directory outside of the system's."
+        )
     if not is_clean(str(root)):
         raise BadRequest("path: Must not contain control characters.")
-    if not root.name or any(root.is_relative_to(system) for system in _SYSTEM_DIRECTORIES):
-        raise BadRequest("path: Must not be a directory of the operating system.")
     return root
+
+
+def _belongs_to_system(root: Path, home: Path) -> bool:
+    if root.is_relative_to(_ROOTS_HOME) and not home.is_relative_to(_ROOTS_HOME):
+        return True
+    return root in _TOO_WIDE or any(map(root.is_relative_to, _SYSTEM_DIRECTORIES))
 
 
 def _find_registration(root: Path, alias: str | None, known: list[Project]) -> Project | None:

@@ -91,7 +91,7 @@ class SharedCount:
                     os.unlink(path)
             for name in os.listdir(self._folder):
                 path = os.path.join(self._folder, name)
-                if name.startswith(f".{self._name}.") and path != self._path:
+                if atomic.is_temporary(name, of=self._name) and path != self._path:
                     with suppress(OSError):
                         count += os.lstat(path).st_size
         return count

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from loki_web.store import files
+
 WINDOW_SECONDS = 60.0
-_BUSY_SECONDS = 5.0
+_WAIT_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
 
 
 class SharedWindow:
@@ -26,25 +29,38 @@ class SharedWindow:
         self._path = path
         self._own = None if path else _connect(":memory:")
         self._lock = threading.Lock()  # a connection runs one transaction at a time
+        self._patience = _WAIT_SECONDS
+        self._paused_until = 0.0
 
     def hit(self, key: str, most: int) -> int | None:
         """Count one hit unless the window has `most` hits of this key already.
 
+        A file that is locked for too long, or a full disk, counts nothing: rather serve than
+        refuse. It is left alone for _PAUSE_SECONDS then, and nobody waits for it again before it
+        has been usable once.
+
         :return: None if the hit was counted, else the seconds until the next is allowed, at
             least 1.
         """
+        if time.monotonic() < self._paused_until or not self._lock.acquire(timeout=self._patience):
+            return None
         try:
-            return self._hit(key, most)
+            wait = self._hit(key, most)
+            self._patience = _WAIT_SECONDS
         except sqlite3.OperationalError:
-            return None  # locked for too long, or the disk is full: rather serve than refuse
+            self._patience, self._paused_until = 0.0, time.monotonic() + _PAUSE_SECONDS
+            return None
         except sqlite3.DatabaseError:
             self._discard()
             with suppress(sqlite3.Error):
                 return self._hit(key, most)
             return None
+        finally:
+            self._lock.release()
+        return wait
 
     def _hit(self, key: str, most: int) -> int | None:
-        with self._lock, self._connection() as database, database:
+        with self._connection() as database, database:
             # A transaction that begins with a read can fail at its first write without waiting.
             database.execute("BEGIN IMMEDIATE")
             # All processes share this clock. Read it inside the transaction, so that every stored
@@ -67,7 +83,9 @@ class SharedWindow:
         if self._own is not None:
             yield self._own
             return
-        with closing(_connect(str(self._path))) as database:
+        if files.is_special(str(self._path)):
+            raise sqlite3.DatabaseError("not a regular file")  # reading a FIFO would block
+        with closing(_connect(str(self._path), self._patience)) as database:
             yield database
 
     def _discard(self) -> None:
@@ -75,10 +93,10 @@ class SharedWindow:
             os.unlink(str(self._path))
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str, patience: float = 0.0) -> sqlite3.Connection:
     """Open a connection for one process; its threads must use it one at a time."""
     database = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path, timeout=patience, isolation_level=None, check_same_thread=False
     )
     database.execute("PRAGMA journal_mode = MEMORY")
     database.execute("PRAGMA synchronous = OFF")

@@ -1,0 +1,101 @@
+"""Links that cannot be resolved: nothing that reads or writes beside them may fail."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loki_web.server import hooks
+from tests.support import places
+from tests.support.places import Place
+from tests.support.registered import PROJECTS, entry, register
+from tests.support.routes import routes
+
+_REFUSED = "/proc/1/root"
+_LINKS = 1500  # more than the kernel and Python follow
+
+
+def _refused(_: Path) -> str:
+    """A link that the kernel does not let us read, as `/proc` has of processes of others."""
+    try:
+        os.readlink(_REFUSED)
+    except PermissionError:
+        return f"{_REFUSED}/x"
+    pytest.skip(f"{_REFUSED} can be read: run the tests as another user than root")
+
+
+def _endless(folder: Path) -> str:
+    for number in range(_LINKS):
+        (folder / f"l{number}").symlink_to(folder / f"l{number + 1}")
+    return str(folder / "l0")
+
+
+def _looped(folder: Path) -> str:
+    (folder / "loop").symlink_to(folder / "loop")
+    return str(folder / "loop")
+
+
+def _too_long(folder: Path) -> str:
+    return "/".join([str(folder), *["x" * 200] * 19])
+
+
+TARGETS = [_refused, _endless, _looped, _too_long]
+NAMES = {
+    "files": ("queue/pending.json", "session.json", "PAUSE", "events.jsonl", "logs/session.log"),
+    "folders": ("queue", "metrics", "memory", "learning", "council", "notifications"),
+    "written": ("signals", "state", "logs"),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return places.recorded(tmp_path / "p", today=True)
+
+
+def _put(link: Path, target: str) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.exists():
+        link.rename(link.with_name(f"old-{link.name}"))
+    link.symlink_to(target)
+
+
+def _failures(place: Place) -> list[str]:
+    """Return the routes that fail, of those that only read, and of the control calls."""
+    settings = place.settings(LOKI_ENTERPRISE_AUDIT="true")
+    hooks.sweep(settings)
+    app = place.app(LOKI_ENTERPRISE_AUDIT="true")
+    client = app.test_client()
+    failures = [
+        str(route)
+        for route in routes(app)
+        if not route.changes and client.get(route.path).status_code >= 500
+    ]
+    commands = [f"/api/control/{command}" for command in ("pause", "stop", "resume")]
+    return failures + [path for path in commands if client.post(path).status_code != 200]
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the links lead."""
+    folder = tmp_path / "links"
+    folder.mkdir()
+    make: Callable[[Path], str] = request.param
+    return make(folder)
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_a_link_that_cannot_be_resolved_breaks_no_answer(
+    place: Place, target: str, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        _put(place.loki / name, target)
+    assert _failures(place) == []
+
+
+def test_a_project_that_cannot_be_resolved_hides_no_other(place: Place, target: str) -> None:
+    ours = str(place.loki.parent)
+    register(place, entry(target), entry(ours))
+    assert _failures(place) == []
+    listed = place.client().get(PROJECTS).get_json()
+    assert ours in [project["path"] for project in listed]
