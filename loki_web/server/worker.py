@@ -39,6 +39,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._serving: dict[Any, float] = {}
         self._lingering: dict[Any, float] = {}
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether a thread serves a request."""
+        return bool(self._serving)
+
     def accept(self, listener: Any) -> None:
         try:
             super().accept(listener)

@@ -16,7 +16,6 @@ from loki_web.services.context import Sources
 from loki_web.services.learning import aggregation
 from loki_web.services.learning.signal_index import (
     HOUR,
-    UNKNOWN_TIME,
     Cell,
     Group,
     Selection,
@@ -25,7 +24,7 @@ from loki_web.services.learning.signal_index import (
 )
 from loki_web.services.learning.views import format_record
 from loki_web.store.coerce import Json
-from loki_web.store.times import from_microseconds, microseconds, parse_time
+from loki_web.store.times import UNKNOWN_TIME, from_microseconds, microseconds, parse_time
 
 TIME_RANGE = "^[0-9]{1,4}[hdm]$"
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "m": timedelta(minutes=1)}
