@@ -1,7 +1,7 @@
 """The tasks in the queue files and the state file, one for each id (docs/files.md, section 4)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -53,6 +53,7 @@ class _Source(NamedTuple):
     is_copy: bool
 
 
+_Choice = dict[str, tuple[_Source, int]]
 _QUEUES = [_Source(queue, is_copy=False) for queue in _STATUS_OF_QUEUE]
 _COPIES = [_Source(queue, is_copy=True) for queue in _STATE_KEYS]
 
@@ -106,29 +107,7 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
             entries[source] = _read_chosen_entries(sources, source)
         return entries[source][identity]
 
-    queued: dict[str, tuple[_Source, int]] = {}
-    for source in _QUEUES:
-        for identity, fingerprint in _fingerprint_entries(sources, source).items():
-            other = queued.get(identity)
-            if other is not None:
-                # Ids repeat in each session, so the times of the entries decide; without them
-                # those of the files, and last the order of the queues.
-                is_later = _is_later(read(source, identity), read(other[0], identity))
-                if is_later is None:
-                    paths = _get_path(other[0].queue), _get_path(source.queue)
-                    is_later = not sources.project.is_newer(*paths)
-                if not is_later:
-                    continue
-            queued[identity] = source, fingerprint
-    chosen = dict(queued)
-    for source in _COPIES:
-        for identity, fingerprint in _fingerprint_entries(sources, source).items():
-            path = _get_path(source.queue)
-            if identity in queued or sources.project.is_newer(path, state.DASHBOARD_FILE):
-                continue
-            other = chosen.get(identity)
-            if other is None or _RANK[source.queue] > _RANK[other[0].queue]:
-                chosen[identity] = source, fingerprint
+    chosen = _choose_copies(sources, _choose_queued(sources, read))
     known = before.chosen if before else _load_tasks(sources)
     changed = 0
     positions: Counter[str] = Counter()
@@ -151,6 +130,39 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     if changed >= BULK and sources.project.value_store is not None:
         sources.project.value_store.store(_STORED, _FORMAT, orjson.dumps(merged))
     return TaskList([choice.task for choice in merged.values()], merged)
+
+
+def _choose_queued(sources: Sources, read: Callable[[_Source, str], Json]) -> _Choice:
+    """Return for each id in the queue files the source and fingerprint of the latest entry."""
+    queued: _Choice = {}
+    for source in _QUEUES:
+        for identity, fingerprint in _fingerprint_entries(sources, source).items():
+            other = queued.get(identity)
+            if other is not None:
+                # Ids repeat in each session, so the times of the entries decide; without them
+                # those of the files, and last the order of the queues.
+                is_later = _is_later(read(source, identity), read(other[0], identity))
+                if is_later is None:
+                    paths = _get_path(other[0].queue), _get_path(source.queue)
+                    is_later = not sources.project.is_newer(*paths)
+                if not is_later:
+                    continue
+            queued[identity] = source, fingerprint
+    return queued
+
+
+def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
+    """Return the chosen entries, and those of the state file for ids in no queue."""
+    chosen = dict(queued)
+    for source in _COPIES:
+        for identity, fingerprint in _fingerprint_entries(sources, source).items():
+            path = _get_path(source.queue)
+            if identity in queued or sources.project.is_newer(path, state.DASHBOARD_FILE):
+                continue
+            other = chosen.get(identity)
+            if other is None or _RANK[source.queue] > _RANK[other[0].queue]:
+                chosen[identity] = source, fingerprint
+    return chosen
 
 
 def _is_later(one: Json, other: Json) -> bool | None:
@@ -228,7 +240,10 @@ def _fingerprint(entry: Json) -> int:
 
 
 def _read_chosen_entries(sources: Sources, source: _Source) -> dict[str, Json]:
-    """Return the entries of a source by id; of several with one id the latest, of copies the first."""
+    """Return the entries of a source by id: of several with one id the latest.
+
+    Of several copies with one id it is the first.
+    """
     entries: dict[str, Json] = {}
     for identity, entry in _read_entries(sources, source):
         other = entries.get(identity)
