@@ -69,7 +69,7 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Prepare a worker that has loaded the application."""
     shutdown.close_on_signals(worker)
-    heap.limit_arenas()
+    heap.configure()
     hooks.handle_parse_errors(worker)
     gc.freeze()
     hooks.warm(worker)

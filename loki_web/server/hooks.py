@@ -136,7 +136,7 @@ def warm(worker: Any) -> None:
     """Start to warm the caches of the worker's application; the sidecar has none."""
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
-        start(heap.trim)
+        start(heap.trim, lambda: worker.is_serving)
 
 
 def remove_pid_file(settings: Settings, pid: int) -> None:

@@ -67,6 +67,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._may_compute = threading.Semaphore(max(1, self.cfg.threads // 4))
         self._may_wait = threading.Semaphore(max(1, self.cfg.threads // 2))
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether a thread serves a request."""
+        return bool(self._serving)
+
     def accept(self, listener: Any) -> None:
         try:
             super().accept(listener)

@@ -1,8 +1,9 @@
 """The reader of `events.jsonl`: milestones of the session and the index of learning records."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import orjson
@@ -12,7 +13,7 @@ from loki_web.services.learning import records
 from loki_web.services.learning.signal_index import Place, Record, SignalIndex
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict
-from loki_web.store.collection import Collection
+from loki_web.store.collection import BULK, Collection
 from loki_web.store.journal import Journal
 from loki_web.store.times import isoformat, parse_time
 
@@ -33,7 +34,7 @@ class Milestones(NamedTuple):
 class Events:
     """The reader state of the journal: milestones, and an index of events and signal files."""
 
-    STAMP = "1"
+    STAMP = "2"
 
     def __init__(self) -> None:
         self.index = SignalIndex()
@@ -45,6 +46,7 @@ class Events:
         self.milestones = self._milestones_before = Milestones()
         self._last_row: int | None = None
         self._generation: int | None = None
+        self._unstored_files = 0
 
     def take(self, record: Json, offset: int, length: int) -> None:
         """Add a line of the journal."""
@@ -65,24 +67,35 @@ class Events:
         if self._last_row is not None:
             self.index.remove(self._last_row)
 
-    def follow(self, files: Collection) -> None:
-        """Update the index with the signal files that have changed."""
+    def follow(self, files: Collection) -> bool:
+        """Update the index with the signal files that have changed.
+
+        :return: whether the state should be stored, because many have changed since it was.
+        """
         changes = files.changes(self._generation)
-        names: Iterable[str] | None = changes.names
+        names = changes.names
         if names is None:
-            names = {*self.index.files, *files.versions()}
+            names = self.index.compare_files(files.versions())
         for name in names:
-            packed = files.value(name)
-            if packed is None:
+            entry, is_settled, packed = (
+                files.version(name),
+                files.is_settled(name),
+                files.value(name),
+            )
+            if entry is None or packed is None:
                 self.index.remove_file(name)
             else:
-                self.index.put_file(name, records.unpack_signal(packed))
+                stamp = entry.stamp if is_settled else 0
+                self.index.put_file(name, records.unpack_signal(packed), stamp)
         if changes.names is None:
             files.release_values()
         self._generation = changes.generation
+        self._unstored_files += len(names)
+        return self._unstored_files >= max(BULK, len(self.index.files) // BULK)
 
     def dump(self) -> bytes:
-        """Return the state without the signal files, for the cache folder."""
+        """Return the state for the cache folder."""
+        self._unstored_files = 0
         tables, columns = self.index.dump()
         started, iteration = self.milestones
         milestones = [started and isoformat(started), iteration]
@@ -93,11 +106,8 @@ class Events:
         """Restore a state that `dump` returned."""
         header, _, rest = data.partition(b"\n")
         (started, iteration), tables, sizes = orjson.loads(header)
-        columns = []
-        for size in sizes:
-            columns.append(rest[:size])
-            rest = rest[size:]
-        self.index.load(tables, columns)
+        ends = list(accumulate(sizes, initial=0))
+        self.index.load(tables, [memoryview(rest)[start:end] for start, end in pairwise(ends)])
         self.milestones = Milestones(parse_time(started), iteration)
 
 
@@ -114,8 +124,10 @@ def count_lines(sources: Sources) -> int:
 @contextmanager
 def open_index(sources: Sources) -> Iterator[SignalIndex]:
     """Yield the up-to-date index of all events and signals, locked while the block runs."""
-    with _get_journal(sources).reading() as events:
-        events.follow(_get_signal_files(sources))
+    journal = _get_journal(sources)
+    with journal.reading() as events:
+        if events.follow(_get_signal_files(sources)):
+            journal.store()
         yield events.index
 
 

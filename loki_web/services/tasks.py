@@ -1,19 +1,24 @@
 """The tasks in the queue files and the state file, one for each id (docs/files.md, section 4)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+
+import orjson
 
 from loki_web.services.context import Sources
 from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
+from loki_web.store.collection import BULK
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import parse_time, tidy_time
 
+_STORED, _FORMAT = "tasks", "1"  # of the tasks in the derived index
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
 
 # Queue → status. Of an id in several queues the later entry counts, see `_is_later`.
@@ -65,12 +70,24 @@ class TaskDict(TypedDict):
     assigned_agent_id: NotRequired[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The entry that is used for an id, and the task made from it."""
+class _Source(NamedTuple):
+    """A list of entries: a queue file, or the copy of a queue in the state file."""
 
     queue: str
-    entry: Json
+    is_copy: bool
+
+
+_Choice = dict[str, tuple[_Source, int]]
+_QUEUES = [_Source(queue, is_copy=False) for queue in _STATUS_OF_QUEUE]
+_COPIES = [_Source(queue, is_copy=True) for queue in _STATE_KEYS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The fingerprint of the entry that is used for an id, and the task made from it."""
+
+    queue: str
+    fingerprint: int
     task: TaskDict
 
 
@@ -107,40 +124,75 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     The state file is a copy: its entries are used only for ids in no queue, and only of queues
     that were not written after it.
     """
-    queued: dict[str, tuple[str, Json]] = {}
-    for identity, queue, entry in _read_queues(sources):
-        other = queued.get(identity)
-        if other is None or _is_later(sources, (queue, entry), other):
-            queued[identity] = (queue, entry)
-    chosen = dict(queued)
-    for identity, queue, entry in _read_state_entries(sources):
-        if identity in queued or sources.project.is_newer(_get_path(queue), state.DASHBOARD_FILE):
-            continue
-        other = chosen.get(identity)
-        if other is None or _RANK[queue] > _RANK[other[0]]:
-            chosen[identity] = (queue, entry)
-    known = before.chosen if before else {}
+    entries: dict[_Source, dict[str, Json]] = {}
+
+    def read(source: _Source, identity: str) -> Json:
+        if source not in entries:
+            entries[source] = _read_chosen_entries(sources, source)
+        return entries[source][identity]
+
+    chosen = _choose_copies(sources, _choose_queued(sources, read))
+    known = before.chosen if before else _load_tasks(sources)
+    changed = 0
     positions: Counter[str] = Counter()
     merged: dict[str, _Chosen] = {}
-    for identity, (queue, entry) in sorted(chosen.items(), key=lambda item: _ORDER[item[1][0]]):
+    for identity, (source, fingerprint) in sorted(
+        chosen.items(), key=lambda item: _ORDER[item[1][0].queue]
+    ):
+        queue = source.queue
         status = _STATUS_OF_QUEUE[queue]
-        merged[identity] = _build_chosen(
-            identity, queue, entry, positions[status], known.get(identity)
-        )
+        position = positions[status]
         positions[status] += 1
+        choice = known.get(identity)
+        if choice is None or (choice.queue, choice.fingerprint) != (queue, fingerprint):
+            task = _build_task(identity, queue, read(source, identity), position)
+            choice = _Chosen(queue, fingerprint, task)
+            changed += 1
+        elif choice.task["position"] != position:
+            choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
+        merged[identity] = choice
+    if changed >= BULK and sources.project.value_store is not None:
+        sources.project.value_store.store(_STORED, _FORMAT, orjson.dumps(merged))
     return TaskList([choice.task for choice in merged.values()], merged)
 
 
-def _is_later(sources: Sources, one: tuple[str, Json], other: tuple[str, Json]) -> bool:
-    """Return whether an entry replaces another one with the same id, from an earlier queue.
+def _choose_queued(sources: Sources, read: Callable[[_Source, str], Json]) -> _Choice:
+    """Return for each id in the queue files the source and fingerprint of the latest entry."""
+    queued: _Choice = {}
+    for source in _QUEUES:
+        for identity, fingerprint in _fingerprint_entries(sources, source).items():
+            other = queued.get(identity)
+            if other is not None:
+                # Ids repeat in each session, so the times of the entries decide; without them
+                # those of the files, and last the order of the queues.
+                is_later = _is_later(read(source, identity), read(other[0], identity))
+                if is_later is None:
+                    paths = _get_path(other[0].queue), _get_path(source.queue)
+                    is_later = not sources.project.is_newer(*paths)
+                if not is_later:
+                    continue
+            queued[identity] = source, fingerprint
+    return queued
 
-    Ids repeat in each session, so the times of the entries decide; without them those of the
-    files, and last the order of the queues.
-    """
-    moment, than = _get_last_moment(one[1]), _get_last_moment(other[1])
-    if moment and than:
-        return moment >= than
-    return not sources.project.is_newer(_get_path(other[0]), _get_path(one[0]))
+
+def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
+    """Return the chosen entries, and those of the state file for ids in no queue."""
+    chosen = dict(queued)
+    for source in _COPIES:
+        for identity, fingerprint in _fingerprint_entries(sources, source).items():
+            path = _get_path(source.queue)
+            if identity in queued or sources.project.is_newer(path, state.DASHBOARD_FILE):
+                continue
+            other = chosen.get(identity)
+            if other is None or _RANK[source.queue] > _RANK[other[0].queue]:
+                chosen[identity] = source, fingerprint
+    return chosen
+
+
+def _is_later(one: Json, other: Json) -> bool | None:
+    """Return whether an entry replaces another one with the same id; None without their times."""
+    moment, than = _get_last_moment(one), _get_last_moment(other)
+    return moment >= than if moment and than else None
 
 
 def _get_last_moment(entry: Json) -> datetime | None:
@@ -152,15 +204,13 @@ def _get_path(queue: str) -> str:
     return f"queue/{queue}.json"
 
 
-def _build_chosen(
-    identity: str, queue: str, entry: Json, position: int, before: _Chosen | None
-) -> _Chosen:
-    is_same = before is not None and (before.entry is entry or before.entry == entry)
-    if before is None or before.queue != queue or not is_same:
-        return _Chosen(queue, entry, _build_task(identity, queue, entry, position))
-    if before.task["position"] == position:
-        return before
-    return _Chosen(queue, entry, {**before.task, "position": position})
+def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
+    """Return the tasks that a process has stored, so that a restart redacts only new ones."""
+    data = (
+        sources.project.value_store.load(_STORED, _FORMAT) if sources.project.value_store else None
+    )
+    stored: dict[str, Any] = orjson.loads(data) if data else {}
+    return {identity: _Chosen(**choice) for identity, choice in stored.items()}
 
 
 @derived
@@ -202,34 +252,47 @@ def build_plain_task(identity: str, entry: Json, status: str, position: int) -> 
     return _build_fields(identity, entry, status, position)
 
 
-def _read_queues(sources: Sources) -> Iterator[tuple[str, str, Json]]:
-    for queue in _STATUS_OF_QUEUE:
-        yield from _read_queue(sources, queue)
-
-
 @derived
-def _read_queue(sources: Sources, queue: str) -> list[tuple[str, str, Json]]:
-    """Return the entries of one queue file as `(id, queue, entry)`."""
-    return list(_identify(queue, sources.project.document(_get_path(queue))))
+def _fingerprint_entries(sources: Sources, source: _Source) -> dict[str, int]:
+    """Return the ids of the entries with hashes of their contents, which are not kept."""
+    entries = _read_chosen_entries(sources, source)
+    return {identity: _fingerprint(entry) for identity, entry in entries.items()}
 
 
-@derived
-def _read_state_entries(sources: Sources) -> list[tuple[str, str, Json]]:
-    """Return the entries of the state file as `(id, queue, entry)`."""
-    groups = as_dict(state.get_dashboard_state(sources).get("tasks"))
-    return [
-        entry for queue, key in _STATE_KEYS.items() for entry in _identify(queue, groups.get(key))
-    ]
+def _fingerprint(entry: Json) -> int:
+    return int.from_bytes(blake2b(orjson.dumps(entry), digest_size=7).digest())
 
 
-def _identify(queue: str, value: Any) -> Iterator[tuple[str, str, Json]]:
+def _read_chosen_entries(sources: Sources, source: _Source) -> dict[str, Json]:
+    """Return the entries of a source by id: of several with one id the latest.
+
+    Of several copies with one id it is the first.
+    """
+    entries: dict[str, Json] = {}
+    for identity, entry in _read_entries(sources, source):
+        other = entries.get(identity)
+        if other is None or not (source.is_copy or _is_later(entry, other) is False):
+            entries[identity] = entry
+    return entries
+
+
+def _read_entries(sources: Sources, source: _Source) -> Iterator[tuple[str, Json]]:
+    """Yield the entries of a source with their ids; an id may be repeated."""
+    queue, is_copy = source
+    if is_copy:
+        groups = as_dict(as_dict(sources.project.document(state.DASHBOARD_FILE)).get("tasks"))
+        return _identify(queue, groups.get(_STATE_KEYS[queue]))
+    return _identify(queue, sources.project.document(_get_path(queue)))
+
+
+def _identify(queue: str, value: Any) -> Iterator[tuple[str, Json]]:
     identities = Identities(queue)
     for entry in get_task_entries(value):
         value = entry.get("id")
         content = (
             () if isinstance(value, str) and value else (_get_title(entry), _get_description(entry))
         )
-        yield identities.assign(value, *content), queue, entry
+        yield identities.assign(value, *content), entry
 
 
 def _build_task(identity: str, queue: str, entry: Json, position: int) -> TaskDict:

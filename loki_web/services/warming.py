@@ -7,6 +7,7 @@ the derived index.
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -21,6 +22,8 @@ from loki_web.store import atomic
 
 EXTENSION = "loki_web.warming"
 _LOCK_SECONDS = 60.0
+_BUSY_SECONDS = 10.0  # a server that is always busy is warmed all the same
+_PAUSE_SECONDS = 0.02
 VALUES: dict[str, Callable[[Sources], object]] = {
     "status": status.get_status,
     "learning": lambda sources: queries.get_metrics(sources, "7d", None, None),
@@ -34,14 +37,19 @@ VALUES: dict[str, Callable[[Sources], object]] = {
 log = logging.getLogger(__name__)
 
 
-def start_warming(sources: Sources, then: Callable[[], None] = lambda: None) -> threading.Thread:
+def start_warming(
+    sources: Sources,
+    then: Callable[[], None] = lambda: None,
+    is_busy: Callable[[], bool] = lambda: False,
+) -> threading.Thread:
     """Warm the caches of this process in a daemon thread, and return that thread.
 
     :param then: called in that thread after the last value.
+    :param is_busy: returns whether a request is served, which has priority.
     """
 
     def run() -> None:
-        warm(sources)
+        warm(sources, is_busy)
         gc.collect()
         then()
 
@@ -50,9 +58,15 @@ def start_warming(sources: Sources, then: Callable[[], None] = lambda: None) -> 
     return thread
 
 
-def warm(sources: Sources) -> None:
-    """Compute all VALUES. An error is logged; the request that needs the value reports it again."""
+def warm(sources: Sources, is_busy: Callable[[], bool] = lambda: False) -> None:
+    """Compute all VALUES, one after the other, while no request is served.
+
+    An error is logged; the request that needs the value reports it again.
+    """
     for name, compute in VALUES.items():
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while is_busy() and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
         with ExitStack() as stack:
             if sources.cache_folder is not None:
                 with suppress(OSError, StorageError):  # without a lock, compute it anyway

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ import orjson
 from cachetools import LRUCache
 
 from loki_web.store import files, json_text
+from loki_web.store.entries import Entries, Entry
 from loki_web.store.files import Version, is_being_written, is_settled, is_settled_at
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.listing import Listing
@@ -25,78 +27,26 @@ from loki_web.store.value_store import ValueStore
 MAX_ENTRY_BYTES = 1024 * 1024
 MAX_ENTRIES = 100_000
 MAX_CONTENT_BYTES = 256 * 1024 * 1024  # for each collection without a digest
-MAX_RESULT_BYTES = 1024 * 1024  # file sizes of the cached results of `derive_one`
-BULK = 64  # parsing fewer files is faster than a query of the index
+MAX_RESULT_BYTES = 512 * 1024  # file sizes of the cached results of `derive_one`
+BULK = 64  # parsing fewer files is faster than loading digests
 _MAX_RECENT = 256
 _ROUND_SECONDS = 0.9
 _MAX_LOG = 1000
-_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_FORMAT = "1"  # of the stored digests
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 _RELEASED = object()
 
 
-def _unchanged(value: Any) -> Any:
-    return value
+class _Fresh(NamedTuple):
+    """A file that was read by this process and has not been stored.
 
-
-def _as_json(value: Any) -> bytes:
-    return orjson.dumps(value, option=_PLAIN)
-
-
-@dataclass(frozen=True)
-class Digest:
-    """How to compute the value that a collection keeps instead of the content of a file.
-
-    :param make: returns the digest of a content; None skips the file. It must contain no secrets.
-    :param dump: converts a digest to bytes for the derived index; by default to JSON. If it raises
-        TypeError, the digests are not stored and each process computes them again.
-    :param load: converts the bytes to a digest; by default from JSON.
+    :ivar fingerprint: the hash of the content, which may change while version and digest do not.
     """
 
-    make: Callable[[Any], Any]
-    dump: Callable[[Any], bytes] = _as_json
-    load: Callable[[bytes], Any] = orjson.loads
-
-
-class VersionStamp(NamedTuple):
-    """The short form of the version of a file.
-
-    :ivar stamp: see `Version.stamp`.
-    """
-
-    stamp: int
-    mtime_ns: int
-
-    @property
-    def mtime(self) -> float:
-        """Seconds since the epoch."""
-        return self.mtime_ns / 1e9
-
-
-@dataclass(slots=True)
-class _Entry:
-    """The state of one file.
-
-    :ivar size: the size of the file if its content is kept, else 0.
-    :ivar is_settled: False while the file has to be examined again without an event.
-    :ivar value: the content or its digest; None for a damaged or skipped file.
-    :ivar fingerprint: the hash of the content, which may change while the digest stays the same;
-        None if the digest was loaded from the index.
-    """
-
-    stamp: int
-    mtime_ns: int
-    size: int
-    is_settled: bool
-    value: Any
-    fingerprint: int | None = None
-
-    @property
-    def mark(self) -> tuple[int, int | None]:
-        """A value that changes with the content of the file."""
-        return self.stamp, self.fingerprint
+    ctime_ns: int
+    fingerprint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +64,16 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A cached result of `derive_one`."""
+    """A cached result of `derive_one`, from a content with this version and fingerprint."""
 
     size: int
-    mark: tuple[int, int | None]
+    stamp: int
+    fingerprint: int
     value: Any
+
+    def is_of(self, stamp: int, fingerprint: int | None) -> bool:
+        """Return whether it comes from the content with that stamp and, if known, fingerprint."""
+        return self.stamp == stamp and fingerprint in (None, self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +97,8 @@ class Collection:
 
     :param root: no file outside it is read; links out of it are skipped.
     :param relative: the path of the folder below `root`.
-    :param digest: computes what is kept instead of each content; None as a result skips the file.
+    :param digest: computes what is kept instead of each content, as JSON values without secrets;
+        None as a result skips the file.
     :param named: read only files of this name; None for all that end with `.json`.
     :param value_store: where digests are kept between runs, so that each version of a file is
         parsed once. Contents are never stored there, because they may contain secrets.
@@ -154,7 +110,7 @@ class Collection:
         relative: str,
         nested: bool = False,
         *,
-        digest: Callable[[Any], Any] | Digest | None = None,
+        digest: Callable[[Any], Any] | None = None,
         named: str | None = None,
         value_store: ValueStore | None = None,
     ) -> None:
@@ -162,15 +118,15 @@ class Collection:
         self._root = root
         self._folder = PathInput(root, relative)
         self._relative = relative
-        self._digest = digest if isinstance(digest, Digest) else Digest(digest or _unchanged)
-        self._has_contents = digest is None
+        self._digest = digest
         self._value_store = None if digest is None else value_store
-        self._name = _name(relative, nested, named, self._digest)
-        self._fresh: dict[str, int] = {}
+        self._name = f"{relative}|{nested}|{named}|{getattr(digest, '__qualname__', '')}"
+        self._fresh: dict[str, _Fresh] = {}
         self._listing = Listing(relative, nested, self._watch, named)
         self._base = ""
         self._identity: tuple[int, int] | None = None
-        self._entries: dict[str, _Entry] = {}
+        self._entries = Entries()
+        self._sizes: dict[str, int] = {}  # of the files whose contents are kept
         self._content_bytes = 0
         self._recent: LRUCache[str, None] = LRUCache(_MAX_RECENT)
         self._unsettled: set[str] = set()
@@ -216,8 +172,12 @@ class Collection:
         """Return the same as `items`, without caching the list."""
         observe(self)
         with self._lock:
-            entries = ((name, self._entries.get(name)) for name in self._names())
-            return [(name, one.value) for name, one in entries if one and one.value is not None]
+            values = ((name, self._entries.value(name)) for name in self._names())
+            return [
+                (name, self.value(name) if value is _RELEASED else value)
+                for name, value in values
+                if value is not None
+            ]
 
     def derive(self, function: Callable[[list[tuple[str, Any]]], R]) -> R:
         """Return the result of a function of `items`, computed once a generation.
@@ -250,11 +210,12 @@ class Collection:
 
         :param name: a path as in `items` and `changes`.
         """
-        entry = self._entries.get(name)
+        with self._lock:
+            entry = self._entries.get(name)
         if entry is None or entry.value is not _RELEASED:
             return entry.value if entry else None
         content = self.read(name)
-        return self._digest.make(content.value) if content else None
+        return self._value_of(content) if content else None
 
     def release_values(self) -> None:
         """Forget the values that have settled: `value` reads their files again.
@@ -262,29 +223,29 @@ class Collection:
         For a caller that has made its own use of them, and needs only the changes from then on.
         """
         with self._lock:
-            for name, entry in self._entries.items():
-                if entry.value is not None and name not in self._fresh:
-                    entry.value = _RELEASED
+            for name in self._entries:
+                if self._entries.value(name) is not None and self.is_settled(name):
+                    self._entries.set_value(name, _RELEASED)
 
-    def version(self, name: str) -> VersionStamp | None:
-        """Return the version of a file that has a value; None for others."""
-        entry = self._entries.get(name)
-        return (
-            VersionStamp(entry.stamp, entry.mtime_ns) if entry and entry.value is not None else None
-        )
+    def is_settled(self, name: str) -> bool:
+        """Return whether the version of a file changes with the next change of its content."""
+        return name not in self._fresh and name not in self._unsettled
 
-    def versions(self, *, damaged: bool = False) -> dict[str, VersionStamp]:
-        """Return the versions of the files by path.
+    def version(self, name: str) -> Entry | None:
+        """Return the entry of a file that has a value; None for others."""
+        with self._lock:
+            entry = self._entries.get(name)
+        return entry if entry and entry.value is not None else None
+
+    def versions(self, *, damaged: bool = False) -> dict[str, Entry]:
+        """Return the entries of the files by path.
 
         :param damaged: include damaged files.
         """
         observe(self)
         with self._lock:
-            return {
-                name: VersionStamp(entry.stamp, entry.mtime_ns)
-                for name, entry in self._entries.items()
-                if damaged or entry.value is not None
-            }
+            entries = self._entries.items()
+            return {name: entry for name, entry in entries if damaged or entry.value is not None}
 
     def read(self, name: str) -> Content | None:
         """Read the current content of a file; None if it is damaged or cannot be read."""
@@ -322,21 +283,23 @@ class Collection:
         observe(self)
         with self._lock:
             entry, cached = self._entries.get(name), self._results.get((name, function))
+            fresh = self._fresh.get(name)
         if entry is None:
             return None
         result: R | None = cached.value if cached else None
-        if cached and cached.mark == entry.mark:
+        fingerprint = fresh.fingerprint if fresh else None
+        if cached and cached.is_of(entry.stamp, fingerprint):
             return result
         content = self.read(name)
         if content is None:
             return result
         result = function(name, content.value)
-        is_same = entry.stamp == content.version.stamp
-        is_same = is_same and entry.fingerprint in (None, content.fingerprint)
+        size, stamp = content.version.size, content.version.stamp
+        made = _Result(size, stamp, content.fingerprint, result)
         is_sure = self._is_trusted or content.is_settled
-        if is_same and is_sure and content.version.size <= MAX_RESULT_BYTES:
+        if made.is_of(entry.stamp, fingerprint) and is_sure and size <= MAX_RESULT_BYTES:
             with self._lock:
-                self._results[name, function] = _Result(content.version.size, entry.mark, result)
+                self._results[name, function] = made
         return result
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
@@ -381,7 +344,7 @@ class Collection:
         if not self._is_trusted:
             due.update(self._recent, self._rotation.due(self._names()))
         self._read_changed(due, doubtful, base)
-        if len(self._fresh) >= BULK:
+        if len(self._fresh) >= max(BULK, len(self._entries) // BULK):
             self._settle(drained_at)
 
     def _relist(self, base: str) -> set[str]:
@@ -407,14 +370,14 @@ class Collection:
         for name in gone:
             self._forget(name)
         changed = gone
-        by_time = sorted(stale, key=lambda name: stale[name].mtime_ns)
+        latest = nlargest(_MAX_RECENT, stale, key=lambda name: stale[name].mtime_ns)
         if self._value_store is not None and len(stale) >= BULK:
             changed += self._load(self._value_store, stale)
         with files.OpenFolders(base) as folders:
-            changed += [
-                name for name in by_time if name in stale and self._take(name, stale[name], folders)
-            ]
-        for name in by_time[-_MAX_RECENT:]:
+            for name in sorted(stale, key=lambda name: stale[name].mtime_ns):
+                if self._take(name, stale[name], folders):
+                    changed.append(name)
+        for name in reversed(latest):
             self._recent[name] = None
         if changed:
             self._generation += 1
@@ -446,106 +409,94 @@ class Collection:
             self._log_begins, _ = self._log.popleft()
 
     def _load(self, value_store: ValueStore, stale: dict[str, Version]) -> list[str]:
-        """Load digests from the index, and remove their files from `stale`. Return their paths."""
-        loaded: list[str] = []
-        surplus: list[str] = []
-        listed = {name: name for name in stale}  # the strings that are in use already
-        for name, stamp, data in value_store.digests(self._name):
-            version = stale.get(name)
-            if version is None and name not in self._entries:
-                surplus.append(name)
-            if version is None or version.stamp != stamp or not self._has_room(version):
-                continue
-            try:
-                value = self._digest.load(data)
-            except Exception:  # a damaged digest may raise anything; read the file instead
-                log.warning("a digest in the index is damaged: %s", name, exc_info=True)
-                continue
-            if name in self._entries:
-                self._forget(name)
-            self._put(listed[name], self._stamped(version, True, value))
-            loaded.append(listed[name])
+        """Load stored digests, and remove their files from `stale`. Return their paths."""
+        data = value_store.load(self._name, _FORMAT)
+        if data is None:
+            return []
+        stored: dict[str, tuple[int, Any]] = orjson.loads(data)
+        loaded = []
+        for name, version in stale.items():
+            stamp, value = stored.get(name, (None, None))
+            if stamp == version.stamp:
+                if name in self._entries:
+                    self._forget(name)
+                value = _RELEASED if value is None else value
+                self._entries.put(name, Entry(stamp, version.mtime_ns, value))
+                loaded.append(name)
+        for name in loaded:
             del stale[name]
-        if len(surplus) >= BULK:
-            value_store.remove_digests(self._name, surplus)
         return loaded
 
     def _settle(self, drained_at: int) -> None:
-        """Store the digests of files that have settled since they were read.
+        """Store all digests, if files have settled since they were read.
 
         A digest is stored only if the file was settled when it was read, or is settled now and no
         event has reported a change in between.
         """
-        rows = []
-        for name, changed_ns in list(self._fresh.items()):
-            entry = self._entries[name]
-            if is_settled_at(changed_ns, drained_at) if self._is_trusted else entry.is_settled:
-                del self._fresh[name]
-                if entry.value is not None and self._value_store is not None:
-                    rows.append((name, entry.stamp, entry.value))
-        if self._value_store is None or not rows:
-            return
-        try:
-            self._value_store.store_digests(
-                self._name, ((name, stamp, self._digest.dump(value)) for name, stamp, value in rows)
+        settled = [
+            name
+            for name, fresh in self._fresh.items()
+            if (
+                is_settled_at(fresh.ctime_ns, drained_at)
+                if self._is_trusted
+                else name not in self._unsettled
             )
-        except TypeError:
-            self._value_store = None  # these digests cannot be stored
+        ]
+        for name in settled:
+            del self._fresh[name]
+        if self._value_store is None or not settled:
+            return
+        digests = {
+            name: (entry.stamp, None if entry.value is _RELEASED else entry.value)
+            for name, entry in self._entries.items()
+            if entry.value is not None and self.is_settled(name)
+        }
+        self._value_store.store(self._name, _FORMAT, orjson.dumps(digests))
 
     def _take(self, name: str, version: Version, folders: files.OpenFolders) -> bool:
-        """Read a file. Return whether its content or digest has changed."""
-        before = self._entries.get(name)
-        if before is not None:
-            self._forget(name)
-        entry = self._entry(name, version, before, folders)
-        self._put(name, entry)
-        return before is None or before.mark != entry.mark or before.value != entry.value
+        """Read a file. Return whether its content or digest has changed.
 
-    def _entry(
-        self, name: str, version: Version, before: _Entry | None, folders: files.OpenFolders
-    ) -> _Entry:
-        """Return the current entry of a file.
-
-        If the file is being written, or cannot be opened for lack of descriptors, the entry has
-        the previous value.
+        If the file is being written, or cannot be opened for lack of descriptors, the previous
+        value is kept.
         """
+        before, fresh_before = self._entries.get(name), self._fresh.get(name)
+        self._forget(name)
+        value = None
         try:
             content = self._read(name, folders) if self._has_room(version) else None
             is_doubtful = content is None and is_being_written(version)
         except OSError:
             content, is_doubtful = None, True
         if content is not None:
-            version = content.version
-            self._fresh[name] = version.ctime_ns
-            is_settled = self._is_trusted or content.is_settled
-            value = self._digest.make(content.value)
-            return self._stamped(version, is_settled, value, content.fingerprint)
-        if is_doubtful:
-            return self._stamped(version, False, before.value if before else None)
-        path = os.path.join(self._relative, name)
-        if version.size > MAX_ENTRY_BYTES:
-            log.warning("skipped file %s: it is too large", path)
+            version, value = content.version, self._value_of(content)
+            self._fresh[name] = _Fresh(version.ctime_ns, content.fingerprint)
+            is_doubtful = not (self._is_trusted or content.is_settled)
+        elif is_doubtful:
+            value = before.value if before else None
         else:
-            log.warning("skipped damaged file %s", path)
-        return self._stamped(version, True, None)
-
-    def _stamped(
-        self, version: Version, is_settled: bool, value: Any, fingerprint: int | None = None
-    ) -> _Entry:
-        size = version.size if self._has_contents else 0
-        return _Entry(version.stamp, version.mtime_ns, size, is_settled, value, fingerprint)
-
-    def _put(self, name: str, entry: _Entry) -> None:
-        self._entries[name] = entry
-        self._content_bytes += entry.size
-        if not entry.is_settled:
+            path = os.path.join(self._relative, name)
+            if version.size > MAX_ENTRY_BYTES:
+                log.warning("skipped file %s: it is too large", path)
+            else:
+                log.warning("skipped damaged file %s", path)
+        entry = Entry(version.stamp, version.mtime_ns, value)
+        self._entries.put(name, entry)
+        if self._digest is None:
+            self._sizes[name] = version.size
+            self._content_bytes += version.size
+        if is_doubtful:
             self._unsettled.add(name)
+        return before != entry or fresh_before != self._fresh.get(name)
+
+    def _value_of(self, content: Content) -> Any:
+        return content.value if self._digest is None else self._digest(content.value)
 
     def _has_room(self, version: Version) -> bool:
-        return not self._has_contents or self._content_bytes + version.size <= MAX_CONTENT_BYTES
+        return self._digest is not None or self._content_bytes + version.size <= MAX_CONTENT_BYTES
 
     def _forget(self, name: str) -> None:
-        self._content_bytes -= self._entries.pop(name).size
+        self._entries.remove(name)
+        self._content_bytes -= self._sizes.pop(name, 0)
         self._recent.pop(name, None)
         self._unsettled.discard(name)
         self._fresh.pop(name, None)
@@ -579,12 +530,6 @@ class _Rotation:
             return names[start : self._next]
         self._next -= len(names)
         return names[start:] + names[: self._next]
-
-
-def _name(relative: str, nested: bool, named: str | None, digest: Digest) -> str:
-    """Return the name under which the digests of a collection are stored."""
-    make = digest.make
-    return f"{relative}|{nested}|{named}|{make.__module__}.{make.__qualname__}"
 
 
 def _unchanged_items(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from loki_web.store import files, follower, json_text
 from loki_web.store import lines as store_lines
-from loki_web.store.collection import Collection, Digest
+from loki_web.store.collection import Collection
 from loki_web.store.files import is_being_written
 from loki_web.store.inputs import (
     MAX_DOCUMENT_BYTES,
@@ -77,7 +77,7 @@ class Folder:
         relative: str,
         *,
         nested: bool = False,
-        digest: Callable[[Any], Any] | Digest | None = None,
+        digest: Callable[[Any], Any] | None = None,
         named: str | None = None,
     ) -> Collection:
         """Return the JSON files of a folder, see `Collection`."""

@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 import time
+import zlib
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from loki_web.store.notifier import get_notifier
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
 _STRICT_TRIES = 3
+_LARGE_BYTES = 64 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -389,6 +391,32 @@ class TextInput(FileInput):
         return None if data is None else json_text.decode(data)
 
 
+class _LargeDocument(Content):
+    """The content of a large JSON file: compressed, and parsed at its first use in a look."""
+
+    __slots__ = ("_packed", "_parsed")
+
+    def __init__(self, data: bytes, parsed: Any) -> None:
+        super().__init__(None)
+        self._packed = zlib.compress(data, 1)
+        self._parsed = parsed
+
+    @property
+    def value(self) -> Any:
+        if self._parsed is _UNPARSED:
+            self._parsed = json_text.parse(zlib.decompress(self._packed))
+        return self._parsed
+
+    def unparsed(self) -> "_LargeDocument":
+        """Return the same state without the parsed value."""
+        copy = object.__new__(_LargeDocument)
+        copy.token, copy._packed, copy._parsed = self.token, self._packed, _UNPARSED
+        return copy
+
+
+_UNPARSED = object()
+
+
 class DocumentInput(FileInput):
     """A JSON file, parsed once for each content.
 
@@ -428,7 +456,10 @@ class DocumentInput(FileInput):
             return
         self._fingerprint = fingerprint
         try:
-            self._document = self._last_good = Content(json_text.parse(data))
+            value = json_text.parse(data)
+            is_large = len(data) > _LARGE_BYTES
+            self._document = _LargeDocument(data, value) if is_large else Content(value)
+            self._last_good = self._document
         except json_text.Damaged:
             self._document = None
 
@@ -436,7 +467,17 @@ class DocumentInput(FileInput):
         """Return None: a file that is not parsed by `_take` has no document."""
 
     def _state(self) -> Content:
-        return self._document or self._stand_in() or self._absent
+        content = self._document or self._stand_in() or self._absent
+        if isinstance(content, _LargeDocument):
+            self._release(content)
+        return content
+
+    def _release(self, content: _LargeDocument) -> None:
+        """Keep a large document without its parsed value, which the current look holds."""
+        with self._lock:
+            if self._last_good is content:
+                self._last_good = content.unparsed()
+                self._document = self._last_good if self._document else None
 
     @property
     def is_notified(self) -> bool:

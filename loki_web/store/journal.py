@@ -203,7 +203,8 @@ class Journal(PathInput, Generic[R]):
         except OSError:
             self._reset()
             self._version = None
-        self._store()
+        if self._place.offset - self._stored_at >= _STORE_BYTES:
+            self.store()
 
     def _continues(self, stream: BinaryIO, version: files.Version) -> bool:
         """Return whether the file begins with the content that was read."""
@@ -288,20 +289,14 @@ class Journal(PathInput, Generic[R]):
             self._version = None
             self._reset()
 
-    def _store(self) -> None:
-        """Store the state of the reader after _STORE_BYTES of new lines."""
+    def store(self) -> None:
+        """Store the state of the reader, unless its last object may still be taken back."""
         states, reader = self._states(), self.reader
-        if (
-            states is None
-            or not isinstance(reader, StoredReader)
-            or self._place.offset - self._stored_at < _STORE_BYTES
-            or self._inside
-            or self._rest_is_taken
-        ):
-            return
-        header = orjson.dumps([list(self._version or ()), list(self._place), self._lines])
-        states.store(self.relative, reader.STAMP, header + b"\n" + reader.dump())
-        self._stored_at = self._place.offset
+        is_whole = self._version is not None and not (self._inside or self._rest_is_taken)
+        if states is not None and isinstance(reader, StoredReader) and is_whole:
+            header = orjson.dumps([list(self._version or ()), list(self._place), self._lines])
+            states.store(self.relative, reader.STAMP, header + b"\n" + reader.dump())
+            self._stored_at = self._place.offset
 
 
 @dataclass(frozen=True, slots=True)

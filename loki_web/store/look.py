@@ -50,11 +50,16 @@ class Content:
     Only its number is recorded, so that a cached value does not keep the data in memory.
     """
 
-    __slots__ = ("token", "value")
+    __slots__ = ("_value", "token")
 
     def __init__(self, value: Any) -> None:
-        self.value = value
+        self._value = value
         self.token = next(_numbers)
+
+    @property
+    def value(self) -> Any:
+        """The data."""
+        return self._value
 
 
 _numbers = count(1)

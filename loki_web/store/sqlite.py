@@ -24,7 +24,8 @@ from loki_web.store import atomic, files
 
 BUSY_SECONDS = 0.25
 _IMPATIENT_SECONDS = 1.0  # nobody waits after a wait in vain: waits must not add up
-_SCHEMA_VERSION = 2
+_CACHE_KIB = 512  # of each connection; the pages are in the cache of the system as well
+_SCHEMA_VERSION = 3
 _OLD_SECONDS = 86_400.0
 _TABLES = f"""
     CREATE TABLE source (path TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
@@ -38,10 +39,6 @@ _TABLES = f"""
     CREATE TABLE value (
         name TEXT PRIMARY KEY, stamp TEXT NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL
     );
-    CREATE TABLE digest (
-        collection TEXT NOT NULL, path TEXT NOT NULL, stamp INTEGER NOT NULL,
-        checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (collection, path)
-    ) WITHOUT ROWID;
     CREATE TABLE creation (epoch TEXT NOT NULL);
     PRAGMA user_version = {_SCHEMA_VERSION};
 """
@@ -156,6 +153,7 @@ class IndexFile:
         )
         try:
             database.execute("PRAGMA synchronous = NORMAL")
+            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if _schema(database) != _SCHEMA_VERSION:
                 with atomic.locked(str(path), self._patience):
                     database.execute("PRAGMA journal_mode = WAL")

@@ -88,6 +88,9 @@ def microseconds(instant: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+UNKNOWN_TIME = microseconds(UNKNOWN)
+
+
 def microseconds_of(value: Any, unknown: int) -> int:
     """Return a time as microseconds since 1970; `unknown` if it cannot be parsed.
 

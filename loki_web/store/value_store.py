@@ -4,20 +4,14 @@ Errors of the index are never raised: values are then computed again.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any
 
-from loki_web.store.sqlite import IndexFile, Unusable, transaction
+from loki_web.store.sqlite import IndexFile, Unusable
 
 MAX_BYTES = 64 * 1024 * 1024  # for each value
-Digest = tuple[str, int, bytes]
 
 
 class ValueStore:
-    """Values by name, and digests of the files of collections by path.
-
-    Each is stored with the stamp of its source and a checksum. Damaged ones count as missing.
-    """
+    """Values by name, each with a stamp and a checksum. Damaged ones count as missing."""
 
     def __init__(self, index: IndexFile) -> None:
         self._index = index
@@ -48,39 +42,3 @@ class ValueStore:
                 )
         except Unusable:
             return
-
-    def digests(self, collection: str) -> Iterator[Digest]:
-        """Yield `(path, stamp, data)` for each stored digest of a collection."""
-        try:
-            with self._index.database() as database:
-                for path, stamp, checksum, data in database.execute(
-                    "SELECT path, stamp, checksum, data FROM digest WHERE collection = ?",
-                    (collection,),
-                ):
-                    if isinstance(data, bytes) and checksum == _checksum(stamp, data):
-                        yield path, stamp, data
-        except Unusable:
-            return
-
-    def store_digests(self, collection: str, digests: Iterable[Digest]) -> None:
-        """Store digests, and replace previous ones of the same files."""
-        rows = (
-            (collection, path, stamp, _checksum(stamp, data), data) for path, stamp, data in digests
-        )
-        self._execute_all("REPLACE INTO digest VALUES (?, ?, ?, ?, ?)", rows)
-
-    def remove_digests(self, collection: str, paths: Iterable[str]) -> None:
-        """Remove the digests of files."""
-        rows = ((collection, path) for path in paths)
-        self._execute_all("DELETE FROM digest WHERE collection = ? AND path = ?", rows)
-
-    def _execute_all(self, statement: str, rows: Iterable[Any]) -> None:
-        try:
-            with self._index.database() as database, transaction(database):
-                database.executemany(statement, rows)
-        except Unusable:
-            return
-
-
-def _checksum(stamp: int, data: bytes) -> int:
-    return zlib.crc32(data, hash(stamp) & 0xFFFFFFFF)

@@ -31,7 +31,8 @@ from loki_web.store.look import (
 from loki_web.web.access import METRICS, SCOPES_HEADER
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
-MAX_BYTES = 16 * 1024 * 1024  # for answers; the same again for their forms
+MAX_BYTES = 8 * 1024 * 1024  # for answers
+MAX_FORM_BYTES = 4 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
 _IS_PLAIN = "loki_web.is_plain"
@@ -42,7 +43,7 @@ _OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
-_OVERHEAD = 1024  # bytes of an entry besides its body
+_OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of its inputs
 
 Environ = dict[str, Any]
 Key = tuple[str | None, ...]
@@ -68,9 +69,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """An answer in one content coding, with all headers that do not depend on the client."""
+    """An answer in one content coding, with all headers that do not depend on the client.
 
-    answer: Answer
+    It does not refer to the answer, whose body is several times as large and may be evicted.
+    """
+
+    rule: str
+    etag: str | None
+    dependencies: Dependencies
     headers: list[tuple[str, str]]
     body: bytes
 
@@ -83,7 +89,7 @@ class Answers:
             MAX_BYTES, getsizeof=lambda answer: len(answer.body) + _OVERHEAD
         )
         self._forms: LRUCache[Key, _Form] = LRUCache(
-            MAX_BYTES, getsizeof=lambda form: len(form.body) + _OVERHEAD
+            MAX_FORM_BYTES, getsizeof=lambda form: len(form.body) + _OVERHEAD
         )
         self._computing: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
@@ -125,9 +131,10 @@ class Answers:
         """Cache the response of Flask, without the headers of this one request."""
         answer: Answer = environ[_ANSWER]
         kept = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
-        form = _Form(answer, kept, answer.body if body == answer.body else body)
+        body = answer.body if body == answer.body else body  # one copy of equal bytes
+        form = _Form(answer.rule, answer.etag, answer.dependencies, kept, body)
         with self._lock:
-            if len(body) + _OVERHEAD < MAX_BYTES:
+            if len(body) + _OVERHEAD < MAX_FORM_BYTES:
                 self._forms[(*_key(environ), environ[_ACCEPTED])] = form
         return form
 
@@ -185,8 +192,8 @@ class KeptAnswers:
             return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
         environ[_IS_PLAIN] = True
         form = self._answers.form(environ)
-        if form is not None and form.answer.dependencies.are_current():
-            scopes = self._scopes(environ, form.answer.rule)
+        if form is not None and form.dependencies.are_current():
+            scopes = self._scopes(environ, form.rule)
             if scopes is not None:
                 return _send(form, environ, scopes, start_response)
         return self._through_flask(environ, start_response)
@@ -272,7 +279,7 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
     headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
-    known, etag = environ.get("HTTP_IF_NONE_MATCH"), form.answer.etag
+    known, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
     if known and etag and parse_etags(known).contains_weak(etag):
         start_response(
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]

@@ -1,5 +1,6 @@
 """GET /api/logs: choice of the file, parsing of lines, and how much is read."""
 
+import gc
 import json
 import os
 import resource
@@ -16,6 +17,7 @@ from flask.testing import FlaskClient
 from loki_web.services.logs import reader
 from loki_web.store import files
 from loki_web.store.folder import Folder
+from loki_web.store.lines import TailInput
 from tests.support.children import backdate
 from tests.support.places import Place
 from tests.support.waiting import wait_until
@@ -461,3 +463,11 @@ def test_ten_thousand_lines_are_read(place: Place, client: FlaskClient) -> None:
     before = bytes_read()
     assert len(read(client, 10_000)) == 10_000
     assert bytes_read() - before < 2 * 10_000 * len(line)
+
+
+def test_different_numbers_of_lines_do_not_each_hold_the_end_of_the_log(place: Place) -> None:
+    place.write("logs/session.log", "".join(f"line {n}\n" for n in range(3000)))
+    sources = place.sources()
+    assert [len(reader.list_entries(sources, lines)) for lines in range(1, 100)] == [*range(1, 100)]
+    held = [one for one in gc.get_objects() if isinstance(one, TailInput)]
+    assert 0 < len([one for one in held if one._root is sources.project._root]) <= 3

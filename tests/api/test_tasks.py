@@ -175,3 +175,16 @@ def test_odd_queues_leave_the_others(place: Place, client: FlaskClient, odd: Any
     (task,) = client.get("/api/tasks").get_json()
     assert (task["id"], task["status"]) == ("sound", "review")
     assert (task["priority"], task["type"]) == ("medium", "task")
+
+
+def test_a_restart_has_the_tasks_of_before_and_what_changed_meanwhile(place: Place) -> None:
+    entries = [{"id": f"t{n}", "title": f"Task {n}"} for n in range(200)]
+    place.write("queue/pending.json", entries)
+    before = place.client().get("/api/tasks").get_json()
+    assert place.client().get("/api/tasks").get_json() == before
+    place.write("queue/review.json", [{**entries[0], "title": "Other"}])
+    place.write("queue/pending.json", entries[2:])
+    after = place.client().get("/api/tasks").get_json()
+    shifted = [{**task, "position": number} for number, task in enumerate(before[2:])]
+    reviewed = {**before[0], "title": "Other", "status": "review", "queue": "review"}
+    assert after == [*shifted, reviewed]

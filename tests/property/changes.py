@@ -111,7 +111,7 @@ def link_outside(path: Path, outside: Path) -> None:
 
 def edit_the_target(path: Path, _: Path) -> None:
     """Replace a link by one to another file, and edit that."""
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a loop
     copy = target.with_name("copy-of-" + target.name)
     shutil.copy2(target, copy)
     path.unlink()

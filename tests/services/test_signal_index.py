@@ -15,7 +15,6 @@ from loki_web.services.context import Sources, open_sources
 from loki_web.services.learning import aggregation, queries
 from loki_web.services.learning.signal_index import (
     HOUR,
-    UNKNOWN_TIME,
     Lesson,
     Record,
     Selection,
@@ -23,6 +22,8 @@ from loki_web.services.learning.signal_index import (
     Sum,
 )
 from loki_web.services.session import state
+from loki_web.store.entries import Entry
+from loki_web.store.times import UNKNOWN_TIME
 from tests.support import places
 from tests.support.children import backdate
 from tests.support.places import Place
@@ -218,16 +219,40 @@ def test_an_index_is_restored_as_it_was() -> None:
         taught = None if kind == "other" else lesson._replace(resolved=kind == "error_pattern")
         confidence = chance.choice((None, chance.random()))
         index.add(Record(when, kind, kind, "cli", confidence, taught), number * 10, 9)
-    index.put_file("signal.json", Record(HOUR, "other", "other", "file", 1.0, None))
+    for name, stamp in (
+        ("gone", 4),
+        ("unsettled", 0),
+        ("kept", -5),
+        ("changed", 6),
+        ("removed", 7),
+    ):
+        index.put_file(name, Record(HOUR, "other", name, "file", 1.0, None), stamp)
+    index.remove_file("gone")
+    tables, columns = index.dump()
     restored = SignalIndex()
-    restored.load(*index.dump())
-    index.remove_file("signal.json")
-    assert len(restored) == len(index) == 500
+    restored.load(tables, [memoryview(column) for column in columns])
+    index.remove_file("unsettled")
+    assert len(restored) == len(index) == 503
+    current = {
+        name: Entry(stamp, 0, None) for name, stamp in (("kept", -5), ("changed", 8), ("new", 9))
+    }
+    assert restored.compare_files(current) == {"changed", "removed", "new"}
+    for each in (index, restored):
+        each.remove_file("changed")
+        each.put_file("new", Record(HOUR, "other", "other", "file", None, None), 9)
     for since in (None, 0, 5 * HOUR + 1, 89 * HOUR):
         selection = Selection(since)
-        assert restored.find_newest(selection, 0, 1000) == index.find_newest(selection, 0, 1000)
+        assert places_in(restored, selection) == places_in(index, selection)
         assert restored.count_by_hour(selection) == index.count_by_hour(selection)
         assert figures(restored, selection) == figures(index, selection)
+
+
+def places_in(index: SignalIndex, selection: Selection) -> list[tuple[Any, ...]]:
+    """Return the places of all records; the offset of a file's record is a number of its own."""
+    return [
+        (place.time, place.file or place.offset, place.length)
+        for place in index.find_newest(selection, 0, 1000)
+    ]
 
 
 def figures(index: SignalIndex, selection: Selection) -> Any:

@@ -1,5 +1,6 @@
 """Inputs of values change when a file, a link or a folder on the path changes."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -121,3 +122,18 @@ def test_a_file_with_a_modified_mtime_is_not_settled_until_its_ctime_is_old() ->
     for mtime in (NOW, NOW - 10**12, NOW + 10**12):
         assert not is_settled(Version(1, 1, 1, mtime, NOW), NOW)
         assert is_settled(Version(1, 1, 1, mtime, NOW - 10**9), NOW)
+
+
+def test_a_large_document_keeps_its_content_while_it_is_rewritten(folder: Folder) -> None:
+    path = folder.path / "large.json"
+    first, second = (
+        [{"id": number, "text": letter * 50} for number in range(2000)] for letter in "ab"
+    )
+    put(path, json.dumps(first))
+    assert [folder.document("large.json") for _ in range(2)] == [first, first]
+    path.write_text(json.dumps(second)[:-1])
+    assert [folder.document("large.json") for _ in range(2)] == [first, first]
+    put(path, json.dumps(second))
+    assert [folder.document("large.json") for _ in range(2)] == [second, second]
+    put(path, "[")
+    assert folder.document("large.json") is None

@@ -1,4 +1,4 @@
-"""Values and digests that are kept between runs, and damage to their file."""
+"""Values that are kept between runs, and damage to their file."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ import pytest
 
 from loki_web.store import collection as collections
 from loki_web.store import sqlite
-from loki_web.store.collection import Collection, Digest
+from loki_web.store.collection import Collection
 from loki_web.store.files import Version, is_settled_at
 from loki_web.store.inputs import Root
 from loki_web.store.sqlite import IndexFile
@@ -48,16 +48,6 @@ def test_every_process_loads_a_value_by_its_stamp(path: Path) -> None:
     assert [store.load("events", stamp) for stamp in "12"] == [None, b"newer"]
 
 
-def test_digests_belong_to_one_collection(path: Path) -> None:
-    store = store_at(path)
-    store.store_digests("a", [("x", -1, b"1"), ("y", 2**62, b"2")])
-    store.store_digests("b", [("x", 5, b"3")])
-    store.store_digests("a", [("x", 3, b"4")])
-    assert sorted(store.digests("a")) == [("x", 3, b"4"), ("y", 2**62, b"2")]
-    store.remove_digests("a", ["y", "z"])
-    assert list(store_at(path).digests("a")) == [("x", 3, b"4")]
-
-
 def changed(*statements: str) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         database = sqlite3.connect(path)
@@ -84,11 +74,11 @@ def truncated(path: Path) -> None:
         truncated,
         Path.unlink,
         changed("PRAGMA user_version = 999"),
-        changed("DROP TABLE value", "DROP TABLE digest"),
+        changed("DROP TABLE value"),
         changed("DROP TABLE value", "CREATE TABLE value (foreign_column)"),
-        changed("UPDATE value SET data = x'00'", "UPDATE digest SET data = x'00'"),
-        changed("UPDATE value SET data = 'text'", "UPDATE digest SET data = 'text'"),
-        changed("UPDATE value SET checksum = 'x'", "UPDATE digest SET stamp = 'x'"),
+        changed("UPDATE value SET data = x'00'"),
+        changed("UPDATE value SET data = 'text'"),
+        changed("UPDATE value SET checksum = 'x'"),
     ],
 )
 @pytest.mark.parametrize("is_restarted", [True, False])
@@ -97,18 +87,14 @@ def test_a_damaged_value_is_missing_and_can_be_stored_again(
 ) -> None:
     store = store_at(path)
     store.store("n", "1", b"value")
-    store.store_digests("c", [("x", 1, b"digest")])
     if is_restarted or damage is not Path.unlink:
         changed("PRAGMA wal_checkpoint(TRUNCATE)")(path)
     damage(path)
     store = store_at(path) if is_restarted else store
     assert store.load("n", "1") in (None, b"value")
-    assert list(store.digests("c")) in ([], [("x", 1, b"digest")])
     store.store("n", "1", b"value")
     store.store("n", "2", b"newer")
-    store.store_digests("c", [("x", 2, b"newer")])
     assert store_at(path).load("n", "2") == b"newer"
-    assert list(store_at(path).digests("c")) == [("x", 2, b"newer")]
 
 
 def missing_folder(path: Path) -> Path | None:
@@ -134,9 +120,7 @@ def test_values_are_not_stored_if_the_file_cannot_be_created(
 ) -> None:
     store = store_at(place(path))
     store.store("n", "1", b"value")
-    store.store_digests("c", [("x", 1, b"digest")])
     assert store.load("n", "1") is None
-    assert list(store.digests("c")) == []
 
 
 def test_stored_values_can_be_read_while_another_process_writes(
@@ -176,8 +160,7 @@ def store_for_ever(path: Path, ready: Any) -> None:
     store, number = store_at(path), 0
     while True:
         number += 1
-        rows = [(str(n), number, str(number).encode()) for n in range(500)]
-        store.store_digests("c", rows)
+        store.store("n", "1", str(number % 10).encode() * 100_000)
         ready.set()
 
 
@@ -192,9 +175,10 @@ def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
         for worker in workers:
             worker.kill()
             worker.join()
-        loaded = list(store_at(path).digests("c"))
-        assert len(loaded) == 500
-        assert len({stamp for _, stamp, _ in loaded}) == 1
+        loaded = store_at(path).load("n", "1")
+        assert loaded is not None
+        assert len(loaded) == 100_000
+        assert len(set(loaded)) == 1
 
 
 class Counted:
@@ -216,11 +200,10 @@ def folder(tmp_path: Path) -> Path:
     return things
 
 
-def restarted(folder: Path, path: Path, counted: Counted, **options: Any) -> dict[str, Any]:
+def restarted(folder: Path, path: Path, counted: Counted) -> dict[str, Any]:
     """Return the items of the folder as a new process has them."""
-    digest = Digest(counted.make, **options)
     collection = Collection(
-        Root(folder.parent), folder.name, digest=digest, value_store=store_at(path)
+        Root(folder.parent), folder.name, digest=counted.make, value_store=store_at(path)
     )
     return dict(collection.items())
 
@@ -288,22 +271,24 @@ def test_changes_while_the_server_is_down_are_detected_at_the_start(
     assert counted.calls == parsed
 
 
-def test_digests_that_cannot_be_loaded_are_computed_again(folder: Path, path: Path) -> None:
+def test_damaged_digests_are_computed_again(folder: Path, path: Path) -> None:
+    keep(folder, path)
+    changed("UPDATE value SET data = x'00'")(path)
+    counted = Counted()
+    assert len(restarted(folder, path, counted)) == counted.calls == COUNT
+
+
+def test_released_values_are_read_again_when_they_are_asked_for(folder: Path, path: Path) -> None:
     keep(folder, path)
     counted = Counted()
-    loaded = restarted(folder, path, counted, load=lambda data: data.no_such_attribute)
-    assert len(loaded) == counted.calls == COUNT
-
-
-def cannot_dump(digest: Any) -> bytes:
-    raise TypeError
-
-
-def test_digests_that_cannot_be_dumped_are_not_stored(folder: Path, path: Path) -> None:
-    for _ in range(2):
-        counted = Counted()
-        loaded = restarted(folder, path, counted, dump=cannot_dump)
-        assert len(loaded) == counted.calls == COUNT
+    collection = Collection(
+        Root(folder.parent), folder.name, digest=counted.make, value_store=store_at(path)
+    )
+    collection.items()
+    collection.release_values()
+    assert counted.calls == 0
+    assert collection.value("001.json") == 1
+    assert counted.calls == 1
 
 
 def test_contents_are_not_stored(folder: Path, path: Path) -> None:

@@ -14,8 +14,8 @@ from loki_web.services.context import Sources
 from loki_web.services.ids import is_identifier
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_dict, first_text, texts_in
-from loki_web.store.collection import VersionStamp
 from loki_web.store.derived import derived
+from loki_web.store.entries import Entry
 from loki_web.store.times import UNKNOWN, isoformat, parse_time, tidy_time
 
 FOLDER = "state/checkpoints"
@@ -66,7 +66,7 @@ def find_checkpoints(sources: Sources) -> list[Checkpoint]:
     return sorted(checkpoints, key=_get_age, reverse=True)
 
 
-def _read_metadata(sources: Sources) -> list[tuple[str, VersionStamp, Any]]:
+def _read_metadata(sources: Sources) -> list[tuple[str, Entry, Any]]:
     """Return `(directory, version, content)` of each `metadata.json`; links are not followed."""
     files = sources.project.collection(FOLDER, nested=True, named=METADATA)
     return [
@@ -116,7 +116,7 @@ def parse_id_time(identity: str) -> datetime | None:
         return None
 
 
-def _build_checkpoint(identity: str, version: VersionStamp, content: Any, line: Json) -> Checkpoint:
+def _build_checkpoint(identity: str, version: Entry, content: Any, line: Json) -> Checkpoint:
     metadata = as_dict(content)
     times = (parse_time(source.get(key)) for source in (metadata, line) for key in _TIME_KEYS)
     taken_at = next((moment for moment in times if moment), None) or parse_id_time(identity)

@@ -7,25 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from loki_web.services.context import Sources
+from loki_web.services.cost import efficiency
 from loki_web.services.cost.pricing import PriceList, get_price_list
-from loki_web.services.redaction import redact
 from loki_web.store.coerce import (
     Json,
     as_amount,
     as_count,
     as_dict,
     dicts_in,
-    first_text,
 )
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import tidy_time
 
-UNKNOWN = "unknown"
 _FILE = re.compile(r"iteration-(.+)\.json", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Use:
     """Tokens and cost of one iteration.
 
@@ -106,17 +104,17 @@ class _Uses:
 @refreshed
 def _read_efficiency(sources: Sources, before: _Uses | None) -> _Uses:
     """Return one use for each `iteration-….json`; other files there repeat these numbers."""
-    files, prices = sources.project.collection("metrics/efficiency"), get_price_list(sources)
+    files, prices = efficiency.get_collection(sources), get_price_list(sources)
     known = before if before and before.prices == prices else None
     changes = files.changes(known.generation if known else None)
     if known is None or changes.names is None:
         uses = {
-            name: use for name, record in files.items() if (use := _parse_use(name, record, prices))
+            name: use for name, digest in files.pairs() if (use := _make_use(name, digest, prices))
         }
     else:
         uses = dict(known.by_name)
         for name in changes.names:
-            use = _parse_use(name, files.value(name), prices)
+            use = _make_use(name, files.value(name), prices)
             if use:
                 uses[name] = use
             else:
@@ -125,16 +123,15 @@ def _read_efficiency(sources: Sources, before: _Uses | None) -> _Uses:
     return _Uses(changes.generation, prices, uses, [use for _, use in in_order])
 
 
-def _parse_use(name: str, record: Any, prices: PriceList) -> Use | None:
+def _make_use(name: str, digest: list[Any] | None, prices: PriceList) -> Use | None:
     """Return the use in a file, None when the file is not an efficiency record."""
     match = _FILE.fullmatch(name)
-    if not match or not isinstance(record, dict):
+    if not match or digest is None:
         return None
+    record = efficiency.unpack(digest)
     digits = _NUMBER.fullmatch(match[1])
-    iteration = int(digits[0]) if digits else as_count(record.get("iteration"))
-    model = redact(first_text(record.get("model"), default=UNKNOWN))
-    phase = redact(first_text(record.get("phase"), default=UNKNOWN))
-    return _build_use(record, prices, iteration, model, phase)
+    iteration = int(digits[0]) if digits else as_count(record["iteration"])
+    return _build_use(record, prices, iteration, record["model"], record["phase"])
 
 
 def _read_tracking(
@@ -158,7 +155,9 @@ def _read_tracking(
     for record in dicts_in(tracking.get("per_iteration")) or [total]:
         iteration = as_count(record.get("iteration"))
         other = known_by_iteration.get(iteration)
-        model, phase = (other.model, other.phase) if other else (UNKNOWN, UNKNOWN)
+        model, phase = (
+            (other.model, other.phase) if other else (efficiency.UNKNOWN, efficiency.UNKNOWN)
+        )
         uses.append(_build_use(record, prices, iteration, model, phase))
     read, written = _sum_tokens(uses)
     read = as_count(total["input_tokens"], default=read)

@@ -20,7 +20,6 @@ from loki_web.services.learning.signal_index import (
     HOUR,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
-    UNKNOWN_TIME,
     USER_PREFERENCE,
     Cell,
     Group,
@@ -36,7 +35,7 @@ from loki_web.services.learning.views import (
     ToolSignalDict,
     format_record,
 )
-from loki_web.store.times import from_microseconds, microseconds, parse_time
+from loki_web.store.times import UNKNOWN_TIME, from_microseconds, microseconds, parse_time
 
 TIME_RANGE = "^[0-9]{1,4}[hdm]$"
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "m": timedelta(minutes=1)}

@@ -12,7 +12,6 @@ from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
     TOOL_EFFICIENCY,
-    UNKNOWN_TIME,
     USER_PREFERENCE,
     Lesson,
     Record,
@@ -20,7 +19,7 @@ from loki_web.services.learning.signal_index import (
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_amount, first_text
-from loki_web.store.times import microseconds_of
+from loki_web.store.times import UNKNOWN_TIME, microseconds_of
 
 SUBJECTS = {
     USER_PREFERENCE: "preference_key",

@@ -10,18 +10,18 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain, count
 from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
 from loki_web.store import json_text
-from loki_web.store.times import UNKNOWN, microseconds
+from loki_web.store.entries import Entry
+from loki_web.store.times import UNKNOWN_TIME
 
 USER_PREFERENCE, ERROR_PATTERN = "user_preference", "error_pattern"
 SUCCESS_PATTERN, TOOL_EFFICIENCY = "success_pattern", "tool_efficiency"
-UNKNOWN_TIME = microseconds(UNKNOWN)
 HOUR = 3_600_000_000
 _MAX_TOTALS = 8
 _MAX_CELLS = 50_000  # in all totals together
@@ -191,6 +191,7 @@ class SignalIndex:
         :ivar _offsets: the offset in the journal; for a signal -1 - the number of its file.
         :ivar _figures: the row in the five columns of figures, -1 for none.
         :ivar _values: the number of a preference's value, or _RESOLVED, or -1.
+        :ivar _file_stamps: the stamp of each file's version; 0 if that is not settled.
         :ivar _cached: cached totals by their time, the last used one at the end.
         """
         self._times, self._groups = array("q"), array("i")
@@ -207,6 +208,7 @@ class SignalIndex:
         self._value_texts: list[str] = []
         self._file_rows: dict[str, int] = {}
         self._file_list: list[str] = []
+        self._file_stamps = array("q")
         self._free_files: list[int] = []
         self._cached: LRUCache[int, _Totals] = LRUCache(
             _MAX_CELLS, getsizeof=lambda totals: totals.size
@@ -250,15 +252,19 @@ class SignalIndex:
             self._hour_order.remove(when // HOUR)
         self._free_rows.append(row)
 
-    def put_file(self, name: str, record: Record) -> None:
-        """Add or replace the record of a signal file."""
+    def put_file(self, name: str, record: Record, stamp: int) -> None:
+        """Add or replace the record of a signal file.
+
+        :param stamp: of the version of the file; 0 if that may stay the same when it changes.
+        """
         self.remove_file(name)
         if self._free_files:
             number = self._free_files.pop()
-            self._file_list[number] = name
+            self._file_list[number], self._file_stamps[number] = name, stamp
         else:
             number = len(self._file_list)
             self._file_list.append(name)
+            self._file_stamps.append(stamp)
         self._file_rows[name] = self.add(record, -1 - number, 0)
 
     def remove_file(self, name: str) -> None:
@@ -267,6 +273,26 @@ class SignalIndex:
         if row is not None:
             self._free_files.append(-1 - self._offsets[row])
             self.remove(row)
+
+    def compare_files(self, current: Mapping[str, Entry]) -> set[str]:
+        """Return the names of the files that were added, removed or changed since `put_file`.
+
+        The names are kept as the strings of `current`, so that each is in memory once.
+        """
+        rows = self._file_rows
+        self._file_rows = {}
+        differing = set()
+        for name, entry in current.items():
+            row = rows.pop(name, None)
+            if row is None:
+                differing.add(name)
+                continue
+            number = -1 - self._offsets[row]
+            self._file_rows[name], self._file_list[number] = row, name
+            if self._file_stamps[number] != entry.stamp:
+                differing.add(name)
+        self._file_rows |= rows
+        return differing.union(rows)
 
     def get_totals(self, selection: Selection) -> list[tuple[Group, Cell]]:
         """Return the totals of the selected records by group; must not be changed."""
@@ -319,31 +345,40 @@ class SignalIndex:
         )
 
     def dump(self) -> tuple[list[Any], list[bytes]]:
-        """Return the records of the journal: tables, and columns sorted by time."""
+        """Return the records, except those of files without a stamp: tables, and sorted columns."""
         hours = [
-            (hour, array("i", (row for row in self._hours[hour] if self._offsets[row] >= 0)))
+            (hour, array("i", filter(self._is_lasting, self._hours[hour])))
             for hour in self._hour_order
         ]
         rows = array("i", chain.from_iterable(some for _, some in hours))
         figures, numbers = _select(self._figures, rows), count()
         renumbered = array("i", (-1 if each < 0 else next(numbers) for each in figures))
         used = array("i", (each for each in figures if each >= 0))
-        columns = [_select(each, rows) for each in self._list_row_columns()]
-        columns += [renumbered, *(_select(each, used) for each in self._list_figure_columns())]
+        offsets = _select(self._offsets, rows)
+        files = [-1 - offset for offset in offsets if offset < 0]
+        new_offsets = count(-1, -1)
+        offsets = array("q", (each if each >= 0 else next(new_offsets) for each in offsets))
+        columns = [_select(each, rows) for each in (self._times, self._groups, self._lengths)]
+        columns += [offsets, _select(self._file_stamps, array("i", files)), renumbered]
+        columns += [_select(each, used) for each in self._list_figure_columns()]
         tables = [
             [list(group) for group in self._group_list],
             self._value_texts,
             [[hour, len(some)] for hour, some in hours],
+            [self._file_list[number] for number in files],
         ]
         return tables, [column.tobytes() for column in columns]
 
-    def load(self, tables: list[Any], columns: list[bytes]) -> None:
+    def load(self, tables: list[Any], columns: "list[memoryview]") -> None:
         """Replace the index by what `dump` returned."""
         self.clear()
-        targets = [*self._list_row_columns(), self._figures, *self._list_figure_columns()]
+        targets = [self._times, self._groups, self._lengths, self._offsets, self._file_stamps]
+        targets += [self._figures, *self._list_figure_columns()]
         for column, data in zip(targets, columns, strict=True):
             column.frombytes(data)
-        groups, values, hours = tables
+        groups, values, hours, self._file_list = tables
+        file_rows = (row for row, offset in enumerate(self._offsets) if offset < 0)
+        self._file_rows = dict(zip(self._file_list, file_rows, strict=True))
         self._group_list = [_intern_group(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
         self._value_texts = values
@@ -354,8 +389,10 @@ class SignalIndex:
             self._hour_order.append(hour)
             start += size
 
-    def _list_row_columns(self) -> "list[array[Any]]":
-        return [self._times, self._groups, self._offsets, self._lengths]
+    def _is_lasting(self, row: int) -> bool:
+        """Return whether a record can be recognized later: by its offset, or its file's stamp."""
+        offset = self._offsets[row]
+        return offset >= 0 or self._file_stamps[-1 - offset] != 0
 
     def _list_figure_columns(self) -> "list[array[Any]]":
         return [self._confidences, self._successes, self._durations, self._tokens, self._values]

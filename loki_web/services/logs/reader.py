@@ -18,7 +18,7 @@ _PREFERRED_NS = 60_000_000_000  # an older one is that of another session
 _SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ by less
 _TEST = re.compile(r"(?<![a-z])tests?(?![a-z])", re.IGNORECASE)
 _RANKS = ("agent.log", "autonomy-", "background-")
-_WINDOW_LINES = 2 * MAX_LINES
+_WINDOWS = (512, 4096, 2 * MAX_LINES)  # lines; few, since the last lines of each are held
 CONTEXT_LINES = 200  # before a line, for redaction: more than the longest private key has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
@@ -45,11 +45,12 @@ def list_entries(sources: Sources, lines: int) -> list[LogEntryDict]:
     if name is None or version is None:
         return []
     written_at = datetime.fromtimestamp(version.mtime, UTC)
-    for size in (min(2 * lines + CONTEXT_LINES, _WINDOW_LINES), _WINDOW_LINES):
+    wanted = min(2 * lines + CONTEXT_LINES, _WINDOWS[-1])
+    for size in (next(size for size in _WINDOWS if size >= wanted), _WINDOWS[-1]):
         window = sources.project.tail(name, size)
         start, is_enough = _find_start(window, lines)
         above = window[:start]
-        is_whole = len(window) < size or size == _WINDOW_LINES
+        is_whole = len(window) < size or size == _WINDOWS[-1]
         if is_whole or (
             is_enough and start >= CONTEXT_LINES and _find_last_moment(above, written_at)
         ):

@@ -4,11 +4,9 @@ Files are in one folder per day, older ones directly in `episodic/`. If two file
 the one with the newest timestamp is used, then the last by path.
 """
 
-import os
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypedDict, cast
 
@@ -17,9 +15,9 @@ from loki_web.services.context import Sources
 from loki_web.services.ids import check_id
 from loki_web.services.memory.common import as_texts, clean_value, get_file_id, get_own_id
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, dicts_in, first_text
-from loki_web.store.collection import Collection, Digest
+from loki_web.store.collection import Collection
 from loki_web.store.derived import refreshed
-from loki_web.store.times import sort_key, tidy_time
+from loki_web.store.times import UNKNOWN_TIME, microseconds_of, tidy_time
 
 FOLDER = "memory/episodic"
 _LISTS_OF_TEXTS = ("artifacts_produced", "files_read", "files_modified")
@@ -28,10 +26,11 @@ _LISTS_OF_TEXTS = ("artifacts_produced", "files_read", "files_modified")
 class Episode(NamedTuple):
     """The cached fields of an episode; the rest stays in its file. Episodes sort by time.
 
+    :ivar time: microseconds since 1970; UNKNOWN_TIME, which sorts first, without a time.
     :ivar path: relative to FOLDER.
     """
 
-    instant: datetime
+    time: int
     path: str
     id: str
 
@@ -69,7 +68,7 @@ class EpisodeDict(TypedDict):
 
 def get_collection(sources: Sources) -> Collection:
     """Return the collection of episode files."""
-    return sources.project.collection(FOLDER, nested=True, digest=_DIGEST)
+    return sources.project.collection(FOLDER, nested=True, digest=_make_digest)
 
 
 @refreshed
@@ -157,32 +156,19 @@ def _read_episode(sources: Sources, episode: Episode) -> EpisodeDict | None:
     return get_collection(sources).derive_one(episode.path, format_episode)
 
 
-def _make_digest(content: Any) -> tuple[str | None, datetime] | None:
-    """Return the stored id and the time of an episode, None for a malformed file."""
+def _make_digest(content: Any) -> list[Any] | None:
+    """Return the time and the stored id of an episode, None for a malformed file."""
     if not isinstance(content, dict) or not content:
         return None
-    return get_own_id(content), sort_key(content.get("timestamp"))
+    return [microseconds_of(content.get("timestamp"), UNKNOWN_TIME), get_own_id(content)]
 
 
-def _dump_digest(digest: tuple[str | None, datetime]) -> bytes:
-    own, instant = digest
-    return f"{instant.isoformat()} {own or ''}".encode()
-
-
-def _load_digest(dumped: bytes) -> tuple[str | None, datetime]:
-    instant, _, own = dumped.decode().partition(" ")
-    return own or None, datetime.fromisoformat(instant)
-
-
-_DIGEST = Digest(_make_digest, _dump_digest, _load_digest)
-
-
-def _make_episode(path: str, digest: tuple[str | None, datetime] | None) -> Episode | None:
+def _make_episode(path: str, digest: list[Any] | None) -> Episode | None:
     """Return the catalog's entry for a file, None if it is malformed or an index."""
-    if digest is None or os.path.basename(path) == "index.json":
+    if digest is None or path == "index.json" or path.endswith("/index.json"):
         return None
-    own, instant = digest
-    return Episode(instant, path, own or get_file_id(path))
+    time, own = digest
+    return Episode(time, path, own or get_file_id(path))
 
 
 def _make_catalog(generation: int, episodes: list[Episode]) -> Catalog:

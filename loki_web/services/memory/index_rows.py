@@ -9,7 +9,7 @@ from loki_web.services.memory import episodes, patterns, skills
 from loki_web.services.memory.common import join_texts
 from loki_web.services.memory.query import normalize
 from loki_web.store.coerce import as_dict, first_text
-from loki_web.store.collection import VersionStamp
+from loki_web.store.entries import Entry
 from loki_web.store.files import Version, is_settled
 from loki_web.store.search_index import Contents, Row
 
@@ -146,5 +146,5 @@ def _get_value(entry: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def _format_version(version: Version | VersionStamp) -> str:
+def _format_version(version: Version | Entry) -> str:
     return str(version.stamp)

@@ -15,7 +15,7 @@ from loki_web.store.coerce import (
     first_amount,
     first_text,
 )
-from loki_web.store.times import UNKNOWN, sort_key
+from loki_web.store.times import UNKNOWN_TIME, microseconds, sort_key
 
 _LATEST_EPISODES = 50
 
@@ -178,9 +178,9 @@ def preview_consolidation(sources: Sources, hours: int) -> ConsolidationDict:
 
     :param hours: the age of the oldest episode; episodes without a time are counted too.
     """
-    since = sources.now() - timedelta(hours=hours)
+    since = microseconds(sources.now() - timedelta(hours=hours))
     catalog = episodes.get_catalog(sources).oldest_first
-    recent = sum(1 for episode in catalog if episode.instant >= since or episode.instant == UNKNOWN)
+    recent = sum(1 for episode in catalog if episode.time >= since or episode.time == UNKNOWN_TIME)
     return {
         "status": "ok",
         "message": (

@@ -8,6 +8,7 @@ from pathlib import Path
 from loki_web import __version__
 from loki_web.services import events
 from loki_web.services.context import Sources
+from loki_web.services.cost import efficiency
 from loki_web.services.redaction import redact
 from loki_web.services.session import processes
 from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
@@ -37,9 +38,11 @@ class Liveness:
     pid_file: str | None = None
 
 
+@derived
 def get_dashboard_state(sources: Sources) -> Json:
-    """Return `dashboard-state.json`, an empty object when it is missing or damaged."""
-    return as_dict(sources.project.document(DASHBOARD_FILE))
+    """Return `dashboard-state.json` without its tasks; empty when it is missing or damaged."""
+    content = as_dict(sources.project.document(DASHBOARD_FILE))
+    return {key: value for key, value in content.items() if key != "tasks"}
 
 
 def get_liveness(sources: Sources) -> Liveness:
@@ -195,9 +198,7 @@ def _get_efficiency_iteration(sources: Sources) -> int:
     """
     started = get_started_at(sources)
     since = started.timestamp() if started else 0.0
-    files = sources.project.collection("metrics/efficiency")
-    files.items()
-    versions = files.versions()
+    versions = efficiency.get_collection(sources).versions()
     current = (name for name, version in versions.items() if version.mtime >= since)
     matches = map(_EFFICIENCY_FILE.fullmatch, current)
     return max((int(match[1]) for match in matches if match), default=0)
