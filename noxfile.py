@@ -11,7 +11,8 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast", "lint", "types", "js"]
 _PARALLEL = ("-n", "auto", "--dist", "worksteal")
 _FAST = "not server and not browser and not slow"
-_FAST_TOOLS = (  # of the extra "test"
+_FAST_TOOLS = (  # of the extra "test", what the tests import
+    "axe-playwright-python",
     "hypothesis",
     "jsonschema",
     "nox",

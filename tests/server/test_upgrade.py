@@ -33,6 +33,7 @@ def upgrade(server: Server) -> int:
     old = server.process
     old.send_signal(signal.SIGUSR2)
     new = wait_until(lambda: master_below(old.pid), "a new master with a worker")
+    assert new is not None
     assert server.end() == 0
     return new
 

@@ -16,15 +16,16 @@ _POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'"
 
 _STYLE, _TEMPLATE = "docs.css", "docs.html"
 
-blueprint = Blueprint("docs", __name__, url_prefix="/docs")
-blueprint.jinja_loader = FunctionLoader(lambda name: read_files().get(name))
-
 
 @functools.cache
 def read_files() -> dict[str, str]:
     """Read the files of the page once, in the gunicorn master."""
     paths = HERE / "static" / _STYLE, HERE / "templates" / _TEMPLATE
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
+
+
+blueprint = Blueprint("docs", __name__, url_prefix="/docs")
+blueprint.jinja_loader = FunctionLoader(lambda name: read_files().get(name))
 
 
 @blueprint.get(f"/static/{_STYLE}")
