@@ -11,7 +11,7 @@ from loki_web.store.times import parse_time
 from loki_web.text import printable
 
 _GROUPS = {  # prefixes of variables, by the heading of their options in --help
-    "Address": ("LOKI_DASHBOARD_", "LOKI_TLS_", "LOKI_ALLOW", "LOKI_TRUSTED_"),
+    "Address": ("LOKI_DASHBOARD_", "LOKI_TLS_", "LOKI_ALLOW", "LOKI_TRUSTED_", "LOKI_FRAME_"),
     "Processes": ("LOKI_WORKER", "LOKI_THREADS", "LOKI_MAX_WS_", "LOKI_CACHE_"),
     "Logs and metrics": ("LOKI_LOG_", "LOKI_ACCESS_", "LOKI_METRICS_"),
     "Accounts": ("LOKI_ENTERPRISE_AUTH", "LOKI_OIDC_", "LOKI_CONTROL_"),

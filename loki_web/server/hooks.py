@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask
