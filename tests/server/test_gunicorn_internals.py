@@ -14,6 +14,11 @@ from gunicorn.workers import base, gthread
 from loki_web.server import worker
 from tests.support.servers import ROOT
 
+
+def name_of(value: Any) -> str:
+    return str(getattr(value, "__qualname__", value))
+
+
 SIGNATURES = [
     (util.write_error, "sock, status_int, reason, mesg"),
     (util.write_nonblock, "sock, data, chunked=False"),
@@ -65,12 +70,12 @@ USES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("function", "parameters"), SIGNATURES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("function", "parameters"), SIGNATURES, ids=name_of)
 def test_signatures(function: Any, parameters: str) -> None:
     assert str(inspect.signature(function)) == f"({parameters})"
 
 
-@pytest.mark.parametrize(("function", "pattern"), USES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("function", "pattern"), USES, ids=name_of)
 def test_names_in_use(function: Any, pattern: str) -> None:
     assert re.search(pattern, inspect.getsource(function))
 
