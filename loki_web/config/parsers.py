@@ -264,6 +264,7 @@ def text(text: str) -> str:
 
 
 def worker_class(text: str) -> str:
+    """Return the name of a class of workers that can serve the live feed."""
     word = text.strip().lower()
     if word not in WORKER_CLASSES:
         raise ValueError(f"must be one of {', '.join(WORKER_CLASSES)}: {OTHER_WORKER_CLASSES}")

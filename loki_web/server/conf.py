@@ -62,10 +62,12 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
+    """Refuse public addresses without authentication, before a worker accepts connections."""
     hooks.refuse_exposure(_settings, server)
 
 
 def pre_exec(server: Any) -> None:
+    """Prepare the command of the next master, which SIGUSR2 starts."""
     hooks.repeat_command(server)
 
 

@@ -30,6 +30,7 @@ blueprint.jinja_loader = FunctionLoader(lambda name: read_files().get(name))
 
 @blueprint.get(f"/static/{_STYLE}")
 def style() -> AnyResponse:
+    """Return the style sheet of the page."""
     response = Response(read_files()[_STYLE], mimetype="text/css")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
