@@ -9,15 +9,14 @@ from typing import Any, NoReturn
 
 import click
 
-from loki_web import __version__
+from loki_web import ROOT, __version__
 from loki_web.cli.options import SettingsCommand, setting_options
 from loki_web.config.settings import Settings, environment
 from loki_web.demo.show import show
 from loki_web.logging_setup import TEXT
 
-_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.server.conf")
-_SERVER = (*_GUNICORN, "loki_web.app:create_app()")
-_SIDECAR = (*_GUNICORN, "--workers", "1", "loki_web.app:create_sidecar()")
+_SERVER = ("loki_web.app:create_app()",)
+_SIDECAR = ("--workers", "1", "loki_web.app:create_sidecar()")
 _POLL_SECONDS = 0.1
 
 _open_option = click.option(
@@ -36,7 +35,7 @@ def serve(opens_page: bool, **chosen: Any) -> NoReturn:
     _announce(settings, settings.url)
     if opens_page:
         _open_page(settings)
-    os.execve(sys.executable, _SERVER, variables)  # exec keeps the pid, which the CLI has recorded
+    _replace_process(_gunicorn(*_SERVER), variables)
 
 
 @click.command(cls=SettingsCommand)
@@ -59,7 +58,7 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
     if port.isdecimal():
         settings.check_free(host.strip("[]"), int(port))
     _announce(settings, address, what="live feed ")
-    os.execve(sys.executable, (*_SIDECAR, "--bind", address), variables)
+    _replace_process(_gunicorn(*_SIDECAR, "--bind", address), variables)
 
 
 @click.command(cls=SettingsCommand)
@@ -74,7 +73,21 @@ def demo(speed: float, opens_page: bool, **chosen: Any) -> int:
     _announce(settings, settings.url, session="a demo session")
     if opens_page:
         _open_page(settings)
-    return show(_SERVER, speed, variables)
+    return show(_gunicorn(*_SERVER), speed, variables)
+
+
+def _gunicorn(*arguments: str) -> tuple[str, ...]:
+    """Return the command that starts gunicorn with our configuration.
+
+    -P keeps the project's folder out of the module path: a `flask.py` in it would be imported.
+    """
+    python = (sys.executable,) if os.getcwd() == ROOT else (sys.executable, "-P")
+    return (*python, "-m", "loki_web.server", "-c", "python:loki_web.server.conf", *arguments)
+
+
+def _replace_process(command: tuple[str, ...], variables: dict[str, str]) -> NoReturn:
+    """Execute a command with the pid of this process, which the CLI has recorded."""
+    os.execve(command[0], command, variables)
 
 
 def _announce(settings: Settings, address: str, *, what: str = "", session: str = "") -> None:
