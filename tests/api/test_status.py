@@ -205,6 +205,22 @@ def test_odd_values_do_not_change_the_types(place: Place, client: FlaskClient) -
     assert all(isinstance(answer[key], kind) for key, kind in DOCUMENTED.items())
 
 
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [
+        ({"name": "Shop"}, "Shop"),
+        ({"name": "key sk-ant-api03-" + "a" * 95}, "key [redacted]"),
+        *((odd, "demo") for odd in ({"name": " "}, {"name": 7}, {}, "Shop", None)),
+    ],
+)
+def test_the_project_is_named_by_its_state_file_or_its_folder(
+    place: Place, client: FlaskClient, recorded: Any, name: str
+) -> None:
+    place.write("dashboard-state.json", {"project": recorded})
+    answer = client.get("/api/status").get_json()
+    assert (answer["project"], answer["project_path"]) == (name, str(place.loki.parent))
+
+
 def test_a_session_has_its_own_uptime(
     place: Place, client: FlaskClient, children: Children
 ) -> None:

@@ -1,5 +1,6 @@
 """The frame of the page: what it may do, what it says, what it looks like to tools."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
-from tests.browser.reading import panel
+from tests.browser.reading import Row, expect_facts, panel
 from tests.browser.seen import PHONE, both_themes, is_accessible, is_no_wider
 from tests.browser.watching import is_loaded, settled
 from tests.support import places, servers
@@ -92,6 +93,25 @@ def test_stop_asks_first_and_does_nothing_when_it_is_declined(
     watched.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert not [url for url in watched.asked if url.endswith("/stop")]
+
+
+def test_every_place_names_the_project_and_its_folder(running: Server, open_page: OpenPage) -> None:
+    said = running.get("/api/status").json()
+    page = settled(open_page(f"{running.url}/#/admin")).page
+    expect(page).to_have_title(re.compile(f"{re.escape(said['project'])}$"))
+    brand = page.locator("#rail .brand")
+    expect(brand).to_contain_text(said["project"])
+    expect(brand).to_have_attribute("title", said["project_path"])
+    facts: Row = {"Project": said["project"], "Folder": said["project_path"]}
+    expect_facts(panel(page, "Server"), facts)
+    page.get_by_role("button", name="Stop session").click()
+    dialog = page.get_by_role("dialog", name="Stop the session?")
+    for text in facts.values():
+        expect(dialog).to_contain_text(text)
+    dialog.get_by_role("button", name="Cancel").click()
+    page.set_viewport_size(PHONE)
+    expect(page.locator("#strip .project")).to_have_text(said["project"])
+    expect(page.locator("#strip .project")).to_be_visible()
 
 
 def test_a_failed_load_says_so_and_can_be_tried_again(running: Server, open_page: OpenPage) -> None:

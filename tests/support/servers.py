@@ -150,8 +150,8 @@ def serving_without_privileges(place: Place, **settings: str) -> Iterator[Server
 
 @contextmanager
 def _served(command: list[str], place: Place, settings: dict[str, str]) -> Iterator[Server]:
-    port = free_port()
-    settings = {"LOKI_DASHBOARD_PORT": str(port), **settings}
+    settings = {"LOKI_DASHBOARD_PORT": "", **settings}
+    port = settings["LOKI_DASHBOARD_PORT"] = settings["LOKI_DASHBOARD_PORT"] or str(free_port())
     with running(command, environment(place, **settings), f"127.0.0.1:{port}") as server:
         count = int(settings["LOKI_WORKERS"])
         wait_until(lambda: len(server.workers()) == count, "all workers")  # one answers earlier

@@ -204,6 +204,12 @@ def _get_efficiency_iteration(sources: Sources) -> int:
     return max((int(match[1]) for match in matches if match), default=0)
 
 
+def get_project_name(sources: Sources) -> str:
+    """Return the name in the state file, else the name of the project folder."""
+    recorded = as_dict(get_dashboard_state(sources).get("project")).get("name")
+    return redact(first_text(recorded, default=get_project_path(sources).name))
+
+
 def get_project_path(sources: Sources) -> Path:
     """Return the project folder that contains the `.loki/`."""
     return sources.project.path.parent

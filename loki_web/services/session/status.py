@@ -62,6 +62,8 @@ def get_status(sources: Sources) -> StatusDict:
     liveness = state.get_liveness(sources)
     return {
         "status": state.get_status_word(sources),
+        "project": state.get_project_name(sources),
+        "project_path": str(state.get_project_path(sources)),
         "version": state.get_version(sources),
         "uptime_seconds": round(max(0.0, now.timestamp() - sources.started_at), 3),
         "active_sessions": int(liveness.alive),

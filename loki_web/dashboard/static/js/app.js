@@ -29,6 +29,10 @@ async function enter(place) {
   if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
   const module = await view.load().catch(() => null);
   if (current?.ctx !== ctx) return undefined;
+  if (!module) {
+    ctx.onReturn(() => location.reload());
+    status.refresh(); // finds out whether the server is gone, or only this module
+  }
   main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view)].flat());
   main.removeAttribute('aria-busy');
   if (!isLater) return undefined;

@@ -67,6 +67,9 @@ let skew = 0;
 /** Now by the server's clock, in milliseconds. */
 export const now = () => Date.now() + skew;
 
+/** As `now`, but standing still while the server does not answer: what is shown is from then. */
+export const asOf = () => (contact.value.lost ? contact.value.at + skew : now());
+
 /** Use the server's clock if it differs from ours by more than three seconds. */
 function setClock(header) {
   const difference = Date.parse(header) - Date.now();
@@ -97,6 +100,7 @@ follow();
 
 export const BASE = new URL('.', document.baseURI);
 const TIMEOUT = 20_000;
+const LOST_TIMEOUT = 5000; // while there is no contact, so that a new try is not kept waiting
 const SCOPES = ['read', 'control', 'audit', 'admin'];
 const WANTED = 'This server wants an access token.';
 const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
@@ -112,6 +116,16 @@ export const scopes = cell(/** @type {string | null} */ (null));
 export const denied = cell(/** @type {Set<string>} */ (new Set()));
 /** When the server last answered (ms), and whether it has stopped answering. */
 export const contact = cell({ at: 0, lost: false });
+
+/** Call when the server answers again after it did not; returns the end. */
+export function onReturn(listener) {
+  let wasLost = contact.value.lost;
+  return contact.watch(({ lost }) => {
+    const isBack = wasLost && !lost;
+    wasLost = lost;
+    if (isBack) listener();
+  });
+}
 
 /**
  * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'limited' | 'invalid' | 'failed' |
@@ -185,7 +199,7 @@ async function request(
  * @param {{headers: Record<string, string>, body?: any, signal?: AbortSignal}} how
  */
 async function send(method, path, { headers, body, signal }) {
-  const deadline = AbortSignal.timeout(TIMEOUT);
+  const deadline = AbortSignal.timeout(contact.value.lost ? LOST_TIMEOUT : TIMEOUT);
   const isJson = body !== undefined;
   let response, text;
   try {

@@ -19,7 +19,8 @@ const CHANNEL_OF = lookup({
   checkpoint: 'checkpoints',
 });
 const TRANSPORTS = [openSocket, openStream];
-const LONGEST_WAIT = 30;
+const LONGEST_WAIT = 5; // seconds, while the page is seen
+const LONGEST_WAIT_HIDDEN = 30;
 
 /** connecting, live, polling, offline or locked. */
 export const state = cell('connecting');
@@ -89,6 +90,7 @@ function connect() {
     onOpen() {
       failures = 0;
       state.set('live');
+      contact.set({ at: Date.now(), lost: false });
     },
     onMessage: hear,
     onClose(wasOpen) {
@@ -103,7 +105,8 @@ function connect() {
 
 function lose() {
   failures += 1;
-  const wait = Math.min(LONGEST_WAIT, 2 ** (failures - 1)) * (0.75 + Math.random() / 2);
+  const longest = document.hidden ? LONGEST_WAIT_HIDDEN : LONGEST_WAIT;
+  const wait = Math.min(longest, 2 ** (failures - 1)) * (0.75 + Math.random() / 4);
   if (state.value === 'live' || failures > TRANSPORTS.length) state.set(contact.value.lost ? 'offline' : 'polling');
   nextTry.set(Date.now() + wait * 1000);
   timer = setTimeout(connect, wait * 1000);
@@ -120,11 +123,17 @@ function tell(...news) {
   for (const listener of listeners) listener(...news);
 }
 
-document.addEventListener('visibilitychange', follow);
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden && nextTry.value) tryNow();
+  follow();
+});
 addEventListener('online', tryNow);
 contact.watch(({ lost }) => {
   if (lost) state.set('offline');
-  else if (state.value === 'offline') state.set(connection ? 'connecting' : 'polling');
+  else if (state.value === 'offline') {
+    state.set('connecting');
+    tryNow(); // what is open may have died without a word
+  }
 });
 locked.watch((why) => {
   if (why) {
@@ -161,7 +170,7 @@ function openSocket({ channels, onOpen, onMessage, onClose }) {
   let followed = [];
   let wantedNow = channels;
   let pings = 0;
-  let deadline = 0;
+  let deadline = setTimeout(() => socket.close(), ANSWER);
 
   const send = (type, names) => socket.send(JSON.stringify(names ? { type, data: { channels: names } } : { type }));
 

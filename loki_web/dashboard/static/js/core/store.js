@@ -1,6 +1,6 @@
 // What the page knows: one slice for each address, kept fresh while it is watched; and the lines of the log.
 
-import { ApiError, contact, everySecond, get, locked, token } from './api.js';
+import { ApiError, contact, everySecond, get, locked, onReturn, token } from './api.js';
 import * as live from './live.js';
 
 /**
@@ -15,6 +15,7 @@ const byPath = new Map();
 const LIVE_PERIOD = 60; // a second look, in case a message was missed
 const LEAST_GAP = 1000;
 const RETRY = 10;
+const PROBE = 3; // between looks for a server that does not answer
 
 /**
  * The slice of an address, made when it is first asked for.
@@ -129,7 +130,7 @@ class Slice {
     const kind = this.error?.kind;
     if (this.#running || kind === 'unauthenticated' || kind === 'forbidden') return;
     const usual = live.state.value === 'live' && this.channels.length ? LIVE_PERIOD : this.every;
-    const period = this.error ? Math.max(RETRY, this.error.retryAfter) : usual;
+    const period = contact.value.lost ? PROBE : this.error ? Math.max(RETRY, this.error.retryAfter) : usual;
     if ((this.#isDirty && !this.#timer) || Date.now() - this.#triedAt > period * 1000) this.refresh();
   }
 
@@ -187,8 +188,13 @@ const watched = () => [...byPath.values()].filter((each) => each.isWatched);
 const refreshAll = () => Promise.all(watched().map((each) => each.refresh()));
 
 everySecond(() => {
-  if (contact.value.lost || locked.value) return;
-  for (const each of watched()) each.refreshIfDue();
+  if (locked.value) return;
+  for (const each of contact.value.lost ? [status] : watched()) each.refreshIfDue();
+});
+
+// a feed that breaks off is the first sign of a server that is gone
+live.state.watch((state) => {
+  if (state === 'polling') status.refresh();
 });
 
 live.onMessage((type, data, channel) => {
@@ -198,10 +204,8 @@ live.onMessage((type, data, channel) => {
   }
 });
 
-let wasLost = false;
-contact.watch(({ lost }) => {
-  if (wasLost && !lost) for (const each of watched()) each.touch();
-  wasLost = lost;
+onReturn(() => {
+  for (const each of watched()) each.touch();
 });
 
 locked.watch((why) => {

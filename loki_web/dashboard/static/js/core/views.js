@@ -1,6 +1,6 @@
 // The views: their titles, the key after `g`, their modules; the address; what a view is given.
 
-import { cell, contact, denied, everySecond } from './api.js';
+import { cell, contact, denied, everySecond, onReturn } from './api.js';
 import { onMessage, want } from './live.js';
 import { lookup } from './words.js';
 
@@ -106,6 +106,11 @@ export class ViewContext {
   /** Follow a slice or a cell. */
   watch(source, watcher) {
     this.onLeave(source.watch(watcher));
+  }
+
+  /** Call when the server answers again. */
+  onReturn(listener) {
+    this.onLeave(onReturn(listener));
   }
 
   /** Call each second while the tab is seen. */

@@ -1,6 +1,6 @@
 // What values and states mean, in words. What is missing is a dash, which is not the same as zero.
 
-import { now } from './api.js';
+import { asOf, contact } from './api.js';
 
 /**
  * A table for names that come from data: unlike an object literal, it has no `constructor` and no `__proto__`.
@@ -130,7 +130,7 @@ export const isBlank = (/** @type {Data} */ { status, tasks, convergence }) =>
 /** Seconds since an agent last said something, or null. */
 export function silence(agent) {
   const heard = moment(agent.heartbeat);
-  return heard === null ? null : Math.max(0, (now() - heard) / 1000);
+  return heard === null ? null : Math.max(0, (asOf() - heard) / 1000);
 }
 
 export const isSilent = (agent) => isAtWork(agent) && (silence(agent) ?? 0) > SILENT_SECONDS;
@@ -149,13 +149,15 @@ export function lastSign(/** @type {Data} */ { agents = [], contextWindow, conve
     convergence?.dataPoints.at(-1)?.timestamp,
   ];
   const known = moments.map(moment).filter((each) => each !== null);
-  return known.length ? Math.min(now(), Math.max(...known)) : null;
+  return known.length ? Math.min(asOf(), Math.max(...known)) : null;
 }
 
 export function alive(/** @type {Data} */ { status, agents = [] }) {
   const atWork = agents.filter(isAtWork);
   const silent = atWork.filter(isSilent).length;
   const living = agents.filter((agent) => agent.alive).length;
+  if (contact.value.lost)
+    return { tone: 'quiet', headline: 'Not known', note: `No contact; it was ${stateWord(status).toLowerCase()}` };
   if (isPaused(status)) return { tone: 'warn', headline: 'Paused', note: `${count(living, 'agent')} waiting` };
   if (!isRunning(status))
     return {
@@ -300,10 +302,16 @@ export function needs(/** @type {Data} */ { status, agents = [], cost, tasks = [
 
 /** The state of the session for the strip: a kind for the lamp and a word. */
 export function stateOf(status, error) {
+  if (contact.value.lost) return { kind: 'lost', word: 'No contact' };
   if (!status) return { kind: 'loading', word: error ? 'Unknown' : 'Loading' };
-  if (isPaused(status)) return { kind: 'paused', word: 'Paused' };
-  if (isRunning(status)) return { kind: 'running', word: 'Running' };
-  return { kind: 'stopped', word: status.iteration ? 'Stopped' : 'No session' };
+  const kind = isPaused(status) ? 'paused' : isRunning(status) ? 'running' : 'stopped';
+  return { kind, word: stateWord(status) };
+}
+
+function stateWord(status) {
+  if (isPaused(status)) return 'Paused';
+  if (isRunning(status)) return 'Running';
+  return status?.iteration ? 'Stopped' : 'No session';
 }
 
 export const phaseOf = (status) => (status?.phase ? words(status.phase) : NONE);

@@ -11,7 +11,7 @@ import { ago, empty, meter, pill, table, toast } from './elements.js';
  * @typedef {object} Action
  * @property {() => Promise<any>} run
  * @property {string | ((answer: any) => string)} [done] what to say then, from the answer
- * @property {{title: string, body: string, verb: string}} [confirm]
+ * @property {{title: string, body: string, verb: string, isOfSession?: boolean}} [confirm]
  * @property {Action & {label: string}} [undo] another action, offered with the message
  * @property {{refresh: () => Promise<any>}[]} [refresh] slices that have changed by it
  */
@@ -104,6 +104,7 @@ export const stop = {
     body:
       'All agents are ended. Work that is not committed may be lost, ' +
       'and a session can only be started again on the command line.',
+    isOfSession: true,
     verb: 'Stop session',
   },
 };
@@ -144,15 +145,19 @@ export function openDialog({ title, class: more, onclose }, ...content) {
 }
 
 /**
- * Ask before something that cannot be undone: what it is done to, what is lost, a verb.
+ * Ask before something that cannot be undone: what it is done to, what is lost, a verb; and in which
+ * project, for people have one tab for each.
  *
  * @returns {Promise<boolean>}
  */
-export function ask({ title, body, verb }) {
+function ask({ title, body, verb, isOfSession = false }) {
   return new Promise((resolve) => {
     let isMeant = false;
     const dialog = openDialog(
       { title, onclose: () => resolve(isMeant) },
+      isOfSession &&
+        status.data &&
+        h('p', 'Project ', h('b', status.data.project), ' in ', h('code', status.data.project_path)),
       h('p', body),
       h(
         'div.acts',
@@ -339,6 +344,7 @@ export function agentActions(agent) {
       confirm: {
         title: `Kill ${name}?`,
         body: `The process ${agent.pid} is ended at once. What it has not written is lost${unfinished}.`,
+        isOfSession: true,
         verb: 'Kill agent',
       },
     }),

@@ -1,6 +1,6 @@
 // What views are made of: states, times, meters, panels, tables, messages.
 
-import { everySecond, now, token } from '../core/api.js';
+import { asOf, everySecond, now, token } from '../core/api.js';
 import { byId, Component, draw, h, icon, s, spoken } from '../core/dom.js';
 import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time, words } from '../core/words.js';
 
@@ -83,8 +83,8 @@ export const sign = (severity) =>
 
 /** How long ago a moment was, going on by itself. */
 export const ago = (value, after = ' ago') => ticking('ago', value, after);
-/** How long it has been going on since a moment. */
-export const since = (value) => ticking('ago', value, '');
+/** How long it has been going on since a moment, as far as is known. */
+export const since = (value) => ticking('since', value, '');
 /** How long it is until a moment. */
 export const until = (value) => ticking('until', value, '');
 
@@ -105,7 +105,7 @@ function ticking(kind, value, after) {
 }
 
 function text(kind, at, after) {
-  const seconds = (kind === 'ago' ? now() - at : at - now()) / 1000;
+  const seconds = { ago: now() - at, since: asOf() - at, until: at - now() }[kind] / 1000;
   if (kind === 'ago' && after && seconds < 1.5) return 'just now';
   return duration(seconds) + after;
 }

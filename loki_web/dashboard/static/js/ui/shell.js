@@ -38,7 +38,10 @@ export function shell(ctx) {
   for (const source of [live.state, live.nextTry, contact]) ctx.watch(source, () => ctx.schedule(drawBanner));
   ctx.watch(live.state, later);
   ctx.watch(contact, ({ lost }) => {
-    document.documentElement.dataset.contact = lost ? 'lost' : 'there';
+    const said = lost ? 'lost' : 'there';
+    if (document.documentElement.dataset.contact === said) return;
+    document.documentElement.dataset.contact = said;
+    later();
   });
 }
 
@@ -47,6 +50,7 @@ function drawStrip(data) {
   draw(
     byId('strip'),
     h('span.state', { 'data-state': state.kind }, h('span.lamp'), state.word),
+    h('span.project', data.status?.project),
     h('dl.facts', data.status && facts(data, spend(data.cost))),
     h('div.strip-end', linkState(), sessionButtons(data.status)),
   );
@@ -141,6 +145,7 @@ function drawTitle(data) {
   const waiting = needs(data).length;
   document.title = `${waiting ? `(${waiting}) ` : ''}${word} · ${view} · ${data.status?.project || 'Loki Web'}`;
   draw(byId('brand-name'), data.status?.project || 'Loki Web');
+  byId('brand-name').closest('a').title = data.status?.project_path ?? '';
   draw(
     byId('brand-note'),
     data.status

@@ -96,6 +96,12 @@ function serverPanel(ctx) {
       return [
         h(
           'dl.dl',
+          state && [
+            h('dt', 'Project'),
+            h('dd', h('b', state.project)),
+            h('dt', 'Folder'),
+            h('dd.mono', state.project_path),
+          ],
           h('dt', 'Health'),
           h('dd', pill(said.status), h('span.quiet', ` ${said.service}`)),
           h('dt', 'Version'),

@@ -58,6 +58,7 @@ export function view(ctx) {
   });
   /** @type {string | null} the id that the pane shows; null once the view is left */
   let opened = '';
+  let isFailed = false;
 
   function filter(next) {
     wanted = next;
@@ -92,6 +93,7 @@ export function view(ctx) {
     const [id = ''] = ctx.route.parts;
     if (id === opened) return;
     opened = id;
+    isFailed = false;
     if (!id) return pane.hide();
     pane.show(id, loading(6));
     const [it, error] = await getJson(address(['api/checkpoints', id])).then(
@@ -100,19 +102,23 @@ export function view(ctx) {
     );
     if (opened !== id) return undefined;
     if (it) return pane.show(it.message || id, details(it));
+    isFailed = error.kind !== 'missing' && error.kind !== 'invalid';
     return pane.show(
       id,
-      error.kind === 'missing' || error.kind === 'invalid'
-        ? empty('There is no such checkpoint', 'The oldest are removed as new ones are made.')
-        : failed(error, () => {
-            opened = '';
-            open();
-          }),
+      isFailed
+        ? failed(error, retry)
+        : empty('There is no such checkpoint', 'The oldest are removed as new ones are made.'),
     );
+  }
+
+  function retry() {
+    opened = '';
+    open();
   }
 
   ctx.redraws(() => draw(end, create()));
   ctx.onRoute(open);
+  ctx.onReturn(() => isFailed && retry());
   ctx.onLeave(() => {
     opened = null;
   });

@@ -217,6 +217,7 @@ export function results(part) {
     topK = HITS;
     later(PAUSE);
   });
+  part.onReturn(() => problem && ask());
   part.onLeave(() => {
     clearTimeout(timer);
     asked += 1;
