@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.growing import grow
 from tests.browser.watching import Watched
 from tests.support import places, programs, servers
 from tests.support.waiting import PATIENCE_SECONDS
@@ -55,6 +56,14 @@ def running(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
     """A server on a project without a session, which tests share and do not change."""
     with servers.serving(places.empty(tmp_path_factory.mktemp("blank"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[servers.Server]:
+    """A server on a running session of many iterations and tasks, which tests only read."""
+    place = grow(places.empty(tmp_path_factory.mktemp("grown")), sleeper)
+    with servers.serving(place) as server:
         yield server
 
 

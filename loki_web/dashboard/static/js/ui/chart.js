@@ -11,6 +11,8 @@ import { table } from './elements.js';
  * @property {(number | null)[]} values
  * @property {string} tone `t1`…`t6`, `tgood`, `twarn`, `tbad`
  * @property {(value: number) => string} [format]
+ * @property {'mean' | 'most' | 'last' | 'sum'} [join] what stands for several values where there is no room for
+ *   each; the mean if nothing is said
  */
 
 /**
@@ -19,7 +21,8 @@ import { table } from './elements.js';
  * @property {string} axis what a label is, as `Iteration`
  * @property {(string | number)[]} labels
  * @property {Series[]} series
- * @property {(value: number) => string} format of the scale
+ * @property {(value: number) => string} format of the values
+ * @property {(value: number) => string} [tick] of the scale, if it is shorter
  * @property {{at: number, shape: 'next' | 'check' | 'alert', tone: string, label: string}[]} [marks] by index
  * @property {{from: number, to: number, label: string}[]} [bands] by index
  * @property {{value: number, label: string} | null} [limit]
@@ -40,6 +43,8 @@ class Chart extends Component {
   #at = null;
   /** @type {any} of `layout` */
   #place = null;
+  /** @type {ReturnType<typeof condense> | null} what is drawn; the table has every value */
+  #shown = null;
   #key = h('p.chart-key', { 'aria-live': 'polite' });
   #svg = s('svg', { tabindex: 0, role: 'img' });
   #table = h('details', { ontoggle: () => this.#drawTable() });
@@ -47,7 +52,7 @@ class Chart extends Component {
   #resized = new ResizeObserver(() => this.#drawPlot());
 
   connected() {
-    this.#svg.onpointermove = ({ offsetX }) => this.#move(Math.floor((offsetX - LEFT) / this.#place.slot));
+    this.#svg.onpointermove = ({ offsetX }) => this.#move(Math.floor((offsetX - this.#place.left) / this.#place.slot));
     this.#svg.onpointerleave = () => this.#move(null);
     this.#svg.onblur = () => this.#move(null);
     this.#svg.onkeydown = (event) => this.#press(event);
@@ -66,7 +71,7 @@ class Chart extends Component {
   }
 
   #press(event) {
-    const last = this.props.labels.length - 1;
+    const last = this.#last;
     const at = this.#at ?? last;
     const aim = {
       ArrowLeft: this.#at === null ? last : at - 1,
@@ -80,8 +85,12 @@ class Chart extends Component {
     this.#move(aim);
   }
 
+  get #last() {
+    return (this.#shown ?? this.props).labels.length - 1;
+  }
+
   #move(/** @type {number | null} */ at) {
-    const last = this.props.labels.length - 1;
+    const last = this.#last;
     const next = at === null || last < 0 ? null : Math.min(last, Math.max(0, at));
     if (next === this.#at) return;
     this.#at = next;
@@ -92,11 +101,13 @@ class Chart extends Component {
   #drawPlot() {
     const width = this.#figure.clientWidth;
     if (!width) return;
-    this.#place = layout(this.props, width);
+    this.#shown = condense(this.props, width);
+    this.#place = layout(this.#shown, width);
+    if (this.#at !== null) this.#at = Math.min(this.#at, this.#last);
     const { height } = this.#place;
     this.#svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.#svg.setAttribute('height', height);
-    draw(this.#svg, plot(this.props, this.#place), s('g.cursors', { key: 'cursor' }));
+    draw(this.#svg, plot(this.#shown, this.#place), s('g.cursors', { key: 'cursor' }));
     this.#drawKey();
     this.#drawCursor();
   }
@@ -109,7 +120,7 @@ class Chart extends Component {
     return draw(
       group,
       s('line.cursor', { x1: at, x2: at, y1: top, y2: bottom }),
-      this.props.series.map(
+      this.#shown?.series.map(
         ({ values, tone }) =>
           Number.isFinite(values[this.#at]) && s('circle.dot', { class: tone, cx: at, cy: y(values[this.#at]), r: 4 }),
       ),
@@ -117,14 +128,14 @@ class Chart extends Component {
   }
 
   #drawKey() {
-    const { labels, series, axis, format, marks = [] } = this.props;
-    const at = this.#at ?? labels.length - 1;
+    const { names, series, axis, format, marks } = this.#shown ?? condense(this.props, Infinity);
+    const at = this.#at ?? names.length - 1;
     const here = marks.filter((mark) => mark.at === at);
     draw(
       this.#key,
-      h('b', at < 0 ? NONE : `${axis} ${labels[at]}`),
+      h('b', at < 0 ? NONE : `${axis} ${names[at]}`),
       series.map((each) =>
-        h('span', { class: each.tone }, h('i.swatch'), each.name, ' ', h('b', read(each, at, format))),
+        h('span', { class: each.tone }, h('i.swatch'), each.name, ' ', h('b', read(each, at, format)), each.note),
       ),
       here.map((mark) => h('span', mark.label)),
     );
@@ -160,24 +171,25 @@ class Chart extends Component {
       h(
         'div.scroll',
         { tabindex: 0, role: 'region', 'aria-label': `${label}: table` },
-        table({ caption: label, columns, rows: labels.map((_, index) => index), key: String }),
+        table({ caption: label, isPassing: true, columns, rows: labels.map((_, index) => index), key: String }),
       ),
     );
   }
 }
 
-const read = ({ values, format: own }, at, format) =>
+const read = (/** @type {any} */ { values, format: own }, at, format) =>
   Number.isFinite(values[at]) ? (own ?? format)(values[at]) : NONE;
 
 customElements.define('x-chart', Chart);
 
 // Draw a chart's numbers as SVG; nothing here listens.
 
-const LEFT = 46;
+const LETTER = 7; // pixels
 const RIGHT = 8;
 const MARKS = 18;
 const AXIS = 20;
 const BANDS = 16;
+const LEAST_BAND = 16;
 
 /** Round numbers from zero to at least `most`. */
 function ticks(most, wanted = 4) {
@@ -188,37 +200,76 @@ function ticks(most, wanted = 4) {
   return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => index * step);
 }
 
+const LEAST_SLOT = { bar: 6, line: 3, area: 2 }; // pixels
+const SIZES = [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000];
+const JOINED = {
+  mean: { note: ' on average', of: (values) => values.reduce((sum, value) => sum + value, 0) / values.length },
+  most: { note: ' at most', of: (values) => Math.max(...values) },
+  last: { note: '', of: (values) => values.at(-1) },
+  sum: { note: '', of: (values) => values.reduce((sum, value) => sum + value, 0) },
+};
+
+/** As many values as the width has room for: neighbors are joined, so that ten thousand read as well as ten. */
+function condense(/** @type {ChartProps} */ props, width) {
+  const { labels, series, marks = [], bands = [], forecast } = props;
+  const slots = labels.length + (forecast?.steps ?? 0);
+  const room = (width - 60) / Math.max(...series.map(({ kind }) => LEAST_SLOT[kind]));
+  const size = SIZES.find((each) => slots / each <= room) ?? Math.ceil(slots / Math.max(1, room));
+  const group = (list) =>
+    Array.from({ length: Math.ceil(list.length / size) }, (_, at) => list.slice(at * size, (at + 1) * size));
+  const at = (index) => Math.floor(index / size);
+  return {
+    ...props,
+    labels: group(labels).map((each) => each[0]),
+    names: group(labels).map((each) => (each.length > 1 ? `${each[0]} to ${each.at(-1)}` : each[0])),
+    series: series.map((each) => {
+      const { note, of } = JOINED[each.join ?? 'mean'];
+      const joined = (values) => {
+        const known = values.filter(Number.isFinite);
+        return known.length ? of(known) : null;
+      };
+      return { ...each, note: size > 1 ? note : '', values: group(each.values).map(joined) };
+    }),
+    marks: marks.map((mark) => ({ ...mark, at: at(mark.at) })),
+    bands: bands.map((band) => ({ ...band, from: at(band.from), to: at(band.to) })),
+    forecast: forecast && { ...forecast, steps: Math.max(1, Math.round(forecast.steps / size)) },
+  };
+}
+
 /** Where things are: a slot of the same width for each label. */
-function layout(/** @type {ChartProps} */ props, width) {
-  const { labels, series, limit, forecast, marks = [], bands = [], height = 210 } = props;
+function layout(/** @type {ReturnType<typeof condense>} */ props, width) {
+  const { labels, series, limit, forecast, marks, bands, format, tick = format, height = 210 } = props;
   const slots = labels.length + (forecast?.steps ?? 0);
   const values = series.flatMap((each) => each.values).filter((value) => typeof value === 'number');
   const most = Math.max(0, ...values, limit?.value ?? 0, forecast?.value ?? 0);
   const scale = ticks(most);
+  const left = Math.max(30, ...scale.map((value) => tick(value).length * LETTER + 12));
   const top = marks.length ? MARKS + 4 : 8;
   const bottom = height - AXIS - (bands.length ? BANDS : 0);
-  const slot = Math.max(0, width - LEFT - RIGHT) / Math.max(1, slots);
+  const slot = Math.max(0, width - left - RIGHT) / Math.max(1, slots);
   return {
+    left,
     width,
     height,
     top,
     bottom,
     slot,
     scale,
-    x: (index) => LEFT + slot * (index + 0.5),
+    x: (index) => left + slot * (index + 0.5),
     y: (value) => bottom - (value / scale[scale.length - 1]) * (bottom - top),
   };
 }
 
 function plot(props, place) {
-  const { series, labels, format, limit, forecast, bands = [], warnings = [] } = props;
-  const marks = legible(props.marks ?? [], place);
+  const { series, labels, format, tick = format, limit, forecast, warnings = [] } = props;
+  const marks = legible(props.marks, place);
+  const bands = props.bands.length * LEAST_BAND < place.width ? props.bands : [];
   return [
     place.scale.map((value) =>
       s(
         'g',
-        s('line.grid-line', { x1: LEFT, x2: place.width - RIGHT, y1: place.y(value), y2: place.y(value) }),
-        s('text', { x: LEFT - 8, y: place.y(value) + 4, 'text-anchor': 'end' }, format(value)),
+        s('line.grid-line', { x1: place.left, x2: place.width - RIGHT, y1: place.y(value), y2: place.y(value) }),
+        s('text', { x: place.left - 8, y: place.y(value) + 4, 'text-anchor': 'end' }, tick(value)),
       ),
     ),
     s(
@@ -289,12 +340,13 @@ function path(values, { x, y }) {
     .join('');
 }
 
-function drawLimit({ value, label }, { width, y }, kind = '') {
+function drawLimit({ value, label }, { left, width, top, y }, kind = '') {
+  const above = y(value) - 5;
   return s(
     'g',
     { class: kind },
-    s('line.limit', { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
-    s('text.limit-text', { x: LEFT + 4, y: y(value) - 5 }, label),
+    s('line.limit', { x1: left, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+    s('text.limit-text', { x: left + 4, y: above > top + 8 ? above : y(value) + 14 }, label),
   );
 }
 
@@ -317,14 +369,14 @@ function drawBand({ from, to, label }, { x, slot, bottom }) {
 
 const SHAPES = { next: 'M-1.5 -3.5L2 0L-1.5 3.5', check: 'M-3.5 0L-1 2.8L3.6 -2.8', alert: 'M0 -3.5V1M0 3.6V3.8' };
 
-/** The last mark at each place, as many as do not cover each other; the decisive ones always. */
+/** The last mark at each place, as many as do not cover each other: the decisive ones first. */
 function legible(marks, { x }) {
-  let free = 0;
-  return [...new Map(marks.map((mark) => [mark.at, mark])).values()].filter(({ at, shape }) => {
-    const isShown = x(at) >= free || shape === 'check';
-    if (isShown) free = x(at) + MARKS;
-    return isShown;
-  });
+  const shown = [];
+  const all = [...new Map(marks.map((mark) => [mark.at, mark])).values()];
+  const isDecisive = ({ shape }) => shape === 'check';
+  for (const mark of [...all.filter(isDecisive).reverse(), ...all.filter((each) => !isDecisive(each))])
+    if (shown.every(({ at }) => Math.abs(x(at) - x(mark.at)) >= MARKS)) shown.push(mark);
+  return shown;
 }
 
 function drawMark({ at, shape, tone }, { x }) {
@@ -336,14 +388,23 @@ function drawMark({ at, shape, tone }, { x }) {
   );
 }
 
-function drawLabels(labels, { x, slot, bottom }) {
-  const widest = Math.max(1, ...labels.map((label) => String(label).length)) * 7 + 10;
+/** As many labels as fit beside each other, from the first that does not stand below the scale. */
+function drawLabels(labels, { x, slot, bottom, left, width }) {
+  const half = (label) => (String(label).length * LETTER) / 2;
+  const widest = Math.max(1, ...labels.map(half)) * 2 + 10;
   const every = Math.max(1, Math.ceil(widest / Math.max(slot, 0.01)));
+  const first = Math.max(
+    0,
+    labels.findIndex((label, index) => x(index) - half(label) >= left - 6),
+  );
   return s(
     'g',
     labels.map(
       (label, index) =>
-        index % every === 0 && s('text', { x: x(index), y: bottom + 15, 'text-anchor': 'middle' }, label),
+        index >= first &&
+        (index - first) % every === 0 &&
+        (index === first || x(index) + half(label) <= width) &&
+        s('text', { x: x(index), y: bottom + 15, 'text-anchor': 'middle' }, label),
     ),
   );
 }
@@ -415,6 +476,7 @@ function runs(names) {
 export function spendChart(cost, status) {
   const points = cost.by_iteration;
   const { limit, left, used } = spend(cost);
+  const before = used - points.at(-1).cumulative; // what the session has spent besides these iterations
   const recent = points.slice(-8);
   const step = recent.reduce((sum, each) => sum + each.cost_usd, 0) / recent.length;
   const steps =
@@ -426,7 +488,16 @@ export function spendChart(cost, status) {
     axis: 'Iteration',
     labels: points.map((each) => each.iteration),
     format: money,
-    series: [{ name: 'spent', kind: 'area', tone: 't1', values: points.map((each) => each.cumulative) }],
+    tick: (value) => (value >= 10 ? `$${compact(value)}` : money(value)),
+    series: [
+      {
+        name: 'spent',
+        kind: 'area',
+        tone: 't1',
+        join: 'last',
+        values: points.map((each) => Math.max(0, before + each.cumulative)),
+      },
+    ],
     limit: limit === null ? null : { value: limit, label: `Budget ${money(limit)}` },
     forecast: steps ? { steps, value: Math.min(limit, used + steps * step) } : null,
   };

@@ -8,6 +8,7 @@ import { chart, spendChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
 
 const budget = slice('api/budget', { channels: ['cost'], every: 10 });
+const CENT = 0.01;
 const pricing = slice('api/pricing', { every: 300 });
 
 export function view(ctx) {
@@ -16,7 +17,7 @@ export function view(ctx) {
     title: 'Tokens in each iteration',
     from: { cost },
     also: { contextWindow },
-    lines: 7,
+    lines: 10,
     show: (data) => showTokens(data, isCacheShown),
     tools: (data) =>
       data.contextWindow?.per_iteration.length > 0 &&
@@ -43,7 +44,7 @@ export function view(ctx) {
           title: 'Budget burn',
           from: { cost },
           also: { budget, status, triggers },
-          lines: 9,
+          lines: 14,
           tools: showShare,
           show: showBurn,
         }),
@@ -51,12 +52,17 @@ export function view(ctx) {
       ),
       h(
         'div.stack.w4.pairs',
-        panel(ctx, { title: 'By phase', from: { cost }, show: (data) => showParts(data.cost.by_phase, words) }),
+        panel(ctx, {
+          title: 'By phase',
+          from: { cost },
+          show: (data) => showParts(data.cost, data.cost.by_phase, words),
+        }),
         panel(ctx, {
           title: 'By model',
           from: { cost },
           also: { pricing },
-          show: (data) => showParts(data.cost.by_model, (name) => data.pricing?.models[name]?.label ?? name, data.cost),
+          show: (data) =>
+            showParts(data.cost, data.cost.by_model, (name) => data.pricing?.models[name]?.label ?? name, true),
         }),
         panel(ctx, {
           title: 'Context windows',
@@ -139,20 +145,25 @@ function showBurn({ cost: spent, status: state, triggers: known }) {
   ];
 }
 
-function showParts(parts, nameOf, spent) {
+function showParts(spent, parts, nameOf, areModels = false) {
   const known = Object.entries(parts).sort(([, a], [, b]) => b.cost_usd - a.cost_usd);
-  const unknown = spent?.unknown_models ?? [];
+  const unknown = spent.unknown_models ?? [];
+  const rest = spend(spent).used - known.reduce((sum, [, { cost_usd: usd }]) => sum + usd, 0);
   if (!known.length) return empty('Nothing was spent yet', 'The spend is divided when the first iteration has ended.');
   return [
     shares(
-      known.map(([name, use]) => ({
-        label: nameOf(name),
-        value: use.cost_usd,
-        note: `${compact(use.input_tokens)} in, ${compact(use.output_tokens)} out`,
-      })),
+      [
+        ...known.map(([name, use]) => ({
+          label: nameOf(name),
+          value: use.cost_usd,
+          note: `${compact(use.input_tokens)} in, ${compact(use.output_tokens)} out`,
+        })),
+        ...(rest >= CENT ? [{ label: 'Not told apart', value: rest, tone: 'tquiet' }] : []),
+      ],
       money,
     ),
-    unknown.length > 0 &&
+    areModels &&
+      unknown.length > 0 &&
       h('p.small.warn', `No price is known for ${unknown.join(', ')}; counted as ${spent.unknown_models_priced_as}.`),
   ];
 }
@@ -200,11 +211,10 @@ function showContents({
   contextWindow: { breakdown, total_used: used, total_capacity: capacity, usage_percent: share, totals },
 }) {
   if (!used) return empty('The window is empty', 'What fills it is told when an iteration has ended.');
+  const parts = Object.entries(breakdown).map(([name, value]) => ({ label: words(name), value }));
+  const rest = used - parts.reduce((sum, { value }) => sum + value, 0);
   return [
-    shares(
-      Object.entries(breakdown).map(([name, value]) => ({ label: words(name), value })),
-      compact,
-    ),
+    shares(rest > 0 ? [...parts, { label: 'Not told apart', value: rest, tone: 'tquiet' }] : parts, compact),
     h(
       'p.small.quiet',
       `${percent(share)} of ${compact(capacity)} tokens. `,
