@@ -4,7 +4,7 @@ import { locked, token, useToken } from './core/api.js';
 import { byId, draw, h } from './core/dom.js';
 import * as live from './core/live.js';
 import { status } from './core/store.js';
-import { go, route, VIEWS, ViewContext } from './core/views.js';
+import { link, route, VIEWS, ViewContext } from './core/views.js';
 import { askForToken, loading, NOT_LOADED } from './ui/elements.js';
 import { listenToKeys, openHelp, openPalette, setTitle, shell } from './ui/shell.js';
 
@@ -13,9 +13,10 @@ const main = byId('main');
 let current = null;
 let isFirst = true;
 
+const UNKNOWN = { title: 'Not found', load: async () => ({ view: notFound }) };
+
 async function enter(place) {
-  const view = VIEWS[place.view];
-  if (!view) return go('now');
+  const view = VIEWS[place.view] ?? UNKNOWN;
   if (current?.name === place.view && !locked.value) return current?.ctx.moved(place);
   current?.ctx.leave();
   if (locked.value) return shut(view, place.view);
@@ -24,6 +25,7 @@ async function enter(place) {
   mark(place.view);
   setTitle(view.title);
   const isLater = !isFirst;
+  const top = history.state?.top ?? 0;
   isFirst = false;
   main.setAttribute('aria-busy', 'true');
   if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
@@ -35,10 +37,48 @@ async function enter(place) {
   }
   main.replaceChildren(...[module ? module.view(ctx) : notLoaded(view)].flat());
   main.removeAttribute('aria-busy');
-  if (!isLater) return undefined;
-  scrollTo(0, 0);
-  main.focus({ preventScroll: true });
+  standAt(top, ctx);
+  if (isLater) main.focus({ preventScroll: true });
   return undefined;
+}
+
+// Where the page stood is kept with each entry of the history: Back and a reload return there.
+
+const PAUSE = 150; // ms after scrolling
+const BY_HAND = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
+let noting = 0;
+history.scrollRestoration = 'manual';
+addEventListener('scroll', () => {
+  clearTimeout(noting);
+  noting = setTimeout(() => history.replaceState({ ...history.state, top: scrollY }, ''), PAUSE);
+});
+
+/** Scroll to where the page stood, until the view is loaded or somebody scrolls. */
+function standAt(top, ctx) {
+  const hand = new AbortController();
+  const grown = new ResizeObserver(() => {
+    scrollTo(0, top);
+    if (Math.ceil(scrollY) >= top && !main.querySelector('[aria-busy]')) hand.abort();
+  });
+  hand.signal.onabort = () => grown.disconnect();
+  grown.observe(main);
+  for (const each of BY_HAND) addEventListener(each, () => hand.abort(), { signal: hand.signal });
+  ctx.onLeave(() => hand.abort());
+}
+
+function notFound(ctx) {
+  return [
+    h('div.head', h('h1', 'Not found')),
+    h(
+      'div.card',
+      h(
+        'div.face',
+        h('b', 'There is no such view'),
+        h('p', 'Nothing has the address ', h('code', `#/${ctx.route.view}`), '.'),
+        h('a.button.small', { href: link('now') }, 'Go to Now'),
+      ),
+    ),
+  ];
 }
 
 /** Nothing is shown behind the question for a token. */

@@ -13,6 +13,7 @@ import * as live from './live.js';
 /** @type {Map<string, Slice>} */
 const byPath = new Map();
 const LIVE_PERIOD = 60; // a second look, in case a message was missed
+const FIRST_PERIOD = 15; // the same after a channel has begun: something may have changed just before
 const LEAST_GAP = 1000;
 const RETRY = 10;
 const PROBE = 3; // between looks for a server that does not answer
@@ -45,6 +46,7 @@ class Slice {
   #running = null;
   #again = false;
   #isDirty = true;
+  #isNew = false;
   #triedAt = 0;
   #took = 0;
   #timer = 0;
@@ -68,7 +70,7 @@ class Slice {
   watch(watcher) {
     if (!this.isWatched) this.#releases = this.channels.map(live.want);
     this.#watchers.add(watcher);
-    if (this.#isDirty || Date.now() - this.at > this.every * 1000) this.refresh();
+    if (!this.#running && (this.#isDirty || Date.now() - this.at > this.every * 1000)) this.refresh();
     watcher(this);
     return () => {
       this.#watchers.delete(watcher);
@@ -94,7 +96,7 @@ class Slice {
   async #ask() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#isDirty = false;
+    this.#isDirty = this.#isNew = false;
     this.#triedAt = Date.now();
     try {
       const text = await get(this.path);
@@ -118,8 +120,17 @@ class Slice {
     this.#timer = setTimeout(() => this.refresh(), Math.max(150, next - Date.now()));
   }
 
+  /** A channel has begun: what was asked for a moment ago, as when a view is opened, is looked at later. */
+  begin() {
+    if (this.message) return; // the channel begins with its value
+    if (this.#running || Date.now() - this.at < FIRST_PERIOD * 1000) this.#isNew = true;
+    else this.touch();
+  }
+
   /** Take the value from a message of the feed. */
   put(data) {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     this.#text = '';
     this.#isDirty = false;
     this.at = this.#triedAt = Date.now();
@@ -129,7 +140,8 @@ class Slice {
   refreshIfDue() {
     const kind = this.error?.kind;
     if (this.#running || kind === 'unauthenticated' || kind === 'forbidden') return;
-    const usual = live.state.value === 'live' && this.channels.length ? LIVE_PERIOD : this.every;
+    const isLive = live.state.value === 'live' && this.channels.length;
+    const usual = !isLive ? this.every : this.#isNew ? FIRST_PERIOD : LIVE_PERIOD;
     const period = contact.value.lost ? PROBE : this.error ? Math.max(RETRY, this.error.retryAfter) : usual;
     if ((this.#isDirty && !this.#timer) || Date.now() - this.#triedAt > period * 1000) this.refresh();
   }
@@ -197,10 +209,19 @@ live.state.watch((state) => {
   if (state === 'polling') status.refresh();
 });
 
+const begun = new Set(); // channels of which nothing was heard yet
+
 live.onMessage((type, data, channel) => {
-  for (const each of byPath.values()) {
-    if (each.message === type && data !== undefined) each.put(data);
-    else if (each.channels.includes(channel)) each.touch();
+  const all = [...byPath.values()];
+  if (type === 'begun') begun.add(channel);
+  const isValue = data !== undefined && all.some(({ message }) => message === type);
+  const isFirst = type === 'begun' || (isValue && begun.has(channel)); // the value with which the channel begins
+  if (type !== 'begun') begun.delete(channel);
+  for (const each of all) {
+    if (isValue && each.message === type) each.put(data);
+    else if (!each.channels.includes(channel)) continue;
+    else if (isFirst) each.begin();
+    else each.touch();
   }
 });
 
@@ -254,6 +275,7 @@ export class LogFeed {
   isLoaded = false;
   #next = 0;
   #askedAt = 0;
+  #isNew = false;
 
   /**
    * @param {import('./views.js').ViewContext} ctx
@@ -263,15 +285,21 @@ export class LogFeed {
   constructor(ctx, most, changed) {
     this.most = most;
     this.changed = changed;
-    ctx.hear('logs', (type, data) => (type === 'log' ? this.#add([data]) : this.load()));
+    ctx.hear('logs', (type, data) => {
+      this.#isNew = type === 'begun' && Date.now() - this.#askedAt < FIRST_PERIOD * 1000;
+      if (type === 'log') this.#add([data]);
+      else if (!this.#isNew) this.load();
+    });
     ctx.everySecond(() => {
-      const isDue = live.state.value !== 'live' && Date.now() - this.#askedAt >= POLL;
+      const period = live.state.value !== 'live' ? POLL : this.#isNew ? FIRST_PERIOD * 1000 : Infinity;
+      const isDue = Date.now() - this.#askedAt >= period;
       if (isDue && !contact.value.lost && !locked.value) this.load();
     });
   }
 
   async load() {
     this.#askedAt = Date.now();
+    this.#isNew = false;
     try {
       this.#merge(
         JSON.parse(

@@ -42,6 +42,9 @@ function decoded(text) {
   }
 }
 
+// What stays in the address while one moves inside a view.
+const KEPT = /^(sort\.|layout$)/;
+
 /**
  * The link to a place: `link('tasks', id)`, `link('logs', [], {q: 'error'})`.
  *
@@ -51,7 +54,10 @@ function decoded(text) {
  */
 export function link(view, parts = [], query = {}) {
   const path = [view, parts].flat().map(encodeURIComponent).join('/');
-  const given = Object.entries(query).filter(([, value]) => value != null && value !== '');
+  const kept = view === route.value.view ? [...route.value.query].filter(([name]) => KEPT.test(name)) : [];
+  const given = Object.entries({ ...Object.fromEntries(kept), ...query }).filter(
+    ([, value]) => value != null && value !== '',
+  );
   return `#/${path}${given.length ? `?${new URLSearchParams(given)}` : ''}`;
 }
 
@@ -66,8 +72,14 @@ export function go(...place) {
  * @param {Parameters<typeof link>} place
  */
 export function replace(...place) {
-  history.replaceState(null, '', link(...place));
+  history.replaceState(history.state, '', link(...place));
   route.set(read());
+}
+
+/** Keep in the address how the view is shown: a parameter that `KEPT` names. */
+export function keep(name, value) {
+  const { view, parts, query } = route.value;
+  replace(view, parts, { ...Object.fromEntries(query), [name]: value });
 }
 
 // The context of a view: what the view began with it ends when the view is left.

@@ -1,6 +1,6 @@
 // What values and states mean, in words. What is missing is a dash, which is not the same as zero.
 
-import { asOf, contact } from './api.js';
+import { asOf, contact, now } from './api.js';
 
 /**
  * A table for names that come from data: unlike an object literal, it has no `constructor` and no `__proto__`.
@@ -77,6 +77,16 @@ const by = (formatter) => (value) => {
 export const time = by(clockTime);
 export const dateTime = by(whole);
 export const shortDate = by(day);
+/** The day of a moment, as 24 Nov 2026. */
+export const date = by(new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }));
+
+/** The zone in which the page writes times, as `Europe/Berlin (UTC+1)`. */
+export function zone() {
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'shortOffset' }).formatToParts(now());
+  const offset = parts.find(({ type }) => type === 'timeZoneName')?.value.replace('GMT', 'UTC');
+  const { timeZone: name } = Intl.DateTimeFormat().resolvedOptions();
+  return !name || name === offset ? `${offset}` : `${name} (${offset})`;
+}
 
 /** `in_progress` → In progress; `QA` stays. */
 export function words(value) {

@@ -13,6 +13,7 @@ import { ago, empty, meter, pill, table, toast } from './elements.js';
  * @property {string | ((answer: any) => string)} [done] what to say then, from the answer
  * @property {{title: string, body: string, verb: string, isOfSession?: boolean}} [confirm]
  * @property {Action & {label: string}} [undo] another action, offered with the message
+ * @property {import('./elements.js').Holds} [holds] until when the message is true
  * @property {{refresh: () => Promise<any>}[]} [refresh] slices that have changed by it
  */
 
@@ -69,13 +70,13 @@ export function actionButton({ label, name, icon: symbol, class: more, scope = '
  *
  * @param {Action} action
  */
-export async function perform({ run, done, confirm, undo, refresh = [] }) {
+export async function perform({ run, done, confirm, undo, holds, refresh = [] }) {
   if (confirm && !(await ask(confirm))) return false;
   try {
     const answer = await run();
     if (answer?.success === false) throw new Error(answer.message);
     const text = typeof done === 'function' ? done(answer) : (done ?? answer?.message);
-    if (text) toast(text, { action: undo && { label: undo.label, run: () => perform(undo) } });
+    if (text) toast(text, { action: undo && { label: undo.label, run: () => perform(undo) }, holds });
     return true;
   } catch (error) {
     toast(reasonOf(error), { failed: true });
@@ -94,7 +95,14 @@ const refresh = [status, agents];
 const control = (verb) => post(`api/control/${verb}`);
 
 export const resume = { label: 'Resume', run: () => control('resume'), done: 'Session resumed', refresh };
-export const pause = { label: 'Pause', run: () => control('pause'), done: 'Session paused', undo: resume, refresh };
+export const pause = {
+  label: 'Pause',
+  run: () => control('pause'),
+  done: 'Session paused',
+  undo: resume,
+  holds: { source: status, test: () => isPaused(status.data) },
+  refresh,
+};
 export const stop = {
   label: 'Stop',
   run: () => control('stop'),
@@ -331,6 +339,10 @@ export function agentActions(agent) {
           off,
           run: call('pause'),
           undo: resume,
+          holds: {
+            source: agents,
+            test: () => Boolean(agents.data?.find(({ id }) => id === agent.id)?.pause_requested),
+          },
           refresh,
         }),
     actionButton({

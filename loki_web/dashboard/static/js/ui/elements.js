@@ -2,15 +2,22 @@
 
 import { asOf, everySecond, now, token } from '../core/api.js';
 import { byId, Component, draw, h, icon, s, spoken } from '../core/dom.js';
+import { keep, route } from '../core/views.js';
 import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time, words } from '../core/words.js';
 
-/** Bars in the place of what is being loaded. */
-export const loading = (lines = 3) =>
+/**
+ * Bars in the place of what is being loaded; after a while it says for how long.
+ *
+ * @param {number} [lines]
+ * @param {number} [began] in milliseconds
+ */
+export const loading = (lines = 3, began = now()) =>
   h(
     'div',
     { 'aria-busy': 'true', key: 'loading' },
     spoken('Loading'),
     Array.from({ length: lines }, () => h('div.bone')),
+    h('p.small.quiet', ticking('wait', began, '')),
   );
 
 /** What would be here, and why it is missing. */
@@ -49,8 +56,6 @@ const TONES = lookup({
   healthy: 'good',
   approved: 'good',
   complete: 'good',
-  done: 'good',
-  completed: 'good',
   success: 'good',
   paused: 'warn',
   silent: 'warn',
@@ -88,6 +93,10 @@ export const since = (value) => ticking('since', value, '');
 /** How long it is until a moment. */
 export const until = (value) => ticking('until', value, '');
 
+const PATIENCE = 2; // seconds without a word
+const NO_WORD = '\u00a0'; // keeps the height of the line
+const WHY_SO_LONG = 'The first look at a large session takes some seconds.';
+
 function ticking(kind, value, after) {
   const at = moment(value);
   if (at === null) return NONE;
@@ -105,7 +114,8 @@ function ticking(kind, value, after) {
 }
 
 function text(kind, at, after) {
-  const seconds = { ago: now() - at, since: asOf() - at, until: at - now() }[kind] / 1000;
+  const seconds = { ago: now() - at, wait: now() - at, since: asOf() - at, until: at - now() }[kind] / 1000;
+  if (kind === 'wait') return seconds < PATIENCE ? NO_WORD : `Still reading, for ${duration(seconds)}. ${WHY_SO_LONG}`;
   if (kind === 'ago' && after && seconds < 1.5) return 'just now';
   return duration(seconds) + after;
 }
@@ -196,7 +206,7 @@ export const logLine = ({ message, level, timestamp }, marked = message) =>
   h(
     'div.log-line',
     { class: levelClass(level) },
-    h('span', time(timestamp)),
+    h('span', { title: dateTime(timestamp) }, time(timestamp)),
     h('span', SHORT[level] ?? level),
     h('span', marked),
   );
@@ -221,6 +231,7 @@ let ids = 0;
  */
 export function panel(ctx, { title, from = {}, also = {}, show, tools, above, class: more = '', lines = 3 }) {
   const id = `panel-${++ids}`;
+  const began = now();
   const head = h('header');
   const body = h('div.card-body');
   const section = h('section.card', { class: more, 'aria-labelledby': id }, head, above, body);
@@ -252,7 +263,7 @@ export function panel(ctx, { title, from = {}, also = {}, show, tools, above, cl
           ),
       ),
     );
-    if (!isThere) draw(body, broken.length ? failed(broken[0].error, retry) : loading(lines));
+    if (!isThere) draw(body, broken.length ? failed(broken[0].error, retry) : loading(lines, began));
     else
       draw(
         body,
@@ -279,13 +290,14 @@ function attempt(make, otherwise) {
   }
 }
 
-const AT_ONCE = 100;
+const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 10 : 100;
 
 /**
- * A table: sortable where a column says how, a hundred rows at a time, cards on a phone.
+ * A table: sortable where a column says how, which is kept in the address; some rows at a time, cards on a phone.
  *
  * @param {object} props
  * @param {string} props.caption for screen readers
+ * @param {boolean} [props.isPassing] whether the order is not kept
  * @param {{label: string, cell: (row: any) => any, sort?: (row: any) => any, class?: string}[]} props.columns
  *   `class` may be `num` or `acts`
  * @param {any[]} props.rows
@@ -294,13 +306,34 @@ const AT_ONCE = 100;
 export const table = (props) => h('x-table', { props });
 
 class Table extends Component {
-  #by = -1;
-  #isDown = false;
+  #order = ''; // a label, after a minus if it is descending
   #shown = AT_ONCE;
+  #end = () => {};
+
+  connected() {
+    this.#end = route.watch(({ query }) => {
+      const order = query.get(this.#name) ?? '';
+      if (this.props.isPassing || order === this.#order) return;
+      this.#order = order;
+      this.update();
+    });
+  }
+
+  disconnected() {
+    this.#end();
+  }
+
+  get #name() {
+    return `sort.${this.props.caption.toLowerCase().replaceAll(' ', '-')}`;
+  }
+
+  get #isDown() {
+    return this.#order.startsWith('-');
+  }
 
   update() {
     const { caption, columns, rows, key } = this.props;
-    const sorted = this.#sorted(rows, columns[this.#by]?.sort);
+    const sorted = this.#sorted(rows, columns.find(({ label }) => label && label === this.#label)?.sort);
     draw(
       this,
       h(
@@ -310,7 +343,7 @@ class Table extends Component {
           'thead',
           h(
             'tr',
-            columns.map((column, index) => this.#head(column, index)),
+            columns.map((column) => this.#head(column)),
           ),
         ),
         h(
@@ -335,19 +368,23 @@ class Table extends Component {
     );
   }
 
-  #head({ label, sort, class: more }, index) {
+  get #label() {
+    return this.#order.replace(/^-/, '');
+  }
+
+  #head({ label, sort, class: more }) {
     if (!sort) return h('th', { key: label, scope: 'col', class: more }, label || h('span.spoken', 'Actions'));
-    const order = this.#by !== index ? 'none' : this.#isDown ? 'descending' : 'ascending';
+    const order = this.#label !== label ? 'none' : this.#isDown ? 'descending' : 'ascending';
     return h(
       'th',
       { key: label, scope: 'col', class: more, 'aria-sort': order },
-      h('button', { type: 'button', onclick: () => this.#sort(index) }, label),
+      h('button', { type: 'button', onclick: () => this.#sort(label) }, label),
     );
   }
 
-  #sort(index) {
-    this.#isDown = this.#by === index ? !this.#isDown : false;
-    this.#by = index;
+  #sort(label) {
+    this.#order = this.#order === label ? `-${label}` : label;
+    if (!this.props.isPassing) keep(this.#name, this.#order);
     this.update();
   }
 
@@ -377,13 +414,16 @@ customElements.define('x-table', Table);
 
 const SHOWN = 8000; // ms
 
+/** @typedef {{source: {watch: (watcher: () => void) => () => void}, test: () => boolean}} Holds what a message says */
+
 /**
- * Say that something was done, or that it failed; failures stay until they are put away.
+ * Say that something was done, or that it failed; failures stay until they are put away. A message
+ * that no longer holds goes, with the action that it offers.
  *
  * @param {string} text
- * @param {{failed?: boolean, action?: {label: string, run: () => any}}} [how]
+ * @param {{failed?: boolean, action?: {label: string, run: () => any}, holds?: Holds}} [how]
  */
-export function toast(text, { failed = false, action } = {}) {
+export function toast(text, { failed = false, action, holds } = {}) {
   const region = byId('toasts');
   const shown = h(
     'div.toast',
@@ -407,6 +447,12 @@ export function toast(text, { failed = false, action } = {}) {
   region.showPopover();
   byId(failed ? 'warned' : 'said').append(shown);
   if (!failed) setTimeout(leave, SHOWN);
+  let hasHeld = false;
+  const unwatch = holds?.source.watch(() => {
+    const isHolding = holds.test();
+    if (hasHeld && !isHolding) end();
+    hasHeld ||= isHolding;
+  });
 
   function leave() {
     if (shown.matches(':hover, :focus-within')) setTimeout(leave, 2000);
@@ -415,6 +461,7 @@ export function toast(text, { failed = false, action } = {}) {
 
   function end() {
     shown.remove();
+    unwatch?.();
     if (!region.querySelector('.toast') && region.matches(':popover-open')) region.hidePopover();
   }
 }

@@ -8,7 +8,7 @@ const SPARE = 400; // pixels drawn beyond what is seen
  * @param {object} props
  * @param {any[]} props.items
  * @param {(item: any) => string} props.key
- * @param {(item: any, index: number) => Node} props.row
+ * @param {(item: any, index: number) => any} props.row what stands in a row
  * @param {number} props.estimate the usual height of a row
  * @param {string} props.label
  * @param {string} [props.role] `list` (then rows are its items) or `log`

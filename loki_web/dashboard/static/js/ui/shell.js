@@ -64,16 +64,21 @@ function facts(data, { used, limit, share }) {
     fact('Last activity', sign === null ? NONE : ago(sign)),
     fact('Elapsed', isRunning(session) && session.session_uptime_seconds ? since(started) : NONE),
     fact('Iteration', session.iteration ? number(session.iteration) : NONE),
-    fact('Phase', phaseOf(session)),
-    fact('Cost', [
-      used === null ? NONE : money(used),
-      limit !== null && ` of ${money(limit)}`,
-      limit !== null && meter(share, 'Budget used'),
-    ]),
+    fact('Phase', phaseOf(session), 'always'),
+    fact(
+      'Cost',
+      [
+        used === null ? NONE : money(used),
+        limit !== null && ` of ${money(limit)}`,
+        limit !== null && meter(share, 'Budget used'),
+      ],
+      'always',
+    ),
     fact('Working on', session.current_task || NONE, 'extra'),
   ];
 }
 
+/** A class says where it has its place: `extra` on wide screens only, `always` on a phone too. */
 const fact = (label, value, more) => h('div.fact', { class: more, key: label }, h('dt', label), h('dd', value));
 
 const WORDS = { connecting: 'Connecting', live: 'Live', polling: 'Polling', offline: 'Offline', locked: 'No access' };
@@ -126,10 +131,13 @@ function drawBadges(data) {
 }
 
 function badge(view, value, title, isAlarm) {
-  const shown = /** @type {HTMLElement} */ (document.querySelector(`[data-badge="${view}"]`));
-  draw(shown, value ? [h('span', { 'aria-hidden': 'true' }, number(value)), h('span.spoken', ` (${title})`)] : null);
-  shown.title = title;
-  shown.classList.toggle('alarm', Boolean(isAlarm && value));
+  for (const shown of /** @type {NodeListOf<HTMLElement>} */ (
+    document.querySelectorAll(`[data-badge="${view}"], [data-count="${view}"]`)
+  )) {
+    draw(shown, value ? [h('span', { 'aria-hidden': 'true' }, number(value)), h('span.spoken', ` (${title})`)] : null);
+    shown.title = title;
+    shown.classList.toggle('alarm', Boolean(isAlarm && value));
+  }
 }
 
 let view = '';

@@ -4,7 +4,7 @@ import { address, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { notifications } from '../core/store.js';
 import { link, replace } from '../core/views.js';
-import { count, lookup, number, words } from '../core/words.js';
+import { count, lookup, NONE, number, words } from '../core/words.js';
 import { facts } from '../extra/facts.js';
 import { actionButton, reasonOf } from '../ui/actions.js';
 import { ago, empty, panel, sign } from '../ui/elements.js';
@@ -48,7 +48,7 @@ export function view(ctx) {
           onclick: () => filter({ severity: name }),
         },
         label,
-        notifications.data && h('span.quiet', ` ${number(found)}`),
+        h('span.quiet', ` ${notifications.data ? number(found) : NONE}`),
       );
     };
     const waiting = all.filter((each) => fits(each) && !each.acknowledged);
@@ -125,7 +125,7 @@ export function view(ctx) {
     title: 'Notifications',
     class: 'w7',
     from: { notifications },
-    lines: 6,
+    lines: 24,
     show: (data) => show(data.notifications),
   });
   ctx.onRoute((route) => {

@@ -52,7 +52,7 @@ export function view(ctx) {
           title: 'Trend',
           class: 'w8 tall',
           from: { trends: slice(address('api/learning/trends', filter)), metrics },
-          lines: 8,
+          lines: 14,
           show: showTrend,
           tools: ({ metrics: { totalSignals, avgConfidence } }) =>
             h(
@@ -62,8 +62,8 @@ export function view(ctx) {
         }),
         h(
           'div.stack.w4',
-          parts(part, metrics, 'type', 'signalsByType'),
-          parts(part, metrics, 'source', 'signalsBySource'),
+          parts(part, metrics, 'type', 'signalsByType', 11),
+          parts(part, metrics, 'source', 'signalsBySource', 7),
         ),
         lessons(part, metrics),
         signalsPanel(part, filter),
@@ -106,9 +106,10 @@ export function view(ctx) {
     );
   }
 
-  function parts(part, metrics, name, field) {
+  function parts(part, metrics, name, field, lines) {
     return panel(part, {
       title: `By ${name}`,
+      lines,
       from: { metrics },
       show: ({ metrics: data }) => {
         const found = Object.entries(data[field]);
@@ -294,7 +295,7 @@ function trendChart(points) {
     axis: isHourly ? 'Hour from' : 'Day',
     format: number,
     labels: times.map((at) => (isHourly ? hourly : daily).format(at)),
-    series: [{ name: 'signals', kind: 'bar', tone: 't1', values: times.map((at) => slots.get(at)) }],
+    series: [{ name: 'signals', kind: 'bar', tone: 't1', join: 'sum', values: times.map((at) => slots.get(at)) }],
   };
 }
 

@@ -127,8 +127,11 @@ export function signalsPanel(part, filter) {
     );
   }
 
-  part.onRoute(() => {
+  let [shown] = part.route.parts;
+  part.onRoute(({ parts: [kind] }) => {
     show();
+    if (kind === shown) return;
+    shown = kind;
     const { top } = place.getBoundingClientRect();
     if (top < 0 || top > innerHeight - 200) place.scrollIntoView();
   });

@@ -1,10 +1,10 @@
 // The log: levels, search with marks, following, wrapping, download.
 
-import { getJson, keptCell } from '../core/api.js';
+import { keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
-import { LogFeed } from '../core/store.js';
+import { LogFeed, status as session } from '../core/store.js';
 import { replace } from '../core/views.js';
-import { count } from '../core/words.js';
+import { count, date, number, zone } from '../core/words.js';
 import { perform } from '../ui/actions.js';
 import { empty, failed, levelClass, loading, logLine } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
@@ -93,7 +93,11 @@ export function view(ctx) {
         ),
         h(
           'button.button',
-          { type: 'button', onclick: () => perform({ run: download, done: 'The log was saved' }) },
+          {
+            type: 'button',
+            title: 'Save the lines that are shown as a file',
+            onclick: () => perform({ run: async () => save(fitting()), done: 'The lines were saved' }),
+          },
           icon('download'),
           'Download',
         ),
@@ -101,18 +105,24 @@ export function view(ctx) {
     );
   }
 
-  function drawBody() {
+  function fitting() {
     const needle = sought.toLowerCase();
-    const shown = feed.lines.filter(
+    return feed.lines.filter(
       (line) => levels.has(levelOf(line)) && (!needle || line.message.toLowerCase().includes(needle)),
     );
+  }
+
+  function drawBody() {
+    const needle = sought.toLowerCase();
+    const shown = fitting();
     const fresh = isFollowing ? 0 : feed.lines.length - 1 - feed.lines.findLastIndex((line) => line.id <= seenUntil);
+    const known = `${feed.lines.length < MOST ? '' : 'the last '}${count(feed.lines.length, 'line')}`;
     draw(
       status,
-      feed.isLoaded &&
-        (shown.length === feed.lines.length
-          ? count(shown.length, 'line')
-          : `${shown.length} of ${count(feed.lines.length, 'line')}`),
+      feed.isLoaded && [
+        shown.length === feed.lines.length ? sentence(known) : `${number(shown.length)} of ${known}`,
+        h('span', ` · ${zone()}`),
+      ],
     );
     if (!feed.isLoaded)
       return draw(body, h('div.card', feed.error ? failed(feed.error, () => feed.load()) : loading(12)));
@@ -139,7 +149,10 @@ export function view(ctx) {
         layout: wrap.value,
         follow: isFollowing,
         onfollow: follow,
-        row: (line) => logLine(line, marked(line.message, needle)),
+        row: (line, index) => [
+          date(line.timestamp) !== date(shown[index - 1]?.timestamp) && h('div.log-day', date(line.timestamp)),
+          logLine(line, marked(line.message, needle)),
+        ],
       }),
       fresh > 0 &&
         h(
@@ -170,11 +183,13 @@ function marked(text, needle) {
   return [...parts, text.slice(from)];
 }
 
-/** Save what the server has of the log as a file. */
-async function download() {
-  const lines = await getJson(`api/logs?lines=${MOST}`);
-  const text = lines.map((line) => `${line.timestamp} ${line.level} ${line.message}\n`).join('');
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Save lines as a file, named after the project and the time of the last line. */
+function save(lines) {
+  const text = lines.map((line) => `${line.timestamp}Z ${line.level} ${line.message}\n`).join('');
   const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
-  h('a', { href: url, download: 'session.log' }).click();
+  const name = [session.data?.project, lines.at(-1)?.timestamp.slice(0, 19).replaceAll(':', '')];
+  h('a', { href: url, download: `${name.filter(Boolean).join('-') || 'session'}.log` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

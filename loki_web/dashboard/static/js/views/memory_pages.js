@@ -4,7 +4,7 @@ import { h } from '../core/dom.js';
 import { slice } from '../core/store.js';
 import { compact, lookup, number, percent } from '../core/words.js';
 import { facts, inWords } from '../extra/facts.js';
-import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
+import { ago, empty, meter, panel, pill, table } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
 
 export const summary = slice('api/memory/summary');
@@ -50,13 +50,8 @@ const spending = ({ discoveryTokens, readTokens, savingsPercent }) =>
             ? ' saved: looking things up costs more than reading all'
             : ' of tokens saved by looking things up',
         ),
-        shares(
-          [
-            { label: 'Tokens to find', value: discoveryTokens },
-            { label: 'Tokens to read', value: readTokens },
-          ],
-          compact,
-        ),
+        meter(savingsPercent, 'Tokens saved', { warn: 101, bad: 101 }),
+        h('dl.dl', fact('Tokens to find', compact(discoveryTokens)), fact('Tokens to read', compact(readTokens))),
       ]
     : h('p.quiet', 'Nothing has been looked up yet, so nothing was saved.');
 

@@ -3,8 +3,8 @@
 import { keptCell } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { tasks } from '../core/store.js';
-import { go, link, replace } from '../core/views.js';
-import { count, dateTime, lookup, matches, NONE, priorityRank, taskState, words } from '../core/words.js';
+import { go, keep, link, replace } from '../core/views.js';
+import { count, dateTime, lookup, matches, moment, NONE, priorityRank, taskState, words } from '../core/words.js';
 import { drawer } from '../ui/actions.js';
 import { empty, panel, pill, table } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
@@ -18,10 +18,12 @@ const COLUMNS = [
 ];
 const PRIORITIES = lookup({ high: 'warn', critical: 'bad' });
 const SHOWN_FIRST = ['title', 'description', 'failed', 'position'];
-const layout = keptCell('tasks', 'board');
+const ENDED = new Set(['done', 'failed']);
+const usual = keptCell('tasks', 'board');
 
 export function view(ctx) {
   let wanted = ctx.route.query.get('q') ?? '';
+  const layout = () => ctx.route.query.get('layout') ?? usual.value;
   const place = (id) => link('tasks', id ? [id] : [], { q: wanted });
   const pane = drawer(ctx, () => go('tasks', [], { q: wanted }));
   const found = h('span.quiet', { role: 'status' });
@@ -57,18 +59,22 @@ export function view(ctx) {
     );
     if (!all.length) return empty('No tasks yet', 'The tasks of the session appear when it has planned some.');
     if (!shown.length) return empty('No task fits', `Nothing has “${wanted}” in its title, id, type or agent.`);
-    return layout.value === 'board' ? drawBoard(shown, place) : drawList(shown, place);
+    return layout() === 'list' ? drawList(shown, place) : drawBoard(shown, place);
   }
 
   function drawSwitches() {
     const button = (name, label) =>
       h(
         'button.chip',
-        { type: 'button', 'aria-pressed': String(layout.value === name), onclick: () => layout.set(name) },
+        { type: 'button', 'aria-pressed': String(layout() === name), onclick: () => choose(name) },
         label,
       );
     draw(switches, button('board', 'Board'), button('list', 'List'));
-    board.redraw();
+  }
+
+  function choose(name) {
+    usual.set(name);
+    keep('layout', name);
   }
 
   function open() {
@@ -80,9 +86,13 @@ export function view(ctx) {
       : pane.show(id, empty('There is no such task', 'It may have been removed since the link was made.'));
   }
 
-  ctx.watch(layout, drawSwitches);
+  drawSwitches();
   ctx.watch(tasks, () => ctx.schedule(open));
-  ctx.onRoute(open);
+  ctx.onRoute(() => {
+    open();
+    drawSwitches();
+    board.redraw();
+  });
   return [h('div.head', h('h1', 'Tasks'), field, found, switches), board];
 }
 
@@ -91,6 +101,7 @@ function drawBoard(all, place) {
     'div.board',
     COLUMNS.map(([name, title]) => {
       const mine = all.filter((task) => taskState(task) === name);
+      if (ENDED.has(name)) newestFirst(mine);
       return h(
         'section',
         { key: name, 'aria-label': title },
@@ -108,6 +119,12 @@ function drawBoard(all, place) {
       );
     }),
   );
+}
+
+/** Sort by the end; the queues have what ended last at their end. */
+function newestFirst(tasks) {
+  const end = ({ completed_at: at }) => moment(at) ?? 0;
+  tasks.reverse().sort((a, b) => end(b) - end(a));
 }
 
 const drawCard = (task, place) =>

@@ -1,0 +1,113 @@
+"""What the address keeps, where the page stood, and addresses of nothing."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.growing import TASKS
+from tests.browser.reading import expect_equal, panel
+from tests.browser.watching import settled
+from tests.support.servers import Server
+
+# A view, its table, a column, and how the first cell reads upwards and downwards.
+SORTED = [
+    ("tasks?layout=list", "Tasks", "Id", "t-000", "t-104"),
+    ("agents", "Agents", "State", "completed", "running"),
+    ("learning", "Successes", "Pattern", "Pattern 0", "Pattern 39"),
+    ("cost", "Prices", "Input", "Gemini 3 Flash", "Opus"),
+]
+
+
+@pytest.mark.parametrize(("view", "name", "column", "first", "last"), SORTED)
+def test_the_order_of_a_table_survives_reload_and_back(
+    grown: Server, open_page: OpenPage, view: str, name: str, column: str, first: str, last: str
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/{view}")).page
+    table = panel(page, name).locator("table").first
+    top = table.locator("tbody tr").first
+    for text, order in ((first, "ascending"), (last, "descending")):
+        table.locator("th button", has_text=re.compile(f"^{column}$")).click()
+        expect(top).to_contain_text(text)
+        expect(table.locator(f"th[aria-sort={order}]")).to_have_text(column)
+    page.reload()
+    expect(top).to_contain_text(last)
+    page.evaluate("location.hash = '#/admin'")
+    expect(page.get_by_role("heading", name="Admin")).to_be_visible()
+    page.go_back()
+    expect(top).to_contain_text(last)
+    page.go_back()
+    page.go_forward()
+    expect(top).to_contain_text(last)
+
+
+def test_the_layout_of_the_tasks_is_in_the_address_and_stays_while_one_is_open(
+    grown: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/tasks")).page
+    expect(page.locator(".board")).to_be_visible()
+    page.get_by_role("button", name="List").click()
+    page.get_by_label("Filter tasks").fill("t-00")
+    expect(page).to_have_url(re.compile("layout=list"))
+    page.get_by_role("link", name="Task 001").click()
+    expect(page.locator("dialog.drawer")).to_contain_text("t-001")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("table")).to_be_visible()
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(10)
+    page.evaluate("location.hash = '#/tasks?layout=board'")
+    expect(page.locator(".board")).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["alerts", "learning"])
+def test_reload_and_back_return_to_where_the_page_stood(
+    grown: Server, open_page: OpenPage, view: str
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/{view}")).page
+    page.evaluate("scrollTo(0, 700)")
+    expect_equal(page, lambda: page.evaluate("history.state?.top"), 700)
+    page.reload()
+    expect_equal(page, lambda: top_of(page), 700)
+    page.evaluate("location.hash = '#/admin'")
+    expect(page.get_by_role("heading", name="Admin")).to_be_visible()
+    expect_equal(page, lambda: top_of(page), 0)
+    page.go_back()
+    expect_equal(page, lambda: top_of(page), 700)
+
+
+def top_of(page: Page) -> int:
+    return round(page.evaluate("scrollY"))
+
+
+@pytest.mark.parametrize(
+    "address", ["nothing", "Tasks", "nothing/below?q=1", "__proto__", "%3Cb%3E"]
+)
+def test_an_unknown_address_says_so(grown: Server, open_page: OpenPage, address: str) -> None:
+    watched = settled(open_page(f"{grown.url}/#/{address}"))
+    page = watched.page
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    expect(page).to_have_title(re.compile("Not found"))
+    expect(page).to_have_url(f"{grown.url}/#/{address}")
+    expect(page.locator("[data-view][aria-current]")).to_have_count(0)
+    page.locator("#main").get_by_role("link", name="Go to Now").click()
+    expect(page.locator(".tile").first).to_be_visible()
+    assert watched.said == []
+
+
+@pytest.mark.parametrize(
+    ("column", "titles"),
+    [
+        ("Done", ["104", "103", "102", "101", "091", "090"]),
+        ("Failed", ["081", "080"]),
+        ("Pending", [f"{number:03}" for number in range(3)]),
+    ],
+)
+def test_what_has_ended_last_is_first(
+    grown: Server, open_page: OpenPage, column: str, titles: list[str]
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/tasks?layout=board")).page
+    cards = page.get_by_role("region", name=column, exact=True).locator(".task b")
+    expect(cards.nth(len(titles) - 1)).to_be_visible()
+    assert [text.removeprefix("Task ") for text in cards.all_inner_texts()][: len(titles)] == titles
+    assert len(titles) <= TASKS

@@ -1,0 +1,90 @@
+"""Opening a view: one request for each address, nothing that moves, and a word if it takes long."""
+
+from collections import Counter
+
+import pytest
+from playwright.sync_api import Page, Route, ViewportSize, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.reading import expect_equal
+from tests.browser.seen import PHONE
+from tests.browser.watching import Watched, is_loaded, settled
+from tests.support.servers import Server
+
+VIEWS = ("now", "council", "cost", "memory", "learning", "alerts")
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+MOST_SHIFT = 0.1  # what web.dev calls good
+NOTE_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+def requests_of(watched: Watched) -> Counter[str]:
+    return Counter(url for url in watched.asked if "/api/" in url or url.endswith("/health"))
+
+
+@pytest.mark.parametrize("view", [*VIEWS, "logs", "admin"])
+def test_a_view_requests_each_address_once(running: Server, open_page: OpenPage, view: str) -> None:
+    watched = settled(
+        open_page(f"{running.url}/#/{view}", prepare=lambda page: page.clock.install())
+    )
+    watched.page.clock.run_for(5000)
+    is_loaded(watched.page)
+    asked = requests_of(watched)
+    assert len(asked) >= 7
+    assert [url for url, times in asked.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_loaded_does_not_move_what_is_there(
+    grown: Server, open_page: OpenPage, view: str, size: ViewportSize
+) -> None:
+    held: list[Route] = []
+    is_open = False
+
+    def hold(route: Route) -> None:
+        if is_open:
+            route.continue_()
+        else:
+            held.append(route)
+
+    def prepare(page: Page) -> None:
+        page.route("**/api/**", hold)
+        page.add_init_script(NOTE_SHIFTS)
+
+    watched = open_page(f"{grown.url}/#/{view}", prepare=prepare, viewport=size)
+    page = watched.page
+    expect(page.locator("#main[aria-busy]")).to_have_count(0)
+    expect(page.locator("#main .bone").first).to_be_visible()
+    is_open = True
+    for route in held:
+        route.continue_()
+    settled(watched)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("window.shift") < MOST_SHIFT
+
+
+def test_what_takes_long_says_so_and_for_how_long(running: Server, open_page: OpenPage) -> None:
+    held: list[Route] = []
+
+    def prepare(page: Page) -> None:
+        page.route("**/api/memory/episodes*", lambda route: held.append(route))
+        page.clock.install()
+
+    page = open_page(f"{running.url}/#/memory", prepare=prepare).page
+    shown = page.get_by_role("region", name="Episodes")
+    expect(shown.locator(".bone").first).to_be_visible()
+    expect(shown).not_to_contain_text("Still reading")
+    page.clock.run_for(4000)
+    expect(shown).to_contain_text("Still reading, for 4s.")
+    page.clock.run_for(9000)
+    expect(shown).to_contain_text("Still reading, for 13s.")
+    expect_equal(page, lambda: len(held) > 0, True)
+    for route in held:
+        route.continue_()
+    expect(shown.locator(".entry").first).to_be_visible()
+    expect(shown).not_to_contain_text("Still reading")

@@ -1,0 +1,129 @@
+"""A phone, forced colors, and messages that no longer hold."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.growing import ALERTS, TASKS, grow
+from tests.browser.reading import panel
+from tests.browser.seen import PHONE, is_accessible, is_no_wider
+from tests.browser.watching import settled
+from tests.support import places, servers
+from tests.support.children import Children
+from tests.support.servers import Server
+
+VIEWS = ("now", "tasks", "agents", "council", "cost", "memory", "learning", "alerts", "admin")
+LONGEST = 8000  # pixels on a phone
+SMALL = """() => [...document.querySelectorAll('#main :is(a, button, summary), #bar *')]
+  .filter((each) => each.matches('a, button, summary') && each.checkVisibility())
+  .filter((each) => each.getBoundingClientRect().height < 32)
+  .map((each) => each.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_on_a_phone_fingers_hit_everything_and_no_view_is_endless(
+    grown: Server, open_page: OpenPage, view: str
+) -> None:
+    watched = settled(open_page(f"{grown.url}/#/{view}", viewport=PHONE))
+    assert watched.page.evaluate(SMALL) == []
+    assert watched.page.evaluate("document.documentElement.scrollHeight") < LONGEST
+    is_no_wider(watched, PHONE["width"])
+
+
+def test_a_phone_shows_phase_cost_and_what_waits(grown: Server, open_page: OpenPage) -> None:
+    status, cost = grown.get("/api/status").json(), grown.get("/api/cost").json()
+    watched = settled(open_page(f"{grown.url}/", viewport=PHONE))
+    expect(watched.fact("Phase")).to_be_visible()
+    expect(watched.fact("Phase")).to_have_text(status["phase"].capitalize() or "–")
+    expect(watched.fact("Cost")).to_be_visible()
+    expect(watched.fact("Cost")).to_contain_text(f"${cost['budget_used']:,.2f}")
+    more = watched.page.locator("#bar").get_by_role("button", name="More")
+    expect(more).to_have_text(f"More{ALERTS} ({ALERTS} alerts not acknowledged)")
+    for name, number in (("Tasks", TASKS), ("Agents", 1)):
+        link = watched.page.locator("#bar").get_by_role("link", name=name)
+        expect(link.locator("[aria-hidden] >> nth=-1")).to_have_text(str(number))
+
+
+# What says something by its color, and where.
+COLORED = [
+    ("now", "#strip .lamp"),
+    ("now", ".badge.alarm"),
+    ("now", ".chart-key .swatch"),
+    ("now", ".legend .swatch"),
+    ("now", ".share i"),
+    ("now", "#strip .meter i"),
+    ("cost", ".legend .swatch"),
+    ("learning", ".parts .meter i"),
+]
+
+
+@pytest.mark.parametrize(("view", "selector"), COLORED)
+def test_forced_colors_keep_what_is_said_by_color(
+    grown: Server, open_page: OpenPage, view: str, selector: str
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/{view}", forced_colors="active")).page
+    shown = page.locator(selector)
+    expect(shown.first).to_be_attached()
+    color = "(element) => getComputedStyle(element).backgroundColor"
+    colors = [each.evaluate(color) for each in shown.all()]
+    assert page.locator("body").evaluate(color) not in colors
+
+
+def test_forced_colors_mark_what_is_chosen(grown: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{grown.url}/#/learning", forced_colors="active")).page
+    for selector in ('.chip[aria-pressed="true"]', "#rail a[aria-current]"):
+        style = "(element) => getComputedStyle(element).outlineStyle"
+        assert page.locator(selector).first.evaluate(style) == "solid"
+
+
+@pytest.mark.parametrize("view", ["now", "learning"])
+def test_axe_finds_nothing_on_a_phone(grown: Server, open_page: OpenPage, view: str) -> None:
+    options = {"viewport": PHONE, "bypass_csp": True}
+    is_accessible(settled(open_page(f"{grown.url}/#/{view}", **options)))
+
+
+def test_running_and_completed_differ_in_color(grown: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{grown.url}/#/agents")).page
+    pills = panel(page, "Agents").locator(".pill")
+    expect(pills).to_have_text(["Running", "Completed"])
+    expect(pills.first).to_have_class("pill good")
+    expect(pills.last).to_have_class("pill")
+
+
+def test_the_bar_of_what_was_saved_is_as_long_as_it_says(
+    grown: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/memory/economics")).page
+    shown = panel(page, "Economics")
+    expect(shown).to_contain_text("50% of tokens saved")
+    bar = shown.get_by_role("meter", name="Tokens saved")
+    whole, part = bar.bounding_box(), bar.locator("i").bounding_box()
+    assert whole is not None
+    assert part is not None
+    assert part["width"] == pytest.approx(whole["width"] / 2, abs=1)
+
+
+def test_a_message_goes_when_it_no_longer_holds(
+    tmp_path: Path, children: Children, open_page: OpenPage
+) -> None:
+    place = grow(places.empty(tmp_path), children.sleeper().pid)
+    place.write(
+        "state/agents.json", [{"id": "worker", "status": "running", "pid": children.sleeper().pid}]
+    )
+    with servers.serving(place) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        message = page.locator("#said .toast")
+        for button, resume in (
+            ("Pause session", "/api/control/resume"),
+            ("Pause worker", "/api/agents/worker/resume"),
+        ):
+            page.get_by_role("button", name=button).click()
+            message.hover()  # it stays while the pointer is on it
+            expect(message.get_by_role("button", name="Resume")).to_be_visible()
+            name = button.replace("Pause", "Resume")
+            expect(page.get_by_role("button", name=name)).to_be_visible()
+            assert server.post(resume).status_code == 200
+            expect(message).to_have_count(0)
+            page.mouse.move(0, 0)
