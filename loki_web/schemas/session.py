@@ -48,6 +48,10 @@ class Status(Answer):
             metadata={"description": "Files that count as empty because they are too large"},
         )
     )
+    project = optional(
+        fields.String(metadata={"description": "The name of the project, else of its folder"})
+    )
+    project_path = optional(fields.String(metadata={"description": "The folder of the project"}))
     session_uptime_seconds = optional(fields.Float())
     pid = optional(
         fields.Integer(allow_none=True, metadata={"description": "The runner of the session"})

@@ -77,7 +77,8 @@ def test_reload_and_back_return_to_where_the_page_stood(
 
 
 def top_of(page: Page) -> int:
-    return round(page.evaluate("scrollY"))
+    top: float = page.evaluate("scrollY")
+    return round(top)
 
 
 @pytest.mark.parametrize(

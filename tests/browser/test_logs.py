@@ -10,6 +10,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.reading import expect_equal
 from tests.browser.watching import settled
 from tests.support import places, servers
+from tests.support.places import Place
 from tests.support.servers import Server
 
 MOST = 10_000
@@ -27,6 +28,20 @@ def logging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place.write("logs/session.log", "\n".join(LINES) + "\n")
     with servers.serving(place) as server:
         yield server
+
+
+def test_a_line_without_a_time_shows_none(empty_place: Place, open_page: OpenPage) -> None:
+    text = (
+        "2026-11-24T09:00:00Z INFO It begins\n    at main.py:7\n2026-11-24T09:00:05Z INFO It ends\n"
+    )
+    empty_place.write("logs/session.log", text)
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/logs", timezone_id="UTC")).page
+        times = page.locator(".log-line > :first-child")
+        expect(times).to_have_text(["09:00:00", "–", "09:00:05"])
+        expect(times.nth(1)).to_have_attribute(
+            "title", re.compile("No time of its own; about 24 Nov")
+        )
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_an_address_with_the_name_of_a_member_of_objects_opens_what_any_unknown_
     running: Server, open_page: OpenPage, name: str
 ) -> None:
     watched = settled(open_page(f"{running.url}/#/{name}"))
-    expect(watched.page).to_have_title(re.compile("Now"))
+    expect(watched.page).to_have_title(re.compile("Not found"))
     for view, heading in (("memory", "Episodes"), ("learning", "Signals")):
         watched.page.evaluate(f"location.hash = '#/{view}/{name}'")
         expect(watched.page.locator("#main h2", has_text=heading).first).to_be_visible()

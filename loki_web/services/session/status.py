@@ -35,6 +35,8 @@ class StatusDict(TypedDict):
     mode: str
     provider: str
     current_task: str
+    project: NotRequired[str]
+    project_path: NotRequired[str]
     session_uptime_seconds: NotRequired[float]
     pid: NotRequired[int | None]
     timestamp: NotRequired[str]

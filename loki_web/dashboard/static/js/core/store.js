@@ -264,7 +264,7 @@ export const enterprise = slice('api/enterprise/status', { every: 300 });
 const POLL = 2000;
 
 /**
- * @typedef {{id: number, message: string, level: string, timestamp: string}} Line
+ * @typedef {{id: number, message: string, level: string, timestamp: string, timestamp_estimated?: boolean}} Line
  * `id` grows by one from line to line.
  */
 export class LogFeed {

@@ -201,12 +201,19 @@ const LEVELS = lookup({ critical: 'error', error: 'error', warn: 'warning', warn
 /** The class of a level: error, warning or none. */
 export const levelClass = (level) => LEVELS[level] ?? '';
 
-/** A line of the log; `marked` are the places of what was searched for. */
-export const logLine = ({ message, level, timestamp }, marked = message) =>
+/** A line of the log; `marked` are the places of what was searched for. A line without a time has that of another. */
+export const logLine = (
+  /** @type {any} */ { message, level, timestamp, timestamp_estimated: isGuess },
+  marked = message,
+) =>
   h(
     'div.log-line',
     { class: levelClass(level) },
-    h('span', { title: dateTime(timestamp) }, time(timestamp)),
+    h(
+      'span',
+      { title: isGuess ? `No time of its own; about ${dateTime(timestamp)}` : dateTime(timestamp) },
+      isGuess ? NONE : time(timestamp),
+    ),
     h('span', SHORT[level] ?? level),
     h('span', marked),
   );
