@@ -40,6 +40,8 @@ export const overview = (part) =>
 
 const fact = (name, value) => [h('dt', name), h('dd', value)];
 
+const amount = (name, tokens) => h('li', h('span', name), h('b', compact(tokens)));
+
 const spending = ({ discoveryTokens, readTokens, savingsPercent }) =>
   discoveryTokens || readTokens || savingsPercent
     ? [
@@ -51,7 +53,7 @@ const spending = ({ discoveryTokens, readTokens, savingsPercent }) =>
             : ' of tokens saved by looking things up',
         ),
         meter(savingsPercent, 'Tokens saved', { warn: 101, bad: 101 }),
-        h('dl.dl', fact('Tokens to find', compact(discoveryTokens)), fact('Tokens to read', compact(readTokens))),
+        h('ul.legend', amount('Tokens to find', discoveryTokens), amount('Tokens to read', readTokens)),
       ]
     : h('p.quiet', 'Nothing has been looked up yet, so nothing was saved.');
 
