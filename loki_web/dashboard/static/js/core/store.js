@@ -70,7 +70,8 @@ class Slice {
   watch(watcher) {
     if (!this.isWatched) this.#releases = this.channels.map(live.want);
     this.#watchers.add(watcher);
-    if (!this.#running && (this.#isDirty || Date.now() - this.at > this.every * 1000)) this.refresh();
+    const isStale = !this.#running && Date.now() - this.at > this.every * 1000;
+    if (this.#isDirty || isStale) this.refresh();
     watcher(this);
     return () => {
       this.#watchers.delete(watcher);

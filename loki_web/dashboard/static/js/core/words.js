@@ -1,6 +1,6 @@
 // What values and states mean, in words. What is missing is a dash, which is not the same as zero.
 
-import { asOf, contact, now } from './api.js';
+import { contact, now } from './api.js';
 
 /**
  * A table for names that come from data: unlike an object literal, it has no `constructor` and no `__proto__`.
@@ -140,7 +140,7 @@ export const isBlank = (/** @type {Data} */ { status, tasks, convergence }) =>
 /** Seconds since an agent last said something, or null. */
 export function silence(agent) {
   const heard = moment(agent.heartbeat);
-  return heard === null ? null : Math.max(0, (asOf() - heard) / 1000);
+  return heard === null ? null : Math.max(0, (now() - heard) / 1000);
 }
 
 export const isSilent = (agent) => isAtWork(agent) && (silence(agent) ?? 0) > SILENT_SECONDS;
@@ -159,7 +159,7 @@ export function lastSign(/** @type {Data} */ { agents = [], contextWindow, conve
     convergence?.dataPoints.at(-1)?.timestamp,
   ];
   const known = moments.map(moment).filter((each) => each !== null);
-  return known.length ? Math.min(asOf(), Math.max(...known)) : null;
+  return known.length ? Math.min(now(), Math.max(...known)) : null;
 }
 
 export function alive(/** @type {Data} */ { status, agents = [] }) {
@@ -282,7 +282,8 @@ export function needs(/** @type {Data} */ { status, agents = [], cost, tasks = [
   else if (share !== null && share >= 70 && isRunning(status))
     add('budget', 'warning', `${money(left)} of the budget is left${lasts}`, { view: 'cost' });
   if (isRunning(status)) {
-    for (const agent of agents.filter(isSilent))
+    // without contact nobody is heard of
+    for (const agent of contact.value.lost ? [] : agents.filter(isSilent))
       add(`s-${agent.id}`, 'warning', `${agent.name || agent.id} has been silent for ${duration(silence(agent))}`, {
         view: 'agents',
         id: agent.id,
