@@ -36,6 +36,22 @@ def put_triggers(body: Json) -> Json:
     return triggers.update_triggers(writable_sources(), body["triggers"])
 
 
+@blueprint.post("/api/notifications/acknowledge")
+@blueprint.body(shapes.AcknowledgeManyBody)
+@blueprint.answers(200, shapes.AcknowledgedMany)
+def acknowledge_many(body: Json) -> Json:
+    """Acknowledge many notifications at once, or take that back.
+
+    To undo a call, send the ids in `changed` with `acknowledged: false`.
+    """
+    return notifications.acknowledge_notifications(
+        writable_sources(),
+        ids=body.get("ids"),
+        every=body["all"],
+        acknowledged=body["acknowledged"],
+    )
+
+
 @blueprint.post("/api/notifications/<id>/acknowledge")
 @blueprint.body(shapes.AcknowledgeBody)
 @blueprint.answers(200, shapes.Acknowledged)

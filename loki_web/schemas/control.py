@@ -1,4 +1,6 @@
-from loki_web.schemas.base import OptionalBody, Success
+from marshmallow import fields
+
+from loki_web.schemas.base import OptionalBody, Success, optional
 
 
 class ControlBody(OptionalBody):
@@ -15,3 +17,8 @@ class Resumed(Success):
 
 class Stopped(Success):
     EXAMPLE = {"success": True, "message": "Stop signal sent"}
+
+    process_signalled = optional(fields.Boolean())
+    marker_written = optional(fields.Boolean(metadata={"description": "Whether STOP is there"}))
+    liveness = optional(fields.String())
+    reason = optional(fields.String(metadata={"description": "Why no signal was sent"}))

@@ -1,6 +1,6 @@
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer
+from loki_web.schemas.base import Answer, optional
 
 
 class Health(Answer):
@@ -8,6 +8,20 @@ class Health(Answer):
 
     status = fields.String()
     service = fields.String()
+
+
+class Live(Answer):
+    EXAMPLE = {"status": "live"}
+
+    status = fields.String()
+
+
+class Ready(Answer):
+    EXAMPLE = {"status": "ready", "reasons": [], "warnings": []}
+
+    status = fields.String()
+    reasons = fields.List(fields.String())
+    warnings = fields.List(fields.String(metadata={"description": "What only limits the server"}))
 
 
 class Status(Answer):
@@ -40,3 +54,13 @@ class Status(Answer):
     mode = fields.String()
     provider = fields.String()
     current_task = fields.String()
+    liveness = optional(
+        fields.String(
+            validate=validate.OneOf(["process", "heartbeat", "unknown"]),
+            metadata={"description": "What tells whether the session runs"},
+        )
+    )
+    stale = optional(
+        fields.Boolean(metadata={"description": "Recorded as running, but silent for long"})
+    )
+    sessions = optional(fields.List(fields.Dict()))

@@ -6,6 +6,7 @@ from loki_web.schemas.base import Answer, optional
 class Process(Answer):
     pid = fields.Integer(allow_none=True)
     alive = fields.Boolean()
+    liveness = optional(fields.String())
 
 
 class AgentProcess(Answer):
@@ -13,6 +14,7 @@ class AgentProcess(Answer):
     status = fields.String()
     id = optional(fields.String())
     state = optional(fields.String(metadata={"description": "`alive` or `dead`"}))
+    liveness = optional(fields.String())
     heartbeat_age_seconds = optional(fields.Float(allow_none=True))
 
 

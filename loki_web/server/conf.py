@@ -53,6 +53,7 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.sweep(_settings)
+    hooks.report_missing_folder(_settings)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -252,10 +252,18 @@ def reports_changes(path: Path | str) -> bool:
 @cached(LRUCache(64), key=lambda device, real: device)
 def _device_reports_changes(device: int, real: str) -> bool:
     """Return the same for the device that a real path is on."""
-    partitions = [
-        part
-        for part in psutil.disk_partitions(all=True)
-        if real == part.mountpoint or real.startswith(part.mountpoint.rstrip("/") + "/")
-    ]
-    nearest = max(partitions, key=lambda part: len(part.mountpoint), default=None)
-    return nearest is None or not nearest.fstype.startswith(_SILENT_FILE_SYSTEMS)
+    mounts = [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
+    return not file_system_at(real, mounts).startswith(_SILENT_FILE_SYSTEMS)
+
+
+def file_system_at(real: str, mounts: Iterable[tuple[str, str]]) -> str:
+    """Return the type of the file system that a real path is on; "" if unknown.
+
+    :param mounts: folder and type, in the order in which they were mounted: of several on one
+        folder, the last hides the others.
+    """
+    nearest, kind = "", ""
+    for folder, mounted in mounts:
+        if is_below(folder, real) and len(folder) >= len(nearest):
+            nearest, kind = folder, mounted
+    return kind

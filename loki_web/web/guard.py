@@ -12,13 +12,15 @@ from loki_web.errors import Forbidden, TooManyRequests
 from loki_web.services.context import WritableSources
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access, audit_hook, cors
-from loki_web.web.origins import host_is_allowed, origin_is_allowed
+from loki_web.web.origins import host_is_allowed, is_ip_address, origin_is_allowed
 from loki_web.web.request_parser import MAX_BODY_BYTES
 
 REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UNPROXIED = "werkzeug.proxy_fix.orig"
+_CONTROL = ("/api/control/", "/api/agents/")  # Stop, Pause, Resume and Kill
 _ANY_HOST = frozenset({"/health"})  # health probes address a container by its IP address
+_PROBES = frozenset({"/health/live", "/health/ready"})
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -65,6 +67,8 @@ class Guard:
         self._check_origin(req)
         access.check(req, rule, self._authenticator, self._sources)
         self._check_rate(req, rule)
+        if rule is not None:
+            audit_hook.check_can_record(self._sources, req.method, rule)
         if (req.content_length or 0) > MAX_BODY_BYTES:  # even if the view does not read it
             raise RequestEntityTooLarge
 
@@ -76,7 +80,8 @@ class Guard:
         :raises Forbidden: for a name that is not allowed (DNS rebinding).
         """
         unproxied = req.environ.get(_UNPROXIED, {}).get("HTTP_HOST") or req.host
-        if req.path not in _ANY_HOST and not (
+        is_probe = req.path in _PROBES and is_ip_address(req.host)  # that cannot be rebound
+        if not (is_probe or req.path in _ANY_HOST) and not (
             self._is_host_allowed(req.host) and self._is_host_allowed(unproxied)
         ):
             raise Forbidden("Host not allowed. Add it to LOKI_ALLOWED_HOSTS.")
@@ -99,7 +104,10 @@ class Guard:
     def _check_rate(self, req: Request, rule: str | None) -> None:
         if req.method not in STATE_CHANGING or rule is None or access.is_reading(req.method, rule):
             return
-        wait = self.window.hit(access.client_of(req), self._settings.control_rate_limit)
+        key = access.client_of(req)
+        if rule.startswith(_CONTROL):  # other changes must not lock anybody out of Stop
+            key = f"control {key}"
+        wait = self.window.hit(key, self._settings.control_rate_limit)
         if wait is not None:
             raise TooManyRequests(f"Too many changes. Try again in {wait} seconds.", wait)
 
@@ -120,7 +128,8 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 
     @app.after_request
     def complete(response: Response) -> Response:
-        remember(response)
+        if not remember(response):
+            response = audit_hook.make_unrecorded(response)
         cors.complete_headers(response)
         headers = response.headers
         scopes = _note_user(request.environ)

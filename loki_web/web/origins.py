@@ -1,5 +1,6 @@
 """Checks of the Host header (DNS rebinding) and the Origin header (CSRF)."""
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from loki_web.config.parsers import is_loopback
@@ -20,6 +21,15 @@ def host_is_allowed(host_header: str, settings: Settings) -> bool:
     if name in _configured_names(settings) or is_loopback(name):
         return True
     return not settings.is_loopback and not settings.allowed_hosts
+
+
+def is_ip_address(host_header: str) -> bool:
+    """Return whether a Host header has an IP address instead of a name."""
+    try:
+        ip_address(_host_name(host_header) or "")
+    except ValueError:
+        return False
+    return True
 
 
 def origin_is_allowed(origin: str, host_header: str, settings: Settings) -> bool:

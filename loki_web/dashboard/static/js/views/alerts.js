@@ -79,18 +79,7 @@ function read({ query }) {
 
 const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowledge']));
 
-/** One after the other, for the server has no other way; where it stops half way it says so. */
-async function acknowledgeAll(waiting) {
-  let done = 0;
-  try {
-    for (const each of waiting) {
-      await acknowledge(each);
-      done += 1;
-    }
-  } catch (error) {
-    throw new Error(`${done} of ${count(waiting.length, 'alert')} acknowledged, then: ${error.sentence}`);
-  }
-}
+const acknowledgeAll = (waiting) => post('api/notifications/acknowledge', { ids: waiting.map(({ id }) => id) });
 
 function drawAlert(each) {
   const { id, trigger, message, data, acknowledged } = each;
