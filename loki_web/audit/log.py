@@ -149,12 +149,20 @@ class WritableAuditLog(AuditLog):
         now = self._sources.now()
         entry = {"timestamp": isoformat(now), **_redact_event(event)}
         try:
-            return self._append(entry, now)
+            written = self._append(entry, now)
+            self._sources.audit_failure.clear()
+            return written
         except StorageError as error:
+            self._sources.audit_failure.set()
             log.error(
                 "no audit entry for %s %s: %s", event.action, event.resource_type, error.detail
             )
             return None
+
+    def can_record(self) -> bool:
+        """Return whether the log can probably be written: nothing is written to find out."""
+        file = _get_current_file(self._sources.now_unrecorded())
+        return self._user.can_append(file.path)
 
     def _append(self, entry: Json, now: datetime) -> Json:
         """Append an entry, chained to the last one that any process wrote.
@@ -269,6 +277,19 @@ class WritableAuditLog(AuditLog):
         if self._seal:
             return self._seal.sign_anchor(file, last_hash)
         return {"file": file, "hash": last_hash}
+
+
+class AuditState:
+    """Whether the audit log can be written, as an input that is examined once a second."""
+
+    is_notified = True
+
+    def __init__(self, sources: WritableSources) -> None:
+        self._failure, self._log = sources.audit_failure, WritableAuditLog(sources)
+
+    def examine(self) -> bool:
+        """Return True if the last entry was written, and the next one can probably be."""
+        return not self._failure.is_set() and self._log.can_record()
 
 
 def serialize_entry(entry: Json) -> str:

@@ -35,6 +35,15 @@ def check_oidc(*, skips_verification: bool) -> None:
         )
 
 
+def check_audit(*, is_required: bool, is_recorded: bool) -> None:
+    """Refuse to require a log that is not written.
+
+    :raises SettingsError: then.
+    """
+    if is_required and not is_recorded:
+        raise SettingsError("LOKI_AUDIT_REQUIRED and LOKI_AUDIT_DISABLED exclude each other")
+
+
 def check_tls(certificate: Path | None, key: Path | None) -> None:
     """Check that certificate and key are readable and match, or are both unset.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from loki_web.config import parsers
 from loki_web.config.checks import (
+    check_audit,
     check_audit_key,
     check_exposure,
     check_free,
@@ -114,6 +115,12 @@ class Settings:
         parsers.whole(1, 1_000_000),
         "State-changing calls a minute that one client may make",
     )
+    signal_other_users: bool = _setting(
+        "LOKI_SIGNAL_OTHER_USERS",
+        "false",
+        parsers.boolean,
+        "Let Stop and Kill signal processes of other users, where the system allows it",
+    )
     cache_dir: Path | None = _setting(
         "LOKI_CACHE_DIR",
         "",
@@ -167,6 +174,12 @@ class Settings:
         "false",
         parsers.boolean,
         "Record no audit log, unless LOKI_ENTERPRISE_AUDIT asks for one",
+    )
+    audit_required: bool = _setting(
+        "LOKI_AUDIT_REQUIRED",
+        "false",
+        parsers.boolean,
+        "Refuse changes (503) while their audit entries cannot be written",
     )
     audit_no_integrity: bool = _setting(
         "LOKI_AUDIT_NO_INTEGRITY", "false", parsers.boolean, "Audit entries without a hash chain"
@@ -308,6 +321,7 @@ class Settings:
     def _check(self) -> None:
         check_exposure(self.host, may_be_open=self.auth_required or self.allow_anonymous)
         check_oidc(skips_verification=self.oidc_skip_signature_verify)
+        check_audit(is_required=self.audit_required, is_recorded=self.audit_recorded)
         check_tls(self.tls_cert, self.tls_key)
         check_loki_dir(self.loki_dir)
         check_audit_key(self.audit_key, self.loki_dir, self.home / ".loki")

@@ -122,6 +122,12 @@ def _is_accepting(worker: Any) -> bool:
     return bool(worker.tmp.last_update() <= time.monotonic())
 
 
+def report_missing_folder(settings: Settings) -> None:
+    """Log one line if there is no session yet: an empty page may also mean a wrong LOKI_DIR."""
+    if not settings.loki_dir.is_dir():
+        log.warning("there is no %s yet: waiting for a session (see LOKI_DIR)", settings.loki_dir)
+
+
 def handle_parse_errors(worker: Any) -> None:
     """Make the worker's application answer a malformed chunked body with 400.
 

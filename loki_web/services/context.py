@@ -148,10 +148,14 @@ class Sources:
 
 @dataclass(frozen=True)
 class WritableSources(Sources):
-    """Sources whose files can be changed, for what serves POST, PUT and DELETE."""
+    """Sources whose files can be changed, for what serves POST, PUT and DELETE.
+
+    :ivar audit_failure: set while this process could not write its last audit entry.
+    """
 
     project: WritableFolder
     user: WritableFolder
+    audit_failure: threading.Event = field(default_factory=threading.Event, init=False)
 
 
 def open_sources(

@@ -14,6 +14,7 @@ from loki_web.store import lines as store_lines
 from loki_web.store.collection import Collection
 from loki_web.store.files import is_being_written
 from loki_web.store.inputs import (
+    GONE,
     MAX_DOCUMENT_BYTES,
     ContentInput,
     DocumentInput,
@@ -21,6 +22,7 @@ from loki_web.store.inputs import (
     FolderInput,
     Names,
     NamesInput,
+    Presence,
     Root,
     StrictDocumentInput,
     TextInput,
@@ -56,6 +58,7 @@ class Folder:
         self.path = path
         self.value_store = value_store
         self._root = Root(path, events=events)
+        self._presence = Presence(self._root)
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
 
@@ -189,6 +192,11 @@ class Folder:
     def is_folder(self, relative: str) -> bool:
         """Return whether the path is a directory."""
         return bool(observe(self._input(FolderInput, relative)))
+
+    def is_gone(self) -> bool:
+        """Return whether the folder was there and has been removed or unmounted since."""
+        observe(self._root)
+        return bool(observe(self._presence) == GONE)
 
     def file_names(self, relative: str, suffix: str = "") -> list[str]:
         """List the names of the regular files in a folder, sorted.

@@ -24,6 +24,7 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
 _STRICT_TRIES = 3
 _LARGE_BYTES = 64 * 1024
+THERE, NEVER, GONE = "there", "never", "gone"
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ class Root:
         for name in folder[len(base) :].split(os.sep):  # parents first: they report new folders
             path = os.path.join(path, name) if name else path
             if path not in watched:
+                if not files.reports_changes(path):  # another file system may be mounted inside
+                    return path != base and not os.path.lexists(path)
                 if not get_notifier().watch(path, self, path):
                     return path != base and not os.path.lexists(path)
                 watched.add(path)
@@ -104,6 +107,42 @@ class Root:
             get_notifier().watch(str(folder), self, "", only_itself=True)
             for folder in (self.path, *self.path.parents)
         )
+
+
+class Presence:
+    """Whether a root is there. Its state is one of THERE, NEVER and GONE.
+
+    It is gone if it was there and is missing, or if the file system that it was on has been
+    unmounted and has left an empty folder.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._device: int | None = None
+        self._state = NEVER
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether an event is sent when the root is moved, removed or unmounted."""
+        return self._state == THERE and self._root.is_notified
+
+    def examine(self) -> str:
+        before, self._state = self._state, self._look()
+        if self._state == GONE != before:
+            log.error("the state folder %s is gone", self._root.path)
+        elif before == GONE != self._state:
+            log.warning("the state folder %s is back", self._root.path)
+        return self._state
+
+    def _look(self) -> str:
+        try:
+            device = os.stat(self._root.path).st_dev
+            if self._device not in (None, device) and not os.listdir(self._root.path):
+                return GONE
+        except OSError:
+            return NEVER if self._device is None else GONE
+        self._device = device
+        return THERE
 
 
 def _identity(status: os.stat_result | None) -> Identity | None:

@@ -28,14 +28,14 @@ class NewFolder:
     def __init__(self, parent: str) -> None:
         self._parent = parent
         self._path = atomic.temporary_name(parent, "new")
-        os.mkdir(self._path)
+        atomic.make_folders(self._path)
         self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         atomic.lock_temporary(self._descriptor)
 
     def write_bytes(self, relative: str, data: bytes) -> None:
         """Create a file in the folder, and the folders on its path."""
         path = os.path.join(self._path, relative)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        atomic.make_folders(os.path.dirname(path))
         atomic.write_new(path, data)
 
     def write_json(self, relative: str, value: Json) -> None:
@@ -80,6 +80,17 @@ class WritableFolder(Folder):
         with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
             atomic.write_whole(path, data, mode)
 
+    def create_empty(self, relative: str) -> None:
+        """Create an empty file, unless a file or folder of that name exists; replace a link.
+
+        Neither a temporary file nor a block of the disk is needed.
+        """
+        with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
+            if os.path.islink(path):
+                os.unlink(path)
+            with suppress(FileExistsError):
+                atomic.create_empty(path)
+
     def write_json_lines(self, relative: str, records: Iterable[Any]) -> None:
         """Replace a `.jsonl` file as a whole."""
         self.write_bytes(relative, b"".join(map(json_text.dump_line, records)))
@@ -88,6 +99,11 @@ class WritableFolder(Folder):
         """Append a record to a `.jsonl` file."""
         with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
             atomic.append_line(path, json_text.dump_line(value))
+
+    def can_append(self, relative: str) -> bool:
+        """Return whether a file can probably be appended to, or created, without trying it."""
+        path = files.resolve(self.path, relative)
+        return path is not None and atomic.can_append(path)
 
     def rename(self, relative: str, name: str) -> None:
         """Rename a file in its folder. The new name must not exist."""

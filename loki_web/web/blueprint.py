@@ -50,6 +50,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         routed = self._routed("GET", rule, options)
         return lambda view: routed(kept(view, is_confidential=is_confidential))
 
+    def get_anew(self, rule: str, **options: Any) -> Decorator:
+        """Add a GET route whose response is never cached: it is of this moment."""
+        return self._routed("GET", rule, options)
+
     def post(self, rule: str, **options: Any) -> Decorator:
         return self._routed("POST", rule, options)
 

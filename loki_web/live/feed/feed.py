@@ -160,7 +160,10 @@ class Feed:
         watcher = Watcher(lambda: self._inbox.put(None))
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
         self._turn_safely()  # the first turn determines which folders are watched
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads: poll
+            get_notifier().give_up(error)
         try:
             while not self._is_over():
                 self._turn_safely()

@@ -303,6 +303,8 @@ export function stateOf(status, error) {
   if (!status) return { kind: 'loading', word: error ? 'Unknown' : 'Loading' };
   if (isPaused(status)) return { kind: 'paused', word: 'Paused' };
   if (isRunning(status)) return { kind: 'running', word: 'Running' };
+  if (!status.database_connected) return { kind: 'stopped', word: 'State folder gone' };
+  if (status.stale) return { kind: 'stopped', word: 'Silent' };
   return { kind: 'stopped', word: status.iteration ? 'Stopped' : 'No session' };
 }
 
