@@ -1,20 +1,37 @@
-"""Parts of the test command. All use the environment that nox is installed in."""
+"""Parts of the test command. All but `oldest` use the environment that nox is installed in."""
 
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast", "lint", "types", "js"]
 _PARALLEL = ("-n", "auto", "--dist", "worksteal")
+_FAST = "not server and not browser and not slow"
+_FAST_TOOLS = (  # of the extra "test", what the tests import
+    "axe-playwright-python",
+    "hypothesis",
+    "jsonschema",
+    "nox",
+    "openapi-spec-validator",
+    "playwright",
+    "pytest",
+    "pytest-randomly",
+    "pytest-timeout",
+    "pytest-xdist",
+    "requests",
+    "websocket-client",
+    "websockets",
+)
 
 
 @nox.session
 def fast(session: nox.Session) -> None:
     """Run the tests that need no browser and no server process, without the slow ones."""
-    _test(session, "-m", "not server and not browser and not slow")
+    _test(session, "-m", _FAST)
 
 
 @nox.session
@@ -52,9 +69,22 @@ def js(session: nox.Session) -> None:
     session.run("npm", "run", "check", external=True)
 
 
+@nox.session(venv_backend="uv", reuse_venv=True)
+def oldest(session: nox.Session) -> None:
+    """Run the fast tests with the oldest versions that requirements.txt allows."""
+    oldest_versions = Path(session.create_tmp()) / "oldest.txt"
+    _run(
+        session, "uv", "pip", "compile", "-q", "--resolution", "lowest-direct",
+        "requirements.txt", "-o", str(oldest_versions),
+    )  # fmt: skip
+    session.install("-r", str(oldest_versions), *_FAST_TOOLS)
+    environment = {"PYTHONPATH": str(Path.cwd())}
+    session.run("pytest", *_PARALLEL, "-m", _FAST, *session.posargs, env=environment)
+
+
 def _test(session: nox.Session, *selection: str) -> None:
     _run(session, "pytest", *_PARALLEL, *selection, *session.posargs)
 
 
 def _run(session: nox.Session, module: str, *arguments: str) -> None:
-    session.run(sys.executable, "-m", module, *arguments)
+    session.run(sys.executable, "-m", module, *arguments, external=True)

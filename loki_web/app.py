@@ -1,5 +1,6 @@
 """Application factories: the complete server and the sidecar."""
 
+import importlib
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -8,6 +9,7 @@ from flask import Flask
 from flask_compress import Compress
 
 from loki_web.api import blueprints, metrics, session
+from loki_web.config.checks import check_own_sockets
 from loki_web.config.settings import Settings, get_process_settings
 from loki_web.dashboard import page as dashboard
 from loki_web.live import asyncapi
@@ -30,7 +32,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     :param now: the clock, replaced in tests.
     :raises SettingsError: when a setting of the environment is invalid.
     """
-    app, sources = _guarded_app(settings or get_process_settings(), now)
+    app, sources = _guarded_app(settings or _get_settings(), now)
     openapi.install(app, blueprints.ALL)
     app.extensions[readiness.EXTENSION] = readiness.Readiness(sources)
     metrics.install(app, sources)
@@ -45,9 +47,30 @@ def create_sidecar(
     settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
 ) -> Flask:
     """Return the live feed alone, for the connections of a proxy; raises as `create_app`."""
-    app, _ = _guarded_app(settings or get_process_settings(), now)
+    app, _ = _guarded_app(settings or _get_settings(), now)
     app.add_url_rule("/health", view_func=session.health)
     return app
+
+
+def preload(settings: Settings) -> None:
+    """Read what the package holds beside its modules, for the processes that are forked later.
+
+    They answer with one version, whatever is installed in the meantime.
+    """
+    dashboard.read_assets(settings.auth_required)
+    docs.read_files()
+    if settings.oidc_enabled:
+        importlib.import_module("loki_web.auth.oidc")
+
+
+def _get_settings() -> Settings:
+    """Return the settings of this process, unless it listens where it must not.
+
+    gunicorn may run without our configuration, whose hooks look first.
+    """
+    settings = get_process_settings()
+    check_own_sockets(may_be_open=settings.may_be_open)
+    return settings
 
 
 def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask, WritableSources]:

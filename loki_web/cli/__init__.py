@@ -1,4 +1,4 @@
-"""The command line: `loki-web serve`, `demo`, `doctor`, `token`, `audit`, `tail` and `sidecar`.
+"""The command line: `loki-web serve` and its other commands.
 
 Each error is one line on standard error. Exit codes: 0 success, 1 failure or a problem found, 2
 usage error.
@@ -14,6 +14,7 @@ import click
 
 from loki_web import __version__
 from loki_web.cli.audit import audit
+from loki_web.cli.deploy import deploy
 from loki_web.cli.doctor import doctor
 from loki_web.cli.serving import demo, serve, sidecar
 from loki_web.cli.tail import tail
@@ -21,8 +22,11 @@ from loki_web.cli.tokens import token
 from loki_web.errors import PublicError, SettingsError
 from loki_web.text import printable
 
+_COMMANDS = [serve, demo, doctor, token, audit, tail, sidecar, deploy]
+_HELP = {"help_option_names": ["-h", "--help"], "show_default": True}
 
-@click.group(no_args_is_help=True, commands=[serve, demo, doctor, token, audit, tail, sidecar])
+
+@click.group(no_args_is_help=True, commands=_COMMANDS, context_settings=_HELP)
 @click.version_option(__version__, message="%(version)s")
 def loki_web() -> None:
     """Watch and steer a Loki Mode session over HTTP."""
@@ -51,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal is UTF-8
     try:
         code = loki_web.main(arguments, prog_name="loki-web", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()  # the help
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         _exit(error.format_message(), error.exit_code)
     except (SettingsError, PublicError) as error:

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from loki_web.cli.options import setting_options
+from loki_web.cli.options import SettingsCommand, setting_options
 from loki_web.config.settings import Settings, environment
 from loki_web.services.context import open_sources
 from loki_web.services.doctor import diagnose
 from loki_web.text import printable
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @setting_options()
 def doctor(**chosen: Any) -> int:
     """Show what .loki/ contains, damaged files, live processes and the settings."""

@@ -10,6 +10,40 @@ from loki_web.config.settings import Settings
 from loki_web.store.times import parse_time
 from loki_web.text import printable
 
+_GROUPS = {  # prefixes of variables, by the heading of their options in --help
+    "Address": ("LOKI_DASHBOARD_", "LOKI_TLS_", "LOKI_ALLOW", "LOKI_TRUSTED_", "LOKI_FRAME_"),
+    "Processes": ("LOKI_WORKER", "LOKI_THREADS", "LOKI_MAX_WS_", "LOKI_CACHE_"),
+    "Logs and metrics": ("LOKI_LOG_", "LOKI_ACCESS_", "LOKI_METRICS_"),
+    "Accounts": ("LOKI_ENTERPRISE_AUTH", "LOKI_OIDC_", "LOKI_CONTROL_"),
+    "Audit log": ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT"),
+    "Session": ("LOKI_",),
+}
+
+
+class SettingsCommand(click.Command):
+    """A command whose help lists the options of settings in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {"Options": [], **{name: [] for name in _GROUPS}}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups[getattr(parameter, "group", "Options")].append(record)
+        for name, records in groups.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+class _SettingOption(click.Option):
+    """:ivar group: the heading of the option in the help."""
+
+    def __init__(self, *args: Any, variable: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.group = next(
+            name for name, prefixes in _GROUPS.items() if variable.startswith(prefixes)
+        )
+
 
 def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
     """Decorate a command with an option for each setting; the default is the variable's value.
@@ -49,12 +83,16 @@ def counted(number: int, singular: str, plural: str) -> str:
 
 
 def _option(field: str, setting: Any) -> Callable[..., Any]:
-    name = field.replace("_", "-")
-    flag = setting["default"] in ("true", "false")
+    name, variable, default = field.replace("_", "-"), setting["name"], setting["default"]
+    flag = default in ("true", "false")
+    shown = f"{variable}; default: {default}" if default else variable
     return click.option(
         f"--{name}/--no-{name}" if flag else f"--{name}",
         field,
+        cls=_SettingOption,
+        variable=variable,
         default=None,
+        show_default=False,
         metavar=None if flag else "VALUE",
-        help=f"{setting['about']} [{setting['name']}]".replace("`", ""),
+        help=f"{setting['about']} [{shown}]".replace("`", ""),
     )

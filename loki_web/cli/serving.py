@@ -1,34 +1,44 @@
 """Commands that start a server: `serve`, `sidecar`, `demo`."""
 
 import os
+import socket
 import sys
+import time
+import webbrowser
 from typing import Any, NoReturn
 
 import click
 
-from loki_web import __version__
-from loki_web.cli.options import setting_options
+from loki_web import ROOT, __version__
+from loki_web.cli.options import SettingsCommand, setting_options
 from loki_web.config.settings import Settings, environment
 from loki_web.demo.show import show
 from loki_web.logging_setup import TEXT
 
-_GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "python:loki_web.server.conf")
-_SERVER = (*_GUNICORN, "loki_web.app:create_app()")
-_SIDECAR = (*_GUNICORN, "--workers", "1", "loki_web.app:create_sidecar()")
+_SERVER = ("loki_web.app:create_app()",)
+_SIDECAR = ("--workers", "1", "loki_web.app:create_sidecar()")
+_POLL_SECONDS = 0.1
+
+_open_option = click.option(
+    "--open", "opens_page", is_flag=True, help="Open the page in a browser when the server is ready"
+)
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
+@_open_option
 @setting_options()
-def serve(**chosen: Any) -> NoReturn:
+def serve(opens_page: bool, **chosen: Any) -> NoReturn:
     """Serve the session in .loki/: API, live feed, metrics and page on one port."""
     variables = environment(chosen)
     settings = Settings.from_env(variables)
     settings.check_free(settings.host, settings.port)
-    _announce(settings, f"on {settings.url} for {settings.loki_dir}")
-    os.execve(sys.executable, _SERVER, variables)  # exec keeps the pid, which the CLI has recorded
+    _announce(settings, settings.url)
+    if opens_page:
+        _open_page(settings)
+    _replace_process(_gunicorn(*_SERVER), variables)
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option(
     "--bind",
     metavar="ADDRESS",
@@ -47,26 +57,61 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
     host, _, port = address.rpartition(":")
     if port.isdecimal():
         settings.check_free(host.strip("[]"), int(port))
-    _announce(settings, f"live feed on {address} for {settings.loki_dir}")
-    os.execve(sys.executable, (*_SIDECAR, "--bind", address), variables)
+    _announce(settings, address, what="live feed ")
+    _replace_process(_gunicorn(*_SIDECAR, "--bind", address), variables)
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option("--speed", default=1.0, type=click.FloatRange(0.1, 100), help="Playback speed")
+@_open_option
 @setting_options(without=("loki_dir",))
-def demo(speed: float, **chosen: Any) -> int:
+def demo(speed: float, opens_page: bool, **chosen: Any) -> int:
     """Play a small demo session in a temporary folder and serve it."""
     variables = environment(chosen)
     settings = Settings.from_env(variables)
     settings.check_free(settings.host, settings.port)
-    _announce(settings, f"on {settings.url} with a demo session")
-    return show(_SERVER, speed, variables)
+    _announce(settings, settings.url, session="a demo session")
+    if opens_page:
+        _open_page(settings)
+    return show(_gunicorn(*_SERVER), speed, variables)
 
 
-def _announce(settings: Settings, what: str) -> None:
-    """Print the address, unless the log format is JSON: the line would not be JSON."""
-    if settings.log_format == TEXT:
-        click.echo(f"Loki Web {__version__} {what}", err=True)
+def _gunicorn(*arguments: str) -> tuple[str, ...]:
+    """Return the command that starts gunicorn with our configuration.
+
+    -P keeps the project's folder out of the module path: a `flask.py` in it would be imported.
+    """
+    python = (sys.executable,) if os.getcwd() == ROOT else (sys.executable, "-P")
+    return (*python, "-m", "loki_web.server", "-c", "python:loki_web.server.conf", *arguments)
+
+
+def _replace_process(command: tuple[str, ...], variables: dict[str, str]) -> NoReturn:
+    """Execute a command with the pid of this process, which the CLI has recorded."""
+    os.execve(command[0], command, variables)
+
+
+def _announce(settings: Settings, address: str, *, what: str = "", session: str = "") -> None:
+    """Print what is served where, unless the log format is JSON: the line would not be JSON."""
+    if settings.log_format != TEXT:
+        return
+    session = session or str(settings.loki_dir)
+    click.echo(f"Loki Web {__version__}: {what}{session} on {address}", err=True)
+
+
+def _open_page(settings: Settings) -> None:
+    """Open the page from a child process as soon as the server listens."""
+    if os.fork():
+        return
+    server = os.getppid()
+    while os.getppid() == server:
+        try:
+            socket.create_connection((settings.host, settings.port)).close()
+        except OSError:
+            time.sleep(_POLL_SECONDS)
+        else:
+            webbrowser.open(settings.url)
+            break
+    os._exit(0)
 
 
 def _address(settings: Settings, bind: str | None) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Any
 
 import click
 
@@ -20,18 +19,12 @@ _DURATION = re.compile(r"(\d{1,9})([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
 
-class _Duration(click.ParamType[int]):
-    """A number of seconds, or `90m`, `24h`, `7d`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        if isinstance(value, int):
-            return value
-        match = _DURATION.fullmatch(value)
-        if match is None:
-            self.fail("must be seconds, or a duration such as 90m, 24h or 7d", param, ctx)
-        return int(match[1]) * _SECONDS[match[2]]
+def _parse_duration(context: click.Context, option: click.Parameter, text: str) -> int:
+    """Return seconds; `90m`, `24h` and `7d` are understood too."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise click.BadParameter("must be seconds, or a duration such as 90m, 24h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 @click.group()
@@ -105,9 +98,10 @@ def delete(identifier: str, yes: bool) -> None:
 @click.argument("identifier", metavar="ID_OR_NAME")
 @click.option(
     "--grace",
-    type=_Duration(),
-    default=tokens.GRACE_SECONDS,
-    help="How long the old token stays valid: seconds, or 90m, 24h, 7d. Default: 24h",
+    callback=_parse_duration,
+    metavar="DURATION",
+    default=f"{tokens.GRACE_SECONDS // _SECONDS['h']}h",
+    help="How long the old token stays valid: seconds, or 90m, 24h, 7d",
 )
 def rotate(identifier: str, grace: int) -> None:
     """Replace a token by a new one with the same name and scopes, and print it."""

@@ -4,7 +4,10 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
+
+import psutil
 
 from loki_web.config.parsers import is_loopback
 from loki_web.errors import SettingsError
@@ -17,11 +20,30 @@ def check_exposure(host: str, *, may_be_open: bool) -> None:
     """
     if not host:
         raise SettingsError("LOKI_DASHBOARD_HOST must not be empty")
-    if not (is_loopback(host) or may_be_open):
-        raise SettingsError(
-            f"LOKI_DASHBOARD_HOST={host} is reachable from outside: set "
-            "LOKI_ENTERPRISE_AUTH=true, or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
-        )
+    check_addresses([host], may_be_open=may_be_open, prefix="LOKI_DASHBOARD_HOST=")
+
+
+def check_own_sockets(*, may_be_open: bool) -> None:
+    """Do the same for what this process listens on, whoever made it do so.
+
+    :raises SettingsError: as `check_exposure`.
+    """
+    connections = psutil.Process().net_connections("inet")
+    hosts = [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
+    check_addresses(hosts, may_be_open=may_be_open)
+
+
+def check_addresses(hosts: Iterable[str], *, may_be_open: bool, prefix: str = "") -> None:
+    """Refuse addresses that are not loopback, unless `may_be_open`.
+
+    :raises SettingsError: for the first one.
+    """
+    for host in hosts:
+        if not (is_loopback(host) or may_be_open):
+            raise SettingsError(
+                f"{prefix}{host} is reachable from outside: set LOKI_ENTERPRISE_AUTH=true, "
+                "or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
+            )
 
 
 def check_oidc(*, skips_verification: bool) -> None:

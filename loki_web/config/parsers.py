@@ -17,6 +17,8 @@ from loki_web.errors import SettingsError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TRUE_WORDS = {"1", "true", "yes", "on"}
+WORKER_CLASSES = {"loki": "loki_web.server.worker.Worker", "gthread": "gthread"}
+OTHER_WORKER_CLASSES = "other worker classes cannot hand a connection over to the live feed"
 FALSE_WORDS = {"", "0", "false", "no", "off"}
 ANY = "*"
 SELF = "'self'"
@@ -259,6 +261,14 @@ def _network(word: str) -> Network:
 def text(text: str) -> str:
     """Return the text without surrounding space."""
     return text.strip()
+
+
+def worker_class(text: str) -> str:
+    """Return the name of a class of workers that can serve the live feed."""
+    word = text.strip().lower()
+    if word not in WORKER_CLASSES:
+        raise ValueError(f"must be one of {', '.join(WORKER_CLASSES)}: {OTHER_WORKER_CLASSES}")
+    return word
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:

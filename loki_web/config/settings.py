@@ -82,6 +82,12 @@ class Settings:
     )
     workers: int = _setting("LOKI_WORKERS", "2", parsers.whole(1, 64), "Server processes")
     threads: int = _setting("LOKI_THREADS", "8", parsers.whole(1, 256), "Request threads a process")
+    worker_class: str = _setting(
+        "LOKI_WORKER_CLASS",
+        "loki",
+        parsers.worker_class,
+        "Class of the server processes: `loki`, or `gthread` of gunicorn",
+    )
     max_ws_connections: int = _setting(
         "LOKI_MAX_WS_CONNECTIONS",
         "1000",
@@ -279,6 +285,11 @@ class Settings:
         return self.enterprise_auth or self.oidc_enabled
 
     @property
+    def may_be_open(self) -> bool:
+        """Return whether the server may listen on addresses that are not loopback."""
+        return self.auth_required or self.allow_anonymous
+
+    @property
     def audit_recorded(self) -> bool:
         return self.enterprise_audit or not self.audit_disabled
 
@@ -319,7 +330,7 @@ class Settings:
         ]
 
     def _check(self) -> None:
-        check_exposure(self.host, may_be_open=self.auth_required or self.allow_anonymous)
+        check_exposure(self.host, may_be_open=self.may_be_open)
         check_oidc(skips_verification=self.oidc_skip_signature_verify)
         check_audit(is_required=self.audit_required, is_recorded=self.audit_recorded)
         check_tls(self.tls_cert, self.tls_key)

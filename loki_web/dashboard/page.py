@@ -3,6 +3,7 @@
 All URLs in the page are relative, so it works below any path prefix of a proxy.
 """
 
+import functools
 import re
 from pathlib import Path
 
@@ -37,18 +38,23 @@ blueprint = Blueprint("dashboard", __name__)
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Add the routes of the page.
+    """Add the routes of the page."""
+    app.extensions[_EXTENSION] = read_assets(settings.auth_required)
+    app.register_blueprint(blueprint)
 
-    :param settings: the page asks for a token first if authentication is required.
+
+@functools.cache
+def read_assets(auth_required: bool) -> Assets:
+    """Read the files of the page once, in the gunicorn master.
+
+    :param auth_required: the page asks for a token first.
     """
-    is_open = not settings.auth_required
     placeholders = {
         "release": __version__,
-        "access": "open" if is_open else "token",
-        "data": "".join(_PRELOAD.format(url=url) for url in FIRST_DATA if is_open),
+        "access": "token" if auth_required else "open",
+        "data": "" if auth_required else "".join(_PRELOAD.format(url=url) for url in FIRST_DATA),
     }
-    app.extensions[_EXTENSION] = assets.read(HERE / "static", placeholders)
-    app.register_blueprint(blueprint)
+    return assets.read(HERE / "static", placeholders)
 
 
 @blueprint.get("/")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from gunicorn import glogging
 
 from loki_web import logging_setup
+from loki_web.server import hooks
 
 _OWN_MARK = "_gunicorn"  # attribute that gunicorn sets on its own handlers
 _QUERY = re.compile(r"\?[^\s'\"]*")
@@ -21,6 +22,8 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
     log_format: ClassVar[str] = logging_setup.TEXT
 
     def setup(self, cfg: Any) -> None:
+        # The logger is made before gunicorn loads the class of the workers, which may be missing.
+        hooks.refuse_worker_class(cfg.worker_class_str)
         super().setup(cfg)
         if cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json:
             return  # the administrator configures logging

@@ -11,8 +11,9 @@ from typing import Any
 import gunicorn
 import gunicorn.util
 
-from loki_web import app as _app  # noqa: F401  # before the fork: workers share it
+from loki_web import app as _app  # before the fork: workers share it
 from loki_web import logging_setup, server_clock
+from loki_web.config.parsers import WORKER_CLASSES
 from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
@@ -23,6 +24,7 @@ try:
 except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
+_app.preload(_settings)  # HUP and the replacement of a worker change neither code nor settings
 gunicorn.SERVER = "loki-web"  # the Server header, without a version
 gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
 gunicorn.util.write, gunicorn.util.write_chunk = worker.send, worker.send_chunk
@@ -32,7 +34,7 @@ bind = [_settings.authority]
 certfile = str(_settings.tls_cert) if _settings.tls_cert else None
 keyfile = str(_settings.tls_key) if _settings.tls_key else None
 
-worker_class = "loki_web.server.worker.Worker"
+worker_class = WORKER_CLASSES[_settings.worker_class]
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
@@ -50,13 +52,13 @@ secure_scheme_headers: dict[str, str] = {}
 logger_class = access_log.logger_class(_settings.log_format)
 loglevel = _settings.log_level
 accesslog = "-" if _settings.access_log else None
+umask = 0o117  # of unix sockets, which get 0660: for the user and the group of the server
 # The control socket would be in the home directory, which may be read-only.
 control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
     """Check the addresses and clean up, in the master before it forks."""
-    hooks.refuse_exposure(_settings, server.cfg.address)
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.raise_limit_of_descriptors()
     hooks.replace_workers_without_a_gap(server)
@@ -65,6 +67,16 @@ def on_starting(server: Any) -> None:
     hooks.report_missing_folder(_settings)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
+
+
+def when_ready(server: Any) -> None:
+    """Refuse public addresses without authentication, before a worker accepts connections."""
+    hooks.refuse_exposure(_settings, server)
+
+
+def pre_exec(server: Any) -> None:
+    """Prepare the command of the next master, which SIGUSR2 starts."""
+    hooks.repeat_command(server)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -88,5 +100,5 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
-    """Remove the pid file of this server."""
-    hooks.remove_pid_file(_settings, server.pid)
+    """Remove the pid file of this server, or give it to the next one after an upgrade."""
+    hooks.hand_on_pid_file(_settings, server)

@@ -16,7 +16,8 @@ from gunicorn.util import write_nonblock
 
 from loki_web import logging_setup
 from loki_web.audit.log import WritableAuditLog
-from loki_web.config.parsers import is_loopback
+from loki_web.config.checks import check_addresses
+from loki_web.config.parsers import OTHER_WORKER_CLASSES, WORKER_CLASSES
 from loki_web.config.settings import Settings
 from loki_web.errors import SettingsError
 from loki_web.server import heap
@@ -38,21 +39,34 @@ _PID_FILE = "dashboard/dashboard.pid"
 log = logging.getLogger(__name__)
 
 
-def refuse_exposure(settings: Settings, addresses: Iterable[Any]) -> None:
-    """Exit when gunicorn would listen on a public address without authentication.
+def refuse_worker_class(name: str) -> None:
+    """Exit when gunicorn's own option names a worker class that cannot serve the live feed."""
+    if name not in (*WORKER_CLASSES.values(), "gunicorn.workers.gthread.ThreadWorker"):
+        sys.exit(f"loki-web: the worker class {name} is not supported: {OTHER_WORKER_CLASSES}")
 
-    gunicorn's own `--bind` overrides the LOKI_* variables, so the settings' check is not enough.
 
-    :param addresses: pairs of host and port, or paths of unix sockets.
+def refuse_exposure(settings: Settings, server: Any) -> None:
+    """Exit when gunicorn listens on a public address without authentication.
+
+    No worker runs yet. The sockets are judged, because gunicorn's own `--bind` and sockets that
+    systemd hands over take precedence over the LOKI_* variables.
     """
-    if settings.auth_required or settings.allow_anonymous:
-        return
-    for address in addresses:
-        if isinstance(address, tuple) and not is_loopback(str(address[0])):
-            sys.exit(
-                f"loki-web: {address[0]} is reachable from outside: set LOKI_ENTERPRISE_AUTH=true, "
-                "or LOKI_ALLOW_ANONYMOUS=true to run without authentication"
-            )
+    names = [listener.sock.getsockname() for listener in server.LISTENERS]
+    names = names or server.cfg.address  # with SO_REUSEPORT each worker makes its own sockets
+    try:
+        hosts = [name[0] for name in names if isinstance(name, tuple)]  # others are unix sockets
+        check_addresses(hosts, may_be_open=settings.may_be_open)
+    except SettingsError as error:
+        sys.exit(f"loki-web: {error}")
+
+
+def repeat_command(server: Any) -> None:
+    """Make an upgrade by USR2 start Python as this process was started.
+
+    gunicorn would repeat `python -m gunicorn` as `python .../gunicorn/__main__.py`. gunicorn's own
+    folder then comes first in the module path, and its package `http` hides the standard library's.
+    """
+    server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
 
 
 def check_surroundings(settings: Settings, addresses: Iterable[Any]) -> None:
@@ -142,13 +156,20 @@ def warm(worker: Any) -> None:
     """Start to warm the caches of the worker's application; the sidecar has none."""
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
-        start(heap.trim, lambda: worker.is_serving)
+        start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread does not tell
 
 
-def remove_pid_file(settings: Settings, pid: int) -> None:
-    """Remove the pid file that the CLI wrote for this server, unless it names another process."""
+def hand_on_pid_file(settings: Settings, server: Any) -> None:
+    """Remove the pid file that the CLI wrote for this server, unless it names another process.
+
+    After an upgrade by USR2 it gets the pid of the new server instead.
+    """
     folder = WritableFolder(settings.loki_dir)
-    if parse_pid(folder.text(_PID_FILE, limit=64)) == pid:
+    if parse_pid(folder.text(_PID_FILE, limit=64)) != server.pid:
+        return
+    if server.reexec_pid:
+        folder.write_bytes(_PID_FILE, f"{server.reexec_pid}\n".encode())
+    else:
         folder.remove(_PID_FILE)
 
 

@@ -61,6 +61,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._serving: set[Any] = set()
         self._lingering: dict[Any, float] = {}
         self._flushing: dict[Any, float] = {}
         self._queued: deque[Any] = deque()
@@ -106,9 +107,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def _serve(self, conn: Any) -> Any:
         conn.began, conn.is_cut = time.monotonic(), False
         _current.conn = conn
+        self._serving.add(conn)
         try:
             return super().handle(conn)
         finally:
+            self._serving.discard(conn)
             conn.began, _current.conn = None, None
 
     def finish_request(self, conn: Any, fs: Any) -> None:

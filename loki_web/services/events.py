@@ -31,22 +31,18 @@ class Milestones(NamedTuple):
     iteration: int = 0
 
 
-class Events:
-    """The reader state of the journal: milestones, and an index of events and signal files."""
+class MilestoneReader:
+    """The reader of the milestones, which needs few lines of the journal."""
 
-    STAMP = "2"
+    WORDS = (b"session_start", b"iteration_start")
+    STAMP = "1"
 
     def __init__(self) -> None:
-        self.index = SignalIndex()
         self.clear()
 
     def clear(self) -> None:
         """Reset the state for a new journal."""
-        self.index.clear()
         self.milestones = self._milestones_before = Milestones()
-        self._last_row: int | None = None
-        self._generation: int | None = None
-        self._unstored_files = 0
 
     def take(self, record: Json, offset: int, length: int) -> None:
         """Add a line of the journal."""
@@ -58,12 +54,45 @@ class Events:
             number = as_count(as_dict(record.get("data")).get("iteration"))
             if number:
                 self.milestones = self.milestones._replace(iteration=number)
+
+    def take_back(self) -> None:
+        """Undo the last `take`, whose line will be read again."""
+        self.milestones = self._milestones_before
+
+    def dump(self) -> bytes:
+        """Return the state for the cache folder."""
+        started, iteration = self.milestones
+        return orjson.dumps([started and isoformat(started), iteration])
+
+    def load(self, data: bytes) -> None:
+        """Restore a state that `dump` returned."""
+        started, iteration = orjson.loads(data)
+        self.milestones = Milestones(parse_time(started), iteration)
+
+
+class IndexReader:
+    """The reader of the index of all events. The index also has the signal files."""
+
+    STAMP = "3"
+
+    def __init__(self) -> None:
+        self.index = SignalIndex()
+        self.clear()
+
+    def clear(self) -> None:
+        """Reset the state for a new journal."""
+        self.index.clear()
+        self._last_row: int | None = None
+        self._generation: int | None = None
+        self._unstored_files = 0
+
+    def take(self, record: Json, offset: int, length: int) -> None:
+        """Add a line of the journal."""
         event = records.parse_event(record)
         self._last_row = None if event is None else self.index.add(event, offset, length)
 
     def take_back(self) -> None:
         """Undo the last `take`, whose line will be read again."""
-        self.milestones = self._milestones_before
         if self._last_row is not None:
             self.index.remove(self._last_row)
 
@@ -97,28 +126,25 @@ class Events:
         """Return the state for the cache folder."""
         self._unstored_files = 0
         tables, columns = self.index.dump()
-        started, iteration = self.milestones
-        milestones = [started and isoformat(started), iteration]
-        header = orjson.dumps([milestones, tables, [len(column) for column in columns]])
+        header = orjson.dumps([tables, [len(column) for column in columns]])
         return b"\n".join([header, b"".join(columns)])
 
     def load(self, data: bytes) -> None:
         """Restore a state that `dump` returned."""
         header, _, rest = data.partition(b"\n")
-        (started, iteration), tables, sizes = orjson.loads(header)
+        tables, sizes = orjson.loads(header)
         ends = list(accumulate(sizes, initial=0))
         self.index.load(tables, [memoryview(rest)[start:end] for start, end in pairwise(ends)])
-        self.milestones = Milestones(parse_time(started), iteration)
 
 
 def get_milestones(sources: Sources) -> Milestones:
     """Return the start and iteration of the latest session in the events."""
-    return _get_journal(sources).part(_get_journal_milestones)
+    return _get_milestone_journal(sources).part(_get_journal_milestones)
 
 
 def count_lines(sources: Sources) -> int:
     """Return the number of lines in the events, malformed ones included."""
-    return _get_journal(sources).line_count()
+    return _get_milestone_journal(sources).line_count()
 
 
 @contextmanager
@@ -151,15 +177,19 @@ def read_records(sources: Sources, places: list[Place]) -> Iterator[tuple[Record
             yield record, content
 
 
-def _get_journal(sources: Sources) -> Journal[Events]:
-    return sources.project.journal(_FILE, Events)
+def _get_milestone_journal(sources: Sources) -> Journal[MilestoneReader]:
+    return sources.project.journal(_FILE, MilestoneReader)
+
+
+def _get_journal(sources: Sources) -> Journal[IndexReader]:
+    return sources.project.journal(_FILE, IndexReader)
 
 
 def _get_signal_files(sources: Sources) -> Collection:
     return sources.project.collection("learning/signals", digest=records.pack_signal)
 
 
-def _get_journal_milestones(journal: Journal[Events]) -> Milestones:
+def _get_journal_milestones(journal: Journal[MilestoneReader]) -> Milestones:
     return journal.reader.milestones
 
 

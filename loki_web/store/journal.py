@@ -7,7 +7,16 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    BinaryIO,
+    ClassVar,
+    Generic,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 import orjson
 
@@ -41,13 +50,23 @@ class Reader(Protocol):
 
 
 @runtime_checkable
+class SelectiveReader(Reader, Protocol):
+    """A reader of few objects.
+
+    :ivar WORDS: lines without any of these are counted, but not parsed.
+    """
+
+    WORDS: ClassVar[tuple[bytes, ...]]
+
+
+@runtime_checkable
 class StoredReader(Reader, Protocol):
     """A reader whose state is stored, so that the file is not read again after a restart.
 
     :ivar STAMP: changes with the format of the state.
     """
 
-    STAMP: str
+    STAMP: ClassVar[str]
 
     def dump(self) -> bytes:
         """Return the state."""
@@ -118,7 +137,10 @@ class Journal(PathInput, Generic[R]):
     ) -> None:
         super().__init__(root, relative)
         self.reader = make()
+        # Every line contains the empty word.
+        self._words = self.reader.WORDS if isinstance(self.reader, SelectiveReader) else (b"",)
         self._states = states
+        self._state_name = f"{relative} {type(self.reader).__name__}"
         self._busy = threading.RLock()
         self._version: files.Version | None = None
         self._settled = False
@@ -249,14 +271,14 @@ class Journal(PathInput, Generic[R]):
         for line in lines:
             if self._inside:
                 self._inside = False
-            else:
+            elif any(map(line.__contains__, self._words)):
                 self._take(line, offset)
             offset += len(line) + 1
         return offset
 
     def _take(self, line: bytes, offset: int) -> bool:
-        """Pass the object of a line to the reader. Return False if the line has none."""
-        if not line or len(line) > MAX_LINE_BYTES:
+        """Pass the object of a line to the reader. Return False if it is passed none."""
+        if not line or len(line) > MAX_LINE_BYTES or not any(map(line.__contains__, self._words)):
             return False
         try:
             record = json_text.parse(line)
@@ -275,7 +297,7 @@ class Journal(PathInput, Generic[R]):
         states, reader = self._states(), self.reader
         if states is None or not isinstance(reader, StoredReader):
             return
-        data = states.load(self.relative, reader.STAMP)
+        data = states.load(self._state_name, reader.STAMP)
         if data is None:
             return
         try:
@@ -295,7 +317,7 @@ class Journal(PathInput, Generic[R]):
         is_whole = self._version is not None and not (self._inside or self._rest_is_taken)
         if states is not None and isinstance(reader, StoredReader) and is_whole:
             header = orjson.dumps([list(self._version or ()), list(self._place), self._lines])
-            states.store(self.relative, reader.STAMP, header + b"\n" + reader.dump())
+            states.store(self._state_name, reader.STAMP, header + b"\n" + reader.dump())
             self._stored_at = self._place.offset
 
 

@@ -158,3 +158,18 @@ def test_wrong_use_is_one_line_without_a_traceback(place: Place, arguments: list
     assert done.returncode in (1, 2)
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("loki-web: ")
+
+
+@pytest.mark.parametrize("name", ["serve", "module", "script"])
+def test_no_module_of_the_project_is_imported(place: Place, name: str) -> None:
+    project = place.loki.parent
+    for module in ("flask", "gunicorn", "wsgi", "click", "queue", "orjson", "zstandard", "loki"):
+        (project / f"{module}.py").write_text("open('imported', 'w').write(__name__)\n")
+    port = free_port()
+    script = [str(Path(sys.executable).with_name("loki-web")), "serve"]
+    command = script if name == "script" else [sys.executable, *COMMANDS[name]]
+    env = environment(place, LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="1")
+    with running(command, env, f"127.0.0.1:{port}", folder=project) as server:
+        assert server.get("/api/status").ok
+        assert server.get("/docs").ok
+    assert not (project / "imported").exists()

@@ -1,0 +1,1 @@
+"""gunicorn: worker classes, upgrades, and what of it we rely on."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,12 +160,20 @@ def _served(command: list[str], place: Place, settings: dict[str, str]) -> Itera
 
 @contextmanager
 def running(
-    command: list[str], env: dict[str, str], host: str, folder: Path = ROOT
+    command: list[str],
+    env: dict[str, str],
+    host: str,
+    folder: Path = ROOT,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Server]:
-    """Any command that serves `/health` on `host`, waited for and ended by SIGTERM."""
+    """Any command that serves `/health` on `host`, waited for and ended by SIGTERM.
+
+    :param descriptors: open files that the process inherits.
+    """
     process = start(
-        command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        pass_fds=descriptors,
+    )  # fmt: skip
     server = Server(process, host)
     server.reader = threading.Thread(target=_collect, args=(process, server.errors))
     server.reader.start()

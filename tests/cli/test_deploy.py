@@ -1,0 +1,35 @@
+"""`loki-web deploy DIR`: the example configuration, without overwriting anything."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import is_one_complaint, run
+from tests.support.places import Place
+from tests.support.servers import ROOT
+
+
+def test_the_files_are_written_and_named(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    done = run(place, "deploy", str(folder))
+    assert done.returncode == 0
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert done.stdout.split() == [str(path) for path in written]
+    assert (folder / "nginx.conf").read_bytes() == (ROOT / "deploy/nginx.conf").read_bytes()
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_an_existing_file_stays_as_it_is(place: Place, tmp_path: Path, is_link: bool) -> None:
+    existing = tmp_path / "nginx.conf"
+    if is_link:
+        existing.symlink_to("nowhere")
+    else:
+        existing.touch()
+    assert is_one_complaint(run(place, "deploy", str(tmp_path)))
+    assert existing.is_symlink() == is_link
+    assert not existing.exists() or existing.stat().st_size == 0
+
+
+def test_other_files_of_the_folder_do_not_matter(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "other.conf").touch()
+    assert run(place, "deploy", str(tmp_path)).returncode == 0

@@ -1,0 +1,137 @@
+"""Upgrades and reloads under load: no request is lost, and one version answers."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.load import Load, load
+from tests.support.places import Place
+from tests.support.servers import ROOT, Server, environment, free_port, running
+from tests.support.waiting import wait_until
+
+SCRIPT = [str(Path(sys.executable).with_name("gunicorn")), "-c", "gunicorn.conf.py", "wsgi:app"]
+MODULE = [sys.executable, "-m", "loki_web"]
+COMMANDS = {
+    "serve": [*MODULE, "serve"],
+    "module": MODULE,
+    "sidecar": [*MODULE, "sidecar", "--bind", "{port}"],
+    "gunicorn": SCRIPT,
+    "gunicorn as a module": [sys.executable, "-m", "gunicorn", *SCRIPT[1:]],
+}
+OLD, NEW = "0.2.0", "9.9.90"
+
+
+def upgrade(server: Server) -> int:
+    """Start a new master beside the old one and end the old one; return the new one's pid."""
+    old = server.process
+    old.send_signal(signal.SIGUSR2)
+    new = wait_until(lambda: master_below(old.pid), "a new master with a worker")
+    assert new is not None
+    assert server.end() == 0
+    return new
+
+
+def master_below(pid: int) -> int | None:
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if child.children():
+                return child.pid
+    return None
+
+
+def end_group(server: Server) -> None:
+    """End the new master, which is no child of this process."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.process.pid, signal.SIGTERM)
+    wait_until(lambda: not group_exists(server.process.pid), "the end of all processes")
+
+
+def group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_upgrade_loses_no_request(place: Place, name: str) -> None:
+    port = free_port()
+    command = [word.format(port=port) for word in COMMANDS[name]]
+    env = environment(place, LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="1")
+    with running(command, env, f"127.0.0.1:{port}") as server:
+        place.write("dashboard/dashboard.pid", f"{server.process.pid}\n")
+        try:
+            with load(server.host, "/health") as clients:
+                new = upgrade(server)
+            assert clients.lost == []
+            assert {status for _, status, _ in clients.answers} == {200}
+            assert (place.loki / "dashboard/dashboard.pid").read_text() == f"{new}\n"
+        finally:
+            end_group(server)
+
+
+def install(folder: Path, version: str) -> None:
+    """Change a module, the page and the template of /docs, as an installation in place does."""
+    for name, text in {
+        "__init__.py": OLD,
+        "dashboard/static/index.html": "</body>",
+        "web/api_docs/templates/docs.html": "</body>",
+    }.items():
+        path = folder / "loki_web" / name
+        content = path.read_text(encoding="utf-8")
+        assert text in content
+        path.write_text(content.replace(text, version if text == OLD else f"{version}{text}"))
+
+
+def replace_workers(server: Server, how: Callable[[], None]) -> None:
+    before = set(server.workers())
+    how()
+    wait_until(
+        lambda: len(server.workers()) == len(before) and not before & set(server.workers()),
+        "other workers",
+    )
+
+
+def versions(answers: Load) -> set[bool]:
+    return {NEW.encode() in body for _, _, body in answers.answers}
+
+
+@pytest.mark.slow
+def test_after_an_installation_in_place_one_version_answers(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    shutil.copytree(ROOT / "loki_web", folder / "loki_web", symlinks=True)
+    for name in ("wsgi.py", "gunicorn.conf.py"):
+        shutil.copy(ROOT / name, folder / name)
+    port = free_port()
+    env = {
+        **environment(place, LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="2"),
+        "PYTHONPATH": str(folder),
+    }
+    with running(SCRIPT, env, f"127.0.0.1:{port}", folder=folder) as server:
+        try:
+            install(folder, NEW)
+            with load(server.host, "/", "/docs", "/openapi.json") as reloading:
+                replace_workers(server, lambda: server.process.send_signal(signal.SIGHUP))
+                replace_workers(server, lambda: kill(server.workers()))
+            with load(server.host, "/health"):
+                upgrade(server)
+            with load(server.host, "/", "/docs", "/openapi.json") as upgraded:
+                pass
+        finally:
+            end_group(server)
+    assert versions(reloading) == {False}
+    assert versions(upgraded) == {True}
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)

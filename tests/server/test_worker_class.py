@@ -1,0 +1,87 @@
+"""gunicorn's stock `gthread` worker serves the same; other classes are refused."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.live.clients import listening
+from tests.support import answers, places
+from tests.support.places import Place
+from tests.support.servers import ROOT, Server, environment, free_port, running, serving
+from tests.support.wire import exchange, head
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Place:
+    folder = tmp_path_factory.mktemp("stock") / "place"
+    return places.recorded(folder, live_pid=sleeper, today=True)
+
+
+@pytest.fixture(scope="module")
+def server(place: Place) -> Iterator[Server]:
+    with serving(place, LOKI_WORKER_CLASS="gthread", LOKI_ENTERPRISE_AUDIT="true") as server:
+        yield server
+
+
+def test_it_is_the_stock_worker(server: Server) -> None:
+    assert any("Using worker: gthread" in line for line in server.errors)
+
+
+def test_every_get_answers_as_described(server: Server) -> None:
+    document = server.get("/openapi.json").json()
+    for template in answers.gets():
+        for path in answers.addresses(server.get, template):
+            answers.check(document, template, path, server.get(path))
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (head("GET /" + "a" * 9000 + " HTTP/1.1"), 414),
+        (head("POST /api/control/pause HTTP/1.1", *CHUNKED) + b"no number\r\n", 400),
+        (head("GET /nowhere HTTP/1.1", "Connection: close"), 404),
+        (head("POST /api/status HTTP/1.1", "Connection: close"), 405),
+        (head("GET /api/status HTTP/1.1", "Connection: close", host="evil.example"), 403),
+    ],
+)
+def test_errors_are_json(server: Server, data: bytes, status: int) -> None:
+    (answer,) = exchange(server, data, hang_up=True)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+
+
+def test_the_live_feed_takes_no_thread(server: Server, place: Place) -> None:
+    with ExitStack() as ends:
+        clients = [ends.enter_context(listening(server)) for _ in range(12)]  # more than threads
+        assert server.get("/health").status_code == 200
+        place.write("queue/pending.json", [{"id": "new"}])
+        assert {client.hear()["type"] for client in clients} <= {"task_created", "task_moved"}
+
+
+@pytest.mark.parametrize("name", ["gevent", "eventlet", "tornado", "sync", "asgi"])
+def test_other_classes_are_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
+    place = places.empty(tmp_path)
+    by_setting = environment(place, LOKI_WORKER_CLASS=name)
+    by_option = environment(place, LOKI_THREADS="1", GUNICORN_CMD_ARGS=f"--worker-class {name}")
+    for env in (by_setting, by_option):
+        done = subprocess.run(GUNICORN, env=env, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode != 0
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("loki-web: ")
+        assert "live feed" in line
+
+
+def test_gunicorns_own_option_selects_the_stock_worker(tmp_path: Path) -> None:
+    port = free_port()
+    env = environment(places.empty(tmp_path), LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="1")
+    command = [*GUNICORN, "--worker-class", "gthread"]
+    with running(command, env, f"127.0.0.1:{port}") as server:
+        assert any("Using worker: gthread" in line for line in server.errors)
