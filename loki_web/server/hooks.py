@@ -98,6 +98,7 @@ def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
     WritableFolder(settings.loki_dir).sweep(*_WRITTEN)
     WritableFolder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+    WritableFolder(settings.audit_key.parent).sweep("")
 
 
 def sign_audit_log(settings: Settings) -> None:
