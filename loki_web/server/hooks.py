@@ -138,7 +138,11 @@ def _is_accepting(worker: Any) -> bool:
 
 
 def report_missing_folder(settings: Settings) -> None:
-    """Log one line if there is no session yet: an empty page may also mean a wrong LOKI_DIR."""
+    """Log one line if there is no session yet: an empty page may also mean a wrong LOKI_DIR.
+
+    Workers that start later know whether the folder was there, see `store.inputs.Presence`.
+    """
+    open_sources(settings, STARTED_AT).project.begin_presence()
     if not settings.loki_dir.is_dir():
         log.warning("there is no %s yet: waiting for a session (see LOKI_DIR)", settings.loki_dir)
 

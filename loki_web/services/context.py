@@ -171,7 +171,13 @@ def open_sources(
     index = IndexFile(lambda: path_in(folder) if (folder := find_cache_folder()) else None)
     return WritableSources(
         settings,
-        WritableFolder(settings.loki_dir, events=events, value_store=ValueStore(index)),
+        WritableFolder(
+            settings.loki_dir,
+            events=events,
+            value_store=ValueStore(index),
+            find_note=lambda: folder / "present" if (folder := find_cache_folder()) else None,
+            may_return=False,
+        ),
         WritableFolder(settings.home / ".loki", events=events),
         started_at,
         index,

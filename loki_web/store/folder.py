@@ -50,15 +50,21 @@ class Folder:
 
     :param events: False to poll instead of using file system events.
     :param value_store: where values are kept between runs; None to compute them in each run.
+    :param find_note: returns the file that tells later processes that the folder was there.
     """
 
     def __init__(
-        self, path: Path, *, events: bool = True, value_store: ValueStore | None = None
+        self,
+        path: Path,
+        *,
+        events: bool = True,
+        value_store: ValueStore | None = None,
+        find_note: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self.path = path
         self.value_store = value_store
         self._root = Root(path, events=events)
-        self._presence = Presence(self._root)
+        self._presence = Presence(self._root, find_note)
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
 
@@ -197,6 +203,10 @@ class Folder:
         """Return whether the folder was there and has been removed or unmounted since."""
         observe(self._root)
         return bool(observe(self._presence) == GONE)
+
+    def begin_presence(self) -> None:
+        """Note whether the folder is there when a server starts, for all its processes."""
+        self._presence.begin()
 
     def file_names(self, relative: str, suffix: str = "") -> list[str]:
         """List the names of the regular files in a folder, sorted.

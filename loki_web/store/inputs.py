@@ -10,12 +10,14 @@ import stat
 import threading
 import time
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from loki_web.store import files, json_text
+from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import get_notifier
@@ -114,10 +116,14 @@ class Presence:
 
     It is gone if it was there and is missing, or if the file system that it was on has been
     unmounted and has left an empty folder.
+
+    :param find_note: returns the file in which processes note the device that the root is on, for
+        those that start later; None to know only what this process has seen.
     """
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, find_note: Callable[[], Path | None]) -> None:
         self._root = root
+        self._find_note = find_note
         self._device: int | None = None
         self._state = NEVER
 
@@ -134,15 +140,40 @@ class Presence:
             log.warning("the state folder %s is back", self._root.path)
         return self._state
 
+    def begin(self) -> None:
+        """Note the present state at the start of a server: a state before it does not count."""
+        note = self._find_note()
+        if note is not None:
+            with suppress(OSError):
+                note.unlink()
+        self.examine()
+
     def _look(self) -> str:
+        if self._device is None:
+            self._device = self._read_note()
         try:
             device = os.stat(self._root.path).st_dev
             if self._device not in (None, device) and not os.listdir(self._root.path):
                 return GONE
         except OSError:
             return NEVER if self._device is None else GONE
-        self._device = device
+        if not (self._state == THERE and self._device == device):
+            self._device = device
+            self._write_note(device)
         return THERE
+
+    def _read_note(self) -> int | None:
+        note = self._find_note()
+        try:
+            return int(note.read_text()) if note is not None else None
+        except (OSError, ValueError):
+            return None
+
+    def _write_note(self, device: int) -> None:
+        note = self._find_note()
+        if note is not None and self._read_note() != device:
+            with suppress(OSError):  # then only this process knows
+                atomic.write_whole(str(note), str(device).encode(), 0o600)
 
 
 def _identity(status: os.stat_result | None) -> Identity | None:

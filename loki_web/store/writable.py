@@ -5,9 +5,10 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from loki_web.errors import StorageError
+from loki_web.errors import Conflict, StorageError
 from loki_web.store import atomic, files, json_text
 from loki_web.store.coerce import Json
 from loki_web.store.folder import MAX_COPY_BYTES, RETRY_SECONDS, Folder
@@ -66,7 +67,13 @@ class WritableFolder(Folder):
 
     Nothing outside `path` is changed. The methods below raise StorageError, with a public text, if
     the file system reports an error.
+
+    :param may_return: whether the folder is created again after it has gone.
     """
+
+    def __init__(self, path: Path, *, may_return: bool = True, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._may_return = may_return
 
     def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
         """Replace a JSON file as a whole."""
@@ -216,7 +223,10 @@ class WritableFolder(Folder):
         :param create: permission bits of its folder, if that has to be created. The parent of the
             root is not created.
         :raises StorageError: if it is outside the root.
+        :raises Conflict: if the root has gone and must not be created again.
         """
+        if create is not None and not self._may_return and self.is_gone():
+            raise Conflict("The state folder is gone, so nothing was changed")
         folder, name = os.path.split(relative)
         base, real = files.real_path(self.path), files.resolve(self.path, folder)
         if base is None or real is None:

@@ -12,6 +12,7 @@ from tests.support.children import Children, still_lives, was_terminated
 from tests.support.elsewhere import ask_elsewhere
 from tests.support.places import Place
 from tests.support.rights import need_namespaces, need_root
+from tests.support.servers import serving
 
 NOBODY = 65534
 ALL = (
@@ -189,6 +190,47 @@ def test_a_folder_that_was_there_and_is_gone(
     assert sum("is gone" in message for message in caplog.messages) == 1
     shutil.move(place.home / "aside", place.loki)
     assert seen(client) == (True, "autonomous", True, True, 200)
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "body"),
+    [
+        ("POST", "control/pause", {}),
+        ("POST", "control/stop", {}),
+        ("POST", "checkpoints", {"message": "x"}),
+        ("POST", "council/force-review", {}),
+        ("PUT", "notifications/triggers", {"triggers": [{"id": "t", "type": "stagnation"}]}),
+    ],
+)
+def test_no_change_creates_a_folder_again_that_is_gone(
+    place: Place, method: str, route: str, body: dict[str, Any]
+) -> None:
+    client = place.client()
+    assert client.get("/api/status").get_json()["database_connected"] is True
+    shutil.rmtree(place.loki)
+    response = client.open(f"/api/{route}", method=method, json=body)
+    assert response.status_code == 409
+    assert response.get_json() == {"detail": "The state folder is gone, so nothing was changed"}
+    assert not place.loki.exists()
+
+
+def test_a_worker_that_starts_after_the_loss_knows_of_it(place: Place) -> None:
+    assert seen(place.client()) == (True, "stopped", True, True, 200)
+    shutil.rmtree(place.loki)
+    later = place.client()
+    assert seen(later) == (False, "stopped", False, False, 503)
+    assert later.post("/api/control/pause").status_code == 409
+    place.loki.mkdir()
+    assert seen(later) == (True, "stopped", True, True, 200)
+
+
+def test_a_new_server_forgets_what_an_earlier_one_has_seen(place: Place) -> None:
+    place.client().get("/api/status")
+    shutil.rmtree(place.loki)
+    with serving(place) as server:
+        assert server.get("/api/status").json()["database_connected"] is True
+        assert server.post("/api/control/pause").status_code == 200
+    assert (place.loki / "PAUSE").exists()
 
 
 def test_a_folder_that_never_was_there_is_no_session_yet(place: Place) -> None:
