@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
-from werkzeug.http import generate_etag
 from werkzeug.wrappers import Response as AnyResponse
 
 from loki_web import __version__
@@ -58,14 +57,14 @@ def read_assets(auth_required: bool) -> Assets:
 
 
 @blueprint.get("/")
+@kept
 def index() -> AnyResponse:
     """Return the page; redirect `/prefix` to `/prefix/`, for its relative URLs."""
     if request.script_root and not request.environ.get("PATH_INFO"):
         return redirect(f"{request.script_root}/", 308)
     response = _response(_assets().index, "no-cache")
     response.headers["Content-Security-Policy"] = policy(request.host)
-    response.set_etag(generate_etag(response.get_data()))
-    return response.make_conditional(request)
+    return response
 
 
 @blueprint.get("/assets/<version>/<path:name>")

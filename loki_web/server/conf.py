@@ -8,7 +8,7 @@ import gc
 import sys
 from typing import Any
 
-import gunicorn
+import gunicorn.http.wsgi
 import gunicorn.util
 
 from loki_web import app as _app  # before the fork: workers share it
@@ -25,7 +25,7 @@ except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
 _app.preload(_settings)  # HUP and the replacement of a worker change neither code nor settings
-gunicorn.SERVER = "loki-web"  # the Server header, without a version
+gunicorn.http.wsgi.SERVER = "loki-web"  # the Server header, without a version
 gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
 gunicorn.util.write, gunicorn.util.write_chunk = worker.send, worker.send_chunk
 STARTED_AT = server_clock.STARTED_AT  # imported before workers are forked

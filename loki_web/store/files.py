@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -283,28 +283,6 @@ def read_up_to(stream: BinaryIO, count: int) -> bytes:
     return b"".join(blocks)
 
 
-@contextmanager
-def entries_of(base: str, real: str) -> Iterator[list[os.DirEntry[str]]]:
-    """List the entries of a folder by name; empty if it is missing. Use them inside the block.
-
-    Hidden files, temporary files, lock files and names that are not UTF-8 are skipped.
-
-    :param base: the real path of the root.
-    :param real: the real path of the folder. A link that has replaced it is not followed.
-    """
-    with ExitStack() as stack:
-        try:
-            inside = _folder_descriptor(base, real)
-            stack.callback(os.close, inside)
-            readable = os.open(".", _LIST, dir_fd=inside)
-            stack.callback(os.close, readable)
-            with os.scandir(readable) as scanned:
-                listed = [entry for entry in scanned if is_listed(entry.name)]
-        except OSError:
-            listed = []
-        yield sorted(listed, key=lambda entry: entry.name)
-
-
 def is_listed(name: str) -> bool:
     """Return False for hidden, temporary and lock files, and for names that are not UTF-8."""
     if name.startswith(".") or name.endswith((".tmp", ".lock")) or ".tmp." in name:
@@ -313,6 +291,29 @@ def is_listed(name: str) -> bool:
         return name.isascii() or bool(name.encode())
     except UnicodeEncodeError:
         return False
+
+
+@contextmanager
+def entries_of(
+    base: str, real: str, is_wanted: Callable[[str], bool] = is_listed
+) -> Iterator[list[os.DirEntry[str]]]:
+    """List the entries of a folder by name; empty if it is missing. Use them inside the block.
+
+    :param base: the real path of the root.
+    :param real: the real path of the folder. A link that has replaced it is not followed.
+    :param is_wanted: whether a name is listed.
+    """
+    with ExitStack() as stack:
+        try:
+            inside = _folder_descriptor(base, real)
+            stack.callback(os.close, inside)
+            readable = os.open(".", _LIST, dir_fd=inside)
+            stack.callback(os.close, readable)
+            with os.scandir(readable) as scanned:
+                listed = [entry for entry in scanned if is_wanted(entry.name)]
+        except OSError:
+            listed = []
+        yield sorted(listed, key=lambda entry: entry.name)
 
 
 def reports_changes(path: Path | str) -> bool:

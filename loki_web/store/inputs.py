@@ -21,6 +21,7 @@ from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import get_notifier
+from loki_web.text import is_clean
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
@@ -344,25 +345,38 @@ class NamesInput(PathInput):
             return self._names
         with self._lock:
             read_at = time.time_ns()
-            with files.entries_of(state_of(self._root), self._real) as entries:
-                names = _names_in(entries)
+            base = state_of(self._root)
+            with files.entries_of(base, self._real, self._is_wanted) as entries:
+                names = self._names_in(entries)
             self._names = self._names if names == self._names else names
             self._version, self._settled = version, is_settled(version, read_at)
             return self._names
 
+    _is_wanted: Callable[[str], bool] = staticmethod(files.is_listed)
 
-def _names_in(entries: list[os.DirEntry[str]]) -> Names:
-    kinds: tuple[list[str], ...] = ([], [], [], [])
-    for entry in entries:
-        if entry.is_symlink():
-            kinds[2].append(entry.name)
-        elif entry.is_dir(follow_symlinks=False):
-            kinds[1].append(entry.name)
-        elif entry.is_file(follow_symlinks=False):
-            kinds[0].append(entry.name)
-        else:
-            kinds[3].append(entry.name)
-    return Names(*map(tuple, kinds))
+    def _names_in(self, entries: list[os.DirEntry[str]]) -> Names:
+        kinds: tuple[list[str], ...] = ([], [], [], [])
+        for entry in entries:
+            if entry.is_symlink():
+                kinds[2].append(entry.name)
+            elif entry.is_dir(follow_symlinks=False):
+                kinds[1].append(entry.name)
+            elif entry.is_file(follow_symlinks=False):
+                kinds[0].append(entry.name)
+            else:
+                kinds[3].append(entry.name)
+        return Names(*map(tuple, kinds))
+
+
+class SubfoldersInput(NamesInput):
+    """The names of the real folders in a folder, hidden ones included."""
+
+    _is_wanted: Callable[[str], bool] = staticmethod(is_clean)
+
+    def _names_in(self, entries: list[os.DirEntry[str]]) -> Names:
+        return Names(
+            folders=tuple(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        )
 
 
 class FileInput(PathInput):

@@ -3,18 +3,17 @@
 import os
 import time
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
-from loki_web.store.inputs import FolderInput, Root
+from loki_web.store.inputs import FolderInput, Names, Root, SubfoldersInput
 from loki_web.store.look import UNREPEATABLE, observe
-from loki_web.text import is_clean
 
 MAX_DIRECTORIES = 20_000
 MAX_SECONDS = 5.0
 MAX_REMEMBERED = 4096
+MAX_KEPT = 1000
 
 
 def resolve(path: str) -> Path | None:
@@ -53,41 +52,47 @@ def _is_text(path: str) -> bool:
 
 
 def find_directories(
-    mark: str, places: Iterable[Path], *, depth: int, skipped: Container[str]
+    mark: str, root: Path, names: Iterable[str], *, depth: int, skipped: Container[str]
 ) -> list[Path]:
-    """Return `places` and the directories below them that contain a directory `mark`, sorted.
+    """Return the directories that contain a directory `mark`, sorted.
 
     The search is breadth-first. It skips links, hidden directories, names with control characters
     and what is below a match, and stops after MAX_DIRECTORIES directories or MAX_SECONDS seconds.
+    The first MAX_KEPT directories are listed again only when they have changed.
 
-    :param depth: how many levels below its place to search; 1 for the directories directly in it.
+    :param names: of the directories in `root` that are searched; they may match themselves.
+    :param depth: how many levels below these to search; 1 for the directories directly in them.
     :param skipped: names of directories that are not searched.
     """
-    observe(UNREPEATABLE)
     matches: list[Path] = []
     deadline = time.monotonic() + MAX_SECONDS
-    pending = deque((place, 0) for place in places if not os.path.islink(place))
-    left = MAX_DIRECTORIES
-    while pending and left and time.monotonic() < deadline:
+    existing = _list_subfolders(str(root), "")
+    pending = deque((name, 0) for name in names if name in existing)
+    searched = 0
+    while pending and searched < MAX_DIRECTORIES and time.monotonic() < deadline:
         directory, level = pending.popleft()
-        left -= 1
-        names = list(islice(_directory_names(directory, deadline), MAX_DIRECTORIES))
-        if mark in names:
-            matches.append(directory)
-        if level < depth and (level == 0 or mark not in names):
-            wanted = (name for name in names if not name.startswith(".") and name not in skipped)
-            room = max(0, left - len(pending))
-            pending.extend((directory / name, level + 1) for name in sorted(wanted)[:room])
+        searched += 1
+        is_kept = searched <= MAX_KEPT
+        if not is_kept:
+            observe(UNREPEATABLE)
+        subfolders = _list_subfolders(str(root), directory, is_kept=is_kept)
+        if mark in subfolders:
+            matches.append(root / directory)
+        if level < depth and (level == 0 or mark not in subfolders):
+            wanted = [name for name in subfolders if name[0] != "." and name not in skipped]
+            room = max(0, MAX_DIRECTORIES - searched - len(pending))
+            pending.extend((f"{directory}/{name}", level + 1) for name in wanted[:room])
+    if pending:
+        observe(UNREPEATABLE)
     return sorted(matches)
 
 
-def _directory_names(directory: Path, deadline: float) -> Iterator[str]:
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if time.monotonic() > deadline:
-                    return
-                if entry.is_dir(follow_symlinks=False) and is_clean(entry.name):
-                    yield entry.name
-    except OSError:
-        return
+def _list_subfolders(root: str, relative: str, *, is_kept: bool = True) -> tuple[str, ...]:
+    subfolders = _subfolders(root, relative) if is_kept else SubfoldersInput(_root(root), relative)
+    names: Names = observe(subfolders) if is_kept else subfolders.examine()
+    return names.folders
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _subfolders(root: str, relative: str) -> SubfoldersInput:
+    return SubfoldersInput(_root(root), relative)

@@ -44,6 +44,8 @@ _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
 _OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of its inputs
+# The only header besides the content coding that a response depends on.
+_HEADER_OF_PATH = {METRICS: "HTTP_ACCEPT", "/": "HTTP_HOST"}
 
 Environ = dict[str, Any]
 Key = tuple[str | None, ...]
@@ -55,14 +57,13 @@ class Answer:
     """What a view returned.
 
     :ivar rule: of the route; determines the scope that a request needs.
-    :ivar caching: the value of Cache-Control; the view's own, if it set one.
+    :ivar headers: those that the view set, and Cache-Control unless clients must not keep it.
     :ivar etag: None if clients must not keep the response.
     """
 
     rule: str
     body: bytes
-    content_type: str
-    caching: str
+    headers: list[tuple[str, str]]
     etag: str | None
     dependencies: Dependencies
 
@@ -113,11 +114,10 @@ class Answers:
                     answer = _answer(response, inputs, is_confidential)
                     self._keep(key, answer)
         request.environ[_ANSWER] = answer
-        response = Response(answer.body, content_type=answer.content_type)
+        response = Response(answer.body, headers=answer.headers)
         if answer.etag is None:
             return response  # with the guard's `no-store`
         response.set_etag(answer.etag, weak=True)
-        response.headers["Cache-Control"] = answer.caching
         if _IS_PLAIN in request.environ:
             return response  # see `KeptAnswers`
         return cast(Response, response.make_conditional(request))
@@ -270,8 +270,10 @@ def _answer(response: Response, inputs: Inputs, is_confidential: bool) -> Answer
     body = response.get_data()
     etag = None if is_confidential else hashlib.blake2b(body, digest_size=16).hexdigest()
     rule = request.url_rule.rule if request.url_rule else request.path
-    caching = response.headers.get("Cache-Control", _CACHING)
-    return Answer(rule, body, response.content_type or "", caching, etag, Dependencies(inputs))
+    if etag is not None:
+        response.headers.setdefault("Cache-Control", _CACHING)
+    del response.headers["Content-Length"]  # Flask computes it, also for a compressed body
+    return Answer(rule, body, response.headers.to_wsgi_list(), etag, Dependencies(inputs))
 
 
 def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:
@@ -290,7 +292,7 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
 
 
 def _is_plain(environ: Environ) -> bool:
-    """Return whether the response depends on the URL and the content coding only."""
+    """Return whether the response depends only on the URL, the coding and _HEADER_OF_PATH."""
     return (
         environ["REQUEST_METHOD"] == "GET"
         and "HTTP_ORIGIN" not in environ
@@ -302,8 +304,9 @@ def _is_plain(environ: Environ) -> bool:
 
 def _key(environ: Environ) -> Key:
     path = environ.get("PATH_INFO", "")
-    accepted = environ.get("HTTP_ACCEPT") if path == METRICS else None
-    return environ.get("SCRIPT_NAME", ""), path, environ.get("QUERY_STRING", ""), accepted
+    header = _HEADER_OF_PATH.get(path)
+    value = environ.get(header) if header else None
+    return environ.get("SCRIPT_NAME", ""), path, environ.get("QUERY_STRING", ""), value
 
 
 @lru_cache(maxsize=256)

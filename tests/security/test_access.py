@@ -72,12 +72,12 @@ def scope_needed(route: Route) -> str:
 def without_audit(place: Place) -> dict[str, tuple[int, bytes]]:
     """Names, times and contents of all files of the home, but of the audit log and our cache.
 
-    The key of the log and its signed end belong to it.
+    The key of the audit log is in `.config`.
     """
     return {
         name: found
         for name, found in snapshot(place.home).items()
-        if "dashboard/audit" not in name and not name.startswith((".cache", ".config/loki-web"))
+        if "dashboard/audit" not in name and not name.startswith((".cache", ".config"))
     }
 
 

@@ -87,7 +87,7 @@ def test_values() -> None:
     assert isinstance(inspect.getattr_static(glogging.Logger, "access_log_enabled"), property)
     assert isinstance(inspect.getattr_static(config.Config, "worker_class_str"), property)
     assert isinstance(inspect.getattr_static(config.Config, "address"), property)
-    assert isinstance(gunicorn.SERVER, str)
+    assert isinstance(wsgi.SERVER, str)
 
 
 def test_each_method_of_our_worker_that_gunicorn_calls_is_in_the_table() -> None:

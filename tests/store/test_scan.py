@@ -14,7 +14,9 @@ def _create(folder: Path, *relatives: str) -> list[Path]:
 
 
 def _find(folder: Path, depth: int = 10) -> list[Path]:
-    return scan.find_directories(".mark", [folder], depth=depth, skipped={"skipped"})
+    return scan.find_directories(
+        ".mark", folder.parent, [folder.name], depth=depth, skipped={"skipped"}
+    )
 
 
 @pytest.mark.parametrize("path", ["", ".", "a/b", "~", "~/a", "/a\x00b", "/\udcff"])

@@ -21,8 +21,7 @@ def find_roots(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[Path]:
     home = scan.resolve(str(sources.settings.home))
     if home is None:
         return []
-    folders = [home / name for name in _SEARCHED]
-    return scan.find_directories(project.LOKI_DIR, folders, depth=depth, skipped=_SKIPPED)
+    return scan.find_directories(project.LOKI_DIR, home, _SEARCHED, depth=depth, skipped=_SKIPPED)
 
 
 class DiscoveredDict(TypedDict):

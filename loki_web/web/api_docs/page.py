@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from jinja2 import FunctionLoader
 from werkzeug.wrappers import Response as AnyResponse
 
+from loki_web.web.answers import kept
 from loki_web.web.api_docs.operations import groups
 from loki_web.web.openapi import document
 
@@ -38,6 +39,7 @@ def style() -> AnyResponse:
 
 
 @blueprint.get("")
+@kept
 def show() -> Response:
     """Return the page that describes every route; it needs no JavaScript."""
     api = document()
