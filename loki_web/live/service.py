@@ -42,6 +42,7 @@ class Live:
 
     @classmethod
     def create(cls, sources: Sources) -> "Live":
+        """Create the hub and the feed of these sources."""
         open_connections = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=open_connections.give_back)
         hub.source = Feed(sources, hub)
@@ -51,6 +52,7 @@ class Live:
 
     @property
     def is_full(self) -> bool:
+        """Return whether all connections of all workers are in use."""
         return self.open_connections.total() >= self.most
 
     def open_socket(

@@ -73,6 +73,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         return bool(self._serving)
 
     def accept(self, listener: Any) -> None:
+        """Accept a connection. If no descriptor is free, close the longest idle connections."""
         try:
             super().accept(listener)
         except OSError as error:

@@ -220,6 +220,7 @@ class VersionInput(PathInput):
     """The version of a regular file; None if there is none."""
 
     def examine(self) -> Version | None:
+        """Return the version; None if there is no regular file."""
         return self.version()
 
 
@@ -227,6 +228,7 @@ class ContentInput(PathInput):
     """A file that is read without this class. The state is its version once that is settled."""
 
     def examine(self) -> Any:
+        """Return the version; a state that equals no other while the version is not settled."""
         version = self.version()
         return version if version is None or is_settled(version, time.time_ns()) else Unsettled()
 
@@ -235,6 +237,7 @@ class FolderInput(PathInput):
     """Whether a path is a folder."""
 
     def examine(self) -> bool:
+        """Return whether the path is a folder."""
         status = self.status()
         return status is not None and stat.S_ISDIR(status.st_mode)
 
@@ -243,6 +246,7 @@ class ExistenceInput(PathInput):
     """Whether a path exists, also as a folder or a broken link."""
 
     def examine(self) -> bool:
+        """Return whether the path exists."""
         return os.path.lexists(os.path.join(self._locate(), self.relative))
 
 
@@ -268,6 +272,7 @@ class NamesInput(PathInput):
         return real
 
     def examine(self) -> Names:
+        """Return the names; none if the folder is missing."""
         status = self.status()
         if status is None or self._real is None or not stat.S_ISDIR(status.st_mode):
             return Names()
@@ -329,6 +334,7 @@ class FileInput(PathInput):
         self._absent = Content(self._parse(None))
 
     def examine(self) -> Any:
+        """Return the content, read again only if the file may have changed."""
         version = self.version()
         if version is None:
             with self._lock:
@@ -350,6 +356,7 @@ class FileInput(PathInput):
 
     @property
     def is_notified(self) -> bool:
+        """Return whether events report a change of the content."""
         return self.is_watched and not self._is_unread
 
     def _load(self, version: Version) -> None:

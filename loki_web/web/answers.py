@@ -186,6 +186,7 @@ class KeptAnswers:
         self._guard = guard
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Send a kept answer that is still current; otherwise let Flask respond."""
         # Reduce the header to the coding that is used, so that each coding has one cache entry.
         environ[_ACCEPTED] = _coding(environ.get(_ACCEPTED, ""))
         if not _is_plain(environ):

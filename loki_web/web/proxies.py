@@ -26,6 +26,7 @@ class TrustedProxies:
         self._trusted = trusted
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
+        """Call the application with the scheme, host and address of the client."""
         if isinstance(self._trusted, int):
             hops = of_others = self._trusted
         else:

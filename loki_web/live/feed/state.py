@@ -67,17 +67,21 @@ class ValueSlice:
         self.token = ""
 
     def refresh(self) -> list[Message]:
+        """Read the value; return it as a message if it has changed."""
         self._value = self._read()
         before, self.token = self.token, _hash(_serialize(self._lasting())).hex()
         return self.current() if before not in ("", self.token) else []
 
     def current(self) -> list[Message]:
+        """Return the value as a message."""
         return [Message(self._type, self._value)]
 
     def whole(self) -> list[Message]:
+        """Return the value as a message."""
         return self.current()
 
     def since(self, token: str) -> list[Message] | None:
+        """Return the value as a message, unless the client has it."""
         return [] if token == self.token else self.current()
 
     def _lasting(self) -> Any:
@@ -201,6 +205,7 @@ class ListSlice:
         self._is_read = False
 
     def refresh(self) -> list[Message]:
+        """Read the list; return a message for each entry that has changed."""
         entries = self._read()
         if self._is_read and entries == self._entries and not self._gone:
             return []
@@ -216,12 +221,15 @@ class ListSlice:
         return messages
 
     def current(self) -> list[Message]:
+        """Return no messages: clients read the list from the API."""
         return []
 
     def whole(self) -> list[Message]:
+        """Return the whole list as one message."""
         return [Message(self._name, self._entries)]
 
     def since(self, token: str) -> list[Message] | None:
+        """Return the messages since a token; None if it is not in the history."""
         return self._history.since(token)
 
     def _identify(self) -> str:

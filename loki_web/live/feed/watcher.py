@@ -35,6 +35,7 @@ class Watcher:
             log.exception("the file watcher has failed: changes are polled each second")
 
     def stop(self) -> None:
+        """Stop watching; the thread ends at its next turn."""
         self._stop.set()
 
     def stirred(self) -> None:

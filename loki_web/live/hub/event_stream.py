@@ -48,9 +48,11 @@ class EventStream(Connection):
 
     @property
     def known(self) -> Mapping[str, str]:
+        """Return the states in the `Last-Event-ID`, by channel."""
         return self._known
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+        """Send the missed and current messages, or a `reset` for channels with an unknown state."""
         messages = [protocol.connected(self.channels), *standing.missed]
         if standing.unknown:
             messages.append(Message("reset", {"detail": _RESET, "channels": standing.unknown}))
@@ -58,9 +60,11 @@ class EventStream(Connection):
         self._known = {}
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+        """Send the messages of a batch as events, with the id to resume from."""
         self.put(batch.events(self._id(tokens)))
 
     def keep_alive(self) -> None:
+        """Send a comment, which clients ignore."""
         self.put(EVENT_STREAM_HEARTBEAT)
 
     def hear(self, data: bytes) -> None:

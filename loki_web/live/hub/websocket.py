@@ -56,15 +56,19 @@ class WebSocket(Connection):
         self.subscribe: Callable[[Command], None] = _refuse
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+        """Send `connected` and the current messages."""
         self._send(protocol.connected(self.channels), *standing.current)
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+        """Send the messages of a batch."""
         self.put(batch.frames)
 
     def keep_alive(self) -> None:
+        """Send a ping."""
         self.put(self._frames.send(Ping()))
 
     def hear(self, data: bytes) -> None:
+        """Decode received frames and handle their messages."""
         if self._is_broken:
             return
         try:
@@ -82,6 +86,7 @@ class WebSocket(Connection):
         self.hear(b"")
 
     def say_goodbye(self, code: int, reason: str) -> None:
+        """Send a close frame, unless the connection is closing already."""
         if self._frames.state is ConnectionState.OPEN:
             self.put(self._frames.send(CloseConnection(code, reason)))
 

@@ -68,6 +68,7 @@ class Agent:
 
     @property
     def started(self) -> datetime | None:
+        """Return when the agent started; None if that is unknown."""
         moments = (parse_time(self.entry.get(key)) for key in _START_KEYS)
         return next((moment for moment in moments if moment), None)
 
