@@ -39,7 +39,7 @@ _MAX_LENGTH = 500  # characters of one message
 @click.option(
     "--cacert",
     type=click.Path(exists=True, dir_okay=False),
-    help="PEM file with the certificates that the server's is checked against",
+    help="PEM file of the CA certificates that the server's certificate is checked against",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each message as a JSON line")
 def tail(
@@ -90,7 +90,7 @@ def _checked_url(url: str) -> str:
 
 
 def _checked_token(token: str | None) -> str | None:
-    """Return the token without the line end that a file or a command put behind it."""
+    """Return the token without the line end that files and commands add to it."""
     bare = token.strip() if token else token
     if bare and not (bare.isascii() and bare.isprintable() and " " not in bare):
         raise click.UsageError("Tokens contain only printable ASCII characters and no spaces.")

@@ -334,10 +334,10 @@ class Settings:
 
     def in_force(self) -> list[str]:
         """Return each setting as `NAME=value`, for display."""
-        known = [item for item in fields(self) if item.metadata]
+        settings = [item for item in fields(self) if item.metadata]
         return [
             f"{item.metadata['name']}={parsers.format_setting(getattr(self, item.name))}"
-            for item in known
+            for item in settings
         ]
 
     def _check(self) -> None:

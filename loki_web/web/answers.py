@@ -282,8 +282,8 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
     headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
-    known, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
-    if known and etag and parse_etags(known).contains_weak(etag):
+    if_none_match, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
+    if if_none_match and etag and parse_etags(if_none_match).contains_weak(etag):
         start_response(
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
         )

@@ -48,9 +48,9 @@ class RequestParser(FlaskParser):
 
         :raises BadRequest: if a known parameter is repeated.
         """
-        known = {field.data_key or name for name, field in schema.fields.items()}
+        documented = {field.data_key or name for name, field in schema.fields.items()}
         for name, values in req.args.lists():
-            if len(values) > 1 and name in known:
+            if len(values) > 1 and name in documented:
                 raise BadRequest(f"{name} must be given only once")
         return req.args.to_dict()
 

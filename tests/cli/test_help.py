@@ -83,5 +83,5 @@ def test_the_page_opens_in_a_browser_and_a_missing_folder_is_told(tmp_path: Path
         wait_until(seen.exists, "a browser")
         first, second, *_ = server.errors
     assert seen.read_text() == f"http://127.0.0.1:{port}\n"
-    assert first == f"loki-web: {place.loki} does not exist yet; it is served when it does"
+    assert first == f"loki-web: {place.loki} does not exist yet; it is served as soon as it exists"
     assert second.endswith(f"{place.loki} on http://127.0.0.1:{port}")

@@ -24,7 +24,7 @@ from loki_web.text import is_clean
 _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/dev", "/etc", "/proc", "/run", "/sys")))
 _TOO_WIDE = frozenset(map(Path, ("/", "/home", "/opt", "/root", "/usr", "/var")))
-_ROOTS_HOME = Path("/root")
+_HOME_OF_ROOT = Path("/root")
 
 
 def load_projects(sources: Sources) -> list[Project]:
@@ -213,12 +213,12 @@ def _get_entries(content: Any) -> Json:
 def _check_directory(path: str, home: Path) -> Path:
     """Return the directory of a project, with its links resolved.
 
-    The error is the same for each reason, so that it does not tell what exists.
+    The error is the same for each reason, so that it does not reveal which paths exist.
     """
     root = scan.resolve(path)
     if root is None or _belongs_to_system(root, home) or not scan.is_directory(root):
         raise BadRequest(
-            "path: Must be the absolute path of an existing directory outside of the system's."
+            "path: Must be the absolute path of an existing directory, not of a system directory."
         )
     if not is_clean(str(root)):
         raise BadRequest("path: Must not contain control characters.")
@@ -226,7 +226,7 @@ def _check_directory(path: str, home: Path) -> Path:
 
 
 def _belongs_to_system(root: Path, home: Path) -> bool:
-    if root.is_relative_to(_ROOTS_HOME) and not home.is_relative_to(_ROOTS_HOME):
+    if root.is_relative_to(_HOME_OF_ROOT) and not home.is_relative_to(_HOME_OF_ROOT):
         return True
     return root in _TOO_WIDE or any(map(root.is_relative_to, _SYSTEM_DIRECTORIES))
 
