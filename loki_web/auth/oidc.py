@@ -119,8 +119,8 @@ class Verifier:
 
     def _roles(self, claims: Json) -> Iterable[str]:
         """Return the known roles in the roles claim. Users without a role are viewers."""
-        known = {*ROLES, *(group for group, _ in self._role_map)}
-        named = _names_in(_get_claim(claims, self._roles_claim), known)
+        roles_and_groups = {*ROLES, *(group for group, _ in self._role_map)}
+        named = _names_in(_get_claim(claims, self._roles_claim), roles_and_groups)
         if self._role_map:
             groups = set(map(normal_group, named))
             named = {role for group, role in self._role_map if group in groups}
@@ -152,15 +152,17 @@ def _parse_header(raw: str) -> Json:
     return header
 
 
-def _names_in(value: Any, known: Collection[str]) -> set[str]:
+def _names_in(value: Any, roles_and_groups: Collection[str]) -> set[str]:
     """Return the names in a claim: an array, or a text with commas or spaces.
 
-    Spaces separate names only if all of them are known: "not admin" is not admin.
+    Spaces separate names only if all of them are roles or groups: "not admin" is not admin.
     """
     if not isinstance(value, str):
         return set(texts_in(value))
     words = value.replace(",", " ").split()
-    is_list = all(word in known or normal_group(word) in known for word in words)
+    is_list = all(
+        word in roles_and_groups or normal_group(word) in roles_and_groups for word in words
+    )
     parts = {part.strip() for part in value.split(",")}
     return {value, *parts} | (set(words) if is_list else set())
 

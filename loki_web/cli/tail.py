@@ -81,10 +81,10 @@ def tail(
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        known = False
-    if not known or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
+        is_valid = False
+    if not is_valid or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
         raise click.UsageError("URL must be an http or https URL such as http://localhost:57374")
     return url.partition("?")[0].partition("#")[0]
 

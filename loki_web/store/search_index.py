@@ -188,24 +188,24 @@ class SearchIndex:
 
 def _differing(database: sqlite3.Connection, contents: Contents) -> set[str]:
     """Return the files whose version in the database is not the current one."""
-    wanted = contents.versions()
-    known = dict(database.execute("SELECT path, version FROM source"))
-    gone = known.keys() - wanted.keys()
-    return gone.union(path for path, version in wanted.items() if known.get(path) != version)
+    current = contents.versions()
+    indexed = dict(database.execute("SELECT path, version FROM source"))
+    gone = indexed.keys() - current.keys()
+    return gone.union(path for path, version in current.items() if indexed.get(path) != version)
 
 
 def _still_differing(
-    database: sqlite3.Connection, wanted: dict[str, str | None]
+    database: sqlite3.Connection, versions: dict[str, str | None]
 ) -> dict[str, str | None]:
     """Return the files that no other worker has indexed since."""
-    marks = ",".join("?" * len(wanted))
-    known = dict(
+    marks = ",".join("?" * len(versions))
+    indexed = dict(
         database.execute(
             f"SELECT path, version FROM source WHERE path IN ({marks})",  # noqa: S608  # question marks only
-            list(wanted),
+            list(versions),
         )
     )
-    return {path: version for path, version in wanted.items() if known.get(path) != version}
+    return {path: version for path, version in versions.items() if indexed.get(path) != version}
 
 
 def _put(

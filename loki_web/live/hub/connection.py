@@ -130,8 +130,8 @@ class Connection:
         """Start to close the connection, with code and reason if the protocol has them."""
         raise NotImplementedError
 
-    def put(self, data: bytes) -> None:
-        """Write, or queue what cannot be written without blocking.
+    def write(self, data: bytes) -> None:
+        """Write to the socket; queue what it does not take at once.
 
         :raises OSError: when the client has disconnected.
         """

@@ -61,11 +61,11 @@ class WebSocket(Connection):
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
         """Send the messages of a batch."""
-        self.put(batch.frames)
+        self.write(batch.frames)
 
     def keep_alive(self) -> None:
         """Send a ping."""
-        self.put(self._frames.send(Ping()))
+        self.write(self._frames.send(Ping()))
 
     def hear(self, data: bytes) -> None:
         """Decode received frames and handle their messages."""
@@ -88,14 +88,14 @@ class WebSocket(Connection):
     def say_goodbye(self, code: int, reason: str) -> None:
         """Send a close frame, unless the connection is closing already."""
         if self._frames.state is ConnectionState.OPEN:
-            self.put(self._frames.send(CloseConnection(code, reason)))
+            self.write(self._frames.send(CloseConnection(code, reason)))
 
     def _handle_events(self) -> None:
         for event in self._frames.events():
             if isinstance(event, TextMessage | BytesMessage):
                 self._collect(event)
             elif isinstance(event, Ping) and self._frames.state is ConnectionState.OPEN:
-                self.put(self._frames.send(event.response()))
+                self.write(self._frames.send(event.response()))
             elif isinstance(event, CloseConnection):
                 self._handle_close(event)
             if not self.listens or self.is_over or self._is_broken:
@@ -129,7 +129,7 @@ class WebSocket(Connection):
 
     def _run(self, command: Command) -> None:
         if command.type == protocol.PING:
-            self.put(_PONG)
+            self.write(_PONG)
         elif command.type == protocol.SUBSCRIBE:
             self.is_paused = True
             self.subscribe(command)
@@ -144,7 +144,7 @@ class WebSocket(Connection):
             self._break_off(event.code, "Protocol error")
             return
         if self._frames.state is ConnectionState.REMOTE_CLOSING:
-            self.put(self._frames.send(event.response()))
+            self.write(self._frames.send(event.response()))
         self.is_over = True
 
     def _break_off(self, code: int, reason: str) -> None:
@@ -153,7 +153,7 @@ class WebSocket(Connection):
         self._is_broken = self.is_leaving = True
 
     def _send(self, *batch: Message) -> None:
-        self.put(messages.frames(batch))
+        self.write(messages.frames(batch))
 
 
 def _size(text: str) -> int:

@@ -75,8 +75,8 @@ def _terminate_recorded(sources: WritableSources, agent_id: str) -> bool:
     """Signal and write under one lock, based on the latest content of the list."""
     with sources.project.locked(AGENTS_FILE):
         content = sources.project.document_for_update(AGENTS_FILE)
-        known = records.identify_agents(records.get_listed_entries(content), session_lives=True)
-        signalled = _terminate(sources, records.find_agents(known, agent_id), AGENTS_FILE)
+        agents = records.identify_agents(records.get_listed_entries(content), session_lives=True)
+        signalled = _terminate(sources, records.find_agents(agents, agent_id), AGENTS_FILE)
         if signalled:
             sources.project.write_json(AGENTS_FILE, _mark_terminated(content, signalled))
     return bool(signalled)

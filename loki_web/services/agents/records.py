@@ -117,12 +117,12 @@ def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
         for entry in entries
     ]
     shared = Counter(written)
-    taken: set[str] = set()
+    ids: set[str] = set()
     agents = []
     for entry, identity in zip(entries, written, strict=True):
         suffix = _get_suffix(entry) if shared[identity] > 1 else ""
-        unique = _make_unique(taken, f"{identity}-{suffix}" if suffix else identity)
-        taken.add(unique)
+        unique = _make_unique(ids, f"{identity}-{suffix}" if suffix else identity)
+        ids.add(unique)
         pid = processes.parse_pid(entry.get("pid"))
         word = first_text(entry.get("status")).strip().lower()
         is_alive = processes.is_alive(pid) if pid else session_lives and word in ACTIVE_WORDS
@@ -132,9 +132,9 @@ def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
 
 def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
     """Return the agent with that unique id, else all agents whose record has that id."""
-    known = list(agents)
-    return [agent for agent in known if agent.identity == agent_id] or [
-        agent for agent in known if agent.written_id == agent_id
+    candidates = list(agents)
+    return [agent for agent in candidates if agent.identity == agent_id] or [
+        agent for agent in candidates if agent.written_id == agent_id
     ]
 
 
@@ -199,9 +199,9 @@ def _get_suffix(entry: Json) -> str:
     return str(pid) if pid else ""
 
 
-def _make_unique(taken: set[str], identity: str) -> str:
+def _make_unique(ids: set[str], identity: str) -> str:
     number, unique = 2, identity
-    while unique in taken:
+    while unique in ids:
         unique = f"{identity}-{number}"
         number += 1
     return unique

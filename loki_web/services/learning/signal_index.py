@@ -563,8 +563,10 @@ class SignalIndex:
 
     def _iterate_chunks(self, since: int | None) -> "Iterator[array[int]]":
         """Yield the rows since a time in chunks, and those without a time last."""
-        known = UNKNOWN_TIME + 1
-        for _, rows in self._iterate_hours_backwards(known if since is None else max(known, since)):
+        first_known = UNKNOWN_TIME + 1
+        for _, rows in self._iterate_hours_backwards(
+            first_known if since is None else max(first_known, since)
+        ):
             yield rows
         yield self._list_unknown_time()
 

@@ -100,9 +100,9 @@ def register_project(
     """
     root, now = _check_directory(path, sources.settings.home), sources.now()
     with _change(sources) as entries:
-        known = _parse_projects(entries)
-        project = _find_registration(root, alias, known) or _create_project(root, entries, now)
-        _check_alias(alias, (other for other in known if other.id != project.id))
+        projects = _parse_projects(entries)
+        project = _find_registration(root, alias, projects) or _create_project(root, entries, now)
+        _check_alias(alias, (other for other in projects if other.id != project.id))
         names = {key: text for key, text in (("name", name), ("alias", alias)) if text}
         entries[project.id] = _refresh(project, now) | names
     return Project(project.id, entries[project.id]).describe()
@@ -152,13 +152,13 @@ def sync_projects(sources: WritableSources) -> SyncedDict:
     discovered, now = discovery.find_roots(sources), sources.now()
     counts: SyncedDict = {"added": 0, "updated": 0, "missing": 0, "total": 0}
     with _change(sources) as entries:
-        known = _parse_projects(entries)
-        for project in known:
+        projects = _parse_projects(entries)
+        for project in projects:
             counts["missing"] += project.status == registry_project.MISSING
             if _is_stale(project):
                 counts["updated"] += project.exists
                 entries[project.id] = _refresh(project, now)
-        roots = {project.root for project in known}
+        roots = {project.root for project in projects}
         for root in (root for root in discovered if root not in roots):
             project = _create_project(root, entries, now)
             entries[project.id] = _refresh(project, now)
@@ -231,9 +231,9 @@ def _belongs_to_system(root: Path, home: Path) -> bool:
     return root in _TOO_WIDE or any(map(root.is_relative_to, _SYSTEM_DIRECTORIES))
 
 
-def _find_registration(root: Path, alias: str | None, known: list[Project]) -> Project | None:
+def _find_registration(root: Path, alias: str | None, projects: list[Project]) -> Project | None:
     """Return the entry of a path; if there are several, prefer the one with that alias."""
-    entries = [project for project in known if project.root == root]
+    entries = [project for project in projects if project.root == root]
     named = [project for project in entries if alias and project.alias == alias]
     return next(iter(named + entries), None)
 
