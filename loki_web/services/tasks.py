@@ -248,7 +248,11 @@ def get_task_entries(value: Any) -> list[Json]:
 
 
 def build_plain_task(identity: str, entry: Json, status: str, position: int) -> TaskDict:
-    """Return the documented fields of a task that is stored outside the queues."""
+    """Return the documented fields of a task that is stored outside the queues.
+
+    :param status: a status of the API, such as `in_progress`.
+    :param position: from 0, within its status.
+    """
     return _build_fields(identity, entry, status, position)
 
 

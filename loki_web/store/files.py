@@ -58,6 +58,8 @@ def is_settled(version: Version, read_at_ns: int) -> bool:
 
     File times have a granularity: a file that was read within it of its last change may change
     again without a new version. `ctime` decides, because programs cannot set it.
+
+    :param read_at_ns: the wall clock before the read, in nanoseconds since the epoch.
     """
     return is_settled_at(version.ctime_ns, read_at_ns)
 

@@ -80,7 +80,12 @@ class Folder:
         digest: Callable[[Any], Any] | None = None,
         named: str | None = None,
     ) -> Collection:
-        """Return the JSON files of a folder, see `Collection`."""
+        """Return the JSON files of a folder, see `Collection`.
+
+        :param nested: include the folders below it.
+        :param digest: computes what is kept instead of each content.
+        :param named: only files of this name; None for all that end with `.json`.
+        """
         observe(self._root)
         return self._shared(
             (Collection, relative, nested, digest, named),

@@ -91,7 +91,7 @@ class _Mirror:
         self._due: set[str] = set()
 
     def refresh(self, database: sqlite3.Connection, contents: Contents, seconds: float) -> bool:
-        """Index the changed files. Return False if the time was too short for all of them."""
+        """Index the changed files, for at most about `seconds`. Return False if some are left."""
         deadline = time.monotonic() + seconds
         epoch = sqlite.epoch(database)
         if self._is_current(epoch, contents):

@@ -115,7 +115,7 @@ class Hub:
         self.post(self._close_all)
 
     def wait_until_empty(self, seconds: float) -> None:
-        """Wait, after `close`, until all connections have ended."""
+        """Wait until all connections have ended, after `close`, but not longer than `seconds`."""
         if self._connections:
             self._all_gone.wait(seconds)
 
