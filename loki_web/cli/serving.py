@@ -91,7 +91,7 @@ def _replace_process(command: tuple[str, ...], variables: dict[str, str]) -> NoR
 
 
 def _announce(settings: Settings, address: str, *, what: str = "", session: str = "") -> None:
-    """Print what is served where, unless the log format is JSON: the line would not be JSON."""
+    """Print what is served and on which address, unless the log format is JSON."""
     if settings.log_format != TEXT:
         return
     session = session or str(settings.loki_dir)

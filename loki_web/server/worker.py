@@ -74,6 +74,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         return bool(self._serving)
 
     def accept(self, listener: Any) -> None:
+        """Accept a connection. If no descriptor is free, close the longest idle connections."""
         try:
             super().accept(listener)
         except OSError as error:
@@ -337,7 +338,7 @@ def _add(unreader: Any, data: bytes) -> None:
 
 
 def _is_expensive(conn: Any) -> bool:
-    """Return whether a request may compute for long, by its path in whatever form it is sent."""
+    """Return whether a request may compute for long, by its decoded path."""
     line = conn.parser.unreader.buf.getvalue()[:MAX_HEAD_BYTES].lstrip(b"\r\n").split(b"\r\n", 1)[0]
     target = line.split(b" ", 2)[1:2]
     path = unquote_to_bytes(target[0].partition(b"?")[0]) if target else b""

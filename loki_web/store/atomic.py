@@ -29,7 +29,7 @@ _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | 
 
 log = logging.getLogger(__name__)
 
-_stuck: set[tuple[int, int]] = set()  # device and inode of lock files that were waited for in vain
+_stuck: set[tuple[int, int]] = set()  # device and inode of lock files whose lock timed out
 
 
 @contextmanager
@@ -147,8 +147,8 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     The CLI's memory engine and state manager lock the same file. Folder listings skip names that
     end with `.lock`.
 
-    :param seconds: how long to wait for the lock. After a long wait in vain, nobody waits for this
-        file until it has been free once: waits must not add up until no thread is left.
+    :param seconds: how long to wait for the lock. If a long wait times out, later calls do not wait
+        until the lock was acquired once: waiting calls would occupy all threads.
     :raises StorageError: if the lock is not free within `seconds`.
     :raises OSError: if the lock file cannot be created.
     """

@@ -58,6 +58,8 @@ def is_settled(version: Version, read_at_ns: int) -> bool:
 
     File times have a granularity: a file that was read within it of its last change may change
     again without a new version. `ctime` decides, because programs cannot set it.
+
+    :param read_at_ns: the wall clock before the read, in nanoseconds since the epoch.
     """
     return is_settled_at(version.ctime_ns, read_at_ns)
 
@@ -68,7 +70,7 @@ def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
 
 
 def is_special(path: Path | str) -> bool:
-    """Return whether something stands there that is no regular file: reading it could block."""
+    """Return whether a path exists and is not a regular file; reading it could block."""
     try:
         return not stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -100,8 +102,8 @@ def resolve_below(base: str, relative: str) -> str | None:
 def real_path(path: Path | str) -> str | None:
     """Return a path with its links resolved, even if it does not exist.
 
-    :return: None if that cannot be found out: a link may not be read (`/proc/1/root`), there are
-        more links than can be followed, or the path contains a NUL.
+    :return: None if it cannot be resolved: a link may not be read (`/proc/1/root`), there are more
+        links than can be followed, or the path contains a NUL.
     """
     try:
         return os.path.realpath(path)
@@ -143,7 +145,7 @@ def _descriptor(base: str, real: str) -> int:
 
 @contextmanager
 def entered(base: str, real: str, create: int | None = None) -> Iterator[str]:
-    """Open a folder, and give a path to it that stays right whatever its names lead to meanwhile.
+    """Open a folder, and yield a path that leads to it even if its name is replaced meanwhile.
 
     :param base: the real path of the root.
     :param real: the real path of the folder. A link that has replaced a part of it is not followed.

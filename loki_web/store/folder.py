@@ -35,7 +35,7 @@ from loki_web.store.value_store import ValueStore
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_COPY_BYTES = 64 * 1024 * 1024
-RETRY_SECONDS = 0.02  # before a file is read again that its writer may be rewriting in place
+RETRY_SECONDS = 0.02  # before reading a file again that may be being rewritten in place
 _COPY_TRIES = 20  # many, because a file that cannot be copied is missing from a checkpoint
 MAX_INPUTS = 8192
 R = TypeVar("R", bound=Reader)
@@ -89,7 +89,12 @@ class Folder:
         digest: Callable[[Any], Any] | None = None,
         named: str | None = None,
     ) -> Collection:
-        """Return the JSON files of a folder, see `Collection`."""
+        """Return the JSON files of a folder, see `Collection`.
+
+        :param nested: include the folders below it.
+        :param digest: computes what is kept instead of each content.
+        :param named: only files of this name; None for all that end with `.json`.
+        """
         observe(self._root)
         return self._shared(
             (Collection, relative, nested, digest, named),
@@ -228,7 +233,7 @@ class Folder:
         return sorted([*names.files, *names.folders])
 
     def other_names(self, relative: str) -> list[str]:
-        """List the names of what is neither a regular file in a folder nor a link to one."""
+        """List the names in a folder that are neither regular files nor links to them."""
         names = self._names(relative)
         regular = self.file_names(relative)
         return sorted({*names.folders, *names.links, *names.others}.difference(regular))

@@ -134,6 +134,7 @@ class Presence:
         return self._state == THERE and self._root.is_notified
 
     def examine(self) -> str:
+        """Return whether the folder is there, was never there, or is gone; log once when it is."""
         before, self._state = self._state, self._look()
         if self._state == GONE != before:
             log.error("the state folder %s is gone", self._root.path)
@@ -289,6 +290,7 @@ class VersionInput(PathInput):
     """The version of a regular file; None if there is none."""
 
     def examine(self) -> Version | None:
+        """Return the version; None if there is no regular file."""
         return self.version()
 
 
@@ -296,6 +298,7 @@ class ContentInput(PathInput):
     """A file that is read without this class. The state is its version once that is settled."""
 
     def examine(self) -> Any:
+        """Return the version; a state that equals no other while the version is not settled."""
         version = self.version()
         return version if version is None or is_settled(version, time.time_ns()) else Unsettled()
 
@@ -304,6 +307,7 @@ class FolderInput(PathInput):
     """Whether a path is a folder."""
 
     def examine(self) -> bool:
+        """Return whether the path is a folder."""
         status = self.status()
         return status is not None and stat.S_ISDIR(status.st_mode)
 
@@ -312,6 +316,7 @@ class ExistenceInput(PathInput):
     """Whether a path exists, also as a folder or a broken link."""
 
     def examine(self) -> bool:
+        """Return whether the path exists."""
         return os.path.lexists(os.path.join(self._locate(), self.relative))
 
 
@@ -337,6 +342,7 @@ class NamesInput(PathInput):
         return real
 
     def examine(self) -> Names:
+        """Return the names; none if the folder is missing."""
         status = self.status()
         if status is None or self._real is None or not stat.S_ISDIR(status.st_mode):
             return Names()
@@ -398,6 +404,7 @@ class FileInput(PathInput):
         self._absent = Content(self._parse(None))
 
     def examine(self) -> Any:
+        """Return the content, read again only if the file may have changed."""
         version = self.version()
         if version is None:
             with self._lock:
@@ -419,6 +426,7 @@ class FileInput(PathInput):
 
     @property
     def is_notified(self) -> bool:
+        """Return whether events report a change of the content."""
         return self.is_watched and not self._is_unread
 
     def _load(self, version: Version) -> None:

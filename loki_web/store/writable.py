@@ -76,7 +76,7 @@ class WritableFolder(Folder):
         self._may_return = may_return
 
     def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
-        """Replace a JSON file as a whole."""
+        """Replace a JSON file as a whole; parameters are those of `write_bytes`."""
         self.write_bytes(relative, json_text.dump(value), mode=mode)
 
     def write_bytes(self, relative: str, data: bytes, *, mode: int | None = None) -> None:

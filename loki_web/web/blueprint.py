@@ -20,7 +20,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Decorator(Protocol):
     """A decorator that keeps the type of the view."""
 
-    def __call__(self, view: View, /) -> View: ...
+    def __call__(self, view: View, /) -> View:
+        """Return the decorated view."""
 
 
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 128}
@@ -55,12 +56,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         return self._routed("GET", rule, options)
 
     def post(self, rule: str, **options: Any) -> Decorator:
+        """Add a POST route."""
         return self._routed("POST", rule, options)
 
     def put(self, rule: str, **options: Any) -> Decorator:
+        """Add a PUT route."""
         return self._routed("PUT", rule, options)
 
     def delete(self, rule: str, **options: Any) -> Decorator:
+        """Add a DELETE route."""
         return self._routed("DELETE", rule, options)
 
     def _routed(self, method: str, rule: str, options: dict[str, Any]) -> Decorator:

@@ -20,10 +20,10 @@ REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UNPROXIED = "werkzeug.proxy_fix.orig"
 _CONTROL = ("/api/control/", "/api/agents/")  # Stop, Pause, Resume and Kill
-# Probes address a container by its IP address. No page can: an address cannot be rebound.
+# Probes use the IP address of a container. This is safe: DNS rebinding needs a host name.
 _ANY_HOST = frozenset({"/health"})
 _ANY_ADDRESS = ("/health", access.METRICS)
-_POLICY, _NOBODY = "Content-Security-Policy", "'none'"
+_POLICY, _NO_ORIGIN = "Content-Security-Policy", "'none'"
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -148,10 +148,10 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 def _restrict_frames(headers: Headers, ancestors: tuple[str, ...]) -> None:
     """Say which pages may show the response in a frame (clickjacking); by default none.
 
-    X-Frame-Options knows no list, so it is sent only where nobody may.
+    X-Frame-Options cannot list origins, so it is sent only if no page may.
     """
     policy = headers.get(_POLICY, "default-src 'none'")
-    headers[_POLICY] = f"{policy}; frame-ancestors {' '.join(ancestors or (_NOBODY,))}"
+    headers[_POLICY] = f"{policy}; frame-ancestors {' '.join(ancestors or (_NO_ORIGIN,))}"
     if not ancestors:
         headers["X-Frame-Options"] = "DENY"
 

@@ -15,6 +15,7 @@ class WatchState:
     is_notified = True
 
     def examine(self) -> bool:
+        """Return whether folders are polled because events have failed."""
         return get_notifier().has_failed
 
 

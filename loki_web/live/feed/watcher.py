@@ -32,6 +32,7 @@ class Watcher:
                 get_notifier().give_up(error)
 
     def stop(self) -> None:
+        """Stop watching; the thread ends at its next turn."""
         self._stop.set()
 
     def stirred(self) -> None:

@@ -72,6 +72,7 @@ class Agent:
 
     @property
     def started(self) -> datetime | None:
+        """Return when the agent started; None if that is unknown."""
         moments = (parse_time(self.entry.get(key)) for key in _START_KEYS)
         return next((moment for moment in moments if moment), None)
 
@@ -132,6 +133,8 @@ def identify_agents(entries: list[Json]) -> list[Agent]:
 
     The CLI shortens tool call ids to agent ids, so several records may share one. Each of these
     gets a suffix that does not change when the others are removed.
+
+    :param session_lives: whether agents without a process of their own can be alive.
     """
     identities = Identities("agent")
     written = [
@@ -139,21 +142,21 @@ def identify_agents(entries: list[Json]) -> list[Agent]:
         for entry in entries
     ]
     shared = Counter(written)
-    taken: set[str] = set()
+    ids: set[str] = set()
     agents = []
     for entry, identity in zip(entries, written, strict=True):
         suffix = _get_suffix(entry) if shared[identity] > 1 else ""
-        unique = _make_unique(taken, f"{identity}-{suffix}" if suffix else identity)
-        taken.add(unique)
+        unique = _make_unique(ids, f"{identity}-{suffix}" if suffix else identity)
+        ids.add(unique)
         agents.append(Agent(unique, identity, entry, processes.parse_pid(entry.get("pid"))))
     return agents
 
 
 def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
     """Return the agent with that unique id, else all agents whose record has that id."""
-    known = list(agents)
-    return [agent for agent in known if agent.identity == agent_id] or [
-        agent for agent in known if agent.written_id == agent_id
+    candidates = list(agents)
+    return [agent for agent in candidates if agent.identity == agent_id] or [
+        agent for agent in candidates if agent.written_id == agent_id
     ]
 
 
@@ -219,9 +222,9 @@ def _get_suffix(entry: Json) -> str:
     return str(pid) if pid else ""
 
 
-def _make_unique(taken: set[str], identity: str) -> str:
+def _make_unique(ids: set[str], identity: str) -> str:
     number, unique = 2, identity
-    while unique in taken:
+    while unique in ids:
         unique = f"{identity}-{number}"
         number += 1
     return unique

@@ -56,6 +56,8 @@ def list_notifications(
 
     :param severity: one of SEVERITIES; None for all.
     :param acknowledged: return only acknowledged or only unacknowledged ones; None for all.
+    :param limit: how many to return at most.
+    :param offset: how many of the matching ones to skip.
     """
     types = triggers.get_trigger_types(sources)
     entries = _identify(sources.project.document(_FILE))

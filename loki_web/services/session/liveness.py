@@ -86,6 +86,7 @@ class Liveness:
 
     @property
     def pid(self) -> int | None:
+        """The pid of the process that is shown as the session's; None without one."""
         return self.record.pid if self.record else None
 
 

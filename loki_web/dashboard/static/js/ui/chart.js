@@ -2,7 +2,7 @@ import { Component, draw, h, s } from '../core/dom.js';
 import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
 import { table } from './elements.js';
 
-// Charts: the element, its numbers as SVG, and the two charts that several views show.
+// Charts: the custom element, the SVG, and the two charts that several views show.
 
 /**
  * @typedef {object} Series
@@ -16,7 +16,7 @@ import { table } from './elements.js';
 /**
  * @typedef {object} ChartProps
  * @property {string} label what it shows
- * @property {string} axis what a label is, as `Iteration`
+ * @property {string} axis the meaning of the labels, such as `Iteration`
  * @property {(string | number)[]} labels
  * @property {Series[]} series
  * @property {(value: number) => string} format of the scale
@@ -29,7 +29,7 @@ import { table } from './elements.js';
  */
 
 /**
- * A chart: a crosshair by pointer or arrow keys that is also spoken, and a table behind it.
+ * A chart with a crosshair (pointer or arrow keys), spoken values, and its numbers as a table.
  *
  * @param {ChartProps} props
  */
@@ -171,7 +171,7 @@ const read = ({ values, format: own }, at, format) =>
 
 customElements.define('x-chart', Chart);
 
-// Draw a chart's numbers as SVG; nothing here listens.
+// Draw a chart as SVG, without event listeners.
 
 const LEFT = 46;
 const RIGHT = 8;
@@ -188,7 +188,7 @@ function ticks(most, wanted = 4) {
   return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => index * step);
 }
 
-/** Where things are: a slot of the same width for each label. */
+/** Return the positions: a slot of the same width for each label. */
 function layout(/** @type {ChartProps} */ props, width) {
   const { labels, series, limit, forecast, marks = [], bands = [], height = 210 } = props;
   const slots = labels.length + (forecast?.steps ?? 0);
@@ -273,7 +273,7 @@ const DRAWN = {
   },
 };
 
-/** A line through the values; it breaks where one is missing. */
+/** A line through the values, interrupted at missing ones. */
 function path(values, { x, y }) {
   let isDown = false;
   return values
@@ -317,7 +317,7 @@ function drawBand({ from, to, label }, { x, slot, bottom }) {
 
 const SHAPES = { next: 'M-1.5 -3.5L2 0L-1.5 3.5', check: 'M-3.5 0L-1 2.8L3.6 -2.8', alert: 'M0 -3.5V1M0 3.6V3.8' };
 
-/** The last mark at each place, as many as do not cover each other; the decisive ones always. */
+/** The last mark of each slot, without marks that would overlap; decisive marks are always shown. */
 function legible(marks, { x }) {
   let free = 0;
   return [...new Map(marks.map((mark) => [mark.at, mark])).values()].filter(({ at, shape }) => {
@@ -348,7 +348,7 @@ function drawLabels(labels, { x, slot, bottom }) {
   );
 }
 
-// The two charts that several views show, from the API's answers to a chart's props.
+// The two charts that several views show: from API responses to the props of a chart.
 
 const COMPLETE = /** @type {const} */ ({ shape: 'check', tone: 'tgood' });
 const CONTINUE = /** @type {const} */ ({ shape: 'next', tone: 'tquiet' });
@@ -396,7 +396,7 @@ export function progressChart(points, verdicts = [], iterations = []) {
 
 const votes = (verdict) => `${verdict.votes_complete} to ${verdict.votes_continue}`;
 
-/** Neighbors of the same name as bands. */
+/** Return a band for each run of equal names. */
 function runs(names) {
   const found = [];
   names.forEach((name, index) => {
@@ -408,7 +408,7 @@ function runs(names) {
 }
 
 /**
- * What was spent so far against the budget, with where it leads at the present rate.
+ * The spend so far and the budget, with a forecast at the current rate.
  *
  * @returns {ChartProps}
  */
