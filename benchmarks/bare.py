@@ -25,13 +25,13 @@ def save(path: Path, answers: list[Answer]) -> None:
 
 
 def create_app(answers: list[Answer]) -> Flask:
-    made = Flask("bare", static_folder=None)
-    made.url_map.merge_slashes = False
-    made.add_url_rule("/health", view_func=lambda: {"status": "healthy"}, endpoint="health")
+    app = Flask("bare", static_folder=None)
+    app.url_map.merge_slashes = False
+    app.add_url_rule("/health", view_func=lambda: {"status": "healthy"}, endpoint="health")
     for number, answer in enumerate(answers):
         path = answer[0].partition("?")[0]
-        made.add_url_rule(f"/{number}{path}", str(number), _view(answer))
-    return made
+        app.add_url_rule(f"/{number}{path}", str(number), _view(answer))
+    return app
 
 
 def _view(answer: Answer) -> Callable[[], Response]:
@@ -49,5 +49,5 @@ def __getattr__(name: str) -> Flask:
     if name != "app":
         raise AttributeError(name)
     answers = pickle.loads(Path(os.environ[VARIABLE]).read_bytes())  # noqa: S301 - our own file
-    made = globals()[name] = create_app(answers)
-    return made
+    app = globals()[name] = create_app(answers)
+    return app

@@ -86,14 +86,14 @@ def _bytes_in(text: str) -> int:
 def main(routes: list[str]) -> None:
     app = create_app()
     client = app.test_client()
-    found = {}
+    figures = {}
     for route in routes:
         path = next(answers.addresses(client.get, route), route)
         for _ in range(_WARM_UP):
             client.get(path, headers=_HEADERS)
         environ = create_environ(path, headers=_HEADERS)
-        found[route] = asdict(counted(partial(run_wsgi_app, app, environ)))
-    sys.stdout.write(json.dumps(found) + "\n")
+        figures[route] = asdict(counted(partial(run_wsgi_app, app, environ)))
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

@@ -49,13 +49,13 @@ def main() -> None:
     parser.add_argument("--sockets", type=int, default=100)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
-    asked = parser.parse_args()
-    turns = [measure(asked.sockets, asked.seconds) for _ in range(asked.turns)]
+    options = parser.parse_args()
+    turns = [measure(options.sockets, options.seconds) for _ in range(options.turns)]
     medians = " | ".join(f"{statistics.median(column):.1f}" for column in zip(*turns, strict=True))
     sys.stdout.write(
         "| sockets | first 1001, ms | last 1001, ms | end, ms | idle, % of a CPU |\n"
         "|---|---|---|---|---|\n"
-        f"| {asked.sockets} | {medians} |\n"
+        f"| {options.sockets} | {medians} |\n"
     )
 
 

@@ -64,11 +64,11 @@ def latencies(
     figures = {}
     for name, (channel, change) in _changes(session).items():
         with _subscriber(server, [channel]) as client:
-            taken = _sample(client, change, samples, most_seconds)
+            latencies = _sample(client, change, samples, most_seconds)
         figures[name] = {
-            "samples": len(taken),
-            "p50": statistics.median(taken),
-            "p99": sorted(taken)[int(len(taken) * 0.99)],
+            "samples": len(latencies),
+            "p50": statistics.median(latencies),
+            "p99": sorted(latencies)[int(len(latencies) * 0.99)],
         }
     return figures
 
@@ -76,20 +76,20 @@ def latencies(
 def _sample(
     client: websocket.WebSocket, change: Change, samples: int, most_seconds: float
 ) -> list[float]:
-    taken: list[float] = []
+    latencies: list[float] = []
     began = time.monotonic()
-    while len(taken) < samples and time.monotonic() - began < most_seconds:
-        piece = change(len(taken))
+    while len(latencies) < samples and time.monotonic() - began < most_seconds:
+        piece = change(len(latencies))
         changed = time.perf_counter()
         try:
             while piece not in str(client.recv()):
                 pass
         except websocket.WebSocketTimeoutException:
-            taken.append(_LONGEST_WAIT * 1000)
+            latencies.append(_LONGEST_WAIT * 1000)
             continue
-        taken.append((time.perf_counter() - changed) * 1000)
-        time.sleep(0.02 + len(taken) % 7 * 0.01)  # so that changes meet no rhythm of the server
-    return taken
+        latencies.append((time.perf_counter() - changed) * 1000)
+        time.sleep(0.02 + len(latencies) % 7 * 0.01)  # so that changes meet no rhythm of the server
+    return latencies
 
 
 def _changes(session: Session) -> dict[str, tuple[str, Change]]:

@@ -85,11 +85,11 @@ def _ask(
     while (past := time.perf_counter() - began) < seconds or len(latencies) < least:
         if past > _MOST_SECONDS and latencies:
             break
-        asked = time.perf_counter()
+        started_at = time.perf_counter()
         connection.request("GET", path, headers=dict(headers))
         answer = connection.getresponse()
         answer.read()
-        latencies.append((time.perf_counter() - asked) * 1000)
+        latencies.append((time.perf_counter() - started_at) * 1000)
         errors += answer.status >= 400
     connection.close()
     return latencies, errors
@@ -108,18 +108,18 @@ def _wrk(
         timeout=seconds + 90,
         check=False,
     )
-    found = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", done.stdout)
-    if found is None:
+    match = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", done.stdout)
+    if match is None:
         raise SystemExit(f"wrk failed: {done.stdout}{done.stderr}")
-    took = float(found[2]) * _UNITS[found[3]] / 1000
+    took = float(match[2]) * _UNITS[match[3]] / 1000
     p50, p99 = (_percentile(done.stdout, share) for share in (50, 99))
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
     broken = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", done.stdout)
     errors = int(failed[1]) if failed else 0
     errors += sum(int(number) for number in broken.groups()) if broken else 0
-    return int(found[1]), took, p50, p99, errors
+    return int(match[1]), took, p50, p99, errors
 
 
 def _percentile(report: str, share: int) -> float:
-    found = re.search(rf"\s{share}%\s+([\d.]+)(us|ms|s|m)\b", report)
-    return float(found[1]) * _UNITS[found[2]] if found else 0.0
+    match = re.search(rf"\s{share}%\s+([\d.]+)(us|ms|s|m)\b", report)
+    return float(match[1]) * _UNITS[match[2]] if match else 0.0

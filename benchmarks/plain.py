@@ -145,17 +145,17 @@ def patterns() -> ResponseReturnValue:
 
 @app.get("/api/memory/episodes")
 def episodes() -> ResponseReturnValue:
-    found = load_all("memory/episodic/**/*.json")
-    return jsonify(sorted(found, key=lambda e: str(e["timestamp"]), reverse=True)[: limit(50)])
+    episodes = load_all("memory/episodic/**/*.json")
+    return jsonify(sorted(episodes, key=lambda e: str(e["timestamp"]), reverse=True)[: limit(50)])
 
 
 @app.get("/api/learning/metrics")
 def learning_metrics() -> ResponseReturnValue:
-    found = signals()
+    entries = signals()
     return jsonify(
-        totalSignals=len(found),
-        signalsByType=Counter(entry["type"] for entry in found),
-        signalsBySource=Counter(entry.get("source", "unknown") for entry in found),
+        totalSignals=len(entries),
+        signalsByType=Counter(entry["type"] for entry in entries),
+        signalsBySource=Counter(entry.get("source", "unknown") for entry in entries),
     )
 
 

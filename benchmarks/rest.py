@@ -60,26 +60,26 @@ Figures = dict[str, Any]  # of a size: part → route → server → figures
 class Benchmark:
     """Measures one size.
 
-    :param asked: the command line.
+    :param options: the command line.
     :param figures: where the figures are added.
     :param keep: called after each step.
     """
 
     def __init__(
-        self, size: str, asked: argparse.Namespace, figures: Figures, keep: Callable[[], None]
+        self, size: str, options: argparse.Namespace, figures: Figures, keep: Callable[[], None]
     ) -> None:
         self._size = size
-        self._asked = asked
+        self._options = options
         self._keep = keep
-        self._headers = {"Accept-Encoding": asked.encoding}
+        self._headers = {"Accept-Encoding": options.encoding}
         self._scratch = Path(tempfile.mkdtemp(prefix="loki-web-benchmark-"))
-        self._session = sessions.session(size, asked.where)
+        self._session = sessions.session(size, options.where)
         self._figures = figures
 
     def run(self) -> None:
         try:
             for part in PARTS:  # those that change the session are the last
-                if part in self._asked.parts:
+                if part in self._options.parts:
                     with nullcontext() if part == "writer" else _alive(self._session):
                         self._measure(part)
         finally:
@@ -96,16 +96,16 @@ class Benchmark:
             "retrieve": self._retrieve,
             "counts": self._counts,
         }
-        for name, found in work[part]():
-            self._figures.setdefault(part, {})[name] = found
+        for name, figures in work[part]():
+            self._figures.setdefault(part, {})[name] = figures
             self._keep()
-            _say(f"{self._size} {part} {name}: {_in_short(found)}")
+            _say(f"{self._size} {part} {name}: {_in_short(figures)}")
 
     # The servers
 
     @contextmanager
     def _ours(self, cache: str = "cache") -> Iterator[Server]:
-        with self._serving(servers.OURS, self._session, cache, self._asked.tree) as server:
+        with self._serving(servers.OURS, self._session, cache, self._options.tree) as server:
             yield server
 
     @contextmanager
@@ -129,7 +129,7 @@ class Benchmark:
         empty.loki.mkdir(parents=True, exist_ok=True)
         file = self._scratch / "answers"
         bare.save(file, list(captured.values()))
-        tree, more = self._asked.tree, {bare.VARIABLE: str(file)}
+        tree, more = self._options.tree, {bare.VARIABLE: str(file)}
         with self._serving(servers.BARE, empty, "bare", tree, **more) as server:
             yield server
 
@@ -140,7 +140,7 @@ class Benchmark:
             ours = stack.enter_context(self._ours())
             captured = self._captured(ours)
             rival = stack.enter_context(self._bare(captured))
-            tree = self._asked.tree
+            tree = self._options.tree
             simple = stack.enter_context(self._serving(servers.PLAIN, self._session, "plain", tree))
             alone = stack.enter_context(
                 self._serving(servers.BARE_HEALTH, self._session, "alone", tree)
@@ -148,7 +148,7 @@ class Benchmark:
             for number, (route, answer) in enumerate(captured.items()):
                 path = answer[0]
                 turns = {"ours": (ours, path), "bare": (rival, f"/{number}{path}")}
-                if self._asked.plain and path.partition("?")[0] in plain.ROUTES:
+                if self._options.plain and path.partition("?")[0] in plain.ROUTES:
                     turns["plain"] = (simple, path)
                 if path == "/health":
                     turns["wsgi"] = (alone, path)
@@ -158,11 +158,11 @@ class Benchmark:
         with self._ours() as ours:
             etags = {
                 route: ours.raw(path, self._headers)[1].get("ETag", "")
-                for route, path in _paths(ours, self._asked.routes)
+                for route, path in _paths(ours, self._options.routes)
             }
             captured = {
                 route: self._capture(ours, path, {"If-None-Match": etags[route]})
-                for route, path in _paths(ours, self._asked.routes)
+                for route, path in _paths(ours, self._options.routes)
             }
             with self._bare(captured) as rival:
                 for number, (route, (path, status, _, _)) in enumerate(captured.items()):
@@ -178,7 +178,7 @@ class Benchmark:
         command = (sys.executable, "-m", "benchmarks.writer", str(self._session.folder))
         with ExitStack() as stack:
             writer = subprocess.Popen(
-                [*command, str(self._asked.speed)],
+                [*command, str(self._options.speed)],
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(servers.ROOT)},
             )
             stack.callback(_end, writer)
@@ -188,25 +188,25 @@ class Benchmark:
             for number, (route, answer) in enumerate(captured.items()):
                 path = answer[0]
                 turns = {"ours": (ours, path), "bare": (rival, f"/{number}{path}")}
-                found = self._turns(turns, self._headers)
-                single = load.measure(ours, path, self._headers, self._asked.seconds * 2, 1)
-                yield route, {**found, "single": single.figures()}
+                rates = self._turns(turns, self._headers)
+                single = load.measure(ours, path, self._headers, self._options.seconds * 2, 1)
+                yield route, {**rates, "single": single.figures()}
 
     def _cold(self) -> Iterator[tuple[str, Figures]]:
         """The first request of a route after a start, of each route with a server of its own."""
         with self._ours() as ours:
             captured = self._captured(ours)
         for number, (route, (path, _, _, _)) in enumerate(captured.items()):
-            found: Figures = {}
+            times: Figures = {}
             for state in ("empty", "warm"):
                 with self._ours(f"cold-{number}") as server:
-                    found[f"{state} cache: start ms"] = server.start_milliseconds
-                    asked = time.perf_counter()
+                    times[f"{state} cache: start ms"] = server.start_milliseconds
+                    started_at = time.perf_counter()
                     server.raw(path, self._headers)
-                    found[f"{state} cache: first ms"] = (time.perf_counter() - asked) * 1000
+                    times[f"{state} cache: first ms"] = (time.perf_counter() - started_at) * 1000
                     if state == "empty":
                         load.measure(server, path, self._headers, _WARM_SECONDS)
-            yield route, found
+            yield route, times
 
     def _memory(self) -> Iterator[tuple[str, Figures]]:
         with self._ours() as ours:
@@ -215,10 +215,10 @@ class Benchmark:
                 load.measure(ours, path, self._headers, _WARM_SECONDS)
             yield "after the routes", _memory(ours)
             began, done = time.monotonic(), 0
-            while done < self._asked.queries and time.monotonic() - began < _QUERY_SECONDS:
+            while done < self._options.queries and time.monotonic() - began < _QUERY_SECONDS:
                 _distinct_query(ours, done)
                 done += 1
-                if done == self._asked.queries // 10:
+                if done == self._options.queries // 10:
                     yield "after a tenth of the distinct queries", _memory(ours)
             yield "after the distinct queries", {**_memory(ours), "queries": done}
 
@@ -228,22 +228,22 @@ class Benchmark:
             yield from feed.latencies(ours, self._session, _SAMPLES, _KIND_SECONDS).items()
 
     def _retrieve(self) -> Iterator[tuple[str, Figures]]:
-        chance, taken = random.Random(2), []
+        chance, milliseconds = random.Random(2), []
         with self._ours() as ours:
             for _ in range(_RETRIEVALS):
                 body = {"query": f"{records.title(chance)} {records.text(chance)}", "topK": 5}
-                asked = time.perf_counter()
+                started_at = time.perf_counter()
                 ours.post("/api/memory/retrieve", body).raise_for_status()
-                taken.append((time.perf_counter() - asked) * 1000)
-        last = sorted(taken)[int(len(taken) * 0.99)]
-        figures = {"p50": statistics.median(taken), "p99": last, "first": taken[0]}
+                milliseconds.append((time.perf_counter() - started_at) * 1000)
+        last = sorted(milliseconds)[int(len(milliseconds) * 0.99)]
+        figures = {"p50": statistics.median(milliseconds), "p99": last, "first": milliseconds[0]}
         yield "POST /api/memory/retrieve", figures
 
     def _counts(self) -> Iterator[tuple[str, Figures]]:
         """In a process of its own, which serves nobody else."""
-        home, loki, tree = self._session.home, self._session.loki, self._asked.tree
+        home, loki, tree = self._session.home, self._session.loki, self._options.tree
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.counts", *self._asked.routes],
+            [sys.executable, "-m", "benchmarks.counts", *self._options.routes],
             env=servers.environment(home, loki, self._scratch / "counts", tree),
             cwd=tree,
             stdout=subprocess.PIPE,
@@ -255,11 +255,11 @@ class Benchmark:
 
     def _captured(self, server: Server) -> dict[str, bare.Answer]:
         """The answers of the routes that were asked for; those that are not 200 are left out."""
-        found = {
+        answers = {
             route: self._capture(server, path, {})
-            for route, path in _paths(server, self._asked.routes)
+            for route, path in _paths(server, self._options.routes)
         }
-        return {route: answer for route, answer in found.items() if answer[1] == 200}
+        return {route: answer for route, answer in answers.items() if answer[1] == 200}
 
     def _capture(self, server: Server, path: str, headers: dict[str, str]) -> bare.Answer:
         status, got, body = server.raw(path, {**self._headers, **headers})
@@ -272,9 +272,9 @@ class Benchmark:
         runs: dict[str, list[Run]] = {name: [] for name in turns}
         for server, path in turns.values():
             load.measure(server, path, headers, _WARM_SECONDS)
-        for _ in range(self._asked.rounds):
+        for _ in range(self._options.rounds):
             for name, (server, path) in turns.items():
-                runs[name].append(load.measure(server, path, headers, self._asked.seconds))
+                runs[name].append(load.measure(server, path, headers, self._options.seconds))
         return {name: load.total(taken).figures() for name, taken in runs.items()}
 
 
@@ -318,35 +318,35 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 # The report
 
 
-def report(found: dict[str, Figures]) -> str:
+def report(by_size: dict[str, Figures]) -> str:
     """All tables of a run."""
-    parts = [part for part in PARTS if any(part in figures for figures in found.values())]
-    return "\n\n".join(_TABLES[part](part, found) for part in parts)
+    parts = [part for part in PARTS if any(part in figures for figures in by_size.values())]
+    return "\n\n".join(_TABLES[part](part, by_size) for part in parts)
 
 
-def _steady_table(part: str, found: dict[str, Figures]) -> str:
+def _steady_table(part: str, by_size: dict[str, Figures]) -> str:
     head = [f"GET ({part})"]
-    for size in found:
+    for size in by_size:
         head += [f"{size}: bytes", "ours/s", "bare/s", "plain/s", "CPU µs", ": bare", ": plain"]
     rows = []
-    for route in _routes(part, found):
+    for route in _routes(part, by_size):
         row = [route]
-        for figures in found.values():
+        for figures in by_size.values():
             one = figures.get(part, {}).get(route, {})
             row += [_number(one.get("bytes"))]
             row += [_number(one.get(name, {}).get("rate")) for name in ("ours", "bare", "plain")]
             row += [_number(one.get("ours", {}).get("cpu"))]
             row += [_ratio(one.get("ours"), one.get(name)) for name in ("bare", "plain")]
         rows.append(row)
-    if len(found) > 1:
-        (smallest, first), *_, (largest, last) = found.items()
+    if len(by_size) > 1:
+        (smallest, first), *_, (largest, last) = by_size.items()
         head.append(f"CPU {largest} : {smallest}")
         for row in rows:
             row.append(
                 _growth(*(figures.get(part, {}).get(row[0], {}) for figures in (last, first)))
             )
     text = _table(head, rows)
-    for size, figures in found.items():
+    for size, figures in by_size.items():
         health = figures.get(part, {}).get("/health", {})
         if "wsgi" in health:
             rate, ratio = _number(health["wsgi"]["rate"]), _ratio(health["ours"], health["wsgi"])
@@ -354,14 +354,14 @@ def _steady_table(part: str, found: dict[str, Figures]) -> str:
     return text
 
 
-def _written_table(part: str, found: dict[str, Figures]) -> str:
+def _written_table(part: str, by_size: dict[str, Figures]) -> str:
     head = ["GET (writer at work)"]
-    for size in found:
+    for size in by_size:
         head += [f"{size}: ours/s", "bare/s", "rate : bare", "CPU : bare", "p50 ms", "p99 ms"]
     rows = []
-    for route in _routes(part, found):
+    for route in _routes(part, by_size):
         row = [route]
-        for figures in found.values():
+        for figures in by_size.values():
             one = figures.get(part, {}).get(route, {})
             mine, other = one.get("ours", {}), one.get("bare", {})
             row += [_number(mine.get("rate")), _number(other.get("rate"))]
@@ -372,17 +372,17 @@ def _written_table(part: str, found: dict[str, Figures]) -> str:
     return _table(head, rows)
 
 
-def _flat_table(part: str, found: dict[str, Figures]) -> str:
+def _flat_table(part: str, by_size: dict[str, Figures]) -> str:
     """A column for each figure of each size."""
     names: list[str] = []
-    for figures in found.values():
+    for figures in by_size.values():
         for one in figures.get(part, {}).values():
             names += [name for name in one if name not in names]
-    head = [part, *(f"{size}: {name}" for size in found for name in names)]
+    head = [part, *(f"{size}: {name}" for size in by_size for name in names)]
     rows = [
         [route, *(_number(figures.get(part, {}).get(route, {}).get(name))
-                  for figures in found.values() for name in names)]
-        for route in _routes(part, found)
+                  for figures in by_size.values() for name in names)]
+        for route in _routes(part, by_size)
     ]  # fmt: skip
     return _table(head, rows)
 
@@ -394,9 +394,11 @@ _TABLES = dict.fromkeys(PARTS, _flat_table) | {
 }
 
 
-def _routes(part: str, found: dict[str, Figures]) -> list[str]:
+def _routes(part: str, by_size: dict[str, Figures]) -> list[str]:
     """The rows of a part in the order in which they were measured."""
-    return list(dict.fromkeys(name for figures in found.values() for name in figures.get(part, {})))
+    return list(
+        dict.fromkeys(name for figures in by_size.values() for name in figures.get(part, {}))
+    )
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -425,13 +427,15 @@ def _growth(large: Figures, small: Figures) -> str:
     return ratio if max(sizes) <= 1.25 * min(sizes) else f"({ratio})"
 
 
-def _in_short(found: Figures) -> str:
-    if "bare" in found:
-        rates = (f"{name} {_number(found[name]['rate'])}/s" for name in found if name != "bytes")
-        errors = sum(one["errors"] for one in found.values() if isinstance(one, dict))
-        ratio = _ratio(found["ours"], found["bare"])
+def _in_short(figures: Figures) -> str:
+    if "bare" in figures:
+        rates = (
+            f"{name} {_number(figures[name]['rate'])}/s" for name in figures if name != "bytes"
+        )
+        errors = sum(one["errors"] for one in figures.values() if isinstance(one, dict))
+        ratio = _ratio(figures["ours"], figures["bare"])
         return f"{', '.join(rates)}; CPU : bare {ratio}" + f"; {errors} ERRORS" * bool(errors)
-    return ", ".join(f"{name} {_number(value)}" for name, value in found.items()) or "no 304"
+    return ", ".join(f"{name} {_number(value)}" for name, value in figures.items()) or "no 304"
 
 
 def _say(line: str) -> None:
@@ -464,23 +468,23 @@ def main() -> None:
     parser.add_argument("--where", type=Path, default=Path("/tmp/loki-web-sessions"))  # noqa: S108
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="all figures")
     parser.add_argument("--add", action="store_true", help="to the figures in that file")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     load.require_wrk()
-    asked.tree = asked.tree.absolute()
-    asked.routes = _routes_named(asked.routes)
+    options.tree = options.tree.absolute()
+    options.routes = _routes_named(options.routes)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended
-    found: dict[str, Figures] = {}
-    if asked.add and asked.json.exists():
-        found = json.loads(asked.json.read_text())
+    by_size: dict[str, Figures] = {}
+    if options.add and options.json.exists():
+        by_size = json.loads(options.json.read_text())
 
     def keep() -> None:
-        asked.json.write_text(json.dumps(found, indent=1))
+        options.json.write_text(json.dumps(by_size, indent=1))
 
     try:
-        for size in asked.sizes:
-            Benchmark(size, asked, found.setdefault(size, {}), keep).run()
+        for size in options.sizes:
+            Benchmark(size, options, by_size.setdefault(size, {}), keep).run()
     finally:
-        ordered = {size: found[size] for size in SIZES if size in found}
+        ordered = {size: by_size[size] for size in SIZES if size in by_size}
         busy = f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
         sys.stdout.write(f"{report(ordered)}\n\n{busy}\n")
 

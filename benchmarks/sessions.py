@@ -114,17 +114,17 @@ def session(name: str, where: Path, *, now: float | None = None) -> Session:
     """
     size = SIZES[name]
     ends = int((time.time() if now is None else now) // _DAY * _DAY)
-    made = Session(where.absolute() / name)
+    created = Session(where.absolute() / name)
     stamp = _stamp(size, ends)
     try:
-        if (made.folder / _STAMP).read_text() == stamp:
-            return made
+        if (created.folder / _STAMP).read_text() == stamp:
+            return created
     except OSError:
         pass
-    shutil.rmtree(made.folder, ignore_errors=True)
-    _Maker(made, size, ends).make()
-    (made.folder / _STAMP).write_text(stamp)
-    return made
+    shutil.rmtree(created.folder, ignore_errors=True)
+    _Maker(created, size, ends).make()
+    (created.folder / _STAMP).write_text(stamp)
+    return created
 
 
 def _stamp(size: Size, ends: int) -> str:
@@ -431,12 +431,12 @@ def _write(path: Path, content: Any) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make a session of a size, or find it made.")
+    parser = argparse.ArgumentParser(description="Create a session of a size, unless it exists.")
     parser.add_argument("size", choices=SIZES)
     parser.add_argument("where", type=Path)
-    asked = parser.parse_args()
-    made = session(asked.size, asked.where)
-    sys.stdout.write(f"HOME={made.home}\nLOKI_DIR={made.loki}\n")
+    options = parser.parse_args()
+    created = session(options.size, options.where)
+    sys.stdout.write(f"HOME={created.home}\nLOKI_DIR={created.loki}\n")
 
 
 if __name__ == "__main__":

@@ -58,15 +58,15 @@ class Subscribers:
         self._sockets = [self._connected(port) for _ in range(count)]
 
     def _connected(self, port: int) -> socket.socket:
-        made = socket.create_connection(("127.0.0.1", port), timeout=30)
+        sock = socket.create_connection(("127.0.0.1", port), timeout=30)
         lines = ("GET /ws HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket")
         more = ("Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}")
-        made.sendall("\r\n".join([*lines, *more, "", ""]).encode())
-        if not made.recv(4096).startswith(b"HTTP/1.1 101"):
+        sock.sendall("\r\n".join([*lines, *more, "", ""]).encode())
+        if not sock.recv(4096).startswith(b"HTTP/1.1 101"):
             raise SystemExit("a connection was refused: is the limit of open files high enough?")
-        made.setblocking(False)
-        self._selector.register(made, selectors.EVENT_READ)
-        return made
+        sock.setblocking(False)
+        self._selector.register(sock, selectors.EVENT_READ)
+        return sock
 
     def hear_once(self, seconds: float = 2.0) -> None:
         """Take what there is until it has been quiet."""
@@ -183,7 +183,7 @@ def median(values: list[float]) -> float:
     return statistics.median(values) if values else 0.0
 
 
-def table(found: dict[tuple[str, int], Figures]) -> str:
+def table(figures: dict[tuple[str, int], Figures]) -> str:
     """The figures, and what the first server's are of the second's.
 
     The two answer requests with different amounts of work, so what the sockets leave of each
@@ -194,15 +194,15 @@ def table(found: dict[tuple[str, int], Figures]) -> str:
         "| first to last, ms | GET /api/tasks a second | of the rate without sockets |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (name, count), one in found.items():
-        kept = one.requests / found[name, 0].requests
-        figures = (one.connect, one.memory, one.first, one.last, one.requests, kept)
-        lines.append(f"| {name} | {count} | " + " | ".join(f"{x:.2f}" for x in figures) + " |")
+    for (name, count), one in figures.items():
+        kept = one.requests / figures[name, 0].requests
+        values = (one.connect, one.memory, one.first, one.last, one.requests, kept)
+        lines.append(f"| {name} | {count} | " + " | ".join(f"{x:.2f}" for x in values) + " |")
     ours, peer = COMMANDS
-    for count in sorted({count for _, count in found if count}):
-        a, b = found[ours, count], found[peer, count]
+    for count in sorted({count for _, count in figures if count}):
+        a, b = figures[ours, count], figures[peer, count]
         pairs = [(a.connect, b.connect), (a.memory, b.memory), (a.first, b.first)]
-        alone = found[ours, 0].requests, found[peer, 0].requests
+        alone = figures[ours, 0].requests, figures[peer, 0].requests
         pairs += [(a.last, b.last), (a.requests, b.requests)]
         pairs += [(a.requests / alone[0], b.requests / alone[1])]
         ratios = " | ".join(f"{x / y:.2f}" if y else "-" for x, y in pairs)
@@ -215,15 +215,15 @@ def main() -> None:
     parser.add_argument("--connections", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--changes", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=3.0)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    found = {
-        (name, count): measure(name, count, asked.changes, asked.seconds)
-        for count in (0, *asked.connections)
+    figures = {
+        (name, count): measure(name, count, options.changes, options.seconds)
+        for count in (0, *options.connections)
         for name in COMMANDS
     }
-    sys.stdout.write(table(found) + "\n")
+    sys.stdout.write(table(figures) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from loki_web.server_clock import STARTED_AT
 from loki_web.services import warming
 from loki_web.services.context import WritableSources, open_sources
 from loki_web.store.times import utc_now
-from loki_web.web import answers, context, cors, error_handlers, guard, openapi
+from loki_web.web import answers, context, cors, error_handlers, guard, openapi, readiness
 from loki_web.web.api_docs import page as docs
 from loki_web.web.json_provider import OrjsonProvider
 from loki_web.web.proxies import TrustedProxies
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     """
     app, sources = _guarded_app(settings or _get_settings(), now)
     openapi.install(app, blueprints.ALL)
+    app.extensions[readiness.EXTENSION] = readiness.Readiness(sources)
     metrics.install(app, sources)
     dashboard.install(app, sources.settings)
     app.register_blueprint(docs.blueprint)

@@ -46,6 +46,12 @@ class NotFound(PublicError):
     status = 404
 
 
+class Conflict(PublicError):
+    """A change that does not fit the present state."""
+
+    status = 409
+
+
 class UnsupportedMediaType(PublicError):
     """A body that is not JSON."""
 

@@ -55,6 +55,7 @@ class TextFormatter(logging.Formatter):
     """Lines for people. Tracebacks are indented, so that they cannot imitate a log line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, and its traceback in indented lines."""
         fields = _fields(record)
         line = f"{fields.pop('time')} [{fields.pop('process')}] {fields.pop('level').upper()} "
         line += f"{fields.pop('logger')}: {fields.pop('message')}"
@@ -69,6 +70,7 @@ class JsonFormatter(logging.Formatter):
     """Lines for programs: a JSON object each, a traceback in the field `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the JSON object of a record."""
         return json.dumps(_fields(record))
 
 

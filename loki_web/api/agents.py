@@ -3,6 +3,7 @@
 from loki_web.schemas import agents as shapes
 from loki_web.schemas.base import OptionalBody
 from loki_web.services.agents import control, records
+from loki_web.services.agents.control import KilledDict
 from loki_web.services.agents.records import AgentDict
 from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import Json
@@ -24,7 +25,7 @@ def get_agents() -> list[AgentDict]:
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.AgentKilled)
 @blueprint.errors({404: "Agent not found, or it has no process of its own"})
-def kill(_: Json, agent_id: str) -> SuccessDict:
+def kill(_: Json, agent_id: str) -> KilledDict:
     """Kill a specific agent by ID. Sends SIGTERM to the agent process."""
     return control.kill_agent(writable_sources(), agent_id)
 

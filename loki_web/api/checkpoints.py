@@ -6,7 +6,7 @@ from loki_web.schemas.checkpoints import (
     CreatedCheckpoint,
     NewCheckpoint,
 )
-from loki_web.services.checkpoints import create
+from loki_web.services.checkpoints import create, records
 from loki_web.services.checkpoints.create import CreatedCheckpointDict
 from loki_web.services.checkpoints.records import CheckpointDict
 from loki_web.store.coerce import Json
@@ -22,7 +22,7 @@ _ID = blueprint.identified_by("checkpoint_id", "Id of the checkpoint")
 @blueprint.answers(200, Checkpoint, many=True)
 def get_checkpoints(query: Json) -> list[CheckpointDict]:
     """List recent checkpoints, most recent first."""
-    return create.list_checkpoints(sources(), limit=query["limit"])
+    return records.list_checkpoints(sources(), limit=query["limit"])
 
 
 @blueprint.get("/api/checkpoints/<checkpoint_id>", parameters=_ID)
@@ -30,7 +30,7 @@ def get_checkpoints(query: Json) -> list[CheckpointDict]:
 @blueprint.errors({404: "Checkpoint not found"})
 def get_checkpoint(checkpoint_id: str) -> CheckpointDict:
     """Get the metadata of a checkpoint."""
-    return create.get_checkpoint(sources(), checkpoint_id)
+    return records.get_checkpoint(sources(), checkpoint_id)
 
 
 @blueprint.post("/api/checkpoints")

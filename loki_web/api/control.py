@@ -15,6 +15,7 @@ blueprint = Blueprint("control", __name__)
 @blueprint.post("/api/control/pause")
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Paused)
+@blueprint.errors({409: "The state folder is gone"})
 def pause(_: Json) -> SuccessDict:
     """Pause the current session by creating a PAUSE file."""
     return control.pause_session(writable_sources())
@@ -31,6 +32,7 @@ def resume(_: Json) -> SuccessDict:
 @blueprint.post("/api/control/stop")
 @blueprint.body(OptionalBody)
 @blueprint.answers(200, shapes.Stopped)
+@blueprint.errors({409: "The state folder is gone"})
 def stop(_: Json) -> StoppedDict:
     """Stop the session by creating a STOP file and sending SIGTERM to the Loki process."""
     return control.stop_session(writable_sources())

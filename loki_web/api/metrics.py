@@ -1,11 +1,13 @@
 """`/metrics` for Prometheus, computed from the files at scrape time by any worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from loki_web.services.context import Sources
@@ -13,6 +15,7 @@ from loki_web.services.metrics import SessionCollector
 from loki_web.store.coerce import Json
 from loki_web.web import openapi
 from loki_web.web.answers import kept
+from loki_web.web.readiness import EXTENSION, Conditions, Readiness
 
 _PATH = "/metrics"
 _ENDPOINT = "prometheus_metrics"  # the library's name for it
@@ -48,6 +51,38 @@ _DESCRIPTION: Json = {
 }
 
 
+class ServerCollector(Collector):
+    """Compute what tells whether the numbers of the session can be trusted."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Return the families without samples."""
+        return _build_families(None)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the families with the conditions of this moment."""
+        return _build_families(self._readiness.examine())
+
+
+def _build_families(found: Conditions | None) -> Iterator[GaugeMetricFamily]:
+    for name, about, is_good in (
+        ("loki_up", "Whether the state folder is there (0=gone)", found and not found.is_gone),
+        (
+            "loki_audit_writable",
+            "Whether audit entries can be written",
+            found and found.is_audit_writable,
+        ),
+        (
+            "loki_watch_failed",
+            "Whether file system events have failed and files are polled",
+            found and found.is_watch_failed,
+        ),
+    ):
+        yield GaugeMetricFamily(name, about, value=None if found is None else float(bool(is_good)))
+
+
 class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no types
     """Serve the samples of one registry only.
 
@@ -67,6 +102,7 @@ def install(app: Flask, sources: Sources) -> None:
     """Add `/metrics`, computed from the files at each scrape."""
     registry = CollectorRegistry()
     registry.register(SessionCollector(sources))
+    registry.register(ServerCollector(app.extensions[EXTENSION]))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
     app.view_functions[_ENDPOINT] = kept(app.view_functions[_ENDPOINT])
     about = {"name": "metrics", "description": "Metrics of the session for Prometheus."}

@@ -3,7 +3,11 @@
 from loki_web.schemas import notifications as shapes
 from loki_web.schemas.base import OptionalBody
 from loki_web.services.notifications import notifications, triggers
-from loki_web.services.notifications.notifications import AcknowledgedDict, NotificationDict
+from loki_web.services.notifications.notifications import (
+    AcknowledgedDict,
+    AcknowledgedManyDict,
+    NotificationDict,
+)
 from loki_web.services.notifications.triggers import TriggersDict
 from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import Json
@@ -38,6 +42,22 @@ def put_triggers(body: Json) -> SuccessDict:
     A trigger is identified by its id or, if no id matches, by its type. A new one needs a type.
     """
     return triggers.update_triggers(writable_sources(), body["triggers"])
+
+
+@blueprint.post("/api/notifications/acknowledge")
+@blueprint.body(shapes.AcknowledgeManyBody)
+@blueprint.answers(200, shapes.AcknowledgedMany)
+def acknowledge_many(body: Json) -> AcknowledgedManyDict:
+    """Acknowledge many notifications at once, or take that back.
+
+    To undo a call, send the ids in `changed` with `acknowledged: false`.
+    """
+    return notifications.acknowledge_notifications(
+        writable_sources(),
+        ids=body.get("ids"),
+        every=body["all"],
+        acknowledged=body["acknowledged"],
+    )
 
 
 @blueprint.post("/api/notifications/<id>/acknowledge")

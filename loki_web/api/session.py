@@ -1,10 +1,15 @@
 """Health of the server and status of the session."""
 
-from loki_web.schemas.session import Health, Status
+from http import HTTPStatus
+
+from flask import current_app
+
+from loki_web.schemas.session import Health, Live, Ready, Status
 from loki_web.services.session import status
-from loki_web.services.session.status import HealthDict, StatusDict
+from loki_web.services.session.status import HealthDict, LiveDict, StatusDict
 from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import sources
+from loki_web.web.readiness import EXTENSION, Readiness, ReadyDict
 
 blueprint = Blueprint("session", __name__)
 
@@ -14,6 +19,23 @@ blueprint = Blueprint("session", __name__)
 def health() -> HealthDict:
     """Basic health check."""
     return status.get_health()
+
+
+@blueprint.get("/health/live")
+@blueprint.answers(200, Live)
+def live() -> LiveDict:
+    """Whether the process answers; restart it if it does not."""
+    return status.get_live()
+
+
+@blueprint.get_anew("/health/ready")
+@blueprint.answers(200, Ready)
+@blueprint.errors({503: "Not ready; the detail has the reasons"})
+def ready() -> ReadyDict | tuple[ReadyDict, int]:
+    """Whether requests should be sent here; 503 with the reasons if not."""
+    readiness: Readiness = current_app.extensions[EXTENSION]
+    answer = readiness.explain()
+    return (answer, HTTPStatus.SERVICE_UNAVAILABLE) if answer["reasons"] else answer
 
 
 @blueprint.get("/api/status")

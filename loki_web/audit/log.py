@@ -89,13 +89,13 @@ class AuditLog:
         files = map(_parse_file_name, self._user.file_names(FOLDER, ".jsonl"))
         return sorted((file for file in files if file), key=lambda file: file.order)
 
-    def list_strangers(self) -> list[str]:
-        """Return the names of files of the log that are no regular files, such as FIFOs."""
+    def list_irregular_names(self) -> list[str]:
+        """Return the names of files of the log that are not regular files, such as FIFOs."""
         names = self._user.other_names(FOLDER)
         return [name for name in names if _parse_file_name(name)]
 
     def list_anchors(self) -> list[Json]:
-        """Return where deleted files ended, oldest first: `file`, `hash`, and `mac` if signed."""
+        """Return the last hashes of deleted files, oldest first: `file`, `hash`, maybe `mac`."""
         anchors = as_dict(self._user.document(_ANCHORS)).get("anchors")
         return [
             anchor
@@ -110,7 +110,7 @@ class AuditLog:
     def read_lines_backwards(self, file: AuditFile, *, holding: Patterns = ()) -> Iterator[bytes]:
         """Yield the lines of a file, newest first.
 
-        :param holding: what each of these lines contains; others are skipped.
+        :param holding: patterns that each line must contain; other lines are skipped.
         """
         return self._user.lines_backwards(file.path, holding=holding)
 
@@ -132,7 +132,7 @@ class WritableAuditLog(AuditLog):
         self._seal = create_seal(sources) if is_sealed else None
 
     def sign_end(self) -> None:
-        """Sign the end of the log as it is, if no end is signed yet; done at each start."""
+        """Sign the current end of the log if no signed end exists; called at each start."""
         if self._seal and not self._seal.read_end():
             self._write_end(self._find_end())
 
@@ -149,12 +149,20 @@ class WritableAuditLog(AuditLog):
         now = self._sources.now()
         entry = {"timestamp": isoformat(now), **_redact_event(event)}
         try:
-            return self._append(entry, now)
+            written = self._append(entry, now)
+            self._sources.audit_failure.clear()
+            return written
         except StorageError as error:
+            self._sources.audit_failure.set()
             log.error(
                 "no audit entry for %s %s: %s", event.action, event.resource_type, error.detail
             )
             return None
+
+    def can_record(self) -> bool:
+        """Return whether the log can probably be written: nothing is written to find out."""
+        file = _get_current_file(self._sources.now_unrecorded())
+        return self._user.can_append(file.path)
 
     def _append(self, entry: Json, now: datetime) -> Json:
         """Append an entry, chained to the last one that any process wrote.
@@ -193,7 +201,7 @@ class WritableAuditLog(AuditLog):
     def _find_end(self) -> End:
         """Return the end of the chain, which the next entry continues.
 
-        It is the signed one, whatever has been removed from the files or added to them since.
+        A signed end counts, even if lines of the files were removed or added since.
         """
         last = self._find_last_hash()
         end = self._seal.read_end() if self._seal else None
@@ -269,6 +277,19 @@ class WritableAuditLog(AuditLog):
         if self._seal:
             return self._seal.sign_anchor(file, last_hash)
         return {"file": file, "hash": last_hash}
+
+
+class AuditState:
+    """Whether the audit log can be written, as an input that is examined once a second."""
+
+    is_notified = True
+
+    def __init__(self, sources: WritableSources) -> None:
+        self._failure, self._log = sources.audit_failure, WritableAuditLog(sources)
+
+    def examine(self) -> bool:
+        """Return True if the last entry was written, and the next one can probably be."""
+        return not self._failure.is_set() and self._log.can_record()
 
 
 def serialize_entry(entry: Json) -> str:

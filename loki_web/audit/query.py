@@ -151,19 +151,19 @@ def find_entries(
     :param offset: how many matching entries to skip.
     :param filters: `action`, `resource_type` and `resource_id`, which match exactly.
     """
-    wanted = {key: value for key, value in filters.items() if value is not None}
+    exact = {key: value for key, value in filters.items() if value is not None}
     log = AuditLog(sources)
     files = log.list_files()
     entries: list[EntryDict] = []
     for file in reversed(files):
         if (start_date and file.day < start_date) or (end_date and file.day > end_date):
             continue
-        if offset >= _FAR and not wanted:
+        if offset >= _FAR and not exact:
             total = _get_digest(sources, file, is_complete=file is not files[-1]).total
             if total <= offset:
                 offset -= total
                 continue
-        for entry in _read_entries(log, file, wanted):
+        for entry in _read_entries(log, file, exact):
             if offset:
                 offset -= 1
                 continue
@@ -212,23 +212,23 @@ def _check_enabled(sources: Sources) -> None:
         raise Forbidden("The audit log can be queried only with LOKI_ENTERPRISE_AUDIT=true")
 
 
-def _read_entries(log: AuditLog, file: AuditFile, wanted: dict[str, str]) -> Iterator[Json]:
+def _read_entries(log: AuditLog, file: AuditFile, exact: dict[str, str]) -> Iterator[Json]:
     """Yield the entries of a file, newest first; malformed lines are skipped.
 
-    :param wanted: keys and the texts that they must have.
+    :param exact: keys and the texts that they must have.
     """
-    for line in log.read_lines_backwards(file, holding=_compile_filters(wanted)):
+    for line in log.read_lines_backwards(file, holding=_compile_filters(exact)):
         try:
             entry = json_text.parse(line)
         except json_text.Damaged:
             continue
-        if _is_entry(entry) and all(entry.get(key) == value for key, value in wanted.items()):
+        if _is_entry(entry) and all(entry.get(key) == value for key, value in exact.items()):
             yield entry
 
 
-def _compile_filters(wanted: dict[str, str]) -> tuple[re.Pattern[bytes], ...]:
+def _compile_filters(exact: dict[str, str]) -> tuple[re.Pattern[bytes], ...]:
     """Compile what every matching line contains, so that other lines need not be parsed."""
-    written = {json.dumps(key): json.dumps(value) for key, value in wanted.items()}
+    written = {json.dumps(key): json.dumps(value) for key, value in exact.items()}
     return tuple(
         re.compile(rf"{re.escape(key)}\s*:\s*{re.escape(value)}".encode())
         for key, value in written.items()

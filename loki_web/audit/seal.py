@@ -1,7 +1,8 @@
 """The key of the audit log and the signed end of its chain, both outside of the log's folder.
 
 Each hash of the chain covers all entries before it, so the signature of the last one proves them
-all: who can write to the log's folder, but not read the key, can neither add nor remove an entry.
+all. Somebody who can write to the log's folder but cannot read the key can neither add nor remove
+an entry without being noticed.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 class End:
     """Where the chain ends.
 
-    :param start: the last hash when the key came into use; what is older is not proven.
+    :param start: the last hash when the key was first used; older entries are not proven.
     :param last: the hash of the last entry.
     :param pending: the hash of an entry that is being appended, else "".
     """
@@ -94,12 +95,15 @@ def open_seal(sources: Sources) -> Seal | None:
 
 
 def create_seal(sources: Sources) -> Seal | None:
-    """Return the same as `open_seal`. Create the key, with mode 0600, if there is no file."""
+    """Return the seal, or None as `open_seal`. Create a missing key, with mode 0600."""
     path = sources.settings.audit_key
     if not os.path.lexists(path):
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             atomic.write_whole(str(path), f"{secrets.token_hex(32)}\n".encode(), _PRIVATE)
         except OSError as error:
-            log.warning("no key for the audit log, so `audit verify` proves nothing: %s", error)
+            log.warning(
+                "cannot create the key of the audit log, so `audit verify` proves nothing: %s",
+                error,
+            )
     return open_seal(sources)

@@ -1,7 +1,7 @@
 """Verify the hash chain of the audit log: a single altered byte is reported with file and line.
 
-The chain alone proves little, since everybody can compute it. What the signed end does not cover is
-reported as unproven: entries without a hash, forks, and all that is older than the key.
+The chain alone proves little, since everybody can compute it. Entries that the signed end does not
+cover are reported as unproven: those without a hash, forks, and those older than the key.
 """
 
 import json
@@ -56,7 +56,7 @@ class Verification:
     :param forks: places where two processes without a common lock continued from the same entry;
         both entries are intact.
     :param torn: lines that a crash truncated.
-    :param unproven: what the signed end of the log does not cover.
+    :param unproven: entries that the signed end of the log does not cover.
     """
 
     files: int = 0
@@ -89,7 +89,7 @@ def verify_log(sources: Sources) -> Verification:
     files, anchors = log.list_files(), log.list_anchors()
     signed = {anchor["hash"] for anchor in anchors if seal and seal.has_signed(anchor)}
     walk = _Walk([GENESIS, *(anchor["hash"] for anchor in anchors)], {GENESIS, *signed}, seal)
-    for name in log.list_strangers():
+    for name in log.list_irregular_names():
         walk.result.faults.append(Spot(name, 1, "not a regular file"))
     for file in files:
         number = 0

@@ -31,7 +31,7 @@ class Identity:
 
     @property
     def may_control(self) -> bool:
-        """Whether the identity may change the session, or is not known because nobody has to be."""
+        """Whether the identity may change the session; always true while authentication is off."""
         return CONTROL in self.scopes or ADMIN in self.scopes
 
 

@@ -18,14 +18,14 @@ from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 FRESH_SECONDS = 600.0  # older keys are fetched again in the background
 USABLE_SECONDS = 3600.0  # older keys are discarded
 WAIT_SECONDS = 4.0  # how long the caller that started a fetch waits for it
-_OTHERS_WAIT_SECONDS = 1.0  # from its begin, the first time
+_OTHERS_WAIT_SECONDS = 1.0  # how long other callers wait for the first fetch, from its start
 PAUSE_SECONDS = 5.0  # back-off after a failed fetch
 _BURST, _REFILL_SECONDS = 5, 10.0  # token bucket of fetches: its size, seconds for one more
 _SOCKET_SECONDS = 3.0
 _FETCH_SECONDS = 10.0
 _MAX_BYTES = 512 * 1024
 _MAX_KEYS = 1024
-_MAX_TRIED = 16  # for one token, since each costs a verification
+_MAX_TRIED = 16  # keys for one token: each of them costs a verification
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class IssuerKeys:
         """Return the keys that may have made a signature.
 
         An unknown id starts a fetch, since issuers rotate their keys. The caller that starts it
-        waits; others wait only for the first one, and not for long, because anybody can invent ids.
+        waits. Others wait only for the very first fetch, and briefly: anybody can send unknown
+        ids, and waiting callers occupy threads.
 
         :param key_id: the id in the token's header; None returns all keys.
         :raises Unavailable: when no usable keys are cached and none can be fetched, and while
@@ -77,7 +78,7 @@ class IssuerKeys:
             has_begun = (not keys or age > FRESH_SECONDS) and self._begin_fetch()
             if not keys:
                 self._changed.wait_for(
-                    lambda: not self._is_fetching(), self._patience(has_begun=has_begun)
+                    lambda: not self._is_fetching(), self._wait_seconds(has_begun=has_begun)
                 )
                 keys = self._find_cached(key_id)
                 if not keys and not has_begun and self._is_fetching():
@@ -94,7 +95,7 @@ class IssuerKeys:
     def _is_fetching(self) -> bool:
         return self._fetching and time.monotonic() - self._began_at < 2 * _FETCH_SECONDS
 
-    def _patience(self, *, has_begun: bool) -> float:
+    def _wait_seconds(self, *, has_begun: bool) -> float:
         """Return how many seconds a caller without a key waits for a fetch."""
         if has_begun:
             return WAIT_SECONDS
@@ -138,12 +139,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
 _LOCAL_OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
-# Some issuers refuse the library's own name.
+# Some issuers refuse the default User-Agent of urllib.
 _HEADERS = {"User-Agent": f"loki-web/{__version__}", "Accept": "application/json"}
 
 
 def is_issuer(named: Any, issuer: str) -> bool:
-    """Return whether a name is that of the issuer, with or without a slash at its end."""
+    """Return whether `named` is the issuer's URL, with or without a slash at its end."""
     return isinstance(named, str) and named.removesuffix("/") == issuer.removesuffix("/")
 
 

@@ -32,7 +32,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 _HEADER_TYPES = ("jwt", "at+jwt", "application/at+jwt")
 _CLAIMED_TYPES = ("bearer", "id")  # the claim `typ` of Keycloak
 _MALFORMED = "it is malformed"
-_LOG_SECONDS = 60.0  # between two lines for the same reason: a page repeats a refused request
+_LOG_SECONDS = 60.0  # between two log lines with the same reason: a page repeats refused requests
 _DECODER = jwt.PyJWT(
     options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True}
 )
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class _Refused(Exception):
-    """The token is not accepted; the text is the reason for the log, without parts of the token."""
+    """The token is refused. The text is the reason for the log, without parts of the token."""
 
 
 class Verifier:
@@ -107,7 +107,7 @@ class Verifier:
     def _identity(self, claims: Json) -> Identity:
         subject, expires = first_text(claims.get("sub")), parse_time(claims.get("exp"))
         if not subject or expires is None:
-            raise _Refused("its subject is empty, or its end is no time")
+            raise _Refused("its subject is empty, or its `exp` is not a time")
         if "events" in claims or str(claims.get("typ", "Bearer")).lower() not in _CLAIMED_TYPES:
             raise _Refused("it is a token of another kind, such as a logout token")
         if claims.get("azp", self._client_id) not in (self._client_id, *self._audiences):
@@ -119,8 +119,8 @@ class Verifier:
 
     def _roles(self, claims: Json) -> Iterable[str]:
         """Return the known roles in the roles claim. Users without a role are viewers."""
-        known = {*ROLES, *(group for group, _ in self._role_map)}
-        named = _names_in(_get_claim(claims, self._roles_claim), known)
+        roles_and_groups = {*ROLES, *(group for group, _ in self._role_map)}
+        named = _names_in(_get_claim(claims, self._roles_claim), roles_and_groups)
         if self._role_map:
             groups = set(map(normal_group, named))
             named = {role for group, role in self._role_map if group in groups}
@@ -152,25 +152,31 @@ def _parse_header(raw: str) -> Json:
     return header
 
 
-def _names_in(value: Any, known: Collection[str]) -> set[str]:
+def _names_in(value: Any, roles_and_groups: Collection[str]) -> set[str]:
     """Return the names in a claim: an array, or a text with commas or spaces.
 
-    Spaces separate names only if all of them are known: "not admin" is not admin.
+    Spaces separate names only if all of them are roles or groups: "not admin" is not admin.
     """
     if not isinstance(value, str):
         return set(texts_in(value))
     words = value.replace(",", " ").split()
-    is_list = all(word in known or normal_group(word) in known for word in words)
+    is_list = all(
+        word in roles_and_groups or normal_group(word) in roles_and_groups for word in words
+    )
     parts = {part.strip() for part in value.split(",")}
     return {value, *parts} | (set(words) if is_list else set())
 
 
 def _get_claim(value: Any, path: Sequence[str]) -> Any:
-    """Return the claim at a path. Parts may also belong together, as in a URL with dots."""
+    """Return the claim at a path; None if it is missing.
+
+    A key may contain dots, as a URL does, so joined parts of the path are tried as well.
+    """
     if not path:
         return value
     for end in range(len(path), 0, -1) if isinstance(value, dict) else ():
         key = ".".join(path[:end])
-        if key in value and (found := _get_claim(value[key], path[end:])) is not None:
-            return found
+        claim = _get_claim(value[key], path[end:]) if key in value else None
+        if claim is not None:
+            return claim
     return None

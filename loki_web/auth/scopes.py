@@ -53,10 +53,10 @@ def choose_scopes(scopes: Iterable[str] | None, role: str | None) -> list[str]:
         return list(ROLES[role])
     if scopes is None:
         return [READ]
-    wanted = list(dict.fromkeys(scopes))
-    if not wanted or not all(scope in SCOPES for scope in wanted):
+    unique = list(dict.fromkeys(scopes))
+    if not unique or not all(scope in SCOPES for scope in unique):
         raise BadRequest(f"scopes must be one or more of {', '.join(SCOPES)}")
-    return wanted
+    return unique
 
 
 def check_grant(scopes: Iterable[str], granted_by: frozenset[str]) -> None:

@@ -84,7 +84,10 @@ def create(
 
 
 def list_tokens(sources: Sources, *, include_revoked: bool = False) -> list[TokenDict]:
-    """Return the stored tokens, oldest first, without their hashes and salts."""
+    """Return the stored tokens, oldest first, without their hashes and salts.
+
+    :param include_revoked: also return revoked tokens; expired ones are always returned.
+    """
     tokens = [_format_token(identity, entry) for identity, entry in load_tokens(sources).items()]
     return [token for token in tokens if include_revoked or not token["revoked"]]
 
@@ -105,7 +108,12 @@ def revoke(sources: WritableSources, identifier: str) -> None:
 
 
 def delete(sources: WritableSources, identifier: str) -> None:
-    """Delete a token's entry; raises as `revoke`."""
+    """Delete the entry of a token.
+
+    :param identifier: the token's id, or else its name.
+    :raises BadRequest: when the identifier is malformed.
+    :raises NotFound: when there is no such token.
+    """
     with update_tokens(sources) as tokens:
         del tokens[_find_id(tokens, identifier)]
 
@@ -115,9 +123,10 @@ def rotate(
 ) -> RotatedTokenDict:
     """Replace a token by a new one with the same name, scopes and lifetime.
 
-    The old one is renamed and stays valid for the grace period, so that its users can switch;
-    with 0 it expires at once.
+    The old one is renamed and stays valid for the grace period, so that its users can switch.
 
+    :param identifier: the id or the name of the old token.
+    :param grace_seconds: how long the old token stays valid; with 0 it expires at once.
     :return: as `create`, and `replaces`: the id of the old token.
     :raises BadRequest: when the token is revoked or expired, or the grace period is not from 0
         seconds to 30 days.

@@ -38,7 +38,7 @@ def follow(
     :param url: of the server, such as `http://localhost:57374`.
     :param channels: the channels to subscribe to; default: tasks and projects.
     :param token: the access token, if the server requires one.
-    :param ca_file: a PEM file with the certificates that the server's is checked against.
+    :param ca_file: a PEM file of the CA certificates to check the server's certificate against.
     :param wait: sleeps between two attempts; doubles from FIRST to LONGEST_WAIT_SECONDS.
     :raises Refused: when the server refuses the connection or its certificate is not trusted.
     """

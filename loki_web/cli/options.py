@@ -24,6 +24,7 @@ class SettingsCommand(click.Command):
     """A command whose help lists the options of settings in groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, each setting below the heading of its group."""
         groups: dict[str, list[tuple[str, str]]] = {"Options": [], **{name: [] for name in _GROUPS}}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)

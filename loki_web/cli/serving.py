@@ -91,13 +91,9 @@ def _replace_process(command: tuple[str, ...], variables: dict[str, str]) -> NoR
 
 
 def _announce(settings: Settings, address: str, *, what: str = "", session: str = "") -> None:
-    """Print what is served where, unless the log format is JSON: the line would not be JSON."""
+    """Print what is served and on which address, unless the log format is JSON."""
     if settings.log_format != TEXT:
         return
-    if not session and not settings.loki_dir.exists():
-        click.echo(
-            f"loki-web: {settings.loki_dir} does not exist yet; it is served when it does", err=True
-        )
     session = session or str(settings.loki_dir)
     click.echo(f"Loki Web {__version__}: {what}{session} on {address}", err=True)
 

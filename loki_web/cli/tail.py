@@ -39,7 +39,7 @@ _MAX_LENGTH = 500  # characters of one message
 @click.option(
     "--cacert",
     type=click.Path(exists=True, dir_okay=False),
-    help="PEM file with the certificates that the server's is checked against",
+    help="PEM file of the CA certificates that the server's certificate is checked against",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each message as a JSON line")
 def tail(
@@ -81,16 +81,16 @@ def tail(
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        known = False
-    if not known or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
+        is_valid = False
+    if not is_valid or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
         raise click.UsageError("URL must be an http or https URL such as http://localhost:57374")
     return url.partition("?")[0].partition("#")[0]
 
 
 def _checked_token(token: str | None) -> str | None:
-    """Return the token without the line end that a file or a command put behind it."""
+    """Return the token without the line end that files and commands add to it."""
     bare = token.strip() if token else token
     if bare and not (bare.isascii() and bare.isprintable() and " " not in bare):
         raise click.UsageError("Tokens contain only printable ASCII characters and no spaces.")

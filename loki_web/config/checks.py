@@ -24,7 +24,7 @@ def check_exposure(host: str, *, may_be_open: bool) -> None:
 
 
 def check_own_sockets(*, may_be_open: bool) -> None:
-    """Do the same for what this process listens on, whoever made it do so.
+    """Check the addresses that this process listens on, also those it inherited.
 
     :raises SettingsError: as `check_exposure`.
     """
@@ -55,6 +55,15 @@ def check_oidc(*, skips_verification: bool) -> None:
         raise SettingsError(
             "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
         )
+
+
+def check_audit(*, is_required: bool, is_recorded: bool) -> None:
+    """Refuse to require a log that is not written.
+
+    :raises SettingsError: then.
+    """
+    if is_required and not is_recorded:
+        raise SettingsError("LOKI_AUDIT_REQUIRED and LOKI_AUDIT_DISABLED exclude each other")
 
 
 def check_tls(certificate: Path | None, key: Path | None) -> None:
@@ -112,7 +121,7 @@ def check_free(host: str, port: int) -> None:
 
 
 def check_audit_key(path: Path, *folders: Path) -> None:
-    """Check that the key of the audit log is not where those can read it who write the log.
+    """Check that the key of the audit log is not in a folder that agents use, such as `.loki/`.
 
     :raises SettingsError: for a path below one of the folders.
     """

@@ -41,7 +41,7 @@ _CLAIM = re.compile(
 
 
 class Ignored(ValueError):
-    """The value means something else than the setting: use the default and warn."""
+    """The value is not meant for this setting: use the default and warn."""
 
 
 def parse_setting(
@@ -69,7 +69,7 @@ def parse_setting(
 
 
 def _clean(text: str) -> str:
-    """Return a value without what env files leave around it: a carriage return, quotes."""
+    """Return a value without the carriage return and the quotes that env files may leave."""
     stripped = text.strip("\r\n")
     quoted = _QUOTED.fullmatch(stripped)
     return quoted[2] if quoted else stripped
@@ -122,8 +122,8 @@ def amount(text: str) -> float | None:
 
 def words(text: str) -> tuple[str, ...]:
     """Return the words of a list that is separated by commas or white space; quotes are removed."""
-    found = (word.strip("\"'") for word in _SEPARATORS.split(text))
-    return tuple(dict.fromkeys(word for word in found if word))
+    unquoted = (word.strip("\"'") for word in _SEPARATORS.split(text))
+    return tuple(dict.fromkeys(word for word in unquoted if word))
 
 
 def _each(text: str, parse: Callable[[str], Any], what: str) -> tuple[Any, ...]:
@@ -136,7 +136,9 @@ def _each(text: str, parse: Callable[[str], Any], what: str) -> tuple[Any, ...]:
         try:
             parsed.append(parse(word))
         except ValueError:
-            raise ValueError(f"must be a comma-separated list of {what}; {word} is none") from None
+            raise ValueError(
+                f"must be a comma-separated list of {what}; {word} is invalid"
+            ) from None
     return tuple(dict.fromkeys(parsed))
 
 
@@ -252,10 +254,10 @@ def proxies(text: str) -> int | tuple[Network, ...]:
 
 def _network(word: str) -> Network:
     address, slash, length = word.partition("/")
-    known = parse_address(address)
-    if known is None:
+    parsed = parse_address(address)
+    if parsed is None:
         raise ValueError("is not an address")
-    return ipaddress.ip_network(f"{known}{slash}{length}", strict=False)
+    return ipaddress.ip_network(f"{parsed}{slash}{length}", strict=False)
 
 
 def text(text: str) -> str:
@@ -272,7 +274,7 @@ def worker_class(text: str) -> str:
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """Return a parser of these words, in any case of letters."""
+    """Return a parser that accepts these words in upper or lower case."""
 
     def parse(text: str) -> str:
         word = text.strip().lower()
@@ -284,7 +286,10 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def log_level(text: str) -> str:
-    """Return a level of ours for the words of other programs; info for unknown ones."""
+    """Return our level for the name of a level, also of other programs, such as `warn`.
+
+    :raises Ignored: for an unknown name.
+    """
     level = _LOG_LEVELS.get(text.strip().lower())
     if level is None:
         raise Ignored("must be one of debug, info, warning, error")
@@ -325,22 +330,22 @@ def role_map(*roles: str) -> Callable[[str], tuple[str, ...]]:
         else:
             listed = [pair for pair in re.split(r"[,;\n]", text) if pair.strip()]
             pairs = [(group, role) for group, _, role in (pair.rpartition("=") for pair in listed)]
-        known = [(normal_group(group), role.strip().lower()) for group, role in pairs]
-        if not all(group and role in roles for group, role in known):
+        normal = [(normal_group(group), role.strip().lower()) for group, role in pairs]
+        if not all(group and role in roles for group, role in normal):
             raise ValueError(f"must be group=role pairs with a role of {', '.join(roles)}")
-        return tuple(f"{group}={role}" for group, role in known)
+        return tuple(f"{group}={role}" for group, role in normal)
 
     return parse
 
 
 def _pairs_of_object(text: str) -> list[tuple[str, str]]:
     try:
-        found = json.loads(text)
+        roles_by_group = json.loads(text)
     except ValueError:
         raise ValueError("must be a JSON object, or group=role pairs") from None
     return [
         (group, str(role))
-        for group, roles in found.items()
+        for group, roles in roles_by_group.items()
         for role in (roles if isinstance(roles, list) else [roles])
     ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from loki_web.config import parsers
 from loki_web.config.checks import (
+    check_audit,
     check_audit_key,
     check_exposure,
     check_free,
@@ -51,65 +52,67 @@ class Settings:
         "LOKI_TLS_CERT",
         "",
         parsers.path,
-        "PEM certificate file; with the key it makes the server speak HTTPS",
+        "PEM certificate file; with `LOKI_TLS_KEY`, the server uses HTTPS",
     )
     tls_key: Path | None = _setting("LOKI_TLS_KEY", "", parsers.path, "PEM private key file")
     allowed_hosts: tuple[str, ...] = _setting(
         "LOKI_ALLOWED_HOSTS",
         "",
         parsers.hosts,
-        "Further host names under which the server may be addressed, comma-separated; "
-        "`*.example.com` for all below a domain, `*` for any",
+        "Additional host names that clients may use, comma-separated; "
+        "`*.example.com` for all subdomains, `*` for any",
     )
     frame_ancestors: tuple[str, ...] = _setting(
         "LOKI_FRAME_ANCESTORS",
         "",
         parsers.ancestors,
-        "Origins whose pages may show this one in a frame, comma-separated; `self` for our own",
+        "Origins whose pages may embed this page in a frame, comma-separated; `self` for its own",
     )
     trusted_proxies: int | tuple[parsers.Network, ...] = _setting(
         "LOKI_TRUSTED_PROXIES",
         "0",
         parsers.proxies,
-        "How many proxies in front may set forwarded headers, or their addresses",
+        "Proxies whose X-Forwarded headers are trusted: their number, or their addresses",
     )
     allow_anonymous: bool = _setting(
         "LOKI_ALLOW_ANONYMOUS",
         "false",
         parsers.boolean,
-        "Allow an address that is not loopback without authentication",
+        "Allow a public address without authentication",
     )
     workers: int = _setting("LOKI_WORKERS", "2", parsers.whole(1, 64), "Server processes")
-    threads: int = _setting("LOKI_THREADS", "8", parsers.whole(1, 256), "Request threads a process")
+    threads: int = _setting(
+        "LOKI_THREADS", "8", parsers.whole(1, 256), "Request threads per process"
+    )
     worker_class: str = _setting(
         "LOKI_WORKER_CLASS",
         "loki",
         parsers.worker_class,
-        "Class of the server processes: `loki`, or `gthread` of gunicorn",
+        "gunicorn worker class: `loki` or `gthread`",
     )
     max_ws_connections: int = _setting(
         "LOKI_MAX_WS_CONNECTIONS",
         "1000",
         parsers.whole(1, 1_000_000),
-        "WebSockets and event streams that all workers together hold open",
+        "Maximum of open WebSockets and event streams, all workers together",
     )
     watch: str = _setting(
         "LOKI_WATCH",
         "auto",
         parsers.one_of("auto", "events", "poll"),
-        "How changes of files are noticed: `events` of the file system, or `poll` each second",
+        "How file changes are detected: `events` (inotify), `poll` (each second), or `auto`",
     )
     log_format: str = _setting(
         "LOKI_LOG_FORMAT",
         "text",
         parsers.one_of("text", "json"),
-        "Form of log lines: `text` or `json`",
+        "Format of log lines: `text` or `json`",
     )
     log_level: str = _setting(
         "LOKI_LOG_LEVEL",
         "info",
         parsers.log_level,
-        "The least that is logged: `debug`, `info`, `warning` or `error`",
+        "Lowest level that is logged: `debug`, `info`, `warning` or `error`",
     )
     access_log: bool = _setting(
         "LOKI_ACCESS_LOG", "false", parsers.boolean, "Log each request, without its query string"
@@ -118,64 +121,82 @@ class Settings:
         "LOKI_CONTROL_RATE_LIMIT",
         "60",
         parsers.whole(1, 1_000_000),
-        "State-changing calls a minute that one client may make",
+        "State-changing calls per minute and client",
+    )
+    signal_other_users: bool = _setting(
+        "LOKI_SIGNAL_OTHER_USERS",
+        "false",
+        parsers.boolean,
+        "Let Stop and Kill signal processes of other users, where the system allows it",
     )
     cache_dir: Path | None = _setting(
         "LOKI_CACHE_DIR",
         "",
         parsers.path,
-        "Folder for what the workers share and can lose; default `~/.cache/loki-web`",
+        "Folder for caches that the workers share; default `~/.cache/loki-web`",
     )
     enterprise_auth: bool = _setting(
         "LOKI_ENTERPRISE_AUTH", "false", parsers.boolean, "Require a bearer token for every call"
     )
     enterprise_audit: bool = _setting(
-        "LOKI_ENTERPRISE_AUDIT", "false", parsers.boolean, "Let the audit log be queried"
+        "LOKI_ENTERPRISE_AUDIT", "false", parsers.boolean, "Allow queries of the audit log"
     )
     oidc_issuer: str = _setting(
-        "LOKI_OIDC_ISSUER", "", parsers.issuer, "OIDC issuer; with the client id it turns OIDC on"
+        "LOKI_OIDC_ISSUER",
+        "",
+        parsers.issuer,
+        "URL of the OIDC issuer; OIDC is on if the client id is set too",
     )
     oidc_client_id: str = _setting("LOKI_OIDC_CLIENT_ID", "", parsers.text, "OIDC client id")
     oidc_audience: tuple[str, ...] = _setting(
         "LOKI_OIDC_AUDIENCE",
         "",
         parsers.words,
-        "Audiences of OIDC tokens, comma-separated; default the client id",
+        "Accepted audiences of OIDC tokens, comma-separated; default: the client id",
     )
     oidc_leeway: int = _setting(
         "LOKI_OIDC_LEEWAY",
         "60",
         parsers.whole(0, 600),
-        "Seconds by which the clock of the issuer may differ",
+        "Seconds by which the issuer's clock may differ from ours",
     )
     oidc_roles_claim: str = _setting(
         "LOKI_OIDC_ROLES_CLAIM",
         "roles",
         parsers.claim,
-        "Claim with the roles admin, operator, viewer or auditor; dots lead into objects, except "
-        'in quotes: `"my.app".roles`',
+        "Claim with the roles admin, operator, viewer or auditor; dots separate nested names, "
+        'except in quotes: `"my.app".roles`',
     )
     oidc_role_map: tuple[str, ...] = _setting(
         "LOKI_OIDC_ROLE_MAP",
         "",
         parsers.role_map("admin", "operator", "viewer", "auditor"),
-        "Roles of the provider's groups: `sre=operator,Loki Admins=admin`, or a JSON object; "
-        "with it only these groups count",
+        "Roles of the issuer's groups: `sre=operator,Loki Admins=admin`, or a JSON object; "
+        "if set, other groups give no role",
     )
     oidc_skip_signature_verify: bool = _setting(
         "LOKI_OIDC_SKIP_SIGNATURE_VERIFY",
         "false",
         parsers.boolean,
-        "Must stay off: tokens are always verified, and with it the server does not start",
+        "Not supported: tokens are always verified, and the server does not start if it is on",
     )
     audit_disabled: bool = _setting(
         "LOKI_AUDIT_DISABLED",
         "false",
         parsers.boolean,
-        "Record no audit log, unless LOKI_ENTERPRISE_AUDIT asks for one",
+        "Do not record the audit log; ignored if LOKI_ENTERPRISE_AUDIT is on",
+    )
+    audit_required: bool = _setting(
+        "LOKI_AUDIT_REQUIRED",
+        "false",
+        parsers.boolean,
+        "Refuse changes (503) while their audit entries cannot be written",
     )
     audit_no_integrity: bool = _setting(
-        "LOKI_AUDIT_NO_INTEGRITY", "false", parsers.boolean, "Audit entries without a hash chain"
+        "LOKI_AUDIT_NO_INTEGRITY",
+        "false",
+        parsers.boolean,
+        "Write audit entries without the hash chain",
     )
     audit_key_file: Path | None = _setting(
         "LOKI_AUDIT_KEY_FILE",
@@ -184,25 +205,34 @@ class Settings:
         "Key that signs the audit log; default `~/.config/loki-web/audit.key`",
     )
     audit_max_size_mb: int = _setting(
-        "LOKI_AUDIT_MAX_SIZE_MB", "10", parsers.whole(1, 10_000), "Size at which a file is rotated"
+        "LOKI_AUDIT_MAX_SIZE_MB",
+        "10",
+        parsers.whole(1, 10_000),
+        "Size in MB at which an audit file is rotated",
     )
     audit_max_files: int = _setting(
-        "LOKI_AUDIT_MAX_FILES", "10", parsers.whole(1, 10_000), "Audit files that rotation keeps"
+        "LOKI_AUDIT_MAX_FILES", "10", parsers.whole(1, 10_000), "Number of audit files to keep"
     )
     audit_syslog_host: str = _setting(
-        "LOKI_AUDIT_SYSLOG_HOST", "", parsers.host, "Where audit entries are sent as well"
+        "LOKI_AUDIT_SYSLOG_HOST",
+        "",
+        parsers.host,
+        "Syslog server that audit entries are also sent to",
     )
     audit_syslog_port: int = _setting(
         "LOKI_AUDIT_SYSLOG_PORT", "514", parsers.whole(1, 65535), "Port of the syslog server"
     )
     audit_syslog_proto: str = _setting(
-        "LOKI_AUDIT_SYSLOG_PROTO", "udp", parsers.one_of("udp", "tcp"), "`udp` or `tcp`"
+        "LOKI_AUDIT_SYSLOG_PROTO",
+        "udp",
+        parsers.one_of("udp", "tcp"),
+        "Protocol of the syslog server: `udp` or `tcp`",
     )
     metrics_public: bool = _setting(
         "LOKI_METRICS_PUBLIC", "false", parsers.boolean, "Serve `/metrics` without a token"
     )
     budget_limit: float | None = _setting(
-        "LOKI_BUDGET_LIMIT", "", parsers.amount, "Budget in USD where `budget.json` has none"
+        "LOKI_BUDGET_LIMIT", "", parsers.amount, "Budget in USD if `budget.json` has none"
     )
     max_iterations: int = _setting(
         "LOKI_MAX_ITERATIONS", "1000", parsers.whole(0, 10**9), "Shown as `loki_iteration_max`"
@@ -211,16 +241,16 @@ class Settings:
         "LOKI_CONTEXT_WINDOW_SIZE",
         "0",
         parsers.whole(0, 10**9),
-        "Context window in tokens; 0 for that of the provider",
+        "Context window in tokens; 0 for the provider's default",
     )
     watchdog: bool = _setting(
         "LOKI_WATCHDOG",
         "false",
         parsers.boolean,
-        "Shown as `watchdog_enabled`; the runner acts on it",
+        "Shown as `watchdog_enabled`; only the runner acts on it",
     )
     skill_dir: Path | None = _setting(
-        "LOKI_SKILL_DIR", "", parsers.path, "Installation of Loki Mode, for its version"
+        "LOKI_SKILL_DIR", "", parsers.path, "Installation folder of Loki Mode, to show its version"
     )
     home: Path = field(default_factory=Path.home)
     secret_names: tuple[str, ...] = ()
@@ -265,10 +295,12 @@ class Settings:
 
     @property
     def oidc_enabled(self) -> bool:
+        """Return whether users of the OIDC issuer can log in."""
         return bool(self.oidc_issuer and self.oidc_client_id)
 
     @property
     def auth_required(self) -> bool:
+        """Return whether every call needs a token."""
         return self.enterprise_auth or self.oidc_enabled
 
     @property
@@ -278,14 +310,17 @@ class Settings:
 
     @property
     def audit_recorded(self) -> bool:
+        """Return whether changes and refusals are written to the audit log."""
         return self.enterprise_audit or not self.audit_disabled
 
     @property
     def audit_key(self) -> Path:
+        """Return the path of the key that signs the audit log."""
         return self.audit_key_file or self.home / ".config" / "loki-web" / "audit.key"
 
     @property
     def is_loopback(self) -> bool:
+        """Return whether the server listens on a loopback address."""
         return parsers.is_loopback(self.host)
 
     @property
@@ -301,7 +336,9 @@ class Settings:
         return f"{scheme}://{self.authority}"
 
     def check_free(self, host: str, port: int) -> None:
-        """Check that the server can listen there, unless systemd or the server before does.
+        """Check that the server can listen there, unless it inherits its sockets.
+
+        Sockets are inherited from systemd, or from the old server at an upgrade.
 
         :raises SettingsError: when another process listens there, or the address is not ours.
         """
@@ -310,15 +347,16 @@ class Settings:
 
     def in_force(self) -> list[str]:
         """Return each setting as `NAME=value`, for display."""
-        known = [item for item in fields(self) if item.metadata]
+        settings = [item for item in fields(self) if item.metadata]
         return [
             f"{item.metadata['name']}={parsers.format_setting(getattr(self, item.name))}"
-            for item in known
+            for item in settings
         ]
 
     def _check(self) -> None:
         check_exposure(self.host, may_be_open=self.may_be_open)
         check_oidc(skips_verification=self.oidc_skip_signature_verify)
+        check_audit(is_required=self.audit_required, is_recorded=self.audit_recorded)
         check_tls(self.tls_cert, self.tls_key)
         check_loki_dir(self.loki_dir)
         check_audit_key(self.audit_key, self.loki_dir, self.home / ".loki")

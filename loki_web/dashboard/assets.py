@@ -75,7 +75,7 @@ def read(folder: Path, placeholders: Mapping[str, str] | None = None) -> Assets:
 def imported(texts: Mapping[str, str], first: Iterable[str]) -> list[str]:
     """Return modules and all modules that they import statically, in the order of first use.
 
-    Only hints come of it: a module that is missing here is loaded a little later.
+    The result is only used for preload hints: a module that is missing here is loaded later.
 
     :param texts: the texts of the modules by path.
     """

@@ -86,8 +86,8 @@ class Costs:
         share = 100 * self._used / _WINDOW
         if share < 80:
             return
-        found = self._write.read("notifications/active.json", {"notifications": []})
-        listed = found["notifications"]
+        active = self._write.read("notifications/active.json", {"notifications": []})
+        listed = active["notifications"]
         trigger = "context-90pct"
         if any(entry["iteration"] == number for entry in listed):
             return

@@ -49,8 +49,8 @@ class Council:
         """Vote every few iterations or when requested; return whether the council approves."""
         if iteration % _EVERY == 0:
             self._round(iteration, work_is_done)
-        asked = self._write.exists(REQUESTED)
-        if not asked and not work_is_done:
+        is_requested = self._write.exists(REQUESTED)
+        if not is_requested and not work_is_done:
             return False
         self._write.remove(REQUESTED)
         return self._review(iteration, work_is_done)

@@ -86,7 +86,7 @@ class Queues:
         self._write.in_place("queue/current-task.json", {})
 
     def _move(self, task: Task, source: str, target: str) -> None:
-        kept = [held for held in self.lists[source] if held["id"] != task["id"]]
+        kept = [other for other in self.lists[source] if other["id"] != task["id"]]
         self.lists[target] = [*self.lists[target], task][-_KEPT_COMPLETED:]
         self._save(target)
         self.lists[source] = kept

@@ -58,6 +58,7 @@ class Batch:
 
     @cached_property
     def frames(self) -> bytes:
+        """Return the messages as WebSocket frames, encoded once for all clients."""
         return frames(self.messages)
 
     def events(self, last_id: str) -> bytes:

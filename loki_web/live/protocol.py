@@ -38,6 +38,7 @@ class Command:
 
     @property
     def confirmation(self) -> Message:
+        """Return the message that confirms the command to the client."""
         return Message(f"{self.type}d", self.data)
 
 

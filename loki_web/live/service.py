@@ -19,7 +19,7 @@ from loki_web.services.context import Sources
 from loki_web.store.shared.counter import SharedCount
 
 _EXTENSION = "loki_web.live"
-_ROOM = 24  # descriptors that live connections leave to requests and files
+_RESERVED_DESCRIPTORS = 24  # for requests and files
 _TOO_MANY = "Too many live connections. Try again later."
 
 
@@ -29,19 +29,20 @@ class Live:
 
     :param open_connections: counts the connections of all workers.
     :param most: the maximum number of connections of all workers.
-    :param share: the maximum of one identity in this process.
+    :param share: the maximum number of connections of one identity in this process.
     """
 
     hub: Hub
     open_connections: SharedCount
     most: int
     share: int
-    _held: defaultdict[str, WeakSet[Connection]] = field(
+    _by_identity: defaultdict[str, WeakSet[Connection]] = field(
         default_factory=lambda: defaultdict(WeakSet), init=False
     )
 
     @classmethod
     def create(cls, sources: Sources) -> "Live":
+        """Create the hub and the feed of these sources."""
         open_connections = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=open_connections.give_back)
         hub.source = Feed(sources, hub)
@@ -51,6 +52,7 @@ class Live:
 
     @property
     def is_full(self) -> bool:
+        """Return whether all connections of all workers are in use."""
         return self.open_connections.total() >= self.most
 
     def open_socket(
@@ -82,30 +84,29 @@ class Live:
         self.hub.close()
 
     def _admit(self, connection: Connection, holder: Identity) -> None:
-        """Serve a connection if there is a place for its identity.
+        """Serve a connection, or refuse it above the limits.
 
-        The last tenth of the places is kept for those who may control the session, and nobody with
-        a token can take all of them.
+        The last tenth of the connections is reserved for identities that may control the session.
+        One identity gets two thirds of all connections at most.
         """
-        others = self._held[f"{holder.kind}:{holder.key}"] if holder.key else WeakSet()
+        others = self._by_identity[f"{holder.kind}:{holder.key}"] if holder.key else WeakSet()
         most = self.most if holder.may_control else self.most - self.most // 10
         connection.counted = (
-            _leaves_room(connection.sock)
+            _leaves_descriptors(connection.sock)
             and len(others) < self.share
             and self.open_connections.take(most)
         )
         if connection.counted:
             others.add(connection)
-        if connection.counted:
             self.hub.adopt(connection)
         else:
             self.hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
 
 
-def _leaves_room(sock: socket.socket) -> bool:
-    """Return whether enough descriptors are left for requests; the lowest free ones are used."""
+def _leaves_descriptors(sock: socket.socket) -> bool:
+    """Return whether enough descriptors are left; the system assigns the lowest free number."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most == resource.RLIM_INFINITY or sock.fileno() < most - _ROOM
+    return most == resource.RLIM_INFINITY or sock.fileno() < most - _RESERVED_DESCRIPTORS
 
 
 def install(app: Flask, sources: Sources) -> None:

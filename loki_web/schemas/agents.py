@@ -21,6 +21,7 @@ class Agent(Answer):
     task = fields.String()
     pid = fields.Integer(allow_none=True)
     alive = fields.Boolean()
+    liveness = optional(fields.String(metadata={"description": "What tells whether it is alive"}))
     raw_status = optional(fields.String(metadata={"description": "Status as in the file"}))
     name = optional(fields.String())
     model = optional(fields.String())
@@ -36,6 +37,9 @@ class AgentKilled(Success):
     EXAMPLE = {"success": True, "message": "Agent agent-001 terminated"}
 
     success = fields.Boolean(metadata={"description": "False when no process was signalled"})
+    recorded = optional(
+        fields.Boolean(metadata={"description": "False when the list could not be written"})
+    )
 
 
 class AgentPaused(Success):

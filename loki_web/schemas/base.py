@@ -23,9 +23,11 @@ class Answer(Schema):
         unknown = INCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Make the field required, unless it is `optional(...)`."""
         field_obj.required = not field_obj.metadata.get("optional")
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Return an answer as it is."""
         return obj
 
 

@@ -19,3 +19,6 @@ class Stopped(Success):
     process_signalled = optional(
         fields.Boolean(metadata={"description": "Whether a process got SIGTERM"})
     )
+    marker_written = optional(fields.Boolean(metadata={"description": "Whether STOP is there"}))
+    liveness = optional(fields.String())
+    reason = optional(fields.String(metadata={"description": "Why no signal was sent"}))

@@ -23,6 +23,8 @@ class LogEntry(Answer):
     timestamp = fields.String(metadata={"description": "In UTC"})
     timestamp_estimated = optional(
         fields.Boolean(
-            metadata={"description": "True if the line has no time: that of the nearest with one"}
+            metadata={
+                "description": "True if the line has no time: that of the nearest line is used"
+            }
         )
     )

@@ -139,7 +139,8 @@ class RetrieveBody(Body):
         unknown = INCLUDE
 
     query = fields.String(
-        validate=_IS_QUESTION, metadata={"description": "Without it and `goal` nothing is found"}
+        validate=_IS_QUESTION,
+        metadata={"description": "Without it and without `goal`, there are no results"},
     )
     goal = fields.String(validate=_IS_QUESTION, metadata={"description": "Another name of `query`"})
     taskType = fields.String(  # noqa: N815

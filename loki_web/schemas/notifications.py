@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import INCLUDE, ValidationError, fields, validate
+from marshmallow import INCLUDE, ValidationError, fields, validate, validates_schema
 
 from loki_web.schemas import base
 from loki_web.schemas.base import Answer, Body, Query, Success, TrueFalse, optional
@@ -147,6 +147,37 @@ class TriggersBody(Body):
 
 class TriggersUpdated(Success):
     EXAMPLE = {"success": True, "message": "Triggers updated"}
+
+
+class AcknowledgeManyBody(Body):
+    """Which notifications: `ids`, or all of them."""
+
+    EXAMPLE = {"ids": ["notif-001", "notif-002"]}
+
+    ids = fields.List(
+        fields.String(validate=validate.Length(1, 1000)), validate=validate.Length(max=10_000)
+    )
+    all = Switch(load_default=False, metadata={"description": "All notifications"})
+    acknowledged = Switch(
+        load_default=True, metadata={"description": "False takes acknowledgements back"}
+    )
+
+    @validates_schema
+    def _check_choice(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if ("ids" in data) == bool(data.get("all")):
+            raise ValidationError("Must have either ids, or all: true.", "ids")
+
+
+class AcknowledgedMany(Success):
+    EXAMPLE = {
+        "success": True,
+        "message": "2 notifications acknowledged",
+        "changed": ["notif-001", "notif-002"],
+    }
+
+    changed = fields.List(
+        fields.String(), metadata={"description": "Ids that were different before"}
+    )
 
 
 class Acknowledged(Success):

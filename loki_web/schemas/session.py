@@ -12,6 +12,28 @@ class Health(Answer):
     service = fields.String()
 
 
+class Live(Answer):
+    EXAMPLE = {"status": "live"}
+
+    status = fields.String()
+
+
+class Ready(Answer):
+    EXAMPLE = {"status": "ready", "reasons": [], "warnings": []}
+
+    status = fields.String()
+    reasons = fields.List(fields.String())
+    warnings = fields.List(fields.String(metadata={"description": "What only limits the server"}))
+    detail = optional(fields.String(metadata={"description": "The reasons as one text"}))
+
+
+class LiveSession(Answer):
+    EXAMPLE = {"session_id": "global", "pid": 4711}
+
+    session_id = fields.String()
+    pid = fields.Integer(allow_none=True)
+
+
 class Status(Answer):
     EXAMPLE = {
         "status": "running",
@@ -57,3 +79,13 @@ class Status(Answer):
         fields.Integer(allow_none=True, metadata={"description": "The runner of the session"})
     )
     timestamp = optional(fields.String())
+    liveness = optional(
+        fields.String(
+            validate=validate.OneOf(["process", "heartbeat", "unknown"]),
+            metadata={"description": "What tells whether the session runs"},
+        )
+    )
+    stale = optional(
+        fields.Boolean(metadata={"description": "Recorded as running, but silent for long"})
+    )
+    sessions = optional(fields.List(fields.Nested(LiveSession)))

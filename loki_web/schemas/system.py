@@ -8,6 +8,7 @@ from loki_web.schemas.base import Answer, optional
 class Process(Answer):
     pid = fields.Integer(allow_none=True)
     alive = fields.Boolean()
+    liveness = optional(fields.String())
 
 
 class AgentProcess(Answer):
@@ -15,6 +16,7 @@ class AgentProcess(Answer):
     status = fields.String()
     id = optional(fields.String())
     state = optional(fields.String(metadata={"description": "`alive` or `dead`"}))
+    liveness = optional(fields.String())
     heartbeat_age_seconds = optional(fields.Float(allow_none=True))
 
 
@@ -23,6 +25,8 @@ class Life(Answer):
 
     status = fields.String()
     alive = fields.Boolean()
+    liveness = optional(fields.String())
+    stale = optional(fields.Boolean())
 
 
 class Helper(Answer):
@@ -34,6 +38,7 @@ class Helper(Answer):
     parent_pid = fields.Integer(allow_none=True)
     extra = fields.String()
     alive = fields.Boolean()
+    liveness = optional(fields.String())
 
 
 class Processes(Answer):

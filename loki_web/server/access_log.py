@@ -23,6 +23,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # the library has no types
 
     def setup(self, cfg: Any) -> None:
         # The logger is made before gunicorn loads the class of the workers, which may be missing.
+        """Set up gunicorn's loggers with our formatters, on standard error."""
         hooks.refuse_worker_class(cfg.worker_class_str)
         super().setup(cfg)
         if cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json:

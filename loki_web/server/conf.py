@@ -64,6 +64,7 @@ def on_starting(server: Any) -> None:
     hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_settings)
     hooks.sign_audit_log(_settings)
+    hooks.report_missing_folder(_settings)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 

@@ -15,8 +15,9 @@ _ARENAS = 2
 def configure() -> None:
     """Share a few arenas between all threads, and free large blocks at once; needs glibc.
 
-    By default glibc takes blocks of up to 32 MB from the arenas as soon as one was freed, and a
-    small block that is allocated behind one keeps its memory in the process.
+    By default glibc allocates blocks of up to 32 MB in the arenas, as soon as a block of that size
+    was freed. A small block that is allocated behind such a block then prevents that its memory is
+    returned to the system.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)

@@ -48,7 +48,7 @@ def refuse_worker_class(name: str) -> None:
 def refuse_exposure(settings: Settings, server: Any) -> None:
     """Exit when gunicorn listens on a public address without authentication.
 
-    No worker runs yet. The sockets are judged, because gunicorn's own `--bind` and sockets that
+    No worker runs yet. The sockets are checked, because gunicorn's own `--bind` and sockets that
     systemd hands over take precedence over the LOKI_* variables.
     """
     names = [listener.sock.getsockname() for listener in server.LISTENERS]
@@ -70,7 +70,7 @@ def repeat_command(server: Any) -> None:
 
 
 def check_surroundings(settings: Settings, addresses: Iterable[Any]) -> None:
-    """Exit with one line when an address is in use; log what the settings warn of."""
+    """Exit with one line when an address is in use; log the warnings of the settings."""
     try:
         for address in addresses:
             if isinstance(address, tuple):
@@ -98,6 +98,7 @@ def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
     WritableFolder(settings.loki_dir).sweep(*_WRITTEN)
     WritableFolder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+    WritableFolder(settings.audit_key.parent).sweep("")
 
 
 def sign_audit_log(settings: Settings) -> None:
@@ -132,8 +133,18 @@ def replace_workers_without_a_gap(server: Any) -> None:
 
 
 def _is_accepting(worker: Any) -> bool:
-    """Return whether a worker has notified the master once: it does so with the monotonic clock."""
+    """Return whether a worker has sent a heartbeat, which has the time of the monotonic clock."""
     return bool(worker.tmp.last_update() <= time.monotonic())
+
+
+def report_missing_folder(settings: Settings) -> None:
+    """Log one line if there is no session yet: an empty page may also mean a wrong LOKI_DIR.
+
+    Workers that start later know whether the folder was there, see `store.inputs.Presence`.
+    """
+    open_sources(settings, STARTED_AT).project.begin_presence()
+    if not settings.loki_dir.is_dir():
+        log.warning("there is no %s yet: waiting for a session (see LOKI_DIR)", settings.loki_dir)
 
 
 def handle_parse_errors(worker: Any) -> None:
@@ -150,7 +161,7 @@ def warm(worker: Any) -> None:
     """Start to warm the caches of the worker's application; the sidecar has none."""
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
-        start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread does not tell
+        start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread has no is_serving
 
 
 def hand_on_pid_file(settings: Settings, server: Any) -> None:

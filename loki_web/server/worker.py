@@ -61,6 +61,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._serving: set[Any] = set()
         self._lingering: dict[Any, float] = {}
         self._flushing: dict[Any, float] = {}
         self._queued: deque[Any] = deque()
@@ -73,6 +74,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         return bool(self._serving)
 
     def accept(self, listener: Any) -> None:
+        """Accept a connection. If no descriptor is free, close the longest idle connections."""
         try:
             super().accept(listener)
         except OSError as error:
@@ -106,9 +108,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def _serve(self, conn: Any) -> Any:
         conn.began, conn.is_cut = time.monotonic(), False
         _current.conn = conn
+        self._serving.add(conn)
         try:
             return super().handle(conn)
         finally:
+            self._serving.discard(conn)
             conn.began, _current.conn = None, None
 
     def finish_request(self, conn: Any, fs: Any) -> None:
@@ -334,7 +338,7 @@ def _add(unreader: Any, data: bytes) -> None:
 
 
 def _is_expensive(conn: Any) -> bool:
-    """Return whether a request may compute for long, by its path in whatever form it is sent."""
+    """Return whether a request may compute for long, by its decoded path."""
     line = conn.parser.unreader.buf.getvalue()[:MAX_HEAD_BYTES].lstrip(b"\r\n").split(b"\r\n", 1)[0]
     target = line.split(b" ", 2)[1:2]
     path = unquote_to_bytes(target[0].partition(b"?")[0]) if target else b""

@@ -148,10 +148,14 @@ class Sources:
 
 @dataclass(frozen=True)
 class WritableSources(Sources):
-    """Sources whose files can be changed, for what serves POST, PUT and DELETE."""
+    """Sources whose files can be changed, for what serves POST, PUT and DELETE.
+
+    :ivar audit_failure: set while this process could not write its last audit entry.
+    """
 
     project: WritableFolder
     user: WritableFolder
+    audit_failure: threading.Event = field(default_factory=threading.Event, init=False)
 
 
 def open_sources(
@@ -167,7 +171,13 @@ def open_sources(
     index = IndexFile(lambda: path_in(folder) if (folder := find_cache_folder()) else None)
     return WritableSources(
         settings,
-        WritableFolder(settings.loki_dir, events=events, value_store=ValueStore(index)),
+        WritableFolder(
+            settings.loki_dir,
+            events=events,
+            value_store=ValueStore(index),
+            find_note=lambda: folder / "present" if (folder := find_cache_folder()) else None,
+            may_return=False,
+        ),
         WritableFolder(settings.home / ".loki", events=events),
         started_at,
         index,

@@ -37,7 +37,7 @@ _COUNT_NAMES = (
     ("votes_complete", "complete_votes", "approve"),
     ("votes_continue", "continue_votes", "reject"),
 )
-_FIRST_TRACKED = "last_track_iteration"  # only a council writes it
+_LAST_TRACKED = "last_track_iteration"  # written only by a council that is enabled
 _MAX_RECENT = 100  # verdicts in the state
 _MAX_MEMBERS = 32
 _MAX_POINTS = 1000  # the CLI keeps 7
@@ -141,7 +141,7 @@ def get_state(sources: Sources) -> CouncilStateDict:
         "initialized": as_flag(stored.get("initialized")),
         "approve_votes": approved,
         "reject_votes": rejected,
-        "last_track_iteration": as_count(stored.get(_FIRST_TRACKED)),
+        "last_track_iteration": as_count(stored.get(_LAST_TRACKED)),
         "consecutive_no_change": as_count(stored.get("consecutive_no_change")),
         "done_signals": as_count(stored.get("done_signals")),
         "last_check_iteration": as_count(stored.get("last_check_iteration")),
@@ -187,9 +187,9 @@ def force_review(sources: WritableSources) -> SuccessDict:
 
 
 def _is_enabled(stored: Json) -> bool:
-    """Return the flag `enabled`. If it was lost, a field that only a council writes counts."""
+    """Return the flag `enabled`; if it is missing, whether a council has written its progress."""
     is_lost = "enabled" not in stored
-    return as_flag(stored.get("enabled"), default=is_lost and _FIRST_TRACKED in stored)
+    return as_flag(stored.get("enabled"), default=is_lost and _LAST_TRACKED in stored)
 
 
 @derived

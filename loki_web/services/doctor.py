@@ -9,7 +9,7 @@ from types import UnionType
 from loki_web import __version__
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
-from loki_web.services.session import processes, state
+from loki_web.services.session import liveness, state
 from loki_web.store import json_text
 from loki_web.store.inputs import MAX_DOCUMENT_BYTES
 
@@ -161,14 +161,13 @@ def _is_json(data: bytes, kind: type | UnionType) -> bool:
 
 
 def _check_session(sources: Sources, diagnosis: Diagnosis) -> None:
-    liveness = state.get_liveness(sources)
+    found = liveness.get_liveness(sources)
     diagnosis.lines.append(
         f"session: {state.get_status_word(sources)}, iteration {state.get_iteration(sources)}"
-        + (f", process {liveness.pid} is alive" if liveness.pid else "")
+        + (f", process {found.pid} is alive" if found.pid else "")
     )
-    for name in state.PID_FILES:
-        pid = state.read_pid_file(sources, name)
-        if sources.project.exists(name) and not processes.is_alive(pid):
+    for name in liveness.PID_FILES:
+        if sources.project.exists(name) and not found.alive:
             diagnosis.faults.append(f"{name} names a process that is gone: the session was killed")
             diagnosis.lines.append(f"  {diagnosis.faults[-1]}")
     diagnosis.lines.append(f"agents running: {records.count_running(sources)}")

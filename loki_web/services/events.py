@@ -45,7 +45,7 @@ class MilestoneReader:
         self.milestones = self._milestones_before = Milestones()
 
     def take(self, record: Json, offset: int, length: int) -> None:
-        """Add a line of the journal."""
+        """Process a line of the journal; only starts of sessions and iterations count."""
         self._milestones_before = self.milestones
         kind = record.get("type")
         if kind == "session_start":
@@ -87,7 +87,11 @@ class IndexReader:
         self._unstored_files = 0
 
     def take(self, record: Json, offset: int, length: int) -> None:
-        """Add a line of the journal."""
+        """Add a line of the journal to the index.
+
+        :param offset: where the line begins in the file.
+        :param length: of the line, in bytes.
+        """
         event = records.parse_event(record)
         self._last_row = None if event is None else self.index.add(event, offset, length)
 

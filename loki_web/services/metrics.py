@@ -36,7 +36,8 @@ class SessionCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Return the families with the numbers of this moment."""
-        return _build_families(_compute_numbers(self._sources))
+        is_gone = self._sources.project.is_gone()
+        return _build_families({} if is_gone else _compute_numbers(self._sources))
 
 
 def _compute_numbers(sources: Sources) -> dict[str, float]:

@@ -121,8 +121,8 @@ def list_tasks(
 def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     """Merge the queue files and the state file; keep the tasks of entries that are unchanged.
 
-    The state file is a copy: its entries are used only for ids in no queue, and only of queues
-    that were not written after it.
+    The state file is a copy. Its entry is used only for an id that is in no queue, and only if the
+    queue file was not written after the state file.
     """
     entries: dict[_Source, dict[str, Json]] = {}
 
@@ -132,7 +132,7 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
         return entries[source][identity]
 
     chosen = _choose_copies(sources, _choose_queued(sources, read))
-    known = before.chosen if before else _load_tasks(sources)
+    previous = before.chosen if before else _load_tasks(sources)
     changed = 0
     positions: Counter[str] = Counter()
     merged: dict[str, _Chosen] = {}
@@ -143,7 +143,7 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
         status = _STATUS_OF_QUEUE[queue]
         position = positions[status]
         positions[status] += 1
-        choice = known.get(identity)
+        choice = previous.get(identity)
         if choice is None or (choice.queue, choice.fingerprint) != (queue, fingerprint):
             task = _build_task(identity, queue, read(source, identity), position)
             choice = _Chosen(queue, fingerprint, task)
@@ -163,8 +163,8 @@ def _choose_queued(sources: Sources, read: Callable[[_Source, str], Json]) -> _C
         for identity, fingerprint in _fingerprint_entries(sources, source).items():
             other = queued.get(identity)
             if other is not None:
-                # Ids repeat in each session, so the times of the entries decide; without them
-                # those of the files, and last the order of the queues.
+                # Ids repeat in each session, so the times of the entries decide. If they have
+                # none, the times of the files decide, then the order of the queues.
                 is_later = _is_later(read(source, identity), read(other[0], identity))
                 if is_later is None:
                     paths = _get_path(other[0].queue), _get_path(source.queue)
@@ -190,7 +190,7 @@ def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
 
 
 def _is_later(one: Json, other: Json) -> bool | None:
-    """Return whether an entry replaces another one with the same id; None without their times."""
+    """Return whether an entry replaces another with the same id; None if one has no time."""
     moment, than = _get_last_moment(one), _get_last_moment(other)
     return moment >= than if moment and than else None
 
@@ -248,7 +248,11 @@ def get_task_entries(value: Any) -> list[Json]:
 
 
 def build_plain_task(identity: str, entry: Json, status: str, position: int) -> TaskDict:
-    """Return the documented fields of a task that is stored outside the queues."""
+    """Return the documented fields of a task that is stored outside the queues.
+
+    :param status: a status of the API, such as `in_progress`.
+    :param position: from 0, within its status.
+    """
     return _build_fields(identity, entry, status, position)
 
 
@@ -264,9 +268,9 @@ def _fingerprint(entry: Json) -> int:
 
 
 def _read_chosen_entries(sources: Sources, source: _Source) -> dict[str, Json]:
-    """Return the entries of a source by id: of several with one id the latest.
+    """Return the entries of a source by id.
 
-    Of several copies with one id it is the first.
+    If a queue has several entries with one id, the latest counts; in a copy, the first one.
     """
     entries: dict[str, Json] = {}
     for identity, entry in _read_entries(sources, source):

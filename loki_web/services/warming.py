@@ -62,6 +62,8 @@ def warm(sources: Sources, is_busy: Callable[[], bool] = lambda: False) -> None:
     """Compute all VALUES, one after the other, while no request is served.
 
     An error is logged; the request that needs the value reports it again.
+
+    :param is_busy: returns whether a request is being served.
     """
     for name, compute in VALUES.items():
         deadline = time.monotonic() + _BUSY_SECONDS

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from loki_web.errors import StorageError
+from loki_web.store.files import give_to_owner
 
 LOCK_SECONDS = 5.0
 _LONG_WAIT_SECONDS = 1.0
@@ -28,7 +29,7 @@ _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | 
 
 log = logging.getLogger(__name__)
 
-_stuck: set[tuple[int, int]] = set()  # device and inode of lock files that were waited for in vain
+_stuck: set[tuple[int, int]] = set()  # device and inode of lock files whose lock timed out
 
 
 @contextmanager
@@ -59,6 +60,7 @@ def write_whole(path: str, data: bytes, mode: int | None = None) -> None:
     try:
         with open(descriptor, "wb") as stream:
             lock_temporary(descriptor)
+            give_to_owner(folder, descriptor)
             _take_owner_and_mode(descriptor, before, mode)
             stream.write(data)
             stream.flush()
@@ -71,12 +73,27 @@ def write_whole(path: str, data: bytes, mode: int | None = None) -> None:
     sync_folder(folder)
 
 
+def create_empty(path: str) -> None:
+    """Create an empty file.
+
+    :raises OSError: if the name exists or cannot be created.
+    """
+    folder = os.path.dirname(path)
+    descriptor = os.open(path, _CREATE, 0o666)
+    try:
+        give_to_owner(folder, descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(folder)
+
+
 def write_new(path: str, data: bytes) -> None:
     """Create a file in place. Use it only in folders that readers cannot see yet.
 
     :raises OSError: if the file exists or cannot be written.
     """
     with open(os.open(path, _CREATE, 0o666), "wb") as stream:
+        give_to_owner(os.path.dirname(path), stream.fileno())
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
@@ -94,11 +111,33 @@ def append_line(path: str, line: bytes) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         is_torn = status.st_size > 0 and os.pread(descriptor, 1, status.st_size - 1) != b"\n"
+        if not status.st_size:
+            give_to_owner(os.path.dirname(path), descriptor)
         _append(descriptor, b"\n" + line if is_torn else line, status.st_size)
     finally:
         os.close(descriptor)
     if not status.st_size:
         sync_folder(os.path.dirname(path))
+
+
+def can_append(path: str) -> bool:
+    """Return whether permissions, the kind of file and the disk allow to append to a file.
+
+    A missing file needs the nearest existing folder above it.
+    """
+    try:
+        status = os.lstat(path)
+        is_right = stat.S_ISREG(status.st_mode) and os.access(path, os.W_OK)
+    except FileNotFoundError:
+        folder = os.path.dirname(path)
+        while not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        is_right, path = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK), folder
+    except OSError:
+        return False
+    disk = os.statvfs(path)
+    has_space = disk.f_bavail > 0 or not disk.f_blocks  # some file systems tell no size
+    return is_right and has_space and not disk.f_flag & os.ST_RDONLY
 
 
 @contextmanager
@@ -108,14 +147,15 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     The CLI's memory engine and state manager lock the same file. Folder listings skip names that
     end with `.lock`.
 
-    :param seconds: how long to wait for the lock. After a long wait in vain, nobody waits for this
-        file until it has been free once: waits must not add up until no thread is left.
+    :param seconds: how long to wait for the lock. If a long wait times out, later calls do not wait
+        until the lock was acquired once: waiting calls would occupy all threads.
     :raises StorageError: if the lock is not free within `seconds`.
     :raises OSError: if the lock file cannot be created.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(f"{path}.lock", flags, 0o600)
     try:
+        give_to_owner(os.path.dirname(path), descriptor)
         status = os.fstat(descriptor)
         file = status.st_dev, status.st_ino
         deadline = time.monotonic() + seconds
@@ -129,6 +169,23 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def make_folders(path: str) -> None:
+    """Create a folder and the missing ones above it, each owned as the folder that it is made in.
+
+    :raises OSError: if it cannot be created.
+    """
+    parent = os.path.dirname(path)
+    if not os.path.lexists(parent):
+        make_folders(parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return
+    give_to_owner(parent, path)
 
 
 def temporary_name(folder: str, name: str) -> str:

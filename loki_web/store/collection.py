@@ -220,7 +220,7 @@ class Collection:
     def release_values(self) -> None:
         """Forget the values that have settled: `value` reads their files again.
 
-        For a caller that has made its own use of them, and needs only the changes from then on.
+        For a caller that has used them, and needs only the changes from then on.
         """
         with self._lock:
             for name in self._entries:
@@ -295,11 +295,11 @@ class Collection:
             return result
         result = function(name, content.value)
         size, stamp = content.version.size, content.version.stamp
-        made = _Result(size, stamp, content.fingerprint, result)
+        computed = _Result(size, stamp, content.fingerprint, result)
         is_sure = self._is_trusted or content.is_settled
-        if made.is_of(entry.stamp, fingerprint) and is_sure and size <= MAX_RESULT_BYTES:
+        if computed.is_of(entry.stamp, fingerprint) and is_sure and size <= MAX_RESULT_BYTES:
             with self._lock:
-                self._results[name, function] = made
+                self._results[name, function] = computed
         return result
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:

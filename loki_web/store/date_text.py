@@ -5,8 +5,8 @@ import time
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 
-# Hours from UTC of the abbreviations that `date` prints. Of those with two meanings the one with
-# more users is here; the zone of this machine goes first.
+# Hours from UTC of the abbreviations that `date` prints. If an abbreviation has two meanings, this
+# is the more common one; the abbreviations of this machine's zone take precedence.
 _HOURS: dict[float, str] = {
     0: "Z UTC GMT WET",
     1: "CET MET BST WEST WAT",
@@ -83,10 +83,10 @@ def parse_date_text(text: str) -> datetime | None:
     if numeric:
         year, month, day = map(int, numeric.groups())
     else:
-        found = _find_date(text[: clock.start()], text[clock.end() :])
-        if found is None:
+        date = _find_date(text[: clock.start()], text[clock.end() :])
+        if date is None:
             return None
-        year, month, day = found
+        year, month, day = date
     hour, minute, second = (int(digits) for digits in clock.groups()[:3])
     if clock[4]:
         hour = hour % 12 + (12 if clock[4] in "Pp" else 0)

@@ -75,7 +75,8 @@ class Owner(Protocol):
     """The first argument of a derived function: it has the cache of its values."""
 
     @property
-    def values(self) -> Values: ...
+    def values(self) -> Values:
+        """Return the cache of this owner."""
 
 
 O = TypeVar("O", bound=Owner)  # noqa: E741

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -58,6 +58,8 @@ def is_settled(version: Version, read_at_ns: int) -> bool:
 
     File times have a granularity: a file that was read within it of its last change may change
     again without a new version. `ctime` decides, because programs cannot set it.
+
+    :param read_at_ns: the wall clock before the read, in nanoseconds since the epoch.
     """
     return is_settled_at(version.ctime_ns, read_at_ns)
 
@@ -68,7 +70,7 @@ def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
 
 
 def is_special(path: Path | str) -> bool:
-    """Return whether something stands there that is no regular file: reading it could block."""
+    """Return whether a path exists and is not a regular file; reading it could block."""
     try:
         return not stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -100,8 +102,8 @@ def resolve_below(base: str, relative: str) -> str | None:
 def real_path(path: Path | str) -> str | None:
     """Return a path with its links resolved, even if it does not exist.
 
-    :return: None if that cannot be found out: a link may not be read (`/proc/1/root`), there are
-        more links than can be followed, or the path contains a NUL.
+    :return: None if it cannot be resolved: a link may not be read (`/proc/1/root`), there are more
+        links than can be followed, or the path contains a NUL.
     """
     try:
         return os.path.realpath(path)
@@ -143,7 +145,7 @@ def _descriptor(base: str, real: str) -> int:
 
 @contextmanager
 def entered(base: str, real: str, create: int | None = None) -> Iterator[str]:
-    """Open a folder, and give a path to it that stays right whatever its names lead to meanwhile.
+    """Open a folder, and yield a path that leads to it even if its name is replaced meanwhile.
 
     :param base: the real path of the root.
     :param real: the real path of the folder. A link that has replaced a part of it is not followed.
@@ -165,19 +167,44 @@ def entered(base: str, real: str, create: int | None = None) -> Iterator[str]:
 def _folder_descriptor(base: str, real: str, create: int | None = None) -> int:
     names = [name for name in real[len(base) :].split(os.sep) if name]
     if create is not None:
-        with suppress(FileExistsError):
-            os.mkdir(base, 0o777 if names else create)
+        _make_folder(base, 0o777 if names else create)
     inside = os.open(base, _ENTER | os.O_NOFOLLOW)
     for position, name in enumerate(names, start=1):
         try:
             if create is not None:
-                with suppress(FileExistsError):
-                    os.mkdir(name, create if position == len(names) else 0o777, dir_fd=inside)
+                _make_folder(name, create if position == len(names) else 0o777, inside)
             entered = os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
         finally:
             os.close(inside)
         inside = entered
     return inside
+
+
+def _make_folder(path: str, mode: int, inside: int | None = None) -> None:
+    """Create a folder if it is missing.
+
+    :param inside: the open folder that `path` is relative to.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(path, mode, dir_fd=inside)
+        give_to_owner(os.path.dirname(path) if inside is None else inside, path, inside=inside)
+
+
+def give_to_owner(folder: str | int, new: str | int, *, inside: int | None = None) -> None:
+    """Give what root has made in a folder to the owner and group of that folder.
+
+    The CLI of that user could not remove, change or lock it otherwise.
+
+    :param new: an open file, or the path of a folder.
+    :param inside: the open folder that `new` is relative to.
+    """
+    if os.geteuid():
+        return
+    is_open = isinstance(new, int)  # a link that has replaced a folder is not followed
+    with suppress(OSError):  # not on each file system
+        status, made = os.stat(folder), os.stat(new, dir_fd=inside, follow_symlinks=is_open)
+        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
+            os.chown(new, status.st_uid, status.st_gid, dir_fd=inside, follow_symlinks=is_open)
 
 
 class OpenFolders:
@@ -306,10 +333,18 @@ def reports_changes(path: Path | str) -> bool:
 @cached(LRUCache(64), key=lambda device, real: device)
 def _device_reports_changes(device: int, real: str) -> bool:
     """Return the same for the device that a real path is on."""
-    partitions = [
-        part
-        for part in psutil.disk_partitions(all=True)
-        if real == part.mountpoint or real.startswith(part.mountpoint.rstrip("/") + "/")
-    ]
-    nearest = max(partitions, key=lambda part: len(part.mountpoint), default=None)
-    return nearest is None or not nearest.fstype.startswith(_SILENT_FILE_SYSTEMS)
+    mounts = [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
+    return not file_system_at(real, mounts).startswith(_SILENT_FILE_SYSTEMS)
+
+
+def file_system_at(real: str, mounts: Iterable[tuple[str, str]]) -> str:
+    """Return the type of the file system that a real path is on; "" if unknown.
+
+    :param mounts: folder and type, in the order in which they were mounted: of several on one
+        folder, the last hides the others.
+    """
+    nearest, kind = "", ""
+    for folder, mounted in mounts:
+        if is_below(folder, real) and len(folder) >= len(nearest):
+            nearest, kind = folder, mounted
+    return kind

@@ -14,6 +14,7 @@ from loki_web.store import lines as store_lines
 from loki_web.store.collection import Collection
 from loki_web.store.files import is_being_written
 from loki_web.store.inputs import (
+    GONE,
     MAX_DOCUMENT_BYTES,
     ContentInput,
     DocumentInput,
@@ -21,6 +22,7 @@ from loki_web.store.inputs import (
     FolderInput,
     Names,
     NamesInput,
+    Presence,
     Root,
     StrictDocumentInput,
     TextInput,
@@ -33,7 +35,7 @@ from loki_web.store.value_store import ValueStore
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_COPY_BYTES = 64 * 1024 * 1024
-RETRY_SECONDS = 0.02  # before a file is read again that its writer may be rewriting in place
+RETRY_SECONDS = 0.02  # before reading a file again that may be being rewritten in place
 _COPY_TRIES = 20  # many, because a file that cannot be copied is missing from a checkpoint
 MAX_INPUTS = 8192
 R = TypeVar("R", bound=Reader)
@@ -48,14 +50,21 @@ class Folder:
 
     :param events: False to poll instead of using file system events.
     :param value_store: where values are kept between runs; None to compute them in each run.
+    :param find_note: returns the file that tells later processes that the folder was there.
     """
 
     def __init__(
-        self, path: Path, *, events: bool = True, value_store: ValueStore | None = None
+        self,
+        path: Path,
+        *,
+        events: bool = True,
+        value_store: ValueStore | None = None,
+        find_note: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self.path = path
         self.value_store = value_store
         self._root = Root(path, events=events)
+        self._presence = Presence(self._root, find_note)
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
 
@@ -80,7 +89,12 @@ class Folder:
         digest: Callable[[Any], Any] | None = None,
         named: str | None = None,
     ) -> Collection:
-        """Return the JSON files of a folder, see `Collection`."""
+        """Return the JSON files of a folder, see `Collection`.
+
+        :param nested: include the folders below it.
+        :param digest: computes what is kept instead of each content.
+        :param named: only files of this name; None for all that end with `.json`.
+        """
         observe(self._root)
         return self._shared(
             (Collection, relative, nested, digest, named),
@@ -190,6 +204,15 @@ class Folder:
         """Return whether the path is a directory."""
         return bool(observe(self._input(FolderInput, relative)))
 
+    def is_gone(self) -> bool:
+        """Return whether the folder was there and has been removed or unmounted since."""
+        observe(self._root)
+        return bool(observe(self._presence) == GONE)
+
+    def begin_presence(self) -> None:
+        """Note whether the folder is there when a server starts, for all its processes."""
+        self._presence.begin()
+
     def file_names(self, relative: str, suffix: str = "") -> list[str]:
         """List the names of the regular files in a folder, sorted.
 
@@ -210,7 +233,7 @@ class Folder:
         return sorted([*names.files, *names.folders])
 
     def other_names(self, relative: str) -> list[str]:
-        """List the names of what is neither a regular file in a folder nor a link to one."""
+        """List the names in a folder that are neither regular files nor links to them."""
         names = self._names(relative)
         regular = self.file_names(relative)
         return sorted({*names.folders, *names.links, *names.others}.difference(regular))

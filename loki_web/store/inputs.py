@@ -11,12 +11,13 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from loki_web.store import files, json_text
+from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import get_notifier
@@ -26,6 +27,7 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
 _STRICT_TRIES = 3
 _LARGE_BYTES = 64 * 1024
+THERE, NEVER, GONE = "there", "never", "gone"
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,8 @@ class Root:
         for name in folder[len(base) :].split(os.sep):  # parents first: they report new folders
             path = os.path.join(path, name) if name else path
             if path not in watched:
+                if not files.reports_changes(path):  # another file system may be mounted inside
+                    return path != base and not os.path.lexists(path)
                 if not get_notifier().watch(path, self, path):
                     return path != base and not os.path.lexists(path)
                 watched.add(path)
@@ -106,6 +110,72 @@ class Root:
             get_notifier().watch(str(folder), self, "", only_itself=True)
             for folder in (self.path, *self.path.parents)
         )
+
+
+class Presence:
+    """Whether a root is there. Its state is one of THERE, NEVER and GONE.
+
+    It is gone if it was there and is missing, or if the file system that it was on has been
+    unmounted and has left an empty folder.
+
+    :param find_note: returns the file in which processes note the device that the root is on, for
+        those that start later; None to know only what this process has seen.
+    """
+
+    def __init__(self, root: Root, find_note: Callable[[], Path | None]) -> None:
+        self._root = root
+        self._find_note = find_note
+        self._device: int | None = None
+        self._state = NEVER
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether an event is sent when the root is moved, removed or unmounted."""
+        return self._state == THERE and self._root.is_notified
+
+    def examine(self) -> str:
+        """Return whether the folder is there, was never there, or is gone; log once when it is."""
+        before, self._state = self._state, self._look()
+        if self._state == GONE != before:
+            log.error("the state folder %s is gone", self._root.path)
+        elif before == GONE != self._state:
+            log.warning("the state folder %s is back", self._root.path)
+        return self._state
+
+    def begin(self) -> None:
+        """Note the present state at the start of a server: a state before it does not count."""
+        note = self._find_note()
+        if note is not None:
+            with suppress(OSError):
+                note.unlink()
+        self.examine()
+
+    def _look(self) -> str:
+        if self._device is None:
+            self._device = self._read_note()
+        try:
+            device = os.stat(self._root.path).st_dev
+            if self._device not in (None, device) and not os.listdir(self._root.path):
+                return GONE
+        except OSError:
+            return NEVER if self._device is None else GONE
+        if not (self._state == THERE and self._device == device):
+            self._device = device
+            self._write_note(device)
+        return THERE
+
+    def _read_note(self) -> int | None:
+        note = self._find_note()
+        try:
+            return int(note.read_text()) if note is not None else None
+        except (OSError, ValueError):
+            return None
+
+    def _write_note(self, device: int) -> None:
+        note = self._find_note()
+        if note is not None and self._read_note() != device:
+            with suppress(OSError):  # then only this process knows
+                atomic.write_whole(str(note), str(device).encode(), 0o600)
 
 
 def _identity(status: os.stat_result | None) -> Identity | None:
@@ -220,6 +290,7 @@ class VersionInput(PathInput):
     """The version of a regular file; None if there is none."""
 
     def examine(self) -> Version | None:
+        """Return the version; None if there is no regular file."""
         return self.version()
 
 
@@ -227,6 +298,7 @@ class ContentInput(PathInput):
     """A file that is read without this class. The state is its version once that is settled."""
 
     def examine(self) -> Any:
+        """Return the version; a state that equals no other while the version is not settled."""
         version = self.version()
         return version if version is None or is_settled(version, time.time_ns()) else Unsettled()
 
@@ -235,6 +307,7 @@ class FolderInput(PathInput):
     """Whether a path is a folder."""
 
     def examine(self) -> bool:
+        """Return whether the path is a folder."""
         status = self.status()
         return status is not None and stat.S_ISDIR(status.st_mode)
 
@@ -243,6 +316,7 @@ class ExistenceInput(PathInput):
     """Whether a path exists, also as a folder or a broken link."""
 
     def examine(self) -> bool:
+        """Return whether the path exists."""
         return os.path.lexists(os.path.join(self._locate(), self.relative))
 
 
@@ -268,6 +342,7 @@ class NamesInput(PathInput):
         return real
 
     def examine(self) -> Names:
+        """Return the names; none if the folder is missing."""
         status = self.status()
         if status is None or self._real is None or not stat.S_ISDIR(status.st_mode):
             return Names()
@@ -329,6 +404,7 @@ class FileInput(PathInput):
         self._absent = Content(self._parse(None))
 
     def examine(self) -> Any:
+        """Return the content, read again only if the file may have changed."""
         version = self.version()
         if version is None:
             with self._lock:
@@ -350,6 +426,7 @@ class FileInput(PathInput):
 
     @property
     def is_notified(self) -> bool:
+        """Return whether events report a change of the content."""
         return self.is_watched and not self._is_unread
 
     def _load(self, version: Version) -> None:

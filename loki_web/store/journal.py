@@ -78,9 +78,11 @@ class StoredReader(Reader, Protocol):
 class States(Protocol):
     """Stores states between runs, see `store.value_store`. Any of them may be lost."""
 
-    def load(self, name: str, stamp: str) -> bytes | None: ...
+    def load(self, name: str, stamp: str) -> bytes | None:
+        """Return a stored value; None if it is missing or has another stamp."""
 
-    def store(self, name: str, stamp: str, value: bytes) -> None: ...
+    def store(self, name: str, stamp: str, value: bytes) -> None:
+        """Store a value."""
 
 
 log = logging.getLogger(__name__)

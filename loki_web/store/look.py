@@ -174,6 +174,7 @@ class Recording:
 
     @property
     def inputs(self) -> Inputs:
+        """Return the inputs with their states, in the order in which they were observed."""
         return tuple(self._observed.items())
 
 

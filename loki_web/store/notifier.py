@@ -54,6 +54,7 @@ class Notifier:
     returns False.
 
     :ivar epoch: grows with each drain that has read events.
+    :ivar has_failed: whether folders are polled because of an error.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,8 @@ class Notifier:
         self._watches: dict[int, WeakKeyDictionary[Subscriber, Hashable]] = {}
         self._followers: WeakSet[Follower] = WeakSet()
         self._inotify: INotify | None = None
-        self._has_failed = False
+        self._is_closed = False
+        self.has_failed = False
         self.epoch = 0
 
     def watch(
@@ -77,7 +79,7 @@ class Notifier:
         with self._lock:
             try:
                 if self._inotify is None:
-                    if self._has_failed:
+                    if self.has_failed or self._is_closed:
                         return False
                     self._inotify = INotify(nonblocking=True)
                 mask = (_SELF_MASK if only_itself else _MASK) | _ADD
@@ -130,11 +132,17 @@ class Notifier:
         try:
             return list(self._inotify.read(timeout=0))
         except OSError as error:
-            self._fail(error)
-            self._inotify.close()
-            self._inotify = None
-            self._lose_all()
+            self.give_up(error)
             return []
+
+    def give_up(self, error: Exception) -> None:
+        """End all watches after an error: subscribers are called, and folders are polled."""
+        with self._lock:
+            self._fail(error)
+            if self._inotify is not None:
+                self._inotify.close()
+                self._inotify = None
+            self._lose_all()
 
     def _lose_all(self) -> None:
         for subscribers in list(self._watches.values()):
@@ -143,7 +151,7 @@ class Notifier:
     def close(self) -> None:
         """Close the descriptor. There are no more watches after that."""
         with self._lock:
-            self._has_failed = True
+            self._is_closed = True
             if self._inotify is not None:
                 self._inotify.close()
                 self._inotify = None
@@ -155,10 +163,10 @@ class Notifier:
             except OSError:
                 return  # the folder has gone, and its watch with it
 
-    def _fail(self, error: OSError) -> None:
-        if not self._has_failed:
+    def _fail(self, error: Exception) -> None:
+        if not self.has_failed:
             log.warning("no file system events (%s): folders are polled instead", error)
-        self._has_failed = True
+        self.has_failed = True
 
 
 def _has_events(descriptor: int) -> bool:

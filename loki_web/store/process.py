@@ -1,21 +1,57 @@
-"""Processes as inputs of derived values."""
+"""Processes as inputs of derived values, and the evidence of what a process is."""
 
 import math
 import os
 import select
+import signal
 import threading
 import time
+from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import psutil
 
 _GONE_SECONDS = 1.0
 _MAX_PROCESSES = 512  # each keeps a descriptor open
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD, linux/sched.h
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, linux/proc_ns.h
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the kernel tells about a running process. Nothing of it comes from a file of a session.
+
+    Without permission (`hidepid`, another user) only `pid` and `token` are known.
+
+    :param token: differs between two processes that had the same pid.
+    :param started: seconds since the epoch, by the present clock; None if unknown.
+    :param folder: its working directory; None if unknown.
+    :param own_pid: the pid that it has in its own pid namespace.
+    :param user: its effective user id; None if unknown.
+    :param is_odd: whether it is a kernel thread, or the number is that of a thread.
+    """
+
+    pid: int
+    token: object
+    started: float | None = field(default=None, compare=False)
+    folder: str | None = field(default=None, compare=False)
+    command: tuple[str, ...] = field(default=(), compare=False)
+    own_pid: int | None = field(default=None, compare=False)
+    parent: int | None = field(default=None, compare=False)
+    user: int | None = field(default=None, compare=False)
+    has_terminal: bool = field(default=False, compare=False)
+    is_odd: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that this server has seen running and ending, `at` seconds since the epoch."""
+
+    at: float
 
 
 class ProcessInput:
-    """A process. Its state is its start time while it runs, None when it has ended.
+    """A process. Its state is a Process while it runs, Ended or None when it does not.
 
     A pidfd of a running process shows its end with one `poll`. A process that has ended is not
     looked up again for _GONE_SECONDS: a later process with the same pid is another one.
@@ -27,7 +63,7 @@ class ProcessInput:
         self._pid = pid
         self._end: select.poll | None = None
         self._descriptor: int | None = None
-        self._state: object | None = None
+        self._state: Process | Ended | None = None
         self._looked_at = -math.inf
         self._lock = threading.Lock()
 
@@ -36,31 +72,35 @@ class ProcessInput:
 
     @property
     def is_notified(self) -> bool:
-        """Whether it has ended: it is not looked up again before all inputs are."""
-        return self._state is None
+        """Whether it is not looked up again before all inputs are: it has ended, or is a thread."""
+        return not isinstance(self._state, Process) or self._state.is_odd
 
-    def examine(self) -> object | None:
-        """Return the start time of the process; None if it does not run."""
+    def examine(self) -> Process | Ended | None:
+        """Return what is known of the process; Ended or None if it does not run."""
         with self._lock:
             if self._end is not None:
                 if not self._end.poll(0):
                     return self._state
-            elif self._state is None and time.monotonic() - self._looked_at < _GONE_SECONDS:
-                return None
+            elif self.is_notified and time.monotonic() - self._looked_at < _GONE_SECONDS:
+                return self._state
             self._release()
-            self._state = self._start()
+            before, found = self._state, read_process(self._pid)
+            if found is None and isinstance(before, Process) and not before.is_odd:
+                self._state = Ended(time.time())
+            elif found is not None or not isinstance(before, Ended):
+                self._state = found
             self._looked_at = time.monotonic()
-            if self._state is not None:
-                self._open()
+            if found is not None:
+                self._open(found)
             return self._state
 
-    def _open(self) -> None:
+    def _open(self, found: Process) -> None:
         """Open a pidfd, and drop it if another process has got the pid since."""
         try:
             self._descriptor = os.pidfd_open(self._pid)
         except OSError:
-            return  # no pidfd on this system: look the process up each time
-        if self._start() != self._state:
+            return  # no pidfd on this system, or a thread: look the process up each time
+        if read_process(self._pid) != found:
             self._release()
             return
         self._end = select.poll()
@@ -71,29 +111,6 @@ class ProcessInput:
             self._close(self._descriptor)
         self._descriptor = self._end = None
 
-    def _start(self) -> object | None:
-        try:
-            return _start_in(Path(f"/proc/{self._pid}/stat").read_text(errors="replace"))
-        except FileNotFoundError:
-            return None if os.path.isdir("/proc/self") else self._start_elsewhere()
-        except (OSError, ValueError, IndexError):
-            return self._start_elsewhere()
-
-    def _start_elsewhere(self) -> object | None:
-        """Return the start time from psutil, if `/proc` does not show the process.
-
-        :return: True if the process runs and its start time cannot be read.
-        """
-        try:
-            process = psutil.Process(self._pid)
-            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                return None
-            return process.create_time()
-        except psutil.AccessDenied:
-            return True
-        except psutil.Error:
-            return None
-
 
 @lru_cache(maxsize=_MAX_PROCESSES)
 def get_process(pid: int) -> ProcessInput:
@@ -101,7 +118,124 @@ def get_process(pid: int) -> ProcessInput:
     return ProcessInput(pid)
 
 
-def _start_in(status: str) -> str | None:
-    """Return the start time in the text of `/proc/<pid>/stat`; None if the process has ended."""
-    fields = status.rpartition(")")[2].split()
-    return None if fields[0] in "ZXx" else fields[19]
+def read_process(pid: int) -> Process | None:
+    """Return what the kernel tells about a process; None if none runs, and for a zombie."""
+    try:
+        stat = _read(pid, "stat").rpartition(")")[2].split()
+        about = dict(line.split(":", 1) for line in _read(pid, "status").splitlines())
+        if stat[0] in "ZXx":
+            return None
+        return Process(
+            pid,
+            token=stat[19],
+            started=_started(int(stat[19])),
+            folder=_folder_of(pid),
+            command=tuple(_read(pid, "cmdline").rstrip("\0").split("\0")),
+            own_pid=int(about.get("NSpid", str(pid)).split()[-1]),
+            parent=int(stat[1]),
+            user=int(about["Uid"].split()[1]),
+            has_terminal=stat[4] != "0",
+            is_odd=bool(int(stat[6]) & _KERNEL_THREAD) or int(about["Tgid"]) != pid,
+        )
+    except (OSError, ValueError, IndexError, KeyError):
+        return _read_hidden(pid)
+
+
+def terminate(process: Process) -> None:
+    """Send SIGTERM to exactly this process.
+
+    :raises OSError: when it has ended, or this user may not signal it.
+    """
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        if read_process(process.pid) != process:
+            raise ProcessLookupError(process.pid)
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+    finally:
+        os.close(descriptor)
+
+
+def ancestors(pid: int) -> frozenset[int]:
+    """Return the pids of the parent of a process, its parent and so on."""
+    known: set[int] = set()
+    current = read_process(pid)
+    while current is not None and current.parent and current.parent not in known:
+        known.add(current.parent)
+        current = read_process(current.parent)
+    return frozenset(known)
+
+
+def sees_all_processes() -> bool:
+    """Return whether this process is in the first pid namespace: not in a container."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino == _INITIAL_PID_NAMESPACE
+    except OSError:
+        return True
+
+
+def _read(pid: int, name: str) -> str:
+    with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as stream:
+        return stream.read()
+
+
+def _started(ticks: int) -> float:
+    """Return a start time, in clock ticks since boot, as seconds since the epoch."""
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _folder_of(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+
+
+def _read_hidden(pid: int) -> Process | None:
+    """Return a process that `/proc` does not show: of another user, or of another system.
+
+    EPERM means that it exists. A pidfd cannot be opened for a thread, and shows a zombie.
+    """
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        pass
+    except OSError:
+        return None
+    if not hasattr(os, "pidfd_open"):
+        return _read_elsewhere(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return Process(pid, token=None, is_odd=True)
+    try:
+        end = select.poll()
+        end.register(descriptor, select.POLLIN)
+        return None if end.poll(0) else Process(pid, token=None)
+    finally:
+        os.close(descriptor)
+
+
+def _read_elsewhere(pid: int) -> Process | None:
+    """Return what psutil knows on a system without `/proc`."""
+    try:
+        known = psutil.Process(pid)
+        with known.oneshot():
+            if known.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return None
+            started = known.create_time()
+            return Process(
+                pid,
+                token=started,
+                started=started,
+                folder=known.cwd(),
+                command=tuple(known.cmdline()),
+                own_pid=pid,
+                parent=known.ppid(),
+                user=known.uids().effective,
+                has_terminal=known.terminal() is not None,
+            )
+    except psutil.AccessDenied:
+        return Process(pid, token=None)
+    except psutil.Error:
+        return None

@@ -79,9 +79,9 @@ def find_directories(
         if mark in subfolders:
             matches.append(root / directory)
         if level < depth and (level == 0 or mark not in subfolders):
-            wanted = [name for name in subfolders if name[0] != "." and name not in skipped]
+            visible = [name for name in subfolders if name[0] != "." and name not in skipped]
             room = max(0, MAX_DIRECTORIES - searched - len(pending))
-            pending.extend((f"{directory}/{name}", level + 1) for name in wanted[:room])
+            pending.extend((f"{directory}/{name}", level + 1) for name in visible[:room])
     if pending:
         observe(UNREPEATABLE)
     return sorted(matches)

@@ -91,7 +91,7 @@ class _Mirror:
         self._due: set[str] = set()
 
     def refresh(self, database: sqlite3.Connection, contents: Contents, seconds: float) -> bool:
-        """Index the changed files. Return False if the time was too short for all of them."""
+        """Index the changed files, for at most about `seconds`. Return False if some are left."""
         deadline = time.monotonic() + seconds
         epoch = sqlite.epoch(database)
         if self._is_current(epoch, contents):
@@ -188,24 +188,24 @@ class SearchIndex:
 
 def _differing(database: sqlite3.Connection, contents: Contents) -> set[str]:
     """Return the files whose version in the database is not the current one."""
-    wanted = contents.versions()
-    known = dict(database.execute("SELECT path, version FROM source"))
-    gone = known.keys() - wanted.keys()
-    return gone.union(path for path, version in wanted.items() if known.get(path) != version)
+    current = contents.versions()
+    indexed = dict(database.execute("SELECT path, version FROM source"))
+    gone = indexed.keys() - current.keys()
+    return gone.union(path for path, version in current.items() if indexed.get(path) != version)
 
 
 def _still_differing(
-    database: sqlite3.Connection, wanted: dict[str, str | None]
+    database: sqlite3.Connection, versions: dict[str, str | None]
 ) -> dict[str, str | None]:
     """Return the files that no other worker has indexed since."""
-    marks = ",".join("?" * len(wanted))
-    known = dict(
+    marks = ",".join("?" * len(versions))
+    indexed = dict(
         database.execute(
             f"SELECT path, version FROM source WHERE path IN ({marks})",  # noqa: S608  # question marks only
-            list(wanted),
+            list(versions),
         )
     )
-    return {path: version for path, version in wanted.items() if known.get(path) != version}
+    return {path: version for path, version in versions.items() if indexed.get(path) != version}
 
 
 def _put(

@@ -23,7 +23,7 @@ from loki_web.errors import StorageError
 from loki_web.store import atomic, files
 
 BUSY_SECONDS = 0.25
-_IMPATIENT_SECONDS = 1.0  # nobody waits after a wait in vain: waits must not add up
+_NO_WAIT_SECONDS = 1.0  # after a wait that timed out: waiting calls would occupy all threads
 _CACHE_KIB = 512  # of each connection; the pages are in the cache of the system as well
 _SCHEMA_VERSION = 3
 _OLD_SECONDS = 86_400.0
@@ -77,7 +77,7 @@ class IndexFile:
         self._idle: _Open | None = None
         self._lock = threading.Lock()
         self._checked = ""
-        self._waited_at = -_IMPATIENT_SECONDS
+        self._waited_at = -_NO_WAIT_SECONDS
 
     @cached_property
     def path(self) -> Path | None:
@@ -126,7 +126,7 @@ class IndexFile:
         if idle is None:
             return None
         if (idle.process, idle.inode) == (os.getpid(), inode):
-            idle.database.execute(f"PRAGMA busy_timeout = {1000 * self._patience:.0f}")
+            idle.database.execute(f"PRAGMA busy_timeout = {1000 * self._wait_seconds:.0f}")
             return idle
         if idle.process == os.getpid():
             idle.database.close()
@@ -141,21 +141,21 @@ class IndexFile:
             surplus.database.close()
 
     @property
-    def _patience(self) -> float:
-        has_waited = time.monotonic() - self._waited_at < _IMPATIENT_SECONDS
+    def _wait_seconds(self) -> float:
+        has_waited = time.monotonic() - self._waited_at < _NO_WAIT_SECONDS
         return 0.0 if has_waited else BUSY_SECONDS
 
     def _open(self, path: Path) -> _Open:
         if files.is_special(path):
             raise Unusable("it is not a regular file")
         database = sqlite3.connect(
-            str(path), timeout=self._patience, isolation_level=None, check_same_thread=False
+            str(path), timeout=self._wait_seconds, isolation_level=None, check_same_thread=False
         )
         try:
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if _schema(database) != _SCHEMA_VERSION:
-                with atomic.locked(str(path), self._patience):
+                with atomic.locked(str(path), self._wait_seconds):
                     database.execute("PRAGMA journal_mode = WAL")
                     make_tables(database)
                 _remove_old(path)

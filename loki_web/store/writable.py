@@ -5,9 +5,10 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from loki_web.errors import StorageError
+from loki_web.errors import Conflict, StorageError
 from loki_web.store import atomic, files, json_text
 from loki_web.store.coerce import Json
 from loki_web.store.folder import MAX_COPY_BYTES, RETRY_SECONDS, Folder
@@ -28,14 +29,14 @@ class NewFolder:
     def __init__(self, parent: str) -> None:
         self._parent = parent
         self._path = atomic.temporary_name(parent, "new")
-        os.mkdir(self._path)
+        atomic.make_folders(self._path)
         self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         atomic.lock_temporary(self._descriptor)
 
     def write_bytes(self, relative: str, data: bytes) -> None:
         """Create a file in the folder, and the folders on its path."""
         path = os.path.join(self._path, relative)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        atomic.make_folders(os.path.dirname(path))
         atomic.write_new(path, data)
 
     def write_json(self, relative: str, value: Json) -> None:
@@ -66,10 +67,16 @@ class WritableFolder(Folder):
 
     Nothing outside `path` is changed. The methods below raise StorageError, with a public text, if
     the file system reports an error.
+
+    :param may_return: whether the folder is created again after it has gone.
     """
 
+    def __init__(self, path: Path, *, may_return: bool = True, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._may_return = may_return
+
     def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
-        """Replace a JSON file as a whole."""
+        """Replace a JSON file as a whole; parameters are those of `write_bytes`."""
         self.write_bytes(relative, json_text.dump(value), mode=mode)
 
     def write_bytes(self, relative: str, data: bytes, *, mode: int | None = None) -> None:
@@ -80,6 +87,17 @@ class WritableFolder(Folder):
         with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
             atomic.write_whole(path, data, mode)
 
+    def create_empty(self, relative: str) -> None:
+        """Create an empty file, unless a file or folder of that name exists; replace a link.
+
+        Neither a temporary file nor a block of the disk is needed.
+        """
+        with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
+            if os.path.islink(path):
+                os.unlink(path)
+            with suppress(FileExistsError):
+                atomic.create_empty(path)
+
     def write_json_lines(self, relative: str, records: Iterable[Any]) -> None:
         """Replace a `.jsonl` file as a whole."""
         self.write_bytes(relative, b"".join(map(json_text.dump_line, records)))
@@ -88,6 +106,11 @@ class WritableFolder(Folder):
         """Append a record to a `.jsonl` file."""
         with atomic.report_errors_as(_CANNOT_WRITE), self._placed(relative, create=0o755) as path:
             atomic.append_line(path, json_text.dump_line(value))
+
+    def can_append(self, relative: str) -> bool:
+        """Return whether a file can probably be appended to, or created, without trying it."""
+        path = files.resolve(self.path, relative)
+        return path is not None and atomic.can_append(path)
 
     def rename(self, relative: str, name: str) -> None:
         """Rename a file in its folder. The new name must not exist."""
@@ -200,7 +223,10 @@ class WritableFolder(Folder):
         :param create: permission bits of its folder, if that has to be created. The parent of the
             root is not created.
         :raises StorageError: if it is outside the root.
+        :raises Conflict: if the root has gone and must not be created again.
         """
+        if create is not None and not self._may_return and self.is_gone():
+            raise Conflict("The state folder is gone, so nothing was changed")
         folder, name = os.path.split(relative)
         base, real = files.real_path(self.path), files.resolve(self.path, folder)
         if base is None or real is None:

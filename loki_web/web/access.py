@@ -17,7 +17,8 @@ from loki_web.services.context import WritableSources
 
 PUBLIC = frozenset(
     {
-        *("/", "/health", "/api/enterprise/status", "/api/auth/info"),
+        *("/", "/health", "/health/live", "/health/ready"),
+        *("/api/enterprise/status", "/api/auth/info"),
         *("/openapi.json", "/asyncapi.json", "/docs", "/favicon.ico"),
     }
 )

@@ -186,6 +186,7 @@ class KeptAnswers:
         self._guard = guard
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Send a kept answer that is still current; otherwise let Flask respond."""
         # Reduce the header to the coding that is used, so that each coding has one cache entry.
         environ[_ACCEPTED] = _coding(environ.get(_ACCEPTED, ""))
         if not _is_plain(environ):
@@ -281,8 +282,8 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
     headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
-    known, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
-    if known and etag and parse_etags(known).contains_weak(etag):
+    if_none_match, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
+    if if_none_match and etag and parse_etags(if_none_match).contains_weak(etag):
         start_response(
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
         )

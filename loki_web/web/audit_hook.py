@@ -9,7 +9,9 @@ from loki_web.audit import log as audit_log
 from loki_web.audit.actions import Action, classify_request
 from loki_web.audit.syslog import SyslogForwarder
 from loki_web.auth.identity import PERSON, TOKEN
+from loki_web.errors import Unavailable
 from loki_web.services.context import WritableSources
+from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access
@@ -20,25 +22,53 @@ MAX_REFUSALS = 600
 MAX_REFUSED_READS = 3
 _REFUSED = frozenset({401, 403})
 _TOO_MANY = 429
+_RETRY_SECONDS = 10
+_UNRECORDED = "The change was made, but its audit entry could not be written"
 
 
-def recorder(sources: WritableSources, window: SharedWindow) -> Callable[[Response], None]:
+def recorder(sources: WritableSources, window: SharedWindow) -> Callable[[Response], bool]:
     """Return a function that records the current request, given its response.
+
+    The function returns False if an entry that is required could not be written.
 
     :param window: limits how many refusals are recorded.
     """
     if not sources.settings.audit_recorded:
-        return lambda _: None
+        return lambda _: True
     log = audit_log.WritableAuditLog(sources)
     forwarder = SyslogForwarder(sources)
 
-    def remember(response: Response) -> None:
-        if _is_recorded(request, response) and not _is_flood(request, response, window):
-            entry = log.record(_event(request, response))
-            if entry:
-                forwarder.send(entry)
+    def remember(response: Response) -> bool:
+        if not _is_recorded(request, response) or _is_flood(request, response, window):
+            return True
+        entry = log.record(_event(request, response))
+        if entry:
+            forwarder.send(entry)
+        is_required = sources.settings.audit_required and response.status_code < 400
+        return bool(entry) or not is_required
 
     return remember
+
+
+def check_can_record(sources: WritableSources, method: str, rule: str) -> None:
+    """Refuse a change before it is made, if its audit entry is required and cannot be written.
+
+    :raises Unavailable: then.
+    """
+    if (
+        sources.settings.audit_required
+        and not access.is_reading(method, rule)
+        and not audit_log.WritableAuditLog(sources).can_record()
+    ):
+        raise Unavailable("The audit log cannot be written, so nothing was changed", _RETRY_SECONDS)
+
+
+def make_unrecorded(response: Response) -> Response:
+    """Turn a successful response into 503: the change was made, but its entry was not written."""
+    response.status_code = Unavailable.status
+    response.set_data(json_text.dump({"detail": _UNRECORDED}))
+    response.content_type = "application/json"
+    return response
 
 
 def _is_recorded(req: Request, response: Response) -> bool:

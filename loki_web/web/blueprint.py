@@ -20,7 +20,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Decorator(Protocol):
     """A decorator that keeps the type of the view."""
 
-    def __call__(self, view: View, /) -> View: ...
+    def __call__(self, view: View, /) -> View:
+        """Return the decorated view."""
 
 
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 128}
@@ -50,13 +51,20 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         routed = self._routed("GET", rule, options)
         return lambda view: routed(kept(view, is_confidential=is_confidential))
 
+    def get_anew(self, rule: str, **options: Any) -> Decorator:
+        """Add a GET route whose response is never cached: it is of this moment."""
+        return self._routed("GET", rule, options)
+
     def post(self, rule: str, **options: Any) -> Decorator:
+        """Add a POST route."""
         return self._routed("POST", rule, options)
 
     def put(self, rule: str, **options: Any) -> Decorator:
+        """Add a PUT route."""
         return self._routed("PUT", rule, options)
 
     def delete(self, rule: str, **options: Any) -> Decorator:
+        """Add a DELETE route."""
         return self._routed("DELETE", rule, options)
 
     def _routed(self, method: str, rule: str, options: dict[str, Any]) -> Decorator:

@@ -19,10 +19,11 @@ from loki_web.web.request_parser import MAX_BODY_BYTES
 REQUEST_ID_HEADER = "X-Request-ID"
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UNPROXIED = "werkzeug.proxy_fix.orig"
-# Probes address a container by its IP address. No page can: an address cannot be rebound.
+_CONTROL = ("/api/control/", "/api/agents/")  # Stop, Pause, Resume and Kill
+# Probes use the IP address of a container. This is safe: DNS rebinding needs a host name.
 _ANY_HOST = frozenset({"/health"})
 _ANY_ADDRESS = ("/health", access.METRICS)
-_POLICY, _NOBODY = "Content-Security-Policy", "'none'"
+_POLICY, _NO_ORIGIN = "Content-Security-Policy", "'none'"
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -67,6 +68,8 @@ class Guard:
         self._check_origin(req)
         access.check(req, rule, self._authenticator, self._sources)
         self._check_rate(req, rule)
+        if rule is not None:
+            audit_hook.check_can_record(self._sources, req.method, rule)
         if (req.content_length or 0) > MAX_BODY_BYTES:  # even if the view does not read it
             raise RequestEntityTooLarge
 
@@ -102,7 +105,10 @@ class Guard:
     def _check_rate(self, req: Request, rule: str | None) -> None:
         if req.method not in STATE_CHANGING or rule is None or access.is_reading(req.method, rule):
             return
-        wait = self.window.hit(access.client_of(req), self._settings.control_rate_limit)
+        key = access.client_of(req)
+        if rule.startswith(_CONTROL):  # other changes must not lock anybody out of Stop
+            key = f"control {key}"
+        wait = self.window.hit(key, self._settings.control_rate_limit)
         if wait is not None:
             raise TooManyRequests(f"Too many changes. Try again in {wait} seconds.", wait)
 
@@ -123,7 +129,8 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 
     @app.after_request
     def complete(response: Response) -> Response:
-        remember(response)
+        if not remember(response):
+            response = audit_hook.make_unrecorded(response)
         cors.complete_headers(response)
         headers = response.headers
         scopes = _note_user(request.environ)
@@ -141,10 +148,10 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 def _restrict_frames(headers: Headers, ancestors: tuple[str, ...]) -> None:
     """Say which pages may show the response in a frame (clickjacking); by default none.
 
-    X-Frame-Options knows no list, so it is sent only where nobody may.
+    X-Frame-Options cannot list origins, so it is sent only if no page may.
     """
     policy = headers.get(_POLICY, "default-src 'none'")
-    headers[_POLICY] = f"{policy}; frame-ancestors {' '.join(ancestors or (_NOBODY,))}"
+    headers[_POLICY] = f"{policy}; frame-ancestors {' '.join(ancestors or (_NO_ORIGIN,))}"
     if not ancestors:
         headers["X-Frame-Options"] = "DENY"
 

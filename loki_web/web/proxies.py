@@ -16,7 +16,7 @@ class TrustedProxies:
     """WSGI middleware that evaluates the X-Forwarded headers of trusted proxies.
 
     The address of a client has one spelling, without a port, so that limits and the audit log
-    know one client. Without a readable one it stays that of the proxy.
+    know one client. If it is malformed, the address of the proxy is used.
 
     :param trusted: how many proxies are trusted, or the networks of those that are.
     """
@@ -26,6 +26,7 @@ class TrustedProxies:
         self._trusted = trusted
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
+        """Call the application with the scheme, host and address of the client."""
         if isinstance(self._trusted, int):
             hops = of_others = self._trusted
         else:

@@ -23,6 +23,11 @@ class RequestParser(FlaskParser):
     DEFAULT_VALIDATION_STATUS = 400
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
+        """Return the JSON object in the body.
+
+        :raises BadRequest: if the body is not a JSON object, or is missing and required.
+        :raises UnsupportedMediaType: if the Content-Type is not that of JSON.
+        """
         data = _whole_body(req)
         if not data.strip():
             if isinstance(schema, OptionalBody):
@@ -39,9 +44,13 @@ class RequestParser(FlaskParser):
         return value
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
-        known = {field.data_key or name for name, field in schema.fields.items()}
+        """Return the query parameters by name.
+
+        :raises BadRequest: if a known parameter is repeated.
+        """
+        documented = {field.data_key or name for name, field in schema.fields.items()}
         for name, values in req.args.lists():
-            if len(values) > 1 and name in known:
+            if len(values) > 1 and name in documented:
                 raise BadRequest(f"{name} must be given only once")
         return req.args.to_dict()
 
@@ -54,6 +63,10 @@ class RequestParser(FlaskParser):
         error_status_code: int | None,
         error_headers: Any,
     ) -> NoReturn:
+        """Raise the first error of a schema as one sentence.
+
+        :raises BadRequest: always.
+        """
         raise BadRequest(_sentence(error.messages_dict)) from None
 
 

@@ -98,7 +98,7 @@ def test_other_shapes_are_no_agents(place: Place, client: FlaskClient, content: 
 def test_a_bad_record_does_not_hide_its_neighbours(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    pid = children.sleeper().pid
+    pid = children.worker(place).pid
     place.write(FILE, [entry("bad", pid="x"), 5, None, entry("good", pid=pid)])
     assert [agent["id"] for agent in listed(client)] == ["bad", "good"]
     processes = client.get("/api/health/processes").get_json()["agents"]
@@ -147,7 +147,7 @@ def test_a_generated_id_never_equals_a_recorded_one(place: Place, client: FlaskC
 def test_kill_ends_the_process_and_writes_it_down(
     place: Place, client: FlaskClient, children: Children, wrapped: bool
 ) -> None:
-    child, other = children.sleeper(), children.sleeper()
+    child, other = children.worker(place), children.worker(place)
     records = [
         entry("agent-001", pid=str(child.pid), mine={"kept": [1]}),
         "not a record",
@@ -188,7 +188,7 @@ def make_pid(kind: Any, children: Children) -> Any:
 def test_kill_signals_nothing_by_a_dangerous_pid(
     place: Place, client: FlaskClient, children: Children, pid: Any, status: int
 ) -> None:
-    canary = children.sleeper()
+    canary = children.worker(place)
     place.write(FILE, [entry(pid=make_pid(pid, children))])
     before = (place.loki / FILE).read_bytes()
     code, answer = post(client, "agent-001", "kill")
@@ -203,7 +203,7 @@ def test_kill_signals_nothing_by_a_dangerous_pid(
 def test_kill_spares_a_process_that_is_younger_than_the_agent(
     place: Place, client: FlaskClient, children: Children, key: str
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     place.write(FILE, [entry(pid=child.pid, **{key: "2026-02-20T09:03:00Z"})])
     before = (place.loki / FILE).read_bytes()
     code, answer = post(client, "agent-001", "kill")
@@ -216,7 +216,7 @@ def test_kill_spares_a_process_that_is_younger_than_the_agent(
 def test_kill_spares_a_process_that_is_younger_than_the_list(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     backdate(place.write(FILE, [entry(pid=child.pid)]), 3600)
     assert post(client, "agent-001", "kill")[1]["success"] is False
     assert still_lives(child)
@@ -225,7 +225,7 @@ def test_kill_spares_a_process_that_is_younger_than_the_list(
 def test_kill_spares_the_runner_of_the_session(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    runner = children.sleeper()
+    runner = children.worker(place)
     place.write("loki.pid", f"{runner.pid}\n")
     place.write(FILE, [entry(pid=runner.pid), entry("inside")])
     assert post(client, "agent-001", "kill")[1]["success"] is False
@@ -236,7 +236,7 @@ def test_kill_spares_the_runner_of_the_session(
 def test_kill_by_the_id_of_one_and_by_the_id_that_all_share(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    first, second, third = (children.sleeper() for _ in range(3))
+    first, second, third = (children.worker(place) for _ in range(3))
     records = [
         entry("same", pid=child.pid, tool_id=f"toolu_01_{number}abcdef", started=time.time())
         for number, child in enumerate((first, second, third))
@@ -255,7 +255,7 @@ def test_kill_by_the_id_of_one_and_by_the_id_that_all_share(
 def test_kill_of_an_agent_that_only_the_state_file_lists_writes_no_list(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     path = place.write("dashboard-state.json", {"agents": [entry(pid=child.pid)]})
     before = path.read_bytes()
     assert post(client, "agent-001", "kill")[1]["success"] is True
@@ -327,7 +327,7 @@ def test_running_agents_are_those_that_live(place: Place, children: Children) ->
     place.write(
         FILE,
         [
-            entry("live", pid=children.sleeper().pid),
+            entry("live", pid=children.worker(place).pid),
             entry("dead", pid=children.dead()),
             entry("inside"),
             entry("done", status="completed"),
@@ -335,5 +335,5 @@ def test_running_agents_are_those_that_live(place: Place, children: Children) ->
     )
     sources = place.sources()
     assert agents_records.count_running(sources) == 1
-    place.write("loki.pid", f"{children.sleeper().pid}\n")
+    place.write("loki.pid", f"{children.worker(place).pid}\n")
     assert agents_records.count_running(sources) == 2

@@ -63,7 +63,7 @@ def test_a_body_that_is_no_object_is_refused(
 def test_stop_writes_the_marker_and_signals_the_runner(
     place: Place, client: FlaskClient, children: Children, file: str
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     place.write(file, f"{child.pid}\n")
     answer = post(client, "stop")
     assert (answer["success"], answer["message"]) == (True, "Stop signal sent")
@@ -74,7 +74,7 @@ def test_stop_writes_the_marker_and_signals_the_runner(
 def test_stop_signals_the_process_of_a_session_file(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     place.write("session.json", {"status": "running", "pid": child.pid, "started": time.time()})
     assert post(client, "stop")["process_signalled"] is True
     assert was_terminated(child)
@@ -84,7 +84,7 @@ def test_stop_signals_the_process_of_a_session_file(
 def test_stop_spares_a_process_that_is_younger_than_its_session(
     place: Place, client: FlaskClient, children: Children, started: Any
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     place.write("session.json", {"status": "running", "pid": child.pid, "startedAt": started})
     assert post(client, "stop")["process_signalled"] is False
     assert still_lives(child)
@@ -93,7 +93,7 @@ def test_stop_spares_a_process_that_is_younger_than_its_session(
 def test_stop_spares_a_process_that_got_the_number_later(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(place)
     backdate(place.write("loki.pid", f"{child.pid}\n"), 86400)
     answer = post(client, "stop")
     assert "not found" in answer["message"]
@@ -105,7 +105,7 @@ def test_stop_spares_a_process_that_got_the_number_later(
 def test_stop_signals_nothing_by_a_dangerous_pid(
     place: Place, client: FlaskClient, children: Children, content: str
 ) -> None:
-    canary = children.sleeper()
+    canary = children.worker(place)
     known = {"own": os.getpid(), "parent": os.getppid()}
     place.write("loki.pid", f"{known.get(content, content)}\n")
     answer = post(client, "stop")
@@ -116,7 +116,7 @@ def test_stop_signals_nothing_by_a_dangerous_pid(
 def test_stop_does_not_wait_for_a_process_that_ignores_it(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
-    child = children.stubborn()
+    child = children.stubborn(place)
     place.write("loki.pid", f"{child.pid}\n")
     assert post(client, "stop")["process_signalled"] is True
     assert still_lives(child)

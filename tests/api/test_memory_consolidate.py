@@ -60,13 +60,17 @@ def test_a_body_that_is_none_is_refused(client: FlaskClient, body: Any) -> None:
     assert client.post("/api/memory/consolidate", json=body).status_code == 400
 
 
+def snapshot_without_cache(session: Place) -> dict[str, tuple[int, bytes]]:
+    files = snapshot(session.home).items()
+    return {name: content for name, content in files if ".cache" not in name}
+
+
 def test_reading_writes_nothing_below_the_session(session: Place) -> None:
-    before = snapshot(session.home)
     client = session.client()
+    before = snapshot_without_cache(session)
     for path in GETS:
         get(client, path)
     client.post("/api/memory/retrieve", json={"query": "test"})
-    after = {name: held for name, held in snapshot(session.home).items() if ".cache" not in name}
-    changed = {name for name in after if after[name] != before.get(name)}
-    assert changed <= {"."}
+    after = snapshot_without_cache(session)
+    assert {name for name in after if after[name] != before.get(name)} <= {"."}
     assert set(before) == set(after)

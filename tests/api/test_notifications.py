@@ -501,3 +501,47 @@ def test_triggers_do_not_grow_without_end(place: Place, client: FlaskClient) -> 
     assert answers[-1].status_code == 400
     assert "larger" in answers[-1].get_json()["detail"]
     assert (place.loki / "notifications/triggers.json").stat().st_size < 5 * 1024 * 1024
+
+
+def acknowledged(place: Place) -> set[str]:
+    entries = place.read("notifications/active.json")["notifications"]
+    return {entry["id"] for entry in entries if entry.get("acknowledged")}
+
+
+@pytest.mark.parametrize(
+    ("body", "changed", "after"),
+    [
+        ({"ids": ["a", "c", "a", "unknown"]}, ["a", "c"], {"a", "b", "c"}),
+        ({"all": True}, ["a", "c", "d"], {"a", "b", "c", "d"}),
+        ({"ids": []}, [], {"b"}),
+        ({"ids": ["b"]}, [], {"b"}),
+        ({"ids": ["b", "a"], "acknowledged": False}, ["b"], set()),
+    ],
+)
+def test_many_are_acknowledged_and_taken_back_with_one_call(
+    place: Place, client: FlaskClient, body: Any, changed: list[str], after: set[str]
+) -> None:
+    entries = [{"id": name, "trigger_id": "t", "acknowledged": name == "b"} for name in "abcd"]
+    place.write("notifications/active.json", {"notifications": entries})
+    response = client.post("/api/notifications/acknowledge", json=body)
+    assert (response.status_code, response.get_json()["changed"]) == (200, changed)
+    assert acknowledged(place) == after
+    unacknowledged = place.read("notifications/active.json").get("summary", {"unacknowledged": 3})
+    assert unacknowledged["unacknowledged"] == 4 - len(after)
+    undo = {"ids": changed, "acknowledged": not body.get("acknowledged", True)}
+    assert client.post("/api/notifications/acknowledge", json=undo).status_code == 200
+    assert acknowledged(place) == {"b"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"ids": ["a"], "all": True}, {"all": False}, {"all": "yes"}, {"ids": "a"}, {"ids": [5]}],
+)
+def test_a_choice_of_notifications_that_is_none(client: FlaskClient, body: Any) -> None:
+    assert client.post("/api/notifications/acknowledge", json=body).status_code == 400
+
+
+def test_nothing_to_acknowledge_writes_nothing(place: Place, client: FlaskClient) -> None:
+    response = client.post("/api/notifications/acknowledge", json={"all": True})
+    assert (response.status_code, response.get_json()["changed"]) == (200, [])
+    assert not (place.loki / "notifications").exists()

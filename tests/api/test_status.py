@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,7 +54,7 @@ def session_file(kind: str, pid_of: Callable[[str], str]) -> Any:
         "stale": lambda: {"status": "running", "startedAt": ago(hours=7)},
         "stopped": lambda: {"status": "stopped", "startedAt": ago(hours=1)},
         "broken": lambda: '{"status": "running", ',
-        "live pid": lambda: {"status": "running", "pid": pid_of("live"), "started": ago(days=2)},
+        "live pid": lambda: {"status": "running", "pid": pid_of("live"), "started": ago(seconds=9)},
         "dead pid": lambda: {"status": "running", "pid": pid_of("dead"), "started": ago(hours=1)},
         "own pid": lambda: {"status": "running", "pid": pid_of("own"), "started": ago(hours=1)},
     }
@@ -178,7 +179,7 @@ def test_files_of_an_earlier_session_do_not_count_as_iterations(
     place: Place, client: FlaskClient, children: Children
 ) -> None:
     backdate(place.write("metrics/efficiency/iteration-40.json", {"iteration": 40}), 7200)
-    backdate(place.write("loki.pid", f"{children.sleeper().pid}\n"), 3600)
+    place.write("loki.pid", f"{children.sleeper().pid}\n")
     place.write("metrics/efficiency/iteration-2.json", {"iteration": 2})
     assert client.get("/api/status").get_json()["iteration"] == 2
 
@@ -221,12 +222,15 @@ def test_the_project_is_named_by_its_state_file_or_its_folder(
     assert (answer["project"], answer["project_path"]) == (name, str(place.loki.parent))
 
 
-def test_a_session_has_its_own_uptime(
-    place: Place, client: FlaskClient, children: Children
-) -> None:
+def test_one_uptime_for_status_and_metrics(place: Place, children: Children) -> None:
+    later = replace(place, now=datetime.now(UTC) + timedelta(seconds=100))
+    client = later.client()
+    place.write("dashboard-state.json", {"startedAt": ago(hours=20)})
     assert client.get("/api/status").get_json()["session_uptime_seconds"] == 0
-    backdate(place.write("loki.pid", f"{children.sleeper().pid}\n"), 100)
-    assert 100 <= client.get("/api/status").get_json()["session_uptime_seconds"] < 160
+    place.write("loki.pid", f"{children.sleeper().pid}\n")
+    uptime = client.get("/api/status").get_json()["session_uptime_seconds"]
+    assert 60 <= uptime <= 100
+    assert f"\nloki_uptime_seconds {uptime}\n" in client.get("/metrics").get_data(as_text=True)
 
 
 def test_the_recorded_session_is_stopped_until_its_runner_lives(

@@ -25,6 +25,7 @@ FAMILIES = [
     "loki_cost_usd",
     "loki_events_total",
     "loki_uptime_seconds",
+    *("loki_up", "loki_audit_writable", "loki_watch_failed"),
 ]
 
 

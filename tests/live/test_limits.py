@@ -133,7 +133,9 @@ def test_a_stuck_client_makes_nobody_wait(place: Place, server: Server) -> None:
                 title = f"{number} " + "x" * 100_000
                 place.write("queue/pending.json", [{"id": f"t{number}", "title": title}])
                 for client in good:
-                    assert told([client.hear()]) == [("task_created", f"t{number}")]
+                    while (kind := told([client.hear()])[0]) == ("task_removed", kind[1]):
+                        continue  # those before it are in no queue
+                    assert kind == ("task_created", f"t{number}")
             wait_until(lambda: connection_count(server) <= 6, "the end of the one that is stuck")
             assert len(stuck.hear_to_end()[0]) < 60
     finally:

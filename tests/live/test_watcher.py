@@ -127,6 +127,9 @@ def test_without_events_each_second_is_looked(place: Place, limit: str) -> None:
         assert [task["id"] for task in server.get("/api/tasks").json()] == ["t2"]
         wait_until(lambda: warnings(server), "a warning")
         assert warnings(server) == 1
+        (warning,) = server.get("/health/ready").json()["warnings"]
+        assert "polled" in warning
+        assert "\nloki_watch_failed 1.0\n" in server.get("/metrics").text
 
 
 def warnings(server: Server) -> int:

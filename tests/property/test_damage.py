@@ -29,6 +29,8 @@ ADDED = {
 # The files whose damage may change the answer of a route. Other files must not change it.
 SOURCES = {
     "/health": (),
+    "/health/live": (),
+    "/health/ready": (),
     "/openapi.json": (),
     "/api/auth/info": (),
     "/api/enterprise/status": (),

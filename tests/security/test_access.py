@@ -13,7 +13,16 @@ from tests.support.routes import Route, routes
 
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 PUBLIC = {
-    *("/", "/health", "/api/enterprise/status", "/api/auth/info", "/openapi.json", "/docs"),
+    *(
+        "/",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/api/enterprise/status",
+        "/api/auth/info",
+        "/openapi.json",
+        "/docs",
+    ),
     *("/asyncapi.json", "/favicon.ico"),
 }
 NEEDED = {

@@ -144,3 +144,17 @@ def test_a_search_is_no_change_and_counts_for_no_limit(place: Place) -> None:
     client = place.client(LOKI_CONTROL_RATE_LIMIT="1")
     asked = [client.post("/api/memory/retrieve", json={"query": "x"}) for _ in range(3)]
     assert [answer.status_code for answer in asked] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(("10.1.2.3", 200), ("10.1.2.3:57374", 200), ("[fd00::7]:80", 200), ("localhost", 200)),
+        *(("evil.example", 403), ("10.1.2.3.evil.example", 403), ("[::1", 403)),
+    ],
+)
+def test_probes_may_use_the_address_of_a_container(
+    place: Place, path: str, host: str, status: int
+) -> None:
+    assert place.client().get(path, headers={"Host": host}).status_code == status

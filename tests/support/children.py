@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from tests.support.places import Place
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 _IGNORES_TERM = (
     "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "print('ready', flush=True); signal.pause()"
 )
+_NOBODY = 65534
 
 
 class Children:
@@ -21,17 +24,35 @@ class Children:
 
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[str]] = []
+        self._terminals: list[int] = []
 
     def sleeper(self) -> subprocess.Popen[str]:
         """One that lives until somebody ends it."""
         return self._start("sleep", "600")
 
-    def stubborn(self) -> subprocess.Popen[str]:
-        """One that ignores SIGTERM."""
-        child = self._start(sys.executable, "-c", _IGNORES_TERM)
+    def worker(self, place: Place, *command: str) -> subprocess.Popen[str]:
+        """One that works in the project of a place, as a runner and its agents do."""
+        return self._start(*(command or ("sleep", "600")), cwd=place.loki.parent)
+
+    def stubborn(self, place: Place) -> subprocess.Popen[str]:
+        """A worker that ignores SIGTERM."""
+        child = self.worker(place, sys.executable, "-c", _IGNORES_TERM)
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         return child
+
+    def in_terminal(self) -> subprocess.Popen[str]:
+        """One whose controlling terminal is a terminal of its own."""
+        controller, terminal = os.openpty()
+        child = self._start("setsid", "--ctty", "sleep", "600", stdin=terminal, session=False)
+        os.close(terminal)
+        self._terminals.append(controller)
+        wait_until(lambda: _text(f"/proc/{child.pid}/comm") == "sleep\n", "a sleeping process")
+        return child
+
+    def of_another_user(self, place: Place | None = None) -> subprocess.Popen[str]:
+        """One of the user nobody; in the project of a place, if one is given. Needs root."""
+        return self._start("sleep", "600", cwd=place.loki.parent if place else None, user=_NOBODY)
 
     def zombie(self) -> int:
         """The pid of one that has ended and was not waited for."""
@@ -52,9 +73,26 @@ class Children:
             child.wait()
             if child.stdout:
                 child.stdout.close()
+        for terminal in self._terminals:
+            os.close(terminal)
 
-    def _start(self, *command: str) -> subprocess.Popen[str]:
-        child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
+    def _start(
+        self,
+        *command: str,
+        cwd: Path | None = None,
+        stdin: int | None = None,
+        session: bool = True,
+        user: int | None = None,
+    ) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=stdin,
+            start_new_session=session,
+            stdout=subprocess.PIPE,
+            text=True,
+            user=user,
+        )
         self._started.append(child)
         return child
 

@@ -81,6 +81,8 @@ def recorded(
     arguments += ["--finished"] * finished + ["--now", "now"] * today
     arguments += ["--live-pid", str(live_pid)] if live_pid else []
     said = dict(line.split("=", 1) for line in _materialize(arguments).split())
+    if live_pid:  # written now: a process that began after it was recorded is another one
+        os.utime(Path(said["LOKI_DIR"], "loki.pid"))
     now = None if today else datetime.fromisoformat(said["AS_OF"])
     return Place(Path(said["HOME"]), Path(said["LOKI_DIR"]), now)
 

@@ -8,7 +8,7 @@ from loki_web.live.feed.log_state import LogSlice
 from loki_web.live.feed.state import ListSlice, Slice, ValueSlice
 from loki_web.services import council, tasks
 from loki_web.services.agents import records
-from loki_web.services.checkpoints import create
+from loki_web.services.checkpoints.records import list_checkpoints
 from loki_web.services.context import Sources
 from loki_web.services.cost import report
 from loki_web.services.notifications import notifications
@@ -44,7 +44,7 @@ def _checkpoints(sources: Sources) -> Slice:
     return ListSlice(
         protocol.CHECKPOINTS,
         state.send_new_entries("checkpoint"),
-        lambda: create.list_checkpoints(sources, limit=_MAX_ENTRIES),
+        lambda: list_checkpoints(sources, limit=_MAX_ENTRIES),
     )
 
 

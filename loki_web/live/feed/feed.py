@@ -36,11 +36,14 @@ class Outlet(Protocol):
     """The hub as the feed sees it; all methods are thread-safe and do not block."""
 
     @property
-    def channels_in_use(self) -> frozenset[str]: ...
+    def channels_in_use(self) -> frozenset[str]:
+        """Return the channels that have at least one listener."""
 
-    def post(self, action: Callable[[], None]) -> None: ...
+    def post(self, action: Callable[[], None]) -> None:
+        """Call a function in the thread of the hub."""
 
-    def publish(self, batch: Batch) -> None: ...
+    def publish(self, batch: Batch) -> None:
+        """Send a batch to the listeners of its channel."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Source(Protocol):
         channels: frozenset[str],
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Start a subscription, see `Feed.want`."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,10 @@ class Feed:
         watcher = Watcher(lambda: self._inbox.put(None))
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
         self._turn_safely()  # the first turn determines which folders are watched
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads: poll
+            get_notifier().give_up(error)
         try:
             while not self._is_over():
                 self._turn_safely()

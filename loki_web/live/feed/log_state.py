@@ -34,9 +34,11 @@ class LogSlice:
 
     @property
     def token(self) -> str:
+        """Return inode and offset of the end of what was read; `none` without a log."""
         return f"{self._place.inode}.{self._place.offset}" if self._place else "none"
 
     def refresh(self) -> list[Message]:
+        """Return the lines that were written since the last call; none at the first call."""
         if not self._is_read:
             self._is_read = True
             self._seen = self._names()
@@ -54,9 +56,11 @@ class LogSlice:
         return messages
 
     def current(self) -> list[Message]:
+        """Return no messages: the log has no first message."""
         return []
 
     def whole(self) -> list[Message]:
+        """Return no messages: clients read the lines from the API."""
         return []
 
     def since(self, token: str) -> list[Message] | None:

@@ -67,17 +67,21 @@ class ValueSlice:
         self.token = ""
 
     def refresh(self) -> list[Message]:
+        """Read the value; return it as a message if it has changed."""
         self._value = self._read()
         before, self.token = self.token, _hash(_serialize(self._lasting())).hex()
         return self.current() if before not in ("", self.token) else []
 
     def current(self) -> list[Message]:
+        """Return the value as a message."""
         return [Message(self._type, self._value)]
 
     def whole(self) -> list[Message]:
+        """Return the value as a message."""
         return self.current()
 
     def since(self, token: str) -> list[Message] | None:
+        """Return the value as a message, unless the client has it."""
         return [] if token == self.token else self.current()
 
     def _lasting(self) -> Any:
@@ -123,7 +127,7 @@ def send_changed_entries(message_type: str) -> ListKind:
 
 
 def _task_event(before: Entry | None, after: Entry) -> str | None:
-    """Return one message type a change: `task_moved` also covers other changes of that task.
+    """Return the type of the message for a change; `task_moved` covers all changes of a task.
 
     A position that changed only because other tasks came or went gives no message.
     """
@@ -175,8 +179,8 @@ TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved", "ta
 class ListSlice:
     """A channel that sends the changed entries of a list, identified by `id`.
 
-    A missing entry is remembered for GONE_SECONDS, and then told as removed: the CLI moves a task
-    between queue files by removing it from one before adding it to the other.
+    A missing entry is reported as removed after GONE_SECONDS: the CLI moves a task between queue
+    files by removing it from one before adding it to the other.
     """
 
     has_more = False
@@ -201,6 +205,7 @@ class ListSlice:
         self._is_read = False
 
     def refresh(self) -> list[Message]:
+        """Read the list; return a message for each entry that has changed."""
         entries = self._read()
         if self._is_read and entries == self._entries and not self._gone:
             return []
@@ -216,16 +221,19 @@ class ListSlice:
         return messages
 
     def current(self) -> list[Message]:
+        """Return no messages: clients read the list from the API."""
         return []
 
     def whole(self) -> list[Message]:
+        """Return the whole list as one message."""
         return [Message(self._name, self._entries)]
 
     def since(self, token: str) -> list[Message] | None:
+        """Return the messages since a token; None if it is not in the history."""
         return self._history.since(token)
 
     def _identify(self) -> str:
-        """Return the token of what clients have: entries that are not told as removed count too."""
+        """Return the token of what clients have, with the entries not yet reported as removed."""
         missing = [key.encode() for key in self._gone] if self._kind.removed_type else []
         return _hash(b"".join([*self._marks.values(), *missing])).hex()
 
@@ -252,9 +260,9 @@ class ListSlice:
         return messages
 
     def _forget_gone(self, now: float) -> list[Message]:
-        """Forget the entries that left too long ago; return the messages that remove them."""
-        left = [key for key, (at, _) in self._gone.items() if now - at >= GONE_SECONDS]
-        forgotten = [self._gone.pop(key)[1] for key in left]
+        """Forget entries missing for GONE_SECONDS; return the messages that report it."""
+        expired = [key for key, (at, _) in self._gone.items() if now - at >= GONE_SECONDS]
+        forgotten = [self._gone.pop(key)[1] for key in expired]
         kind = self._kind.removed_type
         return [Message(kind, entry) for entry in forgotten if kind]
 

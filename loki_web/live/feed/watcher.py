@@ -1,6 +1,5 @@
 """Reports file system events of the folders that this process watches."""
 
-import logging
 import select
 import threading
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from collections.abc import Callable
 from loki_web.store.notifier import get_notifier
 
 _WAIT_SECONDS = 1.0
-
-log = logging.getLogger(__name__)
 
 
 class Watcher:
@@ -26,15 +23,16 @@ class Watcher:
 
     def run(self) -> None:
         """Watch until `stop` is called."""
-        try:
-            get_notifier().follow(self)
-            while not self._stop.is_set():
+        get_notifier().follow(self)
+        while not self._stop.is_set():
+            try:
                 self._wait()
                 get_notifier().drain()
-        except Exception:  # `feed` polls for changes as well
-            log.exception("the file watcher has failed: changes are polled each second")
+            except Exception as error:  # whatever it is, `feed` polls from now on
+                get_notifier().give_up(error)
 
     def stop(self) -> None:
+        """Stop watching; the thread ends at its next turn."""
         self._stop.set()
 
     def stirred(self) -> None:

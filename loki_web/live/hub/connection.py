@@ -84,6 +84,7 @@ class Connection:
 
     @property
     def has_waiting(self) -> bool:
+        """Return whether data is queued that the client has not taken."""
         return bool(self._queue)
 
     @property
@@ -107,9 +108,18 @@ class Connection:
         raise NotImplementedError
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+        """Send the messages of a batch.
+
+        :param tokens: the states of the channels after it.
+        :raises OSError: when the client has disconnected.
+        """
         raise NotImplementedError
 
     def keep_alive(self) -> None:
+        """Send a ping or a heartbeat.
+
+        :raises OSError: when the client has disconnected.
+        """
         raise NotImplementedError
 
     def hear(self, data: bytes) -> None:
@@ -120,8 +130,8 @@ class Connection:
         """Start to close the connection, with code and reason if the protocol has them."""
         raise NotImplementedError
 
-    def put(self, data: bytes) -> None:
-        """Write, or queue what cannot be written without blocking.
+    def write(self, data: bytes) -> None:
+        """Write to the socket; queue what it does not take at once.
 
         :raises OSError: when the client has disconnected.
         """

@@ -83,7 +83,10 @@ class Loop:
             selector.modify(sock, mask, attend)
 
     def turn(self, most_seconds: float | None = None) -> None:
-        """Wait for events, actions or timers, and run their callbacks."""
+        """Wait for events, actions or timers, and run their callbacks.
+
+        :param most_seconds: how long to wait at most; None to wait for the next timer.
+        """
         if self._selector is None:
             return
         for key, mask in self._selector.select(self._wait(most_seconds)):

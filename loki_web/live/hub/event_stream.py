@@ -44,24 +44,28 @@ class EventStream(Connection):
         """
         super().__init__(sock, channels, may_stay)
         self._known = _states(last_id, channels)
-        self.put(head + EVENT_STREAM_START)
+        self.write(head + EVENT_STREAM_START)
 
     @property
     def known(self) -> Mapping[str, str]:
+        """Return the states in the `Last-Event-ID`, by channel."""
         return self._known
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+        """Send the missed and current messages, or a `reset` for channels with an unknown state."""
         messages = [protocol.connected(self.channels), *standing.missed]
         if standing.unknown:
             messages.append(Message("reset", {"detail": _RESET, "channels": standing.unknown}))
-        self.put(events([*messages, *standing.whole, *standing.current], self._id(tokens)))
+        self.write(events([*messages, *standing.whole, *standing.current], self._id(tokens)))
         self._known = {}
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
-        self.put(batch.events(self._id(tokens)))
+        """Send the messages of a batch as events, with the id to resume from."""
+        self.write(batch.events(self._id(tokens)))
 
     def keep_alive(self) -> None:
-        self.put(EVENT_STREAM_HEARTBEAT)
+        """Send a comment, which clients ignore."""
+        self.write(EVENT_STREAM_HEARTBEAT)
 
     def hear(self, data: bytes) -> None:
         """Ignore input: an event stream has no messages from the client."""

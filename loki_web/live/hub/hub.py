@@ -42,6 +42,7 @@ class Audience:
         self.channels: frozenset[str] = frozenset()
 
     def listeners_of(self, channel: str) -> list[Connection]:
+        """Return the connections that listen to a channel."""
         return list(self._listeners[channel])
 
     def set_channels(self, connection: Connection, channels: frozenset[str]) -> None:
@@ -83,10 +84,12 @@ class Hub:
 
     @property
     def count(self) -> int:
+        """Return the number of connections of this process."""
         return len(self._connections)
 
     @property
     def channels_in_use(self) -> frozenset[str]:
+        """Return the channels that have at least one listener."""
         return self._audience.channels
 
     def adopt(self, connection: Connection) -> None:
@@ -112,7 +115,7 @@ class Hub:
         self.post(self._close_all)
 
     def wait_until_empty(self, seconds: float) -> None:
-        """Wait, after `close`, until all connections have ended."""
+        """Wait until all connections have ended, after `close`, but not longer than `seconds`."""
         if self._connections:
             self._all_gone.wait(seconds)
 

@@ -56,15 +56,19 @@ class WebSocket(Connection):
         self.subscribe: Callable[[Command], None] = _refuse
 
     def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+        """Send `connected` and the current messages."""
         self._send(protocol.connected(self.channels), *standing.current)
 
     def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
-        self.put(batch.frames)
+        """Send the messages of a batch."""
+        self.write(batch.frames)
 
     def keep_alive(self) -> None:
-        self.put(self._frames.send(Ping()))
+        """Send a ping."""
+        self.write(self._frames.send(Ping()))
 
     def hear(self, data: bytes) -> None:
+        """Decode received frames and handle their messages."""
         if self._is_broken:
             return
         try:
@@ -82,15 +86,16 @@ class WebSocket(Connection):
         self.hear(b"")
 
     def say_goodbye(self, code: int, reason: str) -> None:
+        """Send a close frame, unless the connection is closing already."""
         if self._frames.state is ConnectionState.OPEN:
-            self.put(self._frames.send(CloseConnection(code, reason)))
+            self.write(self._frames.send(CloseConnection(code, reason)))
 
     def _handle_events(self) -> None:
         for event in self._frames.events():
             if isinstance(event, TextMessage | BytesMessage):
                 self._collect(event)
             elif isinstance(event, Ping) and self._frames.state is ConnectionState.OPEN:
-                self.put(self._frames.send(event.response()))
+                self.write(self._frames.send(event.response()))
             elif isinstance(event, CloseConnection):
                 self._handle_close(event)
             if not self.listens or self.is_over or self._is_broken:
@@ -124,7 +129,7 @@ class WebSocket(Connection):
 
     def _run(self, command: Command) -> None:
         if command.type == protocol.PING:
-            self.put(_PONG)
+            self.write(_PONG)
         elif command.type == protocol.SUBSCRIBE:
             self.is_paused = True
             self.subscribe(command)
@@ -139,7 +144,7 @@ class WebSocket(Connection):
             self._break_off(event.code, "Protocol error")
             return
         if self._frames.state is ConnectionState.REMOTE_CLOSING:
-            self.put(self._frames.send(event.response()))
+            self.write(self._frames.send(event.response()))
         self.is_over = True
 
     def _break_off(self, code: int, reason: str) -> None:
@@ -148,7 +153,7 @@ class WebSocket(Connection):
         self._is_broken = self.is_leaving = True
 
     def _send(self, *batch: Message) -> None:
-        self.put(messages.frames(batch))
+        self.write(messages.frames(batch))
 
 
 def _size(text: str) -> int:

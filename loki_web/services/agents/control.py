@@ -1,20 +1,31 @@
 """End, pause and resume one agent (docs/files.md, sections 5.1 and 13)."""
 
-from typing import Any
+from typing import Any, NotRequired
 
-from loki_web.errors import NotFound
+from loki_web.errors import NotFound, StorageError
 from loki_web.services.agents import records
 from loki_web.services.agents.records import AGENTS_FILE, Agent
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
-from loki_web.services.session import processes, signal_files, state
+from loki_web.services.session import liveness, signal_files, state
 from loki_web.services.types import SuccessDict
+from loki_web.store.process import ancestors
 
 
-def kill_agent(sources: WritableSources, agent_id: str) -> SuccessDict:
+class KilledDict(SuccessDict):
+    """The answer to a kill.
+
+    :ivar recorded: False if the list could not be written.
+    """
+
+    recorded: NotRequired[bool]
+
+
+def kill_agent(sources: WritableSources, agent_id: str) -> KilledDict:
     """Send SIGTERM to the agent's own process and record the status `terminated`.
 
-    An id that several records share addresses all of them.
+    An id that several records share addresses all of them. The signal is sent even if the list
+    cannot be written.
 
     :return: `success` is False when no signal was sent; the record then stays as it is.
     :raises NotFound: when no record has the id, or no record with the id has its own process.
@@ -22,18 +33,20 @@ def kill_agent(sources: WritableSources, agent_id: str) -> SuccessDict:
     addressed = _find_known(sources, agent_id)
     if not any(agent.pid for agent in addressed):
         raise NotFound(f"Agent {agent_id} has no process of its own")
-    signalled = (
-        _terminate_recorded(sources, agent_id)
-        if records.get_listed_entries(sources.project.document(AGENTS_FILE))
-        else _terminate(sources, addressed, "dashboard-state.json")
-    )
+    if records.get_listed_entries(sources.project.document(AGENTS_FILE)):
+        signalled, reasons, is_recorded = _terminate_recorded(sources, agent_id, addressed)
+    else:
+        signalled, reasons = _terminate(sources, addressed, state.DASHBOARD_FILE)
+        is_recorded = False
     if not signalled:
         return {
             "success": False,
-            "message": f"Agent {agent_id} was not signalled: its process has ended or is "
-            "not certainly the one that was recorded",
+            "message": f"Agent {agent_id} was not signalled: {'; '.join(reasons)}",
         }
-    return {"success": True, "message": f"Agent {agent_id} terminated"}
+    answer: KilledDict = {"success": True, "message": f"Agent {agent_id} terminated"}
+    if not is_recorded:
+        answer["recorded"] = False
+    return answer
 
 
 def pause_agent(sources: WritableSources, agent_id: str) -> SuccessDict:
@@ -71,33 +84,57 @@ def _find_known(sources: Sources, agent_id: str) -> list[Agent]:
     return agents
 
 
-def _terminate_recorded(sources: WritableSources, agent_id: str) -> bool:
-    """Signal and write under one lock, based on the latest content of the list."""
-    with sources.project.locked(AGENTS_FILE):
-        content = sources.project.document_for_update(AGENTS_FILE)
-        known = records.identify_agents(records.get_listed_entries(content), session_lives=True)
-        signalled = _terminate(sources, records.find_agents(known, agent_id), AGENTS_FILE)
-        if signalled:
-            sources.project.write_json(AGENTS_FILE, _mark_terminated(content, signalled))
-    return bool(signalled)
+def _terminate_recorded(
+    sources: WritableSources, agent_id: str, addressed: list[Agent]
+) -> tuple[list[Agent], list[str], bool]:
+    """Signal and write under one lock, based on the latest content of the list.
+
+    Without the lock, the agents that were addressed by the request are signalled.
+
+    :return: the agents that were signalled, why others were not, and whether the list was written.
+    """
+    signalled: list[Agent] | None = None
+    reasons: list[str] = []
+    try:
+        with sources.project.locked(AGENTS_FILE):
+            content = sources.project.document_for_update(AGENTS_FILE)
+            known = records.identify_agents(records.get_listed_entries(content))
+            latest = records.find_agents(known, agent_id)
+            signalled, reasons = _terminate(sources, latest, AGENTS_FILE)
+            if signalled:
+                sources.project.write_json(AGENTS_FILE, _mark_terminated(content, signalled))
+    except StorageError:
+        if signalled is None:
+            signalled, reasons = _terminate(sources, addressed, AGENTS_FILE)
+        return signalled, reasons, False
+    return signalled, reasons, True
 
 
-def _terminate(sources: Sources, addressed: list[Agent], source: str) -> list[Agent]:
-    """Send SIGTERM to agents whose process is certainly the recorded one; return these agents."""
-    version = sources.project.version(source)
-    if version is None:
-        return []
-    runner = state.get_liveness(sources).pid
-    return [
-        agent
-        for agent in addressed
-        if agent.pid != runner
-        and processes.terminate(
-            agent.pid,
-            written_at=version.mtime,
-            recorded_start=agent.started.timestamp() if agent.started else None,
-        )
-    ]
+def _terminate(
+    sources: Sources, addressed: list[Agent], file: str
+) -> tuple[list[Agent], list[str]]:
+    """Send SIGTERM to agents whose process is proven to be the recorded one.
+
+    :return: the agents that were signalled, and why others were not.
+    """
+    signalled: list[Agent] = []
+    reasons: list[str] = []
+    version = sources.project.version(file)
+    sessions = {record.pid for record in liveness.list_records(sources)}
+    spared = sessions.union(*map(ancestors, sessions))
+    for agent in addressed:
+        record = agent.recorded(file, version.mtime) if version else None
+        if record is None:
+            continue
+        if record.pid in spared:
+            reason: str | None = f"process {record.pid} is that of the session"
+        else:
+            reason = liveness.terminate(sources, record, sessions)
+        if reason is None:
+            signalled.append(agent)
+        else:
+            reasons.append(reason)
+    return signalled, reasons or ["it has no process of its own any more"]
 
 
 def _mark_terminated(content: Any, ended: list[Agent]) -> Any:

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.ids import Identities, is_identifier
 from loki_web.services.redaction import redact
-from loki_web.services.session import processes, state
+from loki_web.services.session import liveness, processes, state
+from loki_web.services.session.liveness import KnownBy, Record
 from loki_web.store.coerce import Json, as_count, as_list, dicts_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.times import parse_time, tidy_time
@@ -29,6 +30,7 @@ class AgentDict(TypedDict):
     task: str
     pid: int | None
     alive: bool
+    liveness: NotRequired[str]
     raw_status: NotRequired[str]
     name: NotRequired[str]
     model: NotRequired[str]
@@ -47,13 +49,15 @@ class Agent:
     :param identity: unique among the agents of one list.
     :param written_id: the id in the record; several records may share it.
     :param pid: the agent's own process; None for most agents, which run inside the AI program.
+    :param known_by: what tells whether it is alive, see `liveness`.
     """
 
     identity: str
     written_id: str
     entry: Json
     pid: int | None
-    alive: bool
+    alive: bool = False
+    known_by: KnownBy = liveness.UNKNOWN
 
     @property
     def word(self) -> str:
@@ -68,8 +72,14 @@ class Agent:
 
     @property
     def started(self) -> datetime | None:
+        """Return when the agent started; None if that is unknown."""
         moments = (parse_time(self.entry.get(key)) for key in _START_KEYS)
         return next((moment for moment in moments if moment), None)
+
+    def recorded(self, file: str, written_at: float) -> Record | None:
+        """Return the record of its process in a list; None if it has no process of its own."""
+        started = self.started.timestamp() if self.started else None
+        return Record(self.identity, file, self.pid, written_at, started) if self.pid else None
 
     def list_pause_markers(self) -> list[str]:
         """Return the pause signals of this agent, relative to `.loki/`."""
@@ -88,15 +98,29 @@ def list_agents(sources: Sources) -> list[Agent]:
     The list in the state file is a copy: it is used only if it was written after an empty
     `state/agents.json`, or if there is none.
     """
-    return _read_agents(sources, state.get_liveness(sources).alive)
+    found = liveness.get_liveness(sources)
+    return _read_agents(sources, found.alive, found.known_by)
 
 
 @derived
-def _read_agents(sources: Sources, session_lives: bool) -> list[Agent]:
-    listed = get_listed_entries(sources.project.document(AGENTS_FILE))
-    if not listed and not sources.project.is_newer(AGENTS_FILE, state.DASHBOARD_FILE):
-        listed = get_listed_entries(state.get_dashboard_state(sources).get("agents"))
-    return identify_agents(listed, session_lives=session_lives)
+def _read_agents(sources: Sources, session_lives: bool, known_by: KnownBy) -> list[Agent]:
+    file, entries = AGENTS_FILE, get_listed_entries(sources.project.document(AGENTS_FILE))
+    if not entries and not sources.project.is_newer(AGENTS_FILE, state.DASHBOARD_FILE):
+        file = state.DASHBOARD_FILE
+        entries = get_listed_entries(state.get_dashboard_state(sources).get("agents"))
+    version = sources.project.version(file)
+    written_at = version.mtime if version else 0.0
+    agents = []
+    for agent in identify_agents(entries):
+        record, is_active = agent.recorded(file, written_at), agent.status == "running"
+        is_comparable = record is None or not (session_lives and known_by == liveness.HEARTBEAT)
+        if record and liveness.is_live(verdict := liveness.judge(sources, record)):
+            agents.append(replace(agent, alive=True, known_by=liveness.PROCESS))
+        elif record and (is_comparable or verdict == "ended"):
+            agents.append(replace(agent, known_by=liveness.PROCESS))
+        else:
+            agents.append(replace(agent, alive=session_lives and is_active, known_by=known_by))
+    return agents
 
 
 def get_listed_entries(value: Any) -> list[Json]:
@@ -104,11 +128,13 @@ def get_listed_entries(value: Any) -> list[Json]:
     return dicts_in(as_list(value.get("agents") if isinstance(value, dict) else value))
 
 
-def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
-    """Return the records as agents with unique ids.
+def identify_agents(entries: list[Json]) -> list[Agent]:
+    """Return the records as agents with unique ids, without looking at their processes.
 
     The CLI shortens tool call ids to agent ids, so several records may share one. Each of these
     gets a suffix that does not change when the others are removed.
+
+    :param session_lives: whether agents without a process of their own can be alive.
     """
     identities = Identities("agent")
     written = [
@@ -116,24 +142,21 @@ def identify_agents(entries: list[Json], *, session_lives: bool) -> list[Agent]:
         for entry in entries
     ]
     shared = Counter(written)
-    taken: set[str] = set()
+    ids: set[str] = set()
     agents = []
     for entry, identity in zip(entries, written, strict=True):
         suffix = _get_suffix(entry) if shared[identity] > 1 else ""
-        unique = _make_unique(taken, f"{identity}-{suffix}" if suffix else identity)
-        taken.add(unique)
-        pid = processes.parse_pid(entry.get("pid"))
-        word = first_text(entry.get("status")).strip().lower()
-        is_alive = processes.is_alive(pid) if pid else session_lives and word in ACTIVE_WORDS
-        agents.append(Agent(unique, identity, entry, pid, is_alive))
+        unique = _make_unique(ids, f"{identity}-{suffix}" if suffix else identity)
+        ids.add(unique)
+        agents.append(Agent(unique, identity, entry, processes.parse_pid(entry.get("pid"))))
     return agents
 
 
 def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
     """Return the agent with that unique id, else all agents whose record has that id."""
-    known = list(agents)
-    return [agent for agent in known if agent.identity == agent_id] or [
-        agent for agent in known if agent.written_id == agent_id
+    candidates = list(agents)
+    return [agent for agent in candidates if agent.identity == agent_id] or [
+        agent for agent in candidates if agent.written_id == agent_id
     ]
 
 
@@ -156,6 +179,7 @@ def _describe(sources: Sources, agent: Agent) -> AgentDict:
         "task": redact(_get_task(entry)),
         "pid": agent.pid,
         "alive": agent.alive,
+        "liveness": agent.known_by,
         "raw_status": redact(agent.word),
         "name": redact(first_text(entry.get("name"), default=agent.identity)),
         "model": redact(first_text(entry.get("model"))),
@@ -198,9 +222,9 @@ def _get_suffix(entry: Json) -> str:
     return str(pid) if pid else ""
 
 
-def _make_unique(taken: set[str], identity: str) -> str:
+def _make_unique(ids: set[str], identity: str) -> str:
     number, unique = 2, identity
-    while unique in taken:
+    while unique in ids:
         unique = f"{identity}-{number}"
         number += 1
     return unique

@@ -1,4 +1,4 @@
-"""List, show and create checkpoints of a session's state (docs/files.md, section 11)."""
+"""Create checkpoints of a session's state (docs/files.md, section 11)."""
 
 import os
 import re
@@ -10,19 +10,15 @@ from itertools import count
 from pathlib import Path
 from typing import NotRequired
 
-from loki_web.errors import NotFound, StorageError
+from loki_web.errors import StorageError
 from loki_web.services.checkpoints import retention
 from loki_web.services.checkpoints.records import (
     FOLDER,
     INDEX,
     METADATA,
     CheckpointDict,
-    describe_checkpoint,
-    find_checkpoints,
-    summarize_checkpoint,
 )
 from loki_web.services.context import Sources, WritableSources
-from loki_web.services.ids import check_id
 from loki_web.services.session import state
 from loki_web.store.times import format_utc, isoformat
 from loki_web.store.writable import NewFolder
@@ -46,27 +42,6 @@ _GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "LC_ALL": "C",
 }
-
-
-def list_checkpoints(sources: Sources, *, limit: int) -> list[CheckpointDict]:
-    """Return the newest `limit` checkpoints, newest first."""
-    return [
-        summarize_checkpoint(sources, checkpoint)
-        for checkpoint in find_checkpoints(sources)[:limit]
-    ]
-
-
-def get_checkpoint(sources: Sources, identity: str) -> CheckpointDict:
-    """Return one checkpoint with everything in its `metadata.json`.
-
-    :raises BadRequest: when the id is not a valid identifier.
-    :raises NotFound: when there is no such checkpoint.
-    """
-    check_id(identity, "checkpoint_id")
-    for checkpoint in find_checkpoints(sources):
-        if checkpoint.id == identity:
-            return describe_checkpoint(sources, checkpoint)
-    raise NotFound("Checkpoint not found")
 
 
 class CreatedCheckpointDict(CheckpointDict):

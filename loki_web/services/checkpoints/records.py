@@ -1,4 +1,4 @@
-"""Read `state/checkpoints/`, in the formats of three writers (docs/files.md, section 11).
+"""List and show checkpoints, in the formats of three writers (docs/files.md, section 11).
 
 A checkpoint exists when its directory does. The index is shared with the CLI: it may name removed
 checkpoints, miss existing ones or end in a truncated line. It only adds fields that a
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 
+from loki_web.errors import NotFound
 from loki_web.services.context import Sources
-from loki_web.services.ids import is_identifier
+from loki_web.services.ids import check_id, is_identifier
 from loki_web.services.redaction import redact, redact_within
 from loki_web.store.coerce import Json, as_dict, first_text, texts_in
 from loki_web.store.derived import derived
@@ -52,6 +53,27 @@ class Checkpoint:
     taken_at: datetime
     metadata: Json
     line: Json
+
+
+def list_checkpoints(sources: Sources, *, limit: int) -> list[CheckpointDict]:
+    """Return the newest `limit` checkpoints, newest first."""
+    return [
+        summarize_checkpoint(sources, checkpoint)
+        for checkpoint in find_checkpoints(sources)[:limit]
+    ]
+
+
+def get_checkpoint(sources: Sources, identity: str) -> CheckpointDict:
+    """Return one checkpoint with everything in its `metadata.json`.
+
+    :raises BadRequest: when the id is not a valid identifier.
+    :raises NotFound: when there is no such checkpoint.
+    """
+    check_id(identity, "checkpoint_id")
+    for checkpoint in find_checkpoints(sources):
+        if checkpoint.id == identity:
+            return describe_checkpoint(sources, checkpoint)
+    raise NotFound("Checkpoint not found")
 
 
 @derived

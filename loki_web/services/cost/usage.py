@@ -63,10 +63,10 @@ class Spend:
 def get_spend(sources: Sources) -> Spend:
     """Return tokens and USD of all iterations.
 
-    A recorded cost is used as it is; without one the tokens are priced, and also beside a cost of
-    0, so that a budget can be reached (docs/files.md, section 10.1). If the efficiency files have
-    no tokens at all, the numbers of the context tracker are used (section 17), and at least the
-    cost that the files recorded.
+    A recorded cost is used as it is. If it is missing, or 0 although there are tokens, the tokens
+    are priced, so that a budget can be reached (docs/files.md, section 10.1). If the efficiency
+    files have no tokens at all, the numbers of the context tracker are used (section 17); the cost
+    is then at least the one that the files recorded.
     """
     prices = get_price_list(sources)
     uses = _read_efficiency(sources).in_order
@@ -105,14 +105,14 @@ class _Uses:
 def _read_efficiency(sources: Sources, before: _Uses | None) -> _Uses:
     """Return one use for each `iteration-….json`; other files there repeat these numbers."""
     files, prices = efficiency.get_collection(sources), get_price_list(sources)
-    known = before if before and before.prices == prices else None
-    changes = files.changes(known.generation if known else None)
-    if known is None or changes.names is None:
+    previous = before if before and before.prices == prices else None
+    changes = files.changes(previous.generation if previous else None)
+    if previous is None or changes.names is None:
         uses = {
             name: use for name, digest in files.pairs() if (use := _make_use(name, digest, prices))
         }
     else:
-        uses = dict(known.by_name)
+        uses = dict(previous.by_name)
         for name in changes.names:
             use = _make_use(name, files.value(name), prices)
             if use:
@@ -135,12 +135,13 @@ def _make_use(name: str, digest: list[Any] | None, prices: PriceList) -> Use | N
 
 
 def _read_tracking(
-    sources: Sources, prices: PriceList, known: list[Use], least: float
+    sources: Sources, prices: PriceList, of_files: list[Use], least: float
 ) -> Spend | None:
     """Return the context tracker's numbers, None when it counted nothing.
 
     It records neither model nor phase; these come from the efficiency file of the same iteration.
 
+    :param of_files: the uses in the efficiency files.
     :param least: the lower limit of the cost, in USD.
     """
     tracking = as_dict(sources.project.document("context/tracking.json"))
@@ -150,11 +151,11 @@ def _read_tracking(
         "output_tokens": totals.get("total_output"),
         "cost_usd": totals.get("total_cost_usd"),
     }
-    known_by_iteration = {use.iteration: use for use in known}
+    by_iteration = {use.iteration: use for use in of_files}
     uses = []
     for record in dicts_in(tracking.get("per_iteration")) or [total]:
         iteration = as_count(record.get("iteration"))
-        other = known_by_iteration.get(iteration)
+        other = by_iteration.get(iteration)
         model, phase = (
             (other.model, other.phase) if other else (efficiency.UNKNOWN, efficiency.UNKNOWN)
         )

@@ -169,27 +169,34 @@ def list_records(
     limit: int,
     offset: int,
 ) -> list[SignalDict]:
-    """Return the selected records, newest first."""
+    """Return the selected records, newest first.
+
+    :param time_range: a period such as `7d`, up to now; see `parse_time_range`.
+    :param signal_type: only records of this type; None for all.
+    :param source: only records of this source; None for all.
+    :param limit: how many records to return at most.
+    :param offset: how many of the selected records to skip.
+    """
     return _list_records(_Query.select(sources, time_range, signal_type, source), limit, offset)
 
 
 def list_preferences(sources: Sources, limit: int) -> list[PreferenceSignalDict]:
-    """Return the preferences of the last 30 days, newest first."""
+    """Return at most `limit` preferences of the last 30 days, newest first."""
     return cast(list[PreferenceSignalDict], _list_of_type(sources, USER_PREFERENCE, limit))
 
 
 def list_errors(sources: Sources, limit: int) -> list[ErrorSignalDict]:
-    """Return the errors of the last 30 days, newest first."""
+    """Return at most `limit` errors of the last 30 days, newest first."""
     return cast(list[ErrorSignalDict], _list_of_type(sources, ERROR_PATTERN, limit))
 
 
 def list_successes(sources: Sources, limit: int) -> list[SuccessSignalDict]:
-    """Return the successes of the last 30 days, newest first."""
+    """Return at most `limit` successes of the last 30 days, newest first."""
     return cast(list[SuccessSignalDict], _list_of_type(sources, SUCCESS_PATTERN, limit))
 
 
 def list_tool_uses(sources: Sources, limit: int) -> list[ToolSignalDict]:
-    """Return the uses of tools of the last 30 days, newest first."""
+    """Return at most `limit` uses of tools of the last 30 days, newest first."""
     return cast(list[ToolSignalDict], _list_of_type(sources, TOOL_EFFICIENCY, limit))
 
 

@@ -223,7 +223,11 @@ class SignalIndex:
         return self._file_rows.keys()
 
     def add(self, record: Record, offset: int, length: int) -> int:
-        """Add a record of the journal and return its row."""
+        """Add a record of the journal and return its row.
+
+        :param offset: where its line begins in the file.
+        :param length: of the line, in bytes.
+        """
         when = record.time
         row = self._add_row(record, offset, length)
         hour = self._hours.get(when // HOUR)
@@ -319,7 +323,11 @@ class SignalIndex:
         return [pair for pair in counts if pair[1]][::-1]
 
     def find_newest(self, selection: Selection, offset: int, limit: int) -> list[Place]:
-        """Return the places of the selected records, newest first, those without a time last."""
+        """Return the places of the selected records, newest first, those without a time last.
+
+        :param offset: how many of them to skip.
+        :param limit: how many to return at most.
+        """
         count = self._make_counter(selection)
         wanted = self._match_groups(selection)
         page: list[int] = []
@@ -563,8 +571,10 @@ class SignalIndex:
 
     def _iterate_chunks(self, since: int | None) -> "Iterator[array[int]]":
         """Yield the rows since a time in chunks, and those without a time last."""
-        known = UNKNOWN_TIME + 1
-        for _, rows in self._iterate_hours_backwards(known if since is None else max(known, since)):
+        first_known = UNKNOWN_TIME + 1
+        for _, rows in self._iterate_hours_backwards(
+            first_known if since is None else max(first_known, since)
+        ):
             yield rows
         yield self._list_unknown_time()
 

@@ -1,4 +1,4 @@
-"""Choice of the session's log file, and its last lines as entries (docs/files.md, section 6)."""
+"""Choose the session's log file, and read its last lines (docs/files.md, section 6)."""
 
 import re
 from bisect import bisect
@@ -14,11 +14,15 @@ from loki_web.store.times import zoneless
 MAX_LINES = 10_000
 MAX_MESSAGE = 4096
 _PREFERRED = "session.log"
-_PREFERRED_NS = 60_000_000_000  # an older one is that of another session
+_PREFERRED_NS = 60_000_000_000  # how much newer other logs may be; else it is an old session's
 _SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ by less
 _TEST = re.compile(r"(?<![a-z])tests?(?![a-z])", re.IGNORECASE)
 _RANKS = ("agent.log", "autonomy-", "background-")
-_WINDOWS = (512, 4096, 2 * MAX_LINES)  # lines; few, since the last lines of each are held
+_WINDOWS = (
+    512,
+    4096,
+    2 * MAX_LINES,
+)  # lines; few sizes, since the last lines are held for each of them
 CONTEXT_LINES = 200  # before a line, for redaction: more than the longest private key has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
@@ -45,8 +49,8 @@ def list_entries(sources: Sources, lines: int) -> list[LogEntryDict]:
     if name is None or version is None:
         return []
     written_at = datetime.fromtimestamp(version.mtime, UTC)
-    wanted = min(2 * lines + CONTEXT_LINES, _WINDOWS[-1])
-    for size in (next(size for size in _WINDOWS if size >= wanted), _WINDOWS[-1]):
+    least = min(2 * lines + CONTEXT_LINES, _WINDOWS[-1])
+    for size in (next(size for size in _WINDOWS if size >= least), _WINDOWS[-1]):
         window = sources.project.tail(name, size)
         start, is_enough = _find_start(window, lines)
         above = window[:start]
@@ -61,8 +65,8 @@ def list_entries(sources: Sources, lines: int) -> list[LogEntryDict]:
 def find_session_log(sources: Sources) -> str | None:
     """Return the path of the session's log relative to its folder, None without one.
 
-    That is the log written last. `session.log` stands for those that are at most a minute newer; of
-    logs written within a second, the one with the most detail counts.
+    That is `session.log`, if no other log was written more than a minute after it. Otherwise it is
+    the log written last; of logs written within a second, the one with the most detail.
     """
     times = {}
     for name in sources.project.file_names("logs", ".log"):
@@ -85,8 +89,8 @@ def parse_entries(
 ) -> list[LogEntryDict]:
     """Return the entries of raw log lines; lines without visible characters are skipped.
 
-    A line without a time has that of the nearest line with one, the one above if both are as near,
-    and is marked.
+    A line without a time gets the time of the nearest line that has one (the line above, if two are
+    equally near) and `timestamp_estimated`.
 
     :param written_at: when the file was last written: the time of lines in a log without any time.
     :param above: the preceding lines of the file, for the time and for key blocks that begin there.
@@ -94,13 +98,13 @@ def parse_entries(
     context = _parse_lines(above[-CONTEXT_LINES:], written_at)
     parsed = _parse_lines(lines, written_at)
     messages = redact_lines([_limit_for_redaction(line.message) for _, line in (*context, *parsed)])
-    known = [(number, line.moment) for number, line in parsed if line.moment]
+    timed = [(number, line.moment) for number, line in parsed if line.moment]
     if parsed and parsed[0][1].moment is None:
-        known = [*_find_last_moment(above, written_at), *known]
-    places = [number for number, _ in known]
+        timed = [*_find_last_moment(above, written_at), *timed]
+    places = [number for number, _ in timed]
     entries: list[LogEntryDict] = []
     for (number, line), message in zip(parsed, messages[len(context) :], strict=True):
-        moment = line.moment or _find_nearest(known, bisect(places, number), number) or written_at
+        moment = line.moment or _find_nearest(timed, bisect(places, number), number) or written_at
         entry: LogEntryDict = {
             "message": _cut(message),
             "level": line.level,
@@ -138,13 +142,14 @@ def _find_last_moment(above: Sequence[str], written_at: datetime) -> list[tuple[
 
 
 def _find_nearest(
-    known: Sequence[tuple[int, datetime]], index: int, number: int
+    timed: Sequence[tuple[int, datetime]], index: int, number: int
 ) -> datetime | None:
-    """Return the known time that is nearest to a line.
+    """Return the time that is nearest to a line; None if there is none.
 
-    :param index: of the first known time below the line.
+    :param timed: numbers and times of the lines that have a time.
+    :param index: of the first of them below the line.
     """
-    around = known[max(0, index - 1) : index + 1]
+    around = timed[max(0, index - 1) : index + 1]
     return min(around, key=lambda place: abs(place[0] - number), default=(0, None))[1]
 
 

@@ -150,8 +150,8 @@ def _match_fields(kind: str, entry: Mapping[str, Any], terms: Sequence[Term]) ->
 
 def _has_task_type(task_type: str, entry: Mapping[str, Any]) -> bool:
     own = (entry.get("phase"), entry.get("category"), entry.get("task_type"))
-    wanted = task_type.strip().casefold()
-    return bool(wanted) and any(isinstance(word, str) and word.casefold() == wanted for word in own)
+    folded = task_type.strip().casefold()
+    return bool(folded) and any(isinstance(word, str) and word.casefold() == folded for word in own)
 
 
 def _compute_score(match: _Match, greatest: float) -> float:

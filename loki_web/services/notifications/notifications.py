@@ -35,6 +35,15 @@ class AcknowledgedDict(SuccessDict):
     notification_id: NotRequired[str]
 
 
+class AcknowledgedManyDict(SuccessDict):
+    """The answer to the acknowledgment of many.
+
+    :ivar changed: the ids that were different before.
+    """
+
+    changed: list[str]
+
+
 def list_notifications(
     sources: Sources,
     *,
@@ -47,6 +56,8 @@ def list_notifications(
 
     :param severity: one of SEVERITIES; None for all.
     :param acknowledged: return only acknowledged or only unacknowledged ones; None for all.
+    :param limit: how many to return at most.
+    :param offset: how many of the matching ones to skip.
     """
     types = triggers.get_trigger_types(sources)
     entries = _identify(sources.project.document(_FILE))
@@ -76,15 +87,55 @@ def acknowledge_notification(sources: WritableSources, notification_id: str) -> 
         entries = _identify(document)
         if notification_id not in (identity for identity, _ in entries):
             _raise_not_found(notification_id)
-        marked = [_mark(entry, identity == notification_id) for identity, entry in entries]
-        stored = as_dict(document)
-        summary = {**as_dict(stored.get("summary")), **_summarize(marked)}
-        sources.project.write_json(_FILE, {**stored, "notifications": marked, "summary": summary})
+        _store(sources, document, entries, {notification_id}, acknowledged=True)
     return {
         "success": True,
         "message": f"Notification {notification_id} acknowledged",
         "notification_id": notification_id,
     }
+
+
+def acknowledge_notifications(
+    sources: WritableSources, *, ids: list[str] | None, every: bool, acknowledged: bool
+) -> AcknowledgedManyDict:
+    """Mark many notifications as acknowledged or not, in one write. Unknown ids are skipped.
+
+    :param ids: which; ignored if `every` is set.
+    :return: `changed` has the ids that were different before: with them the call can be undone.
+    :raises StorageError: when the file is damaged or cannot be written; it is not changed then.
+    """
+    wanted = set(ids or ())
+    changed: list[str] = []
+    if sources.project.exists(_FILE):
+        with sources.project.locked(_FILE):
+            document = sources.project.document_for_update(_FILE)
+            entries = _identify(document)
+            changed = [
+                identity
+                for identity, entry in entries
+                if (every or identity in wanted)
+                and as_flag(entry.get("acknowledged")) is not acknowledged
+            ]
+            if changed:
+                _store(sources, document, entries, set(changed), acknowledged=acknowledged)
+    word = "acknowledged" if acknowledged else "no longer acknowledged"
+    message = f"{len(changed)} notifications {word}"
+    return {"success": True, "message": message, "changed": list(dict.fromkeys(changed))}
+
+
+def _store(
+    sources: WritableSources,
+    document: Any,
+    entries: list[tuple[str, Json]],
+    addressed: set[str],
+    *,
+    acknowledged: bool,
+) -> None:
+    """Write the file with the addressed entries marked, and its summary."""
+    marked = [_mark(entry, acknowledged if name in addressed else None) for name, entry in entries]
+    stored = as_dict(document)
+    summary = {**as_dict(stored.get("summary")), **_summarize(marked)}
+    sources.project.write_json(_FILE, {**stored, "notifications": marked, "summary": summary})
 
 
 def _raise_not_found(notification_id: str) -> NoReturn:
@@ -133,10 +184,13 @@ def _normalize_severity(entry: Json) -> str:
     return word if word in SEVERITIES else "info"
 
 
-def _mark(entry: Json, acknowledged: bool) -> Json:
-    """Return the entry to be written. The CLI's checker fails on one without `trigger_id`."""
+def _mark(entry: Json, acknowledged: bool | None) -> Json:
+    """Return the entry to be written. The CLI's checker fails on one without `trigger_id`.
+
+    :param acknowledged: None to leave that as it is.
+    """
     marked = {**entry, "trigger_id": _get_trigger_id(entry)}
-    return {**marked, "acknowledged": True} if acknowledged else marked
+    return marked if acknowledged is None else {**marked, "acknowledged": acknowledged}
 
 
 def _summarize(entries: list[Json]) -> Json:

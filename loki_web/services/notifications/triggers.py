@@ -104,8 +104,8 @@ def list_triggers(sources: Sources) -> TriggersDict:
 def get_trigger_types(sources: Sources) -> dict[str, str]:
     """Return the types of the triggers in the file, by trigger id (docs/files.md, section 17)."""
     document = sources.project.document(_FILE)
-    known = [] if entries_under(document, "triggers") is None else _parse(document)
-    return {trigger["id"]: trigger["type"] for trigger in known}
+    triggers = [] if entries_under(document, "triggers") is None else _parse(document)
+    return {trigger["id"]: trigger["type"] for trigger in triggers}
 
 
 def update_triggers(sources: WritableSources, changes: list[Json]) -> SuccessDict:

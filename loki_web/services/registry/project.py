@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.services.session import state
+from loki_web.services.session.liveness import get_liveness
 from loki_web.store import scan
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.folder import Folder
@@ -159,7 +159,7 @@ def _get_health_status(sources: Sources, project: Project) -> str:
         return MISSING
     if not project.has_loki_dir:
         return UNINITIALIZED
-    alive = state.get_liveness(sources.at_project(project.root)).alive
+    alive = get_liveness(sources.at_project(project.root)).alive
     return ACTIVE if alive else IDLE
 
 

@@ -24,7 +24,7 @@ from loki_web.text import is_clean
 _FILE = "dashboard/projects.json"
 _SYSTEM_DIRECTORIES = tuple(map(Path, ("/boot", "/dev", "/etc", "/proc", "/run", "/sys")))
 _TOO_WIDE = frozenset(map(Path, ("/", "/home", "/opt", "/root", "/usr", "/var")))
-_ROOTS_HOME = Path("/root")
+_HOME_OF_ROOT = Path("/root")
 
 
 def load_projects(sources: Sources) -> list[Project]:
@@ -100,9 +100,9 @@ def register_project(
     """
     root, now = _check_directory(path, sources.settings.home), sources.now()
     with _change(sources) as entries:
-        known = _parse_projects(entries)
-        project = _find_registration(root, alias, known) or _create_project(root, entries, now)
-        _check_alias(alias, (other for other in known if other.id != project.id))
+        projects = _parse_projects(entries)
+        project = _find_registration(root, alias, projects) or _create_project(root, entries, now)
+        _check_alias(alias, (other for other in projects if other.id != project.id))
         names = {key: text for key, text in (("name", name), ("alias", alias)) if text}
         entries[project.id] = _refresh(project, now) | names
     return Project(project.id, entries[project.id]).describe()
@@ -152,13 +152,13 @@ def sync_projects(sources: WritableSources) -> SyncedDict:
     discovered, now = discovery.find_roots(sources), sources.now()
     counts: SyncedDict = {"added": 0, "updated": 0, "missing": 0, "total": 0}
     with _change(sources) as entries:
-        known = _parse_projects(entries)
-        for project in known:
+        projects = _parse_projects(entries)
+        for project in projects:
             counts["missing"] += project.status == registry_project.MISSING
             if _is_stale(project):
                 counts["updated"] += project.exists
                 entries[project.id] = _refresh(project, now)
-        roots = {project.root for project in known}
+        roots = {project.root for project in projects}
         for root in (root for root in discovered if root not in roots):
             project = _create_project(root, entries, now)
             entries[project.id] = _refresh(project, now)
@@ -213,12 +213,12 @@ def _get_entries(content: Any) -> Json:
 def _check_directory(path: str, home: Path) -> Path:
     """Return the directory of a project, with its links resolved.
 
-    The error is the same for each reason, so that it does not tell what exists.
+    The error is the same for each reason, so that it does not reveal which paths exist.
     """
     root = scan.resolve(path)
     if root is None or _belongs_to_system(root, home) or not scan.is_directory(root):
         raise BadRequest(
-            "path: Must be the absolute path of an existing directory outside of the system's."
+            "path: Must be the absolute path of an existing directory, not of a system directory."
         )
     if not is_clean(str(root)):
         raise BadRequest("path: Must not contain control characters.")
@@ -226,14 +226,14 @@ def _check_directory(path: str, home: Path) -> Path:
 
 
 def _belongs_to_system(root: Path, home: Path) -> bool:
-    if root.is_relative_to(_ROOTS_HOME) and not home.is_relative_to(_ROOTS_HOME):
+    if root.is_relative_to(_HOME_OF_ROOT) and not home.is_relative_to(_HOME_OF_ROOT):
         return True
     return root in _TOO_WIDE or any(map(root.is_relative_to, _SYSTEM_DIRECTORIES))
 
 
-def _find_registration(root: Path, alias: str | None, known: list[Project]) -> Project | None:
+def _find_registration(root: Path, alias: str | None, projects: list[Project]) -> Project | None:
     """Return the entry of a path; if there are several, prefer the one with that alias."""
-    entries = [project for project in known if project.root == root]
+    entries = [project for project in projects if project.root == root]
     named = [project for project in entries if alias and project.alias == alias]
     return next(iter(named + entries), None)
 

@@ -55,32 +55,32 @@ def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectT
 
 def _select_projects(sources: Sources, identifiers: list[str] | None) -> list[Project]:
     """Return one project for each directory, even if it is registered or named repeatedly."""
-    known = registry.load_projects(sources)
-    selected = known
+    projects = registry.load_projects(sources)
+    selected = projects
     if identifiers is not None:
         selected = [
             project
             for identifier in identifiers
-            for project in registry.find_projects(known, identifier)
+            for project in registry.find_projects(projects, identifier)
         ]
     by_root = {project.root: project for project in reversed(selected) if project.has_loki_dir}
     return list(reversed(by_root.values()))
 
 
 def _read_tasks(sources: Sources) -> Iterator[TaskDict]:
-    known: set[str] = set()
+    ids: set[str] = set()
     positions: Counter[str] = Counter()
     for task in tasks.list_tasks(sources):
-        known.add(task["id"])
+        ids.add(task["id"])
         positions[task["status"]] += 1
         yield task
     for store in _STORES:
         identities = Identities("task")
         for entry in dicts_in(tasks.get_task_entries(sources.project.document(store))):
             identity = identities.assign(entry.get("id"), store, str(entry.get("title")))
-            if identity in known:
+            if identity in ids:
                 continue
-            known.add(identity)
+            ids.add(identity)
             word = str(entry.get("status")).strip().lower().replace("-", "_")
             status = _STATUS_OF_WORD.get(word, tasks.PENDING)
             task = tasks.build_plain_task(identity, entry, status, positions[status])

@@ -1,9 +1,12 @@
 """Pause, resume and stop the session (docs/files.md, section 3.5)."""
 
+from collections.abc import Callable
 from typing import Any, NotRequired
 
-from loki_web.services.context import Sources, WritableSources
-from loki_web.services.session import processes, signal_files, state
+from loki_web.errors import StorageError
+from loki_web.services.context import WritableSources
+from loki_web.services.session import liveness, signal_files, state
+from loki_web.services.session.liveness import Liveness
 from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import as_dict
 
@@ -22,49 +25,85 @@ def resume_session(sources: WritableSources) -> SuccessDict:
 
 
 class StoppedDict(SuccessDict):
-    """The answer to a stop."""
+    """The answer to a stop.
+
+    :ivar reason: why no signal was sent.
+    """
 
     process_signalled: NotRequired[bool]
+    marker_written: NotRequired[bool]
+    liveness: NotRequired[str]
+    reason: NotRequired[str]
 
 
 def stop_session(sources: WritableSources) -> StoppedDict:
-    """Write STOP, then send SIGTERM to the runner.
+    """Write STOP, then send SIGTERM to each process that is proven to be a session of the project.
 
     The order matters: a runner that gets SIGTERM while there is no STOP pauses instead of ending.
+    Neither step depends on the other: the signal is sent even if the marker cannot be written.
 
-    :return: `process_signalled` is False when no process is certainly that of the session.
+    :raises StorageError: when the marker cannot be written and no signal was sent.
     """
-    liveness = state.get_liveness(sources)
-    signal_files.write_signal_file(sources, "STOP")
-    signalled = _terminate(sources, liveness)
-    _mark_session_stopped(sources, liveness)
-    message = "Stop signal sent" if signalled else "Stop file written; Loki process not found"
-    return {"success": True, "message": message, "process_signalled": signalled}
+    found = liveness.get_liveness(sources)
+    fault = _attempt(lambda: signal_files.write_signal_file(sources, "STOP"))
+    signalled, reasons = _terminate(sources)
+    if fault and not signalled:
+        raise StorageError(f"{fault.detail}, and no signal was sent: {_explain(found, reasons)}")
+    if not (found.record and found.record.file == liveness.SESSION_FILE):
+        _attempt(lambda: _mark_session_stopped(sources))
+    answer: StoppedDict = {
+        "success": True,
+        "message": _describe_stop(found, signalled, reasons),
+        "process_signalled": signalled,
+        "marker_written": fault is None,
+        "liveness": found.known_by,
+    }
+    if fault:
+        answer["message"] = f"Stop signal sent, but the STOP file was not written: {fault.detail}"
+    if not signalled:
+        answer["reason"] = _explain(found, reasons)
+    return answer
 
 
-def _terminate(sources: Sources, liveness: state.Liveness) -> bool:
-    version = sources.project.version(liveness.pid_file) if liveness.pid_file else None
-    if version is None:
-        return False
-    in_session_file = liveness.pid_file == state.SESSION_FILE
-    started = state.get_session_file_start(sources) if in_session_file else None
-    return processes.terminate(
-        liveness.pid,
-        written_at=version.mtime,
-        recorded_start=started.timestamp() if started else None,
-    )
+def _attempt(step: Callable[[], None]) -> StorageError | None:
+    """Do a step that others must not depend on; return its error."""
+    try:
+        step()
+    except StorageError as error:
+        return error
+    return None
 
 
-def _mark_session_stopped(sources: WritableSources, liveness: state.Liveness) -> None:
-    """Set the status in `session.json`, unless its own process, named in that file, does so."""
-    if liveness.pid_file == state.SESSION_FILE or not _says_running(
-        sources.project.document(state.SESSION_FILE)
-    ):
+def _describe_stop(found: Liveness, signalled: bool, reasons: list[str]) -> str:
+    if signalled:
+        return "Stop signal sent"
+    what = "no signal was sent" if found.alive else "Loki process not found"
+    return f"Stop file written; {what}: {_explain(found, reasons)}"
+
+
+def _explain(found: Liveness, reasons: list[str]) -> str:
+    """Return why no signal was sent."""
+    if found.known_by == liveness.HEARTBEAT and found.alive:
+        return "the session runs where this server cannot see its process"
+    return "; ".join(reasons) or "no process is recorded"
+
+
+def _terminate(sources: WritableSources) -> tuple[bool, list[str]]:
+    """Send SIGTERM to all recorded sessions; return whether any was sent, and why others not."""
+    records = liveness.list_records(sources)
+    pids = {record.pid for record in records}
+    reasons = [liveness.terminate(sources, record, pids) for record in records]
+    return None in reasons, [reason for reason in reasons if reason]
+
+
+def _mark_session_stopped(sources: WritableSources) -> None:
+    """Set the status in `session.json`; a process that is named in that file does so itself."""
+    if not _says_running(sources.project.document(liveness.SESSION_FILE)):
         return
-    with sources.project.locked(state.SESSION_FILE):
-        session = sources.project.document_for_update(state.SESSION_FILE)
+    with sources.project.locked(liveness.SESSION_FILE):
+        session = sources.project.document_for_update(liveness.SESSION_FILE)
         if _says_running(session):
-            sources.project.write_json(state.SESSION_FILE, {**session, "status": state.STOPPED})
+            sources.project.write_json(liveness.SESSION_FILE, {**session, "status": state.STOPPED})
 
 
 def _says_running(content: Any) -> bool:

@@ -1,75 +1,63 @@
-"""Parse pids, test whether processes are alive, and send SIGTERM; no other module sends signals."""
+"""Parse pids, decide which processes may be signalled, and send SIGTERM; nobody else does."""
 
 import os
-import signal
+from collections.abc import Iterable
 from typing import Any
 
 import psutil
 
-from loki_web.store.look import observe
-from loki_web.store.process import get_process
+from loki_web.store.process import Process, ancestors, read_process, terminate
 
-_CLOCK_SLACK_SECONDS = 2.0
-_RECORD_SLACK_SECONDS = 60.0
 _RUNNER_NAMES = ("run.sh", "loki")
 _RUNNER_COPY = "loki-run-"
+_SERVER_WORDS = ("loki_web.app:", "loki_web.server.conf", "wsgi:app", "wsgi:sidecar")
+_SERVER_PROGRAMS = ("loki-web", "loki_web")
+_SERVER_COMMANDS = ("serve", "sidecar")
 _LARGEST_PID = 2**31 - 1
 
 
-def parse_pid(value: Any) -> int | None:
+def parse_pid(value: Any, *, least: int = 2) -> int | None:
     """Return the pid in a JSON value or in the text of a pid file, None when there is none.
 
-    :param value: a whole number above 1, or its decimal digits.
+    :param value: a whole number from `least` on, or its decimal digits.
     """
     if isinstance(value, str):
         digits = value.strip()
         value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 12 else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if 1 < value <= _LARGEST_PID else None
+    return value if least <= value <= _LARGEST_PID else None
 
 
-def is_alive(pid: int | None) -> bool:
-    """Return True while the process runs, under any user; a zombie counts as ended."""
-    return pid is not None and bool(observe(get_process(pid)))
+def send_term(found: Process, *, sessions: Iterable[int], others: bool) -> str | None:
+    """Send SIGTERM to a process that is proven to be the recorded one, if it may be signalled.
 
-
-def terminate(pid: int | None, *, written_at: float, recorded_start: float | None = None) -> bool:
-    """Send SIGTERM if the process is certainly the recorded one.
-
-    :param written_at: when the file with the pid was last written, seconds since the epoch. A
-        process that started later has reused the pid.
-    :param recorded_start: the start time in the file, seconds since the epoch, or None. A process
-        that started more than a minute later has reused the pid.
-    :return: False when no signal was sent: the process has ended, is not certainly the recorded
-        one, belongs to this server, or may not be signalled by this user.
+    :param sessions: the pids of live sessions.
+    :param others: whether processes of other users may be signalled.
+    :return: why nothing was sent; None when the signal was sent.
     """
-    if pid is None or not is_alive(pid) or is_own(pid):
-        return False
-    try:
-        process = psutil.Process(pid)
-        started = process.create_time()
-        if started > written_at + _CLOCK_SLACK_SECONDS:
-            return False
-        if recorded_start is not None and started > recorded_start + _RECORD_SLACK_SECONDS:
-            return False
-        if pid in _get_ancestors() and not _is_runner(process):
-            return False
-        process.send_signal(signal.SIGTERM)
-    except psutil.Error:
-        return False
-    return True
+    refusal = _find_refusal(found, frozenset(sessions), others=others)
+    if refusal is None:
+        try:
+            terminate(found)
+        except PermissionError:
+            return f"this server may not signal process {found.pid}"
+        except OSError:
+            return f"process {found.pid} has ended"
+    return refusal
 
 
-def is_own(pid: int) -> bool:
-    """Return True for this process, its gunicorn master and the other workers."""
-    if pid in (os.getpid(), os.getppid()):
+def is_server(found: Process) -> bool:
+    """Return True for a process of Loki Web: this one, its master, workers, sidecar, or another."""
+    is_parent = found.pid == os.getppid() and found.pid != 1 and not _is_runner(found.command)
+    if is_parent or found.pid in (os.getpid(), get_server_pid()):
         return True
-    try:
-        process = psutil.Process(pid)
-        return process.ppid() == os.getppid() and process.cmdline() == psutil.Process().cmdline()
-    except psutil.Error:
-        return False
+    if any(w.startswith(_SERVER_WORDS) or "loki_web.server.conf" in w for w in found.command):
+        return True
+    programs = [os.path.basename(word) for word in found.command[:3]]
+    return any(program in _SERVER_PROGRAMS for program in programs) and any(
+        word in _SERVER_COMMANDS for word in found.command
+    )
 
 
 def get_server_pid() -> int:
@@ -82,11 +70,26 @@ def get_server_pid() -> int:
     return os.getppid() if is_worker else os.getpid()
 
 
-def _get_ancestors() -> set[int]:
-    return {process.pid for process in psutil.Process().parents()}
+def _find_refusal(found: Process, sessions: frozenset[int], *, others: bool) -> str | None:
+    is_runner = _is_runner(found.command)
+    if found.pid == 1:
+        return "the session is process 1 of this system"
+    if is_server(found):
+        return f"process {found.pid} belongs to a server"
+    if found.pid in ancestors(os.getpid()) and not is_runner:
+        return f"this server was started by process {found.pid}"
+    if found.user != os.geteuid() and not others:
+        return f"process {found.pid} belongs to another user"
+    if found.has_terminal and not is_runner and not _has_runner(ancestors(found.pid) & sessions):
+        return f"process {found.pid} belongs to a terminal"
+    return None
 
 
-def _is_runner(process: psutil.Process) -> bool:
+def _has_runner(pids: frozenset[int]) -> bool:
+    return any(found and _is_runner(found.command) for found in map(read_process, pids))
+
+
+def _is_runner(command: tuple[str, ...]) -> bool:
     """Return True for a runner: one that started this server is its ancestor but may be ended."""
-    names = [os.path.basename(word) for word in process.cmdline()[:2]]
+    names = [os.path.basename(word) for word in command[:2]]
     return any(name in _RUNNER_NAMES or name.startswith(_RUNNER_COPY) for name in names)

@@ -1,8 +1,7 @@
 """Liveness, status and progress of the session, for the API, the metrics and the live feed."""
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from loki_web import __version__
@@ -10,32 +9,15 @@ from loki_web.services import events
 from loki_web.services.context import Sources
 from loki_web.services.cost import efficiency
 from loki_web.services.redaction import redact
-from loki_web.services.session import processes
+from loki_web.services.session import liveness
 from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
-from loki_web.store.times import parse_time
 
 STOPPED, RUNNING, PAUSED, AUTONOMOUS = "stopped", "running", "paused", "autonomous"
 DASHBOARD_FILE = "dashboard-state.json"
-SESSION_FILE = "session.json"
-PID_FILES = ("loki.pid", "run.pid")
-_SKILL_SESSION_LIFE = timedelta(hours=6)
 _ITERATION_ID = re.compile(r"iteration-(\d{1,9})", re.ASCII)
 _EFFICIENCY_FILE = re.compile(r"iteration-(\d{1,9})\.json", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Liveness:
-    """Whether a session runs, and its process.
-
-    :param pid: the live process; None for a session that recorded no process.
-    :param pid_file: the file with that pid, relative to the session's folder.
-    """
-
-    alive: bool
-    pid: int | None = None
-    pid_file: str | None = None
 
 
 @derived
@@ -45,52 +27,9 @@ def get_dashboard_state(sources: Sources) -> Json:
     return {key: value for key, value in content.items() if key != "tasks"}
 
 
-def get_liveness(sources: Sources) -> Liveness:
-    """Return whether a session runs, and its process (docs/files.md, section 17.1).
-
-    A session without a recorded process counts as alive for six hours after its start.
-    """
-    recorded = _get_recorded(sources)
-    if isinstance(recorded, Liveness):
-        return recorded
-    return Liveness(recorded is not None and abs(sources.now() - recorded) < _SKILL_SESSION_LIFE)
-
-
-@derived
-def _get_recorded(sources: Sources) -> Liveness | datetime | None:
-    """Return the liveness by files and processes; the start of a session without a process."""
-    for name in PID_FILES:
-        pid = read_pid_file(sources, name)
-        if _counts_as_alive(pid):
-            return Liveness(True, pid, name)
-    session = as_dict(sources.project.document(SESSION_FILE))
-    if session.get("status") != "running":
-        return Liveness(False)
-    if session.get("pid") is not None:
-        pid = processes.parse_pid(session["pid"])
-        return Liveness(True, pid, SESSION_FILE) if _counts_as_alive(pid) else Liveness(False)
-    return get_session_file_start(sources)
-
-
-def read_pid_file(sources: Sources, name: str) -> int | None:
-    """Return the pid in a pid file, whether that process is alive or not."""
-    return processes.parse_pid(sources.project.text(name, limit=64))
-
-
-def get_session_file_start(sources: Sources) -> datetime | None:
-    """Return the start time in `session.json`, else the time at which the file was written."""
-    session = as_dict(sources.project.document(SESSION_FILE))
-    for key in ("startedAt", "started", "start_time", "startTime"):
-        started = parse_time(session.get(key))
-        if started is not None:
-            return started
-    version = sources.project.version(SESSION_FILE)
-    return datetime.fromtimestamp(version.mtime, UTC) if version else None
-
-
 def get_status_word(sources: Sources) -> str:
     """Return `stopped`, `paused`, `autonomous` or `running`."""
-    if not get_liveness(sources).alive:
+    if not liveness.get_liveness(sources).alive:
         return STOPPED
     if sources.project.exists("PAUSE"):
         return PAUSED
@@ -130,7 +69,7 @@ def get_version(sources: Sources) -> str:
 
 def get_started_at(sources: Sources) -> datetime | None:
     """Return the start of the latest session: its pid file's time, else that of its event."""
-    for name in PID_FILES:
+    for name in liveness.PID_FILES:
         version = sources.project.version(name)
         if version is not None:
             return datetime.fromtimestamp(version.mtime, UTC)
@@ -138,26 +77,13 @@ def get_started_at(sources: Sources) -> datetime | None:
 
 
 def get_uptime_seconds(sources: Sources) -> float:
-    """Return the seconds since the start in the state file (docs/files.md, section 17).
+    """Return the seconds since the live session began; 0 without one.
 
-    A start that is missing or in the future is replaced by that of the session. 0 when no session
-    runs.
+    `startedAt` of the state file is the first start of the project, not that of the session.
     """
-    if not get_liveness(sources).alive:
-        return 0.0
-    now = sources.now()
-    started = parse_time(get_dashboard_state(sources).get("startedAt"))
-    if started is None or started > now:
-        started = get_started_at(sources) or get_session_file_start(sources)
-    return max(0.0, (sources.now() - started).total_seconds()) if started else 0.0
-
-
-def get_session_uptime_seconds(sources: Sources) -> float:
-    """Return the seconds since the live session's own start; 0 without a session."""
-    if not get_liveness(sources).alive:
-        return 0.0
-    started = get_started_at(sources) or get_session_file_start(sources)
-    return max(0.0, (sources.now() - started).total_seconds()) if started else 0.0
+    found = liveness.get_liveness(sources)
+    is_known = found.alive and found.started_at is not None
+    return max(0.0, sources.now().timestamp() - (found.started_at or 0.0)) if is_known else 0.0
 
 
 @derived
@@ -176,10 +102,6 @@ def get_iteration(sources: Sources) -> int:
         _get_efficiency_iteration(sources),
         events.get_milestones(sources).iteration,
     )
-
-
-def _counts_as_alive(pid: int | None) -> bool:
-    return pid is not None and not processes.is_own(pid) and processes.is_alive(pid)
 
 
 def _get_queue_iteration(sources: Sources) -> int:

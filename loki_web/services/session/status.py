@@ -7,6 +7,7 @@ from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
+from loki_web.services.session.liveness import get_liveness
 from loki_web.store.coerce import first_text
 from loki_web.store.derived import derived
 from loki_web.store.times import isoformat
@@ -17,6 +18,13 @@ _DOCUMENTS = (
     *("metrics/budget.json", "council/state.json", "notifications/active.json"),
     *("state/agents.json", "memory/index.json", "memory/timeline.json"),
 )
+
+
+class LiveSessionDict(TypedDict):
+    """A live session; the pid is None if its process cannot be seen from here."""
+
+    session_id: str
+    pid: int | None
 
 
 class StatusDict(TypedDict):
@@ -41,6 +49,15 @@ class StatusDict(TypedDict):
     pid: NotRequired[int | None]
     timestamp: NotRequired[str]
     too_large_files: NotRequired[list[str]]
+    liveness: NotRequired[str]
+    stale: NotRequired[bool]
+    sessions: NotRequired[list[LiveSessionDict]]
+
+
+class LiveDict(TypedDict):
+    """The answer of `/health/live`."""
+
+    status: str
 
 
 class HealthDict(TypedDict):
@@ -55,23 +72,27 @@ def get_health() -> HealthDict:
     return {"status": "healthy", "service": "loki-dashboard"}
 
 
+def get_live() -> LiveDict:
+    """Return that the process answers."""
+    return {"status": "live"}
+
+
 def get_status(sources: Sources) -> StatusDict:
     """Return the documented status, and the fields that clients of the old server read.
 
     `uptime_seconds` is the server's, `session_uptime_seconds` the session's.
     """
-    now = sources.now()
-    liveness = state.get_liveness(sources)
+    now, liveness = sources.now(), get_liveness(sources)
     return {
         "status": state.get_status_word(sources),
         "project": state.get_project_name(sources),
         "project_path": str(state.get_project_path(sources)),
         "version": state.get_version(sources),
         "uptime_seconds": round(max(0.0, now.timestamp() - sources.started_at), 3),
-        "active_sessions": int(liveness.alive),
+        "active_sessions": len(liveness.sessions),
         "running_agents": records.count_running(sources),
         "pending_tasks": tasks.count_tasks(sources)[tasks.PENDING],
-        "database_connected": True,
+        "database_connected": not sources.project.is_gone(),
         "phase": state.get_phase(sources),
         "iteration": state.get_iteration(sources),
         "complexity": state.get_complexity(sources),
@@ -80,9 +101,14 @@ def get_status(sources: Sources) -> StatusDict:
         else "",
         "provider": state.get_provider(sources),
         "current_task": tasks.get_current_task(sources),
-        "session_uptime_seconds": round(state.get_session_uptime_seconds(sources), 3),
+        "session_uptime_seconds": round(state.get_uptime_seconds(sources), 3),
         "pid": liveness.pid,
         "too_large_files": _list_too_large(sources),
+        "liveness": liveness.known_by,
+        "stale": liveness.is_stale,
+        "sessions": [
+            {"session_id": redact(session), "pid": pid} for session, pid in liveness.sessions
+        ],
         "timestamp": isoformat(now),
     }
 

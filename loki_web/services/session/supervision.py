@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
-from loki_web.services.session import processes, state
+from loki_web.services.session import liveness, processes, state
 from loki_web.store.coerce import as_dict, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 
@@ -19,6 +19,7 @@ class ProcessDict(TypedDict):
 
     pid: int | None
     alive: bool
+    liveness: NotRequired[str]
 
 
 class AgentProcessDict(TypedDict):
@@ -32,6 +33,7 @@ class AgentProcessDict(TypedDict):
     status: str
     id: NotRequired[str]
     state: NotRequired[str]
+    liveness: NotRequired[str]
     heartbeat_age_seconds: NotRequired[float | None]
 
 
@@ -40,6 +42,8 @@ class LifeDict(TypedDict):
 
     status: str
     alive: bool
+    liveness: NotRequired[str]
+    stale: NotRequired[bool]
 
 
 class HelperDict(TypedDict):
@@ -51,6 +55,7 @@ class HelperDict(TypedDict):
     parent_pid: int | None
     extra: str
     alive: bool
+    liveness: NotRequired[str]
 
 
 class ProcessesDict(TypedDict):
@@ -66,10 +71,11 @@ class ProcessesDict(TypedDict):
 
 
 def get_processes(sources: Sources) -> ProcessesDict:
-    """Return the expected processes, and for each whether it is alive."""
+    """Return the expected processes, and for each whether it is alive and how that is known."""
     now = sources.now()
+    found = liveness.get_liveness(sources)
     return {
-        "main_process": _get_main_process(sources),
+        "main_process": _get_main_process(sources, found),
         "dashboard": _get_server(sources),
         "agents": [
             _describe_agent(agent, agent.pid, now)
@@ -78,7 +84,9 @@ def get_processes(sources: Sources) -> ProcessesDict:
         ],
         "session": {
             "status": state.get_status_word(sources),
-            "alive": state.get_liveness(sources).alive,
+            "alive": found.alive,
+            "liveness": found.known_by,
+            "stale": found.is_stale,
         },
         "registered_processes": _list_helpers(sources),
         "watchdog_enabled": sources.settings.watchdog,
@@ -86,17 +94,23 @@ def get_processes(sources: Sources) -> ProcessesDict:
     }
 
 
-def _get_main_process(sources: Sources) -> ProcessDict:
-    """Return the live runner, else the pid in a pid file that a dead one left behind."""
-    liveness = state.get_liveness(sources)
-    recorded = (state.read_pid_file(sources, name) for name in state.PID_FILES)
-    pid = liveness.pid or next((pid for pid in recorded if pid), None)
-    return {"pid": pid, "alive": liveness.pid is not None}
+def _get_main_process(sources: Sources, found: liveness.Liveness) -> ProcessDict:
+    """Return the live runner, else the pid in a pid file that a dead one left behind.
+
+    A runner that this server cannot see is alive while its heartbeat is; its pid is another one's
+    here.
+    """
+    recorded = (liveness.read_pid_file(sources, name) for name in liveness.PID_FILES)
+    pid = found.pid or next((pid for pid in recorded if pid), None)
+    is_unseen = found.alive and found.pid is None and pid is not None
+    return {"pid": pid, "alive": found.pid is not None or is_unseen, "liveness": found.known_by}
 
 
 def _get_server(sources: Sources) -> ProcessDict:
-    pid = state.read_pid_file(sources, _SERVER_PID_FILE) or processes.get_server_pid()
-    return {"pid": pid, "alive": processes.is_alive(pid)}
+    pid = liveness.read_pid_file(sources, _SERVER_PID_FILE)
+    record = liveness.make_record(sources, _SERVER_PID_FILE, pid)
+    alive = record is None or liveness.is_live(liveness.judge(sources, record))
+    return {"pid": pid or processes.get_server_pid(), "alive": alive, "liveness": liveness.PROCESS}
 
 
 def _describe_agent(agent: records.Agent, pid: int, now: datetime) -> AgentProcessDict:
@@ -107,6 +121,7 @@ def _describe_agent(agent: records.Agent, pid: int, now: datetime) -> AgentProce
         "status": agent.status,
         "id": redact(agent.identity),
         "state": _ALIVE if agent.alive else _DEAD,
+        "liveness": agent.known_by,
         "heartbeat_age_seconds": age if age is None else round(age, 3),
     }
 
@@ -116,16 +131,19 @@ def _list_helpers(sources: Sources) -> list[HelperDict]:
     helpers: list[HelperDict] = []
     for name, content in sources.project.collection("pids").items():
         pid, entry = processes.parse_pid(name.removesuffix(".json")), as_dict(content)
-        if pid is None or not entry:
+        started = parse_time(entry.get("started"))
+        record = liveness.make_record(sources, f"pids/{name}", pid, started)
+        if record is None or not entry:
             continue
         helpers.append(
             {
-                "pid": pid,
+                "pid": record.pid,
                 "label": redact(first_text(entry.get("label"))),
                 "started": tidy_time(entry.get("started")) or None,
                 "parent_pid": processes.parse_pid(entry.get("ppid")),
                 "extra": redact(first_text(entry.get("extra"))),
-                "alive": processes.is_alive(pid),
+                "alive": liveness.is_live(liveness.judge(sources, record)),
+                "liveness": liveness.PROCESS,
             }
         )
     return helpers

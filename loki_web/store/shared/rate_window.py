@@ -29,26 +29,28 @@ class SharedWindow:
         self._path = path
         self._own = None if path else _connect(":memory:")
         self._lock = threading.Lock()  # a connection runs one transaction at a time
-        self._patience = _WAIT_SECONDS
+        self._wait_seconds = _WAIT_SECONDS
         self._paused_until = 0.0
 
     def hit(self, key: str, most: int) -> int | None:
         """Count one hit unless the window has `most` hits of this key already.
 
-        A file that is locked for too long, or a full disk, counts nothing: rather serve than
-        refuse. It is left alone for _PAUSE_SECONDS then, and nobody waits for it again before it
-        has been usable once.
+        If the file is locked for too long, or the disk is full, the hit is admitted without being
+        counted, and so are those of the next _PAUSE_SECONDS. Later calls do not wait for the lock
+        until it was acquired once.
 
         :return: None if the hit was counted, else the seconds until the next is allowed, at
             least 1.
         """
-        if time.monotonic() < self._paused_until or not self._lock.acquire(timeout=self._patience):
+        if time.monotonic() < self._paused_until or not self._lock.acquire(
+            timeout=self._wait_seconds
+        ):
             return None
         try:
             wait = self._hit(key, most)
-            self._patience = _WAIT_SECONDS
+            self._wait_seconds = _WAIT_SECONDS
         except sqlite3.OperationalError:
-            self._patience, self._paused_until = 0.0, time.monotonic() + _PAUSE_SECONDS
+            self._wait_seconds, self._paused_until = 0.0, time.monotonic() + _PAUSE_SECONDS
             return None
         except sqlite3.DatabaseError:
             self._discard()
@@ -85,7 +87,7 @@ class SharedWindow:
             return
         if files.is_special(str(self._path)):
             raise sqlite3.DatabaseError("not a regular file")  # reading a FIFO would block
-        with closing(_connect(str(self._path), self._patience)) as database:
+        with closing(_connect(str(self._path), self._wait_seconds)) as database:
             yield database
 
     def _discard(self) -> None:
@@ -93,10 +95,10 @@ class SharedWindow:
             os.unlink(str(self._path))
 
 
-def _connect(path: str, patience: float = 0.0) -> sqlite3.Connection:
+def _connect(path: str, wait_seconds: float = 0.0) -> sqlite3.Connection:
     """Open a connection for one process; its threads must use it one at a time."""
     database = sqlite3.connect(
-        path, timeout=patience, isolation_level=None, check_same_thread=False
+        path, timeout=wait_seconds, isolation_level=None, check_same_thread=False
     )
     database.execute("PRAGMA journal_mode = MEMORY")
     database.execute("PRAGMA synchronous = OFF")

@@ -1,4 +1,4 @@
-// Values that others watch, the server's clock, and every request of the page.
+// Observable values (cells), the server's clock, and every request of the page.
 
 /**
  * @template T
@@ -6,7 +6,7 @@
  */
 
 /**
- * A value that others watch: `watch(fn)` calls at once and at each change, and returns what ends it.
+ * An observable value. `watch(fn)` calls `fn` at once and at each change, and returns a function that unsubscribes.
  *
  * @template T
  * @param {T} value
@@ -32,7 +32,7 @@ export function cell(value) {
 }
 
 /**
- * A cell that is kept in the browser under a name. Where storage is forbidden, it lasts as long as the page.
+ * A cell that is stored in the browser. If storage is forbidden, its value is lost with the page.
  *
  * @param {string} name
  * @param {string} value
@@ -58,13 +58,13 @@ function attempt(read) {
   }
 }
 
-// The one timer of the page. A hidden tab has none.
+// The only timer of the page; it is stopped while the tab is hidden.
 
 const listeners = new Set();
 let timer = 0;
 let skew = 0;
 
-/** Now by the server's clock, in milliseconds. */
+/** The current time of the server, in milliseconds. */
 export const now = () => Date.now() + skew;
 
 /** As `now`, but standing still while the server does not answer: what is shown is from then. */
@@ -76,7 +76,7 @@ function setClock(header) {
   skew = Math.abs(difference) > 3000 ? difference : 0;
 }
 
-/** Call every second while the tab is seen, and at once when it comes back; returns the end. */
+/** Call each second while the tab is visible, and when it becomes visible; return a function that stops it. */
 export function everySecond(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -105,14 +105,14 @@ const SCOPES = ['read', 'control', 'audit', 'admin'];
 const WANTED = 'This server wants an access token.';
 const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
 
-/** The access token of this tab; empty where none is needed or known. */
+/** The access token of this tab; empty if none is needed or known. */
 export const token = keptCell('token', '', 'sessionStorage');
 const isClosed = document.body.dataset.access === 'token';
-/** Whether the server wants a token that we do not have: `''`, or why. */
+/** Why a token has to be entered; `''` if none is needed. */
 export const locked = cell(isClosed && !token.value ? WANTED : '');
-/** What the token may do, as the server said last; null where no token is needed. */
+/** The scopes of the token in the last response; null if no token is needed. */
 export const scopes = cell(/** @type {string | null} */ (null));
-/** The scopes that the token lacks. */
+/** The scopes that requests were refused for. */
 export const denied = cell(/** @type {Set<string>} */ (new Set()));
 /** When the server last answered (ms), and whether it has stopped answering. */
 export const contact = cell({ at: 0, lost: false });
@@ -132,12 +132,12 @@ export function onReturn(listener) {
  *   'aborted'} Kind
  */
 
-/** What went wrong with a request. */
+/** A request that failed. */
 export class ApiError extends Error {
   /**
    * @param {Kind} kind
    * @param {string} detail
-   * @param {{status?: number, retryAfter?: number, scope?: string}} [more] seconds, and the scope that is missing
+   * @param {{status?: number, retryAfter?: number, scope?: string}} [more] seconds; the missing scope
    */
   constructor(kind, detail, { status = 0, retryAfter = 0, scope = '' } = {}) {
     super(detail);
@@ -148,7 +148,7 @@ export class ApiError extends Error {
     this.scope = scope;
   }
 
-  /** What to show: what went wrong, and what to do. */
+  /** The message for the user: what went wrong, and what to do. */
   get sentence() {
     if (this.kind === 'limited') return `Too many requests. Try again in ${this.retryAfter || 60} s.`;
     if (this.kind === 'forbidden' && this.scope) return `This token lacks the scope “${this.scope}”.`;
@@ -161,10 +161,10 @@ export const post = (path, /** @type {any} */ body = undefined) => request('POST
 export const put = (path, body) => request('PUT', path, body).then(readJson);
 export const del = (path) => request('DELETE', path).then(readJson);
 
-/** GET and read in one. */
+/** GET a path and parse the body. */
 export const getJson = (path, options = {}) => get(path, options).then(readJson);
 
-/** A path with its parts encoded, without empty parameters. */
+/** Return a path with encoded parts and the parameters that are not empty. */
 export function address(parts, query = {}) {
   const path = [parts]
     .flat()
@@ -174,7 +174,7 @@ export function address(parts, query = {}) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** Return the text of a successful response. Without the token that the server needs, nothing is sent. */
+/** Return the text of a successful response. If a token is needed and missing, no request is sent. */
 async function request(
   method,
   path,
@@ -182,14 +182,14 @@ async function request(
   /** @type {{signal?: AbortSignal}} */ { signal } = {},
 ) {
   if (locked.value && !OPEN_TO_ALL.has(path)) throw new ApiError('unauthenticated', locked.value);
-  const held = token.value;
+  const used = token.value;
   const { response, text } = await send(method, path, { headers: authorization(), body, signal });
-  const isOurs = held === token.value;
+  const isOurs = used === token.value;
   if (isOurs) hearScopes(response.headers.get('X-Loki-Scopes'));
   if (response.ok) return text;
   const error = refusal(response, text);
   if (isOurs && error.scope) denied.set(new Set([...denied.value, error.scope]));
-  if (isOurs && error.status === 401) locked.set(held ? 'The server does not accept this token.' : WANTED);
+  if (isOurs && error.status === 401) locked.set(used ? 'The server does not accept this token.' : WANTED);
   throw error;
 }
 
@@ -248,9 +248,9 @@ function readJson(text) {
 
 function refusal({ status, headers }, text) {
   const detail = detailIn(text) || `The server answered ${status}`;
-  const known = /** @type {const} */ ({ 401: 'unauthenticated', 403: 'forbidden', 404: 'missing', 429: 'limited' });
+  const kinds = /** @type {const} */ ({ 401: 'unauthenticated', 403: 'forbidden', 404: 'missing', 429: 'limited' });
   const scope = status === 403 ? (/scope (\S+)/.exec(detail)?.[1] ?? '') : '';
-  return new ApiError(known[status] ?? (status < 500 ? 'invalid' : 'failed'), detail, {
+  return new ApiError(kinds[status] ?? (status < 500 ? 'invalid' : 'failed'), detail, {
     status,
     retryAfter: Number(headers.get('Retry-After')) || 0,
     scope,
@@ -265,7 +265,7 @@ function detailIn(text) {
   }
 }
 
-/** Use another token from now on, if the server accepts it. */
+/** Check a token with the server; use it from now on if it is accepted. */
 export async function tryToken(next) {
   const { response, text } = await send('GET', 'api/status', { headers: authorization(next) });
   if (!response.ok && response.status !== 403) throw refusal(response, text);

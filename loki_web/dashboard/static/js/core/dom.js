@@ -1,35 +1,35 @@
-// Elements from names and values. Text is always text: nothing here reads markup.
+// Create and update elements. Text is inserted as text nodes: nothing here parses HTML.
 
 const SVG = 'http://www.w3.org/2000/svg';
 const PROPERTIES = new Set(['value', 'checked', 'indeterminate']);
 
 /**
- * An HTML element: `h('p.note.small', {id: 'x', onclick: f}, 'text', child, [more])`.
+ * Create an HTML element: `h('p.note.small', {id: 'x', onclick: f}, 'text', child, [more])`.
  *
- * Values: `on…` are listeners, `vars` custom properties, `key` tells an element from its
- * neighbors when a list is drawn again, `props` are those of a component; the rest are attributes
- * (true: present, false and null: absent). The second argument may be left out.
+ * Values: `on…` are listeners, `vars` are CSS custom properties, `key` identifies an element in a list
+ * that is drawn again, `props` are passed to a component. All others are attributes (true: present,
+ * false and null: absent). The second argument may be left out.
  */
 export function h(tag, ...rest) {
   const [name, ...classes] = tag.split('.');
   return build(document.createElement(name), classes, rest);
 }
 
-/** The same for SVG. */
+/** Create an SVG element, as `h` does. */
 export function s(tag, ...rest) {
   const [name, ...classes] = tag.split('.');
   return build(document.createElementNS(SVG, name), classes, rest);
 }
 
 /**
- * The element of an id, which index.html has.
+ * Return the element of index.html with an id.
  *
  * @param {string} id
  * @returns {any}
  */
 export const byId = (id) => document.getElementById(id);
 
-/** One of the symbols in index.html. */
+/** Return an icon: a symbol of index.html. */
 export function icon(name) {
   return s('svg.icon', { 'aria-hidden': 'true' }, s('use', { href: `#i-${name}` }));
 }
@@ -72,8 +72,8 @@ function setVars(element, vars) {
 }
 
 /**
- * The nodes of children, each with its slot among them. What is left out keeps its slot, so that a
- * child that comes or goes does not turn its neighbors into each other.
+ * Return the nodes of children, each with its slot (its position). An omitted child keeps its slot, so
+ * that children after it are still matched with their own elements.
  */
 function nodes(children, path = '') {
   return children.flatMap((child, index) => {
@@ -86,9 +86,9 @@ function nodes(children, path = '') {
 }
 
 /**
- * Make the children of `parent` like those given, keeping the elements that are there: a click that
- * has begun, focus, scrolling, open disclosures and what somebody is typing stay. Children are found
- * again by their `key`, wherever they are, else by their slot.
+ * Update the children of `parent` to those given, and keep existing elements. So focus, scroll
+ * positions, open disclosures, input that is being typed and a click that has begun are not lost.
+ * Existing elements are matched by their `key`, or by their slot if they have none.
  */
 export function draw(parent, ...children) {
   match(parent, nodes(children));
@@ -159,7 +159,7 @@ function patchAttributes(known, fresh) {
   }
 }
 
-/** A custom element that lives on between drawings: `props` are replaced, `update()` follows. */
+/** A custom element that is kept when it is drawn again: its `props` are replaced, then `update()` is called. */
 export class Component extends HTMLElement {
   /** @type {any} */
   #props = {};
@@ -173,7 +173,7 @@ export class Component extends HTMLElement {
     if (this.isConnected) this.update();
   }
 
-  /** Draw again: the props have been replaced. */
+  /** Draw the element; called after the props were replaced. */
   update() {}
 
   /** Called when the element enters the page. */

@@ -1,9 +1,9 @@
-// The live feed: by WebSocket, else by event stream; without either, slices poll.
+// The live feed: a WebSocket, or an event stream if that fails. Without either, slices poll.
 
 import { address, authorization, BASE, cell, contact, everySecond, locked, token } from './api.js';
 import { lookup } from './words.js';
 
-const ALWAYS = ['status', 'notifications']; // what a hidden tab still follows
+const ALWAYS = ['status', 'notifications']; // channels that a hidden tab follows too
 const CHANNEL_OF = lookup({
   task_created: 'tasks',
   task_updated: 'tasks',
@@ -24,10 +24,10 @@ const LONGEST_WAIT_HIDDEN = 30;
 
 /** connecting, live, polling, offline or locked. */
 export const state = cell('connecting');
-/** When the next try is made (ms), while there is no connection. */
+/** When the next attempt to connect is made (ms); 0 while there is a connection. */
 export const nextTry = cell(0);
 
-const wanted = new Map(ALWAYS.map((name) => [name, 1]));
+const subscribers = new Map(ALWAYS.map((name) => [name, 1]));
 const listeners = new Set();
 /** @type {{follow: (names: string[]) => void, close: () => void} | null} */
 let connection = null;
@@ -36,29 +36,29 @@ let failures = 0;
 let timer = 0;
 let isStarted = false;
 
-/** Subscribe to a channel; returns what ends it. */
+/** Subscribe to a channel; return a function that unsubscribes. */
 export function want(channel) {
-  wanted.set(channel, (wanted.get(channel) ?? 0) + 1);
+  subscribers.set(channel, (subscribers.get(channel) ?? 0) + 1);
   follow();
   return () => {
-    wanted.set(channel, (wanted.get(channel) ?? 0) - 1);
+    subscribers.set(channel, (subscribers.get(channel) ?? 0) - 1);
     follow();
   };
 }
 
-/** Hear `(type, data, channel)`; data is undefined where a channel has merely begun. */
+/** Call `listener(type, data, channel)` for each message; `data` is undefined after a subscription or a reset. */
 export function onMessage(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-/** Begin, once the server has answered something. */
+/** Connect; called after the first response of the server. */
 export function start() {
   isStarted = true;
   connect();
 }
 
-/** Try at once. */
+/** Reconnect at once. */
 export function tryNow() {
   failures = 0;
   connection?.close();
@@ -68,7 +68,7 @@ export function tryNow() {
 
 function channels() {
   if (document.hidden) return ALWAYS;
-  return [...wanted].filter(([, watchers]) => watchers > 0).map(([name]) => name);
+  return [...subscribers].filter(([, watchers]) => watchers > 0).map(([name]) => name);
 }
 
 let isFollowing = false;
@@ -116,7 +116,7 @@ function hear({ type, data }) {
   if (type === 'subscribed') {
     for (const channel of data?.channels ?? []) tell('begun', undefined, channel);
   } else if (type in CHANNEL_OF) tell(type, data, CHANNEL_OF[type]);
-  else if (type === 'reset') for (const channel of wanted.keys()) tell(type, undefined, channel);
+  else if (type === 'reset') for (const channel of subscribers.keys()) tell(type, undefined, channel);
 }
 
 function tell(...news) {
@@ -155,12 +155,12 @@ everySecond(() => {
   if (state.value === 'polling' && !connection && !nextTry.value) connect();
 });
 
-// The WebSocket. It pings every 25 seconds, and closes if no message follows.
+// The WebSocket. It sends a ping every 25 seconds, and closes if no message follows.
 
 const PING = 25_000;
 const ANSWER = 10_000;
 
-/** Open a connection that is subscribed to channels. */
+/** Open a WebSocket and subscribe to channels. */
 function openSocket({ channels, onOpen, onMessage, onClose }) {
   const url = new URL('ws', BASE);
   url.protocol = url.protocol.replace('http', 'ws');
@@ -208,9 +208,9 @@ function openSocket({ channels, onOpen, onMessage, onClose }) {
   return { follow, close: () => socket.close(1000) };
 }
 
-// The event stream, read by fetch so that the token stands in a header.
+// The event stream, read with fetch, since EventSource cannot send the token in a header.
 
-const SILENCE = 40_000; // the server says something every 15 seconds
+const SILENCE = 40_000; // ms; the server sends something every 15 seconds
 
 /** As `openSocket`; a change of channels opens a new stream. */
 function openStream({ channels, onOpen, onMessage, onClose }) {

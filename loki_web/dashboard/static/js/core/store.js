@@ -1,13 +1,13 @@
-// What the page knows: one slice for each address, kept fresh while it is watched; and the lines of the log.
+// The data of the page: one slice for each address, kept up to date while it is watched, and the lines of the log.
 
 import { ApiError, contact, everySecond, get, locked, onReturn, token } from './api.js';
 import * as live from './live.js';
 
 /**
  * @typedef {object} How
- * @property {string[]} [channels] whose messages mean that it changed
- * @property {number} [every] seconds between looks without them
- * @property {string} [message] the type of a message that is its value
+ * @property {string[]} [channels] messages of these channels mean that the data has changed
+ * @property {number} [every] seconds between polls while no live feed reports changes
+ * @property {string} [message] the type of the messages that contain the new data
  */
 
 /** @type {Map<string, Slice>} */
@@ -19,7 +19,7 @@ const RETRY = 10;
 const PROBE = 3; // between looks for a server that does not answer
 
 /**
- * The slice of an address, made when it is first asked for.
+ * Return the slice of an address; it is created at the first call.
  *
  * @param {string} path such as `api/agents`
  * @param {How} how
@@ -32,7 +32,7 @@ export function slice(path, how = {}) {
 }
 
 class Slice {
-  /** `data` undefined until the first answer; `error` of the last try, or null; `at` in ms. */
+  /** `data`: undefined until the first response; `error`: of the last request, or null; `at`: of the data, in ms. */
   /** @type {any} */
   data = undefined;
   /** @type {ApiError | null} */
@@ -66,7 +66,7 @@ class Slice {
     return this.#watchers.size > 0;
   }
 
-  /** Call at once and at each change; returns what ends it. */
+  /** Call at once and at each change; return a function that unsubscribes. */
   watch(watcher) {
     if (!this.isWatched) this.#releases = this.channels.map(live.want);
     this.#watchers.add(watcher);
@@ -79,7 +79,7 @@ class Slice {
     };
   }
 
-  /** Ask the server now; settles when the answer is in, and never fails. */
+  /** Request the data now. The promise resolves after the response and never rejects. */
   refresh() {
     if (this.#running) {
       this.#again = true;
@@ -113,7 +113,7 @@ class Slice {
     }
   }
 
-  /** Read it again soon, because it has changed; the longer an answer takes, the more seldom. */
+  /** Request the data again soon, because it has changed; less often if responses take long. */
   touch() {
     this.#isDirty = true;
     if (!this.isWatched || document.hidden || this.#timer) return;
@@ -166,7 +166,7 @@ class Slice {
   }
 }
 
-/** A source that `use` replaces by another slice, while what shows it stays. */
+/** A source of data for a panel; `use` replaces its slice, and the panel stays. */
 export function exchangeable(slice) {
   const ends = new Map();
   return {
@@ -197,7 +197,7 @@ export function exchangeable(slice) {
 
 const watched = () => [...byPath.values()].filter((each) => each.isWatched);
 
-/** Look at everything that is on the screen again. */
+/** Request everything again that is on the screen. */
 const refreshAll = () => Promise.all(watched().map((each) => each.refresh()));
 
 everySecond(() => {
@@ -243,7 +243,7 @@ token.watch((next) => {
   refreshAll();
 });
 
-// The addresses that several views read. A view's own ones are made where they are used.
+// Slices that several views use. The others are created in their view.
 
 export const status = slice('api/status', { channels: ['status'], message: 'status', every: 5 });
 export const tasks = slice('api/tasks', { channels: ['tasks'], every: 10 });
@@ -260,7 +260,7 @@ export const checkpoints = slice('api/checkpoints?limit=200', { channels: ['chec
 export const projects = slice('api/registry/projects?include_inactive=true', { channels: ['projects'], every: 30 });
 export const enterprise = slice('api/enterprise/status', { every: 300 });
 
-// The lines of the log: the last ones from the API, then each as it is written.
+// The lines of the log: the last lines from the API, then new ones from the live feed.
 
 const POLL = 2000;
 
@@ -317,7 +317,7 @@ export class LogFeed {
     this.changed();
   }
 
-  /** Of what the server has, the part that is not here yet; all of it where nothing fits. */
+  /** Append the fetched lines that follow the known ones; if none is known, replace all lines. */
   #merge(fetched) {
     const known = this.lines;
     for (let end = fetched.length; end > 0; end -= 1) {
@@ -340,7 +340,7 @@ export class LogFeed {
 
 const isSame = (a, b) => a.message === b.message && a.level === b.level;
 
-/** Whether the first `end` of the fetched lines are the last that are known. */
+/** Return whether the first `end` fetched lines are the last known lines. */
 function endsWith(known, fetched, end) {
   const length = Math.min(end, known.length);
   if (!length) return false;

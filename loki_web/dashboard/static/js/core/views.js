@@ -1,4 +1,4 @@
-// The views: their titles, the key after `g`, their modules; the address; what a view is given.
+// The views (title, the key after `g`, module), the address of the page, and the context of a view.
 
 import { cell, contact, denied, everySecond, onReturn } from './api.js';
 import { onMessage, want } from './live.js';
@@ -19,11 +19,11 @@ export const VIEWS = lookup({
   admin: { title: 'Admin', key: 'd', load: () => import('../views/admin.js') },
 });
 
-// Where the page is: `#/view/part?name=value`, so that every place is a link.
+// The address is `#/view/part?name=value`, so every state of the page has a link.
 
 /** @typedef {{view: string, parts: string[], query: URLSearchParams}} Route */
 
-/** The present {@link Route}. */
+/** The current {@link Route}. */
 export const route = cell(read());
 
 addEventListener('hashchange', () => route.set(read()));
@@ -46,11 +46,11 @@ function decoded(text) {
 const KEPT = /^(sort\.|layout$)/;
 
 /**
- * The link to a place: `link('tasks', id)`, `link('logs', [], {q: 'error'})`.
+ * Return the link to a view: `link('tasks', id)`, `link('logs', [], {q: 'error'})`.
  *
  * @param {string} view
  * @param {string | string[]} [parts]
- * @param {Record<string, any>} [query] of which empty values are left out
+ * @param {Record<string, any>} [query] empty values are left out
  */
 export function link(view, parts = [], query = {}) {
   const path = [view, parts].flat().map(encodeURIComponent).join('/');
@@ -67,7 +67,7 @@ export function go(...place) {
 }
 
 /**
- * As `go`, without an entry in the history: for filters.
+ * Change the address as `go` does, but without an entry in the history; for filters.
  *
  * @param {Parameters<typeof link>} place
  */
@@ -85,9 +85,9 @@ export function keep(name, value) {
 // The context of a view: what the view began with it ends when the view is left.
 
 /**
- * Made anew each time a view is entered.
+ * Created each time a view is opened.
  *
- * @param {import('./views.js').Route} route where the page is; `onRoute` hears of later ones.
+ * @param {import('./views.js').Route} route the current one; `onRoute` reports changes.
  */
 export class ViewContext {
   #ends = [];
@@ -110,12 +110,12 @@ export class ViewContext {
     );
   }
 
-  /** Call when the view is left. */
+  /** Call `end` when the user leaves the view. */
   onLeave(end) {
     this.#ends.push(end);
   }
 
-  /** Follow a slice or a cell. */
+  /** Watch a slice or a cell. */
   watch(source, watcher) {
     this.onLeave(source.watch(watcher));
   }
@@ -130,25 +130,25 @@ export class ViewContext {
     this.onLeave(everySecond(listener));
   }
 
-  /** Hear the messages of a channel that no slice holds: `listener(type, data)`. */
+  /** Subscribe to a channel and call `listener(type, data)` for its messages. */
   hear(channel, listener) {
     this.onLeave(want(channel));
     this.onLeave(onMessage((type, data, from) => from === channel && listener(type, data)));
   }
 
-  /** Hear when the place changes inside the view. */
+  /** Call when the address changes within the view. */
   onRoute(listener) {
     this.#routed.push(listener);
   }
 
-  /** Call before the next paint, however often it is asked for; not while a button is pressed. */
+  /** Call `redraw` once before the next paint, but not while a button is pressed. */
   schedule(redraw) {
     if (this.#pending.has(redraw)) return;
     if (!this.#pending.size) requestAnimationFrame(() => whenReleased(() => this.#run()));
     this.#pending.add(redraw);
   }
 
-  /** As `schedule`, and again whenever what may be done changes. */
+  /** Also call `redraw` when permissions or the connection change. */
   redraws(redraw) {
     this.#redraws.add(redraw);
   }
@@ -170,17 +170,17 @@ export class ViewContext {
   }
 }
 
-// Nothing is drawn between a press and its click: a button that moves away from under the pointer
-// would not be clicked.
+// Nothing is drawn between pressing and releasing a button: if it moved away from under the pointer,
+// the browser would send no click.
 
 const PRESSED = 'a, button, summary';
-const TAP = 50; // ms after the release within which the click of a touch comes
+const TAP = 50; // ms between the release and the click on touch screens
 
 const waiting = [];
 let isPressed = false;
 let timer = 0;
 
-/** Call at once, or when the click has happened where a button is being pressed. */
+/** Call at once; while a button is pressed, after its click. */
 function whenReleased(listener) {
   if (isPressed) waiting.push(listener);
   else listener();

@@ -1,4 +1,4 @@
-// What values and states mean, in words. What is missing is a dash, which is not the same as zero.
+// Format values and states for people. A missing value is a dash, which is not the same as zero.
 
 import { contact, now } from './api.js';
 
@@ -32,7 +32,7 @@ export function compact(value) {
 
 const round = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(1).replace(/\.0$/, ''));
 
-/** Dollars; small sums with the digits that say something. */
+/** US dollars; small sums with more digits. */
 export function money(value) {
   if (!isNumber(value)) return NONE;
   const digits = value !== 0 && Math.abs(value) < 0.1 ? 4 : 2;
@@ -43,7 +43,7 @@ export function money(value) {
   return `${value < 0 ? '−' : ''}$${size}`;
 }
 
-/** A share of one hundred. */
+/** A percentage. */
 export const percent = (value) => (isNumber(value) ? `${plain.format(value)}%` : NONE);
 
 /** Seconds: 4s, 3m 04s, 2h 52m, 3d 4h. */
@@ -121,7 +121,7 @@ const RUNNING = new Set(['running', 'autonomous']);
 
 export const isRunning = (status) => RUNNING.has(status?.status);
 export const isPaused = (status) => status?.status === 'paused';
-/** The column of a task; a failed one is `failed`, wherever its queue is. */
+/** The column of a task; a failed task is in `failed`, whatever its queue is. */
 export const taskState = (task) => (task.failed ? 'failed' : task.status);
 
 /** The position of a task's priority, highest first. */
@@ -129,7 +129,7 @@ export const priorityRank = ({ priority }) => ['critical', 'high', 'medium', 'lo
 
 export const isAtWork = (agent) => agent.alive && agent.status === 'running';
 
-/** Whether there has never been a session. */
+/** Whether this project has never had a session. */
 export const isBlank = (/** @type {Data} */ { status, tasks, convergence }) =>
   Boolean(status) &&
   status.status === 'stopped' &&
@@ -137,7 +137,7 @@ export const isBlank = (/** @type {Data} */ { status, tasks, convergence }) =>
   !tasks?.length &&
   !convergence?.dataPoints.length;
 
-/** Seconds since an agent last said something, or null. */
+/** Seconds since an agent's last heartbeat, or null. */
 export function silence(agent) {
   const heard = moment(agent.heartbeat);
   return heard === null ? null : Math.max(0, (now() - heard) / 1000);
@@ -145,13 +145,13 @@ export function silence(agent) {
 
 export const isSilent = (agent) => isAtWork(agent) && (silence(agent) ?? 0) > SILENT_SECONDS;
 
-/** An agent's state in one word, silence included. */
+/** An agent's state in one word, `silent` included. */
 export function agentState(agent) {
   if (agent.pause_requested) return 'paused';
   return isSilent(agent) ? 'silent' : agent.status;
 }
 
-/** When the session last gave a sign of life (ms), or null. */
+/** When the session last reported anything (ms), or null. */
 export function lastSign(/** @type {Data} */ { agents = [], contextWindow, convergence }) {
   const moments = [
     ...agents.map((agent) => agent.heartbeat),
@@ -232,7 +232,7 @@ function hourly(iterations) {
   return spent > 0 ? (spent / (to - from)) * 3_600_000 : null;
 }
 
-/** Its forecast in words. */
+/** The forecast of the spend, in words. */
 export function spendNote({ limit, left, rate, secondsLeft }, status) {
   if (left !== null && left <= 0) return 'The budget is used up';
   const pace = rate && isRunning(status) ? `about ${money(rate)} an hour` : '';
@@ -252,14 +252,14 @@ const WORST_FIRST = ['critical', 'warning', 'info'];
  * @property {string} severity
  * @property {string} text
  * @property {number | null} at in milliseconds
- * @property {string} [view] where to look, with the `id` there
+ * @property {string} [view] where to look, and the `id` in that view
  * @property {string} [id]
  * @property {any} [notification] that can be acknowledged
  * @property {boolean} [resume] whether the session can be resumed
  */
 
 /**
- * What waits for somebody, worst first.
+ * Return what needs attention, most severe first.
  *
  * @returns {Need[]}
  */
@@ -311,7 +311,7 @@ export function needs(/** @type {Data} */ { status, agents = [], cost, tasks = [
   );
 }
 
-/** The state of the session for the strip: a kind for the lamp and a word. */
+/** The state of the session for the strip: the kind of the lamp, and a word. */
 export function stateOf(status, error) {
   if (contact.value.lost) return { kind: 'lost', word: 'No contact' };
   if (!status) return { kind: 'loading', word: error ? 'Unknown' : 'Loading' };
@@ -322,6 +322,8 @@ export function stateOf(status, error) {
 function stateWord(status) {
   if (isPaused(status)) return 'Paused';
   if (isRunning(status)) return 'Running';
+  if (status && !status.database_connected) return 'State folder gone';
+  if (status?.stale) return 'Silent';
   return status?.iteration ? 'Stopped' : 'No session';
 }
 

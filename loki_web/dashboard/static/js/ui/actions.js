@@ -5,7 +5,7 @@ import { link } from '../core/views.js';
 import { agentState, isPaused, isRunning, NONE, percent, silence } from '../core/words.js';
 import { ago, empty, meter, pill, table, toast } from './elements.js';
 
-// What can be done: buttons and their dialogs, and what came of it; to the session and to its agents.
+// Actions on the session and its agents: buttons, dialogs and messages about the outcome.
 
 /**
  * @typedef {object} Action
@@ -20,16 +20,16 @@ import { ago, empty, meter, pill, table, toast } from './elements.js';
 /**
  * @typedef {object} Button
  * @property {string} label a verb
- * @property {string} [name] for screen readers, where the label does not say to what
+ * @property {string} [name] for screen readers, if the label does not name the object
  * @property {string} [icon]
  * @property {string} [class] `small`, `danger`, `primary`
- * @property {string} [scope] that it needs; off, and saying so, where the token lacks it
- * @property {string | false | null} [off] why it cannot be done now
- * @property {string} [key] to be found again in a list
+ * @property {string} [scope] the required scope; the button is disabled, with the reason, if the token lacks it
+ * @property {string | false | null} [off] why the button is disabled
+ * @property {string} [key] identifies the button in a list, see `h`
  */
 
 /**
- * A button that asks the server to do something and says what came of it, once the server did.
+ * A button that runs an action and reports the outcome.
  *
  * @param {Button & Action} how
  */
@@ -66,7 +66,7 @@ export function actionButton({ label, name, icon: symbol, class: more, scope = '
 }
 
 /**
- * Do it, after asking where it is destructive; true once the server did it.
+ * Run an action, after a confirmation if it has one. Return whether it succeeded.
  *
  * @param {Action} action
  */
@@ -86,10 +86,10 @@ export async function perform({ run, done, confirm, undo, holds, refresh = [] })
   }
 }
 
-/** What to tell people about an error. */
+/** Return the message of an error for the user. */
 export const reasonOf = (/** @type {any} */ error) => error.sentence ?? error.message;
 
-// What can be done to the session, for the strip, the palette and the views.
+// The actions on the session, for the strip, the palette and the views.
 
 const refresh = [status, agents];
 const control = (verb) => post(`api/control/${verb}`);
@@ -123,7 +123,7 @@ export const forceReview = {
   refresh: [council],
 };
 
-/** Pause or Resume, and Stop, as the state of the session allows. */
+/** The buttons Pause or Resume, and Stop, enabled according to the state of the session. */
 export function sessionButtons(session) {
   const isOn = isRunning(session) || isPaused(session);
   const off = isOn ? null : session ? 'No session is running' : 'The state of the session is not known';
@@ -135,7 +135,7 @@ export function sessionButtons(session) {
 }
 
 /**
- * A modal dialog; the focus goes back to where it was when it closes.
+ * A modal dialog. When it closes, the focus returns to where it was.
  *
  * @param {{title: string, class?: string, onclose?: () => void}} how
  * @param {...any} content
@@ -187,21 +187,21 @@ function ask({ title, body, verb, isOfSession = false }) {
 }
 
 /**
- * A field of a form; what is not listed is an attribute of its input.
+ * A field of a form; all other properties are attributes of its input.
  *
  * @typedef {{name: string, label: string, hint?: string, [attribute: string]: any}} Field
  */
 
 /**
- * A form in a dialog. It stays open, saying what was wrong, until `run` has succeeded.
+ * A form in a dialog. It stays open and shows the error until `run` succeeds.
  *
  * @param {object} how
  * @param {string} how.title
  * @param {any} [how.body]
  * @param {(Node | Field)[]} how.fields
- *   an element of one's own counts by the names of the fields in it
+ *   an element contributes the named fields inside it
  * @param {string} how.verb on the button
- * @param {(values: Record<string, any>) => Promise<any>} how.run with the values by name
+ * @param {(values: Record<string, any>) => Promise<any>} how.run gets the values by name
  */
 export function askFor({ title, body, fields, verb, run }) {
   const problem = h('p.bad', { role: 'alert' });
@@ -243,7 +243,7 @@ export function askFor({ title, body, fields, verb, run }) {
 }
 
 /**
- * A pane at the right with the details of one thing; the rest of the page stays usable.
+ * A pane at the right for details; the rest of the page stays usable.
  *
  * @returns {{show: (name: string, ...content: any[]) => void, hide: () => void}}
  */
@@ -285,7 +285,7 @@ export function drawer(ctx, onclose) {
 
 const WORST_FIRST = ['failed', 'silent', 'running', 'paused'];
 
-/** The agents with what can be done to each. */
+/** The table of agents, with the actions on each. */
 export function agentTable({ agents: all, contextWindow, columns = [] }) {
   if (!all.length) return empty('No agents', 'Agents appear when the session starts them.');
   const windows = new Map((contextWindow?.agents ?? []).map((each) => [each.id, each.usage_percent]));
@@ -319,7 +319,7 @@ function drawWindow(agent, windows) {
     : [meter(used, `Context window of ${agent.id}`), h('small.quiet', percent(used))];
 }
 
-/** Pause or resume, and kill. */
+/** The buttons Pause or Resume, and Kill, of an agent. */
 export function agentActions(agent) {
   const refresh = [agents, processes];
   const call = (verb) => () => post(address(['api/agents', agent.id, verb]));

@@ -2,7 +2,7 @@ import { Component, draw, h, s } from '../core/dom.js';
 import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
 import { table } from './elements.js';
 
-// Charts: the element, its numbers as SVG, and the two charts that several views show.
+// Charts: the custom element, the SVG, and the two charts that several views show.
 
 /**
  * @typedef {object} Series
@@ -18,7 +18,7 @@ import { table } from './elements.js';
 /**
  * @typedef {object} ChartProps
  * @property {string} label what it shows
- * @property {string} axis what a label is, as `Iteration`
+ * @property {string} axis the meaning of the labels, such as `Iteration`
  * @property {(string | number)[]} labels
  * @property {Series[]} series
  * @property {(value: number) => string} format of the values
@@ -32,7 +32,7 @@ import { table } from './elements.js';
  */
 
 /**
- * A chart: a crosshair by pointer or arrow keys that is also spoken, and a table behind it.
+ * A chart with a crosshair (pointer or arrow keys), spoken values, and its numbers as a table.
  *
  * @param {ChartProps} props
  */
@@ -182,7 +182,7 @@ const read = (/** @type {any} */ { values, format: own }, at, format) =>
 
 customElements.define('x-chart', Chart);
 
-// Draw a chart's numbers as SVG; nothing here listens.
+// Draw a chart as SVG, without event listeners.
 
 const LETTER = 7; // pixels
 const RIGHT = 8;
@@ -324,7 +324,7 @@ const DRAWN = {
   },
 };
 
-/** A line through the values; it breaks where one is missing. */
+/** A line through the values, interrupted at missing ones. */
 function path(values, { x, y }) {
   let isDown = false;
   return values
@@ -409,7 +409,7 @@ function drawLabels(labels, { x, slot, bottom, left, width }) {
   );
 }
 
-// The two charts that several views show, from the API's answers to a chart's props.
+// The two charts that several views show: from API responses to the props of a chart.
 
 const COMPLETE = /** @type {const} */ ({ shape: 'check', tone: 'tgood' });
 const CONTINUE = /** @type {const} */ ({ shape: 'next', tone: 'tquiet' });
@@ -457,7 +457,7 @@ export function progressChart(points, verdicts = [], iterations = []) {
 
 const votes = (verdict) => `${verdict.votes_complete} to ${verdict.votes_continue}`;
 
-/** Neighbors of the same name as bands. */
+/** Return a band for each run of equal names. */
 function runs(names) {
   const found = [];
   names.forEach((name, index) => {
@@ -469,7 +469,7 @@ function runs(names) {
 }
 
 /**
- * What was spent so far against the budget, with where it leads at the present rate.
+ * The spend so far and the budget, with a forecast at the current rate.
  *
  * @returns {ChartProps}
  */

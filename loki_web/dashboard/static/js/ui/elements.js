@@ -1,4 +1,4 @@
-// What views are made of: states, times, meters, panels, tables, messages.
+// Building blocks of views: states, times, meters, panels, tables, messages.
 
 import { asOf, everySecond, now, token } from '../core/api.js';
 import { byId, Component, draw, h, icon, s, spoken } from '../core/dom.js';
@@ -20,11 +20,11 @@ export const loading = (lines = 3, began = now()) =>
     h('p.small.quiet', ticking('wait', began, '')),
   );
 
-/** What would be here, and why it is missing. */
+/** An empty state: what is missing, and why. */
 export const empty = (headline, ...why) =>
   h('div.face', { key: 'empty' }, h('b', headline), why.length ? h('p', why) : null);
 
-/** What could not be loaded, why, and another try. */
+/** An error state: what could not be loaded, why, and a button to retry. */
 export function failed(error, retry) {
   const isToken = error.kind === 'unauthenticated' || (error.kind === 'forbidden' && token.value);
   const headline =
@@ -46,7 +46,7 @@ export function failed(error, retry) {
 
 export const askForToken = () => openLater(() => import('../extra/token.js'));
 
-/** A state as a word with a color; the color is known from the word where none is given. */
+/** A state as a colored word; by default the word determines the color. */
 export const pill = (text, tone = TONES[text] ?? '') => h('span.pill', { class: tone }, words(text));
 
 const TONES = lookup({
@@ -77,7 +77,7 @@ const TONES = lookup({
 
 const SEVERITIES = lookup({ critical: 'bad', error: 'bad', warning: 'warn', info: 'accent' });
 
-/** The sign of a severity: its own shape and color, and the word for screen readers. */
+/** The icon of a severity, with its word for screen readers. */
 export const sign = (severity) =>
   h(
     'span',
@@ -86,7 +86,7 @@ export const sign = (severity) =>
     spoken(`${words(severity)}: `),
   );
 
-/** How long ago a moment was, going on by itself. */
+/** The time since a moment ("3m ago"), updated each second. */
 export const ago = (value, after = ' ago') => ticking('ago', value, after);
 /** How long it has been going on since a moment, as far as is known. */
 export const since = (value) => ticking('since', value, '');
@@ -131,7 +131,7 @@ everySecond(() => {
 
 const SHARE_TONES = ['t1', 't2', 't3', 't4', 't5', 't6'];
 
-/** How full something is: `meter(84, 'Context of agent-1', {warn: 75, bad: 90})`, of one hundred. */
+/** A meter of a percentage: `meter(84, 'Context of agent-1', {warn: 75, bad: 90})`. */
 export function meter(value, label, { warn = 75, bad = 90 } = {}) {
   const share = Math.min(100, Math.max(0, Number(value) || 0));
   const tone = share >= bad ? 'tbad' : share >= warn ? 'twarn' : 't1';
@@ -151,7 +151,7 @@ export function meter(value, label, { warn = 75, bad = 90 } = {}) {
 }
 
 /**
- * The parts of a whole as one bar with a legend.
+ * A stacked bar of the parts of a whole, with a legend.
  *
  * @param {{label: string, value: number, tone?: string, note?: string}[]} parts
  * @param {(value: number) => string} format
@@ -182,7 +182,7 @@ export function shares(parts, format = compact) {
   ];
 }
 
-/** A line the size of a word; what it says has to stand beside it in words. */
+/** A sparkline. It is decoration: write its message beside it. */
 export function spark(values, tone = 't1') {
   if (values.length < 2) return null;
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -198,7 +198,7 @@ export function spark(values, tone = 't1') {
 const SHORT = lookup({ warning: 'warn', critical: 'error' });
 const LEVELS = lookup({ critical: 'error', error: 'error', warn: 'warning', warning: 'warning' });
 
-/** The class of a level: error, warning or none. */
+/** The CSS class of a log level: for errors and warnings, else empty. */
 export const levelClass = (level) => LEVELS[level] ?? '';
 
 /** A line of the log; `marked` are the places of what was searched for. A line without a time has that of another. */
@@ -221,18 +221,18 @@ export const logLine = (
 let ids = 0;
 
 /**
- * A card that shows slices: a face while they load or when they fail, else what `show` makes of
- * their data, drawn again whenever one of them changes.
+ * A card that shows slices: a skeleton while they load, an error state when they fail, else the nodes
+ * that `show` returns. It is drawn again whenever a slice changes.
  *
  * @param {import('../core/views.js').ViewContext} ctx
  * @param {object} how
  * @param {string} how.title
- * @param {Record<string, any>} [how.from] the slices it cannot do without, by a name
- * @param {Record<string, any>} [how.also] those it can: their data may be undefined
- * @param {(data: any) => any} how.show from `{name: data}` to nodes
- * @param {(data: any) => any} [how.tools] the same for the right end of the head; gets what is there
- * @param {Node} [how.above] what stands above that at any time, as a form that chooses it
- * @param {string} [how.class] further classes, as `w8` for the width in a `.grid`
+ * @param {Record<string, any>} [how.from] required slices, by name
+ * @param {Record<string, any>} [how.also] optional slices: their data may be undefined
+ * @param {(data: any) => any} how.show gets `{name: data}`, returns nodes
+ * @param {(data: any) => any} [how.tools] the same for the right end of the head; data may be undefined
+ * @param {Node} [how.above] a node that is always shown above the data, such as a form with filters
+ * @param {string} [how.class] more classes, such as `w8` for the width in a `.grid`
  * @param {number} [how.lines] of the skeleton
  * @returns {HTMLElement & {redraw: () => void}}
  */
@@ -308,7 +308,7 @@ const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 10 : 100;
  * @param {{label: string, cell: (row: any) => any, sort?: (row: any) => any, class?: string}[]} props.columns
  *   `class` may be `num` or `acts`
  * @param {any[]} props.rows
- * @param {(item: any) => string} props.key of a row; rows of the same one are told apart by their order
+ * @param {(item: any) => string} props.key of a row; rows with equal keys are identified by their order
  */
 export const table = (props) => h('x-table', { props });
 
@@ -474,7 +474,7 @@ export function toast(text, { failed = false, action, holds } = {}) {
 }
 
 /**
- * Open what is loaded when it is needed, and say so if it cannot be loaded.
+ * Load a module on demand and call its `open`; show a message if it cannot be loaded.
  *
  * @param {() => Promise<{open: (...parameters: any[]) => void}>} load
  * @param {...any} parameters
@@ -485,5 +485,5 @@ export async function openLater(load, ...parameters) {
   else toast(NOT_LOADED, { failed: true });
 }
 
-/** Why a module cannot be loaded: the server knows only the files of its own version. */
+/** Return why a module cannot be loaded: the server has only the files of its own version. */
 export const NOT_LOADED = 'The server does not answer, or it has been updated. Reload the page.';

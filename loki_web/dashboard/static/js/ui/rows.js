@@ -1,9 +1,9 @@
 import { Component, draw, h } from '../core/dom.js';
 
-const SPARE = 400; // pixels drawn beyond what is seen
+const SPARE = 400; // pixels that are drawn beyond the visible area
 
 /**
- * A list of any length of which only what is seen is drawn. Rows have the height that they need.
+ * A virtual list of any length: only the visible rows are drawn. Rows may differ in height.
  *
  * @param {object} props
  * @param {any[]} props.items
@@ -12,9 +12,9 @@ const SPARE = 400; // pixels drawn beyond what is seen
  * @param {number} props.estimate the usual height of a row
  * @param {string} props.label
  * @param {string} [props.role] `list` (then rows are its items) or `log`
- * @param {boolean} [props.follow] stay at the end
- * @param {(isAtEnd: boolean) => void} [props.onfollow] somebody scrolled to the end, or away from it
- * @param {string} [props.class] further classes
+ * @param {boolean} [props.follow] scroll to the end when rows are added
+ * @param {(isAtEnd: boolean) => void} [props.onfollow] called when the user scrolls to the end, or away from it
+ * @param {string} [props.class] more classes
  * @param {string} [props.layout] rows are measured again when it changes
  */
 export const rows = ({ class: more, ...props }) =>
@@ -100,7 +100,7 @@ class Rows extends Component {
     this.#tops = tops;
   }
 
-  /** The row at a height. */
+  /** Return the index of the row at a vertical position. */
   #at(y) {
     let [low, high] = [0, Math.max(0, this.#tops.length - 2)];
     while (low < high) {
@@ -142,7 +142,7 @@ class Rows extends Component {
     style.paddingBottom = `${this.#tops[this.#tops.length - 1] - this.#tops[end]}px`;
   }
 
-  /** Note the heights of what is drawn; true where one is news. */
+  /** Measure the heights of the drawn rows; return whether one has changed. */
   #remember(first, end) {
     const { items, key, estimate } = this.props;
     let isNews = false;

@@ -1,4 +1,4 @@
-// The frame: session strip, menu counts, banner, title. It is there on every view.
+// The frame around every view: session strip, menu counts, banner, title.
 
 import { contact, keptCell } from '../core/api.js';
 import { byId, draw, h, icon } from '../core/dom.js';
@@ -24,7 +24,7 @@ import { ago, meter, openLater, since, until } from './elements.js';
 const SHOWN = { status, tasks, agents, cost, notifications, contextWindow, convergence };
 const read = () => Object.fromEntries(Object.entries(SHOWN).map(([name, slice]) => [name, slice.data]));
 
-/** @param {import('../core/views.js').ViewContext} ctx one that is never left */
+/** @param {import('../core/views.js').ViewContext} ctx a context that never ends */
 export function shell(ctx) {
   const redraw = () => {
     const data = read();
@@ -164,7 +164,7 @@ function drawTitle(data) {
 
 // Keys: the palette, `g` and a letter for views, `/` to search, `j` and `k` through rows.
 
-/** `off` where single keys do nothing, for people who speak to their computer. */
+/** `off` disables single-key shortcuts, for users of speech input (WCAG 2.1.4). */
 export const singleKeys = keptCell('keys', 'on');
 const SECOND_KEY = 1500;
 
@@ -174,7 +174,7 @@ let isAfterG = 0;
 export const openPalette = () => openLater(() => import('../extra/palette.js'), offered);
 export const openHelp = () => openLater(() => import('../extra/help.js'));
 
-/** @param {object} commands further ones for the palette */
+/** @param {object} commands more commands for the palette */
 export function listenToKeys(commands) {
   offered = commands;
   addEventListener('keydown', (event) => {
@@ -198,7 +198,7 @@ function isPlain({ ctrlKey, metaKey, altKey, target, defaultPrevented }) {
   );
 }
 
-/** True where the key meant something. */
+/** Handle a key; return whether it has a meaning. */
 function pressed(key) {
   const isSecond = Date.now() - isAfterG < SECOND_KEY;
   isAfterG = 0;
@@ -229,7 +229,7 @@ const KEYS = {
   k: () => step(-1),
 };
 
-/** To the next thing in the view that opens something. */
+/** Move the focus to the next row of the view. */
 function step(by) {
   const rows = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('#main [data-row]'));
   const all = [...rows].filter((each) => each.offsetParent);

@@ -6,7 +6,7 @@ import { notifications } from '../core/store.js';
 import { link, replace } from '../core/views.js';
 import { count, lookup, NONE, number, words } from '../core/words.js';
 import { facts } from '../extra/facts.js';
-import { actionButton, reasonOf } from '../ui/actions.js';
+import { actionButton } from '../ui/actions.js';
 import { ago, empty, panel, sign } from '../ui/elements.js';
 import { triggerPanel } from './alerts_triggers.js';
 
@@ -147,18 +147,7 @@ function read({ query }) {
 
 const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowledge']));
 
-/** One after the other, for the server has no other way; where it stops half way it says so. */
-async function acknowledgeAll(waiting) {
-  let done = 0;
-  try {
-    for (const each of waiting) {
-      await acknowledge(each);
-      done += 1;
-    }
-  } catch (error) {
-    throw new Error(`${done} of ${count(waiting.length, 'alert')} acknowledged, then: ${reasonOf(error)}`);
-  }
-}
+const acknowledgeAll = (waiting) => post('api/notifications/acknowledge', { ids: waiting.map(({ id }) => id) });
 
 function drawAlert(each) {
   const { id, trigger, message, data, acknowledged } = each;

@@ -1,0 +1,85 @@
+"""What keeps this server from serving in full: for `/health/ready` and `/metrics`."""
+
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from loki_web.audit.log import AuditState
+from loki_web.services.context import POLL, WritableSources
+from loki_web.store.look import observe
+from loki_web.store.notifier import get_notifier
+
+
+class WatchState:
+    """Whether file system events have failed, as an input that is examined once a second."""
+
+    is_notified = True
+
+    def examine(self) -> bool:
+        """Return whether folders are polled because events have failed."""
+        return get_notifier().has_failed
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What limits the server.
+
+    :ivar is_gone: the state folder was there and has been removed or unmounted.
+    """
+
+    is_gone: bool
+    is_audit_writable: bool
+    is_watch_failed: bool
+
+
+EXTENSION = "loki_web.readiness"
+
+
+class ReadyDict(TypedDict):
+    """The answer of `/health/ready`.
+
+    :ivar warnings: what only limits the server.
+    :ivar detail: the reasons as one text, if there are any.
+    """
+
+    status: str
+    reasons: list[str]
+    warnings: list[str]
+    detail: NotRequired[str]
+
+
+class Readiness:
+    """Examines the conditions under which the server works."""
+
+    def __init__(self, sources: WritableSources) -> None:
+        self._sources = sources
+        self._audit, self._watch = AuditState(sources), WatchState()
+
+    def examine(self) -> Conditions:
+        """Return the present conditions; they are recorded as inputs of the answer."""
+        settings = self._sources.settings
+        return Conditions(
+            is_gone=self._sources.project.is_gone(),
+            is_audit_writable=not settings.audit_recorded or bool(observe(self._audit)),
+            is_watch_failed=settings.watch != POLL and bool(observe(self._watch)),
+        )
+
+    def explain(self) -> ReadyDict:
+        """Return whether requests should be sent here, and what keeps it from serving."""
+        found = self.examine()
+        reasons: list[str] = []
+        warnings: list[str] = []
+        if found.is_gone:
+            reasons.append("The state folder is gone")
+        if not found.is_audit_writable:
+            is_required = self._sources.settings.audit_required
+            (reasons if is_required else warnings).append("The audit log cannot be written")
+        if found.is_watch_failed:
+            warnings.append("File system events have failed: files are polled")
+        if not reasons:
+            return {"status": "ready", "reasons": reasons, "warnings": warnings}
+        return {
+            "status": "not ready",
+            "reasons": reasons,
+            "warnings": warnings,
+            "detail": ". ".join(reasons),
+        }
