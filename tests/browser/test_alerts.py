@@ -173,6 +173,9 @@ def test_all_that_are_listed_are_acknowledged_at_once(
         button = page.get_by_role("button", name=label)
         expect(button).to_have_attribute("aria-disabled", "true")
         expect(button).to_have_attribute("title", "There is nothing to acknowledge")
+        page.locator("#said").get_by_role("button", name="Undo").click()
+        expect(button).not_to_have_attribute("aria-disabled", "true")
+        assert seen(alerting) == {"n-3", "n-4"}
 
 
 def test_a_refusal_to_acknowledge_all_is_told_and_changes_nothing(

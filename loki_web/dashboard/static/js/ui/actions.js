@@ -12,10 +12,12 @@ import { ago, empty, meter, pill, table, toast } from './elements.js';
  * @property {() => Promise<any>} run
  * @property {string | ((answer: any) => string)} [done] what to say then, from the answer
  * @property {{title: string, body: string, verb: string, isOfSession?: boolean}} [confirm]
- * @property {Action & {label: string}} [undo] another action, offered with the message
+ * @property {Undo | ((answer: any) => Undo)} [undo] another action, offered with the message
  * @property {import('./elements.js').Holds} [holds] until when the message is true
  * @property {{refresh: () => Promise<any>}[]} [refresh] slices that have changed by it
  */
+
+/** @typedef {Action & {label: string}} Undo */
 
 /**
  * @typedef {object} Button
@@ -76,7 +78,8 @@ export async function perform({ run, done, confirm, undo, holds, refresh = [] })
     const answer = await run();
     if (answer?.success === false) throw new Error(answer.message);
     const text = typeof done === 'function' ? done(answer) : (done ?? answer?.message);
-    if (text) toast(text, { action: undo && { label: undo.label, run: () => perform(undo) }, holds });
+    const back = typeof undo === 'function' ? undo(answer) : undo;
+    if (text) toast(text, { action: back && { label: back.label, run: () => perform(back) }, holds });
     return true;
   } catch (error) {
     toast(reasonOf(error), { failed: true });

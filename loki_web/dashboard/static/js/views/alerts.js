@@ -71,8 +71,18 @@ export function view(ctx) {
         actionButton({
           label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all',
           off: waiting.length ? null : 'There is nothing to acknowledge',
-          run: () => acknowledgeAll(waiting),
-          done: `${count(waiting.length, 'alert')} acknowledged`,
+          run: () =>
+            acknowledgeMany(
+              waiting.map(({ id }) => id),
+              true,
+            ),
+          done: ({ changed }) => `${count(changed.length, 'alert')} acknowledged`,
+          undo: ({ changed }) => ({
+            label: 'Undo',
+            run: () => acknowledgeMany(changed, false),
+            done: `${count(changed.length, 'alert')} no longer acknowledged`,
+            refresh: [notifications],
+          }),
           refresh: [notifications],
         }),
       ),
@@ -147,7 +157,7 @@ function read({ query }) {
 
 const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowledge']));
 
-const acknowledgeAll = (waiting) => post('api/notifications/acknowledge', { ids: waiting.map(({ id }) => id) });
+const acknowledgeMany = (ids, acknowledged) => post('api/notifications/acknowledge', { ids, acknowledged });
 
 function drawAlert(each) {
   const { id, trigger, message, data, acknowledged } = each;
