@@ -35,7 +35,10 @@ _PEM_LINE = re.compile(
     rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
 )
 _MOST_PEM_LINES = 300
-_SCHEME = re.compile(r"(?i)(?:bearer|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)")
+_MOST_CONTINUED_LINES = 20
+_OPEN_ENDS = (":", "=", "|", ">", ",", "\\", "earer")
+_OPEN_HINT = re.compile("|".join((*secrets_names.HINTS, "login", "bearer", r"\\\Z")), re.IGNORECASE)
+_SCHEME = re.compile(r"(?i)(?:bearer|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)(?!\w)")
 # A word after "basic" or "bearer" is a credential only if it has one of these.
 _CREDENTIAL_MARK = re.compile(r"[0-9]|[a-z][A-Z]|\w=")
 _USER_INFO = re.compile(r"(?:[^@\s/?#\"'<>\\]{0,300}+@)++")
@@ -44,13 +47,22 @@ _USER_INFO_WITH_SLASHES = re.compile(
 )
 _USER_NAME = re.compile(r"[A-Z]?[a-z][a-z._-]{0,22}\d{0,4}")
 _IDENTIFIED = re.compile(r"identified by (?:password )?", re.IGNORECASE)
+_NEXT_LINE = r"(?:\\\n[ \t]{1,40}+)?"
+_USER = rf"[ =]?+{_NEXT_LINE}(?:(\\{{0,7}})([\"']))?[^\s:\"'\\]{{1,100}}+:"
 _COMMANDS = (
-    (("curl",), r"(?:[uU]|-user|-proxy-user)[ =]?+(?:(\\{0,7})([\"']))?[^\s:\"'\\]{1,100}+:"),
+    (("curl",), rf"(?:[a-tv-zA-TV-Z#]{{0,8}}[uU]|-user|-proxy-user){_USER}"),
+    (("http ", "https ", "xh "), rf"(?:a|-auth){_USER}"),
+    (("curl",), r"-oauth2-bearer[ =]"),
+    (("ldap",), r"w ?"),
+    (("smbclient", "rpcclient"), r"(?:U|-user)[ =]?[^\s%]{1,100}+%"),
+    (("htpasswd",), r"[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,200}+ \S{1,100}+ "),
     (("sshpass", "mysql", "mariadb"), r"p(?=[^\s-])"),
     (("sshpass", "docker login", "podman login", "az login", "oc login"), r"p[ =]"),
     (("redis-cli",), r"(?:a|-pass) "),
 )
-_OPTIONS = tuple((names, re.compile(rf" -{option}")) for names, option in _COMMANDS)
+_OPTIONS = tuple(
+    (names, re.compile(rf"(?<=\s)-{option}{_NEXT_LINE}")) for names, option in _COMMANDS
+)
 _COMMAND_REACH = 500
 _ARGUMENT = re.compile(r"[^\s\"'\\|;&]++")
 _NAME_KEYS = ("name", "key", "field", "header", "variable")
@@ -66,10 +78,15 @@ def redact(text: str) -> str:
     hints = [hint for hint in _HINTS if hint in lowered]
     if hints and (clean := _redact_json(text)) is not None:
         return clean
+    spans = _find_spans(text, lowered, hints)
+    return _replace_spans(text, spans, REDACTED) if spans else text
+
+
+def _find_spans(text: str, lowered: str, hints: list[str]) -> list[Span]:
     spans = list(_find_tokens(text))
     for hint in hints:
         spans += _find_after_hint(text, lowered, hint)
-    return _replace_spans(text, sorted(spans)) if spans else text
+    return sorted(spans)
 
 
 def redact_within(value: Any) -> Any:
@@ -89,9 +106,23 @@ def _redact_list(items: list[Any]) -> list[Any]:
     before = ""
     for item in items:
         is_option = isinstance(before, str) and before.startswith("-")
-        clean.append(_redact_under(before, item) if is_option else redact_within(item))
+        is_pair = len(items) == 2 and bool(clean) and _is_named(before, item)
+        if is_pair:
+            clean.append(REDACTED)
+        else:
+            clean.append(_redact_under(before, item) if is_option else redact_within(item))
         before = item
     return clean
+
+
+def _is_named(name: Any, value: Any) -> bool:
+    """Return whether an item after a name, as in `["X-API-Key", "x1"]`, is a secret."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and secrets_names.classify_key(name) in (Kind.PHRASE, Kind.WORD)
+        and values.is_secret(value, Kind.QUALIFIED)
+    )
 
 
 def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
@@ -132,8 +163,8 @@ def _hide(value: Any, *, numbers: bool) -> Any:
 
 
 def _redact_json(text: str) -> str | None:
-    """Return the redacted text of an object or array, None for a text that is neither."""
-    if text[:1] not in ("{", "[") or text.rstrip()[-1:] not in ("}", "]"):
+    """Return the redacted text of an object, array or string, None for a text that is none."""
+    if text[:1] not in ("{", "[", '"') or text.rstrip()[-1:] not in ("}", "]", '"'):
         return None
     try:
         value = json.loads(text)
@@ -143,13 +174,17 @@ def _redact_json(text: str) -> str | None:
     return text if clean == value else json.dumps(clean, ensure_ascii="\\u" in text)
 
 
-def _replace_spans(text: str, spans: list[Span]) -> str:
-    """Return the text with `[redacted]` in place of the spans, which may overlap."""
+def _replace_spans(text: str, spans: list[Span], mark: str, *, keep_lines: bool = False) -> str:
+    """Return the text with a mark in place of the spans, which may overlap.
+
+    :param keep_lines: whether each line of a span gets a mark.
+    """
     parts = []
     end = -1
     for start, stop in spans:
         if start > end:
-            parts += [text[max(end, 0) : start], REDACTED]
+            count = text.count("\n", start, stop) if keep_lines else 0
+            parts += [text[max(end, 0) : start], mark + f"\n{mark}" * count]
         end = max(end, stop)
     return "".join((*parts, text[max(end, 0) :]))
 
@@ -236,6 +271,7 @@ def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
             continue
         for match in option.finditer(text):
             command = lowered[max(0, match.start() - _COMMAND_REACH) : match.start()]
+            command = command.replace("\\\n", "  ")
             command = command[max(map(command.rfind, "\n;|&")) + 1 :]
             if any(name in command for name in names):
                 span = _find_argument(text, match)
@@ -251,13 +287,14 @@ def _find_argument(text: str, option: re.Match[str]) -> Span | None:
 
 
 def redact_lines(lines: list[str]) -> list[str]:
-    """Redact consecutive lines of a log, including key blocks that span several lines.
+    """Redact consecutive lines of a log, with key blocks and values that span several lines.
 
     The number of lines does not change. A block that begins before the first line is recognized by
     its end; a block without an end within _MOST_PEM_LINES ends at the first line that does not look
     like part of a key.
     """
     ends = deque(index for index, line in enumerate(lines) if _has_marker(_PEM_END, line))
+    clean = _redact_each(lines)
     redacted: list[str] = []
     last_inside = -1
     for index, line in enumerate(lines):
@@ -269,11 +306,48 @@ def redact_lines(lines: list[str]) -> list[str]:
             _redact_body_before(redacted)
             redacted.append(REDACTED)
         else:
-            redacted.append(redact(line))
+            redacted.append(clean[index])
         if _is_open_at_end(line):
             following = next((end for end in islice(ends, 2) if end > index), None)
             last_inside = _find_block_end(lines, index, following)
     return redacted
+
+
+def _redact_each(lines: list[str]) -> list[str]:
+    """Redact each line, together with those that may continue it."""
+    clean: list[str] = []
+    stop = 0
+    for start in range(len(lines)):
+        if start < stop:
+            continue
+        stop = _find_continued_end(lines, start)
+        if stop == start + 1:
+            clean.append(redact(lines[start]))
+        else:
+            text = "\n".join(lines[start:stop])
+            lowered = secrets_names.lower_text(text)
+            spans = _find_spans(text, lowered, [hint for hint in _HINTS if hint in lowered])
+            clean += _replace_spans(text, spans, REDACTED, keep_lines=True).split("\n")
+    return clean
+
+
+def _find_continued_end(lines: list[str], start: int) -> int:
+    """Return the index after the lines that may have the value of a name in line `start`."""
+    stop = start + 1
+    if not _continues(lines, stop) or not _OPEN_HINT.search(lines[start][-60:]):
+        return stop
+    while stop < start + _MOST_CONTINUED_LINES and _continues(lines, stop):
+        stop += 1
+    return stop
+
+
+def _continues(lines: list[str], index: int) -> bool:
+    if index == len(lines):
+        return False
+    before, line = lines[index - 1], lines[index]
+    if not (line.startswith((" ", "\t", "]", "}")) or before.endswith(_OPEN_ENDS)):
+        return False
+    return not any(mark in each for mark in ("\n", "-----") for each in (before, line))
 
 
 def _has_marker(mark: re.Pattern[str], line: str) -> bool:

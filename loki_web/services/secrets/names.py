@@ -12,6 +12,7 @@ class Kind(Enum):
     WORD = "a token or key: one word"
     PATH = "pwd: a password unless it is a path, as in PWD=/home/me"
     BARE = "pass: a password unless it counts tests, as in pass=12"
+    QUALIFIED = "token_github, passwordHash: one word with letters and digits"
     WEAK = "a key, credential or signature: redacted only where it looks random"
     AUTHORIZATION = "a scheme and its credentials or parameters"
     COOKIE = "several pairs"
@@ -22,21 +23,36 @@ _NAME = re.compile(
     r"(pass(?:(?:word|wort)s?|wd|phrase|code)?|pwd|secret|token|key|auth(?:orization)?|cookie"
     r"|cred(?:ential)?s?|sig(?:nature)?)(?:[_-]?(?:base|value|text|plain|\d{1,3}))?+"
 )
+# What follows the decisive word of a name: TOKEN_GITHUB, passwordConfirm.
+_QUALIFIER = re.compile(r"(?:[_-][A-Za-z0-9]{1,30}|(?<=[a-z])[A-Z][a-z0-9]{1,30}){1,4}+")
+_ATTRIBUTES = (
+    *("id", "ids", "name", "names", "file", "path", "dir", "url", "uri", "host", "type", "kind"),
+    *("field", "label", "error", "version", "model", "at", "by", "ref", "alias", "limit", "count"),
+)
 _KEYS = (
     *("api", "access", "auth", "secret", "private", "account", "encryption", "encrypt", "signing"),
     *("master", "shared", "storage", "license", "subscription", "session", "consumer"),
 )
 _SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE}
+_QUALIFIABLE = (Kind.PHRASE, Kind.WORD)
 _PLURALS = ("secrets", "credentials", "apikeys", "api_keys", "accesstokens", "access_tokens")
 
 
 def find_name(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
     """Return the kind of the name whose decisive word begins at `at`, and where the name ends."""
     match = _NAME.match(lowered, at)
-    if match is None or lowered[match.end() : match.end() + 1].isalpha():
+    if match is None:
+        return None
+    end = match.end()
+    qualifier = _QUALIFIER.match(text, end)
+    if not qualifier and lowered[end : end + 1].isalpha():
         return None
     kind = _classify(text, lowered, at, match[1])
-    return (kind, match.end()) if kind else None
+    if not qualifier:
+        return (kind, end) if kind else None
+    if kind not in _QUALIFIABLE or qualifier[0].lower().endswith(_ATTRIBUTES):
+        return None
+    return Kind.QUALIFIED, qualifier.end()
 
 
 def lower_text(text: str) -> str:
@@ -67,6 +83,8 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if word == "key":
         before = lowered[max(0, at - 16) : at].rstrip(" _-")
         return Kind.WORD if before.endswith(_KEYS) else Kind.WEAK
+    if word == "auth" and text[max(0, at - 1) : at + 4] == "_AUTH":
+        return Kind.BARE
     if word == "authorization":
         return Kind.AUTHORIZATION
     if not word.startswith(("pass", "pwd")):
@@ -77,5 +95,6 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if before in ("_", "-", ".") or (before.islower() and text[at].isupper()):
         return Kind.PHRASE
     if before.isalnum():
-        return None if word == "pass" else Kind.PHRASE
+        is_name = text[at].isupper() or lowered.endswith(("store", "key", "user"), 0, at)
+        return Kind.PHRASE if word != "pass" else Kind.BARE if is_name else None
     return Kind.BARE if word == "pass" else Kind.PATH

@@ -121,6 +121,12 @@ _ROWS = (
     ("EAAA", r"[A-Za-z0-9_-]{40,}+", "Square, Facebook"),
     ("oy2", r"[a-z0-9]{43}(?![0-9a-zA-Z])", "NuGet"),
     ("eyJ", r"[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)*+", "JSON Web Token"),
+    ("$2", r"[aby]\$\d\d\$[A-Za-z0-9./]{50,}+", "hash of a password: bcrypt"),
+    ("$apr1$", r"[^\s$:]{1,16}+\$[A-Za-z0-9./]{16,}+", "hash of a password: htpasswd"),
+    ("$5$", r"[^\s:]{1,40}?\$[A-Za-z0-9./]{40,}+", "hash of a password: crypt"),
+    ("$6$", r"[^\s:]{1,40}?\$[A-Za-z0-9./]{40,}+", "hash of a password: crypt"),
+    ("$y$", r"[^\s:]{1,60}?\$[A-Za-z0-9./]{40,}+", "hash of a password: crypt"),
+    ("$argon2", r"[a-z]{1,2}\$[^\s:]{1,60}?\$[A-Za-z0-9+/$]{16,}+", "hash of a password: Argon2"),
     ("loki_", r"(?=[a-z_-]{0,64}+[A-Z0-9])[A-Za-z0-9_-]{20,}+", "ours, unlike a metric's name"),
     ("loki_", r"[A-Za-z0-9_-]{40,}+", "ours"),
 )

@@ -8,26 +8,35 @@ from functools import lru_cache
 from loki_web.services.secrets.names import Kind
 
 REDACTED = "[redacted]"
-DOUBTFUL = (Kind.WEAK, Kind.BARE, Kind.PATH)
+DOUBTFUL = (Kind.WEAK, Kind.BARE, Kind.PATH, Kind.QUALIFIED)
 Span = tuple[int, int]
 
 _MOST_LINES_OF_A_GROUP = 8
+# Blanks, colors of a terminal, and the stars of Markdown.
+_GAP = r"(?:[\ \t\u00a0*]|(?:\x1b|\\{1,7}(?:u001b|x1b|033|e))\[[\d;]{0,12}m)"
 _SEPARATOR = re.compile(
-    r"""(?x)
-      \??\\{0,7}["'`]?\]?[ \t]*+
-      (?: [:=!]{1,3}>?
-        | ,?\s*+\\{0,7}["']?(?:value|val)\\{0,7}["']?[ \t]*+[:=]     # "name": "x", "value": "y"
+    rf"""(?x)
+      \??\\{{0,7}}["'`]?\]?{_GAP}*+(?:for[ ][^\s:]{{1,60}}+(?=:))?
+      (?: [:=!：]{{1,3}}>?|->|→|%3[ADad]
+        | ,?\s*+\\{{0,7}}["']?(?:value|val)\\{{0,7}}["']?[ \t]*+[:=]   # "name": "x", "value": "y"
       )
-      ((?:[ \t]++|\r?\n[ \t]++(?![\w.-]{1,60}+:\s))*+)
+      ((?:{_GAP}++|(?:\\[ \t]*+)?\r?\n[ \t]++(?![\w.-]{{1,60}}+:\s))*+)
     """
 )
 _ELEMENT = re.compile(r">(?=[^<>\r\n]{1,200}+</)")
 _FLAG = re.compile(r"(?<![\w-])--?[\w-]{0,30}\Z")
-_AFTER_FLAG = re.compile(r"(?:\\{0,7}[\"'],)?[ \t]{1,4}(?!-)")
+_AFTER_FLAG = re.compile(r"(?:\\{0,7}[\"'],)?[ \t]{1,4}(?:\\\n[ \t]{1,40}+)?(?!-)")
+_ARGUMENT = re.compile(r"\\{0,7}[\"'`],[ \t]{0,4}(?=\\{0,7}[\"'`])")
+_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*+\r?\n(?P<indent>[ \t]++)[^\n]*+(?:\n(?P=indent)[^\n]*+)*+")
 _QUOTE = re.compile(r"[bfru@$]{0,2}(\\{0,7})([\"'`])")
 _PLAIN = re.compile(
-    r"(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional|missing"
-    r"|invalid|unset)(?![^\s\"'`,;:.)}\]|<\\])"
+    r"(?:(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional"
+    r"|missing|invalid|unset|bool(?:ean)?|int(?:eger)?|number|object|enabled|disabled|expected"
+    r"|expired|empty|not|must|should|see|please|handled)"
+    r"|\$[A-Z_][A-Z0-9_]*+|\$\{[A-Za-z_]\w*+\}|\{\{-?[ ]?[.$]?[\w.]++[ ]?-?\}\}"  # references
+    r"|process\.env\.\w++|os\.environ\[[\"']\w++[\"']\]"
+    r"|(?:~|\.\.?)?/(?:home|etc|run|var|usr|tmp|root|opt|Users|mnt|srv|app|\.ssh)/[\w./-]++"
+    r")(?![^\s\"'`,;:.)}\]|<\\])"
 )
 # A punctuation mark between two parts of a word belongs to it, unless another pair follows it.
 _WORD_PATTERN = (
@@ -41,13 +50,18 @@ _PHRASE = re.compile(
     rf"{_WORD_PATTERN}(?:(?<!\.)[ \t]{{1,4}}(?!--?\w|[|&>#(\[{{]|[\w.-]{{1,40}}+\s?[=:])"
     rf"{_WORD_PATTERN}){{0,12}}+"
 )
+# A phrase with such a word is a sentence, of which one word at most is a secret.
+_PROSE = re.compile(
+    r"\b(?:is|are|was|were|be|must|should|will|can|cannot|has|have|not|it|and|or|to|when|if|how"
+    r"|your|please|use|then|with)\b"
+)
 # The word that decides about a doubtful name ends where another pair could begin, so that no
 # position is read twice.
 _START_OF_WORD = re.compile(r"[^\s\"'`\\&,;})\]<=:]{1,200}+")
 _ELEMENT_TEXT = re.compile(r"[^<>\r\n]++")
 _PARAMETER = r"[\w-]{1,60}+=(?:\\?\"[^\"\\]*+\\?\"|[^\s\",\\]++)"
 _CREDENTIALS = re.compile(
-    r"\\{0,7}[\"'`]?(?:[A-Za-z][\w-]{0,30}+[ \t]++)?"
+    r"\\{0,7}[\"'`]?(?:[A-Za-z][\w-]{0,30}+(?:[ \t]++|[ \t]*+\r?\n[ \t]++))?"
     rf"(?:{_PARAMETER}(?:,\s*+{_PARAMETER})*+|[^\s\"'`\\,]++)"
 )
 _PAIRS = re.compile(r"\\{0,7}[\"'`]?[^\s\"'`;\\]++(?:;\s*+[^\s\"'`;\\]++)*+")
@@ -55,7 +69,7 @@ _GROUP_PART = re.compile(
     r"\"(?:[^\"\\\r\n]|\\.)*+\"|'(?:[^'\\\r\n]|\\.)*+'|(?P<open>[\[{])|(?P<close>[\]}])|(?P<line>\n)"
 )
 _BESIDE = re.compile(
-    r"[ \t]{1,4}((?:is|was|equals|set[ ]to|changed[ ]to)[ \t:]{1,4})?+"
+    r"[ \t|(]{1,4}((?:is|was|equals|set[ ]to|changed[ ]to|base64\)?)[ \t:]{1,4})?+"
     r"(\\{0,7}[\"'`])?([^\s\"'`\\,;<>()]{4,300}+)"
 )
 _NETRC = re.compile(r"\blogin[ \t]+\S{1,80}\s+\Z")
@@ -80,6 +94,8 @@ def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
         return _accept(text, value and value.span(), kind)
     if (match := _AFTER_FLAG.match(text, end)) and _FLAG.search(text[max(0, start - 33) : start]):
         return _find_value(text, match.end(), kind, apart=False)
+    if (match := _ARGUMENT.match(text, end)) and kind in (Kind.PHRASE, Kind.WORD):
+        return _accept(text, find_quoted(text, match.end()), Kind.QUALIFIED)
     return _find_beside(text, start, end, kind)
 
 
@@ -109,6 +125,8 @@ def is_secret(value: str, kind: Kind) -> bool:
         return looks_random(value, hexadecimal=False)
     if kind is Kind.PATH:
         return not value.startswith(("/", "~", ".", "$", "%")) and value[1:3] != ":\\"
+    if kind is Kind.QUALIFIED:
+        return _is_mixed_word(value)
     if kind is Kind.BARE:
         return _MIXED.fullmatch(value) is not None and not value[0].isdigit()
     return bool(value)
@@ -135,6 +153,8 @@ def looks_random(value: str, *, hexadecimal: bool) -> bool:
 def _find_value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
     if text.startswith(REDACTED, at) or _PLAIN.match(text, at):
         return None
+    if block := _BLOCK.match(text, at):
+        return block.span()
     if text[at : at + 1] in ("[", "{") and kind not in DOUBTFUL:
         return at, _find_group_end(text, at)
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
@@ -147,8 +167,10 @@ def _find_value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
     if kind in DOUBTFUL:
         start = _START_OF_WORD.match(text, at)
         return find_word(text, at) if start and is_secret(start[0], kind) else None
-    match = (_PHRASE if apart and kind is Kind.PHRASE else _WORD).match(text, at)
-    return match.span() if match else None
+    match = _PHRASE.match(text, at) if apart and kind is Kind.PHRASE else None
+    if match is None or (match[0].count(" ") > 1 and _PROSE.search(match[0])):
+        match = _WORD.match(text, at)
+    return match.span() if match and not (apart and _PROSE.fullmatch(match[0])) else None
 
 
 def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
@@ -164,14 +186,16 @@ def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
     if match is None:
         return None
     sure = kind in (Kind.PHRASE, Kind.WORD)
-    candidate = match[3].rstrip(".:!?)")
+    candidate = match[3].rstrip(".:!?)|")
     if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
         return match.span(3)
-    if sure and (match[1] or text[start:end] == "PASSWORD"):  # SQL: PASSWORD 'x'
+    if sure and (match[1] or text[start:end].isupper()):  # SQL: PASSWORD 'x'
         if match[2]:
             return find_quoted(text, match.start(2))
-        if _MIXED.fullmatch(candidate) and not _ALGORITHM.match(candidate):
+        if _is_mixed_word(candidate) or (match[1] and candidate.isdigit()):
             return match.span(3)
+    if kind is Kind.PHRASE and _is_mixed_word(candidate):
+        return match.span(3)
     return match.span(3) if looks_random(candidate, hexadecimal=sure) else None
 
 
@@ -199,6 +223,16 @@ def _compile_quoted_rest(quote: str, level: int) -> re.Pattern[str]:
         return re.compile(rf"(?:[^{quote}\\\r\n]|\\.)++")
     deeper = rf"\\{{{level + 1},}}+{quote}"
     return re.compile(rf"(?:[^{quote}\\\r\n]|\\++(?!{quote})|{deeper})++")
+
+
+def _is_mixed_word(value: str) -> bool:
+    """Return whether a word has letters and digits and is no hash, algorithm or path."""
+    return (
+        _MIXED.fullmatch(value) is not None
+        and "/" not in value
+        and not _ALGORITHM.match(value)
+        and not _HASH.fullmatch(value)
+    )
 
 
 def _compute_entropy(value: str) -> float:
