@@ -95,5 +95,11 @@ class StorageError(PublicError):
     """A file could not be written, or must not be overwritten because it is unreadable."""
 
 
+class LinkedFolder(StorageError):
+    """The state folder is a link out of the project, and writing there is not allowed."""
+
+    status = 403
+
+
 class SettingsError(Exception):
     """An invalid setting; the text tells the administrator what to change."""

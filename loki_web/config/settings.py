@@ -38,6 +38,12 @@ class Settings:
     loki_dir: Path = _setting(
         "LOKI_DIR", ".loki", parsers.directory, "State directory of the session"
     )
+    allow_linked_dir: bool = _setting(
+        "LOKI_ALLOW_LINKED_DIR",
+        "false",
+        parsers.boolean,
+        "Write to a state directory that is a link out of the project; it is read in any case",
+    )
     host: str = _setting("LOKI_DASHBOARD_HOST", "127.0.0.1", parsers.host, "Address to listen on")
     port: int = _setting(
         "LOKI_DASHBOARD_PORT", "57374", parsers.whole(1, 65535), "Port to listen on"

@@ -177,6 +177,7 @@ def open_sources(
             value_store=ValueStore(index),
             find_note=lambda: folder / "present" if (folder := find_cache_folder()) else None,
             may_return=False,
+            is_confined=not settings.allow_linked_dir,
         ),
         WritableFolder(settings.home / ".loki", events=events),
         started_at,

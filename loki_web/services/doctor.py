@@ -10,7 +10,7 @@ from loki_web import __version__
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.session import liveness, state
-from loki_web.store import json_text
+from loki_web.store import files, json_text
 from loki_web.store.inputs import MAX_DOCUMENT_BYTES
 
 _MAX_LISTED = 20  # paths of each kind
@@ -113,6 +113,12 @@ def _check_files(sources: Sources, diagnosis: Diagnosis) -> None:
             f"{sources.project.path}: there is no such folder, so no session to show"
         )
         return
+    if files.leads_out(sources.project.path) and not sources.settings.allow_linked_dir:
+        diagnosis.faults.append(
+            "the state folder is a link out of the project: nothing is written to it, unless "
+            "LOKI_ALLOW_LINKED_DIR=true"
+        )
+        diagnosis.lines.append(f"  {diagnosis.faults[-1]}")
     total, unknown, damaged = 0, [], []
     for relative in sources.project.walk():
         total += 1

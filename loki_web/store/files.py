@@ -116,6 +116,12 @@ def is_below(base: str, real: str) -> bool:
     return real == base or real.startswith(base.rstrip(os.sep) + os.sep)
 
 
+def leads_out(path: Path) -> bool:
+    """Return whether a folder is a link to one that is not below its parent."""
+    real, parent = real_path(path), real_path(path.parent)
+    return os.path.islink(path) and not (real and parent and is_below(parent, real))
+
+
 @contextmanager
 def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
     """Open a file for reading, and give the stream and the version of the open file.

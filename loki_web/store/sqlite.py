@@ -152,11 +152,13 @@ class IndexFile:
             str(path), timeout=self._wait_seconds, isolation_level=None, check_same_thread=False
         )
         try:
+            # Not WAL: it maps a file into memory, and a truncated one kills the process (SIGBUS).
+            database.execute("PRAGMA mmap_size = 0")
+            database.execute("PRAGMA journal_mode = TRUNCATE")
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if _schema(database) != _SCHEMA_VERSION:
                 with atomic.locked(str(path), self._wait_seconds):
-                    database.execute("PRAGMA journal_mode = WAL")
                     make_tables(database)
                 _remove_old(path)
             current = epoch(database)
@@ -266,8 +268,11 @@ def _remove(path: Path, damaged: int | None, error: Exception) -> None:
 
 
 def _unlink(path: Path) -> None:
-    """Remove a database and its log. The database goes first: SQLite ignores a log without one."""
-    for suffix in ("", "-wal", "-shm"):
+    """Remove a database and its journals. The database goes first: they are ignored without it.
+
+    Older versions of the program had the last two.
+    """
+    for suffix in ("", "-journal", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.unlink(f"{path}{suffix}")
 

@@ -8,13 +8,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from loki_web.errors import Conflict, StorageError
+from loki_web.errors import Conflict, LinkedFolder, StorageError
 from loki_web.store import atomic, files, json_text
 from loki_web.store.coerce import Json
 from loki_web.store.folder import MAX_COPY_BYTES, RETRY_SECONDS, Folder
 
 _TRIES = 5  # reads of a file that its writer may be rewriting in place
 _CANNOT_WRITE = "The state folder cannot be written"
+_LEADS_OUT = (
+    "The state folder is a link out of the project, so nothing is written to it. "
+    "LOKI_ALLOW_LINKED_DIR=true allows it."
+)
 _CANNOT_READ = "A file that this would change cannot be read, so it was left as it is"
 
 
@@ -69,11 +73,15 @@ class WritableFolder(Folder):
     the file system reports an error.
 
     :param may_return: whether the folder is created again after it has gone.
+    :param is_confined: whether to refuse writing if `path` is a link out of its parent folder.
     """
 
-    def __init__(self, path: Path, *, may_return: bool = True, **options: Any) -> None:
+    def __init__(
+        self, path: Path, *, may_return: bool = True, is_confined: bool = False, **options: Any
+    ) -> None:
         super().__init__(path, **options)
         self._may_return = may_return
+        self._is_confined = is_confined
 
     def write_json(self, relative: str, value: Any, *, mode: int | None = None) -> None:
         """Replace a JSON file as a whole; parameters are those of `write_bytes`."""
@@ -224,9 +232,12 @@ class WritableFolder(Folder):
             root is not created.
         :raises StorageError: if it is outside the root.
         :raises Conflict: if the root has gone and must not be created again.
+        :raises LinkedFolder: if the root may not be a link out of its parent, and is.
         """
         if create is not None and not self._may_return and self.is_gone():
             raise Conflict("The state folder is gone, so nothing was changed")
+        if self._is_confined and files.leads_out(self.path):
+            raise LinkedFolder(_LEADS_OUT)
         folder, name = os.path.split(relative)
         base, real = files.real_path(self.path), files.resolve(self.path, folder)
         if base is None or real is None:

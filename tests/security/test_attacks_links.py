@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from loki_web.server import hooks
+from loki_web.services.doctor import diagnose
 from tests.support import places
-from tests.support.places import Place
+from tests.support.places import Place, snapshot
 from tests.support.registered import PROJECTS, entry, register
 from tests.support.routes import routes
 
@@ -99,3 +100,39 @@ def test_a_project_that_cannot_be_resolved_hides_no_other(place: Place, target: 
     assert _failures(place) == []
     listed = place.client().get(PROJECTS).get_json()
     assert ours in [project["path"] for project in listed]
+
+
+LINKED = {
+    "out of the project": ("../../elsewhere/.loki", 403),
+    "absolute": ("/{home}/elsewhere/.loki", 403),
+    "a sibling with the same beginning": ("../demo-2/.loki", 403),
+    "through a link in the project": ("way/.loki", 403),
+    "within the project": ("state/.loki", 200),
+}
+
+
+@pytest.mark.parametrize("allowed", ["false", "true"])
+@pytest.mark.parametrize("name", LINKED)
+def test_a_linked_state_folder_is_read_and_not_written(
+    place: Place, name: str, allowed: str
+) -> None:
+    target, code = LINKED[name]
+    project = place.loki.parent
+    (place.home / "elsewhere").mkdir()
+    (project / "way").symlink_to("../../elsewhere")
+    place.write("queue/pending.json", [{"id": "t1", "title": "x"}])
+    moved = project / target.format(home=str(place.home).lstrip("/"))
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    place.loki.rename(moved)
+    place.loki.symlink_to(target.format(home=str(place.home).lstrip("/")))
+    client = place.client(LOKI_ALLOW_LINKED_DIR=allowed)
+    assert "t1" in [task["id"] for task in client.get("/api/tasks").get_json()]
+    before = snapshot(moved)
+    expected = 200 if allowed == "true" else code
+    for path in ("/api/control/pause", "/api/control/stop"):
+        response = client.post(path)
+        assert response.status_code == expected
+        assert expected == 200 or "LOKI_ALLOW_LINKED_DIR" in response.get_json()["detail"]
+    assert (snapshot(moved) == before) == (expected == 403)
+    faults = diagnose(place.sources(LOKI_ALLOW_LINKED_DIR=allowed)).faults
+    assert any("LOKI_ALLOW_LINKED_DIR" in fault for fault in faults) == (expected == 403)

@@ -298,3 +298,18 @@ def test_several_threads_may_search_at_once(
     for thread in threads:
         thread.join()
     assert counts == [150] * 30
+
+
+def test_no_file_of_the_index_is_mapped_into_memory(tmp_path: Path) -> None:
+    """Whoever truncates a mapped file, or fills its disk, ends the process (SIGBUS)."""
+    index = IndexFile(lambda: tmp_path / "index.sqlite3")
+    with index.database() as database, sqlite.transaction(database):
+        database.execute("INSERT INTO source VALUES ('x', 'y')")
+        assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+        assert {path.suffix for path in tmp_path.iterdir()} <= {
+            ".sqlite3",
+            ".sqlite3-journal",
+            ".lock",
+        }
+    with index.database() as database:
+        assert database.execute("SELECT * FROM source").fetchall() == [("x", "y")]
