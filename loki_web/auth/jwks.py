@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import socket
 import threading
 import time
 import urllib.request
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from loki_web import __version__
-from loki_web.config.parsers import is_loopback
+from loki_web.config.parsers import is_this_machine
 from loki_web.errors import Unavailable
 from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 
@@ -148,13 +149,25 @@ def is_issuer(named: Any, issuer: str) -> bool:
     return isinstance(named, str) and named.removesuffix("/") == issuer.removesuffix("/")
 
 
+def check_address(address: str, issuer: str) -> None:
+    """Check an address from which keys would be fetched.
+
+    :raises ValueError: unless it is https; http and this machine only for an issuer that is there.
+    """
+    scheme, is_local = urlsplit(address).scheme, _is_local(address)
+    if is_local and not _is_local(issuer):
+        raise ValueError("the issuer publishes an address of this machine")
+    if scheme != "https" and not (scheme == "http" and is_local):
+        raise ValueError("the issuer publishes an address that is not https")
+
+
 def _fetch_keys(issuer: str) -> list[PublicKey]:
+    check_address(issuer, issuer)
     configuration = _fetch_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if not is_issuer(configuration.get("issuer"), issuer):
         raise ValueError("the discovery document names another issuer")
     address = first_text(configuration.get("jwks_uri"))
-    if _is_local(address) and not _is_local(issuer):
-        raise ValueError("the issuer publishes an address of this machine")
+    check_address(address, issuer)
     published = dicts_in(_fetch_json(address).get("keys"))
     keys = [
         PublicKey(_text_or_none(entry.get("kid")), _text_or_none(entry.get("alg")), entry)
@@ -167,14 +180,10 @@ def _fetch_keys(issuer: str) -> list[PublicKey]:
 
 
 def _fetch_json(address: str) -> Json:
-    parts = urlsplit(address)
-    is_local = _is_local(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
-        raise ValueError("the issuer publishes an address that is not https")
     deadline = time.monotonic() + _FETCH_SECONDS
     data = b""
     request = urllib.request.Request(address, headers=_HEADERS)  # noqa: S310  # checked above
-    opener = _LOCAL_OPENER if is_local else _OPENER
+    opener = _LOCAL_OPENER if _is_local(address) else _OPENER
     with opener.open(request, timeout=_SOCKET_SECONDS) as response:
         while block := response.read1(64 * 1024):
             data += block
@@ -184,7 +193,12 @@ def _fetch_json(address: str) -> Json:
 
 
 def _is_local(address: str) -> bool:
-    return is_loopback(urlsplit(address).hostname or "")
+    host = (urlsplit(address).hostname or "").removesuffix(".")
+    try:
+        host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f000001, 2130706433
+    except OSError:
+        host = host.removeprefix("::ffff:")
+    return is_this_machine(host) or host.endswith(".localhost")
 
 
 def _text_or_none(value: Any) -> str | None:

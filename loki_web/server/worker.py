@@ -4,8 +4,10 @@ gunicorn assigns a connection to a thread at its first byte. The thread then wai
 the request without a limit: as many slow clients as threads, and the worker serves no one else.
 Here a connection gets a thread when the head of its request is complete; TLS handshakes and heads
 are received piece by piece as they arrive. What a client does not take of a response is sent by the
-main loop. Only a body may be waited for, by half of the threads and with a time limit. Above the
-limit of connections the longest idle ones are closed. Requests that may compute for seconds use a
+main loop. Only a body may be waited for, by half of the threads, a quarter for one client address,
+and with a time limit. Above the limit of connections the longest idle ones of the address with most
+of them are closed. Behind trusted proxies and at a unix socket the address of the client is not
+known here: there only the bounds for all count. Requests that may compute for seconds use a
 quarter of the threads; others of that kind are queued without a thread.
 """
 
@@ -16,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -27,7 +29,9 @@ import gunicorn.sock as gunicorn_sock
 from gunicorn import http
 from gunicorn.workers import gthread
 
+from loki_web.config.settings import get_process_settings
 from loki_web.server.hooks import refuse
+from loki_web.server.shares import Shares
 
 HANDSHAKE_SECONDS = 5.0  # for a TLS handshake
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte
@@ -66,7 +70,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._flushing: dict[Any, float] = {}
         self._queued: deque[Any] = deque()
         self._may_compute = threading.Semaphore(max(1, self.cfg.threads // 4))
-        self._may_wait = threading.Semaphore(max(1, self.cfg.threads // 2))
+        self._may_wait = Shares(max(1, self.cfg.threads // 2), max(1, self.cfg.threads // 4))
+        self._knows_clients = not get_process_settings().trusted_proxies
 
     @property
     def is_serving(self) -> bool:
@@ -188,21 +193,27 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             limit = conn.sock.gettimeout()  # set while the rest of a body is skipped
             if limit is None:
                 limit = conn.began + REQUEST_SECONDS - time.monotonic()
-            if self._wait(conn.sock, limit):
+            if self._wait(conn, limit):
                 data = _receive_now(conn.sock, size)
         conn.is_cut = conn.is_cut or data is None
         return data or b""
 
-    def _wait(self, sock: Any, seconds: float) -> bool:
+    def _wait(self, conn: Any, seconds: float) -> bool:
         """Wait until a client sends more, in a limited number of threads if it takes long."""
-        if _is_readable(sock, min(seconds, _SHORT_SECONDS)):
+        if _is_readable(conn.sock, min(seconds, _SHORT_SECONDS)):
             return True
-        if seconds <= _SHORT_SECONDS or not self._may_wait.acquire(blocking=False):
+        address = self._find_address(conn)
+        if seconds <= _SHORT_SECONDS or not self._may_wait.take(address):
             return False
         try:
-            return _is_readable(sock, seconds - _SHORT_SECONDS)
+            return _is_readable(conn.sock, seconds - _SHORT_SECONDS)
         finally:
-            self._may_wait.release()
+            self._may_wait.give_back(address)
+
+    def _find_address(self, conn: Any) -> str:
+        """Return the address of a client; empty if only that of its proxy could be known."""
+        is_known = self._knows_clients and isinstance(conn.client, tuple)
+        return str(conn.client[0]) if is_known else ""
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Close the connection if the application left a body unread that does not arrive."""
@@ -259,12 +270,14 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._drop(conn)
 
     def _make_room(self) -> bool:
-        """Close the longest idle connection; return whether there was one."""
-        for idle in (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing):
-            if idle:
-                self._drop(next(iter(idle)))
-                return True
-        return False
+        """Close the longest idle connection of the address with most; return if there was one."""
+        idle = (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing)
+        conns = [(conn, self._find_address(conn)) for kind in idle for conn in kind]
+        if not conns:
+            return False
+        [(greediest, _)] = Counter(address for _, address in conns).most_common(1)
+        self._drop(next(conn for conn, address in conns if address == greediest))
+        return True
 
     def _drop(self, conn: Any) -> None:
         for idle in (self.pending_conns, self.keepalived_conns):

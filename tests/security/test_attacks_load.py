@@ -5,6 +5,7 @@ What a thread has to wait for, and for how long, is in `contract/test_slow_clien
 """
 
 import contextlib
+import http.client
 import resource
 import socket
 import sys
@@ -167,6 +168,37 @@ def test_silent_connections_make_room(place: Place, patient: Path, said: bytes) 
         serves(server.url)
         process = psutil.Process(server.workers()[0])
         wait_until(lambda: len(process.net_connections()) < 2 * PLACES, "room")
+
+
+def test_silent_connections_make_room_at_the_cost_of_their_own_address(
+    place: Place, patient: Path
+) -> None:
+    few = f"--worker-connections {PLACES}"
+    settings = {"LOKI_THREADS": str(THREADS), "GUNICORN_CMD_ARGS": few}
+    with serving(place, workers=1, conf=patient, **settings) as server, ExitStack() as stack:
+        other = http.client.HTTPConnection(server.host, source_address=("127.0.0.2", 0))
+        stack.callback(other.close)
+        other.request("GET", "/health")
+        assert other.getresponse().read()
+        kept = other.sock
+        for _ in range(3 * PLACES):
+            stack.enter_context(connect(server)).sendall(b"GET /hea")
+        serves(server.url)
+        other.request("GET", "/health")
+        assert other.getresponse().status == 200
+        assert other.sock is kept
+
+
+def test_a_server_starts_with_few_descriptors(place: Place) -> None:
+    host = f"127.0.0.1:{free_port()}"
+    command = ["prlimit", "--nofile=64:64", sys.executable, "-m", "gunicorn"]
+    command += ["-c", "gunicorn.conf.py", "wsgi:app", "--bind", host]
+    with running(command, environment(place, LOKI_WORKERS="1"), host) as server:
+        with ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(plain(int(host.rpartition(":")[2]))).sendall(HANDSHAKE)
+            serves(server.url)
+        serves(server.url)
 
 
 def test_a_server_without_descriptors_goes_on_with_fewer_connections(place: Place) -> None:

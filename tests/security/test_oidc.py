@@ -1,6 +1,7 @@
 """Tokens of an OIDC issuer: verification, roles, and an issuer that fails."""
 
 import base64
+import contextlib
 import hmac
 import json
 import threading
@@ -13,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask.testing import FlaskClient
 
+from loki_web.auth import jwks
 from loki_web.errors import SettingsError
 from tests.support.accounts import bearer, everybody
 from tests.support.issuer import CLIENT, Issuer, Key
@@ -453,3 +455,35 @@ def test_settings_with_which_a_forged_token_could_pass(
 ) -> None:
     with pytest.raises(SettingsError, match=next(iter(settings))):
         place.settings(**settings)
+
+
+REMOTE, LOCAL = "https://id.example.com", "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("address", "issuer", "allowed"),
+    [
+        ("https://id.example.com/keys", REMOTE, True),
+        ("https://keys.example.net/keys", REMOTE, True),
+        ("http://id.example.com/keys", REMOTE, False),
+        ("file:///etc/passwd", REMOTE, False),
+        ("ftp://id.example.com/keys", REMOTE, False),
+        ("", REMOTE, False),
+        ("//id.example.com/keys", REMOTE, False),
+        *(
+            (f"https://{host}/keys", REMOTE, False)
+            for host in (
+                *("127.0.0.1", "localhost", "LOCALHOST", "localhost.", "127.1", "127.8.8.8"),
+                *("2130706433", "0x7f000001", "0", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"),
+                *("[::]", "x.localhost", "a@127.0.0.1", "127.0.0.1:8443"),
+            )
+        ),
+        ("http://127.0.0.1:8080/keys", LOCAL, True),
+        ("http://localhost:8080/keys", LOCAL, True),
+        ("https://127.0.0.1/keys", LOCAL, True),
+        ("http://id.example.com/keys", LOCAL, False),
+    ],
+)
+def test_where_keys_may_be_fetched(address: str, issuer: str, allowed: bool) -> None:
+    with contextlib.nullcontext() if allowed else pytest.raises(ValueError, match="address"):
+        jwks.check_address(address, issuer)
