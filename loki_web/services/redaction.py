@@ -102,7 +102,7 @@ def redact_within(value: Any) -> Any:
 
 def _redact_list(items: list[Any]) -> list[Any]:
     """Redact each item; an item after an option like `--password` is a secret."""
-    clean = []
+    clean: list[Any] = []
     before = ""
     for item in items:
         is_option = isinstance(before, str) and before.startswith("-")

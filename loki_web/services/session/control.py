@@ -48,7 +48,7 @@ def stop_session(sources: WritableSources) -> StoppedDict:
     fault = _attempt(lambda: signal_files.write_signal_file(sources, "STOP"))
     signalled, reasons = _terminate(sources)
     if fault and not signalled:
-        raise StorageError(f"{fault.detail}, and no signal was sent: {_explain(found, reasons)}")
+        raise type(fault)(f"{fault.detail}, and no signal was sent: {_explain(found, reasons)}")
     if not (found.record and found.record.file == liveness.SESSION_FILE):
         _attempt(lambda: _mark_session_stopped(sources))
     answer: StoppedDict = {
