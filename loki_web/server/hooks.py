@@ -19,7 +19,7 @@ from loki_web.audit.log import WritableAuditLog
 from loki_web.config.checks import check_addresses
 from loki_web.config.parsers import OTHER_WORKER_CLASSES, WORKER_CLASSES
 from loki_web.config.settings import Settings
-from loki_web.errors import SettingsError
+from loki_web.errors import LinkedFolder, SettingsError
 from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import warming
@@ -172,10 +172,11 @@ def hand_on_pid_file(settings: Settings, server: Any) -> None:
     folder = WritableFolder(settings.loki_dir, is_confined=not settings.allow_linked_dir)
     if parse_pid(folder.text(_PID_FILE, limit=64)) != server.pid:
         return
-    if server.reexec_pid:
-        folder.write_bytes(_PID_FILE, f"{server.reexec_pid}\n".encode())
-    else:
-        folder.remove(_PID_FILE)
+    with suppress(LinkedFolder):
+        if server.reexec_pid:
+            folder.write_bytes(_PID_FILE, f"{server.reexec_pid}\n".encode())
+        else:
+            folder.remove(_PID_FILE)
 
 
 def refuse(connection: socket.socket, status: int, reason: str, message: str) -> None:

@@ -15,7 +15,9 @@ from loki_web.store.folder import MAX_COPY_BYTES, RETRY_SECONDS, Folder
 
 _TRIES = 5  # reads of a file that its writer may be rewriting in place
 _CANNOT_WRITE = "The state folder cannot be written"
-_LEADS_OUT = "The state folder is a link out of the project (LOKI_ALLOW_LINKED_DIR=true allows writing to it)"
+_LEADS_OUT = (
+    "The state folder leads out of the project (LOKI_ALLOW_LINKED_DIR=true lets it be written)"
+)
 _CANNOT_READ = "A file that this would change cannot be read, so it was left as it is"
 
 
