@@ -12,7 +12,7 @@ from tests.browser.failing import refusing, retry
 from tests.browser.reading import expect_facts, expect_rows, panel
 from tests.browser.watching import settled
 from tests.support import accounts, servers
-from tests.support.children import Children, backdate, still_lives, was_terminated
+from tests.support.children import Children, still_lives, was_terminated
 from tests.support.places import Place
 from tests.support.servers import Server
 
@@ -127,7 +127,7 @@ def test_pausing_leaves_the_signal_and_resuming_takes_it_away(
 def test_killing_asks_first_and_ends_the_process(
     alive: Place, children: Children, open_page: OpenPage
 ) -> None:
-    child = children.sleeper()
+    child = children.worker(alive)
     alive.write(FILE, [entry("worker", child.pid, task="Write the mails")])
     with servers.serving(alive) as server:
         page = settled(open_page(f"{server.url}/#/agents")).page
@@ -150,8 +150,8 @@ def test_killing_asks_first_and_ends_the_process(
 def test_what_was_not_killed_is_not_said_to_be(
     alive: Place, children: Children, open_page: OpenPage
 ) -> None:
-    child = children.sleeper()
-    backdate(alive.write(FILE, [entry("worker", child.pid)]), 3600)
+    child = children.sleeper()  # works outside of the project
+    alive.write(FILE, [entry("worker", child.pid)])
     with servers.serving(alive) as server:
         page = settled(open_page(f"{server.url}/#/agents")).page
         page.get_by_role("button", name="Kill worker").click()

@@ -121,7 +121,7 @@ def check_everything(client: FlaskClient, document: Any) -> None:
             answers.check(document, template, path, client.get(path))
     scrape = client.get("/metrics")
     assert scrape.status_code == 200
-    assert len(list(text_string_to_metric_families(scrape.text))) == 9
+    assert len(list(text_string_to_metric_families(scrape.text))) == 12
 
 
 def check_neighbours(client: FlaskClient, baseline: dict[str, Any], damaged: str) -> None:
