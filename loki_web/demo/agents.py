@@ -47,7 +47,11 @@ class Agents:
             self._save(identity, {**self._entries[identity], **done})
 
     def _start(self, identity: str, kind: str, name: str) -> None:
-        process = subprocess.Popen(["sleep", "86400"], stdin=subprocess.DEVNULL)  # noqa: S607
+        process = subprocess.Popen(
+            ["sleep", "86400"],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            cwd=self._project.folder,
+        )
         self._processes[identity] = process
         entry = {
             "id": identity,

@@ -154,9 +154,7 @@ class AcknowledgeManyBody(Body):
 
     EXAMPLE = {"ids": ["notif-001", "notif-002"]}
 
-    ids = fields.List(
-        fields.String(validate=validate.Length(1, 1000)), validate=validate.Length(max=10_000)
-    )
+    ids = fields.List(fields.String(validate=validate.Length(1, 1000)))
     all = Switch(load_default=False, metadata={"description": "All notifications"})
     acknowledged = Switch(
         load_default=True, metadata={"description": "False takes acknowledgements back"}
