@@ -26,7 +26,10 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 # What no body may hold: a path of this machine, or the words of an exception.
 TELLTALE = re.compile(rb"(?<![\w:/.])/(?:tmp|home|root|usr|etc|work|proc)/|Traceback|Errno|Error\(")
-SOUND = {"/api/registry/discover", "/api/registry/projects", "/api/registry/tasks"}  # name projects
+# They tell the folders of projects.
+SOUND = {
+    *("/api/status", "/api/registry/discover", "/api/registry/projects", "/api/registry/tasks"),
+}
 
 
 @contextmanager

@@ -47,23 +47,34 @@ async function enter(place) {
 const PAUSE = 150; // ms after scrolling
 const BY_HAND = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
 let noting = 0;
+/** @type {AbortController | null} */
+let restoring = null;
 history.scrollRestoration = 'manual';
 addEventListener('scroll', () => {
   clearTimeout(noting);
+  if (restoring) return; // the entry has the place to which the page returns
   noting = setTimeout(() => history.replaceState({ ...history.state, top: scrollY }, ''), PAUSE);
 });
 
 /** Scroll to where the page stood, until the view is loaded or somebody scrolls. */
 function standAt(top, ctx) {
+  clearTimeout(noting); // that was the place in another entry
+  restoring?.abort();
+  if (!top) return scrollTo(0, 0);
   const hand = new AbortController();
+  restoring = hand;
   const grown = new ResizeObserver(() => {
     scrollTo(0, top);
     if (Math.ceil(scrollY) >= top && !main.querySelector('[aria-busy]')) hand.abort();
   });
-  hand.signal.onabort = () => grown.disconnect();
+  hand.signal.onabort = () => {
+    grown.disconnect();
+    restoring = null;
+  };
   grown.observe(main);
   for (const each of BY_HAND) addEventListener(each, () => hand.abort(), { signal: hand.signal });
   ctx.onLeave(() => hand.abort());
+  return undefined;
 }
 
 function notFound(ctx) {
