@@ -23,7 +23,6 @@ COMMANDS = {
     "module": MODULE,
     "sidecar": [*MODULE, "sidecar", "--bind", "{port}"],
     "gunicorn": SCRIPT,
-    "gunicorn as a module": [sys.executable, "-m", "gunicorn", *SCRIPT[1:]],
 }
 OLD, NEW = "0.2.0", "9.9.90"
 
