@@ -39,7 +39,7 @@ def test_a_view_requests_each_address_once(running: Server, open_page: OpenPage,
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "learning"])
 def test_what_is_loaded_does_not_move_what_is_there(
     grown: Server, open_page: OpenPage, view: str, size: ViewportSize
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.support import places
 from tests.support.places import Place
 from tests.support.programs import in_namespaces
+from tests.support.rights import need_open_checkout
 from tests.support.servers import ROOT, environment, free_port, running
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -118,6 +119,7 @@ exec "$@"
 
 
 def test_a_cache_folder_is_enough_without_a_temporary_folder(tmp_path: Path) -> None:
+    need_open_checkout()
     place, port = places.empty(tmp_path), free_port()
     seen = {"HOME": "/mnt/home", "LOKI_DIR": "/mnt/home/projects/demo/.loki"}
     env = environment(place, **seen, LOKI_CACHE_DIR="/mnt/cache", LOKI_DASHBOARD_PORT=str(port))

@@ -14,7 +14,7 @@ from tests.support.servers import Server, serving
 from tests.support.wire import exchange, head
 
 IDENTITY, GZIP = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}
-NEVER_KEPT = ("/api/enterprise/", "/api/secrets/", "/health/live", "/health/ready")
+NEVER_KEPT = ("/api/enterprise/", "/api/secrets/", "/health/ready")
 
 
 @pytest.fixture(scope="module")

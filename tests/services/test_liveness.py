@@ -18,7 +18,7 @@ from tests.support import places
 from tests.support.children import Children, backdate, still_lives, was_terminated
 from tests.support.elsewhere import NAMESPACE, ask_elsewhere
 from tests.support.places import Place
-from tests.support.rights import need_namespaces, need_root
+from tests.support.rights import need_namespaces, need_open_checkout, need_root
 
 DAY = 86400.0
 STATE = "dashboard-state.json"
@@ -292,6 +292,7 @@ def test_a_session_of_another_user_runs_even_where_proc_hides_it(
     open_place: Place, children: Children, option: str
 ) -> None:
     need_namespaces()
+    need_open_checkout()
     child = children.worker(open_place)
     open_place.write("loki.pid", f"{child.pid}\n")
     hide = f'mount -t proc -o {option} proc /proc && exec setpriv --reuid 65534 --clear-groups "$@"'

@@ -3,6 +3,8 @@
 import functools
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,17 @@ def need_namespaces() -> None:
     need_root()
     if not _can_unshare(needed("unshare", "util-linux")):
         _leave_out("namespaces are missing: docker run --privileged, or a virtual machine")
+
+
+def need_open_checkout() -> None:
+    """Skip the test if other users cannot enter the checkout and the environment, or fail it in CI.
+
+    A checkout below /tmp counts as closed: tests hide that folder.
+    """
+    places = (Path(__file__), Path(sys.executable))
+    is_open = all(parent.stat().st_mode & 1 for place in places for parent in place.parents)
+    if not is_open or any(place.is_relative_to("/tmp") for place in places):
+        _leave_out("the checkout is closed to other users, or below /tmp: move it")
 
 
 @functools.cache
