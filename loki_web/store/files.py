@@ -87,10 +87,20 @@ def is_being_written(version: Version) -> bool:
     return abs(time.time() - version.mtime) < WRITE_GRACE_SECONDS
 
 
-def resolve(root: Path, relative: str) -> str | None:
-    """Return the real path of `relative` below `root`; None if a link leads out of the root."""
+def locate(root: Path, relative: str) -> tuple[str, str] | None:
+    """Return the real paths of a root and of `relative` below it.
+
+    :return: None if one of them cannot be resolved, or a link leads out of the root.
+    """
     base = real_path(root)
-    return None if base is None else resolve_below(base, relative)
+    real = None if base is None else resolve_below(base, relative)
+    return None if base is None or real is None else (base, real)
+
+
+def resolve(root: Path, relative: str) -> str | None:
+    """Return the real path of `relative` below `root`; None as `locate`."""
+    located = locate(root, relative)
+    return located[1] if located else None
 
 
 def resolve_below(base: str, relative: str) -> str | None:
@@ -128,11 +138,10 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
 
     :raises OSError: if it is missing, unreadable, not a regular file or outside `root`.
     """
-    base = real_path(root)
-    real = None if base is None else resolve_below(base, relative)
-    if base is None or real is None:
+    located = locate(root, relative)
+    if located is None:
         raise OSError(errno.EPERM, "outside the folder")
-    with open(_descriptor(base, real), "rb", buffering=0) as stream:
+    with open(_descriptor(*located), "rb", buffering=0) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")

@@ -238,8 +238,8 @@ class WritableFolder(Folder):
         if self._is_confined and files.leads_out(self.path):
             raise LinkedFolder(_LEADS_OUT)
         folder, name = os.path.split(relative)
-        base, real = files.real_path(self.path), files.resolve(self.path, folder)
-        if base is None or real is None:
+        located = files.locate(self.path, folder)
+        if located is None:
             raise StorageError(_CANNOT_WRITE)
-        with files.entered(base, real, create) as path:
+        with files.entered(*located, create) as path:
             yield os.path.join(path, name) if name else path
