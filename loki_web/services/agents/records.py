@@ -133,8 +133,6 @@ def identify_agents(entries: list[Json]) -> list[Agent]:
 
     The CLI shortens tool call ids to agent ids, so several records may share one. Each of these
     gets a suffix that does not change when the others are removed.
-
-    :param session_lives: whether agents without a process of their own can be alive.
     """
     identities = Identities("agent")
     written = [

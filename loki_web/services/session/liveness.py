@@ -14,7 +14,7 @@ from typing import Literal
 from loki_web.services.context import Sources
 from loki_web.services.session import processes
 from loki_web.store import files
-from loki_web.store.coerce import as_dict, first_text
+from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.derived import derived
 from loki_web.store.look import observe
 from loki_web.store.process import Ended, Process, get_process, read_process, sees_all_processes
@@ -192,8 +192,9 @@ def is_live(verdict: Verdict) -> bool:
 def list_records(sources: Sources) -> list[Record]:
     """Return the recorded pids of sessions: the main one first, each number once."""
     records: dict[int, Record] = {}
-    for record in (*_list_pid_files(sources), *_list_registered(sources)):
-        records.setdefault(record.pid, record)
+    for record in (*_list_pid_files(sources), *_list_registered_sessions(sources)):
+        if record is not None:
+            records.setdefault(record.pid, record)
     return list(records.values())
 
 
@@ -204,13 +205,14 @@ def read_pid_file(sources: Sources, name: str) -> int | None:
 
 def get_session_file_start(sources: Sources) -> datetime | None:
     """Return the start time in `session.json`, else the time at which the file was written."""
-    session = as_dict(sources.project.document(SESSION_FILE))
-    for key in _START_KEYS:
-        started = parse_time(session.get(key))
-        if started is not None:
-            return started
-    version = sources.project.version(SESSION_FILE)
-    return datetime.fromtimestamp(version.mtime, UTC) if version else None
+    started = _get_recorded_start(as_dict(sources.project.document(SESSION_FILE)))
+    version = sources.project.version(SESSION_FILE) if started is None else None
+    return datetime.fromtimestamp(version.mtime, UTC) if version else started
+
+
+def _get_recorded_start(session: Json) -> datetime | None:
+    """Return the start time in the content of `session.json`; None without one."""
+    return next(filter(None, (parse_time(session.get(key)) for key in _START_KEYS)), None)
 
 
 def make_record(
@@ -223,36 +225,37 @@ def make_record(
     return Record(session, file, pid, version.mtime, started.timestamp() if started else None)
 
 
-def _list_pid_files(sources: Sources) -> Iterator[Record]:
-    for name in PID_FILES:
-        record = make_record(sources, name, read_pid_file(sources, name), session=GLOBAL)
+def list_registered(sources: Sources, *, least: int) -> Iterator[tuple[Record, Json]]:
+    """Yield the processes in `pids/`, each with its entry; files whose name is no pid are skipped.
+
+    :param least: the smallest number that is a pid.
+    """
+    for name, content in sources.project.collection("pids").items():
+        pid, entry = processes.parse_pid(name.removesuffix(".json"), least=least), as_dict(content)
+        started = parse_time(entry.get("started"))
+        record = make_record(sources, f"pids/{name}", pid, started, GLOBAL)
         if record:
-            yield record
+            yield record, entry
+
+
+def _list_pid_files(sources: Sources) -> Iterator[Record | None]:
+    """Yield the records of the files that name one session each; None for one without a pid."""
+    for name in PID_FILES:
+        yield make_record(sources, name, read_pid_file(sources, name), session=GLOBAL)
     session = as_dict(sources.project.document(SESSION_FILE))
     if session.get("status") == "running":
         pid = processes.parse_pid(session.get("pid"), least=1)
-        started = next(filter(None, (parse_time(session.get(key)) for key in _START_KEYS)), None)
-        record = make_record(sources, SESSION_FILE, pid, started, GLOBAL)
-        if record:
-            yield record
+        yield make_record(sources, SESSION_FILE, pid, _get_recorded_start(session), GLOBAL)
     for identity in sources.project.folder_names("sessions"):
         name = f"sessions/{identity}/loki.pid"
-        record = make_record(sources, name, read_pid_file(sources, name), session=identity)
-        if record:
-            yield record
+        yield make_record(sources, name, read_pid_file(sources, name), session=identity)
 
 
-def _list_registered(sources: Sources) -> Iterator[Record]:
+def _list_registered_sessions(sources: Sources) -> Iterator[Record]:
     """Yield the entries of `pids/` that are sessions; helpers have no `kind`."""
-    if not sources.project.is_folder("pids"):  # an event tells when there is one
-        return
-    for name, content in sources.project.collection("pids").items():
-        entry = as_dict(content)
-        if first_text(entry.get("kind")) in _SESSION_KINDS:
-            pid = processes.parse_pid(name.removesuffix(".json"), least=1)
-            started = parse_time(entry.get("started"))
-            record = make_record(sources, f"pids/{name}", pid, started, GLOBAL)
-            if record:
+    if sources.project.is_folder("pids"):  # an event tells when there is one
+        for record, entry in list_registered(sources, least=1):
+            if first_text(entry.get("kind")) in _SESSION_KINDS:
                 yield record
 
 

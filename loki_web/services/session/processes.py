@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import psutil
-
 from loki_web.store.process import Process, ancestors, read_process, terminate
 
 _RUNNER_NAMES = ("run.sh", "loki")
@@ -62,11 +60,8 @@ def is_server(found: Process) -> bool:
 
 def get_server_pid() -> int:
     """Return the pid of the gunicorn master, or of this process when it runs without one."""
-    try:
-        parent = psutil.Process().parent()
-        is_worker = parent is not None and parent.cmdline() == psutil.Process().cmdline()
-    except psutil.Error:
-        is_worker = False
+    own, parent = read_process(os.getpid()), read_process(os.getppid())
+    is_worker = own and parent and own.command == parent.command != ()
     return os.getppid() if is_worker else os.getpid()
 
 

@@ -82,8 +82,9 @@ def get_uptime_seconds(sources: Sources) -> float:
     `startedAt` of the state file is the first start of the project, not that of the session.
     """
     found = liveness.get_liveness(sources)
-    is_known = found.alive and found.started_at is not None
-    return max(0.0, sources.now().timestamp() - (found.started_at or 0.0)) if is_known else 0.0
+    if not found.alive or found.started_at is None:
+        return 0.0
+    return max(0.0, sources.now().timestamp() - found.started_at)
 
 
 @derived

@@ -7,7 +7,7 @@ from loki_web.services.agents import records
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import liveness, processes, state
-from loki_web.store.coerce import as_dict, first_text
+from loki_web.store.coerce import first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 
 _SERVER_PID_FILE = "dashboard/dashboard.pid"
@@ -127,23 +127,17 @@ def _describe_agent(agent: records.Agent, pid: int, now: datetime) -> AgentProce
 
 
 def _list_helpers(sources: Sources) -> list[HelperDict]:
-    """Return the helper processes in `pids/`; files whose name is not a pid are skipped."""
-    helpers: list[HelperDict] = []
-    for name, content in sources.project.collection("pids").items():
-        pid, entry = processes.parse_pid(name.removesuffix(".json")), as_dict(content)
-        started = parse_time(entry.get("started"))
-        record = liveness.make_record(sources, f"pids/{name}", pid, started)
-        if record is None or not entry:
-            continue
-        helpers.append(
-            {
-                "pid": record.pid,
-                "label": redact(first_text(entry.get("label"))),
-                "started": tidy_time(entry.get("started")) or None,
-                "parent_pid": processes.parse_pid(entry.get("ppid")),
-                "extra": redact(first_text(entry.get("extra"))),
-                "alive": liveness.is_live(liveness.judge(sources, record)),
-                "liveness": liveness.PROCESS,
-            }
-        )
-    return helpers
+    """Return the helper processes in `pids/`."""
+    return [
+        {
+            "pid": record.pid,
+            "label": redact(first_text(entry.get("label"))),
+            "started": tidy_time(entry.get("started")) or None,
+            "parent_pid": processes.parse_pid(entry.get("ppid")),
+            "extra": redact(first_text(entry.get("extra"))),
+            "alive": liveness.is_live(liveness.judge(sources, record)),
+            "liveness": liveness.PROCESS,
+        }
+        for record, entry in liveness.list_registered(sources, least=2)
+        if entry
+    ]
