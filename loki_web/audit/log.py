@@ -134,7 +134,7 @@ class WritableAuditLog(AuditLog):
     def sign_end(self) -> None:
         """Sign the current end of the log if no signed end exists; called at each start."""
         if self._seal and not self._seal.read_end():
-            self._write_end(self._find_end())
+            self._write_end(self._find_end(self._find_last_hash()))
 
     def record(self, event: Event) -> Json | None:
         """Append an event.
@@ -178,15 +178,16 @@ class WritableAuditLog(AuditLog):
                 self._user.append_json_line(path, entry)
                 return entry
             # Read from the files each time: the CLI and other workers append here as well.
-            end = self._find_end()
-            entry = _chain(entry, end.last)
-            if self._write_end(replace(end, pending=entry[HASH])):
-                self._user.append_json_line(path, entry)
-                self._write_end(replace(end, last=entry[HASH]))
-            else:
-                entry = _chain(entry, self._find_last_hash())
-                self._user.append_json_line(path, entry)
-            return entry
+            last = self._find_last_hash()
+            end = self._find_end(last)
+            signed = _chain(entry, end.last)
+            if self._write_end(replace(end, pending=signed[HASH])):
+                self._user.append_json_line(path, signed)
+                self._write_end(replace(end, last=signed[HASH]))
+                return signed
+            unsigned = _chain(entry, last)
+            self._user.append_json_line(path, unsigned)
+            return unsigned
 
     def _write_end(self, end: End) -> bool:
         """Sign and store the end; return False if that is not possible."""
@@ -198,12 +199,13 @@ class WritableAuditLog(AuditLog):
             return False
         return self._seal is not None
 
-    def _find_end(self) -> End:
+    def _find_end(self, last: str) -> End:
         """Return the end of the chain, which the next entry continues.
 
         A signed end counts, even if lines of the files were removed or added since.
+
+        :param last: the last hash in the files.
         """
-        last = self._find_last_hash()
         end = self._seal.read_end() if self._seal else None
         if end is None:
             return End(start=last, last=last)

@@ -1,6 +1,5 @@
-"""A hook that records every state change and every refused request in the audit log."""
+"""Record every state change and every refused request in the audit log."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Request, Response, g, request
@@ -26,41 +25,41 @@ _RETRY_SECONDS = 10
 _UNRECORDED = "The change was made, but its audit entry could not be written"
 
 
-def recorder(sources: WritableSources, window: SharedWindow) -> Callable[[Response], bool]:
-    """Return a function that records the current request, given its response.
-
-    The function returns False if an entry that is required could not be written.
+class Recorder:
+    """Records the requests of an application, unless recording is off.
 
     :param window: limits how many refusals are recorded.
     """
-    if not sources.settings.audit_recorded:
-        return lambda _: True
-    log = audit_log.WritableAuditLog(sources)
-    forwarder = SyslogForwarder(sources)
 
-    def remember(response: Response) -> bool:
-        if not _is_recorded(request, response) or _is_flood(request, response, window):
+    def __init__(self, sources: WritableSources, window: SharedWindow) -> None:
+        settings = sources.settings
+        self._is_required = settings.audit_required
+        self._log = audit_log.WritableAuditLog(sources) if settings.audit_recorded else None
+        self._forwarder = SyslogForwarder(sources) if settings.audit_recorded else None
+        self._window = window
+
+    def record(self, response: Response) -> bool:
+        """Record the current request; return False if a required entry could not be written."""
+        if self._log is None or self._forwarder is None:
             return True
-        entry = log.record(_event(request, response))
+        if not _is_recorded(request, response) or _is_flood(request, response, self._window):
+            return True
+        entry = self._log.record(_event(request, response))
         if entry:
-            forwarder.send(entry)
-        is_required = sources.settings.audit_required and response.status_code < 400
-        return bool(entry) or not is_required
+            self._forwarder.send(entry)
+        return bool(entry) or not self._is_required or response.status_code >= 400
 
-    return remember
+    def check_can_record(self, method: str, rule: str) -> None:
+        """Refuse a change before it is made, if its entry is required and cannot be written.
 
-
-def check_can_record(sources: WritableSources, method: str, rule: str) -> None:
-    """Refuse a change before it is made, if its audit entry is required and cannot be written.
-
-    :raises Unavailable: then.
-    """
-    if (
-        sources.settings.audit_required
-        and not access.is_reading(method, rule)
-        and not audit_log.WritableAuditLog(sources).can_record()
-    ):
-        raise Unavailable("The audit log cannot be written, so nothing was changed", _RETRY_SECONDS)
+        :raises Unavailable: then.
+        """
+        if not self._is_required or self._log is None or access.is_reading(method, rule):
+            return
+        if not self._log.can_record():
+            raise Unavailable(
+                "The audit log cannot be written, so nothing was changed", _RETRY_SECONDS
+            )
 
 
 def make_unrecorded(response: Response) -> Response:

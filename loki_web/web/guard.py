@@ -35,11 +35,13 @@ class Guard:
     """Accept or refuse each request.
 
     :ivar window: counts state changes by client, shared by all workers.
+    :ivar recorder: records requests in the audit log.
     """
 
     def __init__(self, sources: WritableSources, authenticator: Authenticator) -> None:
         folder = sources.cache_folder
         self.window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+        self.recorder = audit_hook.Recorder(sources, self.window)
         self._sources = sources
         self._settings = sources.settings
         self._authenticator = authenticator
@@ -69,7 +71,7 @@ class Guard:
         access.check(req, rule, self._authenticator, self._sources)
         self._check_rate(req, rule)
         if rule is not None:
-            audit_hook.check_can_record(self._sources, req.method, rule)
+            self.recorder.check_can_record(req.method, rule)
         if (req.content_length or 0) > MAX_BODY_BYTES:  # even if the view does not read it
             raise RequestEntityTooLarge
 
@@ -119,7 +121,6 @@ def install(app: Flask, sources: WritableSources) -> Guard:
     :return: the guard, for answers that are sent without Flask.
     """
     guard = Guard(sources, access.install(app, sources))
-    remember = audit_hook.recorder(sources, guard.window)
 
     @app.before_request
     def check() -> None:
@@ -129,7 +130,7 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 
     @app.after_request
     def complete(response: Response) -> Response:
-        if not remember(response):
+        if not guard.recorder.record(response):
             response = audit_hook.make_unrecorded(response)
         cors.complete_headers(response)
         headers = response.headers
