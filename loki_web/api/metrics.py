@@ -1,6 +1,6 @@
 """`/metrics` for Prometheus, computed from the files at scrape time by any worker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import Flask
@@ -15,7 +15,7 @@ from loki_web.services.metrics import SessionCollector
 from loki_web.store.coerce import Json
 from loki_web.web import openapi
 from loki_web.web.answers import kept
-from loki_web.web.readiness import EXTENSION, Conditions, Readiness
+from loki_web.web.readiness import EXTENSION, Readiness
 
 _PATH = "/metrics"
 _ENDPOINT = "prometheus_metrics"  # the library's name for it
@@ -51,6 +51,13 @@ _DESCRIPTION: Json = {
 }
 
 
+_SERVER_FAMILIES = {
+    "loki_up": "Whether the state folder is there (0=gone)",
+    "loki_audit_writable": "Whether audit entries can be written",
+    "loki_watch_failed": "Whether file system events have failed and files are polled",
+}
+
+
 class ServerCollector(Collector):
     """Compute what tells whether the numbers of the session can be trusted."""
 
@@ -59,28 +66,24 @@ class ServerCollector(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Return the families without samples."""
-        return _build_families(None)
+        return _build_families({})
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Return the families with the conditions of this moment."""
-        return _build_families(self._readiness.examine())
+        conditions = self._readiness.examine()
+        return _build_families(
+            {
+                "loki_up": not conditions.is_gone,
+                "loki_audit_writable": conditions.is_audit_writable,
+                "loki_watch_failed": conditions.is_watch_failed,
+            }
+        )
 
 
-def _build_families(found: Conditions | None) -> Iterator[GaugeMetricFamily]:
-    for name, about, is_good in (
-        ("loki_up", "Whether the state folder is there (0=gone)", found and not found.is_gone),
-        (
-            "loki_audit_writable",
-            "Whether audit entries can be written",
-            found and found.is_audit_writable,
-        ),
-        (
-            "loki_watch_failed",
-            "Whether file system events have failed and files are polled",
-            found and found.is_watch_failed,
-        ),
-    ):
-        yield GaugeMetricFamily(name, about, value=None if found is None else float(bool(is_good)))
+def _build_families(values: Mapping[str, bool]) -> Iterator[GaugeMetricFamily]:
+    """Return the families of the server, with samples for those in `values`."""
+    for name, description in _SERVER_FAMILIES.items():
+        yield GaugeMetricFamily(name, description, value=values.get(name))
 
 
 class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no types

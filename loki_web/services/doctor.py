@@ -89,6 +89,11 @@ class Diagnosis:
     lines: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
+    def add_fault(self, fault: str) -> None:
+        """Add a fault, also to the report."""
+        self.faults.append(fault)
+        self.lines.append(f"  {fault}")
+
 
 def diagnose(sources: Sources) -> Diagnosis:
     """Read every file of the session and report damaged and unknown files and dead processes."""
@@ -114,11 +119,10 @@ def _check_files(sources: Sources, diagnosis: Diagnosis) -> None:
         )
         return
     if files.leads_out(sources.project.path) and not sources.settings.allow_linked_dir:
-        diagnosis.faults.append(
+        diagnosis.add_fault(
             "the state folder is a link out of the project: nothing is written to it, unless "
             "LOKI_ALLOW_LINKED_DIR=true"
         )
-        diagnosis.lines.append(f"  {diagnosis.faults[-1]}")
     total, unknown, damaged = 0, [], []
     for relative in sources.project.walk():
         total += 1
@@ -174,8 +178,7 @@ def _check_session(sources: Sources, diagnosis: Diagnosis) -> None:
     )
     for name in liveness.PID_FILES:
         if sources.project.exists(name) and not found.alive:
-            diagnosis.faults.append(f"{name} names a process that is gone: the session was killed")
-            diagnosis.lines.append(f"  {diagnosis.faults[-1]}")
+            diagnosis.add_fault(f"{name} names a process that is gone: the session was killed")
     diagnosis.lines.append(f"agents running: {records.count_running(sources)}")
 
 

@@ -110,15 +110,11 @@ class IndexReader:
         if names is None:
             names = self.index.compare_files(files.versions())
         for name in names:
-            entry, is_settled, packed = (
-                files.version(name),
-                files.is_settled(name),
-                files.value(name),
-            )
+            entry, packed = files.version(name), files.value(name)
             if entry is None or packed is None:
                 self.index.remove_file(name)
             else:
-                stamp = entry.stamp if is_settled else 0
+                stamp = entry.stamp if files.is_settled(name) else 0
                 self.index.put_file(name, records.unpack_signal(packed), stamp)
         if changes.names is None:
             files.release_values()

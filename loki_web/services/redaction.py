@@ -74,12 +74,17 @@ def redact(text: str) -> str:
 
     A JSON text is redacted by its keys, and serialized again if it contains a secret.
     """
-    lowered = secrets_names.lower_text(text)
-    hints = [hint for hint in _HINTS if hint in lowered]
+    lowered, hints = _find_hints(text)
     if hints and (clean := _redact_json(text)) is not None:
         return clean
     spans = _find_spans(text, lowered, hints)
     return _replace_spans(text, spans, REDACTED) if spans else text
+
+
+def _find_hints(text: str) -> tuple[str, list[str]]:
+    """Return the text in lower case, and the hints in it."""
+    lowered = secrets_names.lower_text(text)
+    return lowered, [hint for hint in _HINTS if hint in lowered]
 
 
 def _find_spans(text: str, lowered: str, hints: list[str]) -> list[Span]:
@@ -325,8 +330,7 @@ def _redact_each(lines: list[str]) -> list[str]:
             clean.append(redact(lines[start]))
         else:
             text = "\n".join(lines[start:stop])
-            lowered = secrets_names.lower_text(text)
-            spans = _find_spans(text, lowered, [hint for hint in _HINTS if hint in lowered])
+            spans = _find_spans(text, *_find_hints(text))
             clean += _replace_spans(text, spans, REDACTED, keep_lines=True).split("\n")
     return clean
 

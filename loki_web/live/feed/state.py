@@ -135,9 +135,8 @@ def _task_event(before: Entry | None, after: Entry) -> str | None:
         return "task_created"
     if before["status"] != after["status"]:
         return "task_moved"
-    if before == after or {**before, "position": after["position"]} == after:
-        return None
-    return "task_updated"
+    is_same = before == after or _without_position(before) == _without_position(after)
+    return None if is_same else "task_updated"
 
 
 def _without_position(task: Entry) -> Entry:

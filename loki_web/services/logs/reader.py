@@ -18,11 +18,7 @@ _PREFERRED_NS = 60_000_000_000  # how much newer other logs may be; else it is a
 _SAME_MOMENT_NS = 1_000_000_000  # logs that the runner writes together differ by less
 _TEST = re.compile(r"(?<![a-z])tests?(?![a-z])", re.IGNORECASE)
 _RANKS = ("agent.log", "autonomy-", "background-")
-_WINDOWS = (
-    512,
-    4096,
-    2 * MAX_LINES,
-)  # lines; few sizes, since the last lines are held for each of them
+_WINDOWS = (512, 4096, 2 * MAX_LINES)  # few numbers of lines: the last lines are held for each
 CONTEXT_LINES = 200  # before a line, for redaction: more than the longest private key has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 

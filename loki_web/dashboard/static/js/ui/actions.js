@@ -90,7 +90,7 @@ export async function perform({ run, done, confirm, undo, holds, refresh = [] })
 }
 
 /** Return the message of an error for the user. */
-export const reasonOf = (/** @type {any} */ error) => error.sentence ?? error.message;
+const reasonOf = (/** @type {any} */ error) => error.sentence ?? error.message;
 
 // The actions on the session, for the strip, the palette and the views.
 
