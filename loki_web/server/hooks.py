@@ -96,8 +96,9 @@ def find_heartbeat_folder(settings: Settings) -> str | None:
 
 def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
-    WritableFolder(settings.loki_dir, is_confined=not settings.allow_linked_dir).sweep(*_WRITTEN)
-    WritableFolder(settings.home / ".loki").sweep(*_WRITTEN_AT_HOME)
+    sources = open_sources(settings, STARTED_AT)
+    sources.project.sweep(*_WRITTEN)
+    sources.user.sweep(*_WRITTEN_AT_HOME)
     WritableFolder(settings.audit_key.parent).sweep("")
 
 
@@ -169,7 +170,7 @@ def hand_on_pid_file(settings: Settings, server: Any) -> None:
 
     After an upgrade by USR2 it gets the pid of the new server instead.
     """
-    folder = WritableFolder(settings.loki_dir, is_confined=not settings.allow_linked_dir)
+    folder = open_sources(settings, STARTED_AT).project
     if parse_pid(folder.text(_PID_FILE, limit=64)) != server.pid:
         return
     with suppress(LinkedFolder):

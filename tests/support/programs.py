@@ -18,7 +18,7 @@ def needed(program: str, package: str) -> str:
     """Return the path of a program; without it skip the test, or fail it when `CI=true`."""
     path = shutil.which(program, path=_PLACES)
     if path is None:
-        _leave_out(f"{program} is missing: apt-get update && apt-get install -y {package}")
+        leave_out(f"{program} is missing: apt-get update && apt-get install -y {package}")
     return path
 
 
@@ -29,11 +29,12 @@ def in_namespaces(*options: str, trial: Sequence[str] = ("true",)) -> list[str]:
     """
     command = [needed("unshare", "util-linux"), *options]
     if subprocess.run([*command, *trial], capture_output=True, check=False).returncode:
-        _leave_out(f"{' '.join(command[1:])} is missing: run as root, in Docker with --privileged")
+        leave_out(f"{' '.join(command[1:])} is missing: run as root, in Docker with --privileged")
     return command
 
 
-def _leave_out(reason: str) -> NoReturn:
+def leave_out(reason: str) -> NoReturn:
+    """Skip the test, or fail it when `CI=true`."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,27 +1,22 @@
 """What the system must allow to tests that use namespaces, mounts and other users."""
 
-import functools
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.support.programs import needed
+from tests.support.programs import in_namespaces, leave_out
 
 
 def need_root() -> None:
     """Skip the test without root, or fail it when `CI=true`."""
     if os.geteuid():
-        _leave_out("root is missing: run the tests with sudo, or in a container as root")
+        leave_out("root is missing: run the tests with sudo, or in a container as root")
 
 
 def need_namespaces() -> None:
     """Skip the test if namespaces with mounts of their own cannot be had, or fail it in CI."""
     need_root()
-    if not _can_unshare(needed("unshare", "util-linux")):
-        _leave_out("namespaces are missing: docker run --privileged, or a virtual machine")
+    in_namespaces("--pid", "--fork", "--mount-proc", "--mount")
 
 
 def need_open_checkout() -> None:
@@ -32,16 +27,4 @@ def need_open_checkout() -> None:
     places = (Path(__file__), Path(sys.executable))
     is_open = all(parent.stat().st_mode & 1 for place in places for parent in place.parents)
     if not is_open or any(place.is_relative_to("/tmp") for place in places):
-        _leave_out("the checkout is closed to other users, or below /tmp: move it")
-
-
-@functools.cache
-def _can_unshare(unshare: str) -> bool:
-    command = [unshare, "--pid", "--fork", "--mount-proc", "--mount", "true"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def _leave_out(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+        leave_out("the checkout is closed to other users, or below /tmp: move it")
