@@ -1,4 +1,4 @@
-"""What is lost while clients attack by taking their time: first bytes, heads, responses.
+"""Measure what others lose while clients are slow on purpose: first bytes, heads, responses.
 
     python -m benchmarks.attacks --seconds 4
 

@@ -24,7 +24,7 @@ def health() -> HealthDict:
 @blueprint.get("/health/live")
 @blueprint.answers(200, Live)
 def live() -> LiveDict:
-    """Whether the process answers; restart it if it does not."""
+    """Check whether the process answers; restart it if it does not."""
     return status.get_live()
 
 
@@ -32,7 +32,7 @@ def live() -> LiveDict:
 @blueprint.answers(200, Ready)
 @blueprint.errors({503: "Not ready; the detail has the reasons"})
 def ready() -> ReadyDict | tuple[ReadyDict, int]:
-    """Whether requests should be sent here; 503 with the reasons if not."""
+    """Check whether requests should be sent here; 503 with the reasons if not."""
     readiness: Readiness = current_app.extensions[EXTENSION]
     answer = readiness.explain()
     return (answer, HTTPStatus.SERVICE_UNAVAILABLE) if answer["reasons"] else answer

@@ -282,7 +282,7 @@ class WritableAuditLog(AuditLog):
 
 
 class AuditState:
-    """Whether the audit log can be written, as an input that is examined once a second."""
+    """An input that tells whether the audit log can be written; examined once a second."""
 
     is_notified = True
 

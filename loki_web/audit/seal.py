@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class End:
-    """Where the chain ends.
+    """The signed end of the chain.
 
     :param start: the last hash when the key was first used; older entries are not proven.
     :param last: the hash of the last entry.

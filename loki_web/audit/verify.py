@@ -74,7 +74,7 @@ class Verification:
 
     @property
     def is_proven(self) -> bool:
-        """Whether all entries are there as the server wrote them, and no others."""
+        """Return whether all entries are there as the server wrote them, and no others."""
         return not (self.faults or self.forks or self.unproven)
 
 

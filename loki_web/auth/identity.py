@@ -31,7 +31,7 @@ class Identity:
 
     @property
     def may_control(self) -> bool:
-        """Whether the identity may change the session; always true while authentication is off."""
+        """Return whether it may change the session; always true while authentication is off."""
         return CONTROL in self.scopes or ADMIN in self.scopes
 
 

@@ -10,7 +10,7 @@ from loki_web.store.notifier import get_notifier
 
 
 class WatchState:
-    """Whether file system events have failed, as an input that is examined once a second."""
+    """An input that tells whether file system events have failed; examined once a second."""
 
     is_notified = True
 

@@ -98,7 +98,7 @@ MovedEntries = Callable[[Mapping[str, Entry], Sequence[Entry]], set[str]]
 
 @dataclass(frozen=True)
 class ListKind:
-    """How changes of a list of entries become messages.
+    """The rules by which changes of a list of entries become messages.
 
     :param message_type: returns the type of the message for a changed entry, or None.
     :param mark: returns the part of an entry that goes into the token of the list.
