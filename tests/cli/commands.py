@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from typing import Any
+from tempfile import TemporaryFile
 
+from tests.support import prepared
 from tests.support.places import Place
 from tests.support.servers import environment
 from tests.support.waiting import PATIENCE_SECONDS
@@ -12,18 +13,25 @@ COMMAND = [sys.executable, "-m", "loki_web"]
 Done = subprocess.CompletedProcess[str]
 
 
-def run(place: Place, *arguments: str, settings: dict[str, str] | None = None, **more: Any) -> Done:
+def run(
+    place: Place, *arguments: str, settings: dict[str, str] | None = None, answers: str = ""
+) -> Done:
     """A command that ends by itself, with no terminal to ask at."""
-    options = {
-        "input": "",
-        "capture_output": True,
-        "text": True,
-        "timeout": PATIENCE_SECONDS,
-        **more,
-    }
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment(place, **(settings or {})), check=False, **options
-    )
+    with (
+        TemporaryFile("w+") as typed,
+        TemporaryFile("w+") as output,
+        TemporaryFile("w+") as errors,
+    ):
+        typed.write(answers)
+        typed.seek(0)
+        process = prepared.Process(
+            "loki_web", *arguments, environment=environment(place, **(settings or {})),
+            streams=(typed.fileno(), output.fileno(), errors.fileno()),
+        )  # fmt: skip
+        code = process.wait(timeout=PATIENCE_SECONDS)
+        output.seek(0)
+        errors.seek(0)
+        return Done([*COMMAND, *arguments], code, output.read(), errors.read())
 
 
 def is_one_complaint(done: Done) -> bool:

@@ -113,11 +113,11 @@ def test_names_of_others_have_no_power_over_the_terminal(place: Place) -> None:
 def test_deleting_asks_first(place: Place) -> None:
     accounts.everybody(place)
     for answer in ("", "n\n"):
-        done = run(place, "token", "delete", "viewer", input=answer)
+        done = run(place, "token", "delete", "viewer", answers=answer)
         assert done.returncode == 1
         assert "nothing was deleted" in done.stderr
         assert "viewer" in str(stored(place))
-    assert run(place, "token", "delete", "viewer", input="y\n").returncode == 0
+    assert run(place, "token", "delete", "viewer", answers="y\n").returncode == 0
     assert run(place, "token", "delete", "admin", "--yes").returncode == 0
     assert not {"viewer", "admin"} & {entry["name"] for entry in stored(place).values()}
 

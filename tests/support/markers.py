@@ -12,7 +12,7 @@ from tests.support import servers
 
 
 def starts_a_server(item: pytest.Function) -> bool:
-    """Return whether a test, its fixtures or their helpers can come to `servers.start`."""
+    """Return whether a test, its fixtures or their helpers can come to `servers.require_mark`."""
     definitions = item._fixtureinfo.name2fixturedefs.values()
     waiting: list[Any] = [
         item.function,
@@ -21,7 +21,7 @@ def starts_a_server(item: pytest.Function) -> bool:
     seen = set()
     while waiting:
         found = unwrap(waiting.pop())
-        if found is servers.start:
+        if found is servers.require_mark:
             return True
         if found not in seen and found.__module__.startswith("tests."):
             seen.add(found)

@@ -11,18 +11,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
 import requests
 
+from tests.support import prepared
 from tests.support.places import Place
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
 _reserved: deque[int] = deque()  # the descriptors of sockets
+Process = subprocess.Popen[str] | prepared.Process
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
 
 
@@ -33,7 +35,7 @@ class Server:
     :param errors: the lines it wrote to standard error so far; all of them once it has ended.
     """
 
-    process: subprocess.Popen[str]
+    process: Process
     host: str
     errors: list[str] = field(default_factory=list)
     reader: threading.Thread | None = None
@@ -80,6 +82,7 @@ class Server:
         code = self.process.wait(timeout=PATIENCE_SECONDS)
         if self.reader is not None:
             self.reader.join(timeout=PATIENCE_SECONDS)
+            assert not self.reader.is_alive(), "another process holds its standard error"
         return code
 
 
@@ -119,9 +122,13 @@ def without_privileges(command: list[str]) -> list[str]:
 
 def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
     """Start the process of a server; only tests that are marked `server` may."""
+    require_mark()
+    return subprocess.Popen(command, **options)
+
+
+def require_mark() -> None:
     if running_test and not running_test.get_closest_marker("server"):
         pytest.fail(f"mark {running_test.nodeid} with @pytest.mark.server: it starts a server")
-    return subprocess.Popen(command, **options)
 
 
 @contextmanager
@@ -134,28 +141,33 @@ def serving(
     **settings: str,
 ) -> Iterator[Server]:
     """`gunicorn -c CONF TARGET` on a place; it has to end cleanly."""
-    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), target]
-    with _served(command, place, {"LOKI_WORKERS": str(workers), **settings}) as server:
+    require_mark()
+    port = settings.setdefault("LOKI_DASHBOARD_PORT", str(free_port()))
+    env = environment(place, LOKI_WORKERS=str(workers), **settings)
+    errors, errors_end = os.pipe()
+    with open(os.devnull) as nothing, open(errors_end, "w") as end:
+        master = prepared.Process(
+            "gunicorn", "-c", str(conf), target, environment=env,
+            streams=(nothing.fileno(), 1, end.fileno()),
+        )  # fmt: skip
+    with _attended(master, open(errors), f"127.0.0.1:{port}") as server:
+        _wait_for_workers(server, workers)
         yield server
 
 
 @contextmanager
 def serving_without_privileges(place: Place, **settings: str) -> Iterator[Server]:
     """The same by somebody whom permissions hold back, with two workers."""
+    port = str(free_port())
+    env = environment(place, LOKI_WORKERS="2", LOKI_DASHBOARD_PORT=port, **settings)
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
-    settings = {"LOKI_WORKERS": "2", **settings}
-    with _served(without_privileges(command), place, settings) as server:
+    with running(without_privileges(command), env, f"127.0.0.1:{port}") as server:
+        _wait_for_workers(server, 2)
         yield server
 
 
-@contextmanager
-def _served(command: list[str], place: Place, settings: dict[str, str]) -> Iterator[Server]:
-    settings = {"LOKI_DASHBOARD_PORT": "", **settings}
-    port = settings["LOKI_DASHBOARD_PORT"] = settings["LOKI_DASHBOARD_PORT"] or str(free_port())
-    with running(command, environment(place, **settings), f"127.0.0.1:{port}") as server:
-        count = int(settings["LOKI_WORKERS"])
-        wait_until(lambda: len(server.workers()) == count, "all workers")  # one answers earlier
-        yield server
+def _wait_for_workers(server: Server, count: int) -> None:
+    wait_until(lambda: len(server.workers()) == count, "all workers")  # one answers earlier
 
 
 @contextmanager
@@ -174,8 +186,15 @@ def running(
         command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True,
         pass_fds=descriptors,
     )  # fmt: skip
+    assert process.stderr is not None
+    with _attended(process, process.stderr, host) as server:
+        yield server
+
+
+@contextmanager
+def _attended(process: Process, errors: IO[str], host: str) -> Iterator[Server]:
     server = Server(process, host)
-    server.reader = threading.Thread(target=_collect, args=(process, server.errors))
+    server.reader = threading.Thread(target=_collect, args=(errors, server.errors))
     server.reader.start()
     try:
         _wait_until_healthy(server)
@@ -187,14 +206,12 @@ def running(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         server.reader.join(timeout=PATIENCE_SECONDS)
-        assert process.stderr is not None
-        process.stderr.close()
+        errors.close()
 
 
-def _collect(process: subprocess.Popen[str], errors: list[str]) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        errors.append(line.rstrip("\n"))
+def _collect(errors: IO[str], lines: list[str]) -> None:
+    for line in errors:
+        lines.append(line.rstrip("\n"))
 
 
 def _wait_until_healthy(server: Server) -> None:
