@@ -40,7 +40,7 @@ LINGER_SECONDS = 2.0  # for a client to read the end of a response and disconnec
 MAX_HEAD_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of responses that clients do not take, in one worker
 _REST_SECONDS = 0.05  # to receive an unread body before the connection is kept alive
-_SHORT_SECONDS = 0.2  # for a body that follows its head; longer waits are limited in number
+_SHORT_SECONDS = 0.2  # for the body of a request, in all; longer waits are limited in number
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
@@ -112,6 +112,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def _serve(self, conn: Any) -> Any:
         conn.began, conn.is_cut = time.monotonic(), False
+        conn.deadline = conn.began + REQUEST_SECONDS
+        conn.patience, conn.waits_as = _SHORT_SECONDS, None
         _current.conn = conn
         self._serving.add(conn)
         try:
@@ -119,6 +121,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         finally:
             self._serving.discard(conn)
             conn.began, _current.conn = None, None
+            if conn.waits_as is not None:
+                self._may_wait.give_back(conn.waits_as)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Send the rest of the response, and then close the connection or keep it alive."""
@@ -188,27 +192,29 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def _receive(self, conn: Any, size_hint: int | None = None) -> bytes:
         """Receive a part of a body; empty if the client is too slow, as if it had disconnected."""
         size = min(max(size_hint or 0, _LEAST_BYTES), _MOST_BYTES)
-        data = _receive_now(conn.sock, size)
-        if data is None:
-            limit = conn.sock.gettimeout()  # set while the rest of a body is skipped
-            if limit is None:
-                limit = conn.began + REQUEST_SECONDS - time.monotonic()
-            if self._wait(conn, limit):
-                data = _receive_now(conn.sock, size)
+        limit = conn.deadline - time.monotonic()
+        data = _receive_now(conn.sock, size) if limit > 0 else None
+        if data is None and self._wait(conn, limit):
+            data = _receive_now(conn.sock, size)
         conn.is_cut = conn.is_cut or data is None
         return data or b""
 
     def _wait(self, conn: Any, seconds: float) -> bool:
-        """Wait until a client sends more, in a limited number of threads if it takes long."""
-        if _is_readable(conn.sock, min(seconds, _SHORT_SECONDS)):
+        """Wait until a client sends more.
+
+        Requests for which a thread has waited _SHORT_SECONDS in all are limited in number, also
+        those whose bodies arrive byte by byte.
+        """
+        began = time.monotonic()
+        if _is_readable(conn.sock, min(seconds, conn.patience)):
+            conn.patience -= time.monotonic() - began
             return True
-        address = self._find_address(conn)
-        if seconds <= _SHORT_SECONDS or not self._may_wait.take(address):
-            return False
-        try:
-            return _is_readable(conn.sock, seconds - _SHORT_SECONDS)
-        finally:
-            self._may_wait.give_back(address)
+        conn.patience = 0.0
+        if conn.waits_as is None and seconds > 0:
+            address = self._find_address(conn)
+            conn.waits_as = address if self._may_wait.take(address) else None
+        rest = began + seconds - time.monotonic()
+        return conn.waits_as is not None and _is_readable(conn.sock, rest)
 
     def _find_address(self, conn: Any) -> str:
         """Return the address of a client; empty if only that of its proxy could be known."""
@@ -217,8 +223,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Close the connection if the application left a body unread that does not arrive."""
-        rest = time.monotonic() + _REST_SECONDS
-        if not (keepalive and conn.parser.finish_body(deadline=rest)) or conn.is_cut:
+        # gunicorn looks at the deadline after each kilobyte, `_receive` after each piece.
+        conn.deadline = time.monotonic() + _REST_SECONDS
+        if not (keepalive and conn.parser.finish_body(deadline=conn.deadline)) or conn.is_cut:
             return False
         if self.cfg.is_ssl and conn.sock.pending():  # the poller sees only what is not decrypted
             _add(conn.parser.unreader, conn.sock.recv(conn.sock.pending()))

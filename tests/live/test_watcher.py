@@ -48,7 +48,6 @@ def test_a_change_that_others_have_drained_wakes_too(place: Place) -> None:
     get_notifier().drain()
     event = threading.Event()
     watcher = Watcher(event.set)
-    get_notifier().follow(watcher)
     place.write("queue/pending.json", [1])
     get_notifier().drain()
     assert event.is_set()

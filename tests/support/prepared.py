@@ -125,6 +125,7 @@ def _keep(command: dict[str, Any], states: int, *streams: int) -> NoReturn:
 def _run(module: str, arguments: list[str], environment: dict[str, str]) -> NoReturn:
     os.environ.clear()
     os.environ.update(environment)
+    sys.path += environment.get("PYTHONPATH", "").split(os.pathsep)
     time.tzset()
     server_clock.STARTED_AT = time.time()
     sys.argv = [module, *arguments]

@@ -20,10 +20,10 @@ class Watcher:
     def __init__(self, report: Callable[[], None]) -> None:
         self._report = report
         self._stop = threading.Event()
+        get_notifier().follow(self)  # from now on: before the thread runs, others drain events
 
     def run(self) -> None:
         """Watch until `stop` is called."""
-        get_notifier().follow(self)
         while not self._stop.is_set():
             try:
                 self._wait()
