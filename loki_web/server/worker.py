@@ -66,6 +66,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._serving: set[Any] = set()
+        self._busy: set[Any] = set()  # connections that have a thread or wait for one
         self._lingering: dict[Any, float] = {}
         self._flushing: dict[Any, float] = {}
         self._queued: deque[Any] = deque()
@@ -124,8 +125,14 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             if conn.waits_as is not None:
                 self._may_wait.give_back(conn.waits_as)
 
+    def enqueue_req(self, conn: Any) -> None:
+        """Give a connection the next free thread."""
+        self._busy.add(conn)
+        super().enqueue_req(conn)
+
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Send the rest of the response, and then close the connection or keep it alive."""
+        self._busy.discard(conn)
         if not (fs.cancelled() or fs.exception()) and fs.result() is _QUEUED:
             self._queue(conn)
         elif getattr(conn, "unsent", None):
@@ -277,14 +284,19 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._drop(conn)
 
     def _make_room(self) -> bool:
-        """Close the longest idle connection of the address with most; return if there was one."""
-        idle = (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing)
-        conns = [(conn, self._find_address(conn)) for kind in idle for conn in kind]
-        if not conns:
-            return False
-        [(greediest, _)] = Counter(address for _, address in conns).most_common(1)
-        self._drop(next(conn for conn, address in conns if address == greediest))
-        return True
+        """Close the longest idle connection of the address with most; return if there was one.
+
+        Those of others stay, even if all of that address are busy for a moment.
+        """
+        kinds = (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing)
+        idle = [conn for kind in kinds for conn in kind]
+        addresses = Counter(map(self._find_address, [*idle, *self._busy]))
+        for greediest, _ in addresses.most_common(1):
+            for conn in idle:
+                if self._find_address(conn) == greediest:
+                    self._drop(conn)
+                    return True
+        return False
 
     def _drop(self, conn: Any) -> None:
         for idle in (self.pending_conns, self.keepalived_conns):

@@ -170,17 +170,23 @@ def test_silent_connections_make_room(place: Place, patient: Path, said: bytes) 
         wait_until(lambda: len(process.net_connections()) < 2 * PLACES, "room")
 
 
-def test_silent_connections_make_room_for_all_addresses(place: Place, patient: Path) -> None:
+def test_silent_connections_make_room_at_the_cost_of_their_own_address(
+    place: Place, patient: Path
+) -> None:
     few = f"--worker-connections {PLACES}"
     settings = {"LOKI_THREADS": str(THREADS), "GUNICORN_CMD_ARGS": few}
     with serving(place, workers=1, conf=patient, **settings) as server, ExitStack() as stack:
-        for _ in range(3 * PLACES):
-            stack.enter_context(connect(server)).sendall(b"GET /hea")
-        serves(server.url)
         other = http.client.HTTPConnection(server.host, source_address=("127.0.0.2", 0))
         stack.callback(other.close)
         other.request("GET", "/health")
+        assert other.getresponse().read()
+        kept = other.sock
+        for _ in range(3 * PLACES):
+            stack.enter_context(connect(server)).sendall(b"GET /hea")
+        serves(server.url)
+        other.request("GET", "/health")
         assert other.getresponse().status == 200
+        assert other.sock is kept
 
 
 def test_a_server_starts_with_few_descriptors(place: Place) -> None:
