@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -18,6 +19,11 @@ _GROUPS = {  # prefixes of variables, by the heading of their options in --help
     "Audit log": ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT"),
     "Session": ("LOKI_",),
 }
+cacert_option = click.option(
+    "--cacert",
+    type=click.Path(exists=True, dir_okay=False),
+    help="PEM file of the CA certificates that the server's certificate is checked against",
+)
 
 
 class SettingsCommand(click.Command):
@@ -59,6 +65,21 @@ def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
         return command
 
     return decorate
+
+
+def checked_url(url: str) -> str:
+    """Return the URL of a server without query and fragment.
+
+    :raises click.UsageError: for anything else than an http or https URL.
+    """
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
+        raise click.UsageError("URL must be an http or https URL such as http://localhost:57374")
+    return url.partition("?")[0].partition("#")[0]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

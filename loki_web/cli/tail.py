@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from loki_web.cli.feed_client import Refused, follow
+from loki_web.cli.options import cacert_option, checked_url
 from loki_web.config.settings import Settings
 from loki_web.live.protocol import CHANNELS
 from loki_web.store.coerce import Json, as_amount, as_dict
@@ -36,11 +36,7 @@ _MAX_LENGTH = 500  # characters of one message
     help="Access token. Other users of this machine can see options of commands; prefer the "
     f"variable {TOKEN_VARIABLE}",
 )
-@click.option(
-    "--cacert",
-    type=click.Path(exists=True, dir_okay=False),
-    help="PEM file of the CA certificates that the server's certificate is checked against",
-)
+@cacert_option
 @click.option("--json", "as_json", is_flag=True, help="Print each message as a JSON line")
 def tail(
     url: str | None,
@@ -54,7 +50,7 @@ def tail(
     URL is the address of the server; default: from the settings. Default channels: all. A broken
     connection is re-established, and missed messages are shown.
     """
-    address = Settings.from_env().url if url is None else _checked_url(url)
+    address = Settings.from_env().url if url is None else checked_url(url)
     token = _checked_token(token)
     write = _as_json if as_json else _as_line
     try:
@@ -76,17 +72,6 @@ def tail(
     except ValueError:
         raise click.ClickException(f"the server at {address} is not Loki Web") from None
     return 0
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
-        raise click.UsageError("URL must be an http or https URL such as http://localhost:57374")
-    return url.partition("?")[0].partition("#")[0]
 
 
 def _checked_token(token: str | None) -> str | None:

@@ -270,6 +270,16 @@ class Settings:
         :param environ: the variables; the process's own when left out.
         :raises SettingsError: with one sentence that names the variable.
         """
+        settings = cls.read(environ)
+        settings._check()
+        return settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read all settings without a look at the files and addresses that they name.
+
+        :param environ: as `from_env`; raises as it, for a value that cannot be parsed.
+        """
         env = os.environ if environ is None else environ
         warnings: list[str] = []
         values = {
@@ -279,15 +289,13 @@ class Settings:
         }
         home = Path(env.get("HOME") or "/").absolute()
         secrets = tuple(name for name in SECRET_NAMES if env.get(name))
-        settings = cls(
+        return cls(
             **values,
             home=home,
             secret_names=secrets,
             warnings=tuple(warnings),
             has_sockets="LISTEN_FDS" in env or "GUNICORN_FD" in env,
         )
-        settings._check()
-        return settings
 
     @classmethod
     def of_accounts(cls) -> "Settings":

@@ -19,7 +19,17 @@ from tests.support.waiting import wait_until
 ALL = [
     *(
         [name]
-        for name in ("serve", "sidecar", "demo", "doctor", "tail", "deploy", "audit", "token")
+        for name in (
+            "serve",
+            "sidecar",
+            "demo",
+            "doctor",
+            "health",
+            "tail",
+            "deploy",
+            "audit",
+            "token",
+        )
     ),
     *(["audit", name] for name in ("query", "verify")),
     *(["token", name] for name in ("create", "list", "revoke", "rotate", "delete")),

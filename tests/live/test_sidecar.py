@@ -80,7 +80,9 @@ def test_the_sidecar_has_the_feed_and_nothing_else(place: Place) -> None:
         with listening(server) as client, streaming(server):
             place.write("queue/pending.json", [{"id": "a"}])
             assert client.hear()["type"] == "task_created"
-        assert server.get("/health").json()["status"] == "healthy"
+        statuses = {"/health": "healthy", "/health/live": "live", "/health/ready": "ready"}
+        for path, status in statuses.items():
+            assert server.get(path).json()["status"] == status
         for path in ("/api/status", "/api/tasks", "/metrics", "/openapi.json", "/"):
             assert server.get(path).status_code == 404
         assert server.get("/ws").status_code == 400

@@ -1,0 +1,136 @@
+"""`loki-web health`: one line and an exit code, for probes of containers."""
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from loki_web.cli import loki_web
+from tests.cli.commands import COMMAND, is_one_complaint, run
+from tests.support import places
+from tests.support.places import Place
+from tests.support.servers import Server, environment, free_port, serving, start
+from tests.support.tls import certificate, serving_tls
+from tests.support.waiting import wait_until
+
+
+def check(*arguments: str, **settings: str) -> Result:
+    return CliRunner().invoke(loki_web, ["health", *arguments], env=settings)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(places.empty(tmp_path_factory.mktemp("health"))) as server:
+        yield server
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_server_of_the_settings_is_asked_by_default(server: Server, host: str) -> None:
+    port = server.host.rpartition(":")[2]
+    done = check(LOKI_DASHBOARD_HOST=host, LOKI_DASHBOARD_PORT=port)
+    assert (done.exit_code, done.output) == (0, "ready\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments", "line"),
+    [
+        ("http://{host}", (), "ready\n"),
+        ("http://{host}/", ("--live",), "live\n"),
+        ("http://{host}/below/a/prefix", (), "Error: Not found\n"),
+    ],
+)
+def test_a_server_is_named_by_its_url(
+    server: Server, url: str, arguments: tuple[str, ...], line: str
+) -> None:
+    done = check(url.format(host=server.host), *arguments)
+    assert (done.exit_code, done.output) == (line.startswith("Error"), line)
+
+
+def test_a_server_without_its_folder_lives_and_is_not_ready(place: Place) -> None:
+    with serving(place) as server:
+        shutil.rmtree(place.loki)
+        done = run(place, "health", server.url)
+        assert (is_one_complaint(done), done.returncode) == (True, 1)
+        assert "The state folder is gone" in done.stderr
+        assert check("--live", server.url).exit_code == 0
+
+
+@pytest.mark.parametrize("is_secured", [False, True], ids=["plain", "tls"])
+def test_a_unix_socket_is_asked(place: Place, tmp_path: Path, is_secured: bool) -> None:
+    address, tls = f"unix:{tmp_path}/s", {}
+    if is_secured:
+        tls["LOKI_TLS_CERT"], tls["LOKI_TLS_KEY"] = certificate(tmp_path)
+    command = [*COMMAND, "sidecar", "--bind", address]
+    with start(command, env=environment(place, **tls), stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until((tmp_path / "s").exists, "a socket")
+            done = wait_until(lambda: check(address, **tls), "an answer")
+            assert (done.exit_code, done.output) == (0, "ready\n")
+        finally:
+            process.terminate()
+    assert "no answer from unix:" in check(address, **tls).output
+
+
+def test_the_certificate_of_this_server_is_trusted_and_no_other(
+    place: Place, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with serving_tls(place, tmp_path) as host:
+        own = {"LOKI_TLS_CERT": str(tmp_path / "cert.pem")}
+        port = {"LOKI_DASHBOARD_PORT": host.rpartition(":")[2]}
+        assert check(**own, **port).output == "ready\n"
+        assert check(f"https://{host}", **own).output == "ready\n"
+        assert check(f"https://{host}", "--cacert", own["LOKI_TLS_CERT"]).output == "ready\n"
+        for settings in ({}, {"LOKI_TLS_CERT": certificate(other)[0]}):
+            done = check(f"https://{host}", **settings)
+            assert done.exit_code == 1
+            assert "its certificate is not trusted" in done.output
+        assert "no answer from http:" in check(f"http://{host}").output
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A server that sends these bytes to one client."""
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "the connection was closed"),
+        (b"220 mail.example ESMTP\r\n", "it does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "(200) is not Loki Web's"),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"status": "up"}', "(200) is not Loki Web's"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000, "(200) is not Loki Web's"),
+        (b'HTTP/1.1 503 No\r\n\r\n{"status": "ready"}', "(503) is not Loki Web's"),
+        (b'HTTP/1.1 503 No\r\n\r\n{"detail": "\x1b[2J\\u001b[2Jgone"}', "is not Loki Web's"),
+    ],
+)
+def test_what_is_not_loki_web_is_not_healthy(answer: bytes, reason: str) -> None:
+    with answering(answer) as url:
+        done = check(url)
+    assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
+    assert reason in done.output
+
+
+@pytest.mark.parametrize("url", ["localhost:57374", "ftp://localhost", "http://a b"])
+def test_a_malformed_address_is_a_usage_error(url: str) -> None:
+    assert check(url).exit_code == 2
