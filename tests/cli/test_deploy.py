@@ -15,12 +15,14 @@ def test_the_files_are_written_and_named(place: Place, tmp_path: Path) -> None:
     assert done.returncode == 0
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     assert done.stdout.split() == [str(path) for path in written]
-    assert (folder / "nginx.conf").read_bytes() == (ROOT / "deploy/nginx.conf").read_bytes()
+    for path in written:
+        assert path.read_bytes() == (ROOT / "deploy" / path.relative_to(folder)).read_bytes()
 
 
 @pytest.mark.parametrize("is_link", [False, True])
 def test_an_existing_file_stays_as_it_is(place: Place, tmp_path: Path, is_link: bool) -> None:
-    existing = tmp_path / "nginx.conf"
+    existing = tmp_path / "nginx" / "plain.conf"
+    existing.parent.mkdir()
     if is_link:
         existing.symlink_to("nowhere")
     else:

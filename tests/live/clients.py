@@ -9,6 +9,7 @@ from typing import Any
 
 import websocket
 
+from tests.support.nginx import Proxy
 from tests.support.servers import Server
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -93,7 +94,7 @@ class Client:
 
 
 @contextmanager
-def listening(server: Server, *channels: str, **options: Any) -> Iterator[Client]:
+def listening(server: Server | Proxy, *channels: str, **options: Any) -> Iterator[Client]:
     """A client that was told `connected`, and subscribed where channels are given."""
     client = Client(server.host, **options)
     try:

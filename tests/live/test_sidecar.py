@@ -1,6 +1,5 @@
 """The feed as a process of its own, with nginx in front that sends its connections there."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,57 +9,19 @@ import pytest
 
 from loki_web.cli.feed_client import follow
 from tests.live.clients import Client, listening, streaming
+from tests.support.nginx import Proxy, proxied
 from tests.support.places import Place
-from tests.support.programs import needed
-from tests.support.servers import ROOT, Server, environment, free_port, running, serving
+from tests.support.servers import environment, free_port, running, serving
 from tests.support.waiting import wait_until
-
-SAMPLE = ROOT / "deploy" / "nginx.conf"
-AROUND = """
-{user}
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-worker_processes 1;
-events {{ worker_connections 256; }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {sample}
-}}
-"""
-
-
-@contextmanager
-def proxied(app: Server, folder: Path) -> Iterator[Server]:
-    port = free_port()
-    configuration = folder / "nginx.conf"
-    user = "user root;" if os.geteuid() == 0 else ""  # as is who owns the test's folder
-    sample = SAMPLE.read_text(encoding="utf-8")
-    for theirs, ours in {
-        "127.0.0.1:57374": app.host,
-        "/run/loki-web": str(folder),
-        "listen 80": f"listen 127.0.0.1:{port}",
-        "/var/log/nginx": str(folder),
-    }.items():
-        assert theirs in sample
-        sample = sample.replace(theirs, ours)
-    configuration.write_text(AROUND.format(folder=folder, user=user, sample=sample))
-    command = [needed("nginx", "nginx"), "-c", str(configuration), "-p", str(folder)]
-    with running(command, dict(os.environ), f"127.0.0.1:{port}") as server:
-        yield server
 
 
 @pytest.fixture
-def behind_nginx(place: Place, tmp_path: Path) -> Iterator[Server]:
+def behind_nginx(place: Place, tmp_path: Path) -> Iterator[Proxy]:
     """Everything at one address: the API from one process, the feed from another."""
     with (
         serving(place, LOKI_TRUSTED_PROXIES="1") as app,
         serving_sidecar(place, tmp_path),
-        proxied(app, tmp_path) as server,
+        proxied(app.host, tmp_path) as server,
     ):
         yield server
 
@@ -88,7 +49,7 @@ def test_the_sidecar_has_the_feed_and_nothing_else(place: Place) -> None:
         assert server.get("/ws").status_code == 400
 
 
-def test_clients_of_the_proxy_get_what_changes(place: Place, behind_nginx: Server) -> None:
+def test_clients_of_the_proxy_get_what_changes(place: Place, behind_nginx: Proxy) -> None:
     assert behind_nginx.get("/api/status").status_code == 200
     with listening(behind_nginx) as client, closing(follow(behind_nginx.url)) as events:
         assert next(events)["type"] == "connected"
@@ -97,7 +58,7 @@ def test_clients_of_the_proxy_get_what_changes(place: Place, behind_nginx: Serve
         assert next(events)["type"] == "task_created"
 
 
-def test_pages_of_other_origins_are_refused_behind_the_proxy_too(behind_nginx: Server) -> None:
+def test_pages_of_other_origins_are_refused_behind_the_proxy_too(behind_nginx: Proxy) -> None:
     with listening(behind_nginx, origin=behind_nginx.url):
         pass
     with pytest.raises(Exception, match="403"):
@@ -105,7 +66,7 @@ def test_pages_of_other_origins_are_refused_behind_the_proxy_too(behind_nginx: S
 
 
 def test_the_end_of_the_sidecar_reaches_clients_of_the_proxy(place: Place, tmp_path: Path) -> None:
-    with serving(place) as app, proxied(app, tmp_path) as server:
+    with serving(place) as app, proxied(app.host, tmp_path) as server:
         with serving_sidecar(place, tmp_path):
             client = Client(server.host)
             assert client.hear()["type"] == "connected"
@@ -115,10 +76,17 @@ def test_the_end_of_the_sidecar_reaches_clients_of_the_proxy(place: Place, tmp_p
             pass
 
 
-def test_the_proxys_log_holds_no_token(behind_nginx: Server, tmp_path: Path) -> None:
-    behind_nginx.get("/api/events?channels=bogus&token=loki_never-in-a-log")
-    behind_nginx.get("/api/status?token=loki_never-in-a-log")
-    log = tmp_path / "loki-web.log"
-    wait_until(lambda: "/api/status" in log.read_text(), "the request in the log")
-    logged = log.read_text()
-    assert "never-in-a-log" not in logged
+def test_the_proxys_logs_hold_no_token(place: Place, tmp_path: Path) -> None:
+    """With the sidecar, and after its end, when each connection is an error."""
+    secret = "loki_never-in-a-log"
+    with serving(place, LOKI_TRUSTED_PROXIES="1") as app, proxied(app.host, tmp_path) as proxy:
+        with serving_sidecar(place, tmp_path):
+            assert proxy.get(f"/api/events?channels=bogus&token={secret}").status_code == 400
+        for path in ("/api/events", "/ws", "/api/%65vents", "/x/..//ws"):
+            answer = proxy.get(f"{path}?token={secret}")
+            assert answer.status_code == 502
+            assert answer.json() == {"detail": "The server is not available. Try again later."}
+        proxy.get(f"/api/status?token={secret}")
+        wait_until(lambda: "/api/status" in proxy.log(), "the last request in the log")
+        for log in tmp_path.glob("*.log"):
+            assert secret not in log.read_text()
