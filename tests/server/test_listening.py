@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.activation import activated
 from tests.support.places import Place
 from tests.support.servers import ROOT, environment, free_port, running, start
 from tests.support.waiting import wait_until
 
-# Hands a socket over as systemd does: as descriptor 3, named for this pid.
-ACTIVATE = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 GUNICORN = [sys.executable, "-m", "gunicorn"]
 OURS = [*GUNICORN, "-c", str(ROOT / "gunicorn.conf.py"), "--chdir", str(ROOT)]
 COMMANDS = {
@@ -33,7 +27,7 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_public_socket_of_systemd_is_refused(place: Place, tmp_path: Path, name: str) -> None:
     with closing(socket.create_server(("0.0.0.0", 0))) as listener:
-        command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *COMMANDS[name]]
+        command = activated(listener, COMMANDS[name])
         done = subprocess.run(
             command, env=environment(place), cwd=tmp_path, pass_fds=[listener.fileno()],
             capture_output=True, text=True,
@@ -45,7 +39,7 @@ def test_a_public_socket_of_systemd_is_refused(place: Place, tmp_path: Path, nam
 def test_a_private_socket_of_systemd_is_served(place: Place, tmp_path: Path) -> None:
     port = free_port()
     with closing(socket.create_server(("127.0.0.1", port))) as listener:
-        command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *COMMANDS["serve"]]
+        command = activated(listener, COMMANDS["serve"])
         files = [listener.fileno()]
         with running(command, environment(place), f"127.0.0.1:{port}", tmp_path, files) as server:
             assert server.get("/api/status").status_code == 200

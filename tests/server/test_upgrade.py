@@ -3,14 +3,16 @@
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.activation import activated
 from tests.support.load import Load, load
 from tests.support.places import Place
 from tests.support.servers import ROOT, Server, environment, free_port, running
@@ -130,6 +132,42 @@ def test_after_an_installation_in_place_one_version_answers(place: Place, tmp_pa
             end_group(server)
     assert versions(reloading) == {False}
     assert versions(upgraded) == {True}
+
+
+@pytest.mark.slow
+def test_a_restart_refuses_nothing_while_systemd_holds_the_socket(
+    place: Place, tmp_path: Path
+) -> None:
+    """The upgrade of deploy/systemd: a link to the version is switched, the service restarted."""
+    for name in ("old", "new"):
+        shutil.copytree(ROOT / "loki_web", tmp_path / name / "loki_web", symlinks=True)
+    install(tmp_path / "new", NEW)
+    current, notice = tmp_path / "current", str(tmp_path / "notify")
+    current.symlink_to("old")
+    with (
+        closing(socket.create_server(("127.0.0.1", free_port()), backlog=2048)) as listener,
+        closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notified,
+        ExitStack() as servers,
+    ):
+        notified.bind(notice)
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        env = {**environment(place, NOTIFY_SOCKET=notice), "PYTHONPATH": str(current)}
+        command = activated(listener, COMMANDS["serve"])
+
+        def serve() -> Server:
+            server = running(command, env, host, tmp_path, [listener.fileno()])
+            return servers.enter_context(server)
+
+        server = serve()
+        assert notified.recv(4096).startswith(b"READY=1")  # Type=notify
+        with load(host, "/") as clients:
+            current.unlink()
+            current.symlink_to("new")
+            assert server.end() == 0
+            serve()
+    assert clients.lost == []
+    assert {status for _, status, _ in clients.answers} == {200}
+    assert versions(clients) == {False, True}
 
 
 def kill(pids: list[int]) -> None:
