@@ -12,6 +12,7 @@ from loki_web.config.settings import Settings
 ROOT = Path(__file__).parent.parent
 OPERATIONS = ROOT / "docs" / "operations.md"
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+EXAMPLES = [path for path in ROOT.glob("deploy/**/*") if path.is_file()]
 
 
 def rows() -> list[str]:
@@ -32,7 +33,9 @@ def test_the_table_of_settings_is_complete_and_right() -> None:
     assert re.findall(r"^\| `LOKI_.*\|$", table, re.MULTILINE) == rows()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, *EXAMPLES], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_setting_is_named_that_does_not_exist(document: Path) -> None:
     named = set(re.findall(r"\bLOKI_[A-Z_]+\b", document.read_text(encoding="utf-8")))
     known = {item.metadata["name"] for item in fields(Settings) if item.metadata}

@@ -14,7 +14,7 @@ _SOURCE = Path(loki_web.__file__).parent / "deploy"
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 def deploy(folder: Path) -> None:
-    """Write the example configuration, such as nginx.conf, to the folder DIR.
+    """Write examples for nginx, systemd, Docker, Kubernetes and Prometheus to the folder DIR.
 
     Existing files are never overwritten: if there is one, nothing is written.
     """

@@ -22,6 +22,14 @@ def needed(program: str, package: str) -> str:
     return path
 
 
+def optional(program: str, install: str) -> str:
+    """Return the path of a program that the gate need not have; without it skip the test."""
+    path = shutil.which(program, path=_PLACES)
+    if path is None:
+        pytest.skip(f"{program} is missing: {install}")
+    return path
+
+
 def in_namespaces(*options: str, trial: Sequence[str] = ("true",)) -> list[str]:
     """Return the command that runs another one in namespaces of its own; without, as `needed`.
 
