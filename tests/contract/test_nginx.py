@@ -183,6 +183,22 @@ def test_http_2_and_the_redirect_to_it(app: Server, tmp_path: Path) -> None:
     assert moved.headers["Location"] == "https://localhost/api/status?x=%2F"
 
 
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_no_log_holds_a_token_while_the_live_feed_is_down(
+    app: Server, tmp_path: Path, sample: str
+) -> None:
+    secret = "loki_never-in-a-log"
+    with proxied(app.host, tmp_path, sample, live="127.0.0.1:1") as proxy:
+        for path in ("/api/events", "/ws", "/api/%65vents", "//ws"):
+            answer = proxy.get(f"{path}?token={secret}")
+            assert answer.status_code == 502
+            assert answer.json() == {"detail": "The server is not available. Try again later."}
+        proxy.get(f"/api/status?token={secret}")
+        wait_until(lambda: "/api/status" in proxy.log(), "the last request in the log")
+        for log in tmp_path.glob("*.log"):
+            assert secret not in log.read_text()
+
+
 def test_a_client_that_asks_too_often_is_told_so(app: Server, tmp_path: Path) -> None:
     with (
         proxied(app.host, tmp_path, live=app.host, requests="1", burst="5") as proxy,

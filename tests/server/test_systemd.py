@@ -50,7 +50,7 @@ def test_the_services_differ_only_in_what_they_serve() -> None:
     )
     own = (
         *("#", "Description=", "Requires=", "After=", "Also=", "ExecStart="),
-        *("Environment=LOKI_DIR", "EnvironmentFile=", "ReadWritePaths="),
+        *('Environment="LOKI_DIR', "EnvironmentFile=", "ReadWritePaths="),
     )
     for other in (live, template):
         assert [line for line in server ^ other if line and not line.startswith(own)] == []
