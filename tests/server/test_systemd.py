@@ -57,7 +57,7 @@ def test_the_services_differ_only_in_what_they_serve() -> None:
 
 
 def test_liveness_can_see_the_processes_of_the_session() -> None:
-    """See docs/decisions/012."""
+    """See docs/decisions/015."""
     for unit in UNITS.glob("*.service"):
         options = dict(
             line.split("=", 1)
