@@ -17,7 +17,6 @@ from loki_web.config.settings import Settings
 from loki_web.store.coerce import as_dict, texts_in
 from loki_web.text import printable
 
-_SECONDS = 5.0  # for each step; the one who runs the probe limits it as a whole
 _MAX_BYTES = 64 * 1024
 _UNIX = "unix:"
 
@@ -25,14 +24,14 @@ _UNIX = "unix:"
 class _UnixConnection(http.client.HTTPConnection):
     """A connection to a unix socket, with TLS if the server has a certificate."""
 
-    def __init__(self, path: str, context: ssl.SSLContext | None) -> None:
-        super().__init__("localhost", timeout=_SECONDS)
+    def __init__(self, path: str, context: ssl.SSLContext | None, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._path, self._context = path, context
 
     def connect(self) -> None:
         """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_SECONDS)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
         if self._context:
             self.sock = self._context.wrap_socket(self.sock)
@@ -43,8 +42,15 @@ class _UnixConnection(http.client.HTTPConnection):
 @click.option(
     "--live", "is_live", is_flag=True, help="Ask only whether the process answers (/health/live)"
 )
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(0.1, 600),
+    default=5.0,
+    help="Seconds to wait for a connection, and for each part of the answer",
+)
 @cacert_option
-def health(url: str | None, is_live: bool, cacert: str | None) -> None:
+def health(url: str | None, is_live: bool, seconds: float, cacert: str | None) -> None:
     """Check that a running server is ready; exit with 1 if it is not.
 
     URL is the address of the server, or unix:/path/of/its/socket; default: from the settings. A
@@ -52,7 +58,7 @@ def health(url: str | None, is_live: bool, cacert: str | None) -> None:
     """
     settings = Settings.read()
     address = url or settings.url
-    connection, prefix = _connection_to(address, settings.tls_cert, cacert)
+    connection, prefix = _connection_to(address, settings.tls_cert, cacert, seconds)
     expected = "live" if is_live else "ready"
     status, body = _get(connection, f"{prefix}/health/{expected}", address)
     answer = as_dict(_parse(body))
@@ -63,19 +69,19 @@ def health(url: str | None, is_live: bool, cacert: str | None) -> None:
 
 
 def _connection_to(
-    address: str, certificate: Path | None, ca_file: str | None
+    address: str, certificate: Path | None, ca_file: str | None, seconds: float
 ) -> tuple[http.client.HTTPConnection, str]:
     """Return a connection that is not yet open, and the prefix of the server's paths."""
     if address.startswith(_UNIX):
         path = os.path.normpath(address.removeprefix(_UNIX))
         context = _tls_context(certificate, ca_file) if certificate else None
-        return _UnixConnection(path, context), ""
+        return _UnixConnection(path, context, seconds), ""
     parts = urlsplit(checked_url(address))
     host, prefix = parts.hostname or "", parts.path.rstrip("/")
     if parts.scheme == "http":
-        return http.client.HTTPConnection(host, parts.port, timeout=_SECONDS), prefix
+        return http.client.HTTPConnection(host, parts.port, timeout=seconds), prefix
     context = _tls_context(certificate if is_this_machine(host) else None, ca_file)
-    secured = http.client.HTTPSConnection(host, parts.port, timeout=_SECONDS, context=context)
+    secured = http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
     return secured, prefix
 
 
@@ -110,7 +116,7 @@ def _get(connection: http.client.HTTPConnection, path: str, address: str) -> tup
     except ssl.SSLCertVerificationError as error:
         reason = f"its certificate is not trusted: {error.verify_message}"
     except TimeoutError:
-        reason = f"it took longer than {_SECONDS:.0f} seconds"
+        reason = f"it took longer than {connection.timeout:g} seconds"
     except OSError as error:
         reason = error.strerror or "the connection was closed"
     except http.client.HTTPException:

@@ -17,11 +17,12 @@ from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import Server, environment, free_port, serving, start
 from tests.support.tls import certificate, serving_tls
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 def check(*arguments: str, **settings: str) -> Result:
-    return CliRunner().invoke(loki_web, ["health", *arguments], env=settings)
+    command = ["health", "--timeout", str(PATIENCE_SECONDS), *arguments]
+    return CliRunner().invoke(loki_web, command, env=settings)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_a_server_is_named_by_its_url(
 def test_a_server_without_its_folder_lives_and_is_not_ready(place: Place) -> None:
     with serving(place) as server:
         shutil.rmtree(place.loki)
-        done = run(place, "health", server.url)
+        done = run(place, "health", server.url, "--timeout", str(PATIENCE_SECONDS))
         assert (is_one_complaint(done), done.returncode) == (True, 1)
         assert "The state folder is gone" in done.stderr
         assert check("--live", server.url).exit_code == 0
@@ -70,7 +71,7 @@ def test_a_unix_socket_is_asked(place: Place, tmp_path: Path, is_secured: bool) 
     with start(command, env=environment(place, **tls), stderr=subprocess.DEVNULL) as process:
         try:
             wait_until((tmp_path / "s").exists, "a socket")
-            done = wait_until(lambda: check(address, **tls), "an answer")
+            done = check(address, **tls)
             assert (done.exit_code, done.output) == (0, "ready\n")
         finally:
             process.terminate()
@@ -129,6 +130,13 @@ def test_what_is_not_loki_web_is_not_healthy(answer: bytes, reason: str) -> None
         done = check(url)
     assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
     assert reason in done.output
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        done = check(url, "--timeout", "0.1")
+    assert (done.exit_code, "longer than 0.1 seconds" in done.output) == (1, True)
 
 
 @pytest.mark.parametrize("url", ["localhost:57374", "ftp://localhost", "http://a b"])

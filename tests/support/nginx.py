@@ -75,7 +75,7 @@ def proxied(
 
     :param app: host and port of the server.
     :param live: the address of the live feed; default: a unix socket of the folder.
-    :param limits: `requests` a second and `burst`; default: more than a test sends.
+    :param limits: `rate` and `burst`; default: more than a test sends.
     """
     port, other, ready = free_port(), free_port(), f"127.0.0.1:{free_port()}"
     ca = certificate(folder)[0] if sample == "tls.conf" else None
@@ -87,7 +87,7 @@ def proxied(
             "/var/log/nginx": str(folder),
             "/var/cache/nginx-loki-web": str(folder / "cache"),
             "/etc/nginx/loki-web": str(folder),
-            "rate=50r/s": f"rate={limits.get('requests', '10000')}r/s",
+            "rate=50r/s": f"rate={limits.get('rate', '10000r/s')}",
             "burst=200": f"burst={limits.get('burst', '1000')}",
             "listen 443": f"listen 127.0.0.1:{port}",
             "listen 80": f"listen 127.0.0.1:{other if ca else port}",
