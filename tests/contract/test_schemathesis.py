@@ -19,7 +19,7 @@ def test_every_check_of_schemathesis_passes(tmp_path: Path) -> None:
         done = subprocess.run(
             [
                 *(str(Path(sys.executable).with_name("schemathesis")), f"--config-file={CONFIG}"),
-                *("run", f"{server.url}/openapi.json", "--max-examples=15"),
+                *("run", f"{server.url}/openapi.json", "--max-examples=20"),
                 *("--workers=1", "--seed=1"),
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=250,
