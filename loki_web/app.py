@@ -34,10 +34,10 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     """
     app, sources = _guarded_app(settings or _get_settings(), now)
     openapi.install(app, blueprints.ALL)
-    metrics.install(app, sources)
     dashboard.install(app, sources.settings)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(asyncapi.blueprint)
+    metrics.install(app, sources)
     app.extensions[warming.EXTENSION] = partial(warming.start_warming, sources)
     return app
 

@@ -1,20 +1,27 @@
-"""`/metrics` for Prometheus, computed from the files at scrape time by any worker."""
+"""`/metrics` for Prometheus: the same numbers from any worker."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from loki_web.services.context import Sources
-from loki_web.services.metrics import SessionCollector
+from loki_web.services.metrics import (
+    DOCUMENTED,
+    Family,
+    Metric,
+    Numbers,
+    build_families,
+    compute_numbers,
+)
 from loki_web.store.coerce import Json
-from loki_web.web import openapi
-from loki_web.web.answers import kept
+from loki_web.store.look import Dependencies, recording
+from loki_web.web import meter, openapi
 from loki_web.web.readiness import EXTENSION, Readiness
 
 _PATH = "/metrics"
@@ -51,39 +58,45 @@ _DESCRIPTION: Json = {
 }
 
 
-_SERVER_FAMILIES = {
-    "loki_up": "Whether the state folder is there (0=gone)",
-    "loki_audit_writable": "Whether audit entries can be written",
-    "loki_watch_failed": "Whether file system events have failed and files are polled",
-}
+_CONDITIONS = (
+    Family("loki_up", "Whether the state folder is there (0=gone)"),
+    Family("loki_audit_writable", "Whether audit entries can be written"),
+    Family("loki_watch_failed", "Whether file system events have failed and files are polled"),
+)
 
 
-class ServerCollector(Collector):
-    """Compute what tells whether the numbers of the session can be trusted."""
+class KeptCollector(Collector):
+    """Computes metrics from files and conditions, again only when one of them has changed.
 
-    def __init__(self, readiness: Readiness) -> None:
-        self._readiness = readiness
+    :param families: of all samples.
+    :param compute: returns the numbers.
+    """
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Return the families without samples."""
-        return _build_families({})
+    def __init__(self, families: Sequence[Family], compute: Callable[[], Numbers]) -> None:
+        self._families, self._compute = families, compute
+        self._kept: tuple[list[Metric], Dependencies] | None = None
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Return the families with the conditions of this moment."""
-        conditions = self._readiness.examine()
-        return _build_families(
-            {
-                "loki_up": not conditions.is_gone,
-                "loki_audit_writable": conditions.is_audit_writable,
-                "loki_watch_failed": conditions.is_watch_failed,
-            }
-        )
+    def describe(self) -> Iterator[Metric]:
+        """Return the families without samples: the registry reads them at start, not the files."""
+        return build_families(self._families, {})
+
+    def collect(self) -> list[Metric]:
+        """Return the families with the numbers of this moment."""
+        kept = self._kept
+        if kept is None or not kept[1].are_current():
+            with recording() as recorded:
+                metrics = list(build_families(self._families, self._compute()))
+            kept = self._kept = metrics, Dependencies(recorded.inputs)
+        return kept[0]
 
 
-def _build_families(values: Mapping[str, bool]) -> Iterator[GaugeMetricFamily]:
-    """Return the families of the server, with samples for those in `values`."""
-    for name, description in _SERVER_FAMILIES.items():
-        yield GaugeMetricFamily(name, description, value=values.get(name))
+def _compute_conditions(readiness: Readiness) -> Numbers:
+    conditions = readiness.examine()
+    return {
+        "loki_up": not conditions.is_gone,
+        "loki_audit_writable": conditions.is_audit_writable,
+        "loki_watch_failed": conditions.is_watch_failed,
+    }
 
 
 class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no types
@@ -102,14 +115,15 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
 
 
 def install(app: Flask, sources: Sources) -> None:
-    """Add `/metrics`, computed from the files at each scrape."""
+    """Add `/metrics`, and measure all requests of an application that has all of its routes."""
     registry = CollectorRegistry()
-    registry.register(SessionCollector(sources))
-    registry.register(ServerCollector(app.extensions[EXTENSION]))
+    registry.register(KeptCollector(DOCUMENTED, partial(compute_numbers, sources)))
+    readiness = app.extensions[EXTENSION]
+    registry.register(KeptCollector(_CONDITIONS, partial(_compute_conditions, readiness)))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
-    app.view_functions[_ENDPOINT] = kept(app.view_functions[_ENDPOINT])
     about = {"name": "metrics", "description": "Metrics of the session for Prometheus."}
     openapi.describe(app, _ENDPOINT, about, {"get": _DESCRIPTION})
+    registry.register(meter.install(app, sources))
 
 
 def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:

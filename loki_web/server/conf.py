@@ -61,6 +61,7 @@ def on_starting(server: Any) -> None:
     """Check the addresses and clean up, in the master before it forks."""
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.raise_limit_of_descriptors()
+    hooks.share_counts(_settings, server)
     hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_settings)
     hooks.sign_audit_log(_settings)
@@ -77,6 +78,22 @@ def when_ready(server: Any) -> None:
 def pre_exec(server: Any) -> None:
     """Prepare the command of the next master, which SIGUSR2 starts."""
     hooks.repeat_command(server)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the next worker a row of the numbers that all of them share."""
+    worker.row = server.counts.take_row()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let a new worker count in its row."""
+    hooks.count_in_row(server, worker)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Let the next worker count on in the row of one that has ended."""
+    if worker.row is not None:
+        server.counts.give_back(worker.row)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -22,10 +22,11 @@ from loki_web.config.settings import Settings
 from loki_web.errors import LinkedFolder, SettingsError
 from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
-from loki_web.services import warming
+from loki_web.services import cells, warming
 from loki_web.services.context import open_sources
 from loki_web.services.session.processes import parse_pid
 from loki_web.store.shared.cache_dir import temporary_folder
+from loki_web.store.shared.counts import SharedCounts, open_counts, use
 from loki_web.store.writable import WritableFolder
 from loki_web.web.error_handlers import handle_malformed_body
 
@@ -34,6 +35,7 @@ _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoin
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
 READY_SECONDS = 30.0  # how long old workers stay for new ones at a reload
 _POLL_SECONDS = 0.02
+_SPARE_ROWS = 16  # for workers that SIGTTIN adds
 _PID_FILE = "dashboard/dashboard.pid"
 
 log = logging.getLogger(__name__)
@@ -114,6 +116,17 @@ def raise_limit_of_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def share_counts(settings: Settings, server: Any) -> None:
+    """Map the memory in which workers count, with rows for two reloads at one time."""
+    server.counts = SharedCounts(3 * settings.workers + _SPARE_ROWS)
+
+
+def count_in_row(server: Any, worker: Any) -> None:
+    """Make this process count in the row of its worker; without one it counts for itself."""
+    if worker.row is not None:
+        use(server.counts.open(worker.row))
+
+
 def replace_workers_without_a_gap(server: Any) -> None:
     """At a reload, let the master stop old workers only when the new ones accept connections.
 
@@ -189,6 +202,7 @@ def refuse(connection: socket.socket, status: int, reason: str, message: str) ->
     """
     request_id = logging_setup.begin_request()
     log.info("refused a request: %s %s", status, reason)
+    cells.count_refusal(open_counts(), status)
     logging_setup.end_request()
     body = json.dumps({"detail": f"The request cannot be read: {reason}"})
     head = (

@@ -15,6 +15,7 @@ from loki_web.store.folder import Folder
 from loki_web.store.look import observe, state_of
 from loki_web.store.search_index import SearchIndex
 from loki_web.store.shared.cache_dir import cache_folder
+from loki_web.store.shared.counts import Counts, open_counts
 from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
 from loki_web.store.value_store import ValueStore
@@ -114,6 +115,11 @@ class Sources:
     def cache_folder(self) -> Path | None:
         """The folder for data that workers share and can compute again; None if not writable."""
         return self._find_cache_folder()
+
+    @cached_property
+    def counts(self) -> Counts:
+        """What this process has done, counted together with the other processes of the server."""
+        return open_counts()
 
     @cached_property
     def memory_index(self) -> SearchIndex:

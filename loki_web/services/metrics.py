@@ -1,12 +1,12 @@
-"""The documented Prometheus metrics, computed from the files at scrape time.
+"""The Prometheus metrics of the session, computed from the files.
 
 Each number comes from the function that serves the API, so the two agree, and so do all workers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from loki_web.services import events, tasks
 from loki_web.services.agents import records
@@ -14,7 +14,10 @@ from loki_web.services.context import Sources
 from loki_web.services.cost.usage import get_spend
 from loki_web.services.session import state as session_state
 
-Family = GaugeMetricFamily | CounterMetricFamily
+Metric = GaugeMetricFamily | CounterMetricFamily
+Labels = tuple[str, ...]
+# A number, or one for the values of each combination of labels.
+Numbers = Mapping[str, float | Mapping[Labels, float]]
 _STATUS_CODES = {
     session_state.STOPPED: 0,
     session_state.RUNNING: 1,
@@ -24,60 +27,56 @@ _STATUS_CODES = {
 _TASK_STATES = ("pending", "in_progress", "completed", "failed")
 
 
-class SessionCollector(Collector):
-    """Compute the metrics at each scrape; keep no counts between scrapes."""
+class Family(NamedTuple):
+    """A metric: a counter if its name ends in `_total` and `is_counter` is set, else a gauge."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-
-    def describe(self) -> Iterator[Family]:
-        """Return the families without samples: the registry reads them at start, not the files."""
-        return _build_families({})
-
-    def collect(self) -> Iterator[Family]:
-        """Return the families with the numbers of this moment."""
-        is_gone = self._sources.project.is_gone()
-        return _build_families({} if is_gone else _compute_numbers(self._sources))
+    name: str
+    description: str
+    labels: Labels = ()
+    is_counter: bool = False
 
 
-def _compute_numbers(sources: Sources) -> dict[str, float]:
+DOCUMENTED = (
+    Family("loki_session_status", "Current session status (0=stopped, 1=running, 2=paused)"),
+    Family("loki_iteration_current", "Current iteration number"),
+    Family("loki_iteration_max", "Maximum configured iterations"),
+    Family("loki_tasks_total", "Number of tasks by status", ("status",)),
+    Family("loki_agents_active", "Number of currently active agents"),
+    Family("loki_agents_total", "Total number of agents registered"),
+    Family("loki_cost_usd", "Estimated total cost in USD"),
+    Family("loki_events_total", "Total number of events recorded", is_counter=True),
+    Family("loki_uptime_seconds", "Seconds since session started"),
+)
+
+
+def build_families(families: Sequence[Family], numbers: Numbers) -> Iterator[Metric]:
+    """Return the families, with samples for those in `numbers`."""
+    for family in families:
+        kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
+        metric = kind(family.name, family.description, labels=family.labels)
+        value = numbers.get(family.name, {})
+        for labels, number in value.items() if isinstance(value, Mapping) else [((), value)]:
+            metric.add_metric(labels, number)
+        yield metric
+
+
+def compute_numbers(sources: Sources) -> Numbers:
+    """Return the numbers of the session; empty if its folder is gone.
+
+    Tasks in review are not counted: `review` is not one of the four documented states, and each
+    of these has the same number as in `/api/tasks`.
+    """
+    if sources.project.is_gone():
+        return {}
+    by_state = tasks.count_tasks(sources)
     return {
         "loki_session_status": _STATUS_CODES[session_state.get_status_word(sources)],
         "loki_iteration_current": session_state.get_iteration(sources),
         "loki_iteration_max": sources.settings.max_iterations,
-        **tasks.count_tasks(sources),
+        "loki_tasks_total": {(state,): by_state[state] for state in _TASK_STATES},
         "loki_agents_active": records.count_running(sources),
         "loki_agents_total": len(records.list_agents(sources)),
         "loki_cost_usd": get_spend(sources).cost_usd,
         "loki_events_total": events.count_lines(sources),
         "loki_uptime_seconds": round(session_state.get_uptime_seconds(sources), 3),
     }
-
-
-def _build_families(numbers: Mapping[str, float]) -> Iterator[Family]:
-    """Return the nine documented families, with samples for those in `numbers`.
-
-    Tasks in review are not counted: `review` is not one of the four documented states, and each
-    of these has the same number as in `/api/tasks`.
-    """
-
-    def gauge(name: str, description: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(name, description, value=numbers.get(name))
-
-    yield gauge("loki_session_status", "Current session status (0=stopped, 1=running, 2=paused)")
-    yield gauge("loki_iteration_current", "Current iteration number")
-    yield gauge("loki_iteration_max", "Maximum configured iterations")
-    by_state = GaugeMetricFamily("loki_tasks_total", "Number of tasks by status", labels=["status"])
-    for state in _TASK_STATES:
-        if state in numbers:
-            by_state.add_metric([state], numbers[state])
-    yield by_state
-    yield gauge("loki_agents_active", "Number of currently active agents")
-    yield gauge("loki_agents_total", "Total number of agents registered")
-    yield gauge("loki_cost_usd", "Estimated total cost in USD")
-    yield CounterMetricFamily(
-        "loki_events",
-        "Total number of events recorded",
-        value=numbers.get("loki_events_total"),
-    )
-    yield gauge("loki_uptime_seconds", "Seconds since session started")

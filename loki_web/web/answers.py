@@ -28,7 +28,7 @@ from loki_web.store.look import (
     looking,
     recording,
 )
-from loki_web.web.access import METRICS, SCOPES_HEADER
+from loki_web.web.access import SCOPES_HEADER
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
 MAX_BYTES = 8 * 1024 * 1024  # for answers
@@ -45,7 +45,7 @@ _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
 _OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of its inputs
 # The only header besides the content coding that a response depends on.
-_HEADER_OF_PATH = {METRICS: "HTTP_ACCEPT", "/": "HTTP_HOST"}
+_HEADER_OF_PATH = {"/": "HTTP_HOST"}
 
 Environ = dict[str, Any]
 Key = tuple[str | None, ...]

@@ -13,6 +13,7 @@ from loki_web.errors import Forbidden, TooManyRequests
 from loki_web.services.context import WritableSources
 from loki_web.store.shared.rate_window import SharedWindow
 from loki_web.web import access, audit_hook, cors
+from loki_web.web.meter import RULE
 from loki_web.web.origins import host_is_allowed, is_address, origin_is_allowed
 from loki_web.web.request_parser import MAX_BODY_BYTES
 
@@ -66,6 +67,7 @@ class Guard:
         :param rule: of the matched route, None if no route matches.
         :raises PublicError: when the request is refused.
         """
+        req.environ[RULE] = rule
         self._check_host(req)
         self._check_origin(req)
         access.check(req, rule, self._authenticator, self._sources)

@@ -74,4 +74,5 @@ def test_an_unchanged_get_does_the_same_whatever_there_is(
         found = small.at_rest(route)
         assert found == medium.at_rest(route), route
         assert (found.opens, found.stats, found.lists, found.read) == (0, 0, 0, 0), route
-        assert found.regexes <= 4, (route, found)  # of the request's own headers
+        if route != "/metrics":  # its series, which are bounded, are written again
+            assert found.regexes <= 4, (route, found)  # of the request's own headers

@@ -1,0 +1,36 @@
+"""Which number of `store.shared.counts` means what."""
+
+from enum import IntEnum, auto
+
+from loki_web.store.shared.counts import GAUGES, Counts
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
+# Status of calls that were refused before a view was asked; 400 and more if they were unreadable.
+REFUSALS = (400, 401, 403, 408, 413, 414, 429, 431, 503)
+
+
+class Gauge(IntEnum):
+    """What a process has now; 0 once it has ended. IN_FLIGHT has a cell for each method."""
+
+    IN_FLIGHT = 0
+    WEBSOCKETS = len(METHODS)
+    EVENT_STREAMS = auto()
+    FEED_LAG = auto()
+
+
+class Counter(IntEnum):
+    """What all processes have done since the server started. REFUSED has a cell for each status."""
+
+    AUDIT_FAILURES = GAUGES
+    MESSAGES_SENT = auto()
+    MESSAGES_DROPPED = auto()
+    REFUSED = auto()
+
+
+REQUESTS = Counter.REFUSED + len(REFUSALS)  # the first cell of the histograms of `web.meter`
+
+
+def count_refusal(counts: Counts, status: int) -> None:
+    """Count a call that was refused with this status."""
+    if status in REFUSALS:
+        counts.add(Counter.REFUSED + REFUSALS.index(status))

@@ -1,0 +1,192 @@
+"""Measure each request: how long it takes, by method, route and status class, and how many run.
+
+Everything is counted, kept answers and refused calls too. The time ends when the answer is
+complete, before it is sent. Each class of status has a limited number of series, the first ones
+that are used; requests beyond it are counted with the method and the route `other`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Any, cast
+
+from flask import Flask
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from loki_web.services.cells import METHODS, REFUSALS, REQUESTS, Counter, Gauge, count_refusal
+from loki_web.services.context import Sources
+from loki_web.services.metrics import Family, Labels, build_families
+from loki_web.store.shared.counts import CELLS, FLAGS, Counts
+
+BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5)  # seconds
+RULE = "loki_web.rule"  # key of the WSGI environ: the route, None if there is none
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_LIMITS = ((0, 3, 41), (3, 4, 9), (4, 5, 5))  # first class, last class, series of these
+_SUM = len(BUCKETS) + 1  # the cell after those of the buckets
+_CELLS = _SUM + 1
+_OTHER = "other"
+_UNMATCHED = "unmatched"
+_REFUSED = frozenset({"401", "403", "413", "429"})  # 503 may also be an outage
+
+_FAMILIES = (
+    Family("loki_http_requests_in_flight", "Requests that are being answered", ("method",)),
+    Family("loki_refused_calls_total", "Calls that were refused, by status", ("status",), True),
+)
+
+Environ = dict[str, Any]
+
+
+class Histograms:
+    """The numbers of a duration histogram for each method, route and status class.
+
+    They have the same places in all processes of a server, because these have the same routes. A
+    flag tells for each whether it has a series of its own.
+    """
+
+    def __init__(self, app: Flask, counts: Counts) -> None:
+        pairs = {
+            (method, rule.rule)
+            for rule in app.url_map.iter_rules()
+            for method in rule.methods or ()
+        }
+        known = sorted((method, rule) for method, rule in pairs if method in METHODS)
+        self._pairs = [*known, *((method, _UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
+        self._places = {pair: place for place, pair in enumerate(self._pairs)}
+        self._counts = counts
+        if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):
+            raise ValueError("there are more routes than cells")
+
+    def find(self, method: str, rule: str | None, status: str) -> int:
+        """Return the first cell for requests of this kind.
+
+        :param status: a status line, or empty if the application has failed.
+        """
+        pair = method if method in METHODS else _OTHER, rule or _UNMATCHED
+        place = self._places.get(pair, len(self._pairs) - 1)
+        which = int(status[:1] or "5") - 1
+        number = which * len(self._pairs) + place
+        return _cell(number if self._admit(number, which) else (which + 1) * len(self._pairs) - 1)
+
+    def _admit(self, number: int, which: int) -> bool:
+        """Give a kind of requests a series, unless its class has as many as it may have.
+
+        Two processes may do so at the same moment: then there is one more of them.
+        """
+        flags, size = self._counts.flags, len(self._pairs)
+        if not flags[number]:
+            first, last, most = next(limit for limit in _LIMITS if limit[0] <= which < limit[1])
+            if bytes(flags[first * size : last * size]).count(1) >= most:
+                return False
+            flags[number] = 1
+        return True
+
+    def build_family(self) -> Metric:
+        """Return the histograms of all kinds of requests that there were."""
+        family = _make_family()
+        size = len(self._pairs)
+        for number in range(size * len(_CLASSES)):
+            which, place = divmod(number, size)
+            if self._counts.flags[number] or place == size - 1:
+                self._add(family, (*self._pairs[place], _CLASSES[which]), _cell(number))
+        return family
+
+    def _add(self, family: HistogramMetricFamily, labels: tuple[str, ...], cell: int) -> None:
+        buckets, total = [], 0.0
+        for offset, limit in enumerate((*map(str, BUCKETS), "+Inf")):
+            total += self._counts.total(cell + offset)
+            buckets.append((limit, total))
+        if total:
+            family.add_metric(labels, buckets, self._counts.total(cell + _SUM))
+
+
+class RequestMeter(Collector):
+    """WSGI middleware that measures, and the collector of what it has measured."""
+
+    def __init__(self, app: Flask, wsgi_app: Any, counts: Counts) -> None:
+        self._wsgi_app = wsgi_app
+        self._counts = counts
+        self._histograms = Histograms(app, counts)
+        self._cells: dict[tuple[str, str | None, str], int] = {}
+        self._row, self._lock = counts.row, counts.lock
+        self._running: dict[str, tuple[set[Any], int]] = {
+            method: (set(), Gauge.IN_FLIGHT + place) for place, method in enumerate(METHODS)
+        }
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Let the application answer, and count the request."""
+        status, method = "", environ["REQUEST_METHOD"]
+
+        def start(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal status
+            status = line
+            return start_response(line, headers, exc_info)
+
+        running, gauge = self._running.get(method) or self._running[_OTHER]
+        running.add(start)
+        self._row[gauge] = len(running)
+        began = perf_counter()
+        try:
+            return cast(Iterable[bytes], self._wsgi_app(environ, start))
+        except StopIteration:  # the live feed has taken the connection
+            status = "101" if "HTTP_UPGRADE" in environ else "200"
+            raise
+        finally:
+            seconds = perf_counter() - began
+            cell = self._cells.get((method, environ.get(RULE), status))
+            cell = self._find(environ, status) if cell is None else cell
+            bucket = cell if seconds <= BUCKETS[0] else cell + bisect_left(BUCKETS, seconds)
+            running.discard(start)
+            with self._lock:
+                self._row[bucket] += 1
+                self._row[cell + _SUM] += seconds
+                self._row[gauge] = len(running)
+
+    def describe(self) -> Iterator[Metric]:
+        """Return the families without samples."""
+        yield from build_families(_FAMILIES, {})
+        yield _make_family()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return what all processes of the server have measured."""
+        total = self._counts.total
+        running: dict[Labels, float] = {
+            (method,): total(gauge) for method, (_, gauge) in self._running.items()
+        }
+        refused: dict[Labels, float] = {
+            (str(status),): total(Counter.REFUSED + place) for place, status in enumerate(REFUSALS)
+        }
+        yield from build_families(
+            _FAMILIES,
+            {"loki_http_requests_in_flight": running, "loki_refused_calls_total": refused},
+        )
+        yield self._histograms.build_family()
+
+    def _find(self, environ: Environ, status: str) -> int:
+        """Return the first cell of a request's histogram; count the request if it was refused."""
+        key = environ["REQUEST_METHOD"], environ.get(RULE), status
+        cell = self._histograms.find(*key)
+        if status[:3] in _REFUSED:
+            count_refusal(self._counts, int(status[:3]))
+        elif key[0] in METHODS:
+            self._cells[key] = cell
+        return cell
+
+
+def _make_family() -> HistogramMetricFamily:
+    return HistogramMetricFamily(
+        "loki_http_request_duration_seconds",
+        "Time to answer requests, until the answer is complete",
+        labels=["method", "route", "status"],
+    )
+
+
+def _cell(number: int) -> int:
+    return REQUESTS + number * _CELLS
+
+
+def install(app: Flask, sources: Sources) -> RequestMeter:
+    """Measure all requests of an application that has all of its routes."""
+    installed = RequestMeter(app, app.wsgi_app, sources.counts)
+    app.wsgi_app = installed  # type: ignore[method-assign]
+    return installed
