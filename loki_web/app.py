@@ -46,10 +46,11 @@ def create_sidecar(
     settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now
 ) -> Flask:
     """Return the live feed alone, for the connections of a proxy; raises as `create_app`."""
-    app, _ = _guarded_app(settings or _get_settings(), now)
+    app, sources = _guarded_app(settings or _get_settings(), now)
     app.add_url_rule("/health", view_func=session.health)
     app.add_url_rule("/health/live", view_func=session.live)
     app.add_url_rule("/health/ready", view_func=session.ready)
+    metrics.install_sidecar(app, sources)
     return app
 
 

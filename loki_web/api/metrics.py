@@ -1,6 +1,7 @@
 """`/metrics` for Prometheus: the same numbers from any worker."""
 
-from collections.abc import Callable, Iterator, Sequence
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,17 +11,23 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from loki_web import __version__
+from loki_web.services.cells import Counter, Gauge
 from loki_web.services.context import Sources
 from loki_web.services.metrics import (
     DOCUMENTED,
+    MORE,
     Family,
+    Labels,
     Metric,
     Numbers,
     build_families,
     compute_numbers,
 )
 from loki_web.store.coerce import Json
-from loki_web.store.look import Dependencies, recording
+from loki_web.store.look import Dependencies, observe, recording
+from loki_web.store.shared.counts import Counts
+from loki_web.store.sqlite import IndexState
 from loki_web.web import meter, openapi
 from loki_web.web.readiness import EXTENSION, Readiness
 
@@ -62,6 +69,18 @@ _CONDITIONS = (
     Family("loki_up", "Whether the state folder is there (0=gone)"),
     Family("loki_audit_writable", "Whether audit entries can be written"),
     Family("loki_watch_failed", "Whether file system events have failed and files are polled"),
+    Family("loki_build_info", "Version of the server, always 1", ("version", "python")),
+    Family("loki_index_size_bytes", "Size of the derived index; no sample without one"),
+    Family("loki_index_updated_timestamp_seconds", "When it was last written, since 1970"),
+)
+_ACTIVITY = (
+    Family("loki_connections_open", "Live connections", ("kind",)),
+    Family("loki_feed_messages_sent_total", "Messages sent to live connections", (), True),
+    Family(
+        "loki_feed_messages_dropped_total", "Messages that clients were too slow to read", (), True
+    ),
+    Family("loki_feed_lag_seconds", "From a file system event to the messages, last time"),
+    Family("loki_audit_failures_total", "Audit entries that could not be written", (), True),
 )
 
 
@@ -90,13 +109,46 @@ class KeptCollector(Collector):
         return kept[0]
 
 
-def _compute_conditions(readiness: Readiness) -> Numbers:
-    conditions = readiness.examine()
-    return {
+class ActivityCollector(Collector):
+    """Adds up what the processes of the server have done."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+
+    def describe(self) -> Iterator[Metric]:
+        """Return the families without samples."""
+        return build_families(_ACTIVITY, {})
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families with the numbers of this moment."""
+        total = self._counts.total
+        open_now: dict[Labels, float] = {
+            ("websocket",): total(Gauge.WEBSOCKETS),
+            ("event_stream",): total(Gauge.EVENT_STREAMS),
+        }
+        return build_families(
+            _ACTIVITY,
+            {
+                "loki_connections_open": open_now,
+                "loki_feed_messages_sent_total": total(Counter.MESSAGES_SENT),
+                "loki_feed_messages_dropped_total": total(Counter.MESSAGES_DROPPED),
+                "loki_feed_lag_seconds": self._counts.greatest(Gauge.FEED_LAG),
+                "loki_audit_failures_total": total(Counter.AUDIT_FAILURES),
+            },
+        )
+
+
+def _compute_conditions(readiness: Readiness, index: IndexState) -> Numbers:
+    conditions, written = readiness.examine(), observe(index)
+    numbers: dict[str, float | dict[Labels, float]] = {
         "loki_up": not conditions.is_gone,
         "loki_audit_writable": conditions.is_audit_writable,
         "loki_watch_failed": conditions.is_watch_failed,
+        "loki_build_info": {(__version__, platform.python_version()): 1},
     }
+    if written:
+        numbers["loki_index_size_bytes"], numbers["loki_index_updated_timestamp_seconds"] = written
+    return numbers
 
 
 class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no types
@@ -115,14 +167,28 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
 
 
 def install(app: Flask, sources: Sources) -> None:
-    """Add `/metrics`, and measure all requests of an application that has all of its routes."""
-    registry = CollectorRegistry()
-    registry.register(KeptCollector(DOCUMENTED, partial(compute_numbers, sources)))
-    readiness = app.extensions[EXTENSION]
-    registry.register(KeptCollector(_CONDITIONS, partial(_compute_conditions, readiness)))
-    _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
+    """Add `/metrics` to an application that has all of its other routes."""
+    families = (*DOCUMENTED, *MORE)
+    _install(app, sources, [KeptCollector(families, partial(compute_numbers, sources))])
     about = {"name": "metrics", "description": "Metrics of the session for Prometheus."}
     openapi.describe(app, _ENDPOINT, about, {"get": _DESCRIPTION})
+
+
+def install_sidecar(app: Flask, sources: Sources) -> None:
+    """Add `/metrics` without those of the session, which the server beside it has."""
+    _install(app, sources, [])
+
+
+def _install(app: Flask, sources: Sources, collectors: Iterable[Collector]) -> None:
+    """Add `/metrics` with the server's own metrics after others, and measure all requests."""
+    registry = CollectorRegistry()
+    readiness, index = app.extensions[EXTENSION], IndexState(sources.index)
+    conditions = partial(_compute_conditions, readiness, index)
+    for collector in collectors:
+        registry.register(collector)
+    registry.register(KeptCollector(_CONDITIONS, conditions))
+    registry.register(ActivityCollector(sources.counts))
+    _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
     registry.register(meter.install(app, sources))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from loki_web.audit.seal import End, create_seal
 from loki_web.errors import StorageError
+from loki_web.services.cells import Counter
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import Json, as_dict, dicts_in
@@ -154,6 +155,7 @@ class WritableAuditLog(AuditLog):
             return written
         except StorageError as error:
             self._sources.audit_failure.set()
+            self._sources.counts.add(Counter.AUDIT_FAILURES)
             log.error(
                 "no audit entry for %s %s: %s", event.action, event.resource_type, error.detail
             )

@@ -7,7 +7,8 @@ from loki_web.errors import BadRequest, Forbidden
 from loki_web.store.coerce import texts_in
 
 EVERYTHING, ADMIN, CONTROL, WRITE, READ, AUDIT = "*", "admin", "control", "write", "read", "audit"
-SCOPES = (EVERYTHING, ADMIN, CONTROL, WRITE, READ, AUDIT)
+METRICS = "metrics"  # for Prometheus: opens `/metrics` and nothing else
+SCOPES = (EVERYTHING, ADMIN, CONTROL, WRITE, READ, AUDIT, METRICS)
 ROLES: dict[str, tuple[str, ...]] = {
     "admin": (EVERYTHING,),
     "operator": (CONTROL, READ, WRITE),

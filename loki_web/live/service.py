@@ -44,7 +44,7 @@ class Live:
     def create(cls, sources: Sources) -> "Live":
         """Create the hub and the feed of these sources."""
         open_connections = SharedCount(sources.cache_folder, "connections")
-        hub = Hub(give_back=open_connections.give_back)
+        hub = Hub(give_back=open_connections.give_back, counts=sources.counts)
         hub.source = Feed(sources, hub)
         most = sources.settings.max_ws_connections
         share = max(1, 2 * most // 3 // sources.settings.workers)

@@ -16,6 +16,7 @@ from loki_web.store.look import observe, state_of
 from loki_web.store.search_index import SearchIndex
 from loki_web.store.shared.cache_dir import cache_folder
 from loki_web.store.shared.counts import Counts, open_counts
+from loki_web.store.shared.journal_total import JournalTotal
 from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
 from loki_web.store.value_store import ValueStore
@@ -120,6 +121,12 @@ class Sources:
     def counts(self) -> Counts:
         """What this process has done, counted together with the other processes of the server."""
         return open_counts()
+
+    @cached_property
+    def event_total(self) -> JournalTotal:
+        """How many events the project ever had, for all processes."""
+        folder = self.cache_folder
+        return JournalTotal(folder / "event-total" if folder else None)
 
     @cached_property
     def memory_index(self) -> SearchIndex:

@@ -14,6 +14,7 @@ from loki_web.services.learning.signal_index import Place, Record, SignalIndex
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict
 from loki_web.store.collection import BULK, Collection
+from loki_web.store.derived import derived
 from loki_web.store.journal import Journal
 from loki_web.store.times import isoformat, parse_time
 
@@ -145,6 +146,17 @@ def get_milestones(sources: Sources) -> Milestones:
 def count_lines(sources: Sources) -> int:
     """Return the number of lines in the events, malformed ones included."""
     return _get_milestone_journal(sources).line_count()
+
+
+@derived
+def count_ever(sources: Sources) -> int:
+    """Return how many events there ever were: the number never falls, as a file that is trimmed.
+
+    Until the file is trimmed or replaced, it is the number of its lines.
+    """
+    journal = _get_milestone_journal(sources)
+    journal.line_count()  # the number depends on it
+    return sources.event_total.update(journal)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 Each number comes from the function that serves the API, so the two agree, and so do all workers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,8 +12,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from loki_web.services import events, tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
+from loki_web.services.cost.budget import compute_budget
+from loki_web.services.cost.context_window import get_context_window
 from loki_web.services.cost.usage import get_spend
+from loki_web.services.redaction import redact
+from loki_web.services.session import liveness
 from loki_web.services.session import state as session_state
+from loki_web.services.session.status import count_unusable
+from loki_web.store.derived import derived
+from loki_web.text import printable
 
 Metric = GaugeMetricFamily | CounterMetricFamily
 Labels = tuple[str, ...]
@@ -49,6 +57,20 @@ DOCUMENTED = (
 )
 
 
+MORE = (
+    Family("loki_last_change_timestamp_seconds", "When the session last wrote, since 1970"),
+    Family("loki_tokens", "Tokens used, by model and kind (input or output)", ("model", "kind")),
+    Family("loki_budget_limit_usd", "Budget in USD; no sample without a limit"),
+    Family("loki_budget_used_usd", "Used budget in USD"),
+    Family("loki_budget_remaining_usd", "Remaining budget in USD; no sample without a limit"),
+    Family("loki_context_usage_ratio", "Used part of the context window; no sample if unknown"),
+    Family("loki_agents", "Number of agents registered, by state", ("state",)),
+    Family("loki_damaged_files", "Documents of the session that are damaged or too large"),
+)
+_MOST_VALUES = 8  # of a label that comes from files; the rest is `other`
+_MOST_CHARACTERS = 60  # of such a value
+
+
 def build_families(families: Sequence[Family], numbers: Numbers) -> Iterator[Metric]:
     """Return the families, with samples for those in `numbers`."""
     for family in families:
@@ -69,6 +91,14 @@ def compute_numbers(sources: Sources) -> Numbers:
     if sources.project.is_gone():
         return {}
     by_state = tasks.count_tasks(sources)
+    spend = get_spend(sources)
+    budget = compute_budget(sources, spend.cost_usd)
+    optional = {
+        "loki_last_change_timestamp_seconds": liveness.get_beat(sources),
+        "loki_budget_limit_usd": budget.limit,
+        "loki_budget_remaining_usd": budget.remaining,
+        "loki_context_usage_ratio": _get_context_usage(sources),
+    }
     return {
         "loki_session_status": _STATUS_CODES[session_state.get_status_word(sources)],
         "loki_iteration_current": session_state.get_iteration(sources),
@@ -76,7 +106,52 @@ def compute_numbers(sources: Sources) -> Numbers:
         "loki_tasks_total": {(state,): by_state[state] for state in _TASK_STATES},
         "loki_agents_active": records.count_running(sources),
         "loki_agents_total": len(records.list_agents(sources)),
-        "loki_cost_usd": get_spend(sources).cost_usd,
-        "loki_events_total": events.count_lines(sources),
+        "loki_cost_usd": spend.cost_usd,
+        "loki_events_total": events.count_ever(sources),
         "loki_uptime_seconds": round(session_state.get_uptime_seconds(sources), 3),
+        "loki_tokens": _count_tokens(sources),
+        "loki_budget_used_usd": budget.used,
+        "loki_agents": _count_agents(sources),
+        "loki_damaged_files": count_unusable(sources),
+        **{name: number for name, number in optional.items() if number is not None},
     }
+
+
+@derived
+def _count_tokens(sources: Sources) -> dict[Labels, float]:
+    """Return the tokens by model and kind, for the models with most tokens."""
+    uses = get_spend(sources).uses
+    names = _choose_values((use.model, use.input_tokens + use.output_tokens) for use in uses)
+    tokens: Counter[Labels] = Counter()
+    for use in uses:
+        tokens[names[use.model], "input"] += use.input_tokens
+        tokens[names[use.model], "output"] += use.output_tokens
+    return dict(tokens)
+
+
+def _count_agents(sources: Sources) -> dict[Labels, float]:
+    """Return the number of agents by state, for the most frequent states."""
+    states = [agent.status for agent in records.list_agents(sources)]
+    names = _choose_values((state, 1) for state in states)
+    return dict(Counter((names[state],) for state in states))
+
+
+def _choose_values(weighted: Iterable[tuple[str, int]]) -> dict[str, str]:
+    """Return the value of a label for each text of a file, so that there are few of them.
+
+    :param weighted: the texts with weights; those of little weight become `other`.
+    """
+    weights: Counter[str] = Counter()
+    for text, weight in weighted:
+        weights[text] += weight
+    most = {text for text, _ in weights.most_common(_MOST_VALUES)}
+    return {
+        text: printable(redact(text)[:_MOST_CHARACTERS]) or "unknown" if text in most else "other"
+        for text in weights
+    }
+
+
+@derived
+def _get_context_usage(sources: Sources) -> float | None:
+    window = get_context_window(sources)
+    return window["usage_percent"] / 100 if window["agents"] else None

@@ -247,6 +247,12 @@ class Collection:
             entries = self._entries.items()
             return {name: entry for name, entry in entries if damaged or entry.value is not None}
 
+    def count_unusable(self) -> int:
+        """Return how many files are damaged or too large."""
+        observe(self)
+        with self._lock:
+            return self._entries.count_unusable()
+
     def read(self, name: str) -> Content | None:
         """Read the current content of a file; None if it is damaged or cannot be read."""
         try:

@@ -55,6 +55,10 @@ class Entries:
             return None
         return Entry(self._stamps[row], self._mtimes[row], self._values[row])
 
+    def count_unusable(self) -> int:
+        """Return how many entries have no value."""
+        return self._values.count(None) - len(self._free)
+
     def value(self, path: str) -> Any:
         """Return the value of a path; None if it has no entry."""
         row = self._rows.get(path)

@@ -20,7 +20,7 @@ from typing import (
 
 import orjson
 
-from loki_web.store import files, json_text
+from loki_web.store import files, json_text, lines
 from loki_web.store.coerce import Json
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.look import observe, state_of
@@ -194,6 +194,26 @@ class Journal(PathInput, Generic[R]):
         change when the line end is written.
         """
         return self.part(_line_count)
+
+    def count_now(self) -> int:
+        """Return the number of lines that the file has now, later than the current look."""
+        with self._busy:
+            self.examine()
+            return _line_count(self)
+
+    def start_of_first_line(self, limit: int) -> bytes:
+        """Return the first line without its line end, at most `limit` bytes."""
+        return b"".join(self.lines_at([(0, limit)])).partition(b"\n")[0]
+
+    def end_of_last_line(self, limit: int) -> bytes:
+        """Return the end of the last complete line that was read, at most `limit` bytes."""
+        size = min(self._place.offset, limit + 1)
+        data = b"".join(self.lines_at([(self._place.offset - size, size)]))
+        return data[:-1].rpartition(b"\n")[2]
+
+    def lines_backwards(self) -> Iterator[bytes]:
+        """Yield the lines that the file has now, newest first, without line ends or empty ones."""
+        return lines.backwards(self._root.path, self.relative)
 
     def lines_at(self, places: Iterable[tuple[int, int]]) -> list[bytes]:
         """Return the bytes of lines; empty if the file was replaced since it was read.

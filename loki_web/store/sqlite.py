@@ -174,6 +174,23 @@ class IndexFile:
 _of_parents: list[_Open] = []  # connections of a parent process, which a child must not close
 
 
+class IndexState:
+    """An input that tells the size of the index and when it was written; examined once a second."""
+
+    is_notified = True
+
+    def __init__(self, index: IndexFile) -> None:
+        self._index = index
+
+    def examine(self) -> tuple[int, float] | None:
+        """Return bytes, and seconds since the epoch; None if there is no index."""
+        try:
+            status = os.stat(self._index.path) if self._index.path else None
+        except OSError:
+            return None
+        return (status.st_size, status.st_mtime) if status else None
+
+
 def path_in(folder: Path) -> Path:
     """Return the path of the index in a cache folder.
 

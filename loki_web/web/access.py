@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Request, request
 
+from loki_web.auth import scopes
 from loki_web.auth.authenticator import Authenticator
 from loki_web.auth.identity import UNAUTHENTICATED, Identity
 from loki_web.auth.scopes import ADMIN, AUDIT, CONTROL, READ
@@ -72,7 +73,8 @@ def check(req: Request, rule: str | None, checker: Authenticator, sources: Writa
     req.environ[_IDENTITY] = holder
     if rule is not None:
         needed = scope_of(req.method, rule)
-        if not holder.has_scope(needed):
+        may_scrape = rule == METRICS and holder.has_scope(scopes.METRICS)
+        if not (holder.has_scope(needed) or may_scrape):
             raise Forbidden(f"The token lacks the scope {needed}")
     checker.record_use(holder)
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +22,13 @@ Ask = Callable[[str], Any]
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 DEAD_PID = 4_999_999
 OWN = (  # not documented
-    *("loki_up", "loki_audit_writable", "loki_watch_failed"),
-    *("loki_http_requests_in_flight", "loki_refused_calls_total"),
-    "loki_http_request_duration_seconds",
+    *("loki_last_change_timestamp_seconds", "loki_tokens", "loki_budget_limit_usd"),
+    *("loki_budget_used_usd", "loki_budget_remaining_usd", "loki_context_usage_ratio"),
+    *("loki_agents", "loki_damaged_files", "loki_up", "loki_audit_writable", "loki_watch_failed"),
+    *("loki_build_info", "loki_index_size_bytes", "loki_index_updated_timestamp_seconds"),
+    *("loki_connections_open", "loki_feed_messages_sent_total", "loki_feed_messages_dropped_total"),
+    *("loki_feed_lag_seconds", "loki_audit_failures_total", "loki_http_requests_in_flight"),
+    *("loki_refused_calls_total", "loki_http_request_duration_seconds"),
 )
 OF_REQUESTS = ("loki_http_", "loki_refused_")
 
@@ -93,7 +98,8 @@ def test_without_a_state_folder_every_family_is_there_until_there_is_one(place: 
     zeros = scrape(client)
     assert zeros.pop("loki_iteration_max") == 1000
     assert (zeros.pop("loki_up"), zeros.pop("loki_audit_writable")) == (1, 1)
-    assert set(zeros.values()) == {0}
+    of_server = ("loki_build", "loki_index")
+    assert {value for name, value in zeros.items() if not name.startswith(of_server)} == {0}
     assert not place.loki.exists()
     place.write("events.jsonl", "{}\n{}\n")
     assert scrape(client)["loki_events_total"] == 2
@@ -171,10 +177,41 @@ def test_events_are_counted_as_they_come(place: Place, client: FlaskClient) -> N
     with path.open("a") as stream:
         stream.write('"}\n' + '{"type": "d"}\n' * 5)
     assert scrape(client)["loki_events_total"] == 8
-    path.write_text('{"type": "new"}\n')
-    assert scrape(client)["loki_events_total"] == 1
-    place.variant("events.mixed.jsonl", "events.jsonl")
-    assert scrape(client)["loki_events_total"] == path.read_bytes().count(b"\n")
+
+
+def write_events(path: Path, first: int, last: int, end: str = "\n") -> None:
+    path.write_text("\n".join(f'{{"type": "a", "n": {n}}}' for n in range(first, last)) + end)
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        ((60, 100), 100),  # trimmed to the last lines
+        ((60, 105), 105),  # and written again
+        ((100, 130), 130),  # rotated
+        ((200, 201), 101),
+        ((0, 0), 100),  # emptied
+        ((0, 90), 100),  # cut off
+        (None, 100),
+    ],
+)
+def test_the_number_of_events_never_falls(
+    place: Place, then: tuple[int, int] | None, expected: int
+) -> None:
+    path = place.loki / "events.jsonl"
+    write_events(path, 0, 100)
+    clients = [place.client() for _ in range(3)]  # two of them see the file before and after
+    seen = [scrape(client)["loki_events_total"] for client in clients[:2]]
+    if then:
+        write_events(path, *then, end="\n" if then[1] else "")
+    else:
+        path.unlink()
+    seen += [scrape(client)["loki_events_total"] for client in clients]
+    assert seen == [100, 100, *[expected] * 3]
+    with path.open("a") as stream:
+        stream.write('{"type": "b"}\n{"type": "c"}\n{"type": "torn')
+    more = [scrape(client)["loki_events_total"] for client in reversed(clients)]
+    assert more == [expected + 2] * 3
 
 
 def test_a_large_journal_is_counted_once(place: Place, client: FlaskClient) -> None:

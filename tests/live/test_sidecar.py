@@ -40,10 +40,14 @@ def test_the_sidecar_has_the_feed_and_nothing_else(place: Place) -> None:
         with listening(server) as client, streaming(server):
             place.write("queue/pending.json", [{"id": "a"}])
             assert client.hear()["type"] == "task_created"
+            metrics = server.get("/metrics").text
+            assert 'loki_connections_open{kind="websocket"} 1.0' in metrics
+            assert 'loki_connections_open{kind="event_stream"} 1.0' in metrics
+            assert "loki_session_status" not in metrics
         statuses = {"/health": "healthy", "/health/live": "live", "/health/ready": "ready"}
         for path, status in statuses.items():
             assert server.get(path).json()["status"] == status
-        for path in ("/api/status", "/api/tasks", "/metrics", "/openapi.json", "/"):
+        for path in ("/api/status", "/api/tasks", "/openapi.json", "/"):
             assert server.get(path).status_code == 404
         assert server.get("/ws").status_code == 400
 

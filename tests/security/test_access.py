@@ -157,6 +157,16 @@ def test_metrics(place: Place, public: str, code: int) -> None:
     assert client.get("/metrics", headers=bearer("viewer")).status_code == 200
 
 
+def test_a_token_for_prometheus_opens_metrics_and_nothing_else(place: Place) -> None:
+    store(place, entry("prometheus", "metrics"))
+    client, headers = place.client(**ON), bearer("prometheus")
+    assert client.get("/metrics", headers=headers).status_code == 200
+    assert client.post("/metrics", headers=headers).status_code == 405
+    for path in ("/api/status", "/api/enterprise/audit", "/api/enterprise/tokens", "/api/events"):
+        assert client.get(path, headers=headers).status_code == 403, path
+    assert client.post("/api/control/pause", headers=headers).status_code == 403
+
+
 def test_a_token_in_the_address_counts_only_for_sockets(app: Flask) -> None:
     assert app.test_client().get(f"/api/status?token={raw('admin')}").status_code == 401
 

@@ -18,6 +18,7 @@ from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import Slice
 from loki_web.live.feed.watcher import Watcher
 from loki_web.live.messages import Batch, Message
+from loki_web.services.cells import Gauge
 from loki_web.services.context import Sources
 from loki_web.store.look import Input, Inputs, are_current, is_notified, looking, recording
 from loki_web.store.notifier import get_notifier
@@ -136,8 +137,8 @@ class Feed:
     def __init__(self, sources: Sources, outlet: Outlet) -> None:
         self._sources = sources
         self._outlet = outlet
-        # None stands for a file system event.
-        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        # A number is the time of a file system event.
+        self._inbox: queue.SimpleQueue[_Request | float] = queue.SimpleQueue()
         self._tracked: dict[str, Followed] = {}
         self._turned_at = 0.0
         self._lock = threading.Lock()
@@ -161,7 +162,7 @@ class Feed:
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
 
     def _run(self) -> None:
-        watcher = Watcher(lambda: self._inbox.put(None))
+        watcher = Watcher(lambda: self._inbox.put(time.monotonic()))
         thread = threading.Thread(target=watcher.run, name="live-watcher", daemon=True)
         self._turn_safely()  # the first turn determines which folders are watched
         try:
@@ -198,21 +199,24 @@ class Feed:
     def _turn(self) -> None:
         items = self._wait_for_turn()
         self._turned_at = time.monotonic()
+        events = [item for item in items if isinstance(item, float)]
         with looking():
             for name in self._tracked:
-                self._refresh(name, is_touched=None in items)
+                self._refresh(name, is_touched=bool(events))
             for request in items:
-                if request is not None:
+                if isinstance(request, _Request):
                     self._serve(request)
+        if events:
+            self._sources.counts.put(Gauge.FEED_LAG, time.monotonic() - min(events))
 
-    def _wait_for_turn(self) -> list[_Request | None]:
+    def _wait_for_turn(self) -> list[_Request | float]:
         """Wait for a request, an event or the time of the next turn; return the queued items."""
         has_more = any(one.slice.has_more for one in self._tracked.values())
         due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
-        items: list[_Request | None] = []
+        items: list[_Request | float] = []
         try:
             items.append(self._inbox.get(timeout=max(0.0, due - time.monotonic())))
-            if items == [None]:
+            if isinstance(items[0], float):
                 since = time.monotonic() - self._turned_at
                 time.sleep(max(_TOGETHER_SECONDS, _APART_SECONDS - since))
             get_notifier().drain()

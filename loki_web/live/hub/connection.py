@@ -160,10 +160,15 @@ class Connection:
                 self._offset = 0
         return self._waiting < before
 
-    def forget_waiting(self) -> None:
-        """Drop queued writes, except one that is partly written: frames must stay intact."""
+    def forget_waiting(self) -> int:
+        """Drop queued writes, except one that is partly written: frames must stay intact.
+
+        :return: how many were dropped.
+        """
+        before = len(self._queue)
         while len(self._queue) > (1 if self._offset else 0):
             self._waiting -= len(self._queue.pop())
+        return before - len(self._queue)
 
     def receive(self) -> bytes | None:
         """Return received bytes; empty at the end of the stream, None if there are none yet.

@@ -21,6 +21,8 @@ from loki_web.live.hub.event_loop import Loop
 from loki_web.live.hub.websocket import WebSocket
 from loki_web.live.messages import Batch
 from loki_web.live.protocol import Command
+from loki_web.services.cells import Counter, Gauge
+from loki_web.store.shared.counts import Counts, open_counts
 
 GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
 CLOSING_SECONDS = 2.0  # for the closing handshake
@@ -65,16 +67,21 @@ class Hub:
 
     :ivar source: set once, before the first connection.
     :param give_back: called when a counted connection has ended.
+    :param counts: where connections and messages are counted for `/metrics`.
     """
 
     source: Source
 
     def __init__(
-        self, loop: Loop | None = None, give_back: Callable[[], None] = lambda: None
+        self,
+        loop: Loop | None = None,
+        give_back: Callable[[], None] = lambda: None,
+        counts: Counts | None = None,
     ) -> None:
         self._loop = loop or Loop()
         self._clock = self._loop.clock
         self._give_back = give_back
+        self._counts = counts or open_counts()
         self._connections: set[Connection] = set()
         self._audience = Audience()
         self._tokens: dict[str, str] = {}
@@ -95,6 +102,8 @@ class Hub:
     def adopt(self, connection: Connection) -> None:
         """Take over a connection and serve it."""
         self._loop.start()
+        if connection.counted:
+            self._count_open(connection, 1)
         self.post(partial(self._join, connection))
 
     def refuse(self, connection: Connection, code: int, reason: str) -> None:
@@ -158,13 +167,17 @@ class Hub:
 
     def _deliver(self, batch: Batch) -> None:
         self._tokens[batch.channel] = batch.token
+        sent = 0
         for connection in self._audience.listeners_of(batch.channel):
             if connection.ends_at is None:
+                sent += not connection.is_behind
                 self._guarded(connection, partial(self._send_or_close, connection, batch))
+        self._counts.add(Counter.MESSAGES_SENT, sent * len(batch.messages))
 
     def _send_or_close(self, connection: Connection, batch: Batch) -> None:
         if connection.is_behind:
-            connection.forget_waiting()
+            dropped = len(batch.messages) + connection.forget_waiting()
+            self._counts.add(Counter.MESSAGES_DROPPED, dropped)
             self._start_closing(connection, TRY_AGAIN_LATER, "The client reads too slowly")
         else:
             connection.deliver(batch, self._tokens)
@@ -239,7 +252,12 @@ class Hub:
         self._closing -= connection.ends_at is not None
         if connection.counted:
             self._give_back()
+            self._count_open(connection, -1)
         self._note_all_gone()
+
+    def _count_open(self, connection: Connection, change: int) -> None:
+        is_socket = isinstance(connection, WebSocket)
+        self._counts.add(Gauge.WEBSOCKETS if is_socket else Gauge.EVENT_STREAMS, change)
 
     # Invariants of a connection, restored after each action.
 

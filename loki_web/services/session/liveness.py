@@ -278,7 +278,7 @@ def _get_evidence(sources: Sources) -> _Evidence:
         started = get_session_file_start(sources)
         evidence = replace(evidence, open_since=started.timestamp() if started else None)
     if foreign or evidence.open_since is not None:
-        evidence = replace(evidence, beat=_get_beat(sources))
+        evidence = replace(evidence, beat=get_beat(sources))
     return evidence
 
 
@@ -318,7 +318,8 @@ def _may_run_elsewhere(sources: Sources, record: Record, verdict: Verdict) -> bo
     return not sees_all_processes() or not files.reports_changes(sources.project.path)
 
 
-def _get_beat(sources: Sources) -> float | None:
+@derived
+def get_beat(sources: Sources) -> float | None:
     """Return when the session last wrote its state, its events or a log."""
     logs = (f"logs/{name}" for name in sources.project.file_names("logs", ".log"))
     sessions = (

@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 from loki_web.services import tasks
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
+from loki_web.services.cost import efficiency
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.services.session.liveness import get_liveness
@@ -111,6 +112,17 @@ def get_status(sources: Sources) -> StatusDict:
         ],
         "timestamp": isoformat(now),
     }
+
+
+@derived
+def count_unusable(sources: Sources) -> int:
+    """Return how many documents and records of iterations are damaged or too large."""
+    documents = (
+        name
+        for name in _DOCUMENTS
+        if sources.project.version(name) and sources.project.document(name) is None
+    )
+    return sum(1 for _ in documents) + efficiency.get_collection(sources).count_unusable()
 
 
 @derived

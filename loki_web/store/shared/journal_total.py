@@ -1,0 +1,94 @@
+"""Count the lines that a journal ever had, although its file is trimmed or replaced.
+
+All processes share the count, in a small file in the cache folder. It has the last line that was
+counted: what follows it in another file is new, so a file that is trimmed to its last lines does
+not change the count. If the file is lost, the count begins with the lines that are there.
+"""
+
+import hashlib
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import astuple, dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from loki_web.errors import StorageError
+from loki_web.store import atomic
+from loki_web.store.journal import Journal
+
+_LOCK_SECONDS = 0.1
+_MOST_BYTES = 4096  # of a line, to recognize it
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was counted.
+
+    :param lines: of the file at that time.
+    :param first: the digest of its first line, which stays the same while lines are appended.
+    :param last: the digest of the last line that was counted.
+    """
+
+    total: int = 0
+    lines: int = 0
+    first: str = ""
+    last: str = ""
+
+
+class JournalTotal:
+    """The count of one journal.
+
+    :param path: the shared file; None counts in this process only.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known = _Known()
+        self._lock = threading.Lock()
+
+    def update(self, journal: Journal[Any]) -> int:
+        """Count the lines that are new, and return how many there ever were."""
+        path = self._path
+        with self._lock, ExitStack() as stack:
+            if path is not None:
+                with suppress(OSError, StorageError):  # without a lock, count anyway
+                    stack.enter_context(atomic.locked(str(path), _LOCK_SECONDS))
+            stored = _read(path)
+            known = stored if stored.total >= self._known.total else self._known
+            self._known = _count_on(known, journal)
+            if path is not None and self._known != stored:
+                with suppress(OSError):  # then only this process knows
+                    atomic.write_whole(str(path), orjson.dumps(astuple(self._known)), 0o600)
+            return self._known.total
+
+
+def _count_on(known: _Known, journal: Journal[Any]) -> _Known:
+    lines = journal.count_now()  # another process may have counted more than in the current look
+    if not lines:
+        return _Known(known.total, last=known.last)
+    first = _digest(journal.start_of_first_line(_MOST_BYTES))
+    last = _digest(journal.end_of_last_line(_MOST_BYTES))
+    new = lines - known.lines
+    if first != known.first or new < 0:
+        backwards = map(_digest, journal.lines_backwards())
+        after = min(lines, sum(1 for _ in takewhile(known.last.__ne__, backwards)))
+        is_cut_off = first == known.first and after == lines
+        new = 0 if is_cut_off else after
+    return _Known(known.total + new, lines, first, last)
+
+
+def _read(path: Path | None) -> _Known:
+    try:
+        values = orjson.loads(path.read_bytes()) if path else ()
+        known = _Known(*values)
+    except (OSError, ValueError, TypeError):
+        return _Known()
+    kinds = [type(value) for value in astuple(known)]
+    return known if kinds == [int, int, str, str] else _Known()
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.blake2b(line[-_MOST_BYTES:], digest_size=8).hexdigest()
