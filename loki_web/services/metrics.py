@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from loki_web.services import events, tasks
 from loki_web.services.agents import records
+from loki_web.services.agents.records import Agent
 from loki_web.services.context import Sources
 from loki_web.services.cost.budget import compute_budget
 from loki_web.services.cost.context_window import get_context_window
@@ -90,7 +91,7 @@ def compute_numbers(sources: Sources) -> Numbers:
     """
     if sources.project.is_gone():
         return {}
-    by_state = tasks.count_tasks(sources)
+    by_state, agents = tasks.count_tasks(sources), records.list_agents(sources)
     spend = get_spend(sources)
     budget = compute_budget(sources, spend.cost_usd)
     optional = {
@@ -104,14 +105,14 @@ def compute_numbers(sources: Sources) -> Numbers:
         "loki_iteration_current": session_state.get_iteration(sources),
         "loki_iteration_max": sources.settings.max_iterations,
         "loki_tasks_total": {(state,): by_state[state] for state in _TASK_STATES},
-        "loki_agents_active": records.count_running(sources),
-        "loki_agents_total": len(records.list_agents(sources)),
+        "loki_agents_active": sum(agent.alive for agent in agents),
+        "loki_agents_total": len(agents),
         "loki_cost_usd": spend.cost_usd,
         "loki_events_total": events.count_ever(sources),
         "loki_uptime_seconds": round(session_state.get_uptime_seconds(sources), 3),
         "loki_tokens": _count_tokens(sources),
         "loki_budget_used_usd": budget.used,
-        "loki_agents": _count_agents(sources),
+        "loki_agents": _count_states(agents),
         "loki_damaged_files": count_unusable(sources),
         **{name: number for name, number in optional.items() if number is not None},
     }
@@ -129,9 +130,9 @@ def _count_tokens(sources: Sources) -> dict[Labels, float]:
     return dict(tokens)
 
 
-def _count_agents(sources: Sources) -> dict[Labels, float]:
+def _count_states(agents: list[Agent]) -> dict[Labels, float]:
     """Return the number of agents by state, for the most frequent states."""
-    states = [agent.status for agent in records.list_agents(sources)]
+    states = [agent.status for agent in agents]
     names = _choose_values((state, 1) for state in states)
     return dict(Counter((names[state],) for state in states))
 

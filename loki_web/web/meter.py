@@ -7,6 +7,7 @@ that are used; requests beyond it are counted with the method and the route `oth
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from time import perf_counter
 from typing import Any, cast
 
@@ -20,9 +21,10 @@ from loki_web.services.metrics import Family, Labels, build_families
 from loki_web.store.shared.counts import CELLS, FLAGS, Counts
 
 BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5)  # seconds
+_UPPER = (*map(str, BUCKETS), "+Inf")
 RULE = "loki_web.rule"  # key of the WSGI environ: the route, None if there is none
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
-_LIMITS = ((0, 3, 41), (3, 4, 9), (4, 5, 5))  # first class, last class, series of these
+_MOST = ((0, 3, 41), (3, 4, 9), (4, 5, 5))  # first class, last class, series of these
 _SUM = len(BUCKETS) + 1  # the cell after those of the buckets
 _CELLS = _SUM + 1
 _OTHER = "other"
@@ -75,7 +77,7 @@ class Histograms:
         """
         flags, size = self._counts.flags, len(self._pairs)
         if not flags[number]:
-            first, last, most = next(limit for limit in _LIMITS if limit[0] <= which < limit[1])
+            first, last, most = next(limit for limit in _MOST if limit[0] <= which < limit[1])
             if bytes(flags[first * size : last * size]).count(1) >= most:
                 return False
             flags[number] = 1
@@ -85,19 +87,18 @@ class Histograms:
         """Return the histograms of all kinds of requests that there were."""
         family = _make_family()
         size = len(self._pairs)
-        for number in range(size * len(_CLASSES)):
+        flags = self._counts.flags[: size * len(_CLASSES)].tolist()
+        for number, flag in enumerate(flags):
             which, place = divmod(number, size)
-            if self._counts.flags[number] or place == size - 1:
+            if flag or place == size - 1:
                 self._add(family, (*self._pairs[place], _CLASSES[which]), _cell(number))
         return family
 
     def _add(self, family: HistogramMetricFamily, labels: tuple[str, ...], cell: int) -> None:
-        buckets, total = [], 0.0
-        for offset, limit in enumerate((*map(str, BUCKETS), "+Inf")):
-            total += self._counts.total(cell + offset)
-            buckets.append((limit, total))
-        if total:
-            family.add_metric(labels, buckets, self._counts.total(cell + _SUM))
+        *counts, seconds = self._counts.totals(cell, _CELLS)
+        buckets = list(zip(_UPPER, accumulate(counts), strict=True))
+        if any(counts):
+            family.add_metric(labels, buckets, seconds)
 
 
 class RequestMeter(Collector):

@@ -46,6 +46,11 @@ class Counts:
         """Return the sum of a cell of all processes."""
         return sum(self._rows[cell : self._end() : CELLS])
 
+    def totals(self, first: int, many: int) -> list[float]:
+        """Return the sums of neighboring cells of all processes."""
+        starts = range(first, self._end(), CELLS)
+        return list(map(sum, zip(*(self._rows[at : at + many] for at in starts), strict=True)))
+
     def greatest(self, cell: int) -> float:
         """Return the greatest value of a cell of all processes."""
         return max(self._rows[cell : self._end() : CELLS])
