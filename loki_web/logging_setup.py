@@ -26,24 +26,33 @@ REQUEST = "request"  # attribute of a log record: the fields of a request
 _IN_MESSAGE = ("method", "path", "status")  # fields that the message already contains
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
+# W3C trace context: version, trace, parent, flags; later versions may append fields.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 
 log = logging.getLogger(__name__)
 
 
-def begin_request(given: str = "") -> str:
-    """Set the request id for the log lines of this thread.
+def begin_request(given: str = "", traceparent: str = "") -> str:
+    """Set the ids for the log lines of this thread.
 
     :param given: the X-Request-ID of the client or proxy.
+    :param traceparent: the header of that name, whose trace id is logged.
     :return: the given id if it is valid, else a new one.
     """
     _request_id.set(given if _ID.fullmatch(given) else uuid.uuid4().hex)
+    _trace_id.set(_parse_trace(traceparent) if traceparent else "")
     return request_id()
 
 
 def end_request() -> None:
-    """Remove the request id of this thread."""
+    """Remove the ids of this thread."""
     _request_id.set("")
+    _trace_id.set("")
 
 
 def request_id() -> str:
@@ -85,6 +94,16 @@ def capture_warnings_and_threads() -> None:
     threading.excepthook = _log_end_of_thread
 
 
+def _parse_trace(traceparent: str) -> str:
+    """Return the trace id of a header; empty if the header is malformed."""
+    match = _TRACEPARENT.match(traceparent)
+    if match is None:
+        return ""
+    rest = traceparent[match.end() :]
+    is_valid = rest.startswith("-") and not traceparent.startswith("00") if rest else True
+    return match[1] if is_valid else ""
+
+
 def _fields(record: logging.LogRecord) -> Json:
     fields: Json = {
         "time": isoformat(datetime.fromtimestamp(record.created, UTC)),
@@ -93,8 +112,8 @@ def _fields(record: logging.LogRecord) -> Json:
         "process": record.process,
         "message": _sanitize(_message(record), MAX_MESSAGE),
     }
-    if request_id():
-        fields["request_id"] = request_id()
+    ids = {"request_id": request_id(), "trace_id": _trace_id.get()}
+    fields.update({name: value for name, value in ids.items() if value})
     for key, value in getattr(record, REQUEST, {}).items():
         fields[key] = _sanitize(value, MAX_MESSAGE) if isinstance(value, str) else value
     if record.exc_info and record.exc_info[1]:

@@ -57,7 +57,7 @@ class Guard:
         :return: the value of the header X-Loki-Scopes; empty if no token was needed.
         :raises PublicError: when the request is refused.
         """
-        logging_setup.begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
+        _begin(environ)
         self.check(Request(environ), rule)
         return _note_user(environ)
 
@@ -126,7 +126,7 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 
     @app.before_request
     def check() -> None:
-        logging_setup.begin_request(request.headers.get(REQUEST_ID_HEADER, ""))
+        _begin(request.environ)
         guard.check(request, request.url_rule.rule if request.url_rule else None)
         g.admitted = True
 
@@ -146,6 +146,12 @@ def install(app: Flask, sources: WritableSources) -> Guard:
         return response
 
     return guard
+
+
+def _begin(environ: dict[str, Any]) -> None:
+    """Set the ids of a request for its log lines."""
+    given, trace = environ.get("HTTP_X_REQUEST_ID", ""), environ.get("HTTP_TRACEPARENT", "")
+    logging_setup.begin_request(given, trace)
 
 
 def _restrict_frames(headers: Headers, ancestors: tuple[str, ...]) -> None:

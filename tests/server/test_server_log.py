@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 import requests
 
+from loki_web import logging_setup
+from loki_web.store.coerce import Json
 from tests.live.clients import listening
 from tests.support import accounts
 from tests.support.accounts import bearer, raw
@@ -228,15 +231,48 @@ def test_what_cannot_be_read_has_an_id_that_is_in_the_log(place: Place) -> None:
         )
 
 
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "is_logged"),
+    [
+        (f"00-{TRACE}-{PARENT}-01", True),
+        (f"cc-{TRACE}-{PARENT}-01-what-comes-later", True),
+        (f"00-{TRACE}-{PARENT}-01-what", False),
+        (f"cc-{TRACE}-{PARENT}-01x", False),
+        (f"ff-{TRACE}-{PARENT}-01", False),
+        (f"00-{TRACE.upper()}-{PARENT}-01", False),
+        (f"00-{'0' * 32}-{PARENT}-01", False),
+        (f"00-{TRACE}-{'0' * 16}-01", False),
+        ("\n", False),
+    ],
+)
+def test_the_trace_of_a_request_is_logged_until_it_ends(traceparent: str, is_logged: bool) -> None:
+    def log() -> Json:
+        record = logging.LogRecord("x", logging.INFO, "", 0, "told", (), None)
+        content: Json = json.loads(logging_setup.formatter("json").format(record))
+        return content
+
+    logging_setup.begin_request("mine", traceparent)
+    assert log().get("trace_id") == (TRACE if is_logged else None)
+    logging_setup.begin_request("mine")
+    assert "trace_id" not in log()
+    logging_setup.begin_request("mine", traceparent)
+    logging_setup.end_request()
+    assert not {"trace_id", "request_id"} & set(log())
+
+
 def test_what_services_log_carries_the_id_and_what_comes_after_does_not(place: Place) -> None:
     place.write("notifications/active.json", "{")  # which is not read at start
     settings = {"LOKI_ENTERPRISE_AUTH": "false", "LOKI_LOG_LEVEL": "info"}
     with logging_server(place, "json", **settings) as server:
-        server.get("/api/notifications", headers={"X-Request-ID": "mine"})
-        server.get("/api/notifications", headers={"X-Request-ID": "mine"})
+        headers = {"X-Request-ID": "mine", "traceparent": f"00-{TRACE}-{PARENT}-01"}
+        server.get("/api/notifications", headers=headers)
+        server.get("/api/notifications", headers=headers)
         wait_until(lambda: "damaged" in str(server.errors), "a warning")
         (entry,) = [entry for entry in objects(server) if "damaged" in entry["message"]][:1]
-        assert entry["request_id"] == "mine"
+        assert (entry["request_id"], entry["trace_id"]) == ("mine", TRACE)
         assert entry["level"] == "warning"
         assert server.end() == 0
         assert "request_id" not in objects(server)[-1]
