@@ -18,7 +18,7 @@ from loki_web.server_clock import STARTED_AT
 from loki_web.services import warming
 from loki_web.services.context import WritableSources, open_sources
 from loki_web.store.times import utc_now
-from loki_web.web import answers, context, cors, error_handlers, guard, openapi, readiness
+from loki_web.web import answers, context, cors, error_handlers, guard, openapi, readiness, tracing
 from loki_web.web.api_docs import page as docs
 from loki_web.web.json_provider import OrjsonProvider
 from loki_web.web.proxies import TrustedProxies
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(asyncapi.blueprint)
     metrics.install(app, sources)
+    tracing.install(app)
     app.extensions[warming.EXTENSION] = partial(warming.start_warming, sources)
     return app
 
@@ -51,6 +52,7 @@ def create_sidecar(
     app.add_url_rule("/health/live", view_func=session.live)
     app.add_url_rule("/health/ready", view_func=session.ready)
     metrics.install_sidecar(app, sources)
+    tracing.install(app)
     return app
 
 

@@ -388,6 +388,14 @@ def get_process_settings() -> Settings:
     return Settings.from_env()
 
 
+def wants_traces() -> bool:
+    """Return whether the variables of OpenTelemetry say where spans are sent to."""
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
+    endpoints = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    is_off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none"
+    return not is_off and bool(exporter == "otlp" or any(map(os.environ.get, endpoints)))
+
+
 def environment(chosen: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment of this process, overridden by command-line options.
 

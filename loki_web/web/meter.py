@@ -28,7 +28,7 @@ _MOST = ((0, 3, 41), (3, 4, 9), (4, 5, 5))  # first class, last class, series of
 _SUM = len(BUCKETS) + 1  # the cell after those of the buckets
 _CELLS = _SUM + 1
 _OTHER = "other"
-_UNMATCHED = "unmatched"
+UNMATCHED = "unmatched"
 _REFUSED = frozenset({"401", "403", "413", "429"})  # 503 may also be an outage
 
 _FAMILIES = (
@@ -53,7 +53,7 @@ class Histograms:
             for method in rule.methods or ()
         }
         known = sorted((method, rule) for method, rule in pairs if method in METHODS)
-        self._pairs = [*known, *((method, _UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
+        self._pairs = [*known, *((method, UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
         self._places = {pair: place for place, pair in enumerate(self._pairs)}
         self._counts = counts
         if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):
@@ -64,7 +64,7 @@ class Histograms:
 
         :param status: a status line, or empty if the application has failed.
         """
-        pair = method if method in METHODS else _OTHER, rule or _UNMATCHED
+        pair = method if method in METHODS else _OTHER, rule or UNMATCHED
         place = self._places.get(pair, len(self._pairs) - 1)
         which = int(status[:1] or "5") - 1
         number = which * len(self._pairs) + place
