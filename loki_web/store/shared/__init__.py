@@ -1,1 +1,1 @@
-"""State that all workers share: the cache folder, rate windows and counters."""
+"""State that all workers share: the cache folder, rate windows, limits, and counts for metrics."""

@@ -14,6 +14,7 @@ const SCOPES = {
   write: 'change what is kept',
   control: 'pause, stop, change',
   audit: 'query the audit log',
+  metrics: 'read /metrics and nothing else',
   admin: 'everything',
   '*': 'everything',
 };
