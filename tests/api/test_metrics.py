@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +80,47 @@ def test_numbers_are_those_of_the_api(ask: Ask, session: Place) -> None:
         "failed": [task for task in tasks if task["failed"]],
     }.items():
         assert numbers[f"loki_tasks_total {state}"] == len(chosen)
+
+
+def test_further_numbers_are_those_of_the_api_too(ask: Ask, session: Place) -> None:
+    numbers = scrape(session.client(LOKI_BUDGET_LIMIT="100"))
+    budget = session.client(LOKI_BUDGET_LIMIT="100").get("/api/budget").get_json()
+    for name in ("limit", "used", "remaining"):
+        assert numbers[f"loki_budget_{name}_usd"] == budget[f"budget_{name}"]
+    window = ask("/api/context")
+    assert numbers["loki_context_usage_ratio"] == pytest.approx(window["usage_percent"] / 100)
+    states = Counter(agent["status"] for agent in ask("/api/agents"))
+    assert {f"loki_agents {state}": number for state, number in states.items()}.items() <= (
+        numbers.items()
+    )
+    for model, use in ask("/api/cost")["by_model"].items():
+        assert numbers[f"loki_tokens input {model}"] == use["input_tokens"]
+        assert numbers[f"loki_tokens output {model}"] == use["output_tokens"]
+    assert numbers["loki_last_change_timestamp_seconds"] > 0
+    assert numbers["loki_damaged_files"] == 0
+
+
+def test_values_of_labels_from_files_are_few_and_clean(place: Place, client: FlaskClient) -> None:
+    for number in range(20):
+        model = f'm{number}"}} 1\n# \u202e' + "x" * 500
+        record = {"model": model, "input_tokens": 10 + number, "output_tokens": 1}
+        place.write(f"metrics/efficiency/iteration-{number}.json", record)
+    place.write("state/agents.json", [{"id": str(n), "status": f"s{n}"} for n in range(20)])
+    place.write("queue/pending.json", "{")
+    settle(place.loki / "queue/pending.json")
+    numbers = scrape(client)
+    tokens = {name: n for name, n in numbers.items() if name.startswith("loki_tokens")}
+    assert len(tokens) == 2 * 9
+    assert sum(tokens.values()) == sum(range(10, 30)) + 20
+    assert all(len(name) < 150 and name.isprintable() for name in tokens)
+    assert sum(name.startswith("loki_agents ") for name in numbers) == 9
+    assert numbers["loki_agents other"] == 12
+    assert numbers["loki_damaged_files"] == 1
+
+
+def settle(path: Path) -> None:
+    """Make a damaged file look as if nobody were writing it."""
+    os.utime(path, (1, 1))
 
 
 def test_tasks_in_review_are_in_none_of_the_documented_states(

@@ -107,7 +107,9 @@ def test_a_change_without_an_audit_entry(place: Place, required: bool) -> None:
         "The audit log cannot be written"
     ]
     assert client.get("/health/live").status_code == 200
-    assert "\nloki_audit_writable 0.0\n" in client.get("/metrics").get_data(as_text=True)
+    metrics = client.get("/metrics").get_data(as_text=True)
+    assert "\nloki_audit_writable 0.0\n" in metrics
+    assert "\nloki_audit_failures_total 0.0\n" not in metrics
     blocked.unlink()
     assert client.post("/api/control/stop").status_code == 200
     assert client.get("/health/ready").get_json()["warnings"] == []

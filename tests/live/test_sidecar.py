@@ -1,5 +1,6 @@
 """The feed as a process of its own, with nginx in front that sends its connections there."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from tests.live.clients import Client, listening, streaming
 from tests.support.nginx import Proxy, proxied
 from tests.support.places import Place
 from tests.support.servers import environment, free_port, running, serving
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -43,6 +45,9 @@ def test_the_sidecar_has_the_feed_and_nothing_else(place: Place) -> None:
             metrics = server.get("/metrics").text
             assert 'loki_connections_open{kind="websocket"} 1.0' in metrics
             assert 'loki_connections_open{kind="event_stream"} 1.0' in metrics
+            for name in ("loki_feed_messages_sent_total", "loki_feed_lag_seconds"):
+                counted = re.compile(rf"(?m)^{name} (?!0\.0$)")  # after the message was sent
+                wait_until(lambda one=counted: one.search(server.get("/metrics").text), name)  # type: ignore[misc]
             assert "loki_session_status" not in metrics
         statuses = {"/health": "healthy", "/health/live": "live", "/health/ready": "ready"}
         for path, status in statuses.items():
