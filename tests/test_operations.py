@@ -21,6 +21,7 @@ NOT_RUN = {
     "docker": "needs a daemon; the files: tests/test_containers.py",
     "python3 -m venv": "tests/test_package.py",
     "/opt/loki-web/0.2.0/bin/pip": "tests/test_package.py",
+    "OTEL_": "tests/server/test_tracing.py",
     "kill": "tests/server/test_upgrade.py",
 }
 NGINX = """
