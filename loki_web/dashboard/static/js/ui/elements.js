@@ -13,7 +13,7 @@ import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time
  */
 export const loading = (lines = 3, began = now()) =>
   h(
-    'div',
+    'div.waiting',
     { 'aria-busy': 'true', key: 'loading' },
     spoken('Loading'),
     Array.from({ length: lines }, () => h('div.bone')),
