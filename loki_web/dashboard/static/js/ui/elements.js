@@ -201,17 +201,20 @@ const LEVELS = lookup({ critical: 'error', error: 'error', warn: 'warning', warn
 /** The CSS class of a log level: for errors and warnings, else empty. */
 export const levelClass = (level) => LEVELS[level] ?? '';
 
-/** A line of the log; `marked` are the places of what was searched for. A line without a time has that of another. */
-export const logLine = (
-  /** @type {any} */ { message, level, timestamp, timestamp_estimated: isGuess },
-  marked = message,
-) =>
+/**
+ * A line of the log; `marked` are the places of what was searched for. A line without a time has that of another.
+ *
+ * @param {any} line
+ * @param {any} [marked]
+ * @param {string | null} [href] the link to the line
+ */
+export const logLine = ({ message, level, timestamp, timestamp_estimated: isGuess }, marked = message, href = null) =>
   h(
     'div.log-line',
     { class: levelClass(level) },
     h(
-      'span',
-      { title: isGuess ? `No time of its own; about ${dateTime(timestamp)}` : dateTime(timestamp) },
+      href ? 'a' : 'span',
+      { href, title: isGuess ? `No time of its own; about ${dateTime(timestamp)}` : dateTime(timestamp) },
       isGuess ? NONE : time(timestamp),
     ),
     h('span', SHORT[level] ?? level),
