@@ -1,14 +1,13 @@
 """Cost of the demo session: efficiency files, budget, context tracking and their alerts."""
 
 import random
-import time
 from typing import Any
 
-from loki_web.demo import story
+from loki_web.demo import clock, story
 from loki_web.demo.writers import Writers, micros, seconds
 
 _WINDOW = 200_000
-_LIMIT = 5.0
+_LIMIT = 40.0
 _MODELS = (("opus", 5, 25), ("sonnet", 3, 15), ("haiku", 1, 5))
 
 
@@ -92,7 +91,7 @@ class Costs:
         if any(entry["iteration"] == number for entry in listed):
             return
         listed.append(
-            {"id": f"notif-{int(time.time())}-{trigger}", "trigger_id": trigger,
+            {"id": f"notif-{int(clock.now().timestamp())}-{trigger}", "trigger_id": trigger,
              "severity": "critical", "message": f"Context window at {share:.1f}% capacity",
              "timestamp": micros(), "iteration": number, "acknowledged": False,
              "data": {"context_pct": round(share, 2)}}
