@@ -36,7 +36,7 @@ class Costs:
         """Update the budget before an iteration, as the runner does: it lags by one iteration."""
         self._save_budget(exceeded=self._spent >= _LIMIT)
 
-    def end_iteration(self, number: int, succeeded: bool, milliseconds: int) -> None:
+    def end_iteration(self, number: int, phase: str, succeeded: bool, milliseconds: int) -> None:
         given, taken = self._chance.randint(4_000, 16_000), self._chance.randint(1_500, 7_000)
         cached = self._chance.randint(20_000, 60_000)
         cost = round((given * 3 + taken * 15 + cached * 0.3) / 1e6, 4)
@@ -56,7 +56,7 @@ class Costs:
         self._track(tokens, cache)
         self._write.in_place(
             f"metrics/efficiency/iteration-{number}.json",
-            {"iteration": number, "model": "sonnet", "phase": "BOOTSTRAP",
+            {"iteration": number, "model": "sonnet", "phase": phase,
              "duration_ms": milliseconds, "provider": "claude",
              "status": "completed" if succeeded else "failed", **tokens, "cost_usd": cost,
              "timestamp": seconds()},

@@ -93,7 +93,7 @@ class Session:
         self._queues.end_iteration(number, 0 if succeeded else 1)
         word = "completed" if succeeded else "failed"
         self._event("iteration_complete", iteration=number, status=word, exitCode=int(failed))
-        self._costs.end_iteration(number, succeeded, milliseconds)
+        self._costs.end_iteration(number, self._phase, succeeded, milliseconds)
         self._knowledge.signals(number, succeeded, milliseconds)
         self._council.track(number, files_changed=done * 2, done_signals=number // 3)
         is_done = not self._queues.lists["pending"]

@@ -265,7 +265,14 @@ export const enterprise = slice('api/enterprise/status', { every: 300 });
 const POLL = 2000;
 
 /**
- * @typedef {{id: number, message: string, level: string, timestamp: string, timestamp_estimated?: boolean, cursor?: string}} Line
+ * @typedef {object} Line
+ * @property {number} id
+ * @property {string} message
+ * @property {string} level
+ * @property {string} timestamp
+ * @property {boolean} [timestamp_estimated]
+ * @property {string} [cursor]
+ *
  * `id` grows by one from line to line; `cursor` is the place in the file, if the query asks for it.
  */
 export class LogFeed {
@@ -319,15 +326,9 @@ export class LogFeed {
     this.#askedAt = Date.now();
     this.#isNew = false;
     try {
-      this.#merge(
-        JSON.parse(
-          await get(
-            `api/logs?lines=${this.isLoaded && live.state.value !== 'live' ? Math.min(500, this.first) : this.first}${this.query}`,
-            { hear },
-          ),
-        ),
-        before,
-      );
+      const isLater = this.isLoaded && live.state.value !== 'live';
+      const lines = isLater ? Math.min(500, this.first) : this.first;
+      this.#merge(JSON.parse(await get(`api/logs?lines=${lines}${this.query}`, { hear })), before);
       this.error = null;
     } catch (error) {
       this.error = error;
