@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from loki_web.schemas.base import Answer, Query, limit, optional
+from loki_web.services.logs.parser import COLORS
 from loki_web.services.logs.search import START, Cursor
 from loki_web.store.times import parse_time
 
@@ -85,6 +86,12 @@ class LogsQuery(Query):
     )
 
 
+class Color(Answer):
+    start = fields.Integer()
+    end = fields.Integer()
+    color = fields.String(validate=validate.OneOf(COLORS))
+
+
 class LogEntry(Answer):
     EXAMPLE = {
         "message": "Session started",
@@ -105,5 +112,11 @@ class LogEntry(Answer):
     cursor = optional(
         fields.String(
             metadata={"description": "The place of the line in the log; only with a search"}
+        )
+    )
+    colors = optional(
+        fields.List(
+            fields.Nested(Color),
+            metadata={"description": "Colors that the line has on a terminal; only with a search"},
         )
     )

@@ -1,5 +1,6 @@
 """The search in the whole log: what it finds, where it goes on, and what it does not reveal."""
 
+import json
 from typing import Any
 
 import pytest
@@ -186,3 +187,28 @@ def test_lines_alone_have_no_cursor(place: Place, client: FlaskClient) -> None:
     entries, cursor = get(client, "lines=2")
     assert cursor is None
     assert [set(entry) for entry in entries] == [{"message", "level", "timestamp"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "colors"),
+    [
+        ("\x1b[31mred\x1b[0m plain", [(0, 3, "red")]),
+        ("\x1b[0;32m[INFO]\x1b[0m plain", []),
+        ("[INFO] a \x1b[1;33mb", [(2, 3, "yellow")]),
+        ("\x1b[34m[INFO] both\x1b[39m, no", [(0, 4, "blue")]),
+        ("\x1b[91mx\x1b[35my\x1b[my", [(0, 1, "red"), (1, 2, "magenta")]),
+        ("\x1b[38;5;31mx\x1b[48;2;31;1;1my\x1b[999mz\x1b[;mz", []),
+        ("\U0001f600 \x1b[36mx\x07y", [(2, 4, "cyan")]),
+        ("50%\r\x1b[31m100%", []),
+        (f"\x1b[31mtoken={KEY}\x1b[0m", []),
+        ("\x1b[31m" + json.dumps({"message": "red"}), []),
+    ],
+)
+def test_colors_of_the_terminal_are_named(
+    place: Place, client: FlaskClient, line: str, colors: list[tuple[int, int, str]]
+) -> None:
+    place.write("logs/session.log", f"{line}\n")
+    (entry,), _ = get(client, "after=start")
+    assert [tuple(each.values()) for each in entry.get("colors", [])] == colors
+    assert "\x1b" not in entry["message"]
+    assert "colors" not in client.get("/api/logs").get_json()[0]

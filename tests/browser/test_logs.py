@@ -15,7 +15,7 @@ from tests.support.servers import Server
 LINES = [
     "2026-11-23T22:30:00Z ERROR Late on Monday",
     "2026-11-23T23:30:00Z INFO Early on Tuesday in Berlin",
-    "2026-11-24T09:00:00Z WARN Cache is cold",
+    "2026-11-24T09:00:00Z WARN Cache is \x1b[31mcold\x1b[0m",
 ]
 
 
@@ -58,6 +58,11 @@ def test_days_and_the_zone_are_said(
     expect(page.locator(".log-tools [role=status]")).to_contain_text(shown)
     expect(page.locator(".log-day")).to_have_text(days)
     expect(page.locator(".log-line")).to_have_count(len(LINES))
+
+
+def test_colors_of_the_terminal_are_shown(logging: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{logging.url}/#/logs")).page
+    expect(page.locator(".log-line .ansi-red")).to_have_text("cold")
 
 
 def test_what_is_shown_is_saved(logging: Server, open_page: OpenPage) -> None:

@@ -23,6 +23,14 @@ CONTEXT_LINES = 200  # before a line, for redaction: more than the longest priva
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
+class ColorDict(TypedDict):
+    """The color of a part of a message, in characters."""
+
+    start: int
+    end: int
+    color: str
+
+
 class LogEntryDict(TypedDict):
     """A line of the log: redacted, with the time in UTC, without a zone."""
 
@@ -31,6 +39,7 @@ class LogEntryDict(TypedDict):
     timestamp: str
     timestamp_estimated: NotRequired[bool]
     cursor: NotRequired[str]
+    colors: NotRequired[list[ColorDict]]
 
 
 def list_entries(sources: Sources, lines: int) -> list[LogEntryDict]:

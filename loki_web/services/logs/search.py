@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from loki_web.errors import NotFound
 from loki_web.services.context import Sources
 from loki_web.services.logs import parser, reader
-from loki_web.services.logs.reader import LogEntryDict
+from loki_web.services.logs.reader import ColorDict, LogEntryDict
 from loki_web.store.files import Version
 from loki_web.store.folder import Folder
 from loki_web.store.times import zoneless
@@ -150,7 +150,7 @@ class _Log:
         parsed = reader.parse_numbered(
             [text for _, text in there], above=above, written_at=self._written_at
         )
-        placed = [(there[number][0], entry) for number, entry in parsed]
+        placed = [(there[number][0], _colored(entry, there[number][1])) for number, entry in parsed]
         return [pair for pair in placed if pair[0] < stop]
 
     def find_time(self, is_past: Callable[[str], bool]) -> tuple[int, int]:
@@ -177,3 +177,18 @@ class _Log:
                 if moment:
                     return zoneless(moment)
         return None
+
+
+def _colored(entry: LogEntryDict, line: str) -> LogEntryDict:
+    """Return an entry with the colors of its line; without, if the message was redacted or cut."""
+    spans = parser.find_colors(line)
+    text = parser.clean_line(line) if spans else ""
+    if not text.endswith(entry["message"]) or text.startswith("{"):
+        return entry
+    shift = len(text) - len(entry["message"])
+    colors: list[ColorDict] = [
+        {"start": max(0, start - shift), "end": end - shift, "color": color}
+        for start, end, color in spans
+        if end > shift
+    ]
+    return {**entry, "colors": colors} if colors else entry

@@ -288,7 +288,7 @@ export function view(ctx) {
             { class: keyOf(line) === chosen ? 'chosen' : null },
             logLine(
               line,
-              marked(line.message, needle),
+              needle ? marked(line.message, needle) : colored(line),
               line.cursor ? link('logs', [], { at: line.cursor, q: sought }) : null,
             ),
           ),
@@ -344,6 +344,20 @@ function marked(text, needle) {
     from = at + needle.length;
   }
   return [...parts, text.slice(from)];
+}
+
+/** The text with the colors of the terminal; they count characters, not units of UTF-16. */
+function colored({ message, colors }) {
+  if (!colors) return message;
+  const all = [...message];
+  const text = (from, to) => all.slice(from, to).join('');
+  let from = 0;
+  const parts = colors.map(({ start, end, color }) => {
+    const before = text(from, start);
+    from = end;
+    return [before, h('span', { class: `ansi-${color}` }, text(start, end))];
+  });
+  return [...parts, text(from, all.length)];
 }
 
 const saveButton = (label, title, run) =>
