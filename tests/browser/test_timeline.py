@@ -1,5 +1,7 @@
 """The view Timeline: what happened when, in lanes, by keyboard, as a table, and in the log."""
 
+import csv
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,3 +96,22 @@ def test_it_is_accessible_fits_a_phone_and_shows_only_text(
     is_no_wider(watched, PHONE["width"])
     is_only_text(watched)
     is_accessible(watched)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_table_is_exported_with_all_its_rows(
+    timed: Server, open_page: OpenPage, kind: str
+) -> None:
+    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page.get_by_text("As a table").click()
+    export = page.get_by_role("group", name="Export Timeline")
+    with page.expect_download() as saved:
+        export.get_by_role("button", name=kind.upper()).click()
+    assert saved.value.suggested_filename == f"demo-timeline.{kind}"
+    text = saved.value.path().read_text()
+    rows = json.loads(text) if kind == "json" else list(csv.DictReader(text.splitlines()))
+    assert len(rows) == 11
+    task = next(row for row in rows if row["What"] == "Task 1")
+    assert task["When"] == "2026-11-24T01:10:00.000Z"
+    assert task["Took"] == (2400 if kind == "json" else "2400")
+    assert HOSTILE in {row["What"] for row in rows}

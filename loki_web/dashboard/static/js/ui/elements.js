@@ -375,6 +375,18 @@ class Table extends Component {
           h('button.button.small', { type: 'button', onclick: () => this.#more() }, 'Show more'),
           h('span.quiet', `${this.#shown} of ${count(sorted.length, 'row')}`),
         ),
+      rows.length > 0 &&
+        h(
+          'div.export',
+          { role: 'group', 'aria-label': `Export ${caption}`, key: 'export' },
+          ['csv', 'json'].map((kind) =>
+            h(
+              'button.link',
+              { type: 'button', onclick: () => openLater(() => import('../extra/save.js'), kind, this.props, sorted) },
+              kind.toUpperCase(),
+            ),
+          ),
+        ),
     );
   }
 

@@ -2,9 +2,10 @@
 
 import { keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
-import { LogFeed, status as session } from '../core/store.js';
+import { LogFeed } from '../core/store.js';
 import { go, link, replace } from '../core/views.js';
 import { count, date, percent, zone } from '../core/words.js';
+import { saveFile } from '../extra/save.js';
 import { perform } from '../ui/actions.js';
 import { empty, failed, levelClass, loading, logLine, toast } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
@@ -370,10 +371,5 @@ const saveButton = (label, title, run) =>
 
 const textOf = (lines) => lines.map((line) => `${line.timestamp}Z ${line.level} ${line.message}\n`).join('');
 
-/** Save lines as a file, named after the project and the time of the last line. */
-function save(texts, last) {
-  const url = URL.createObjectURL(new Blob(texts, { type: 'text/plain' }));
-  const name = [session.data?.project, last?.timestamp.slice(0, 19).replaceAll(':', '')];
-  h('a', { href: url, download: `${name.filter(Boolean).join('-') || 'session'}.log` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
+/** Save lines as a file, named after the time of the last one. */
+const save = (texts, last) => saveFile(`${last?.timestamp.slice(0, 19).replaceAll(':', '') ?? 'session'}.log`, texts);

@@ -304,7 +304,8 @@ function drawItem({ from, to, text, tone, height, joined, left }, kind, place, i
   });
 }
 
-const logAt = (at) => link('logs', [], { time: new Date(at).toISOString() });
+const iso = (at) => new Date(at).toISOString();
+const logAt = (at) => link('logs', [], { time: iso(at) });
 
 /** @type {{item: any, at: number}} the item that was reached last from another lane, and the place of the first one */
 let reached = { item: null, at: 0 };
@@ -353,14 +354,18 @@ function asTable(lanes) {
     key: (row) => `${row.name} ${row.from} ${row.text}`,
     rows: lanes.flatMap(({ name, items }) => items.map((item) => ({ ...item, name }))).sort((a, b) => b.from - a.from),
     columns: [
-      { label: 'When', cell: ({ from }) => h('a', { href: logAt(from) }, dateTime(from)), sort: ({ from }) => from },
+      {
+        label: 'When',
+        cell: ({ from }) => h('a', { href: logAt(from) }, h('time', { datetime: iso(from) }, dateTime(from))),
+        sort: ({ from }) => from,
+      },
       { label: 'Lane', cell: ({ name }) => name, sort: ({ name }) => name },
       { label: 'What', cell: ({ text }) => text, sort: ({ text }) => text },
       {
         label: 'Took',
         class: 'num',
         cell: ({ from, to }) => (to > from ? duration((to - from) / 1000) : ''),
-        sort: ({ from, to }) => to - from,
+        sort: ({ from, to }) => (to - from) / 1000,
       },
     ],
   });
