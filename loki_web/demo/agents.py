@@ -4,7 +4,7 @@ import subprocess
 from typing import Any
 
 from loki_web.demo import story
-from loki_web.demo.writers import Writers, micros
+from loki_web.demo.writers import Writers, micros, real_time
 
 
 class Agents:
@@ -61,7 +61,7 @@ class Agents:
             "status": "idle",
             "task": "",
             "pid": process.pid,
-            "started": micros(),
+            "started": real_time(),
             "heartbeat": micros(),
         }
         self._save(identity, {**entry, "tasks_completed": []})

@@ -1,14 +1,13 @@
 """Cost of the demo session: efficiency files, budget, context tracking and their alerts."""
 
 import random
-import time
 from typing import Any
 
-from loki_web.demo import story
+from loki_web.demo import clock, story
 from loki_web.demo.writers import Writers, micros, seconds
 
 _WINDOW = 200_000
-_LIMIT = 5.0
+_LIMIT = 40.0
 _MODELS = (("opus", 5, 25), ("sonnet", 3, 15), ("haiku", 1, 5))
 
 
@@ -37,7 +36,7 @@ class Costs:
         """Update the budget before an iteration, as the runner does: it lags by one iteration."""
         self._save_budget(exceeded=self._spent >= _LIMIT)
 
-    def end_iteration(self, number: int, succeeded: bool, milliseconds: int) -> None:
+    def end_iteration(self, number: int, phase: str, succeeded: bool, milliseconds: int) -> None:
         given, taken = self._chance.randint(4_000, 16_000), self._chance.randint(1_500, 7_000)
         cached = self._chance.randint(20_000, 60_000)
         cost = round((given * 3 + taken * 15 + cached * 0.3) / 1e6, 4)
@@ -57,7 +56,7 @@ class Costs:
         self._track(tokens, cache)
         self._write.in_place(
             f"metrics/efficiency/iteration-{number}.json",
-            {"iteration": number, "model": "sonnet", "phase": "BOOTSTRAP",
+            {"iteration": number, "model": "sonnet", "phase": phase,
              "duration_ms": milliseconds, "provider": "claude",
              "status": "completed" if succeeded else "failed", **tokens, "cost_usd": cost,
              "timestamp": seconds()},
@@ -92,7 +91,7 @@ class Costs:
         if any(entry["iteration"] == number for entry in listed):
             return
         listed.append(
-            {"id": f"notif-{int(time.time())}-{trigger}", "trigger_id": trigger,
+            {"id": f"notif-{int(clock.now().timestamp())}-{trigger}", "trigger_id": trigger,
              "severity": "critical", "message": f"Context window at {share:.1f}% capacity",
              "timestamp": micros(), "iteration": number, "acknowledged": False,
              "data": {"context_pct": round(share, 2)}}

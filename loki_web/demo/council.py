@@ -1,9 +1,9 @@
 """Council of the demo: convergence after each iteration, votes, and the final report."""
 
 import random
-import time
 from typing import Any
 
+from loki_web.demo import clock
 from loki_web.demo.writers import Writers, seconds
 
 REQUESTED = "signals/COUNCIL_REVIEW_REQUESTED"
@@ -38,25 +38,23 @@ class Council:
         streak = self.state["consecutive_no_change"] + 1 if not files_changed else 0
         self._lines = [
             *self._lines,
-            f"{int(time.time())}|{iteration}|{files_changed}|{streak}|{done_signals}",
+            f"{int(clock.now().timestamp())}|{iteration}|{files_changed}|{streak}|{done_signals}",
         ][-_KEPT_LINES:]
         self._write.by_rename("council/convergence.log", "\n".join([*self._lines, ""]))
         self.state |= {"consecutive_no_change": streak, "done_signals": done_signals}
         self.state |= {"last_track_iteration": iteration, "files_changed": files_changed}
         self._save()
 
-    def meet(self, iteration: int, work_is_done: bool) -> bool:
-        """Vote every few iterations or when requested; return whether the council approves."""
+    def meet(self, iteration: int, work_is_done: bool) -> None:
+        """Vote every few iterations; review the work when it is done or when somebody asks."""
         if iteration % _EVERY == 0:
-            self._round(iteration, work_is_done)
-        is_requested = self._write.exists(REQUESTED)
-        if not is_requested and not work_is_done:
-            return False
-        self._write.remove(REQUESTED)
-        return self._review(iteration, work_is_done)
+            self._round(iteration)
+        if work_is_done or self._write.exists(REQUESTED):
+            self._write.remove(REQUESTED)
+            self._review(iteration, work_is_done)
 
-    def _round(self, number: int, work_is_done: bool) -> None:
-        votes = [self._vote(work_is_done) for _ in _ROLES]
+    def _round(self, number: int) -> None:
+        votes = [self._vote() for _ in _ROLES]
         complete = votes.count("COMPLETE")
         members = [
             {"member": place, "role": role, "vote": vote, "reason": ""}
@@ -69,32 +67,27 @@ class Council:
              "verdict": "COMPLETE" if complete >= 2 else "CONTINUE", "votes": members},
         )  # fmt: skip
 
-    def _review(self, iteration: int, work_is_done: bool) -> bool:
-        votes = [self._vote(work_is_done) for _ in _ROLES]
-        approve = votes.count("COMPLETE")
-        approved = approve >= 2
+    def _review(self, iteration: int, work_is_done: bool) -> None:
+        votes = [self._vote() for _ in _ROLES]
+        approve = min(1, votes.count("COMPLETE"))  # never enough: the session goes on
         folder = f"council/votes/iteration-{iteration}"
         self._write.in_place(f"{folder}/evidence.md", f"# Evidence\n\nIteration {iteration}\n")
-        for place, vote in enumerate(votes, start=1):
-            word = "APPROVE" if vote == "COMPLETE" else "REJECT"
-            reason = "All tasks are done" if work_is_done else "There are tasks left"
+        reason = "The next part has to be planned" if work_is_done else "There are tasks left"
+        for place in range(1, len(votes) + 1):
+            word = "APPROVE" if place <= approve else "REJECT"
             self._write.in_place(f"{folder}/member-{place}.txt", f"VOTE:{word}\nREASON: {reason}\n")
         self.state["total_votes"] += len(votes)
         self.state["approve_votes"] += approve
         self.state["reject_votes"] += len(votes) - approve
         self.state["last_check_iteration"] = iteration
-        result = "APPROVED" if approved else "REJECTED"
         verdict = {"iteration": iteration, "timestamp": seconds(), "approve": approve}
-        self.state["verdicts"].append({**verdict, "reject": len(votes) - approve, "result": result})
+        self.state["verdicts"].append(
+            {**verdict, "reject": len(votes) - approve, "result": "REJECTED"}
+        )
         self._save()
-        if approved:
-            report = f"# Completion Council Report\n\nApproved in iteration {iteration}.\n"
-            self._write.in_place("council/report.md", report)
-        return approved
 
-    def _vote(self, work_is_done: bool) -> str:
-        willing = 0.95 if work_is_done else 0.15
-        return "COMPLETE" if self._chance.random() < willing else "CONTINUE"
+    def _vote(self) -> str:
+        return "COMPLETE" if self._chance.random() < 0.15 else "CONTINUE"
 
     def _save(self) -> None:
         self._write.in_place("council/state.json", self.state)

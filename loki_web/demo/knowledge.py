@@ -1,10 +1,9 @@
 """Memory of the demo session: episodes, patterns, skills, signals and their indexes."""
 
 import random
-from datetime import UTC, datetime
 from typing import Any
 
-from loki_web.demo import story
+from loki_web.demo import clock, story
 from loki_web.demo.writers import Writers, file_stamp, micros
 
 _TIMELINE_ACTIONS = 50
@@ -39,7 +38,7 @@ class Knowledge:
 
     def episode(self, task: dict[str, Any], agent: str, phase: str, succeeded: bool) -> None:
         """Write an episode for a finished task, in the folder of its day."""
-        identity = f"ep-{datetime.now(UTC):%Y-%m-%d}-{self._hex()}"
+        identity = f"ep-{clock.now():%Y-%m-%d}-{self._hex()}"
         files = self._chance.sample(story.FILES, 2)
         tokens = self._chance.randint(3_000, 15_000)
         goal = task["payload"]["action"]
@@ -65,7 +64,7 @@ class Knowledge:
             "importance": 0.5,
             "access_count": 0,
         }
-        day = datetime.now(UTC).strftime("%Y-%m-%d")
+        day = clock.now().strftime("%Y-%m-%d")
         self._write.by_rename(f"memory/episodic/{day}/task-{identity}.json", episode)
         action = {"timestamp": _doubled(), "action": goal, "outcome": episode["outcome"]}
         self._actions = [{**action, "topic_id": phase}, *self._actions][:_TIMELINE_ACTIONS]

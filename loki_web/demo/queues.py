@@ -17,18 +17,24 @@ class Queues:
 
     def __init__(self, write: Writers) -> None:
         self._write = write
+        self._planned = 0
         self.lists: dict[str, list[Task]] = {
             name: [] for name in ("pending", "in-progress", "review", "completed", "failed")
         }
 
     def plan(self) -> None:
-        """Fill the queue from the requirements."""
-        for number, (title, kind, priority) in enumerate(story.TASKS, start=1):
+        """Fill the queue from the requirements; later with what follows from them."""
+        part = story.PARTS[min(self._planned // len(story.TASKS), len(story.PARTS) - 1)]
+        for title, kind, priority in story.TASKS:
+            self._planned += 1
             task = {
-                "id": f"task-{number:03}",
+                "id": f"task-{self._planned:03}",
                 "type": kind,
                 "priority": priority,
-                "payload": {"action": title, "description": f"{title}, with tests"},
+                "payload": {
+                    "action": part.format(title),
+                    "description": f"{part.format(title)}, with tests",
+                },
                 "createdAt": seconds(),
                 "claimedBy": None,
                 "claimedAt": None,

@@ -1,24 +1,26 @@
-"""The demo session: iterations of agents, until the council approves."""
+"""The demo session: iterations of agents, from hours ago until it is stopped."""
 
 import os
 import random
 import threading
 import time
-from datetime import UTC, datetime
 from typing import Any
 
-from loki_web.demo import story
+from loki_web.demo import clock, story
 from loki_web.demo.agents import Agents
 from loki_web.demo.costs import Costs
 from loki_web.demo.council import Council
 from loki_web.demo.knowledge import Knowledge
 from loki_web.demo.places import Places
 from loki_web.demo.queues import Queues
-from loki_web.demo.writers import Writers, micros, seconds
+from loki_web.demo.writers import Writers, micros, real_time, seconds
 
 _STEP_SECONDS = 3.0
 _STEPS = 5  # per iteration
 _MONITOR_SECONDS = 2.0
+_PAST_HOURS = 3.0
+_PAST_STEP_SECONDS = 50.0
+_CHECKPOINT_EVERY = 4  # iterations
 
 
 class Stopped(Exception):
@@ -33,6 +35,7 @@ class Session:
     """
 
     def __init__(self, places: Places, speed: float, seed: int) -> None:
+        clock.rewind(_PAST_HOURS)
         self._write = Writers(places.loki)
         self._places = places
         self._speed = speed
@@ -48,27 +51,25 @@ class Session:
         self._knowledge = Knowledge(self._write, self._chance)
 
     def play(self) -> None:
-        """Play the session until the council approves or it is stopped."""
+        """Play the session, the hours until the present at once, until it is stopped."""
         self._begin()
+        iteration = 1
         monitor = threading.Thread(target=self._monitor, daemon=True)
         monitor.start()
-        result = "stopped"
         try:
-            iteration = 1
-            while not self._iterate(iteration):
+            while True:
+                self._iterate(iteration)
                 iteration += 1
-            result = "council_approved"
-            self._write.in_place("COMPLETED", f"Approved in iteration {iteration}, {seconds()}\n")
         except Stopped:
-            self._say("WARN", "STOP file found, ending the session")
+            self._say("WARN", "The session was stopped. Start the demo again for another one.")
         finally:
-            self._end(result, monitor)
+            self._end(iteration, monitor)
 
     def _begin(self) -> None:
         self._write.touch("session.lock")
         self._orchestrate()
         self._write.in_place("loki.pid", f"{os.getpid()}\n")
-        label = {"pid": os.getpid(), "label": "status-monitor", "started": seconds()}
+        label = {"pid": os.getpid(), "label": "status-monitor", "started": real_time()}
         self._write.in_place(
             f"pids/{os.getpid()}.json", {**label, "ppid": os.getppid(), "extra": ""}
         )
@@ -78,26 +79,29 @@ class Session:
         self._agents.start()
         self._queues.plan()
 
-    def _iterate(self, number: int) -> bool:
-        """Play one iteration; return whether the council approves."""
+    def _iterate(self, number: int) -> None:
         self._obey()
-        began = time.monotonic()
+        began = clock.now()
         self._costs.start_iteration()
         self._autonomy("running", number)
         self._queues.start_iteration(number)
         self._event("iteration_start", iteration=number, provider="claude", prd="./prd.md")
-        self._log(f"=== Session started at {datetime.now(UTC):%a %b %d %H:%M:%S} UTC ===")
+        self._log(f"=== Session started at {clock.now():%a %b %d %H:%M:%S} UTC ===")
         done, failed = self._work(number)
-        milliseconds = int((time.monotonic() - began) * 1000 * self._speed)
+        milliseconds = int((clock.now() - began).total_seconds() * 1000)
         succeeded = not failed
         self._queues.end_iteration(number, 0 if succeeded else 1)
         word = "completed" if succeeded else "failed"
         self._event("iteration_complete", iteration=number, status=word, exitCode=int(failed))
-        self._costs.end_iteration(number, succeeded, milliseconds)
+        self._costs.end_iteration(number, self._phase, succeeded, milliseconds)
         self._knowledge.signals(number, succeeded, milliseconds)
         self._council.track(number, files_changed=done * 2, done_signals=number // 3)
-        left = self._queues.lists["pending"]
-        return self._council.meet(number, work_is_done=not left)
+        is_done = not self._queues.lists["pending"]
+        self._council.meet(number, work_is_done=is_done)
+        if is_done:
+            self._queues.plan()
+        if number % _CHECKPOINT_EVERY == 0:
+            self._checkpoint(number, f"after iteration {number}")
 
     def _work(self, number: int) -> tuple[int, bool]:
         """Move a few tasks through the queues; return how many are done and whether one failed."""
@@ -130,14 +134,14 @@ class Session:
         self._knowledge.pattern()
         return done, failed
 
-    def _end(self, result: str, monitor: threading.Thread) -> None:
+    def _end(self, iteration: int, monitor: threading.Thread) -> None:
         self._agents.end()
-        self._autonomy(result, 0)
-        self._event("session_end", result=result, provider="claude")
-        self._checkpoint()
+        self._autonomy("stopped", 0)
+        self._event("session_end", result="stopped", provider="claude")
+        self._checkpoint(iteration, "end of the session")
         self._ended.set()
         monitor.join()
-        self._save_state("stopped" if result == "stopped" else "autonomous")
+        self._save_state("stopped")
         for name in ("STOP", "PAUSE", "PAUSED.md", "loki.pid", f"pids/{os.getpid()}.json"):
             self._write.remove(name)
 
@@ -155,10 +159,11 @@ class Session:
         return self._write.exists("STOP") or self.stop_requested.is_set()
 
     def _pass_time(self) -> None:
-        if self.stop_requested.wait(_STEP_SECONDS / self._speed):
-            raise Stopped
-        if self._write.exists("STOP"):
-            raise Stopped
+        if clock.is_past():
+            clock.skip(_PAST_STEP_SECONDS)
+            return
+        self.stop_requested.wait(_STEP_SECONDS / self._speed)
+        self._obey()
 
     def _change_phase(self, phase: str) -> None:
         if phase != self._phase:
@@ -196,20 +201,21 @@ class Session:
 
     def _log(self, line: Any) -> None:
         self._write.line("logs/agent.log", line)
-        self._write.line(f"logs/autonomy-{datetime.now(UTC):%Y%m%d}.log", line)
+        self._write.line(f"logs/autonomy-{clock.now():%Y%m%d}.log", line)
 
     def _event(self, kind: str, **data: Any) -> None:
         self._write.line("events.jsonl", {"timestamp": seconds(), "type": kind, "data": data})
 
-    def _checkpoint(self) -> None:
-        identity = f"cp-1-{int(time.time())}"
+    def _checkpoint(self, iteration: int, about: str) -> None:
+        identity = f"cp-{iteration}-{int(clock.now().timestamp())}"
         folder = f"state/checkpoints/{identity}"
-        head = {"id": identity, "timestamp": seconds(), "iteration": 1, "task_id": "session"}
-        more = {"task_description": "end of the session", "git_sha": "no-git", "git_branch": ""}
+        head = {"id": identity, "timestamp": seconds(), "iteration": iteration}
+        head |= {"task_id": "session", "task_description": about}
+        more = {"git_sha": "no-git", "git_branch": ""}
         for queue in ("pending", "completed"):
             self._write.in_place(f"{folder}/queue/{queue}.json", self._queues.lists[queue])
         self._write.in_place(f"{folder}/metadata.json", {**head, **more, "provider": "claude"})
-        line = {"id": identity, "ts": seconds(), "iter": 1, "task": "end of the session"}
+        line = {"id": identity, "ts": seconds(), "iter": iteration, "task": about}
         self._write.line("state/checkpoints/index.jsonl", {**line, "sha": "no-git"})
 
     def _monitor(self) -> None:

@@ -31,6 +31,7 @@ TASKS = (
     ("Health checks and alerts", "ops-devops", "low"),
     ("Accessible forms", "eng-frontend", "medium"),
 )
+PARTS = ("{}", "Review: {}", "Measure: {}", "Document: {}", "Improve: {}")
 FILES = (
     "src/models.py",
     "src/shop.py",

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loki_web.demo import clock
+
 
 class Writers:
     """Writes below one folder."""
@@ -59,13 +61,18 @@ def text_of(value: Any) -> str:
 
 def seconds() -> str:
     """Return the current time in the format of the shell scripts."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micros() -> str:
     """Return the current time in the format of the Python programs."""
-    return datetime.now(UTC).isoformat()
+    return clock.now().isoformat()
+
+
+def real_time() -> str:
+    """Return the present, also while the demo is behind it: for what is compared with a process."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def file_stamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    return clock.now().strftime("%Y-%m-%dT%H-%M-%S")

@@ -151,6 +151,11 @@ class Folder:
         last: list[str] = content.value
         return last
 
+    def lines_between(self, relative: str, start: int, stop: int) -> list[tuple[int, str]]:
+        """Return the lines that begin between two offsets, see `lines.between`."""
+        observe(self._input(ContentInput, relative))
+        return store_lines.between(self.path, relative, start, stop)
+
     def end_of_log(self, relative: str) -> follower.Place | None:
         """Return the current end of a log, see `follower.end`."""
         observe(UNREPEATABLE)

@@ -67,6 +67,29 @@ def backwards(root: Path, relative: str, holding: Patterns = ()) -> Iterator[byt
         return
 
 
+def between(root: Path, relative: str, start: int, stop: int) -> list[tuple[int, str]]:
+    """Return the lines that begin at `start` or later and before `stop`, with their offsets.
+
+    The last one is read to its end. Lines are decoded as `decode` does. Empty if the file cannot be
+    read.
+    """
+    before = max(0, start - 1)  # a line begins at `start` if a line end is before it
+    try:
+        with files.opened(root, relative) as (stream, _):
+            stream.seek(before)
+            data = files.read_up_to(stream, stop - before)
+            if not data.endswith(b"\n"):
+                data += files.read_up_to(stream, MAX_LINE_BYTES).partition(b"\n")[0]
+    except OSError:
+        return []
+    lines, offset = [], before
+    for line in data.split(b"\n"):
+        if start <= offset < stop and line:
+            lines.append((offset, decode(line)))
+        offset += len(line) + 1
+    return lines
+
+
 def end_of(stream: BinaryIO, size: int, lines: int) -> bytes:
     """Return the end of a file with at least `lines` lines that are not blank.
 

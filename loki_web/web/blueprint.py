@@ -87,9 +87,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
         return decorator
 
     def answers(
-        self, status: int, schema: type[Answer] | None = None, *, many: bool = False
+        self,
+        status: int,
+        schema: type[Answer] | None = None,
+        *,
+        many: bool = False,
+        headers: dict[str, str] | None = None,
     ) -> Decorator:
-        """Declare status and schema of success; 204 has no body, whatever the view returns."""
+        """Declare status and schema of success; 204 has no body, whatever the view returns.
+
+        :param headers: those that the view may return beside the body, each with its description.
+        """
         if status == HTTPStatus.NO_CONTENT:
             return self._answers_nothing()
         example = schema.EXAMPLE if schema else None
@@ -97,6 +105,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library h
             status,
             schema(many=many) if schema else None,
             example=[example] if many and example is not None else example,
+            headers={
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in (headers or {}).items()
+            },
         )
         return decorator
 

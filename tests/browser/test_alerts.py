@@ -168,6 +168,9 @@ def test_all_that_are_listed_are_acknowledged_at_once(
     with servers.serving(alerting) as server:
         page = settled(open_page(f"{server.url}/#/alerts{query}")).page
         page.get_by_role("button", name=label, exact=True).click()
+        asked = page.get_by_role("dialog")
+        expect(asked).to_contain_text(re.compile(r"Acknowledge \d alerts?\?"))
+        asked.get_by_role("button", name="Acknowledge").click()
         expect(page.locator("#said")).to_contain_text("acknowledged")
         assert seen(alerting) == after
         button = page.get_by_role("button", name=label)
@@ -186,6 +189,7 @@ def test_a_refusal_to_acknowledge_all_is_told_and_changes_nothing(
         page.get_by_role("button", name="Acknowledge: Message of n-2").click()
         expect(page.locator("#said")).to_contain_text("Alert acknowledged")
         page.get_by_role("button", name="Acknowledge all").click()
+        page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
         expect(page.locator("#warned")).to_contain_text("Try again in")
         assert seen(alerting) == {"n-2", "n-3", "n-4"}
         expect(listed(page).get_by_text("Acknowledged", exact=True)).to_have_count(3)

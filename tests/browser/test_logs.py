@@ -7,17 +7,15 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.reading import expect_equal
 from tests.browser.watching import settled
 from tests.support import places, servers
 from tests.support.places import Place
 from tests.support.servers import Server
 
-MOST = 10_000
 LINES = [
     "2026-11-23T22:30:00Z ERROR Late on Monday",
     "2026-11-23T23:30:00Z INFO Early on Tuesday in Berlin",
-    "2026-11-24T09:00:00Z WARN Cache is cold",
+    "2026-11-24T09:00:00Z WARN Cache is \x1b[31mcold\x1b[0m",
 ]
 
 
@@ -62,10 +60,15 @@ def test_days_and_the_zone_are_said(
     expect(page.locator(".log-line")).to_have_count(len(LINES))
 
 
+def test_colors_of_the_terminal_are_shown(logging: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{logging.url}/#/logs")).page
+    expect(page.locator(".log-line .ansi-red")).to_have_text("cold")
+
+
 def test_what_is_shown_is_saved(logging: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{logging.url}/#/logs?levels=error,warning")).page
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="Download", exact=True).click()
     assert saved.value.suggested_filename == "demo-2026-11-24T090000.log"
     assert saved.value.path().read_text().splitlines() == [
         "2026-11-23T22:30:00Z error Late on Monday",
@@ -73,16 +76,43 @@ def test_what_is_shown_is_saved(logging: Server, open_page: OpenPage) -> None:
     ]
 
 
-def test_the_end_of_a_long_log_does_not_pass_for_all_of_it(
-    tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
-) -> None:
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on a log that is longer than what the view loads at once."""
     place = places.empty(tmp_path_factory.mktemp("long"))
-    lines = [f"2026-11-24T09:00:00Z INFO Line {number}\n" for number in range(MOST + 5)]
+    texts = {10: "ERROR Disk is full", 20: "INFO Look here", 4000: "ERROR Build failed"}
+    lines = [f"2026-11-24T09:00:00Z {texts.get(n, f'INFO Line {n}')}\n" for n in range(5000)]
     place.write("logs/session.log", "".join(lines))
     with servers.serving(place) as server:
-        page = settled(open_page(f"{server.url}/#/logs")).page
-        said = page.locator(".log-tools [role=status]")
-        expect(said).to_have_text(re.compile("^The last 10,000 lines"))
-        page.get_by_label("Search the log").fill("Line 9999")
-        expect(said).to_have_text(re.compile("^1 of the last 10,000 lines"))
-        expect_equal(page, lambda: page.locator(".log-line").count(), 1)
+        yield server
+
+
+def test_the_whole_log_is_searched(long: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{long.url}/#/logs")).page
+    said = page.locator(".log-tools [role=status]")
+    expect(said).to_have_text(re.compile("^The last 2,000 lines"))
+    page.get_by_role("button", name="Older").click()
+    expect(said).to_have_text(re.compile("^The last 2,500 lines"))
+    page.get_by_label("Search the log").fill("look HERE")
+    expect(said).to_have_text(re.compile("^1 line found ·"))
+    expect(page.locator(".log-line")).to_have_count(1)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download all").click()
+    assert len(saved.value.path().read_text().splitlines()) == 5000
+
+
+def test_a_line_has_a_link_and_errors_are_found_in_order(long: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{long.url}/#/logs")).page
+    chosen = page.locator(".chosen .log-line > :last-child")
+    expect(page.locator(".log-line").first).to_be_visible()
+    page.get_by_role("button", name="Previous error").click()
+    expect(chosen).to_have_text("Build failed")
+    page.get_by_role("button", name="Previous error").click()
+    expect(chosen).to_have_text("Disk is full")
+    page.reload()
+    expect(chosen).to_have_text("Disk is full")
+    expect(page.locator(".log-line", has_text="Look here")).to_be_visible()
+    page.get_by_role("button", name="Next error").click()
+    expect(chosen).to_have_text("Build failed")
+    page.get_by_role("link", name="To the end").click()
+    expect(page.locator(".log-line").last).to_contain_text("Line 4999")

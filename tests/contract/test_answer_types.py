@@ -37,6 +37,8 @@ def answers_in(methods: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def faults_of_answer(schema: Answer, hint: Any) -> Iterator[str]:
+    if get_origin(hint) is tuple:
+        hint, _ = get_args(hint)  # of the body, and of the headers beside it
     if schema.many:
         if get_origin(hint) is not list:
             yield f"returns {hint} in place of a list"

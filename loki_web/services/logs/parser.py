@@ -23,6 +23,8 @@ LEVELS = {
     "FATAL": "critical",
 }
 DEFAULT_LEVEL = "info"
+COLORS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+_STYLE = re.compile(r"\x1b\[([0-9;]{0,30})m", re.ASCII)
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[ -/]{0,2}[0-~])"
 )
@@ -71,6 +73,37 @@ def clean_line(line: str) -> str:
     if "\r" in text:
         text = next((part for part in reversed(text.split("\r")) if part.strip()), "")
     return _CONTROLS.sub("", text).rstrip()
+
+
+def find_colors(line: str) -> list[tuple[int, int, str]]:
+    """Return the colors that escape sequences give to a line: start and end in `clean_line`.
+
+    Only the eight basic colors count, bright or not. Empty for a line that overwrites itself.
+    """
+    if "\x1b[" not in line or "\r" in line:
+        return []
+    spans, color, at, start = [], "", 0, 0
+    for escape in _ESCAPES.finditer(line):
+        length = len(_CONTROLS.sub("", line[start : escape.start()]))
+        if color and length:
+            spans.append((at, at + length, color))
+        at, start = at + length, escape.end()
+        if style := _STYLE.fullmatch(escape[0]):
+            color = _apply_style(style[1], color)
+    length = len(_CONTROLS.sub("", line[start:]).rstrip())
+    return [*spans, (at, at + length, color)] if color and length else spans
+
+
+def _apply_style(codes: str, color: str) -> str:
+    if ";38;" in f";{codes};" or ";48;" in f";{codes};":
+        return ""  # one of 256 colors, or of all
+    for code in codes.split(";"):
+        number = int(code or 0)
+        if number in (0, 39):
+            color = ""
+        elif 30 <= number <= 37 or 90 <= number <= 97:
+            color = COLORS[number % 10]
+    return color
 
 
 def may_have_time(line: str) -> bool:

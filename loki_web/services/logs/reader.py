@@ -23,6 +23,14 @@ CONTEXT_LINES = 200  # before a line, for redaction: more than the longest priva
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
 
 
+class ColorDict(TypedDict):
+    """The color of a part of a message, in characters."""
+
+    start: int
+    end: int
+    color: str
+
+
 class LogEntryDict(TypedDict):
     """A line of the log: redacted, with the time in UTC, without a zone."""
 
@@ -30,6 +38,8 @@ class LogEntryDict(TypedDict):
     level: str
     timestamp: str
     timestamp_estimated: NotRequired[bool]
+    cursor: NotRequired[str]
+    colors: NotRequired[list[ColorDict]]
 
 
 def list_entries(sources: Sources, lines: int) -> list[LogEntryDict]:
@@ -83,10 +93,20 @@ def parse_entries(
     written_at: datetime,
     above: Sequence[str] = (),
 ) -> list[LogEntryDict]:
-    """Return the entries of raw log lines; lines without visible characters are skipped.
+    """Return the entries of raw log lines, see `parse_numbered`."""
+    return [entry for _, entry in parse_numbered(lines, written_at=written_at, above=above)]
 
-    A line without a time gets the time of the nearest line that has one (the line above, if two are
-    equally near) and `timestamp_estimated`.
+
+def parse_numbered(
+    lines: Sequence[str],
+    *,
+    written_at: datetime,
+    above: Sequence[str] = (),
+) -> list[tuple[int, LogEntryDict]]:
+    """Return the entries of raw log lines, each with the index of its line.
+
+    Lines without visible characters are skipped. A line without a time gets the time of the nearest
+    line that has one (the line above, if two are equally near) and `timestamp_estimated`.
 
     :param written_at: when the file was last written: the time of lines in a log without any time.
     :param above: the preceding lines of the file, for the time and for key blocks that begin there.
@@ -98,7 +118,7 @@ def parse_entries(
     if parsed and parsed[0][1].moment is None:
         timed = [*_find_last_moment(above, written_at), *timed]
     places = [number for number, _ in timed]
-    entries: list[LogEntryDict] = []
+    entries: list[tuple[int, LogEntryDict]] = []
     for (number, line), message in zip(parsed, messages[len(context) :], strict=True):
         moment = line.moment or _find_nearest(timed, bisect(places, number), number) or written_at
         entry: LogEntryDict = {
@@ -108,7 +128,7 @@ def parse_entries(
         }
         if line.moment is None:
             entry["timestamp_estimated"] = True
-        entries.append(entry)
+        entries.append((number, entry))
     return entries
 
 

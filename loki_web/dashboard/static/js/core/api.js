@@ -179,13 +179,14 @@ async function request(
   method,
   path,
   /** @type {any} */ body = undefined,
-  /** @type {{signal?: AbortSignal}} */ { signal } = {},
+  /** @type {{signal?: AbortSignal, hear?: (headers: Headers) => void}} */ { signal, hear } = {},
 ) {
   if (locked.value && !OPEN_TO_ALL.has(path)) throw new ApiError('unauthenticated', locked.value);
   const used = token.value;
   const { response, text } = await send(method, path, { headers: authorization(), body, signal });
   const isOurs = used === token.value;
   if (isOurs) hearScopes(response.headers.get('X-Loki-Scopes'));
+  if (response.ok) hear?.(response.headers);
   if (response.ok) return text;
   const error = refusal(response, text);
   if (isOurs && error.scope) denied.set(new Set([...denied.value, error.scope]));

@@ -265,8 +265,15 @@ export const enterprise = slice('api/enterprise/status', { every: 300 });
 const POLL = 2000;
 
 /**
- * @typedef {{id: number, message: string, level: string, timestamp: string, timestamp_estimated?: boolean}} Line
- * `id` grows by one from line to line.
+ * @typedef {object} Line
+ * @property {number} id
+ * @property {string} message
+ * @property {string} level
+ * @property {string} timestamp
+ * @property {boolean} [timestamp_estimated]
+ * @property {string} [cursor]
+ *
+ * `id` grows by one from line to line; `cursor` is the place in the file, if the query asks for it.
  */
 export class LogFeed {
   /** @type {Line[]} */
@@ -274,6 +281,9 @@ export class LogFeed {
   /** @type {any} */
   error = null;
   isLoaded = false;
+  /** @type {string | null} */
+  before = null; // the cursor of the lines before those that were loaded first
+  isCut = false; // whether some of those were let go
   #next = 0;
   #askedAt = 0;
   #isNew = false;
@@ -282,9 +292,12 @@ export class LogFeed {
    * @param {import('./views.js').ViewContext} ctx
    * @param {number} most lines to keep
    * @param {() => void} changed
+   * @param {{first?: number, query?: string}} [how] lines to begin with, and more of the address
    */
-  constructor(ctx, most, changed) {
+  constructor(ctx, most, changed, { first = most, query = '' } = {}) {
     this.most = most;
+    this.first = first;
+    this.query = query;
     this.changed = changed;
     ctx.hear('logs', (type, data) => {
       this.#isNew = type === 'begun' && Date.now() - this.#askedAt < FIRST_PERIOD * 1000;
@@ -298,17 +311,24 @@ export class LogFeed {
     });
   }
 
+  /** Begin again with the last lines. */
+  restart() {
+    this.lines = [];
+    return this.load();
+  }
+
   async load() {
+    /** @type {string | null} */
+    let before = null;
+    const hear = (headers) => {
+      before = headers.get('X-Loki-Cursor');
+    };
     this.#askedAt = Date.now();
     this.#isNew = false;
     try {
-      this.#merge(
-        JSON.parse(
-          await get(
-            `api/logs?lines=${this.isLoaded && live.state.value !== 'live' ? Math.min(500, this.most) : this.most}`,
-          ),
-        ),
-      );
+      const isLater = this.isLoaded && live.state.value !== 'live';
+      const lines = isLater ? Math.min(500, this.first) : this.first;
+      this.#merge(JSON.parse(await get(`api/logs?lines=${lines}${this.query}`, { hear })), before);
       this.error = null;
     } catch (error) {
       this.error = error;
@@ -318,7 +338,7 @@ export class LogFeed {
   }
 
   /** Append the fetched lines that follow the known ones; if none is known, replace all lines. */
-  #merge(fetched) {
+  #merge(fetched, before) {
     const known = this.lines;
     for (let end = fetched.length; end > 0; end -= 1) {
       if (endsWith(known, fetched, end)) {
@@ -327,13 +347,17 @@ export class LogFeed {
       }
     }
     this.lines = [];
+    this.before = before;
+    this.isCut = false;
     this.#add(fetched);
   }
 
   #add(more) {
     if (!more.length) return;
     const numbered = more.map((line) => ({ ...line, id: this.#next++ }));
-    this.lines = [...this.lines, ...numbered].slice(-this.most);
+    const all = [...this.lines, ...numbered];
+    this.isCut ||= all.length > this.most;
+    this.lines = all.slice(-this.most);
     this.changed();
   }
 }

@@ -6,6 +6,7 @@ import { lookup } from './words.js';
 
 export const VIEWS = lookup({
   now: { title: 'Now', key: 'n', load: () => import('../views/now.js') },
+  timeline: { title: 'Timeline', key: 'i', load: () => import('../views/timeline.js') },
   tasks: { title: 'Tasks', key: 't', load: () => import('../views/tasks.js') },
   agents: { title: 'Agents', key: 'a', load: () => import('../views/agents.js') },
   council: { title: 'Council', key: 'c', load: () => import('../views/council.js') },

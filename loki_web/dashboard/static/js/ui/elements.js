@@ -13,7 +13,7 @@ import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time
  */
 export const loading = (lines = 3, began = now()) =>
   h(
-    'div',
+    'div.waiting',
     { 'aria-busy': 'true', key: 'loading' },
     spoken('Loading'),
     Array.from({ length: lines }, () => h('div.bone')),
@@ -201,17 +201,20 @@ const LEVELS = lookup({ critical: 'error', error: 'error', warn: 'warning', warn
 /** The CSS class of a log level: for errors and warnings, else empty. */
 export const levelClass = (level) => LEVELS[level] ?? '';
 
-/** A line of the log; `marked` are the places of what was searched for. A line without a time has that of another. */
-export const logLine = (
-  /** @type {any} */ { message, level, timestamp, timestamp_estimated: isGuess },
-  marked = message,
-) =>
+/**
+ * A line of the log; `marked` are the places of what was searched for. A line without a time has that of another.
+ *
+ * @param {any} line
+ * @param {any} [marked]
+ * @param {string | null} [href] the link to the line
+ */
+export const logLine = ({ message, level, timestamp, timestamp_estimated: isGuess }, marked = message, href = null) =>
   h(
     'div.log-line',
     { class: levelClass(level) },
     h(
-      'span',
-      { title: isGuess ? `No time of its own; about ${dateTime(timestamp)}` : dateTime(timestamp) },
+      href ? 'a' : 'span',
+      { href, title: isGuess ? `No time of its own; about ${dateTime(timestamp)}` : dateTime(timestamp) },
       isGuess ? NONE : time(timestamp),
     ),
     h('span', SHORT[level] ?? level),
@@ -371,6 +374,18 @@ class Table extends Component {
           'p.row',
           h('button.button.small', { type: 'button', onclick: () => this.#more() }, 'Show more'),
           h('span.quiet', `${this.#shown} of ${count(sorted.length, 'row')}`),
+        ),
+      rows.length > 0 &&
+        h(
+          'div.export',
+          { role: 'group', 'aria-label': `Export ${caption}`, key: 'export' },
+          ['csv', 'json'].map((kind) =>
+            h(
+              'button.link',
+              { type: 'button', onclick: () => openLater(() => import('../extra/save.js'), kind, this.props, sorted) },
+              kind.toUpperCase(),
+            ),
+          ),
         ),
     );
   }

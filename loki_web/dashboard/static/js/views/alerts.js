@@ -71,6 +71,11 @@ export function view(ctx) {
         actionButton({
           label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all',
           off: waiting.length ? null : 'There is nothing to acknowledge',
+          confirm: {
+            title: `Acknowledge ${count(waiting.length, 'alert')}?`,
+            body: 'They are marked as seen for everybody who looks at this project.',
+            verb: 'Acknowledge',
+          },
           run: () =>
             acknowledgeMany(
               waiting.map(({ id }) => id),

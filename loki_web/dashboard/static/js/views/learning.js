@@ -62,8 +62,8 @@ export function view(ctx) {
         }),
         h(
           'div.stack.w4',
-          parts(part, metrics, 'type', 'signalsByType', 11),
-          parts(part, metrics, 'source', 'signalsBySource', 7),
+          parts(part, metrics, 'type', 'signalsByType', 5),
+          parts(part, metrics, 'source', 'signalsBySource', 3),
         ),
         lessons(part, metrics),
         signalsPanel(part, filter),
@@ -228,7 +228,7 @@ function lessons(part, metrics) {
   const tables = LESSONS.map(({ title, name, kind, columns }) =>
     panel(part, {
       title,
-      class: 'w6 lesson',
+      class: 'w6 lesson flows',
       from: { metrics, latest },
       tools: (from) =>
         source(from)[name].length > 0 &&
@@ -254,6 +254,7 @@ function lessons(part, metrics) {
     );
   const bar = panel(part, {
     title: 'What they say together',
+    class: 'flows',
     from: { latest },
     lines: 1,
     tools: () => aggregate(metrics),

@@ -57,7 +57,7 @@ const KINDS = lookup({
 
 /** A panel for the kind that the address names. */
 export function signalsPanel(part, filter) {
-  const place = stage(part);
+  const place = stage(part, 'flows');
   const pane = drawer(part, () => pane.hide());
   const opening = (label, cell) => ({
     label,

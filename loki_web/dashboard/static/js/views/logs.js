@@ -1,67 +1,170 @@
-// The log: levels, search with marks, following, wrapping, download.
+// The log: levels, search in all of it, following, the place of a line, wrapping, saving.
 
 import { keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
-import { LogFeed, status as session } from '../core/store.js';
-import { replace } from '../core/views.js';
-import { count, date, number, zone } from '../core/words.js';
+import { LogFeed } from '../core/store.js';
+import { go, link, replace } from '../core/views.js';
+import { count, date, percent, zone } from '../core/words.js';
+import { saveFile } from '../extra/save.js';
 import { perform } from '../ui/actions.js';
-import { empty, failed, levelClass, loading, logLine } from '../ui/elements.js';
+import { empty, failed, levelClass, loading, logLine, toast } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
+import { EVERY_LEVEL, findOne, Reach, readAll } from './logs_search.js';
 
 const MOST = 10_000;
+const FIRST = 2000;
+const ENOUGH = 100; // lines that a search shows before it stops looking further back
+const PAUSE = 300; // ms after typing
 const LEVELS = ['error', 'warning', 'info', 'debug'];
+const NAMES = { error: 'error,critical', warning: 'warning', info: 'info', debug: 'debug' };
 const wrap = keptCell('wrap', 'on');
 
 const levelOf = (line) => levelClass(line.level) || (line.level === 'debug' ? 'debug' : 'info');
+const keyOf = (line) => line.cursor ?? String(line.id);
+const offsetOf = (cursor) => Number(cursor?.split('.')[1] ?? 0);
+
+/** Which lines are shown, and where: what the address says. */
+function read({ query }) {
+  return {
+    sought: query.get('q') ?? '',
+    levels: new Set((query.get('levels') ?? LEVELS.join()).split(',')),
+    at: query.get('at') ?? '',
+    time: query.get('time') ?? '',
+  };
+}
 
 export function view(ctx) {
-  let sought = ctx.route.query.get('q') ?? '';
-  let levels = new Set((ctx.route.query.get('levels') ?? LEVELS.join()).split(','));
-  let isFollowing = true;
+  let { sought, levels, at, time } = read(ctx.route);
+  let isFollowing = !at && !time;
   let seenUntil = 0;
+  let chosen = at;
+  let timer = 0;
+  /** @type {Reach | null} */
+  let reach = null;
   const tools = h('div.head.log-tools');
   const body = h('div');
   const status = h('span.quiet', { role: 'status' });
+  const ended = new AbortController();
   const field = h('input.input', {
     type: 'search',
     placeholder: 'Search the log',
     'aria-label': 'Search the log',
     'data-search': '',
     value: sought,
-    oninput: () => search(field.value),
+    oninput: () => show({ sought: field.value }),
   });
   const redraw = () => {
     drawTools();
     drawBody();
   };
   const later = () => ctx.schedule(redraw);
-  const feed = new LogFeed(ctx, MOST, later);
+  const feed = new LogFeed(ctx, MOST, fed, { first: FIRST, query: `&level=${EVERY_LEVEL}` });
 
-  function keep() {
-    replace('logs', [], { q: sought, levels: levels.size === LEVELS.length ? '' : [...levels].join() });
+  const isAll = () => levels.size === LEVELS.length;
+  const isFiltered = () => !isAll() || sought !== '';
+  const filter = () => ({
+    query: sought,
+    ...(isAll()
+      ? {}
+      : {
+          level: LEVELS.filter((one) => levels.has(one))
+            .map((one) => NAMES[one])
+            .join(),
+        }),
+  });
+  const known = () => (at ? (reach?.lines ?? []) : [...(reach?.lines ?? []), ...feed.lines]);
+  const list = () => /** @type {any} */ (body.querySelector('x-rows'));
+
+  function fed() {
+    if (feed.isCut) reach = null;
+    else if (!reach && !at && feed.isLoaded && !feed.error) begin();
     later();
   }
 
-  function search(text) {
-    sought = text;
-    keep();
+  /** Begin to look beyond the lines of the feed, or around a line. */
+  function begin() {
+    reach?.end();
+    reach = null;
+    if (at) {
+      reach = new Reach(later, {}, { before: null });
+      reach.around(at).then(() => point(at));
+    } else if (feed.isCut) {
+      feed.restart();
+    } else if (feed.isLoaded) {
+      reach = new Reach(later, filter(), { before: feed.before });
+      if (isFiltered() && levels.size) reach.older(ENOUGH - fitting().length);
+    }
+    later();
+  }
+
+  /** Show other lines; the address says which. */
+  function show(change) {
+    const next = { sought, levels, ...change };
+    replace('logs', [], { q: next.sought, levels: next.levels.size === LEVELS.length ? '' : [...next.levels].join() });
   }
 
   function toggle(level) {
-    levels = new Set(levels);
-    if (!levels.delete(level)) levels.add(level);
-    keep();
+    const next = new Set(levels);
+    if (!next.delete(level)) next.add(level);
+    show({ levels: next });
   }
 
   function follow(isAtEnd) {
+    if (at) return;
     isFollowing = isAtEnd;
     seenUntil = feed.lines.at(-1)?.id ?? 0;
     later();
   }
 
+  /** Bring a line into view, and mark it. */
+  function point(key) {
+    chosen = key;
+    isFollowing = false;
+    redraw();
+    const index = fitting().findIndex((line) => keyOf(line) === key);
+    if (index >= 0) list()?.show(index);
+  }
+
+  async function older() {
+    if (!at && feed.isCut) await feed.restart(); // begins again
+    const place = list();
+    const rest = place && place.scrollHeight - place.scrollTop;
+    isFollowing = false;
+    await reach?.older();
+    redraw();
+    if (place?.isConnected) place.scrollTop = place.scrollHeight - rest;
+  }
+
+  /** Go to the error before or after the line that is marked, or else the last line. */
+  async function toError(step) {
+    const shown = fitting();
+    const found = shown.findIndex((line) => keyOf(line) === chosen);
+    const from = found < 0 ? shown.length : found;
+    for (let index = from + step; index >= 0 && index < shown.length; index += step)
+      if (levelOf(shown[index]) === 'error') return point(keyOf(shown[index]));
+    const edge = step < 0 ? shown[0]?.cursor : at && shown.at(-1)?.cursor;
+    const query = { query: sought, level: NAMES.error };
+    const line = await findOne(query, step < 0 ? 'before' : 'after', edge, ended.signal);
+    if (line) return go('logs', [], { at: line.cursor, q: sought });
+    return toast(step < 0 ? 'No error before this line' : 'No error after this line');
+  }
+
+  async function toTime() {
+    const line =
+      (await findOne({ since: time }, 'after', 'start', ended.signal)) ??
+      (await findOne({ until: time }, 'before', feed.lines.at(-1)?.cursor, ended.signal));
+    replace('logs', [], { at: line?.cursor });
+  }
+
   function drawTools() {
-    const of = (level) => feed.lines.reduce((sum, line) => sum + Number(levelOf(line) === level), 0);
+    const of = (level) => known().reduce((sum, line) => sum + Number(levelOf(line) === level), 0);
+    const button = (label, title, onclick, off = false) =>
+      h(
+        'button.chip',
+        { type: 'button', key: label, title, 'aria-disabled': off ? 'true' : null, onclick: off ? null : onclick },
+        label,
+      );
+    const isWhole = !reach?.before;
     draw(
       tools,
       field,
@@ -77,11 +180,22 @@ export function view(ctx) {
       h(
         'div.end',
         status,
-        h(
-          'button.chip',
-          { type: 'button', 'aria-pressed': String(isFollowing), onclick: () => follow(!isFollowing) },
-          'Follow',
+        button(
+          reach?.isBusy ? 'Reading' : 'Older',
+          isWhole ? 'These are the first lines' : 'Look further back',
+          older,
+          isWhole || reach?.isBusy,
         ),
+        at && button('Newer', 'Load the lines after these', () => reach?.newer(), !reach?.after),
+        button('Previous error', 'Go to the error before', () => toError(-1).catch(warn)),
+        button('Next error', 'Go to the error after', () => toError(1).catch(warn)),
+        at
+          ? h('a.chip', { href: link('logs', [], { q: sought }), key: 'end' }, 'To the end')
+          : h(
+              'button.chip',
+              { type: 'button', 'aria-pressed': String(isFollowing), onclick: () => follow(!isFollowing) },
+              'Follow',
+            ),
         h(
           'button.chip',
           {
@@ -91,67 +205,94 @@ export function view(ctx) {
           },
           'Wrap',
         ),
-        h(
-          'button.button',
-          {
-            type: 'button',
-            title: 'Save the lines that are shown as a file',
-            onclick: () => perform({ run: async () => save(fitting()), done: 'The lines were saved' }),
-          },
-          icon('download'),
-          'Download',
+        saveButton('Download', 'Save the lines that are shown as a file', async () =>
+          save([textOf(fitting())], fitting().at(-1)),
         ),
+        saveButton('Download all', 'Save all lines of the log as a file', saveAll),
       ),
     );
   }
 
+  async function saveAll() {
+    const parts = [];
+    let last;
+    await readAll((lines) => {
+      parts.push(textOf(lines));
+      last = lines.at(-1) ?? last;
+    }, ended.signal);
+    save(parts, last);
+  }
+
   function fitting() {
     const needle = sought.toLowerCase();
-    return feed.lines.filter(
+    return known().filter(
       (line) => levels.has(levelOf(line)) && (!needle || line.message.toLowerCase().includes(needle)),
     );
   }
 
+  function drawStatus(shown) {
+    const all = known();
+    const isWhole = reach && !reach.before && !reach.after;
+    const last = offsetOf(all.at(-1)?.cursor ?? feed.lines.findLast((line) => line.cursor)?.cursor);
+    const searched = last ? percent((1 - offsetOf(reach?.before) / last) * 100) : '';
+    const lines = count(all.length, 'line');
+    const found = isFiltered()
+      ? `${count(shown.length, 'line')} found${isWhole ? '' : `, ${searched} of the log searched`}`
+      : isWhole
+        ? lines
+        : at
+          ? `${lines} around a line`
+          : `The last ${lines}`;
+    draw(status, found, h('span', ` · ${zone()}`));
+  }
+
   function drawBody() {
-    const needle = sought.toLowerCase();
     const shown = fitting();
-    const fresh = isFollowing ? 0 : feed.lines.length - 1 - feed.lines.findLastIndex((line) => line.id <= seenUntil);
-    const known = `${feed.lines.length < MOST ? '' : 'the last '}${count(feed.lines.length, 'line')}`;
-    draw(
-      status,
-      feed.isLoaded && [
-        shown.length === feed.lines.length ? sentence(known) : `${number(shown.length)} of ${known}`,
-        h('span', ` · ${zone()}`),
-      ],
-    );
-    if (!feed.isLoaded)
-      return draw(body, h('div.card', feed.error ? failed(feed.error, () => feed.load()) : loading(12)));
+    const source = at ? reach : feed;
+    const error = feed.error ?? reach?.error;
+    const isReady = at ? reach && (reach.lines.length || !reach.isBusy) : feed.isLoaded && !time;
+    if (isReady) drawStatus(shown);
+    if (!isReady || (at && source?.error && !shown.length))
+      return draw(body, h('div.card', error ? failed(error, () => (at ? begin() : feed.load())) : loading(12)));
     if (!shown.length)
       return draw(
         body,
         h(
           'div.card',
-          feed.lines.length
-            ? empty('No line fits', 'Other levels or other words would show some.')
-            : empty('The log is empty', 'What the session writes appears here.'),
+          reach?.isBusy
+            ? loading(12)
+            : known().length || reach?.before
+              ? empty('No line fits', 'Other levels, other words or older lines would show some.')
+              : empty('The log is empty', 'What the session writes appears here.'),
         ),
       );
+    const needle = sought.toLowerCase();
+    const fresh =
+      isFollowing || at ? 0 : feed.lines.length - 1 - feed.lines.findLastIndex((line) => line.id <= seenUntil);
     return draw(
       body,
-      feed.error && h('p.bad', { role: 'status' }, `Not up to date: ${feed.error.sentence}`),
+      error && h('p.bad', { role: 'status' }, `Not up to date: ${error.sentence}`),
       rows({
         class: `log lines ${wrap.value === 'on' ? '' : 'cut'}`,
         role: 'log',
         label: 'Log',
         items: shown,
-        key: (line) => String(line.id),
+        key: keyOf,
         estimate: 21,
         layout: wrap.value,
         follow: isFollowing,
         onfollow: follow,
         row: (line, index) => [
           date(line.timestamp) !== date(shown[index - 1]?.timestamp) && h('div.log-day', date(line.timestamp)),
-          logLine(line, marked(line.message, needle)),
+          h(
+            'div',
+            { class: keyOf(line) === chosen ? 'chosen' : null },
+            logLine(
+              line,
+              needle ? marked(line.message, needle) : colored(line),
+              line.cursor ? link('logs', [], { at: line.cursor, q: sought }) : null,
+            ),
+          ),
         ],
       }),
       fresh > 0 &&
@@ -163,12 +304,35 @@ export function view(ctx) {
     );
   }
 
+  ctx.onRoute((route) => {
+    const before = at;
+    ({ sought, levels, at, time } = read(route));
+    if (field.value !== sought) field.value = sought;
+    if (time) return toTime().catch(warn);
+    if (at !== before) {
+      chosen = at;
+      isFollowing = !at;
+    }
+    clearTimeout(timer);
+    timer = setTimeout(begin, at === before ? PAUSE : 0);
+    return later();
+  });
+  ctx.onLeave(() => {
+    clearTimeout(timer);
+    ended.abort();
+    reach?.end();
+  });
   ctx.redraws(redraw);
   ctx.watch(wrap, later);
   redraw();
-  feed.load();
+  feed.load().then(() => time && toTime().catch(warn));
+  if (at) begin();
   return [h('h1.spoken', 'Logs'), tools, body];
 }
+
+const warn = (error) => {
+  if (error.kind !== 'aborted') toast(error.sentence ?? error.message, { failed: true });
+};
 
 /** The text with what was searched for marked, wherever it stands. */
 function marked(text, needle) {
@@ -183,13 +347,29 @@ function marked(text, needle) {
   return [...parts, text.slice(from)];
 }
 
-const sentence = (text) => text[0].toUpperCase() + text.slice(1);
-
-/** Save lines as a file, named after the project and the time of the last line. */
-function save(lines) {
-  const text = lines.map((line) => `${line.timestamp}Z ${line.level} ${line.message}\n`).join('');
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
-  const name = [session.data?.project, lines.at(-1)?.timestamp.slice(0, 19).replaceAll(':', '')];
-  h('a', { href: url, download: `${name.filter(Boolean).join('-') || 'session'}.log` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
+/** The text with the colors of the terminal; they count characters, not units of UTF-16. */
+function colored({ message, colors }) {
+  if (!colors) return message;
+  const all = [...message];
+  const text = (from, to) => all.slice(from, to).join('');
+  let from = 0;
+  const parts = colors.map(({ start, end, color }) => {
+    const before = text(from, start);
+    from = end;
+    return [before, h('span', { class: `ansi-${color}` }, text(start, end))];
+  });
+  return [...parts, text(from, all.length)];
 }
+
+const saveButton = (label, title, run) =>
+  h(
+    'button.button',
+    { type: 'button', key: label, title, onclick: () => perform({ run, done: 'The lines were saved' }) },
+    icon('download'),
+    label,
+  );
+
+const textOf = (lines) => lines.map((line) => `${line.timestamp}Z ${line.level} ${line.message}\n`).join('');
+
+/** Save lines as a file, named after the time of the last one. */
+const save = (texts, last) => saveFile(`${last?.timestamp.slice(0, 19).replaceAll(':', '') ?? 'session'}.log`, texts);

@@ -1,0 +1,117 @@
+"""The view Timeline: what happened when, in lanes, by keyboard, as a table, and in the log."""
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
+from tests.browser.watching import settled
+from tests.support import places, servers
+from tests.support.servers import Server
+
+
+def task(number: int, begun: str, ended: str, **more: Any) -> dict[str, Any]:
+    times = {"claimedBy": "a-1", "claimedAt": begun, "completedAt": ended}
+    return {"id": f"t-{number}", "title": f"Task {number}", **times, **more}
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on a session of three iterations that has ended, which tests only read."""
+    place = places.empty(tmp_path_factory.mktemp("timed"))
+    for number, phase in enumerate(("ARCHITECTURE", "ARCHITECTURE", "TESTING"), start=1):
+        spent = {"cost_usd": number / 10, "input_tokens": 10, "output_tokens": 10}
+        moment = {"iteration": number, "phase": phase, "timestamp": f"2026-11-24T0{number}:00:00Z"}
+        place.write(f"metrics/efficiency/iteration-{number}.json", {**moment, **spent})
+    place.write(
+        "queue/completed.json",
+        [
+            task(1, "2026-11-24T01:10:00Z", "2026-11-24T01:50:00Z"),
+            task(2, "2026-11-24T02:10:00Z", "2026-11-24T02:50:00Z", title=HOSTILE),
+        ],
+    )
+    place.write("state/agents.json", [{"id": "a-1", "name": "Backend", "status": "completed"}])
+    alert = {"id": "n-1", "severity": "critical", "message": "Full", "acknowledged": False}
+    alerts = [{**alert, "timestamp": "2026-11-24T02:00:00Z"}]
+    place.write("notifications/active.json", {"notifications": alerts})
+    lines = [f"2026-11-24 01:{minute:02}:00 INFO Minute {minute}\n" for minute in range(60)]
+    place.write("logs/session.log", "".join(lines))
+    with servers.serving(place) as server:
+        yield server
+
+
+def lane(page: Page, name: str) -> Locator:
+    return page.get_by_role("group", name=f"{name}, ").get_by_role("link")
+
+
+def test_every_kind_has_a_lane(timed: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    expect(lane(page, "Iterations")).to_have_count(3)
+    expect(lane(page, "Phases")).to_have_count(2)
+    expect(lane(page, "Cost").last).to_have_accessible_name(
+        "Iteration 3: $0.30, 24 Nov 2026, 02:00:00, 1h 00m"
+    )
+    expect(lane(page, "Alerts")).to_have_accessible_name("Critical: Full, 24 Nov 2026, 02:00:00")
+    expect(lane(page, "Backend").first).to_have_accessible_name(
+        "Task 1, 24 Nov 2026, 01:10:00, 40m 00s"
+    )
+    page.get_by_role("button", name="Hour", exact=True).click()
+    expect(page.locator("#main")).to_contain_text("Nothing happened in this time")
+
+
+def test_arrow_keys_lead_to_the_log_at_that_moment(timed: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    lane(page, "Iterations").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(lane(page, "Iterations").nth(1)).to_be_focused()
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    expect(lane(page, "Backend").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
+
+
+def test_it_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page.get_by_text("As a table").click()
+    rows = page.get_by_role("table", name="Timeline").get_by_role("row")
+    expect(rows).to_have_count(1 + 3 + 2 + 3 + 1 + 2)
+    rows.filter(has_text="Task 1").get_by_role("link").click()
+    expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
+
+
+@both_themes
+def test_it_is_accessible_fits_a_phone_and_shows_only_text(
+    timed: Server, open_page: OpenPage, theme: str
+) -> None:
+    watched = settled(
+        open_page(f"{timed.url}/#/timeline", color_scheme=theme, viewport=PHONE, bypass_csp=True)
+    )
+    watched.page.get_by_text("As a table").click()
+    is_no_wider(watched, PHONE["width"])
+    is_only_text(watched)
+    is_accessible(watched)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_table_is_exported_with_all_its_rows(
+    timed: Server, open_page: OpenPage, kind: str
+) -> None:
+    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page.get_by_text("As a table").click()
+    export = page.get_by_role("group", name="Export Timeline")
+    with page.expect_download() as saved:
+        export.get_by_role("button", name=kind.upper()).click()
+    assert saved.value.suggested_filename == f"demo-timeline.{kind}"
+    text = saved.value.path().read_text()
+    rows = json.loads(text) if kind == "json" else list(csv.DictReader(text.splitlines()))
+    assert len(rows) == 11
+    task = next(row for row in rows if row["What"] == "Task 1")
+    assert task["When"] == "2026-11-24T01:10:00.000Z"
+    assert task["Took"] == (2400 if kind == "json" else "2400")
+    assert HOSTILE in {row["What"] for row in rows}
