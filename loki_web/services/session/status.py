@@ -8,7 +8,6 @@ from loki_web.services.context import Sources
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.services.session.liveness import get_liveness
-from loki_web.store.coerce import first_text
 from loki_web.store.derived import derived
 from loki_web.store.times import isoformat
 
@@ -96,9 +95,7 @@ def get_status(sources: Sources) -> StatusDict:
         "phase": state.get_phase(sources),
         "iteration": state.get_iteration(sources),
         "complexity": state.get_complexity(sources),
-        "mode": redact(first_text(state.get_dashboard_state(sources).get("mode")))
-        if liveness.alive
-        else "",
+        "mode": state.get_mode(sources),
         "provider": state.get_provider(sources),
         "current_task": tasks.get_current_task(sources),
         "session_uptime_seconds": round(state.get_uptime_seconds(sources), 3),
