@@ -64,6 +64,7 @@ def on_starting(server: Any) -> None:
     hooks.raise_limit_of_descriptors()
     hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_settings)
+    hooks.forget_focus(_settings)
     hooks.sign_audit_log(_settings)
     hooks.report_missing_folder(_settings)
     gc.collect()

@@ -8,7 +8,7 @@ from flask_cors import CORS
 from loki_web.config.settings import Settings
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_EXPOSED = ["ETag", "Retry-After", "X-Loki-Scopes", "X-Request-ID"]
+_EXPOSED = ["ETag", "Retry-After", "X-Loki-Project", "X-Loki-Scopes", "X-Request-ID"]
 
 
 def install(app: Flask, settings: Settings) -> None:

@@ -44,6 +44,7 @@ class StatusDict(TypedDict):
     current_task: str
     project: NotRequired[str]
     project_path: NotRequired[str]
+    is_server_project: NotRequired[bool]
     session_uptime_seconds: NotRequired[float]
     pid: NotRequired[int | None]
     timestamp: NotRequired[str]
@@ -86,6 +87,7 @@ def get_status(sources: Sources) -> StatusDict:
         "status": state.get_status_word(sources),
         "project": state.get_project_name(sources),
         "project_path": str(state.get_project_path(sources)),
+        "is_server_project": sources.project.path == sources.settings.loki_dir,
         "version": state.get_version(sources),
         "uptime_seconds": round(max(0.0, now.timestamp() - sources.started_at), 3),
         "active_sessions": len(liveness.sessions),
