@@ -24,9 +24,7 @@ from loki_web.cli.tokens import token
 from loki_web.errors import PublicError, SettingsError
 from loki_web.text import printable
 
-_COMMANDS = [
-    *(serve, demo, doctor, health, token, audit, tail, sidecar, deploy, install, uninstall),
-]
+_COMMANDS = [serve, demo, doctor, health, token, audit, tail, sidecar, deploy, install, uninstall]
 _HELP = {"help_option_names": ["-h", "--help"], "show_default": True}
 
 

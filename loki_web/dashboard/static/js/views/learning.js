@@ -54,10 +54,10 @@ export function view(ctx) {
           from: { trends: slice(address('api/learning/trends', filter)), metrics },
           lines: 14,
           show: showTrend,
-          tools: ({ metrics: { totalSignals, learningSignals, avgConfidence } }) =>
+          tools: ({ metrics: { totalSignals, avgConfidence } }) =>
             h(
               'span.quiet',
-              `${count(learningSignals, 'signal')} in ${count(totalSignals, 'record')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`,
+              `${count(totalSignals, 'signal')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`,
             ),
         }),
         h(
