@@ -11,6 +11,7 @@ from loki_web.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 OPERATIONS = ROOT / "docs" / "operations.md"
+OF_LOKI_MODE = {"LOKI_DASHBOARD"}
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 EXAMPLES = [path for path in ROOT.glob("deploy/**/*") if path.is_file()]
 
@@ -39,4 +40,4 @@ def test_the_table_of_settings_is_complete_and_right() -> None:
 def test_no_setting_is_named_that_does_not_exist(document: Path) -> None:
     named = set(re.findall(r"\bLOKI_[A-Z_]+\b", document.read_text(encoding="utf-8")))
     known = {item.metadata["name"] for item in fields(Settings) if item.metadata}
-    assert named <= known | {TOKEN_VARIABLE}
+    assert named <= known | {TOKEN_VARIABLE} | OF_LOKI_MODE

@@ -10,9 +10,9 @@ from loki_web.services.system import EnterpriseStatusDict
 from loki_web.store.coerce import Json
 from loki_web.web import access
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources, writable_sources
+from loki_web.web.context import server_sources, writable_server_sources
 
-blueprint = Blueprint("enterprise", __name__)
+blueprint = Blueprint("enterprise", __name__, is_of_project=False)
 
 _TOKENS_OFF = "LOKI_ENTERPRISE_AUTH is off, or the token lacks the scope `admin`"
 _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the token lacks the scope `audit`"
@@ -22,7 +22,7 @@ _AUDIT_OFF = "LOKI_ENTERPRISE_AUDIT is off, or the token lacks the scope `audit`
 @blueprint.answers(200, shapes.EnterpriseStatus)
 def get_enterprise_status() -> EnterpriseStatusDict:
     """Check which enterprise features are enabled."""
-    return system.get_enterprise_status(sources())
+    return system.get_enterprise_status(server_sources())
 
 
 @blueprint.post("/api/enterprise/tokens")
@@ -34,8 +34,8 @@ def post_token(body: Json) -> CreatedTokenDict:
 
     You cannot grant scopes that you do not have. Create the first token on the command line.
     """
-    system.require_token_auth(sources())
-    return tokens.create(writable_sources(), **body, granted_by=access.get_identity().scopes)
+    system.require_token_auth(server_sources())
+    return tokens.create(writable_server_sources(), **body, granted_by=access.get_identity().scopes)
 
 
 @blueprint.get("/api/enterprise/tokens", is_confidential=True)
@@ -44,8 +44,8 @@ def post_token(body: Json) -> CreatedTokenDict:
 @blueprint.errors({403: _TOKENS_OFF})
 def get_tokens(query: Json) -> list[TokenDict]:
     """List all API tokens."""
-    system.require_token_auth(sources())
-    return tokens.list_tokens(sources(), include_revoked=query["include_revoked"])
+    system.require_token_auth(server_sources())
+    return tokens.list_tokens(server_sources(), include_revoked=query["include_revoked"])
 
 
 @blueprint.delete("/api/enterprise/tokens/<identifier>")
@@ -54,9 +54,9 @@ def get_tokens(query: Json) -> list[TokenDict]:
 @blueprint.errors({403: _TOKENS_OFF, 404: "Token not found"})
 def delete_token(query: Json, identifier: str) -> None:
     """Revoke or delete a token by its id or name."""
-    system.require_token_auth(sources())
+    system.require_token_auth(server_sources())
     end = tokens.delete if query["permanent"] else tokens.revoke
-    end(writable_sources(), identifier)
+    end(writable_server_sources(), identifier)
 
 
 @blueprint.get("/api/enterprise/audit", is_confidential=True)
@@ -65,7 +65,7 @@ def delete_token(query: Json, identifier: str) -> None:
 @blueprint.errors({403: _AUDIT_OFF})
 def get_audit(query: Json) -> list[EntryDict]:
     """Query audit logs (requires `LOKI_ENTERPRISE_AUDIT=true`)."""
-    return audit_query.list_entries(sources(), **query)
+    return audit_query.list_entries(server_sources(), **query)
 
 
 @blueprint.get("/api/enterprise/audit/summary", is_confidential=True)
@@ -74,4 +74,4 @@ def get_audit(query: Json) -> list[EntryDict]:
 @blueprint.errors({403: _AUDIT_OFF})
 def get_audit_summary(query: Json) -> SummaryDict:
     """Get audit activity summary."""
-    return audit_query.summarize(sources(), query["days"])
+    return audit_query.summarize(server_sources(), query["days"])

@@ -10,9 +10,9 @@ from loki_web.services.registry.registry import SyncedDict
 from loki_web.services.registry.tasks import ProjectTaskDict
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
-from loki_web.web.context import sources, writable_sources
+from loki_web.web.context import server_sources, writable_server_sources
 
-blueprint = Blueprint("registry", __name__)
+blueprint = Blueprint("registry", __name__, is_of_project=False)
 
 _PROJECTS = "/api/registry/projects"
 _PROJECT = "/api/registry/projects/<anything:identifier>"
@@ -24,7 +24,7 @@ _UNKNOWN = "No project has this id, path or alias"
 @blueprint.answers(200, shapes.Project, many=True)
 def get_projects(query: Json) -> list[ProjectDict]:
     """List all registered projects."""
-    return registry.list_projects(sources(), include_inactive=query["include_inactive"])
+    return registry.list_projects(server_sources(), include_inactive=query["include_inactive"])
 
 
 @blueprint.post(_PROJECTS)
@@ -32,7 +32,9 @@ def get_projects(query: Json) -> list[ProjectDict]:
 @blueprint.answers(201, shapes.Project)
 def post_project(body: Json) -> ProjectDict:
     """Register a new project."""
-    return registry.register_project(writable_sources(), body["path"], body["name"], body["alias"])
+    return registry.register_project(
+        writable_server_sources(), body["path"], body["name"], body["alias"]
+    )
 
 
 @blueprint.get(_PROJECT)
@@ -40,7 +42,7 @@ def post_project(body: Json) -> ProjectDict:
 @blueprint.errors({404: _UNKNOWN})
 def get_project(identifier: str) -> ProjectDict:
     """Get a registered project by ID, path, or alias."""
-    return registry.get_project(sources(), identifier)
+    return registry.get_project(server_sources(), identifier)
 
 
 @blueprint.delete(_PROJECT)
@@ -48,7 +50,7 @@ def get_project(identifier: str) -> ProjectDict:
 @blueprint.errors({404: _UNKNOWN})
 def delete_project(identifier: str) -> None:
     """Remove a project from the registry."""
-    registry.remove_project(writable_sources(), identifier)
+    registry.remove_project(writable_server_sources(), identifier)
 
 
 @blueprint.get(f"{_PROJECT}/health")
@@ -59,7 +61,7 @@ def get_health(identifier: str) -> HealthDict | ProjectDict:
 
     If the path of a project itself ends in `/health`, its entry is returned instead.
     """
-    return registry.get_health(sources(), identifier)
+    return registry.get_health(server_sources(), identifier)
 
 
 @blueprint.post(f"{_PROJECT}/access")
@@ -68,7 +70,7 @@ def get_health(identifier: str) -> HealthDict | ProjectDict:
 @blueprint.errors({404: _UNKNOWN})
 def post_access(_: Json, identifier: str) -> ProjectDict:
     """Update the last accessed timestamp for a project."""
-    return registry.record_access(writable_sources(), identifier)
+    return registry.record_access(writable_server_sources(), identifier)
 
 
 @blueprint.get("/api/registry/discover")
@@ -76,7 +78,7 @@ def post_access(_: Json, identifier: str) -> ProjectDict:
 @blueprint.answers(200, shapes.Discovered, many=True)
 def get_discovered(query: Json) -> list[DiscoveredDict]:
     """Discover projects with `.loki` directories."""
-    return discovery.discover_projects(sources(), query["max_depth"])
+    return discovery.discover_projects(server_sources(), query["max_depth"])
 
 
 @blueprint.post("/api/registry/sync")
@@ -84,7 +86,7 @@ def get_discovered(query: Json) -> list[DiscoveredDict]:
 @blueprint.answers(200, shapes.Synced)
 def post_sync(_: Json) -> SyncedDict:
     """Sync the registry with discovered projects."""
-    return registry.sync_projects(writable_sources())
+    return registry.sync_projects(writable_server_sources())
 
 
 @blueprint.get("/api/registry/tasks")
@@ -92,7 +94,7 @@ def post_sync(_: Json) -> SyncedDict:
 @blueprint.answers(200, shapes.ProjectTask, many=True)
 def get_project_tasks(query: Json) -> list[ProjectTaskDict]:
     """Get tasks from multiple projects for unified view."""
-    return tasks.list_tasks(sources(), query["project_ids"])
+    return tasks.list_tasks(server_sources(), query["project_ids"])
 
 
 @blueprint.get("/api/registry/learnings")
@@ -100,4 +102,4 @@ def get_project_tasks(query: Json) -> list[ProjectTaskDict]:
 @blueprint.answers(200, shapes.Learnings)
 def get_learnings(query: Json) -> LearningsDict:
     """Get learnings from the global learnings database."""
-    return learnings.list_learnings(sources(), query["limit"])
+    return learnings.list_learnings(server_sources(), query["limit"])

@@ -20,6 +20,8 @@ _EXCEPTIONS = {
     ("POST", "/api/learning/aggregate"): ("aggregate", "learning"),
     ("POST", "/api/council/force-review"): ("force_review", "council"),
     ("POST", "/api/registry/sync"): ("sync", "registry"),
+    ("POST", "/api/focus"): ("set", "focus"),
+    ("DELETE", "/api/focus"): ("clear", "focus"),
     ("POST", "/api/notifications/acknowledge"): ("acknowledge", "notification"),
     ("PUT", "/api/notifications/triggers"): ("update", "triggers"),
     ("DELETE", "/api/enterprise/tokens/<>"): ("revoke", "token"),

@@ -17,13 +17,14 @@ from loki_web.cli.audit import audit
 from loki_web.cli.deploy import deploy
 from loki_web.cli.doctor import doctor
 from loki_web.cli.health import health
+from loki_web.cli.install import install, uninstall
 from loki_web.cli.serving import demo, serve, sidecar
 from loki_web.cli.tail import tail
 from loki_web.cli.tokens import token
 from loki_web.errors import PublicError, SettingsError
 from loki_web.text import printable
 
-_COMMANDS = [serve, demo, doctor, health, token, audit, tail, sidecar, deploy]
+_COMMANDS = [serve, demo, doctor, health, token, audit, tail, sidecar, deploy, install, uninstall]
 _HELP = {"help_option_names": ["-h", "--help"], "show_default": True}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from loki_web.cli.install import describe_start
 from loki_web.cli.options import SettingsCommand, setting_options
 from loki_web.config.settings import Settings, environment
 from loki_web.services.context import open_sources
@@ -16,8 +17,13 @@ from loki_web.text import printable
 @setting_options()
 def doctor(**chosen: Any) -> int:
     """Show what .loki/ contains, damaged files, live processes and the settings."""
-    settings = Settings.from_env(environment(chosen))
+    variables = environment(chosen)
+    settings = Settings.from_env(variables)
     result = diagnose(open_sources(settings, time.time()))
+    way, fault = describe_start(variables)
+    result.lines.append(f"start: {way}")
+    if fault:
+        result.add_fault(fault)
     for line in [*result.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:
         click.echo(printable(line))
     for warning in settings.warnings:

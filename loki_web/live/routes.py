@@ -19,7 +19,7 @@ from loki_web.live.hub.connection import MayStay
 from loki_web.live.service import Live
 from loki_web.services.context import Sources
 from loki_web.web import access
-from loki_web.web.context import sources
+from loki_web.web.context import server_sources
 
 _FULL_RETRY_SECONDS = 5
 
@@ -75,7 +75,7 @@ def install(app: Flask, sources: Sources) -> None:
 @blueprint.before_request
 def check() -> None:
     """Refuse a connection before it is opened, see `handshake`."""
-    handshake.check(request, sources().settings)
+    handshake.check(request, server_sources().settings)
     if request.path == access.SOCKET:
         handshake.check_handshake(request)
 

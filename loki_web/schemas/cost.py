@@ -22,6 +22,9 @@ class IterationCost(Answer):
     model = fields.String()
     phase = fields.String()
     timestamp = fields.String()
+    session = optional(
+        fields.Integer(metadata={"description": "From 1, of those whose numbers are kept"})
+    )
 
 
 class Cost(Answer):

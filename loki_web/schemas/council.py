@@ -9,6 +9,13 @@ class VerdictsQuery(Query):
     limit = limit(20)
 
 
+class Vote(Answer):
+    member = fields.String()
+    role = fields.String()
+    vote = fields.String(metadata={"description": "COMPLETE, CONTINUE or empty"})
+    reason = fields.String()
+
+
 class Verdict(Answer):
     EXAMPLE = {
         "iteration": 10,
@@ -31,6 +38,9 @@ class Verdict(Answer):
             validate=validate.OneOf(["review", "evaluation"]),
             metadata={"description": "A forced review, or a routine evaluation"},
         )
+    )
+    votes = optional(
+        fields.List(fields.Nested(Vote), metadata={"description": "Of a routine evaluation"})
     )
 
 

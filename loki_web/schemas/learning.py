@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from loki_web.schemas.base import Answer, Query, limit, offset, text
+from loki_web.schemas.base import Answer, Query, limit, offset, optional, text
 from loki_web.services.learning.queries import TIME_RANGE
 
 
@@ -84,7 +84,15 @@ class LatestAggregation(Aggregation):
 
 
 class Metrics(Answer):
-    total_signals = fields.Integer(data_key="totalSignals")
+    total_signals = fields.Integer(
+        data_key="totalSignals", metadata={"description": "Signal files and all events"}
+    )
+    learning_signals = optional(
+        fields.Integer(
+            data_key="learningSignals",
+            metadata={"description": "Those of a learning type, not events of the runner"},
+        )
+    )
     signals_by_type = fields.Dict(fields.String(), fields.Integer(), data_key="signalsByType")
     signals_by_source = fields.Dict(fields.String(), fields.Integer(), data_key="signalsBySource")
     avg_confidence = fields.Float(data_key="avgConfidence")

@@ -74,6 +74,9 @@ class Status(Answer):
         fields.String(metadata={"description": "The name of the project, else of its folder"})
     )
     project_path = optional(fields.String(metadata={"description": "The folder of the project"}))
+    is_server_project = optional(
+        fields.Boolean(metadata={"description": "Whether it is the project of this server"})
+    )
     session_uptime_seconds = optional(fields.Float())
     pid = optional(
         fields.Integer(allow_none=True, metadata={"description": "The runner of the session"})

@@ -17,7 +17,7 @@ from loki_web.config.parsers import WORKER_CLASSES
 from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, heap, hooks, worker
+from loki_web.server import access_log, heap, hooks, inheritance, worker
 
 try:
     _settings = get_process_settings()
@@ -59,11 +59,13 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     """Check the addresses and clean up, in the master before it forks."""
+    inheritance.release(_settings, server)
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.raise_limit_of_descriptors()
     hooks.share_counts(_settings, server)
     hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_settings)
+    hooks.forget_focus(_settings)
     hooks.sign_audit_log(_settings)
     hooks.report_missing_folder(_settings)
     gc.collect()

@@ -24,6 +24,7 @@ from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import cells, warming
 from loki_web.services.context import open_sources
+from loki_web.services.fleet import selection
 from loki_web.services.session.processes import parse_pid
 from loki_web.store.shared.cache_dir import temporary_folder
 from loki_web.store.shared.counts import SharedCounts, open_counts, use
@@ -102,6 +103,13 @@ def sweep(settings: Settings) -> None:
     sources.project.sweep(*_WRITTEN)
     sources.user.sweep(*_WRITTEN_AT_HOME)
     WritableFolder(settings.audit_key.parent).sweep("")
+
+
+def forget_focus(settings: Settings) -> None:
+    """Show the project of this server again, as the runner expects of a new server."""
+    sources = open_sources(settings, STARTED_AT)
+    if sources.cache_folder is not None:
+        selection.clear_focus(sources)
 
 
 def sign_audit_log(settings: Settings) -> None:

@@ -22,7 +22,8 @@ from loki_web.store.times import microseconds, utc_now
 from loki_web.store.value_store import ValueStore
 from loki_web.store.writable import WritableFolder
 
-_MAX_OTHER_PROJECTS = 64
+_MAX_OTHER_PROJECTS = 2048
+_MAX_WATCHED_PROJECTS = 64  # the user may watch only so many folders
 POLL = "poll"  # a value of LOKI_WATCH
 
 
@@ -136,7 +137,8 @@ class Sources:
     def at_project(self, root: Path) -> "Sources":
         """Return the sources of another registered project, which has no derived index.
 
-        Those of the 64 most recently used projects are kept, with their cached values.
+        Those of the most recently used projects are kept, with their cached values. The files of
+        the first ones are watched, those of the others are examined.
 
         :param root: the directory that contains the `.loki/`.
         """
@@ -146,7 +148,8 @@ class Sources:
         with self._lock:
             other = self._others.get(loki_dir)
             if other is None:
-                events = self.settings.watch != POLL
+                is_watched = len(self._others) < _MAX_WATCHED_PROJECTS
+                events = is_watched and self.settings.watch != POLL
                 other = self._others[loki_dir] = Sources(
                     self.settings,
                     Folder(loki_dir, events=events),
@@ -169,6 +172,25 @@ class WritableSources(Sources):
     project: WritableFolder
     user: WritableFolder
     audit_failure: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def writable_at_project(self, root: Path) -> "WritableSources":
+        """Return sources for a change of another registered project; see `at_project`."""
+        if root / ".loki" == self.project.path:
+            return self
+        return WritableSources(
+            self.settings,
+            WritableFolder(
+                root / ".loki",
+                events=False,
+                may_return=False,
+                is_confined=not self.settings.allow_linked_dir,
+            ),
+            self.user,
+            self.started_at,
+            IndexFile(lambda: None),
+            self.clock,
+            self._find_cache_folder,
+        )
 
 
 def open_sources(

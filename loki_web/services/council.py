@@ -44,6 +44,16 @@ _MAX_POINTS = 1000  # the CLI keeps 7
 _PREVIEW_LENGTH = 500  # characters
 _PREVIEW_BYTES = 8 * 1024  # longer than the preview: half a secret would not be recognized as one
 _MEMBER_BYTES = 16 * 1024
+_REASON_LENGTH = 4096  # characters
+
+
+class VoteDict(TypedDict):
+    """The vote of a member in a routine evaluation; `vote` and `reason` may be empty."""
+
+    member: str
+    role: str
+    vote: str
+    reason: str
 
 
 class VerdictDict(TypedDict):
@@ -62,6 +72,7 @@ class VerdictDict(TypedDict):
     reject: NotRequired[int]
     raw_result: NotRequired[str]
     kind: NotRequired[str]
+    votes: NotRequired[list[VoteDict]]
 
 
 class CouncilStateDict(TypedDict):
@@ -215,10 +226,25 @@ def _read_reviews(sources: Sources) -> list[VerdictDict]:
 def _parse_evaluations(files: list[tuple[str, Any]]) -> list[VerdictDict]:
     matches = ((_ROUND_FILE.fullmatch(name), content) for name, content in files)
     return [
-        _build_verdict({**content, "iteration": int(match[1])}, EVALUATION)
+        {
+            **_build_verdict({**content, "iteration": int(match[1])}, EVALUATION),
+            "votes": [
+                _build_vote(entry) for entry in dicts_in(content.get("votes"))[:_MAX_MEMBERS]
+            ],
+        }
         for match, content in matches
         if match and isinstance(content, dict)
     ]
+
+
+def _build_vote(entry: Json) -> VoteDict:
+    member = entry.get("member")
+    return {
+        "member": redact(str(member) if isinstance(member, int) else first_text(member)),
+        "role": redact(first_text(entry.get("role"))),
+        "vote": redact(first_text(entry.get("vote"))),
+        "reason": redact(first_text(entry.get("reason"))[:_REASON_LENGTH]),
+    }
 
 
 def _build_verdict(entry: Json, kind: str) -> VerdictDict:

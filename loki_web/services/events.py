@@ -18,7 +18,7 @@ from loki_web.store.derived import derived
 from loki_web.store.journal import Journal
 from loki_web.store.times import isoformat, parse_time
 
-_FILE = "events.jsonl"
+FILE = "events.jsonl"
 
 
 class Milestones(NamedTuple):
@@ -190,11 +190,11 @@ def read_records(sources: Sources, places: list[Place]) -> Iterator[tuple[Record
 
 
 def _get_milestone_journal(sources: Sources) -> Journal[MilestoneReader]:
-    return sources.project.journal(_FILE, MilestoneReader)
+    return sources.project.journal(FILE, MilestoneReader)
 
 
 def _get_journal(sources: Sources) -> Journal[IndexReader]:
-    return sources.project.journal(_FILE, IndexReader)
+    return sources.project.journal(FILE, IndexReader)
 
 
 def _get_signal_files(sources: Sources) -> Collection:

@@ -1,5 +1,6 @@
 """The tasks in the queue files and the state file, one for each id (docs/files.md, section 4)."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from loki_web.services.context import Sources
 from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
-from loki_web.store.coerce import Json, as_dict, as_number, entries_under, first_text
+from loki_web.store.coerce import Json, as_count, as_dict, as_number, entries_under, first_text
 from loki_web.store.collection import BULK
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import parse_time, tidy_time
@@ -33,6 +34,12 @@ _STATUS_OF_QUEUE = {
 }
 QUEUES = tuple(_STATUS_OF_QUEUE)
 _FAILED_QUEUES = ("failed", "dead-letter")
+_SINGLE_FILE = re.compile(r"task-[0-9]{1,9}\.json")
+_QUEUE_OF_WORD = {
+    **{queue: queue for queue in QUEUES},
+    "done": "completed",
+    "running": "in-progress",
+}
 _STATE_KEYS = {
     "pending": "pending",
     "in-progress": "inProgress",
@@ -215,8 +222,14 @@ def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
 
 @derived
 def count_tasks(sources: Sources) -> dict[str, int]:
-    """Return the number of tasks by `pending`, `in_progress`, `review`, `completed`, `failed`."""
+    """Return the number of tasks by `pending`, `in_progress`, `review`, `completed`, `failed`.
+
+    Without any list of tasks the numbers in the state file count, which `loki demo` writes.
+    """
     counts = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
+    if _has_no_list(sources):
+        state_file = state.get_dashboard_state(sources)
+        return {name: as_count(state_file.get(f"{name}_tasks")) for name in counts}
     for task in get_task_list(sources).tasks:
         done = "failed" if task["failed"] else "completed"
         counts[done if task["status"] == DONE else task["status"]] += 1
@@ -228,12 +241,23 @@ def get_current_task(sources: Sources) -> str:
     """Return the title of the task in progress, `""` without one.
 
     An entry of type `iteration` stands for a whole iteration; it is used only if there is no other.
+    What the session before left in the queue is not the current task of this one.
     """
+    if _has_no_list(sources):
+        return redact(first_text(state.get_dashboard_state(sources).get("current_task")))
+    if state.is_left(sources, state.IN_PROGRESS_FILE):
+        return ""
     active = list_tasks(sources, status=IN_PROGRESS)
     for task in active:
         if task["type"] != "iteration":
             return task["title"]
     return active[0]["title"] if active else ""
+
+
+def _has_no_list(sources: Sources) -> bool:
+    """Return whether there is neither a task nor a list of tasks in the state file."""
+    is_listed = "tasks" in as_dict(sources.project.document(state.DASHBOARD_FILE))
+    return not is_listed and not get_task_list(sources).tasks
 
 
 def get_task_entries(value: Any) -> list[Json]:
@@ -285,13 +309,27 @@ def _read_entries(sources: Sources, source: _Source) -> Iterator[tuple[str, Json
     queue, is_copy = source
     if is_copy:
         groups = as_dict(as_dict(sources.project.document(state.DASHBOARD_FILE)).get("tasks"))
-        return _identify(queue, groups.get(_STATE_KEYS[queue]))
-    return _identify(queue, sources.project.document(_get_path(queue)))
+        return _identify(queue, get_task_entries(groups.get(_STATE_KEYS[queue])))
+    listed = get_task_entries(sources.project.document(_get_path(queue)))
+    return _identify(queue, [*listed, *_read_single_files(sources).get(queue, ())])
 
 
-def _identify(queue: str, value: Any) -> Iterator[tuple[str, Json]]:
+@derived
+def _read_single_files(sources: Sources) -> dict[str, list[Json]]:
+    """Return by queue the entries that `loki demo` writes, one a file: `queue/task-<n>.json`."""
+    queued: dict[str, list[Json]] = {}
+    names = sources.project.file_names("queue", ".json")
+    for name in sorted(filter(_SINGLE_FILE.fullmatch, names), key=lambda name: (len(name), name)):
+        entry = as_dict(sources.project.document(f"queue/{name}"))
+        queue = _QUEUE_OF_WORD.get(first_text(entry.get("status")).lower().replace("_", "-"))
+        if queue:
+            queued.setdefault(queue, []).append(entry)
+    return queued
+
+
+def _identify(queue: str, entries: list[Json]) -> Iterator[tuple[str, Json]]:
     identities = Identities(queue)
-    for entry in get_task_entries(value):
+    for entry in entries:
         value = entry.get("id")
         content = (
             () if isinstance(value, str) and value else (_get_title(entry), _get_description(entry))

@@ -68,6 +68,10 @@ class Folder:
         self._inputs: LRUCache[Hashable, Any] = LRUCache(MAX_INPUTS)
         self._lock = threading.Lock()
 
+    def count_events(self) -> int:
+        """Return a number that grows with each file system event in the folders that were read."""
+        return self._root.event_count
+
     def document(self, relative: str) -> Any:
         """Return the content of a JSON file, or None. It is shared: do not change it.
 

@@ -41,12 +41,14 @@ class Root:
     :param events: False to poll instead of using file system events.
     :ivar reports: whether the file system sends events for all changes.
     :ivar watching: a number that grows whenever folders have to be watched again.
+    :ivar event_count: a number that grows with each event in a watched folder.
     """
 
     def __init__(self, path: Path, *, events: bool = True) -> None:
         self.path = path
         self.reports = False
         self.watching = 0
+        self.event_count = 0
         self._events = events
         self._watched: set[str] = set()
         self._watched_itself = -1
@@ -96,11 +98,13 @@ class Root:
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Handle an event, see `store.notifier`."""
+        self.event_count += 1
         if is_folder:
             self.lost()
 
     def lost(self) -> None:
         """Watch all folders again, since one may have been created, removed or replaced."""
+        self.event_count += 1
         self._watched = set()  # a new set: a `watch` that is running adds to the old one
         self.watching += 1
 

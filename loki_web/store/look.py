@@ -7,9 +7,10 @@ value is valid while all of these states are the same. A look is the memory of o
 input is examined once in it, so all values that are computed in it are from one moment.
 """
 
+import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, Protocol
@@ -112,13 +113,24 @@ class Dependencies:
     """The inputs of a value that is requested often.
 
     Inputs with file system events are not examined while there are no events. Changes that cause
-    no events (through a hard link in another folder, by `mmap`) are detected within LOOK_SECONDS.
+    no events (through a hard link in another folder, by `mmap`) are detected within some seconds.
+
+    :param count_events: a number that grows with each event that may concern the inputs; by default
+        that of all events.
+    :param seconds: within which changes without events are detected.
     """
 
-    __slots__ = ("_last_look", "inputs")
+    __slots__ = ("_count_events", "_last_look", "_seconds", "inputs")
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        count_events: Callable[[], int] | None = None,
+        seconds: float = LOOK_SECONDS,
+    ) -> None:
         self.inputs = inputs
+        self._count_events = count_events
+        self._seconds = seconds
         # Inputs without events, epoch and time of the last look: one tuple, replaced atomically.
         self._last_look = inputs, -1, 0.0
 
@@ -126,16 +138,57 @@ class Dependencies:
         """Return whether each input has the same state as when it was recorded."""
         events, now = get_notifier(), time.monotonic()
         events.drain()
-        epoch = events.epoch
+        epoch = self._count_events() if self._count_events else events.epoch
         volatile, last_epoch, looked_at = self._last_look
         with looking_again():
-            if epoch == last_epoch and now - looked_at < LOOK_SECONDS:
+            if epoch == last_epoch and now - looked_at < self._seconds:
                 return are_current(volatile)
             if not are_current(self.inputs):
                 return False
         volatile = tuple(entry for entry in self.inputs if not is_notified(entry[0]))
         self._last_look = volatile, epoch, now
         return True
+
+
+class Summary:
+    """An input whose state is computed from other inputs; these are not recorded with it.
+
+    A value that depends on many inputs of other projects depends on a few summaries instead.
+
+    :param compute: returns the state; states are compared with `==`.
+    :param count_events: see `Dependencies`, as `seconds`.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[], Any],
+        count_events: Callable[[], int] | None = None,
+        seconds: float = LOOK_SECONDS,
+    ) -> None:
+        self._compute = compute
+        self._options = count_events, seconds
+        self._dependencies: Dependencies | None = None
+        self._lock = threading.Lock()
+        self._state: Any = None
+        self.examined_at = -math.inf
+
+    def examine(self) -> Any:
+        """Return the state, computed again if one of its inputs has changed."""
+        with self._lock:
+            self.examined_at = time.monotonic()
+            if self._dependencies is None or not self._dependencies.are_current():
+                outer, _thread.recording = _thread.recording, None
+                try:
+                    with looking_again(), recording() as recorded:
+                        self._state = self._compute()
+                finally:
+                    _thread.recording = outer
+                self._dependencies = Dependencies(recorded.inputs, *self._options)
+            return self._state
+
+    def get_last(self) -> Any:
+        """Return the state of the last examination, without another one; None before the first."""
+        return self._state
 
 
 def is_notified(source: Input) -> bool:

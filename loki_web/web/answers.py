@@ -28,6 +28,7 @@ from loki_web.store.look import (
     looking,
     recording,
 )
+from loki_web.web import context
 from loki_web.web.access import SCOPES_HEADER
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
@@ -259,6 +260,7 @@ def _compute(view: Callable[[], Any]) -> tuple[Response, Inputs]:
     for _ in range(_TRIES):
         with recording() as recorded:
             response = current_app.make_response(view())
+            context.complete_headers(response)
         inputs = recorded.inputs
         settled = tuple(pair for pair in inputs if not isinstance(pair[1], Unsettled))
         with looking():

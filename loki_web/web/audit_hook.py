@@ -13,7 +13,7 @@ from loki_web.services.context import WritableSources
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.shared.rate_window import SharedWindow
-from loki_web.web import access
+from loki_web.web import access, context
 
 # Per minute: recorded refusals of one address, and of one client for one route that reads.
 # Neither anonymous clients nor a page that polls with an expired token may fill the log.
@@ -117,6 +117,9 @@ def _details(req: Request, response: Response, action: Action, body: Json) -> di
         "path": req.path,
         "status": response.status_code,
     }
+    project = context.get_noted_project()
+    if project is not None and context.PROJECT in req.args:
+        details["project"] = str(project)
     if identity.kind == PERSON:
         details["person"] = identity.name
     if action.resource_type == "token" and response.status_code == 201:

@@ -35,11 +35,15 @@ class AnythingConverter(PathConverter):
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library has no types
-    """The routes of one resource. The docstring of its module describes it in `/docs`."""
+    """The routes of one resource. The docstring of its module describes it in `/docs`.
+
+    :param is_of_project: whether its routes below `/api/` are about the project of the request.
+    """
 
     ARGUMENTS_PARSER = RequestParser()
 
-    def __init__(self, name: str, import_name: str) -> None:
+    def __init__(self, name: str, import_name: str, *, is_of_project: bool = True) -> None:
+        self.is_of_project = is_of_project
         super().__init__(name, import_name, description=sys.modules[import_name].__doc__)
 
     def get(self, rule: str, *, is_confidential: bool = False, **options: Any) -> Decorator:

@@ -1,19 +1,74 @@
-"""Access to the sources of the current application."""
+"""Access to the sources of the current application, and of the project of the current request."""
 
+import os
+from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
-from flask import current_app
+from flask import Response, current_app, g, request
 
+from loki_web.errors import Conflict
 from loki_web.services.context import Sources, WritableSources
+from loki_web.services.fleet import selection
 
 EXTENSION = "loki_web"
+PROJECT = "project"  # the query parameter
+PROJECT_HEADER = "X-Loki-Project"
+_ROOT = "loki_web_root"
 
 
 def sources() -> Sources:
-    """Return the sources of the current application, for views that read."""
-    return writable_sources()
+    """Return the sources of the project that the request names, else of the one that is shown.
+
+    :raises NotFound: for an unknown project.
+    """
+    own, identifier = server_sources(), request.args.get(PROJECT)
+    if identifier:
+        found = selection.open_project(own, selection.find_root(own, identifier))
+    else:
+        found = selection.choose(own)
+    _note_project(found)
+    return found
 
 
 def writable_sources() -> WritableSources:
-    """Return the sources of the current application, for views that change something."""
+    """Return sources for views that change something: of the project that the request names.
+
+    A request that names none changes the project of this server, whichever is shown.
+
+    :raises NotFound: for an unknown project.
+    :raises Conflict: if another project has no state folder.
+    """
+    own, identifier = writable_server_sources(), request.args.get(PROJECT)
+    root = selection.find_root(own, identifier) if identifier else selection.get_root(own)
+    found = own if root == selection.get_root(own) else own.writable_at_project(root)
+    if found is not own and not found.project.is_folder(""):
+        raise Conflict("The state folder is gone, so nothing was changed")
+    _note_project(found)
+    return found
+
+
+def server_sources() -> Sources:
+    """Return the sources of this server, for views that are not about a project."""
+    return writable_server_sources()
+
+
+def writable_server_sources() -> WritableSources:
+    """Return the sources of this server, for views that change something."""
     return cast(WritableSources, current_app.extensions[EXTENSION])
+
+
+def get_noted_project() -> Path | None:
+    """Return the directory of the project that the current request is about."""
+    return cast(Path | None, g.get(_ROOT))
+
+
+def complete_headers(response: Response) -> None:
+    """Say in a header which project the response is about: its path, percent-encoded."""
+    root = get_noted_project()
+    if root is not None:
+        response.headers[PROJECT_HEADER] = quote(os.fsencode(root))
+
+
+def _note_project(found: Sources) -> None:
+    setattr(g, _ROOT, selection.get_root(found))

@@ -8,7 +8,9 @@ from flask_cors import CORS
 from loki_web.config.settings import Settings
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_EXPOSED = ["ETag", "Retry-After", "X-Loki-Cursor", "X-Loki-Scopes", "X-Request-ID"]
+_EXPOSED = [
+    "ETag", "Retry-After", "X-Loki-Cursor", "X-Loki-Project", "X-Loki-Scopes", "X-Request-ID",
+]  # fmt: skip
 
 
 def install(app: Flask, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from loki_web.auth.authenticator import Authenticator
 from loki_web.errors import Forbidden, TooManyRequests
 from loki_web.services.context import WritableSources
 from loki_web.store.shared.rate_window import SharedWindow
-from loki_web.web import access, audit_hook, cors
+from loki_web.web import access, audit_hook, context, cors
 from loki_web.web.meter import RULE
 from loki_web.web.origins import host_is_allowed, is_address, origin_is_allowed
 from loki_web.web.request_parser import MAX_BODY_BYTES
@@ -135,6 +135,7 @@ def install(app: Flask, sources: WritableSources) -> Guard:
         if not guard.recorder.record(response):
             response = audit_hook.make_unrecorded(response)
         cors.complete_headers(response)
+        context.complete_headers(response)
         headers = response.headers
         scopes = _note_user(request.environ)
         if access.get_identity().key:  # set for a valid token, even without scopes

@@ -14,6 +14,7 @@ from loki_web.store.coerce import Json
 from loki_web.web.access import KEY_HEADER
 from loki_web.web.answers import kept
 from loki_web.web.blueprint import AnythingConverter, Blueprint
+from loki_web.web.context import PROJECT, PROJECT_HEADER
 
 _EXTENSION = "loki_web.openapi"
 _ABOUT = (
@@ -25,6 +26,16 @@ _BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": "An access token, required when LOKI_ENTERPRISE_AUTH or OIDC is on",
+}
+_OF_SERVER = ("/api/secrets/status", "/api/auth/info")
+_PROJECT = {
+    "in": "query",
+    "name": PROJECT,
+    "required": False,
+    "description": "Id, alias or path of a registered project. Without it, answers are about the "
+    f"project that is shown, and changes about that of this server; the header {PROJECT_HEADER} "
+    "says which",
+    "schema": {"type": "string", "maxLength": 4096},
 }
 _API_KEY = {
     "type": "apiKey",
@@ -83,7 +94,17 @@ class _Description:
             tagged = {method: {**op, "tags": [tag["name"]]} for method, op in operations.items()}
             spec.path(rule=next(self._app.url_map.iter_rules(endpoint)), operations=tagged)
         document: Json = spec.to_dict()
+        self._add_project(document)
         return document
+
+    def _add_project(self, document: Json) -> None:
+        """Add the query parameter `project` to the routes that are about one."""
+        tags = {each.name for each in self._blueprints if each.is_of_project}
+        for path, item in document["paths"].items():
+            for operation in item.values():
+                is_described = isinstance(operation, dict) and tags & set(operation.get("tags", ()))
+                if is_described and path.startswith("/api/") and path not in _OF_SERVER:
+                    operation.setdefault("parameters", []).append(_PROJECT)
 
 
 def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:

@@ -1,4 +1,4 @@
-"""The channels, each read by the same service as the REST API."""
+"""The channels, each read by the same service as the REST API, of the project that is shown."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,7 @@ from loki_web.services.agents import records
 from loki_web.services.checkpoints.records import list_checkpoints
 from loki_web.services.context import Sources
 from loki_web.services.cost import report
+from loki_web.services.fleet.selection import choose
 from loki_web.services.notifications import notifications
 from loki_web.services.registry import registry
 from loki_web.services.session import status
@@ -21,7 +22,7 @@ _MAX_ENTRIES = 1000
 
 
 def _tasks(sources: Sources) -> Slice:
-    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(sources))
+    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(choose(sources)))
 
 
 def _projects(sources: Sources) -> Slice:
@@ -36,7 +37,7 @@ def _notifications(sources: Sources) -> Slice:
     return ListSlice(
         protocol.NOTIFICATIONS,
         state.send_changed_entries("notification"),
-        lambda: notifications.list_notifications(sources, limit=_MAX_ENTRIES),
+        lambda: notifications.list_notifications(choose(sources), limit=_MAX_ENTRIES),
     )
 
 
@@ -44,7 +45,7 @@ def _checkpoints(sources: Sources) -> Slice:
     return ListSlice(
         protocol.CHECKPOINTS,
         state.send_new_entries("checkpoint"),
-        lambda: list_checkpoints(sources, limit=_MAX_ENTRIES),
+        lambda: list_checkpoints(choose(sources), limit=_MAX_ENTRIES),
     )
 
 
@@ -52,12 +53,16 @@ CHANNELS: dict[str, Callable[[Sources], Slice]] = {
     protocol.TASKS: _tasks,
     protocol.PROJECTS: _projects,
     protocol.STATUS: lambda sources: ValueSlice(
-        "status", lambda: status.get_status(sources), _VOLATILE
+        "status", lambda: status.get_status(choose(sources)), _VOLATILE
     ),
-    protocol.AGENTS: lambda sources: ValueSlice("agents", lambda: records.describe_agents(sources)),
+    protocol.AGENTS: lambda sources: ValueSlice(
+        "agents", lambda: records.describe_agents(choose(sources))
+    ),
     protocol.LOGS: lambda sources: LogSlice(sources),
     protocol.NOTIFICATIONS: _notifications,
-    protocol.COST: lambda sources: ValueSlice("cost", lambda: report.get_cost(sources)),
-    protocol.COUNCIL: lambda sources: ValueSlice("council", lambda: council.get_state(sources)),
+    protocol.COST: lambda sources: ValueSlice("cost", lambda: report.get_cost(choose(sources))),
+    protocol.COUNCIL: lambda sources: ValueSlice(
+        "council", lambda: council.get_state(choose(sources))
+    ),
     protocol.CHECKPOINTS: _checkpoints,
 }

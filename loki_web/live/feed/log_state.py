@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from loki_web.live.messages import Message
 from loki_web.services.context import Sources
+from loki_web.services.fleet.selection import choose
 from loki_web.services.logs import reader
 from loki_web.store.follower import Place, Step
 
@@ -22,7 +23,8 @@ class LogSlice:
     """
 
     def __init__(self, sources: Sources, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sources = sources
+        self._server_sources = sources
+        self._sources = sources  # of the project that is shown
         self._clock = clock
         self._name: str | None = None
         self._place: Place | None = None
@@ -38,8 +40,14 @@ class LogSlice:
         return f"{self._place.inode}.{self._place.offset}" if self._place else "none"
 
     def refresh(self) -> list[Message]:
-        """Return the lines that were written since the last call; none at the first call."""
-        if not self._is_read:
+        """Return the lines that were written since the last call; none at the first call.
+
+        None either when another project is shown than before.
+        """
+        shown = choose(self._server_sources)
+        if shown is not self._sources or not self._is_read:
+            self._sources = shown
+            self._above.clear()
             self._is_read = True
             self._seen = self._names()
             self._name = reader.find_session_log(self._sources)

@@ -164,8 +164,14 @@ def describe_agents(sources: Sources) -> list[AgentDict]:
 
 
 def count_running(sources: Sources) -> int:
-    """Count the live agents: by their own process or, without one, by that of the session."""
-    return sum(agent.alive for agent in list_agents(sources))
+    """Count the live agents: by their own process or, without one, by that of the session.
+
+    Without a list the number in the state file counts while the session lives: `loki demo`.
+    """
+    agents = list_agents(sources)
+    if agents or sources.project.exists(AGENTS_FILE) or not liveness.get_liveness(sources).alive:
+        return sum(agent.alive for agent in agents)
+    return as_count(state.get_dashboard_state(sources).get("running_agents"))
 
 
 def _describe(sources: Sources, agent: Agent) -> AgentDict:

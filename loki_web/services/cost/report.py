@@ -30,6 +30,7 @@ class IterationCostDict(TypedDict):
     model: str
     phase: str
     timestamp: str
+    session: NotRequired[int]
 
 
 class CostDict(TypedDict):
@@ -100,6 +101,7 @@ def _list_iterations(uses: list[Use]) -> list[IterationCostDict]:
             "model": use.model,
             "phase": use.phase,
             "timestamp": use.timestamp,
+            "session": use.session,
         }
         for use, cumulative in list(zip(uses, running_totals, strict=True))[-_MAX_ITERATIONS:]
     ]

@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from loki_web.services.context import Sources
@@ -17,10 +18,12 @@ from loki_web.store.coerce import (
     dicts_in,
 )
 from loki_web.store.derived import derived, refreshed
-from loki_web.store.times import tidy_time
+from loki_web.store.times import parse_time, tidy_time
 
 _FILE = re.compile(r"iteration-(.+)\.json", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_NAMELESS = efficiency.UNKNOWN, efficiency.UNKNOWN  # model and phase
+_DELAY = timedelta(minutes=2)  # between the entry of the tracker and the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Use:
     :param cost_usd: the recorded cost, else the price of the tokens.
     :param is_recorded: False when the tokens were priced.
     :param timestamp: the end of the iteration in ISO 8601 with a zone; `""` when unknown.
+    :param session: from 1; iterations are counted from 1 again in each session.
     """
 
     iteration: int
@@ -40,13 +44,19 @@ class Use:
     cost_usd: float
     is_recorded: bool
     timestamp: str
+    session: int = 1
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens were counted."""
+        return bool(self.input_tokens or self.output_tokens)
 
 
 @dataclass(frozen=True)
 class Spend:
     """Tokens and cost of a session.
 
-    :param uses: ordered by iteration.
+    :param uses: ordered by session and iteration.
     :param cost_usd: rounded to six decimals.
     :param source: `efficiency` or `tracking`, the files that were counted; `none` when nothing was
         measured, which is not the same as a session that cost nothing.
@@ -64,20 +74,26 @@ def get_spend(sources: Sources) -> Spend:
     """Return tokens and USD of all iterations.
 
     A recorded cost is used as it is. If it is missing, or 0 although there are tokens, the tokens
-    are priced, so that a budget can be reached (docs/files.md, section 10.1). If the efficiency
-    files have no tokens at all, the numbers of the context tracker are used (section 17); the cost
-    is then at least the one that the files recorded.
+    are priced, so that a budget can be reached (docs/files.md, section 10.1). A session overwrites
+    the files of the one before; the context tracker keeps its numbers, which are added. They also
+    stand in for files without tokens; the cost is at least the one that the files recorded.
     """
     prices = get_price_list(sources)
-    uses = _read_efficiency(sources).in_order
+    recorded = _read_efficiency(sources).in_order
+    tracking = as_dict(sources.project.document("context/tracking.json"))
+    tracked = _read_iterations(tracking, prices, recorded)
+    uses = _merge(recorded, tracked)
     read, written = _sum_tokens(uses)
     cost = sum_usd(use.cost_usd for use in uses)
-    if not read and not written:
-        tracked = _read_tracking(sources, prices, uses, cost)
-        if tracked is not None:
-            return tracked
-    source = "efficiency" if read or written or cost else "none"
-    return Spend(uses, read, written, cost, source)
+    if any(use.has_tokens for use in recorded):
+        return Spend(uses, read, written, cost, "efficiency")
+    total = _read_total(tracking, prices)
+    if total.has_tokens or (tracked and (read or written)):
+        read = total.input_tokens or read
+        written = total.output_tokens or written
+        cost = sum_usd([max(total.cost_usd, cost)])
+        return Spend(uses if tracked else [total], read, written, cost, "tracking")
+    return Spend(uses, read, written, cost, "efficiency" if cost else "none")
 
 
 def sum_usd(amounts: Iterable[float]) -> float:
@@ -134,40 +150,73 @@ def _make_use(name: str, digest: list[Any] | None, prices: PriceList) -> Use | N
     return _build_use(record, prices, iteration, record["model"], record["phase"])
 
 
-def _read_tracking(
-    sources: Sources, prices: PriceList, of_files: list[Use], least: float
-) -> Spend | None:
-    """Return the context tracker's numbers, None when it counted nothing.
+def _read_iterations(tracking: Json, prices: PriceList, recorded: list[Use]) -> list[Use]:
+    """Return the iterations that the context tracker counted; each session begins with a lower one.
 
-    It records neither model nor phase; these come from the efficiency file of the same iteration.
-
-    :param of_files: the uses in the efficiency files.
-    :param least: the lower limit of the cost, in USD.
+    It records neither model nor phase; these come from the efficiency file of the same number.
     """
-    tracking = as_dict(sources.project.document("context/tracking.json"))
+    by_iteration = {use.iteration: use for use in recorded}
+    uses: list[Use] = []
+    for record in dicts_in(tracking.get("per_iteration")):
+        use = _build_use(record, prices, as_count(record.get("iteration")), *_NAMELESS)
+        other = by_iteration.get(use.iteration)
+        if other is not None:
+            use = _build_use(record, prices, use.iteration, other.model, other.phase)
+        last = uses[-1] if uses else use
+        is_next = bool(uses) and use.iteration <= last.iteration
+        uses.append(replace(use, session=last.session + is_next))
+    return uses
+
+
+def _read_total(tracking: Json, prices: PriceList) -> Use:
+    """Return the sums of the context tracker."""
     totals = as_dict(tracking.get("totals"))
     total = {
         "input_tokens": totals.get("total_input"),
         "output_tokens": totals.get("total_output"),
         "cost_usd": totals.get("total_cost_usd"),
     }
-    by_iteration = {use.iteration: use for use in of_files}
-    uses = []
-    for record in dicts_in(tracking.get("per_iteration")) or [total]:
-        iteration = as_count(record.get("iteration"))
-        other = by_iteration.get(iteration)
-        model, phase = (
-            (other.model, other.phase) if other else (efficiency.UNKNOWN, efficiency.UNKNOWN)
-        )
-        uses.append(_build_use(record, prices, iteration, model, phase))
-    read, written = _sum_tokens(uses)
-    read = as_count(total["input_tokens"], default=read)
-    written = as_count(total["output_tokens"], default=written)
-    if not read and not written:
-        return None
-    priced = sum_usd(use.cost_usd for use in uses)
-    cost = as_amount(total["cost_usd"]) or priced
-    return Spend(uses, read, written, sum_usd([max(cost, least)]), "tracking")
+    return _build_use(total, prices, 0, *_NAMELESS)
+
+
+def _merge(recorded: list[Use], tracked: list[Use]) -> list[Use]:
+    """Return each iteration of each session once, in their order.
+
+    :param recorded: the efficiency files: of each number the latest iteration.
+    :param tracked: those of the context tracker, which keeps earlier sessions.
+    """
+    by_iteration: dict[int, list[Use]] = {}
+    for use in reversed(tracked):
+        by_iteration.setdefault(use.iteration, []).append(use)
+    merged = {id(use): use for use in tracked}
+    is_later = False  # whether there is a session that the tracker does not know
+    untracked = []
+    for use in recorded:
+        others = by_iteration.get(use.iteration, [])
+        other = next((other for other in others if _is_same(use, other)), None)
+        if other is None:
+            untracked.append(use)
+            is_later = is_later or bool(others)
+        elif use.has_tokens or not other.has_tokens:
+            merged[id(other)] = replace(use, session=other.session)
+        else:
+            merged[id(other)] = replace(other, cost_usd=max(use.cost_usd, other.cost_usd))
+    last = tracked[-1].session + is_later if tracked else 1
+    uses = [*merged.values(), *(replace(use, session=last) for use in untracked)]
+    return sorted(uses, key=lambda use: (use.session, use.iteration))
+
+
+def _is_same(recorded: Use, tracked: Use) -> bool:
+    """Return whether a file and an entry of the tracker are of one iteration, not of two sessions.
+
+    The runner copies the numbers, within seconds.
+    """
+    numbers = [(use.input_tokens, use.output_tokens, use.cost_usd) for use in (recorded, tracked)]
+    moments = [parse_time(use.timestamp) for use in (recorded, tracked)]
+    if (recorded.has_tokens and numbers[0] == numbers[1]) or None in moments:
+        return True
+    written, counted = (moment for moment in moments if moment)
+    return abs(written - counted) < _DELAY
 
 
 def _build_use(record: Json, prices: PriceList, iteration: int, model: str, phase: str) -> Use:

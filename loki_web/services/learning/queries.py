@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypedDict, cast
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from loki_web.errors import BadRequest
 from loki_web.services import events
@@ -28,6 +28,7 @@ from loki_web.services.learning.signal_index import (
     Sum,
 )
 from loki_web.services.learning.views import (
+    LEARNING_TYPES,
     ErrorSignalDict,
     PreferenceSignalDict,
     SignalDict,
@@ -95,9 +96,14 @@ def parse_time_range(time_range: str, now: datetime) -> datetime:
 
 
 class MetricsDict(TypedDict):
-    """Counts of the records of a period, most frequent first, and their aggregation."""
+    """Counts of the records of a period, most frequent first, and their aggregation.
+
+    :ivar totalSignals: signals and all events, as clients of the old server expect.
+    :ivar learningSignals: those of a learning type; events of the runner are not.
+    """
 
     totalSignals: int
+    learningSignals: NotRequired[int]
     signalsByType: dict[str, int]
     signalsBySource: dict[str, int]
     avgConfidence: float
@@ -136,6 +142,9 @@ def get_metrics(
         lessons = aggregation.summarize_totals(index, totals)
     return {
         "totalSignals": sum(cell.count for _, cell in totals),
+        "learningSignals": sum(
+            cell.count for group, cell in totals if group.type in LEARNING_TYPES
+        ),
         "signalsByType": _count_by(totals, lambda group: group.type),
         "signalsBySource": _count_by(totals, lambda group: group.source),
         "avgConfidence": round(confidence.mean() or 0.0, 10),

@@ -50,6 +50,8 @@ _FIELDS: dict[str, dict[str, Callable[[Any], Any]]] = {
     },
 }
 
+LEARNING_TYPES = frozenset(_FIELDS)
+
 
 class SignalDict(TypedDict):
     """The documented fields of a record; further ones are as in its file, redacted.

@@ -9,6 +9,7 @@ from loki_web.services.notifications import triggers
 from loki_web.services.redaction import redact, redact_within
 from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import Json, as_count, as_dict, as_flag, entries_under, first_text
+from loki_web.store.derived import derived
 from loki_web.store.times import sort_key, tidy_time
 
 SEVERITIES = ("critical", "warning", "info")
@@ -69,6 +70,13 @@ def list_notifications(
         if severity in (None, entry["severity"]) and acknowledged in (None, entry["acknowledged"])
     ]
     return matching[offset : offset + limit]
+
+
+@derived
+def count_unacknowledged(sources: Sources) -> int:
+    """Return the number of notifications that nobody has acknowledged."""
+    entries = _identify(sources.project.document(_FILE))
+    return sum(not as_flag(entry.get("acknowledged")) for _, entry in entries)
 
 
 def acknowledge_notification(sources: WritableSources, notification_id: str) -> AcknowledgedDict:

@@ -109,12 +109,15 @@ class _Evidence:
 
 def get_liveness(sources: Sources) -> Liveness:
     """Return whether a session runs, which, and how that is known (docs/files.md, 17.1)."""
-    evidence, now = _get_evidence(sources), sources.now()
+    evidence = _get_evidence(sources)
     if evidence.live:
         first = evidence.live[0]
         sessions = tuple((record.session, record.pid) for record in evidence.live)
         return Liveness(True, PROCESS, first, sessions, first.began_at or first.written_at)
     beat, since = evidence.beat, evidence.open_since
+    if not evidence.foreign and since is None:
+        return Liveness(False, PROCESS if evidence.is_recorded else UNKNOWN)
+    now = sources.now()
     if evidence.foreign and _is_within(beat, now, _RUNNER_SILENCE):
         first = evidence.foreign[0]
         names = dict.fromkeys(record.session for record in evidence.foreign)
@@ -127,9 +130,7 @@ def get_liveness(sources: Sources) -> Liveness:
         )
         known_by = HEARTBEAT if has_beat else UNKNOWN
         return Liveness(alive, known_by, None, ((GLOBAL, None),) * alive, since, not alive)
-    if evidence.foreign:
-        return Liveness(False, HEARTBEAT, is_stale=True)
-    return Liveness(False, PROCESS if evidence.is_recorded else UNKNOWN)
+    return Liveness(False, HEARTBEAT, is_stale=True)
 
 
 def judge(sources: Sources, record: Record) -> Verdict:

@@ -16,6 +16,14 @@ from loki_web.store.folder import Folder
 
 STOPPED, RUNNING, PAUSED, AUTONOMOUS = "stopped", "running", "paused", "autonomous"
 DASHBOARD_FILE = "dashboard-state.json"
+_ORCHESTRATOR_FILE = "state/orchestrator.json"
+_COUNCIL_FILE = "council/state.json"
+_CURRENT_TASK_FILE, IN_PROGRESS_FILE = "queue/current-task.json", "queue/in-progress.json"
+# Files that say which iteration runs.
+_PROGRESS = (
+    DASHBOARD_FILE, _COUNCIL_FILE, _CURRENT_TASK_FILE, IN_PROGRESS_FILE, events.FILE,
+)  # fmt: skip
+_START_SLACK = 1.0  # seconds
 _ITERATION_ID = re.compile(r"iteration-(\d{1,9})", re.ASCII)
 _EFFICIENCY_FILE = re.compile(r"iteration-(\d{1,9})\.json", re.ASCII)
 
@@ -36,16 +44,28 @@ def get_status_word(sources: Sources) -> str:
     return AUTONOMOUS if get_dashboard_state(sources).get("mode") == AUTONOMOUS else RUNNING
 
 
+def get_mode(sources: Sources) -> str:
+    """Return the mode of the live session; `""` without one.
+
+    The state file is written some seconds after `PAUSE`.
+    """
+    if not liveness.get_liveness(sources).alive:
+        return ""
+    if sources.project.exists("PAUSE"):
+        return PAUSED
+    return redact(first_text(get_dashboard_state(sources).get("mode")))
+
+
 def get_phase(sources: Sources) -> str:
-    """Return the phase in the state file or in `state/orchestrator.json`, `""` without one."""
+    """Return the phase in `state/orchestrator.json` or in the state file, `""` without one.
+
+    The state file is a copy: it is used if it was not written before the other.
+    """
     dashboard_state = get_dashboard_state(sources)
-    orchestrator = as_dict(sources.project.document("state/orchestrator.json"))
-    word = first_text(
-        dashboard_state.get("phase"),
-        dashboard_state.get("currentPhase"),
-        orchestrator.get("currentPhase"),
-    )
-    return redact(word)
+    copied = dashboard_state.get("phase"), dashboard_state.get("currentPhase")
+    original = as_dict(sources.project.document(_ORCHESTRATOR_FILE)).get("currentPhase")
+    is_newer = sources.project.is_newer(_ORCHESTRATOR_FILE, DASHBOARD_FILE)
+    return redact(first_text(original, *copied) if is_newer else first_text(*copied, original))
 
 
 def get_provider(sources: Sources) -> str:
@@ -92,23 +112,47 @@ def get_iteration(sources: Sources) -> int:
     """Return the greatest iteration in any file of this session (docs/files.md, section 17.1).
 
     The state file alone is not enough: its writer does not see the counter and writes 0.
+    The files that the session before left count only as long as this one has written none.
     """
-    dashboard_state = get_dashboard_state(sources)
-    council = as_dict(sources.project.document("council/state.json"))
-    return max(
-        as_count(dashboard_state.get("iteration")),
-        as_count(dashboard_state.get("currentIteration")),
-        as_count(council.get("last_track_iteration")),
-        _get_queue_iteration(sources),
-        _get_efficiency_iteration(sources),
-        events.get_milestones(sources).iteration,
-    )
+    iterations = {
+        DASHBOARD_FILE: _get_state_iteration(sources),
+        _COUNCIL_FILE: _get_council_iteration(sources),
+        _CURRENT_TASK_FILE: _get_queue_iteration(sources, _CURRENT_TASK_FILE),
+        IN_PROGRESS_FILE: _get_queue_iteration(sources, IN_PROGRESS_FILE),
+        events.FILE: events.get_milestones(sources).iteration,
+    }
+    counted = [iteration for name, iteration in iterations.items() if not is_left(sources, name)]
+    return max(*counted, _get_efficiency_iteration(sources))
 
 
-def _get_queue_iteration(sources: Sources) -> int:
-    in_progress = sources.project.document("queue/in-progress.json")
-    entries = [as_dict(sources.project.document("queue/current-task.json"))]
-    entries += dicts_in(as_dict(in_progress).get("tasks", in_progress))
+def is_left(sources: Sources, name: str) -> bool:
+    """Return whether a file was left by the session before the one that the pid file names."""
+    return name in _list_left(sources)
+
+
+@derived
+def _list_left(sources: Sources) -> frozenset[str]:
+    versions = {name: sources.project.version(name) for name in (*_PROGRESS, *liveness.PID_FILES)}
+    times = {name: version.mtime for name, version in versions.items() if version}
+    since = max(times.get(name, 0.0) for name in liveness.PID_FILES) - _START_SLACK
+    left = frozenset(name for name in _PROGRESS if times.get(name, since) < since)
+    has_written = any(times.get(name, 0.0) >= since for name in _PROGRESS)
+    return left if has_written else frozenset()
+
+
+def _get_state_iteration(sources: Sources) -> int:
+    content = get_dashboard_state(sources)
+    return max(as_count(content.get(name)) for name in ("iteration", "currentIteration"))
+
+
+def _get_council_iteration(sources: Sources) -> int:
+    council = as_dict(sources.project.document(_COUNCIL_FILE))
+    return as_count(council.get("last_track_iteration"))
+
+
+def _get_queue_iteration(sources: Sources, name: str) -> int:
+    content = sources.project.document(name)
+    entries = [as_dict(content), *dicts_in(as_dict(content).get("tasks", content))]
     ids = (_ITERATION_ID.fullmatch(first_text(entry.get("id"))) for entry in entries)
     return max((int(match[1]) for match in ids if match), default=0)
 

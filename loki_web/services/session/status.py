@@ -9,7 +9,6 @@ from loki_web.services.cost import efficiency
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
 from loki_web.services.session.liveness import get_liveness
-from loki_web.store.coerce import first_text
 from loki_web.store.derived import derived
 from loki_web.store.times import isoformat
 
@@ -46,6 +45,7 @@ class StatusDict(TypedDict):
     current_task: str
     project: NotRequired[str]
     project_path: NotRequired[str]
+    is_server_project: NotRequired[bool]
     session_uptime_seconds: NotRequired[float]
     pid: NotRequired[int | None]
     timestamp: NotRequired[str]
@@ -88,6 +88,7 @@ def get_status(sources: Sources) -> StatusDict:
         "status": state.get_status_word(sources),
         "project": state.get_project_name(sources),
         "project_path": str(state.get_project_path(sources)),
+        "is_server_project": sources.project.path == sources.settings.loki_dir,
         "version": state.get_version(sources),
         "uptime_seconds": round(max(0.0, now.timestamp() - sources.started_at), 3),
         "active_sessions": len(liveness.sessions),
@@ -97,9 +98,7 @@ def get_status(sources: Sources) -> StatusDict:
         "phase": state.get_phase(sources),
         "iteration": state.get_iteration(sources),
         "complexity": state.get_complexity(sources),
-        "mode": redact(first_text(state.get_dashboard_state(sources).get("mode")))
-        if liveness.alive
-        else "",
+        "mode": state.get_mode(sources),
         "provider": state.get_provider(sources),
         "current_task": tasks.get_current_task(sources),
         "session_uptime_seconds": round(state.get_uptime_seconds(sources), 3),

@@ -110,6 +110,11 @@ export const token = keptCell('token', '', 'sessionStorage');
 const isClosed = document.body.dataset.access === 'token';
 /** Why a token has to be entered; `''` if none is needed. */
 export const locked = cell(isClosed && !token.value ? WANTED : '');
+/** The project that this tab shows, by its id; empty for the one that the server shows. */
+export const project = keptCell('project', '', 'sessionStorage');
+/** The folder of the project in which changes are made; empty for the one of the server. */
+export const acting = cell('');
+const OF_SERVER = /^api\/(registry|enterprise|fleet|focus|secrets|auth)\b/;
 /** The scopes of the token in the last response; null if no token is needed. */
 export const scopes = cell(/** @type {string | null} */ (null));
 /** The scopes that requests were refused for. */
@@ -183,7 +188,7 @@ async function request(
 ) {
   if (locked.value && !OPEN_TO_ALL.has(path)) throw new ApiError('unauthenticated', locked.value);
   const used = token.value;
-  const { response, text } = await send(method, path, { headers: authorization(), body, signal });
+  const { response, text } = await send(method, withProject(method, path), { headers: authorization(), body, signal });
   const isOurs = used === token.value;
   if (isOurs) hearScopes(response.headers.get('X-Loki-Scopes'));
   if (response.ok) hear?.(response.headers);
@@ -192,6 +197,20 @@ async function request(
   if (isOurs && error.scope) denied.set(new Set([...denied.value, error.scope]));
   if (isOurs && error.status === 401) locked.set(used ? 'The server does not accept this token.' : WANTED);
   throw error;
+}
+
+/** Name the project that is shown: a change without a name is made in the one of the server. */
+function withProject(method, path) {
+  const name = project.value || (method === 'GET' ? '' : acting.value);
+  if (!name || !path.startsWith('api/') || OF_SERVER.test(path)) return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams({ project: name })}`;
+}
+
+/** Show a project, by its id, from now on; without one, that of the server. */
+export function showProject(id = '') {
+  project.set(id);
+  location.hash = '';
+  location.reload();
 }
 
 /**

@@ -1,6 +1,6 @@
 // The live feed: a WebSocket, or an event stream if that fails. Without either, slices poll.
 
-import { address, authorization, BASE, cell, contact, everySecond, locked, token } from './api.js';
+import { address, authorization, BASE, cell, contact, everySecond, locked, project, token } from './api.js';
 import { lookup } from './words.js';
 
 const ALWAYS = ['status', 'notifications']; // channels that a hidden tab follows too
@@ -85,6 +85,10 @@ function connect() {
   clearTimeout(timer);
   if (!isStarted || connection || locked.value) return;
   nextTry.set(0);
+  if (project.value) {
+    state.set('polling'); // the feed is about the project that the server shows
+    return;
+  }
   const opened = TRANSPORTS[transport]({
     channels: channels(),
     onOpen() {

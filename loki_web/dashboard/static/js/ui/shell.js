@@ -1,6 +1,6 @@
 // The frame around every view: session strip, menu counts, banner, title.
 
-import { contact, keptCell } from '../core/api.js';
+import { acting, contact, keptCell, project, showProject } from '../core/api.js';
 import { byId, draw, h, icon } from '../core/dom.js';
 import * as live from '../core/live.js';
 import { agents, contextWindow, convergence, cost, notifications, status, tasks } from '../core/store.js';
@@ -28,6 +28,7 @@ const read = () => Object.fromEntries(Object.entries(SHOWN).map(([name, slice]) 
 export function shell(ctx) {
   const redraw = () => {
     const data = read();
+    acting.set(data.status?.is_server_project === false ? data.status.project_path : '');
     drawStrip(data);
     drawBadges(data);
     drawTitle(data);
@@ -51,6 +52,8 @@ function drawStrip(data) {
     byId('strip'),
     h('span.state', { 'data-state': state.kind }, h('span.lamp'), state.word),
     h('span.project', data.status?.project),
+    project.value &&
+      h('button.button.small', { type: 'button', onclick: () => showProject() }, 'Back to the server’s project'),
     h('dl.facts', data.status && facts(data, spend(data.cost))),
     h('div.strip-end', linkState(), sessionButtons(data.status)),
   );

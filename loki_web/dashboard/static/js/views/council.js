@@ -3,7 +3,7 @@
 import { draw, h } from '../core/dom.js';
 import { convergence, cost, council, slice, status, verdicts } from '../core/store.js';
 import { go, link } from '../core/views.js';
-import { count, dateTime, isRunning, lookup, NONE, number } from '../core/words.js';
+import { count, dateTime, isRunning, lookup, NONE, number, words } from '../core/words.js';
 import { markdown } from '../extra/markdown.js';
 import { actionButton, drawer, forceReview } from '../ui/actions.js';
 import { chart, progressChart } from '../ui/chart.js';
@@ -192,7 +192,7 @@ function grounds(given, details, point) {
           `${count(point.no_change_streak, 'iteration')} without change`,
       ),
     !given.length && h('p', 'There is no verdict on it.'),
-    given.map(({ kind, result, raw_result: raw, votes_complete: yes, votes_continue: no, timestamp }) =>
+    given.map(({ kind, result, raw_result: raw, votes_complete: yes, votes_continue: no, timestamp, votes = [] }) =>
       h(
         'section.stack',
         { key: kind },
@@ -203,6 +203,11 @@ function grounds(given, details, point) {
           raw && raw.toLowerCase() !== result && h('span.quiet', `written as ${raw}`),
         ),
         h('p', `${yes} for completion, ${no} to continue`, h('span.quiet', ` · ${dateTime(timestamp)}`)),
+        votes
+          .filter(({ vote: word, reason }) => word || reason)
+          .map(({ member, role, vote: word, reason }) =>
+            vote(words(role) || `member-${member}`, word ? `VOTE: ${word}\n${reason}` : reason),
+          ),
       ),
     ),
     details.map(({ members, contrarian, evidence_preview: evidence }) => [
@@ -214,14 +219,14 @@ function grounds(given, details, point) {
       h('h3', 'Beginning of the evidence'),
       evidence ? h('section.vote', markdown(evidence)) : h('p.quiet', 'None was written.'),
     ]),
-    given.length > 0 && !details.length && h('p.quiet', 'Members’ votes and evidence are kept of forced reviews only.'),
+    given.length > 0 && !details.length && h('p.quiet', 'Evidence is kept of forced reviews only.'),
   ];
 }
 
 /** What a member wrote, with the vote that it begins with as a sign. */
 function vote(member, content) {
   const [line = '', word = ''] = /^\W*VOTE\W*(\w+).*$/im.exec(content) ?? [];
-  const tone = { APPROVE: 'good', REJECT: '' }[word.toUpperCase()] ?? 'warn';
+  const tone = { APPROVE: 'good', COMPLETE: 'good', REJECT: '', CONTINUE: '' }[word.toUpperCase()] ?? 'warn';
   return h(
     'section.vote',
     { key: member },

@@ -1,10 +1,10 @@
 // One project: how it is, what can be done with its entry, and how it comes onto the list.
 
-import { address, del, post } from '../core/api.js';
+import { address, del, post, showProject } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { projects, slice } from '../core/store.js';
 import { go } from '../core/views.js';
-import { count, dateTime, lookup, NONE, taskState } from '../core/words.js';
+import { count, dateTime, lookup, money, NONE, taskState, words } from '../core/words.js';
 import { stage } from '../extra/stage.js';
 import { actionButton, askFor, openDialog } from '../ui/actions.js';
 import { ago, empty, panel, pill, toast } from '../ui/elements.js';
@@ -19,6 +19,8 @@ const CHECKS = {
 const TONES = lookup({ active: 'good', idle: '', uninitialized: 'warn', missing: 'bad' });
 
 const read = (id, ...rest) => address(['api/registry/projects', id, ...rest]);
+
+const states = slice('api/fleet', { every: 10 });
 
 export const healthOf = (id, every = 30) => slice(read(id, 'health'), { every });
 
@@ -56,9 +58,9 @@ export function details(part, id) {
     title: 'Details',
     class: 'bare',
     from: { project },
-    also: { health, tasks },
+    also: { health, tasks, states },
     lines: 8,
-    show: ({ project: its, health: found, tasks: todo }) =>
+    show: ({ project: its, health: found, tasks: todo, states: known }) =>
       h(
         'div.stack',
         h('div.row', healthPill({ data: found, error: health.error }), its.alias && h('span.quiet', its.alias)),
@@ -69,6 +71,7 @@ export function details(part, id) {
           ),
         h(
           'dl.dl',
+          session(known?.projects.find(({ path }) => path === its.path)),
           fact('Folder', h('span.mono', its.path)),
           fact('Id', h('span.mono', its.id)),
           fact('Last used', its.last_accessed ? ago(its.last_accessed) : 'never'),
@@ -87,6 +90,7 @@ export function details(part, id) {
           ),
         h(
           'div.row',
+          h('button.button', { type: 'button', onclick: () => showProject(its.id) }, 'Show on this page'),
           actionButton({
             label: 'Mark as used now',
             key: 'access',
@@ -103,6 +107,15 @@ export function details(part, id) {
 const check = (isTrue, label) =>
   h('li', { class: isTrue ? null : 'quiet' }, icon(isTrue ? 'check' : 'close'), ' ', label, !isTrue && h('b', ': no'));
 const fact = (name, value) => [h('dt', name), h('dd', value || NONE)];
+/** The facts of a project's session; none without a state folder. */
+const session = (known) =>
+  known &&
+  known.status !== 'missing' && [
+    fact('Session', words(known.status)),
+    fact('Iteration', known.iteration || NONE),
+    fact('Spent', money(known.cost_usd)),
+    fact('Open alerts', String(known.open_alerts)),
+  ];
 const quoted = (path) => (/^[\w/.~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 
 /** Ask for a project and register it. */

@@ -1,0 +1,1 @@
+"""All projects of this user: which one is shown, and what each one is doing."""

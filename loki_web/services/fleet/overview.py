@@ -1,0 +1,208 @@
+"""What each project is doing, in one list, and the processes that newer runners ask for."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
+
+from loki_web.services.agents import records
+from loki_web.services.context import Sources
+from loki_web.services.cost.budget import compute_budget
+from loki_web.services.cost.usage import get_spend
+from loki_web.services.fleet import selection
+from loki_web.services.fleet.selection import Known, Watched
+from loki_web.services.notifications.notifications import count_unacknowledged
+from loki_web.services.redaction import redact
+from loki_web.services.registry import discovery
+from loki_web.services.session import liveness, state
+from loki_web.store.times import isoformat
+
+MISSING = "missing"
+_MOST_RUNNING = 50  # entries of running-projects
+_SEARCH_SECONDS = 300.0  # between two searches for projects that are not registered
+
+
+class FleetProjectDict(TypedDict):
+    """A project and what its session is doing. Amounts are USD; times are in ISO 8601.
+
+    :ivar id: None if it is not registered.
+    :ivar is_shown: whether it is the one that is shown where a request names none.
+    """
+
+    id: str | None
+    name: str
+    alias: str | None
+    path: str
+    registered: bool
+    is_shown: bool
+    status: str
+    phase: str
+    iteration: int
+    cost_usd: float
+    budget_limit: float | None
+    budget_remaining: float | None
+    budget_exceeded: bool
+    open_alerts: int
+    running_agents: int
+    last_change: str | None
+
+
+class FleetDict(TypedDict):
+    """All projects, running ones first, then those that changed last."""
+
+    projects: list[FleetProjectDict]
+    total: int
+    running: int
+    total_cost_usd: float
+
+
+class RunningProjectDict(TypedDict):
+    """A registered project, as newer runners ask for it."""
+
+    id: str
+    name: str
+    path: str
+    port: int | None
+    status: str
+    running: bool
+    is_active: bool
+
+
+class RunningProjectsDict(TypedDict):
+    """Registered projects, and the one in focus."""
+
+    projects: list[RunningProjectDict]
+    active_project_dir: str | None
+
+
+class _StateDict(TypedDict):
+    status: str
+    phase: str
+    iteration: int
+    cost_usd: float
+    budget_limit: float | None
+    budget_remaining: float | None
+    budget_exceeded: bool
+    open_alerts: int
+    running_agents: int
+    last_change: str | None
+
+
+def get_fleet(sources: Sources) -> FleetDict:
+    """Return all registered and discovered projects, and the one of this server.
+
+    The cost of a call does not grow with the histories of the projects: of each one a summary is
+    kept until its files change.
+    """
+    projects = [each for _, each in _list_all(sources)]
+    return {
+        "projects": projects,
+        "total": len(projects),
+        "running": sum(_is_running(each["status"]) for each in projects),
+        "total_cost_usd": round(sum(each["cost_usd"] for each in projects), 6),
+    }
+
+
+def _list_all(sources: Sources) -> list[tuple[Path, FleetProjectDict]]:
+    """Return the projects with their directories, running ones first."""
+    known = [*selection.list_known(sources)]
+    roots = {project.real for project in known}
+    found = [root for root in _get_search(sources).get_roots() if root not in roots]
+    known += [Known(None, redact(root.name), str(root), root, root, ()) for root in found]
+    shown = selection.get_root(selection.choose(sources))
+    watched: Watched = sources.values.get(Watched, lambda _: Watched(sources, _read_state))
+    states: list[_StateDict] = watched.examine(known)
+    listed = [
+        (project.root, _describe(project, found, is_shown=project.root == shown))
+        for project, found in zip(known, states, strict=True)
+    ]
+    listed.sort(key=lambda pair: pair[1]["last_change"] or "", reverse=True)
+    listed.sort(key=lambda pair: not _is_running(pair[1]["status"]))
+    return listed
+
+
+def list_running(sources: Sources) -> RunningProjectsDict:
+    """Return the registered projects whose folder exists, running ones first; at most 50."""
+    focus = selection.get_focus(sources)["project_dir"]
+    ports = {project.path: project.port for project in selection.list_known(sources)}
+    listed: list[RunningProjectDict] = [
+        {
+            "id": each["id"],
+            "name": each["name"],
+            "path": each["path"],
+            "port": ports.get(each["path"]),
+            "status": each["status"],
+            "running": _is_running(each["status"]),
+            "is_active": str(root) == focus,
+        }
+        for root, each in _list_all(sources)
+        if each["id"] is not None
+    ]
+    pinned = [each for each in listed if each["running"] or each["is_active"]]
+    others = [each for each in listed if each not in pinned and each["status"] != MISSING]
+    room = max(0, _MOST_RUNNING - len(pinned))
+    return {"projects": pinned + others[:room], "active_project_dir": focus}
+
+
+def _describe(project: Known, found: _StateDict, *, is_shown: bool) -> FleetProjectDict:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "alias": project.alias,
+        "path": project.path,
+        "registered": project.id is not None,
+        "is_shown": is_shown,
+        **found,
+    }
+
+
+def _is_running(status: str) -> bool:
+    return status not in (state.STOPPED, MISSING)
+
+
+def _read_state(sources: Sources) -> _StateDict:
+    """Return what the session of a project is doing; nothing in it depends on the clock."""
+    spent = get_spend(sources).cost_usd
+    budget = compute_budget(sources, spent)
+    is_missing = not sources.project.is_folder("")
+    beat = liveness.get_beat(sources)
+    changed = datetime.fromtimestamp(beat, UTC) if beat else None
+    return {
+        "status": MISSING if is_missing else state.get_status_word(sources),
+        "phase": state.get_phase(sources),
+        "iteration": state.get_iteration(sources),
+        "cost_usd": spent,
+        "budget_limit": budget.limit,
+        "budget_remaining": budget.remaining,
+        "budget_exceeded": budget.exceeded,
+        "open_alerts": count_unacknowledged(sources),
+        "running_agents": records.count_running(sources),
+        "last_change": isoformat(changed) if changed else None,
+    }
+
+
+class _Search:
+    """The projects that are found in the usual source folders, by a thread of its own."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._roots: list[Path] = []
+        self._due = 0.0
+        self._lock = threading.Lock()
+
+    def get_roots(self) -> list[Path]:
+        """Return what the last search has found, and start another one if that is long ago."""
+        with self._lock:
+            if time.monotonic() >= self._due:
+                self._due = time.monotonic() + _SEARCH_SECONDS
+                threading.Thread(target=self._search, name="fleet-search", daemon=True).start()
+        return self._roots
+
+    def _search(self) -> None:
+        self._roots = discovery.find_roots(self._sources)
+
+
+def _get_search(sources: Sources) -> _Search:
+    search: _Search = sources.values.get(_Search, lambda _: _Search(sources))
+    return search

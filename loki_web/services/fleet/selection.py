@@ -1,0 +1,274 @@
+"""Which project a request is about, and which one is shown where it names none.
+
+Only the project of this server and registered ones can be named: a name is looked up, and never
+used as a path.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypedDict
+
+from loki_web.errors import BadRequest, NotFound
+from loki_web.services.context import Sources, WritableSources
+from loki_web.services.redaction import redact
+from loki_web.services.registry import registry
+from loki_web.services.registry.project import LOKI_DIR
+from loki_web.services.session.liveness import get_liveness
+from loki_web.store import scan
+from loki_web.store.coerce import as_count
+from loki_web.store.derived import derived
+from loki_web.store.folder import Folder
+from loki_web.store.look import Summary, observe
+from loki_web.store.writable import WritableFolder
+
+_FOCUS = "focus"  # in the cache folder, which all workers share
+_MAX_EXACT = 64  # projects that are examined for each request
+_SECONDS = 5.0  # after which others are examined again
+_MAX_DUE = 20  # of them for one request
+_QUIET_SECONDS = 30.0  # within which changes are noticed that the file system does not report
+
+
+class FocusDict(TypedDict):
+    """The project that is shown where a request names none; None if none was set."""
+
+    project_dir: str | None
+    loki_dir: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project that can be named.
+
+    :param id: None if it is not registered, as may be that of this server.
+    :param name: redacted, as the alias.
+    :param path: as in the registry.
+    :param names: ids, aliases and paths; a directory may be registered twice.
+    :param port: of the server that its session has asked for.
+    :param root: its directory, with links resolved unless it is the one of this server.
+    """
+
+    id: str | None
+    name: str
+    path: str
+    root: Path
+    real: Path
+    names: tuple[frozenset[str], ...]
+    alias: str | None = None
+    port: int | None = None
+
+
+def find_root(sources: Sources, identifier: str) -> Path:
+    """Return the directory of the project with this id, alias or path.
+
+    :raises NotFound: unless it is registered or that of this server.
+    """
+    root = _find_root(sources, identifier)
+    if root is None:
+        raise NotFound("Project not found")
+    return root
+
+
+@derived
+def _find_root(sources: Sources, identifier: str) -> Path | None:
+    projects = list_known(sources)
+    for kind in range(3):
+        for project in projects:
+            if identifier in project.names[kind]:
+                return project.root
+    real = scan.resolve(identifier)
+    return next((project.root for project in projects if project.real == real), None)
+
+
+def choose(sources: Sources) -> Sources:
+    """Return the sources of the project that is shown where a request names none.
+
+    That is the focus, if one is set; else the one of this server, unless its session does not run
+    and exactly one registered project has one that does.
+    """
+    root: Path = observe(_get_choice(sources))
+    return open_project(sources, root)
+
+
+def open_project(sources: Sources, root: Path) -> Sources:
+    """Return the sources of a known project, whose `.loki/` may have another name for this one."""
+    return sources if root == get_root(sources) else sources.at_project(root)
+
+
+def get_root(sources: Sources) -> Path:
+    """Return the directory of the project of these sources."""
+    return sources.project.path.parent
+
+
+def list_known(sources: Sources) -> list[Known]:
+    """Return the project of this server, then the registered ones, most recently used first.
+
+    One entry for each directory.
+    """
+    known: list[Known] = observe(_keep(sources, _read_known, sources.user))
+    return known
+
+
+def get_focus(sources: Sources) -> FocusDict:
+    """Return the project that is shown where a request names none."""
+    focus = _examine_focus(sources)
+    loki_dir = open_project(sources, focus or get_root(sources)).project.path
+    return {"project_dir": str(focus) if focus else None, "loki_dir": str(loki_dir)}
+
+
+def set_focus(sources: WritableSources, path: str) -> FocusDict:
+    """Show the project in a directory from now on. Register it, as a session does at its start.
+
+    :raises BadRequest: unless it is a directory with a `.loki/`, and may be registered.
+    """
+    real = scan.resolve(path)
+    if real is None or not Folder(real, events=False).is_folder(LOKI_DIR):
+        raise BadRequest("project_dir: Must be the absolute path of a project with a .loki folder.")
+    if real not in {project.real for project in list_known(sources)}:
+        registry.register_project(sources, str(real), None, None)
+    root = find_root(sources, str(real))
+    _get_shared_folder(sources).write_bytes(_FOCUS, str(root).encode(), mode=0o600)
+    return get_focus(sources)
+
+
+def clear_focus(sources: WritableSources) -> FocusDict:
+    """Show the project of this server again."""
+    _get_shared_folder(sources).remove(_FOCUS)
+    return get_focus(sources)
+
+
+class Watched:
+    """What is computed of each of many projects, as summaries.
+
+    :param compute: takes the sources of a project; its result is not None.
+    """
+
+    def __init__(self, sources: Sources, compute: Callable[[Sources], Any]) -> None:
+        self._sources = sources
+        self._compute = compute
+        self._kept: tuple[list[Path], list[Summary]] = [], []  # replaced as a whole
+
+    def examine(self, projects: list[Known]) -> list[Any]:
+        """Return the state of each project; after the first 64, some are seconds old.
+
+        The work for one request is limited, however many projects there are.
+        """
+        roots, (known, summaries) = [project.root for project in projects], self._kept
+        if roots != known:
+            others = [open_project(self._sources, root) for root in roots]
+            summaries = [_keep(other, self._compute) for other in others]
+            self._kept = roots, summaries
+        late = [each for each in summaries[_MAX_EXACT:] if each.get_last() is not None]
+        due = time.monotonic() - _SECONDS
+        for summary in list(islice((s for s in late if s.examined_at < due), _MAX_DUE)):
+            summary.examine()
+        return [
+            each.examine() if n < _MAX_EXACT or each.get_last() is None else each.get_last()
+            for n, each in enumerate(summaries)
+        ]
+
+
+def _keep(
+    sources: Sources, compute: Callable[[Sources], Any], folder: Folder | None = None
+) -> Summary:
+    """Return a summary, which is kept with the sources.
+
+    :param folder: in which its inputs are; by default that of the project.
+    """
+    count_events = (folder or sources.project).count_events
+    kept: Summary = sources.values.get(
+        (Summary, compute),
+        lambda _: Summary(lambda: compute(sources), count_events, _QUIET_SECONDS),
+    )
+    return kept
+
+
+class _Choice:
+    """The directory of the project that is shown where a request names none, as an input."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._others = Watched(sources, _is_live)
+
+    def examine(self) -> Path:
+        """Return the directory."""
+        own, focus = self._sources, _examine_focus(self._sources)
+        if focus is not None:
+            return focus
+        others = _keep(own, _read_known, own.user).examine()[1:]
+        if not others or _keep(own, _is_live).examine():
+            return get_root(own)
+        states = self._others.examine(others)
+        live = [project for project, is_live in zip(others, states, strict=True) if is_live]
+        return live[0].root if len(live) == 1 else get_root(own)
+
+
+def _get_choice(sources: Sources) -> _Choice:
+    choice: _Choice = sources.values.get(_Choice, lambda _: _Choice(sources))
+    return choice
+
+
+def _is_live(sources: Sources) -> bool:
+    return get_liveness(sources).alive
+
+
+def _read_known(sources: Sources) -> list[Known]:
+    own = get_root(sources)
+    real = scan.resolve(str(own)) or own
+    found = {real: Known(None, redact(own.name), str(own), own, real, _name(str(own)))}
+    for project in registry.load_projects(sources):
+        root = project.root
+        if root is None:
+            continue
+        names = _name(project.path, project.id, project.alias)
+        before = found.get(root)
+        if before is not None:
+            names = tuple(map(frozenset.union, before.names, names))
+        if before is not None and before.id is not None:
+            found[root] = replace(before, names=names)
+            continue
+        found[root] = Known(
+            project.id,
+            redact(project.name),
+            project.path,
+            own if root == real else root,
+            root,
+            names,
+            project.alias and redact(project.alias),
+            as_count(project.entry.get("port")) or None,
+        )
+    return list(found.values())
+
+
+def _name(
+    path: str, identity: str | None = None, alias: str | None = None
+) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset({name} if name else ()) for name in (identity, alias, path))
+
+
+def _examine_focus(sources: Sources) -> Path | None:
+    """Return the directory in focus; None if there is none, or it is not a known project."""
+    text = _get_focus_summary(sources).examine()
+    if not text:
+        return None
+    return next((each.root for each in list_known(sources) if str(each.root) == text), None)
+
+
+def _get_focus_summary(sources: Sources) -> Summary:
+    def create(_: Any) -> Summary:
+        path = sources.cache_folder
+        folder = Folder(path) if path else sources.user
+        return Summary(
+            lambda: path and folder.text(_FOCUS, limit=4096), folder.count_events, _QUIET_SECONDS
+        )
+
+    summary: Summary = sources.values.get(_FOCUS, create)
+    return summary
+
+
+def _get_shared_folder(sources: WritableSources) -> WritableFolder:
+    if sources.cache_folder is None:
+        raise BadRequest("There is no cache folder. Set LOKI_CACHE_DIR.")
+    return WritableFolder(sources.cache_folder)
