@@ -165,7 +165,7 @@ def test_any_altered_byte_is_reported_with_its_place(place: Place) -> None:
             altered = bytearray(sound)
             altered[position] ^= change
             path.write_bytes(altered)
-            found = checked(place)
+            found = verify_log(src)
             assert not found.ok, (position, change)
             assert found.faults[0].file == path.name
             assert found.faults[0].line == line, (position, change, found.faults)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from loki_web.live.feed import feed
 from loki_web.live.feed.feed import Followed
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
@@ -36,6 +37,12 @@ class Reader:
 
     def is_current(self, *, is_touched: bool = False, thoroughly: bool = False) -> bool:
         return self.followed.is_current(is_touched=is_touched, thoroughly=thoroughly)
+
+
+@pytest.fixture(autouse=True)
+def no_look_for_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time pass between two looks, however busy the machine is."""
+    monkeypatch.setattr(feed, "_ALL_SECONDS", float("inf"))
 
 
 @pytest.mark.parametrize("mode", ["events", "poll"])

@@ -27,6 +27,7 @@ SIGNATURES = [
     (gthread.ThreadWorker.__init__, "self, *args, **kwargs"),
     (gthread.ThreadWorker.accept, "self, listener"),
     (gthread.ThreadWorker.handle, "self, conn"),
+    (gthread.ThreadWorker.enqueue_req, "self, conn"),
     (gthread.ThreadWorker.finish_request, "self, conn, fs"),
     (gthread.ThreadWorker.murder_pending, "self"),
     (gthread.ThreadWorker._keepalive_after, "self, conn, keepalive"),
