@@ -35,7 +35,7 @@ _PROJECT = {
     "description": "Id, alias or path of a registered project. Without it, answers are about the "
     f"project that is shown, and changes about that of this server; the header {PROJECT_HEADER} "
     "says which",
-    "schema": {"type": "string", "maxLength": 4096},
+    "schema": {"type": "string"},
 }
 _API_KEY = {
     "type": "apiKey",

@@ -19,7 +19,8 @@ from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 # Locks descriptor 200, records its pid, starts the server under `nohup`, waits.
 _RUNNER = """
-import fcntl, os, subprocess, sys
+import fcntl, os, signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 loki, *command = sys.argv[1:]
 os.dup2(os.open(f"{loki}/session.lock", os.O_RDWR | os.O_CREAT), 200)
 fcntl.flock(200, fcntl.LOCK_EX | fcntl.LOCK_NB)
