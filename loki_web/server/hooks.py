@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask
@@ -23,7 +24,7 @@ from loki_web.errors import LinkedFolder, SettingsError
 from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import cells, warming
-from loki_web.services.context import open_sources
+from loki_web.services.context import POLL, WritableSources, open_sources
 from loki_web.services.fleet import selection
 from loki_web.services.session.processes import parse_pid
 from loki_web.store.shared.cache_dir import temporary_folder
@@ -63,6 +64,11 @@ def refuse_exposure(settings: Settings, server: Any) -> None:
         sys.exit(f"loki-web: {error}")
 
 
+def open_in_master(settings: Settings) -> WritableSources:
+    """Return sources that watch nothing: a user may have few watchers, and workers need them."""
+    return open_sources(replace(settings, watch=POLL), STARTED_AT)
+
+
 def repeat_command(server: Any) -> None:
     """Make an upgrade by USR2 start Python as this process was started.
 
@@ -91,7 +97,7 @@ def find_heartbeat_folder(settings: Settings) -> str | None:
     """
     if temporary_folder() is not None:
         return None
-    folder = open_sources(settings, 0).cache_folder
+    folder = open_in_master(settings).cache_folder
     if folder is None:
         sys.exit("loki-web: there is no folder for temporary files: set LOKI_CACHE_DIR or TMPDIR")
     return str(folder)
@@ -99,7 +105,7 @@ def find_heartbeat_folder(settings: Settings) -> str | None:
 
 def sweep(settings: Settings) -> None:
     """Remove temporary files that a killed server left behind."""
-    sources = open_sources(settings, STARTED_AT)
+    sources = open_in_master(settings)
     sources.project.sweep(*_WRITTEN)
     sources.user.sweep(*_WRITTEN_AT_HOME)
     WritableFolder(settings.audit_key.parent).sweep("")
@@ -107,14 +113,14 @@ def sweep(settings: Settings) -> None:
 
 def forget_focus(settings: Settings) -> None:
     """Show the project of this server again, as the runner expects of a new server."""
-    sources = open_sources(settings, STARTED_AT)
+    sources = open_in_master(settings)
     if sources.cache_folder is not None:
         selection.clear_focus(sources)
 
 
 def sign_audit_log(settings: Settings) -> None:
     """Create the key of the audit log at the first start, see `audit.seal`."""
-    WritableAuditLog(open_sources(settings, STARTED_AT)).sign_end()
+    WritableAuditLog(open_in_master(settings)).sign_end()
 
 
 def raise_limit_of_descriptors() -> None:
@@ -164,7 +170,7 @@ def report_missing_folder(settings: Settings) -> None:
 
     Workers that start later know whether the folder was there, see `store.inputs.Presence`.
     """
-    open_sources(settings, STARTED_AT).project.begin_presence()
+    open_in_master(settings).project.begin_presence()
     if not settings.loki_dir.is_dir():
         log.warning("there is no %s yet: waiting for a session (see LOKI_DIR)", settings.loki_dir)
 
@@ -191,7 +197,7 @@ def hand_on_pid_file(settings: Settings, server: Any) -> None:
 
     After an upgrade by USR2 it gets the pid of the new server instead.
     """
-    folder = open_sources(settings, STARTED_AT).project
+    folder = open_in_master(settings).project
     if parse_pid(folder.text(_PID_FILE, limit=64)) != server.pid:
         return
     with suppress(LinkedFolder):

@@ -14,8 +14,8 @@ from typing import Any
 from gunicorn import systemd
 
 from loki_web.config.settings import Settings
-from loki_web.server_clock import STARTED_AT
-from loki_web.services.context import Sources, open_sources
+from loki_web.server.hooks import open_in_master
+from loki_web.services.context import Sources
 from loki_web.services.session import liveness
 from loki_web.store.process import ancestors
 
@@ -30,7 +30,7 @@ def release(settings: Settings, server: Any) -> None:
 
     Sockets that were handed over on purpose stay open.
     """
-    sources = open_sources(settings, STARTED_AT)
+    sources = open_in_master(settings)
     inherited = _list_inherited() - set(_list_sockets(server))
     if _is_started_by_session(sources, inherited):
         _end_with_session(sources, server)

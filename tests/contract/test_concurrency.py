@@ -16,6 +16,7 @@ import requests
 from tests.support import places, registered
 from tests.support.accounts import bearer, everybody
 from tests.support.places import Place
+from tests.support.routes import SESSION_METRICS
 from tests.support.servers import Server, serving
 from tests.support.waiting import wait_until
 
@@ -166,7 +167,7 @@ def test_a_folder_that_vanishes_and_comes_back_breaks_nothing(tmp_path: Path) ->
     shutil.copytree(place.loki, spare, symlinks=True)
     asked = (
         *("/api/tasks", "/api/status", "/api/logs", "/api/memory/summary", "/api/cost"),
-        *("/api/checkpoints", "/api/learning/signals", "/metrics", "/api/council/state"),
+        *("/api/checkpoints", "/api/learning/signals", SESSION_METRICS, "/api/council/state"),
     )
     over, answers = Event(), list[requests.Response]()
 

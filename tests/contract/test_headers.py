@@ -9,12 +9,15 @@ import requests
 
 from tests.support import places
 from tests.support.places import Place
-from tests.support.routes import routes
+from tests.support.routes import SESSION_METRICS, routes
 from tests.support.servers import Server, serving
 from tests.support.wire import exchange, head
 
 IDENTITY, GZIP = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}
-NEVER_KEPT = ("/api/enterprise/", "/api/secrets/", "/health/ready")
+NEVER_KEPT = (
+    *("/api/enterprise/", "/api/secrets/", "/health/ready", "/metrics"),
+    *("/api/fleet", "/api/running-projects", "/api/focus"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_a_connection_goes_on_after_an_answer_without_a_body(server: Server) -> 
             assert session.get(url).json()["models"]
 
 
-@pytest.mark.parametrize("path", ["/api/tasks", "/api/logs", "/openapi.json", "/metrics", "/"])
+@pytest.mark.parametrize("path", ["/api/tasks", "/api/logs", "/openapi.json", SESSION_METRICS, "/"])
 def test_compressed_and_plain_are_the_same(server: Server, path: str) -> None:
     plain, packed = (server.get(path, headers=headers) for headers in (IDENTITY, GZIP))
     assert "Content-Encoding" not in plain.headers

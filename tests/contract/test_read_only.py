@@ -29,6 +29,7 @@ TELLTALE = re.compile(rb"(?<![\w:/.])/(?:tmp|home|root|usr|etc|work|proc)/|Trace
 # They tell the folders of projects.
 SOUND = {
     *("/api/status", "/api/registry/discover", "/api/registry/projects", "/api/registry/tasks"),
+    *("/api/focus", "/api/fleet", "/api/running-projects"),
 }
 
 
@@ -92,7 +93,9 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(place: Place) -> N
         assert server.get("/metrics").status_code == 200
         (acknowledged, *_) = server.get("/api/notifications").json()
         refused = [
-            server.request(r.method, r.path, json=BODIES.get(r.rule)) for r in changing(place)
+            server.request(r.method, r.path, json=BODIES.get(r.rule))
+            for r in changing(place)
+            if r.rule not in SOUND
         ]
         refused.append(server.post(f"/api/notifications/{acknowledged['id']}/acknowledge"))
         for answer in refused:
@@ -129,7 +132,7 @@ def test_no_folder_can_be_entered(place: Place) -> None:
         for route in changing(place):
             answer = server.request(route.method, route.path)
             assert answer.status_code < 300 or set(answer.json()) == {"detail"}, route
-            assert not TELLTALE.search(answer.content), (route, answer.text)
+            assert route.rule in SOUND or not TELLTALE.search(answer.content), (route, answer.text)
     with serving_without_privileges(place) as server:
         assert server.get("/api/tasks").json() != []
 
@@ -145,7 +148,7 @@ def test_nothing_can_be_understood(place: Place, content: bytes) -> None:
         for route in changing(place):
             answer = server.request(route.method, route.path, json=BODIES.get(route.rule))
             assert answer.status_code < 300 or set(answer.json()) == {"detail"}, route
-            assert not TELLTALE.search(answer.content), (route, answer.text)
+            assert route.rule in SOUND or not TELLTALE.search(answer.content), (route, answer.text)
         assert not [line for line in server.errors if "Traceback" in line]
 
 

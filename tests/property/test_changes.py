@@ -21,6 +21,7 @@ from tests.property.changes import CHANGES, Change, set_time
 from tests.property.test_damage import ADDED
 from tests.support import answers, places
 from tests.support.places import VARIANTS, Place
+from tests.support.routes import SESSION_METRICS
 
 Answer = tuple[int, bytes]
 _EXAMPLES = int(os.environ.get("LOKI_TEST_EXAMPLES", "5"))  # each takes a few seconds
@@ -74,7 +75,7 @@ class Servers:
     def paths(self, app: Flask) -> list[str]:
         """List the paths that an application answers for the current files."""
         client = app.test_client()
-        paths = ["/metrics"]
+        paths = [SESSION_METRICS]
         for template in answers.gets():
             if "{" not in template:
                 paths.append(template)

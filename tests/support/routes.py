@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from flask import Flask
 from werkzeug.routing import Rule
 
+from loki_web.services.metrics import DOCUMENTED
+
+# The metrics of the session; those of the server change with each request.
+SESSION_METRICS = "/metrics?" + "&".join(f"name[]={family.name}" for family in DOCUMENTED)
 _READING = {"GET", "HEAD"}
 
 
