@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from loki_web.errors import BadRequest, NotFound
-from loki_web.services.context import Sources, WritableSources
+from loki_web.services.context import POLL, Sources, WritableSources
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import LOKI_DIR
@@ -259,7 +259,8 @@ def _examine_focus(sources: Sources) -> Path | None:
 def _get_focus_summary(sources: Sources) -> Summary:
     def create(_: Any) -> Summary:
         path = sources.cache_folder
-        folder = Folder(path) if path else sources.user
+        events = sources.settings.watch != POLL
+        folder = Folder(path, events=events) if path else sources.user
         return Summary(
             lambda: path and folder.text(_FOCUS, limit=4096), folder.count_events, _QUIET_SECONDS
         )
