@@ -113,9 +113,11 @@ def real_path(path: Path | str) -> str | None:
     """Return a path with its links resolved, even if it does not exist.
 
     :return: None if it cannot be resolved: a link may not be read (`/proc/1/root`), there are more
-        links than can be followed, or the path contains a NUL.
+        links than the kernel follows, or the path contains a NUL.
     """
     try:
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            os.stat(path)  # realpath would follow hundreds of links
         return os.path.realpath(path)
     except (OSError, ValueError, RecursionError):
         return None
