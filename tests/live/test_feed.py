@@ -10,6 +10,7 @@ from loki_web.live.feed.feed import Followed
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
 from loki_web.services.context import open_sources
+from loki_web.store.notifier import get_notifier
 from tests.support.places import Place
 
 
@@ -22,6 +23,7 @@ class Reader:
     time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
     def __post_init__(self) -> None:
+        get_notifier().drain()  # what other tests have left: after too many events all are lost
         self.src = open_sources(self.place.settings(LOKI_WATCH=self.mode), 0.0, lambda: self.time)
         self.followed = Followed(ValueSlice("cost", self.show), 0.0)
         assert not self.is_current()
