@@ -134,6 +134,8 @@ class Collection:
         self._touched: set[tuple[str, str]] = set()
         self._is_lost = True
         self._has_missed = False
+        self._is_refreshing = False
+        self._marks = threading.Lock()  # of the three that events set, in any thread
         self._is_trusted = False
         self._log: deque[tuple[int, str]] = deque()
         self._log_begins = 0
@@ -155,9 +157,14 @@ class Collection:
         base: str = state_of(self._root)
         identity = self._identity_now()
         is_same = self._is_trusted and base == self._base and identity == self._identity
-        if not is_same or self._touched or self._is_lost or self._unsettled:
+        is_marked = self._touched or self._is_lost or self._is_refreshing
+        if not is_same or is_marked or self._unsettled:
             with self._lock:
-                self._refresh(base, is_same, drained_at)
+                self._is_refreshing = True  # before the marks go: others wait for the result
+                try:
+                    self._refresh(base, is_same, drained_at)
+                finally:
+                    self._is_refreshing = False
                 self._base, self._identity = base, identity
         return self._generation
 
@@ -310,14 +317,23 @@ class Collection:
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Handle an event in one of the directories, see `store.notifier`."""
-        if is_folder or self._listing.may_be_folder(name):
-            self._is_lost = True
-        else:
-            self._touched.add((key, name))
+        with self._marks:
+            if is_folder or self._listing.may_be_folder(name):
+                self._is_lost = True
+            else:
+                self._touched.add((key, name))
 
     def lost(self) -> None:
         """Handle lost events: examine all files again."""
-        self._is_lost = self._has_missed = True
+        with self._marks:
+            self._is_lost = self._has_missed = True
+
+    def _take_marks(self) -> tuple[set[tuple[str, str]], bool, bool]:
+        """Return what events have set since the last call: touched files, lost, missed."""
+        with self._marks:
+            marks = self._touched, self._is_lost, self._has_missed
+            self._touched, self._is_lost, self._has_missed = set(), False, False
+        return marks
 
     def _watch(self, real: str, below: str) -> bool:
         return self._root.reports and get_notifier().watch(real, self, below)
@@ -336,10 +352,9 @@ class Collection:
         :param is_same: whether events have reported all changes since the last refresh.
         :param drained_at: when the events were read, in nanoseconds since the epoch.
         """
-        touched, self._touched = self._touched, set()
-        has_missed, self._has_missed = self._has_missed, False
+        touched, was_lost, has_missed = self._take_marks()
         doubtful = {path for one in touched if (path := self._listing.note(*one)) is not None}
-        due = set() if is_same and not self._is_lost else self._relist(base)
+        due = set() if is_same and not was_lost else self._relist(base, was_lost)
         doubtful |= self._unsettled
         if has_missed:
             doubtful |= self._fresh.keys()
@@ -353,9 +368,8 @@ class Collection:
         if len(self._fresh) >= max(BULK, len(self._entries) // BULK):
             self._settle(drained_at)
 
-    def _relist(self, base: str) -> set[str]:
+    def _relist(self, base: str, was_lost: bool) -> set[str]:
         """List the directories again. Return the paths of the files to examine because of it."""
-        was_lost, self._is_lost = self._is_lost, False
         relisted = self._listing.refresh(base)
         self._is_trusted = self._listing.is_watched and not self._listing.linked
         names = self._names()
