@@ -207,5 +207,7 @@ def test_numbers_of_the_demo_count_where_there_is_no_list(
     for name, content in more.items():
         place.write(name, content)
     place.write("loki.pid", f"{children.sleeper().pid}\n")
-    answer = status(place.client())
+    client = place.client()
+    answer = status(client)
     assert (answer["pending_tasks"], answer["running_agents"], answer["current_task"]) == counts
+    assert f"\nloki_agents_active {counts[1]:.1f}\n" in client.get("/metrics").text

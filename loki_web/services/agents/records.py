@@ -164,11 +164,15 @@ def describe_agents(sources: Sources) -> list[AgentDict]:
 
 
 def count_running(sources: Sources) -> int:
-    """Count the live agents: by their own process or, without one, by that of the session.
+    """Count the live agents: by their own process or, without one, by that of the session."""
+    return count_alive(sources, list_agents(sources))
+
+
+def count_alive(sources: Sources, agents: list[Agent]) -> int:
+    """Return how many of the listed agents are alive.
 
     Without a list the number in the state file counts while the session lives: `loki demo`.
     """
-    agents = list_agents(sources)
     if agents or sources.project.exists(AGENTS_FILE) or not liveness.get_liveness(sources).alive:
         return sum(agent.alive for agent in agents)
     return as_count(state.get_dashboard_state(sources).get("running_agents"))
