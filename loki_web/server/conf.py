@@ -24,6 +24,7 @@ try:
 except SettingsError as _error:
     sys.exit(f"loki-web: {_error}")
 
+_sources = hooks.open_in_master(_settings)
 _app.preload(_settings)  # HUP and the replacement of a worker change neither code nor settings
 gunicorn.http.wsgi.SERVER = "loki-web"  # the Server header, without a version
 gunicorn.util.write_error = hooks.refuse  # for requests that gunicorn cannot parse
@@ -38,7 +39,7 @@ worker_class = WORKER_CLASSES[_settings.worker_class]
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
-worker_tmp_dir = hooks.find_heartbeat_folder(_settings)
+worker_tmp_dir = hooks.find_heartbeat_folder(_sources)
 graceful_timeout = 10  # orchestrators kill after 10 to 30 seconds
 limit_request_line = 8190
 sendfile = False  # os.sendfile would block the thread until the client has read
@@ -59,15 +60,15 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     """Check the addresses and clean up, in the master before it forks."""
-    inheritance.release(_settings, server)
+    inheritance.release(_sources, server)
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.raise_limit_of_descriptors()
     hooks.share_counts(_settings, server)
     hooks.replace_workers_without_a_gap(server)
-    hooks.sweep(_settings)
-    hooks.forget_focus(_settings)
-    hooks.sign_audit_log(_settings)
-    hooks.report_missing_folder(_settings)
+    hooks.sweep(_sources)
+    hooks.forget_focus(_sources)
+    hooks.sign_audit_log(_sources)
+    hooks.report_missing_folder(_sources)
     gc.collect()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 
@@ -120,4 +121,4 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove the pid file of this server, or give it to the next one after an upgrade."""
-    hooks.hand_on_pid_file(_settings, server)
+    hooks.hand_on_pid_file(_sources, server)

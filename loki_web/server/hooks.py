@@ -24,7 +24,7 @@ from loki_web.errors import LinkedFolder, SettingsError
 from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import cells, warming
-from loki_web.services.context import POLL, WritableSources, open_sources
+from loki_web.services.context import POLL, Sources, WritableSources, open_sources
 from loki_web.services.fleet import selection
 from loki_web.services.session.processes import parse_pid
 from loki_web.store.shared.cache_dir import temporary_folder
@@ -90,37 +90,35 @@ def check_surroundings(settings: Settings, addresses: Iterable[Any]) -> None:
         log.warning("%s", warning)
 
 
-def find_heartbeat_folder(settings: Settings) -> str | None:
+def find_heartbeat_folder(sources: Sources) -> str | None:
     """Return the folder of the workers' heartbeats; None for the system's temporary folder.
 
     Exits with one line when there is none, as with a read-only root file system.
     """
     if temporary_folder() is not None:
         return None
-    folder = open_in_master(settings).cache_folder
+    folder = sources.cache_folder
     if folder is None:
         sys.exit("loki-web: there is no folder for temporary files: set LOKI_CACHE_DIR or TMPDIR")
     return str(folder)
 
 
-def sweep(settings: Settings) -> None:
+def sweep(sources: WritableSources) -> None:
     """Remove temporary files that a killed server left behind."""
-    sources = open_in_master(settings)
     sources.project.sweep(*_WRITTEN)
     sources.user.sweep(*_WRITTEN_AT_HOME)
-    WritableFolder(settings.audit_key.parent).sweep("")
+    WritableFolder(sources.settings.audit_key.parent).sweep("")
 
 
-def forget_focus(settings: Settings) -> None:
+def forget_focus(sources: WritableSources) -> None:
     """Show the project of this server again, as the runner expects of a new server."""
-    sources = open_in_master(settings)
     if sources.cache_folder is not None:
-        selection.clear_focus(sources)
+        selection.forget_focus(sources)
 
 
-def sign_audit_log(settings: Settings) -> None:
+def sign_audit_log(sources: WritableSources) -> None:
     """Create the key of the audit log at the first start, see `audit.seal`."""
-    WritableAuditLog(open_in_master(settings)).sign_end()
+    WritableAuditLog(sources).sign_end()
 
 
 def raise_limit_of_descriptors() -> None:
@@ -165,14 +163,15 @@ def _is_accepting(worker: Any) -> bool:
     return bool(worker.tmp.last_update() <= time.monotonic())
 
 
-def report_missing_folder(settings: Settings) -> None:
+def report_missing_folder(sources: WritableSources) -> None:
     """Log one line if there is no session yet: an empty page may also mean a wrong LOKI_DIR.
 
     Workers that start later know whether the folder was there, see `store.inputs.Presence`.
     """
-    open_in_master(settings).project.begin_presence()
-    if not settings.loki_dir.is_dir():
-        log.warning("there is no %s yet: waiting for a session (see LOKI_DIR)", settings.loki_dir)
+    sources.project.begin_presence()
+    folder = sources.settings.loki_dir
+    if not folder.is_dir():
+        log.warning("there is no %s yet: waiting for a session (see LOKI_DIR)", folder)
 
 
 def handle_parse_errors(worker: Any) -> None:
@@ -192,12 +191,12 @@ def warm(worker: Any) -> None:
         start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread has no is_serving
 
 
-def hand_on_pid_file(settings: Settings, server: Any) -> None:
+def hand_on_pid_file(sources: WritableSources, server: Any) -> None:
     """Remove the pid file that the CLI wrote for this server, unless it names another process.
 
     After an upgrade by USR2 it gets the pid of the new server instead.
     """
-    folder = open_in_master(settings).project
+    folder = sources.project
     if parse_pid(folder.text(_PID_FILE, limit=64)) != server.pid:
         return
     with suppress(LinkedFolder):

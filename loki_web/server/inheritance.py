@@ -1,4 +1,4 @@
-"""What a server gets from the session that starts it: open descriptors, and its end.
+"""Close what a server inherits from the session that starts it, and end when that is killed.
 
 The runner of Loki Mode holds `session.lock` by its descriptor 200 as long as it lives. A server
 that kept the inherited descriptor would lock the project when the runner has gone.
@@ -13,8 +13,6 @@ from typing import Any
 
 from gunicorn import systemd
 
-from loki_web.config.settings import Settings
-from loki_web.server.hooks import open_in_master
 from loki_web.services.context import Sources
 from loki_web.services.session import liveness
 from loki_web.store.process import ancestors
@@ -25,12 +23,11 @@ _LAST_STANDARD = 2
 log = logging.getLogger(__name__)
 
 
-def release(settings: Settings, server: Any) -> None:
+def release(sources: Sources, server: Any) -> None:
     """Close inherited descriptors; end with the session if it is the one that started this server.
 
     Sockets that were handed over on purpose stay open.
     """
-    sources = open_in_master(settings)
     inherited = _list_inherited() - set(_list_sockets(server))
     if _is_started_by_session(sources, inherited):
         _end_with_session(sources, server)

@@ -63,8 +63,7 @@ def _put(link: Path, target: str) -> None:
 
 def _failures(place: Place) -> list[str]:
     """Return the routes that fail, of those that only read, and of the control calls."""
-    settings = place.settings(LOKI_ENTERPRISE_AUDIT="true")
-    hooks.sweep(settings)
+    hooks.sweep(place.sources(LOKI_ENTERPRISE_AUDIT="true"))
     app = place.app(LOKI_ENTERPRISE_AUDIT="true")
     client = app.test_client()
     failures = [

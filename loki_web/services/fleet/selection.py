@@ -134,13 +134,18 @@ def set_focus(sources: WritableSources, path: str) -> FocusDict:
 
 
 def clear_focus(sources: WritableSources) -> FocusDict:
-    """Show the project of this server again."""
-    _get_shared_folder(sources).remove(_FOCUS)
+    """Show the project of this server again, and return it."""
+    forget_focus(sources)
     return get_focus(sources)
 
 
+def forget_focus(sources: WritableSources) -> None:
+    """Show the project of this server again."""
+    _get_shared_folder(sources).remove(_FOCUS)
+
+
 class Watched:
-    """What is computed of each of many projects, as summaries.
+    """Summaries of many projects, with a limit on the work for one request.
 
     :param compute: takes the sources of a project; its result is not None.
     """
