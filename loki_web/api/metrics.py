@@ -25,7 +25,7 @@ from loki_web.services.metrics import (
     compute_numbers,
 )
 from loki_web.store.coerce import Json
-from loki_web.store.look import Dependencies, observe, recording
+from loki_web.store.look import Summary, observe
 from loki_web.store.shared.counts import Counts
 from loki_web.store.sqlite import IndexState
 from loki_web.web import meter, openapi
@@ -92,8 +92,8 @@ class KeptCollector(Collector):
     """
 
     def __init__(self, families: Sequence[Family], compute: Callable[[], Numbers]) -> None:
-        self._families, self._compute = families, compute
-        self._kept: tuple[list[Metric], Dependencies] | None = None
+        self._families = families
+        self._metrics = Summary(lambda: list(build_families(families, compute())))
 
     def describe(self) -> Iterator[Metric]:
         """Return the families without samples: the registry reads them at start, not the files."""
@@ -101,12 +101,8 @@ class KeptCollector(Collector):
 
     def collect(self) -> list[Metric]:
         """Return the families with the numbers of this moment."""
-        kept = self._kept
-        if kept is None or not kept[1].are_current():
-            with recording() as recorded:
-                metrics = list(build_families(self._families, self._compute()))
-            kept = self._kept = metrics, Dependencies(recorded.inputs)
-        return kept[0]
+        metrics: list[Metric] = self._metrics.examine()
+        return metrics
 
 
 class ActivityCollector(Collector):

@@ -290,13 +290,14 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         """
         kinds = (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing)
         idle = [conn for kind in kinds for conn in kind]
+        if not idle:
+            return False
         addresses = Counter(map(self._find_address, [*idle, *self._busy]))
-        for greediest, _ in addresses.most_common(1):
-            for conn in idle:
-                if self._find_address(conn) == greediest:
-                    self._drop(conn)
-                    return True
-        return False
+        [(greediest, _)] = addresses.most_common(1)
+        victim = next((conn for conn in idle if self._find_address(conn) == greediest), None)
+        if victim is not None:
+            self._drop(victim)
+        return victim is not None
 
     def _drop(self, conn: Any) -> None:
         for idle in (self.pending_conns, self.keepalived_conns):

@@ -10,7 +10,7 @@ REFUSALS = (400, 401, 403, 408, 413, 414, 429, 431, 503)
 
 
 class Gauge(IntEnum):
-    """What a process has now; 0 once it has ended. IN_FLIGHT has a cell for each method."""
+    """Cells of the present, 0 once a process has ended. IN_FLIGHT has one for each method."""
 
     IN_FLIGHT = 0
     WEBSOCKETS = len(METHODS)
@@ -19,7 +19,7 @@ class Gauge(IntEnum):
 
 
 class Counter(IntEnum):
-    """What all processes have done since the server started. REFUSED has a cell for each status."""
+    """Cells that only grow while the server runs. REFUSED has one for each status."""
 
     AUDIT_FAILURES = GAUGES
     MESSAGES_SENT = auto()

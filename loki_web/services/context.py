@@ -120,12 +120,12 @@ class Sources:
 
     @cached_property
     def counts(self) -> Counts:
-        """What this process has done, counted together with the other processes of the server."""
+        """The counts of this process, added up with those of the server's other processes."""
         return open_counts()
 
     @cached_property
     def event_total(self) -> JournalTotal:
-        """How many events the project ever had, for all processes."""
+        """The count of all events that the project ever had, shared by all processes."""
         folder = self.cache_folder
         return JournalTotal(folder / "event-total" if folder else None)
 
@@ -175,8 +175,6 @@ class WritableSources(Sources):
 
     def writable_at_project(self, root: Path) -> "WritableSources":
         """Return sources for a change of another registered project; see `at_project`."""
-        if root / ".loki" == self.project.path:
-            return self
         return WritableSources(
             self.settings,
             WritableFolder(

@@ -41,6 +41,7 @@ class Process:
         :param streams: descriptors of its standard input, output and error.
         """
         self._states, states_end = os.pipe()  # the pid, later the exit code
+        self._module = module
         command = {"module": module, "arguments": arguments, "environment": environment}
         socket.send_fds(_server(), [json.dumps(command).encode()], [states_end, *streams])
         os.close(states_end)
@@ -55,7 +56,7 @@ class Process:
         """Return the exit code, or raise `subprocess.TimeoutExpired`."""
         code = self._look(timeout)
         if code is None:
-            raise subprocess.TimeoutExpired("gunicorn", timeout or 0)
+            raise subprocess.TimeoutExpired(self._module, timeout or 0)
         return code
 
     def send_signal(self, number: int) -> None:

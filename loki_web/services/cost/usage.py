@@ -48,7 +48,7 @@ class Use:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether tokens were counted."""
+        """True if any tokens were counted in the iteration."""
         return bool(self.input_tokens or self.output_tokens)
 
 

@@ -1,4 +1,4 @@
-"""What each project is doing, in one list, and the processes that newer runners ask for."""
+"""List all projects with what their sessions are doing, and those that newer runners ask for."""
 
 import threading
 import time
@@ -23,8 +23,23 @@ _MOST_RUNNING = 50  # entries of running-projects
 _SEARCH_SECONDS = 300.0  # between two searches for projects that are not registered
 
 
-class FleetProjectDict(TypedDict):
-    """A project and what its session is doing. Amounts are USD; times are in ISO 8601.
+class _StateDict(TypedDict):
+    """The state of a project's session. Amounts are USD; times are in ISO 8601."""
+
+    status: str
+    phase: str
+    iteration: int
+    cost_usd: float
+    budget_limit: float | None
+    budget_remaining: float | None
+    budget_exceeded: bool
+    open_alerts: int
+    running_agents: int
+    last_change: str | None
+
+
+class FleetProjectDict(_StateDict):
+    """A project and the state of its session.
 
     :ivar id: None if it is not registered.
     :ivar is_shown: whether it is the one that is shown where a request names none.
@@ -36,16 +51,6 @@ class FleetProjectDict(TypedDict):
     path: str
     registered: bool
     is_shown: bool
-    status: str
-    phase: str
-    iteration: int
-    cost_usd: float
-    budget_limit: float | None
-    budget_remaining: float | None
-    budget_exceeded: bool
-    open_alerts: int
-    running_agents: int
-    last_change: str | None
 
 
 class FleetDict(TypedDict):
@@ -76,19 +81,6 @@ class RunningProjectsDict(TypedDict):
     active_project_dir: str | None
 
 
-class _StateDict(TypedDict):
-    status: str
-    phase: str
-    iteration: int
-    cost_usd: float
-    budget_limit: float | None
-    budget_remaining: float | None
-    budget_exceeded: bool
-    open_alerts: int
-    running_agents: int
-    last_change: str | None
-
-
 def get_fleet(sources: Sources) -> FleetDict:
     """Return all registered and discovered projects, and the one of this server.
 
@@ -104,8 +96,8 @@ def get_fleet(sources: Sources) -> FleetDict:
     }
 
 
-def _list_all(sources: Sources) -> list[tuple[Path, FleetProjectDict]]:
-    """Return the projects with their directories, running ones first."""
+def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:
+    """Return the projects with their descriptions, running ones first."""
     known = [*selection.list_known(sources)]
     roots = {project.real for project in known}
     found = [root for root in _get_search(sources).get_roots() if root not in roots]
@@ -114,7 +106,7 @@ def _list_all(sources: Sources) -> list[tuple[Path, FleetProjectDict]]:
     watched: Watched = sources.values.get(Watched, lambda _: Watched(sources, _read_state))
     states: list[_StateDict] = watched.examine(known)
     listed = [
-        (project.root, _describe(project, found, is_shown=project.root == shown))
+        (project, _describe(project, found, is_shown=project.root == shown))
         for project, found in zip(known, states, strict=True)
     ]
     listed.sort(key=lambda pair: pair[1]["last_change"] or "", reverse=True)
@@ -125,22 +117,21 @@ def _list_all(sources: Sources) -> list[tuple[Path, FleetProjectDict]]:
 def list_running(sources: Sources) -> RunningProjectsDict:
     """Return the registered projects whose folder exists, running ones first; at most 50."""
     focus = selection.get_focus(sources)["project_dir"]
-    ports = {project.path: project.port for project in selection.list_known(sources)}
     listed: list[RunningProjectDict] = [
         {
             "id": each["id"],
             "name": each["name"],
             "path": each["path"],
-            "port": ports.get(each["path"]),
+            "port": project.port,
             "status": each["status"],
             "running": _is_running(each["status"]),
-            "is_active": str(root) == focus,
+            "is_active": str(project.root) == focus,
         }
-        for root, each in _list_all(sources)
+        for project, each in _list_all(sources)
         if each["id"] is not None
     ]
-    pinned = [each for each in listed if each["running"] or each["is_active"]]
-    others = [each for each in listed if each not in pinned and each["status"] != MISSING]
+    pinned = [each for each in listed if _is_pinned(each)]
+    others = [each for each in listed if not _is_pinned(each) and each["status"] != MISSING]
     room = max(0, _MOST_RUNNING - len(pinned))
     return {"projects": pinned + others[:room], "active_project_dir": focus}
 
@@ -155,6 +146,10 @@ def _describe(project: Known, found: _StateDict, *, is_shown: bool) -> FleetProj
         "is_shown": is_shown,
         **found,
     }
+
+
+def _is_pinned(project: RunningProjectDict) -> bool:
+    return project["running"] or project["is_active"]
 
 
 def _is_running(status: str) -> bool:
