@@ -160,10 +160,10 @@ class Folder:
         observe(self._input(ContentInput, relative))
         return store_lines.between(self.path, relative, start, stop)
 
-    def end_of_log(self, relative: str) -> follower.Place | None:
-        """Return the current end of a log, see `follower.end`."""
+    def end_of_log(self, relative: str, seen: files.Version) -> follower.Place | None:
+        """Return the end that a log had in a version, see `follower.end`."""
         observe(UNREPEATABLE)
-        return follower.end(self.path, relative)
+        return follower.end(self.path, relative, seen)
 
     def log_after(
         self, relative: str, place: follower.Place | None, until: int | None = None

@@ -44,11 +44,16 @@ class Step:
     skipped: int = 0
 
 
-def end(root: Path, relative: str) -> Place | None:
-    """Return the place after the last complete line; None if the file cannot be read."""
+def end(root: Path, relative: str, seen: files.Version) -> Place | None:
+    """Return the place after the last complete line of a file as it was.
+
+    :param seen: the version of the file at that time.
+    :return: None if the file was replaced or truncated since, or cannot be read.
+    """
     try:
         with files.opened(root, relative) as (stream, version):
-            return _after_last_line(stream, version)
+            is_same = version.inode == seen.inode and version.size >= seen.size
+            return _after_last_line(stream, seen) if is_same else None
     except OSError:
         return None
 

@@ -119,6 +119,28 @@ def test_a_first_log_is_told_from_its_beginning(place: Place) -> None:
     assert log.new() == ["second"]
 
 
+def test_a_log_that_was_seen_while_it_was_empty_is_told_from_its_beginning(place: Place) -> None:
+    log = Log(place)
+    log.append("")
+    log.time.now += 3
+    assert log.new() == []
+    log.append("first\n")
+    assert log.new() == ["first"]
+
+
+def test_of_another_log_is_told_what_came_since_the_last_line_of_this_one(log: Log) -> None:
+    log.append("known to whoever listened then\n", "background-20260220-090102.log")
+    log.append("the last line here\n")
+    log.new()
+    log.append("meanwhile\n", "background-20260220-090102.log")
+    assert log.new() == []
+    log.append("from now on there\n", "background-20260220-090102.log")
+    before = (log.place.loki / "logs/agent.log").stat()
+    os.utime(log.place.loki / "logs/agent.log", (before.st_atime, before.st_mtime - 60))
+    log.time.now += 3
+    assert log.new() == ["meanwhile", "from now on there"]
+
+
 def test_of_two_logs_written_at_once_one_is_followed(log: Log) -> None:
     for number in range(5):
         log.append(f"line {number}\n", "autonomy-20260220.log")

@@ -1,16 +1,21 @@
 """Reading a growing log from a place."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from loki_web.store import follower
+from loki_web.store import files, follower
 from loki_web.store.follower import MAX_STEP_BYTES, Place
 
 
 def append(path: Path, text: str) -> None:
     with path.open("a") as stream:
         stream.write(text)
+
+
+def version(path: Path) -> files.Version:
+    return files.Version.from_status(path.stat())
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_lines_after_a_place_are_read_once(log: Path) -> None:
-    place = follower.end(log.parent, log.name)
+    place = follower.end(log.parent, log.name, version(log))
     append(log, "one\n\ntwo\nthr")
     step = follower.step(log.parent, log.name, place)
     assert step is not None
@@ -47,7 +52,7 @@ def test_reading_stops_at_the_given_offset(log: Path) -> None:
 
 
 def test_many_lines_are_read_in_steps_without_loss(log: Path) -> None:
-    place = follower.end(log.parent, log.name)
+    place = follower.end(log.parent, log.name, version(log))
     written = [f"line {number} {'x' * (number % 300)}" for number in range(5000)]
     append(log, "".join(f"{line}\n" for line in written))
     read: list[str] = []
@@ -60,8 +65,30 @@ def test_many_lines_are_read_in_steps_without_loss(log: Path) -> None:
     assert read == written
 
 
+def test_the_end_is_that_of_the_version_and_not_of_today(log: Path) -> None:
+    seen = version(log)
+    append(log, "one\n")
+    place = follower.end(log.parent, log.name, seen)
+    assert place is not None
+    assert place.offset == len("old\n")
+
+
+def replace(log: Path) -> None:
+    log.rename(log.with_name("a.log.1"))
+    log.write_text("another\n")
+
+
+@pytest.mark.parametrize("change", [replace, lambda log: log.write_text("o\n")])
+def test_another_file_does_not_have_the_end_of_the_one_before(
+    log: Path, change: Callable[[Path], None]
+) -> None:
+    seen = version(log)
+    change(log)
+    assert follower.end(log.parent, log.name, seen) is None
+
+
 @pytest.mark.parametrize("name", ["missing.log", "folder"])
 def test_a_path_that_is_not_a_file_has_no_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    assert follower.end(tmp_path, name) is None
+    assert follower.end(tmp_path, name, version(tmp_path)) is None
     assert follower.step(tmp_path, name, None) is None

@@ -9,6 +9,7 @@ from loki_web.live.messages import Message
 from loki_web.services.context import Sources
 from loki_web.services.fleet.selection import choose
 from loki_web.services.logs import reader
+from loki_web.store.files import Version
 from loki_web.store.follower import Place, Step
 
 _CONTEXT_BYTES = 32 * 1024
@@ -19,7 +20,8 @@ class LogSlice:
     """Follows the log file of the session.
 
     When another file has become the session's log, switch to it after _QUIET_SECONDS without new
-    lines: the runner writes to two files at the same time.
+    lines: the runner writes to two files at the same time. Of the other file, read what was written
+    since the last new lines of this one.
     """
 
     def __init__(self, sources: Sources, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +31,7 @@ class LogSlice:
         self._name: str | None = None
         self._place: Place | None = None
         self._above: deque[str] = deque(maxlen=reader.CONTEXT_LINES)
-        self._seen: list[str] = []
+        self._seen: dict[str, Version] = {}  # all logs, when the followed one last had new lines
         self._last_moment = 0.0
         self._is_read = False
         self.has_more = False
@@ -49,16 +51,14 @@ class LogSlice:
             self._sources = shown
             self._above.clear()
             self._is_read = True
-            self._seen = self._names()
-            self._name = reader.find_session_log(self._sources)
-            self._place = self._sources.project.end_of_log(self._name) if self._name else None
-            self._above.extend(
-                self._sources.project.tail(self._name, reader.CONTEXT_LINES) if self._name else []
-            )
+            self._seen = self._versions()
+            self._follow(reader.find_session_log(self._sources))
             return []
+        versions = self._versions()
         messages = self._new_lines()
         if messages:
             self._last_moment = self._clock()
+            self._seen = versions
         elif self._clock() - self._last_moment >= _QUIET_SECONDS:
             return self._switch_file()
         return messages
@@ -102,16 +102,22 @@ class LogSlice:
         return messages
 
     def _switch_file(self) -> list[Message]:
-        """Follow the file that is the session's log now; read a new file from its start."""
+        """Follow the file that is the session's log now."""
         name = reader.find_session_log(self._sources)
-        was_there = name in self._seen
-        self._seen = self._names()
         if name is None or name == self._name:
             return []
-        self._name = name
-        self._place = self._sources.project.end_of_log(name) if was_there else None
+        self._follow(name)
+        return self._new_lines()
+
+    def _follow(self, name: str | None) -> None:
+        """Follow a file from the end that it had when it was last seen, a new one from its start."""
+        self._name, self._place = name, None
         self._above.clear()
-        return [] if was_there else self._new_lines()
+        seen = self._seen.get(name) if name else None
+        if name and seen:
+            self._place = self._sources.project.end_of_log(name, seen)
+        if self._place:
+            self._above.extend(self._place_before(self._place.offset)[1])
 
     def _place_before(self, offset: int) -> tuple[Place, list[str]]:
         """Return the cursor at an offset of the current file, and the lines before it."""
@@ -124,8 +130,11 @@ class LogSlice:
         )
         return Place(inode, offset), step.lines if step else []
 
-    def _names(self) -> list[str]:
-        return [f"logs/{name}" for name in self._sources.project.file_names("logs", ".log")]
+    def _versions(self) -> dict[str, Version]:
+        project = self._sources.project
+        names = [f"logs/{name}" for name in project.file_names("logs", ".log")]
+        versions = {name: project.version(name) for name in names}
+        return {name: version for name, version in versions.items() if version}
 
     def _messages(self, step: Step, above: list[str]) -> list[Message]:
         entries: list[reader.LogEntryDict] = []
