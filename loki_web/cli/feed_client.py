@@ -29,6 +29,7 @@ def follow(
     *,
     ca_file: str | None = None,
     wait: Callable[[float], None] = time.sleep,
+    project: str | None = None,
 ) -> Generator[dict[str, Any], None, None]:
     """Yield the messages of the feed without end, and reconnect when the connection breaks.
 
@@ -40,10 +41,12 @@ def follow(
     :param token: the access token, if the server requires one.
     :param ca_file: a PEM file of the CA certificates to check the server's certificate against.
     :param wait: sleeps between two attempts; doubles from FIRST to LONGEST_WAIT_SECONDS.
+    :param project: the id, alias or path of the project to follow; default: the one that is shown.
     :raises Refused: when the server refuses the connection or its certificate is not trusted.
     """
     opener = _opener(url, ca_file)
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"
+    address += f"&project={quote(project)}" if project else ""
     headers = {"Accept": "text/event-stream"}
     seconds = FIRST_WAIT_SECONDS
     while True:

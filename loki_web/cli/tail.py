@@ -30,6 +30,7 @@ _MAX_LENGTH = 500  # characters of one message
     callback=lambda _context, _parameter, lists: _channels_in(lists),
     help=f"One or more of {', '.join(CHANNELS)}; repeatable, or separated by commas",
 )
+@click.option("--project", "-p", help="Id, alias or path of a registered project")
 @click.option(
     "--token",
     envvar=TOKEN_VARIABLE,
@@ -41,6 +42,7 @@ _MAX_LENGTH = 500  # characters of one message
 def tail(
     url: str | None,
     channels: tuple[str, ...],
+    project: str | None,
     token: str | None,
     cacert: str | None,
     as_json: bool,
@@ -61,6 +63,7 @@ def tail(
                 token,
                 ca_file=cacert,
                 wait=_wait_and_report(address),
+                project=project,
             )
         ) as feed:
             for message in feed:

@@ -26,15 +26,35 @@ _ABOUT = (
     "tasks and projects; after a subscription it gets the subscribed channels only. The data of a "
     "server-sent event is the same JSON as a WebSocket message. Its id identifies the state of the "
     "channels: send it as Last-Event-ID to any worker to get the missed messages, or `reset` and "
-    "the whole lists if they are no longer available."
+    "the whole lists if they are no longer available. A connection follows the project that is "
+    "shown, or the one that it names in `subscribe` or as the parameter `project` of /api/events."
 )
 _TEXT = {"type": "string"}
 _OBJECT = {"type": "object"}
 _NAMES = {"type": "array", "items": {"enum": list(protocol.CHANNELS)}}
-_CHOICE = {
+_CHOICE: Json = {
     "type": "object",
     "description": "Without channels: subscribe to tasks and projects, unsubscribe from all.",
     "properties": {"channel": {"enum": list(protocol.CHANNELS)}, "channels": _NAMES},
+}
+_PROJECT = {
+    "type": "string",
+    "description": "Id, alias or path of the project to follow from now on, with all channels of "
+    "the connection. Empty for the one that is shown; without it nothing changes.",
+}
+_SUBSCRIPTION = {
+    **_CHOICE,
+    "properties": {**_CHOICE["properties"], protocol.PROJECT: _PROJECT},
+}
+_QUERY = {
+    "type": "object",
+    "properties": {
+        "channels": {"type": "string", "description": "Names of channels, separated by commas."},
+        protocol.PROJECT: {
+            "type": "string",
+            "description": "Id, alias or path of the project to follow. 404 if it is unknown.",
+        },
+    },
 }
 
 
@@ -52,7 +72,7 @@ class _Described:
 
 _SENT_BY_CLIENTS = {
     "ping": _Described("Request a pong."),
-    "subscribe": _Described("Subscribe to channels.", _CHOICE),
+    "subscribe": _Described("Subscribe to channels.", _SUBSCRIPTION),
     "unsubscribe": _Described("Unsubscribe from channels.", _CHOICE),
 }
 _SENT_TO_CLIENTS = {
@@ -64,7 +84,7 @@ _SENT_TO_CLIENTS = {
     "subscribed": _Described("Confirmation, with the data of the request.", _OBJECT),
     "unsubscribed": _Described("Confirmation, with the data of the request.", _OBJECT),
     "error": _Described(
-        "A message was malformed; the connection stays open.",
+        "A message was malformed, or its project is unknown; the connection stays open.",
         {"type": "object", "properties": {"detail": _TEXT}},
     ),
     "task_created": _Described("tasks: a new task.", Task),
@@ -132,7 +152,10 @@ def document(host: str, prefix: str = "") -> Json:
         "operations": {
             "hear": _operation("receive", "socket", _SENT_BY_CLIENTS),
             "tell": _operation("send", "socket", _SENT_TO_CLIENTS),
-            "stream": _operation("send", "events", {**_SENT_TO_CLIENTS, **_ONLY_EVENTS}),
+            "stream": {
+                **_operation("send", "events", {**_SENT_TO_CLIENTS, **_ONLY_EVENTS}),
+                "bindings": {"http": {"method": "GET", "query": _QUERY}},
+            },
         },
         "components": {"messages": messages, "schemas": spec.to_dict()["components"]["schemas"]},
     }

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
 from wsproto.frame_protocol import FrameProtocol
@@ -34,6 +35,16 @@ class Message:
         return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
 
 
+class Topic(NamedTuple):
+    """A channel of one project.
+
+    :param project: its directory; None for the project that is shown where none is named.
+    """
+
+    channel: str
+    project: Path | None = None
+
+
 @dataclass(frozen=True)
 class Batch:
     """The messages of one change of a channel, encoded once for all connections.
@@ -41,18 +52,18 @@ class Batch:
     :param token: identifies the state of the channel after this change, see `feed.state`.
     """
 
-    channel: str
+    topic: Topic
     messages: tuple[Message, ...]
     token: str
     _event_streams: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
-    def encode(cls, channel: str, messages: Iterable[Message], token: str) -> "Batch":
+    def encode(cls, topic: Topic, messages: Iterable[Message], token: str) -> "Batch":
         """Create a batch and encode it, so that errors occur here and not in the hub.
 
         :raises TypeError: when a message cannot be encoded as JSON.
         """
-        batch = cls(channel, tuple(messages), token)
+        batch = cls(topic, tuple(messages), token)
         _ = batch.frames
         return batch
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from loki_web.errors import BadRequest
-from loki_web.live.messages import Message
+from loki_web.live.messages import Message, Topic
 from loki_web.store.coerce import Json
 from loki_web.store.json_text import Damaged, parse_strict
 
@@ -17,6 +19,7 @@ CHANNELS = (
     *(NOTIFICATIONS, COST, COUNCIL, CHECKPOINTS),
 )
 BROADCASTS = frozenset({TASKS, PROJECTS})  # channels of a client that has not subscribed
+PROJECT = "project"
 MAX_NAMED = 100
 
 PONG = Message("pong")
@@ -30,11 +33,14 @@ class Command:
     :param channels: the named channels. Without a name: BROADCASTS to subscribe to, or all
         channels to unsubscribe from.
     :param data: the `data` of the message, repeated in the confirmation.
+    :param project: the id, alias or path of the project to follow from now on, empty for the one
+        that is shown where none is named; None to change nothing.
     """
 
     type: str
     channels: frozenset[str] = frozenset()
     data: Any = None
+    project: str | None = None
 
     @property
     def confirmation(self) -> Message:
@@ -60,7 +66,8 @@ def parse_command(text: str) -> Command:
         raise BadRequest("type must be ping, subscribe or unsubscribe")
     data = {} if content.get("data") is None else content["data"]
     unnamed = BROADCASTS if kind == SUBSCRIBE else frozenset(CHANNELS)
-    return Command(kind, _named_channels(data) or unnamed, data)
+    channels = _named_channels(data) or unnamed
+    return Command(kind, channels, data, _named_project(data) if kind == SUBSCRIBE else None)
 
 
 def parse_channels(names: Iterable[str]) -> frozenset[str]:
@@ -72,6 +79,12 @@ def parse_channels(names: Iterable[str]) -> frozenset[str]:
     if not channels <= set(CHANNELS):
         raise BadRequest(f"Unknown channel. Known channels: {_KNOWN}")
     return channels
+
+
+@lru_cache(maxsize=1024)
+def topics_of(channels: frozenset[str], project: Path | None) -> frozenset[Topic]:
+    """Return the topics of a connection; the list of projects is the same for all projects."""
+    return frozenset(Topic(name, None if name == PROJECTS else project) for name in channels)
 
 
 def error(detail: str) -> Message:
@@ -93,6 +106,13 @@ def _named_channels(data: Any) -> frozenset[str]:
     if not all(isinstance(name, str) for name in names):
         raise BadRequest("Channel names must be strings")
     return parse_channels(names)
+
+
+def _named_project(data: Json) -> str | None:
+    name = data.get(PROJECT)
+    if name is not None and not isinstance(name, str):
+        raise BadRequest("project must be the id, alias or path of a project")
+    return name
 
 
 def _list_of(data: Json, key: str) -> list[Any]:

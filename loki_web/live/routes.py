@@ -18,7 +18,8 @@ from loki_web.live import handshake, protocol, service
 from loki_web.live.hub.connection import MayStay
 from loki_web.live.service import Live
 from loki_web.services.context import Sources
-from loki_web.web import access
+from loki_web.services.fleet import selection
+from loki_web.web import access, context
 from loki_web.web.context import server_sources
 
 _FULL_RETRY_SECONDS = 5
@@ -92,16 +93,23 @@ def events() -> Response:
     """Open a stream of server-sent events.
 
     :raises BadRequest: for an unknown channel.
-    :raises Unavailable: when all connections are in use.
+    :raises NotFound: for an unknown project.
+    :raises Unavailable: when all connections are in use, or too many projects are followed.
     """
     names = [name for name in request.args.get("channels", "").split(",") if name]
     channels = protocol.parse_channels(names) or protocol.BROADCASTS
+    is_named = bool(request.args.get(context.PROJECT))
+    project = selection.get_root(context.sources()) if is_named else None
     if _live().is_full:
         raise Unavailable("Too many live connections. Try again later.", _FULL_RETRY_SECONDS)
+    if project is not None:
+        _live().hub.source.check_room(project)
     feed, last_id, may_stay = _live(), request.headers.get("Last-Event-ID", ""), _may_stay()
     holder = access.get_identity()
     return _EventStreamResponse(
-        lambda sock, head: feed.open_stream(sock, head, channels, last_id, may_stay, holder)
+        lambda sock, head: feed.open_stream(
+            sock, head, channels, last_id, may_stay, holder, project
+        )
     )
 
 

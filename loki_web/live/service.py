@@ -4,6 +4,7 @@ import resource
 import socket
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from weakref import WeakSet
 
 from flask import Flask
@@ -69,15 +70,17 @@ class Live:
         last_id: str,
         may_stay: MayStay | None,
         holder: Identity,
+        project: Path | None = None,
     ) -> None:
         """Serve a client of server-sent events.
 
         :param head: status line and headers of the response, not yet sent.
         :param last_id: the Last-Event-ID of the client, or an empty string.
         :param may_stay: checked at each keepalive; None if authentication is off.
+        :param project: the directory of the project to follow, if one was named.
         :raises OSError: when the client has disconnected.
         """
-        self._admit(EventStream(sock, head, channels, last_id, may_stay), holder)
+        self._admit(EventStream(sock, head, channels, last_id, may_stay, project), holder)
 
     def close(self) -> None:
         """Close all connections with 1001, going away."""

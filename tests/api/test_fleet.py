@@ -13,22 +13,10 @@ from flask.testing import FlaskClient
 from tests.support import accounts
 from tests.support.children import Children
 from tests.support.places import Place
-from tests.support.registered import entry, file, held, register
+from tests.support.registered import add_project, entry, held, register
 from tests.support.waiting import wait_until
 
 SHOWN = "X-Loki-Project"
-
-
-def add_project(place: Place, name: str, *, is_registered: bool = True) -> Place:
-    """Add a project beside the one of the server, with a task that has its name."""
-    other = Place(place.home, place.loki.parent.parent / name / ".loki")
-    other.write("queue/pending.json", [{"id": name}])
-    other.write("dashboard-state.json", {"phase": name.upper(), "mode": "autonomous"})
-    if is_registered:
-        fields = {"id": f"id-{name}", "alias": f"alias of {name}"}
-        before = held(place).values() if file(place).exists() else ()
-        register(place, *before, entry(other.loki.parent, **fields))
-    return other
 
 
 def shown(client: FlaskClient, query: str = "") -> str:

@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from wsproto.connection import Connection as Frames
@@ -16,7 +17,8 @@ from loki_web.live.hub.event_loop import Loop
 from loki_web.live.hub.event_stream import EventStream
 from loki_web.live.hub.hub import Hub
 from loki_web.live.hub.websocket import WebSocket
-from loki_web.live.messages import Batch, Message
+from loki_web.live.messages import Batch, Message, Topic
+from loki_web.live.protocol import topics_of
 
 
 @dataclass
@@ -38,9 +40,14 @@ class Source:
         channels: frozenset[str],
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
+        project: str | None = None,
     ) -> None:
-        standing = Standing(tokens=dict.fromkeys(channels, "aa"))
+        root = Path(project) if project else None
+        standing = Standing(root, tokens=dict.fromkeys(topics_of(channels, root), "aa"))
         self.hub.post(lambda: then(standing))
+
+    def check_room(self, project: Path) -> None:
+        """Follow any number of projects."""
 
 
 @dataclass
@@ -130,7 +137,7 @@ class Bench:
         return peer
 
     def publish(self, channel: str, *messages: Message) -> None:
-        self.hub.publish(Batch(channel, messages, "bb"))
+        self.hub.publish(Batch(Topic(channel), messages, "bb"))
         self.turn()
 
     def turn(self, seconds: float = 0.0) -> None:

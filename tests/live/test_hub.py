@@ -6,7 +6,7 @@ import pytest
 from wsproto.events import CloseConnection, TextMessage
 
 from loki_web.live.hub.connection import MAX_WAITING_BYTES
-from loki_web.live.messages import Message
+from loki_web.live.messages import Message, Topic
 from tests.live.hubs import Bench, Peer
 
 MOVED = Message("task_moved", {"id": "a"})
@@ -57,13 +57,13 @@ def test_who_unsubscribes_gets_no_more_of_it(bench: Bench) -> None:
     assert types(peer) == ["connected", "unsubscribed", "project_created"]
 
 
-def test_the_channels_in_use_are_those_of_somebody(bench: Bench) -> None:
+def test_the_topics_in_use_are_those_of_somebody(bench: Bench) -> None:
     peer = bench.client()
     subscribe(bench, peer, "cost")
-    assert bench.hub.channels_in_use == {"cost"}
+    assert bench.hub.topics_in_use == {Topic("cost")}
     peer.socket.close()
     bench.turn()
-    assert bench.hub.channels_in_use == frozenset()
+    assert bench.hub.topics_in_use == frozenset()
 
 
 def test_a_live_client_is_pinged_and_stays(bench: Bench) -> None:

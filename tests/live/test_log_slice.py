@@ -16,7 +16,8 @@ class Log:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.time = Time()
-        self.slice = LogSlice(place.sources(), self.time)
+        sources = place.sources()
+        self.slice = LogSlice(sources, lambda: sources, self.time)
         self.slice.refresh()
 
     def append(self, text: str, name: str = "agent.log") -> None:

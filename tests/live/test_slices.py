@@ -197,7 +197,7 @@ def made(place: Place) -> Callable[[str], Slice]:
     src = place.sources()
 
     def make(channel: str) -> Slice:
-        made = CHANNELS[channel](src)
+        made = CHANNELS[channel](src, lambda: src)
         assert made.refresh() == []
         return made
 

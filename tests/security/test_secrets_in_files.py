@@ -93,7 +93,7 @@ def shown(place: Place, client: FlaskClient, addresses: list[str], names: list[s
 def _told(place: Place) -> Iterator[tuple[str, str]]:
     sources = place.sources()
     for name, channel in CHANNELS.items():
-        one = channel(sources)
+        one = channel(sources, lambda: sources)
         one.refresh()
         yield name, repr([message.data for message in (*one.current(), *one.whole())])
 

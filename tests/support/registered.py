@@ -43,6 +43,18 @@ def register(place: Place, *entries: dict[str, Any]) -> Path:
     return place.write_home(FILE, {"version": "1.0", "projects": held})
 
 
+def add_project(place: Place, name: str, *, is_registered: bool = True) -> Place:
+    """Add a project beside the one of the server, with a task that has its name."""
+    other = Place(place.home, place.loki.parent.parent / name / ".loki")
+    other.write("queue/pending.json", [{"id": name}])
+    other.write("dashboard-state.json", {"phase": name.upper(), "mode": "autonomous"})
+    if is_registered:
+        fields = {"id": f"id-{name}", "alias": f"alias of {name}"}
+        before = held(place).values() if file(place).exists() else ()
+        register(place, *before, entry(other.loki.parent, **fields))
+    return other
+
+
 def queue(project: Path, *titles: str) -> None:
     """Give a project pending tasks."""
     entries = [{"id": title.lower(), "title": title} for title in titles]

@@ -1,4 +1,4 @@
-"""The channels, each read by the same service as the REST API, of the project that is shown."""
+"""The channels of a project, each read by the same service as the REST API."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,6 @@ from loki_web.services.agents import records
 from loki_web.services.checkpoints.records import list_checkpoints
 from loki_web.services.context import Sources
 from loki_web.services.cost import report
-from loki_web.services.fleet.selection import choose
 from loki_web.services.notifications import notifications
 from loki_web.services.registry import registry
 from loki_web.services.session import status
@@ -20,12 +19,14 @@ from loki_web.services.session import status
 _VOLATILE = frozenset({"uptime_seconds", "session_uptime_seconds", "timestamp"})
 _MAX_ENTRIES = 1000
 
-
-def _tasks(sources: Sources) -> Slice:
-    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(choose(sources)))
+Show = Callable[[], Sources]  # returns the sources of the project that is followed
 
 
-def _projects(sources: Sources) -> Slice:
+def _tasks(sources: Sources, show: Show) -> Slice:
+    return ListSlice(protocol.TASKS, state.TASKS, lambda: tasks.list_tasks(show()))
+
+
+def _projects(sources: Sources, show: Show) -> Slice:
     return ListSlice(
         protocol.PROJECTS,
         state.send_new_entries("project_created"),
@@ -33,36 +34,33 @@ def _projects(sources: Sources) -> Slice:
     )
 
 
-def _notifications(sources: Sources) -> Slice:
+def _notifications(sources: Sources, show: Show) -> Slice:
     return ListSlice(
         protocol.NOTIFICATIONS,
         state.send_changed_entries("notification"),
-        lambda: notifications.list_notifications(choose(sources), limit=_MAX_ENTRIES),
+        lambda: notifications.list_notifications(show(), limit=_MAX_ENTRIES),
     )
 
 
-def _checkpoints(sources: Sources) -> Slice:
+def _checkpoints(sources: Sources, show: Show) -> Slice:
     return ListSlice(
         protocol.CHECKPOINTS,
         state.send_new_entries("checkpoint"),
-        lambda: list_checkpoints(choose(sources), limit=_MAX_ENTRIES),
+        lambda: list_checkpoints(show(), limit=_MAX_ENTRIES),
     )
 
 
-CHANNELS: dict[str, Callable[[Sources], Slice]] = {
+# Each takes the sources of the server and those to show.
+CHANNELS: dict[str, Callable[[Sources, Show], Slice]] = {
     protocol.TASKS: _tasks,
     protocol.PROJECTS: _projects,
-    protocol.STATUS: lambda sources: ValueSlice(
-        "status", lambda: status.get_status(choose(sources)), _VOLATILE
+    protocol.STATUS: lambda _, show: ValueSlice(
+        "status", lambda: status.get_status(show()), _VOLATILE
     ),
-    protocol.AGENTS: lambda sources: ValueSlice(
-        "agents", lambda: records.describe_agents(choose(sources))
-    ),
-    protocol.LOGS: lambda sources: LogSlice(sources),
+    protocol.AGENTS: lambda _, show: ValueSlice("agents", lambda: records.describe_agents(show())),
+    protocol.LOGS: lambda sources, show: LogSlice(sources, show),
     protocol.NOTIFICATIONS: _notifications,
-    protocol.COST: lambda sources: ValueSlice("cost", lambda: report.get_cost(choose(sources))),
-    protocol.COUNCIL: lambda sources: ValueSlice(
-        "council", lambda: council.get_state(choose(sources))
-    ),
+    protocol.COST: lambda _, show: ValueSlice("cost", lambda: report.get_cost(show())),
+    protocol.COUNCIL: lambda _, show: ValueSlice("council", lambda: council.get_state(show())),
     protocol.CHECKPOINTS: _checkpoints,
 }

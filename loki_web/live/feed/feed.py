@@ -12,18 +12,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
+from loki_web.errors import PublicError, Unavailable
 from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import Slice
 from loki_web.live.feed.watcher import Watcher
-from loki_web.live.messages import Batch, Message
+from loki_web.live.messages import Batch, Message, Topic
+from loki_web.live.protocol import topics_of
 from loki_web.services.cells import Gauge
 from loki_web.services.context import Sources
+from loki_web.services.fleet import selection
 from loki_web.store.look import Input, Inputs, are_current, is_notified, looking, recording
 from loki_web.store.notifier import get_notifier
 
 LINGER_SECONDS = 60.0
+MAX_PROJECTS = 64  # that are followed by name
+_RETRY_SECONDS = 60
 _LOOK_SECONDS = 1.0  # poll what has no events: exited processes, some file systems
 _ALL_SECONDS = 5.0  # poll what depends on the clock, such as age limits
 _MORE_SECONDS = 0.05
@@ -37,28 +44,32 @@ class Outlet(Protocol):
     """The hub as the feed sees it; all methods are thread-safe and do not block."""
 
     @property
-    def channels_in_use(self) -> frozenset[str]:
-        """Return the channels that have at least one listener."""
+    def topics_in_use(self) -> frozenset[Topic]:
+        """Return the topics that have at least one listener."""
 
     def post(self, action: Callable[[], None]) -> None:
         """Call a function in the thread of the hub."""
 
     def publish(self, batch: Batch) -> None:
-        """Send a batch to the listeners of its channel."""
+        """Send a batch to the listeners of its topic."""
 
 
 @dataclass(frozen=True)
 class Standing:
     """The start of a subscription.
 
-    :param tokens: the current state of each requested channel.
+    :param project: the directory of the project that is followed; None if none was named.
+    :param refusal: why there is no subscription, to be sent to the client.
+    :param tokens: the current state of each requested topic.
     :param current: first messages of channels for which the client sent no state.
     :param missed: messages since the states that the client sent.
     :param unknown: channels whose state, as sent by the client, is unknown here.
     :param whole: messages that replace the state of the unknown channels.
     """
 
-    tokens: dict[str, str] = field(default_factory=dict)
+    project: Path | None = None
+    refusal: str | None = None
+    tokens: dict[Topic, str] = field(default_factory=dict)
     current: list[Message] = field(default_factory=list)
     missed: list[Message] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -73,8 +84,12 @@ class Source(Protocol):
         channels: frozenset[str],
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
+        project: str | None = None,
     ) -> None:
         """Start a subscription, see `Feed.want`."""
+
+    def check_room(self, project: Path) -> None:
+        """Refuse one project too many, see `Feed.check_room`."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +97,12 @@ class _Request:
     channels: frozenset[str]
     known: Mapping[str, str]
     then: Callable[[Standing], None]
+    project: str | None
 
 
 @dataclass
 class Followed:
-    """A channel that is followed.
+    """A topic that is followed.
 
     :ivar inputs: the inputs of the last read with their versions, None if it failed.
     """
@@ -139,7 +155,7 @@ class Feed:
         self._outlet = outlet
         # A number is the time of a file system event.
         self._inbox: queue.SimpleQueue[_Request | float] = queue.SimpleQueue()
-        self._tracked: dict[str, Followed] = {}
+        self._tracked: dict[Topic, Followed] = {}
         self._turned_at = 0.0
         self._lock = threading.Lock()
         self._runs = False
@@ -149,17 +165,29 @@ class Feed:
         channels: frozenset[str],
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
+        project: str | None = None,
     ) -> None:
-        """Follow channels and respond with their current state.
+        """Follow channels of a project and respond with their current state.
 
         :param then: called with the response in the outlet's thread.
         :param known: tokens of the states that a reconnecting client has, by channel.
+        :param project: its id, alias or path; without it, the one that is shown.
         """
         with self._lock:
-            self._inbox.put(_Request(channels, known or {}, then))
+            self._inbox.put(_Request(channels, known or {}, then, project))
             if not self._runs:
                 self._runs = True
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
+
+    def check_room(self, project: Path) -> None:
+        """Check that a project is followed already, or that one more can be.
+
+        :raises Unavailable: when MAX_PROJECTS others are followed.
+        """
+        followed = {topic.project for topic in list(self._tracked)} - {None}
+        if project not in followed and len(followed) >= MAX_PROJECTS:
+            detail = "Too many projects are followed. Try again later."
+            raise Unavailable(detail, _RETRY_SECONDS)
 
     def _run(self) -> None:
         watcher = Watcher(lambda: self._inbox.put(time.monotonic()))
@@ -177,13 +205,13 @@ class Feed:
 
     def _is_over(self) -> bool:
         now = time.monotonic()
-        for name in self._outlet.channels_in_use:
-            if name in self._tracked:
-                self._tracked[name].used_at = now
+        for topic in self._outlet.topics_in_use:
+            if topic in self._tracked:
+                self._tracked[topic].used_at = now
         with self._lock:
-            for name, tracked in list(self._tracked.items()):
+            for topic, tracked in list(self._tracked.items()):
                 if now - tracked.used_at > LINGER_SECONDS:
-                    del self._tracked[name]
+                    del self._tracked[topic]
             if self._tracked or not self._inbox.empty():
                 return False
             self._runs = False
@@ -201,11 +229,12 @@ class Feed:
         self._turned_at = time.monotonic()
         events = [item for item in items if isinstance(item, float)]
         with looking():
-            for name in self._tracked:
-                self._refresh(name, is_touched=bool(events))
+            for topic in self._tracked:
+                self._refresh(topic, is_touched=bool(events))
             for request in items:
                 if isinstance(request, _Request):
-                    self._serve(request)
+                    standing = self._serve(request)
+                    self._outlet.post(partial(request.then, standing))
         if events:
             self._sources.counts.put(Gauge.FEED_LAG, time.monotonic() - min(events))
 
@@ -225,16 +254,20 @@ class Feed:
         except queue.Empty:
             return items
 
-    def _serve(self, request: _Request) -> None:
-        """Read the channels of a request again and respond with their current state."""
-        standing = Standing()
-        for name in sorted(request.channels):
-            if name not in self._tracked:
-                self._tracked[name] = Followed(CHANNELS[name](self._sources), time.monotonic())
-            self._tracked[name].used_at = time.monotonic()
-            self._refresh(name, is_touched=True, thoroughly=True)
-            channel = self._tracked[name].slice
-            standing.tokens[name] = channel.token
+    def _serve(self, request: _Request) -> Standing:
+        """Read the channels of a request again and return their current state."""
+        try:
+            standing = Standing(self._find_project(request.project))
+        except PublicError as error:
+            return Standing(refusal=error.detail)
+        for topic in sorted(topics_of(request.channels, standing.project)):
+            name = topic.channel
+            if topic not in self._tracked:
+                self._tracked[topic] = self._track(topic)
+            self._tracked[topic].used_at = time.monotonic()
+            self._refresh(topic, is_touched=True, thoroughly=True)
+            channel = self._tracked[topic].slice
+            standing.tokens[topic] = channel.token
             missed = channel.since(request.known[name]) if name in request.known else []
             if missed is None:
                 standing.unknown.append(name)
@@ -243,16 +276,36 @@ class Feed:
                 standing.missed.extend(missed)
             else:
                 standing.current.extend(channel.current())
-        self._outlet.post(lambda: request.then(standing))
+        return standing
 
-    def _refresh(self, name: str, *, is_touched: bool, thoroughly: bool = False) -> None:
-        """Read a channel again if one of its inputs has changed, and publish the messages."""
-        tracked = self._tracked[name]
+    def _find_project(self, identifier: str | None) -> Path | None:
+        """Return the directory of the project to follow.
+
+        :raises NotFound: for an unknown project.
+        :raises Unavailable: when MAX_PROJECTS others are followed.
+        """
+        if not identifier:
+            return None
+        root = selection.find_root(self._sources, identifier)
+        self.check_room(root)
+        return root
+
+    def _track(self, topic: Topic) -> Followed:
+        own, root = self._sources, topic.project
+
+        def show() -> Sources:
+            return selection.open_project(own, root) if root else selection.choose(own)
+
+        return Followed(CHANNELS[topic.channel](own, show), time.monotonic())
+
+    def _refresh(self, topic: Topic, *, is_touched: bool, thoroughly: bool = False) -> None:
+        """Read a topic again if one of its inputs has changed, and publish the messages."""
+        tracked = self._tracked[topic]
         if tracked.is_current(is_touched=is_touched, thoroughly=thoroughly):
             return
         try:
             messages = tracked.read(self._sources.clock)
             if messages:
-                self._outlet.publish(Batch.encode(name, messages, tracked.slice.token))
-        except Exception:  # the other channels continue
-            log.exception("the channel %s could not be read", name)
+                self._outlet.publish(Batch.encode(topic, messages, tracked.slice.token))
+        except Exception:  # the other topics continue
+            log.exception("the channel %s could not be read", topic.channel)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from loki_web.live.messages import Message
 from loki_web.services.context import Sources
-from loki_web.services.fleet.selection import choose
 from loki_web.services.logs import reader
 from loki_web.store.files import Version
 from loki_web.store.follower import Place, Step
@@ -22,10 +21,17 @@ class LogSlice:
     When another file has become the session's log, switch to it after _QUIET_SECONDS without new
     lines: the runner writes to two files at the same time. Of the other file, read what was written
     since the last new lines of this one.
+
+    :param show: returns the sources of the project to show.
     """
 
-    def __init__(self, sources: Sources, clock: Callable[[], float] = time.monotonic) -> None:
-        self._server_sources = sources
+    def __init__(
+        self,
+        sources: Sources,
+        show: Callable[[], Sources],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._show = show
         self._sources = sources  # of the project that is shown
         self._clock = clock
         self._name: str | None = None
@@ -46,7 +52,7 @@ class LogSlice:
 
         None either when another project is shown than before.
         """
-        shown = choose(self._server_sources)
+        shown = self._show()
         if shown is not self._sources or not self._is_read:
             self._sources = shown
             self._above.clear()

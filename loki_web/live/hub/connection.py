@@ -3,11 +3,13 @@
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from loki_web.live.feed.feed import Standing
 from loki_web.live.hub import socket_takeover
-from loki_web.live.messages import Batch
+from loki_web.live.messages import Batch, Topic
+from loki_web.live.protocol import topics_of
 
 MAX_WAITING_BYTES = 256 * 1024
 MAX_WAITING = 1000  # queued writes; small ones cost more memory than their bytes
@@ -31,7 +33,8 @@ class Connection:
     :ivar is_leaving: after the server has started to close it.
     :ivar is_over: when it ends after the write queue is sent.
     :ivar ends_at: when it is dropped, even with queued data; None while it is open.
-    :ivar listens_to: the channels of the hub's audience.
+    :ivar listens_to: the topics of the hub's audience.
+    :ivar project: the directory of the project that it follows; None for the one that is shown.
     :ivar mask: the events that the selector waits for.
     """
 
@@ -54,14 +57,20 @@ class Connection:
         "listens_to",
         "mask",
         "may_stay",
+        "project",
         "sock",
     )
 
     def __init__(
-        self, sock: socket.socket, channels: frozenset[str], may_stay: MayStay | None = None
+        self,
+        sock: socket.socket,
+        channels: frozenset[str],
+        may_stay: MayStay | None = None,
+        project: Path | None = None,
     ) -> None:
         self.sock = socket_takeover.take(sock)
         self.channels = channels
+        self.project = project
         self.may_stay = may_stay
         self.counted = False
         self.heard_at = 0.0
@@ -70,12 +79,17 @@ class Connection:
         self.is_paused = True
         self.is_leaving = False
         self.is_over = False
-        self.listens_to: frozenset[str] = frozenset()
+        self.listens_to: frozenset[Topic] = frozenset()
         self.mask = 0
         self._queue: list[memoryview] = []  # a list: short, and smaller than a deque when empty
         self._waiting = 0
         self._offset = 0
         _bound(self.sock)
+
+    @property
+    def topics(self) -> frozenset[Topic]:
+        """Return the channels of the project that it follows."""
+        return topics_of(self.channels, self.project)
 
     @property
     def known(self) -> Mapping[str, str]:
@@ -103,14 +117,14 @@ class Connection:
             self.heard_at = now
         return now - self.heard_at > self.KEEPALIVE_SECONDS + ANSWER_SECONDS
 
-    def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+    def welcome(self, standing: Standing, tokens: Mapping[Topic, str]) -> None:
         """Send the first messages."""
         raise NotImplementedError
 
-    def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+    def deliver(self, batch: Batch, tokens: Mapping[Topic, str]) -> None:
         """Send the messages of a batch.
 
-        :param tokens: the states of the channels after it.
+        :param tokens: the states of the topics after it.
         :raises OSError: when the client has disconnected.
         """
         raise NotImplementedError

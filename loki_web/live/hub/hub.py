@@ -9,7 +9,6 @@ import logging
 import selectors
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,14 +18,14 @@ from loki_web.live.hub import socket_takeover
 from loki_web.live.hub.connection import Connection
 from loki_web.live.hub.event_loop import Loop
 from loki_web.live.hub.websocket import WebSocket
-from loki_web.live.messages import Batch
+from loki_web.live.messages import Batch, Topic
 from loki_web.live.protocol import Command
 from loki_web.services.cells import Counter, Gauge
 from loki_web.store.shared.counts import Counts, open_counts
 
 GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
 CLOSING_SECONDS = 2.0  # for the closing handshake
-NO_CHANNELS: frozenset[str] = frozenset()
+NO_TOPICS: frozenset[Topic] = frozenset()
 _MAX_CLOSING = 1000
 _GOING_AWAY = "The server is shutting down"
 
@@ -34,30 +33,32 @@ log = logging.getLogger(__name__)
 
 
 class Audience:
-    """The connections that listen to each channel.
+    """The connections that listen to each topic.
 
-    :ivar channels: those with at least one listener.
+    :ivar topics: those with at least one listener.
     """
 
     def __init__(self) -> None:
-        self._listeners: defaultdict[str, set[Connection]] = defaultdict(set)
-        self.channels: frozenset[str] = frozenset()
+        self._listeners: dict[Topic, set[Connection]] = {}
+        self.topics: frozenset[Topic] = frozenset()
 
-    def listeners_of(self, channel: str) -> list[Connection]:
-        """Return the connections that listen to a channel."""
-        return list(self._listeners[channel])
+    def listeners_of(self, topic: Topic) -> list[Connection]:
+        """Return the connections that listen to a topic."""
+        return list(self._listeners.get(topic, ()))
 
-    def set_channels(self, connection: Connection, channels: frozenset[str]) -> None:
-        """Make a connection listen to these channels and to no others."""
+    def set_topics(self, connection: Connection, topics: frozenset[Topic]) -> None:
+        """Make a connection listen to these topics and to no others."""
         before = connection.listens_to
-        if channels == before:
+        if topics == before:
             return
-        connection.listens_to = channels
-        for name in before - channels:
-            self._listeners[name].discard(connection)
-        for name in channels - before:
-            self._listeners[name].add(connection)
-        self.channels = frozenset(name for name, listeners in self._listeners.items() if listeners)
+        connection.listens_to = topics
+        for topic in before - topics:
+            self._listeners[topic].discard(connection)
+            if not self._listeners[topic]:
+                del self._listeners[topic]
+        for topic in topics - before:
+            self._listeners.setdefault(topic, set()).add(connection)
+        self.topics = frozenset(self._listeners)
 
 
 class Hub:
@@ -84,7 +85,7 @@ class Hub:
         self._counts = counts or open_counts()
         self._connections: set[Connection] = set()
         self._audience = Audience()
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[Topic, str] = {}
         self._closing = 0
         self._closes = False
         self._all_gone = threading.Event()
@@ -95,9 +96,9 @@ class Hub:
         return len(self._connections)
 
     @property
-    def channels_in_use(self) -> frozenset[str]:
-        """Return the channels that have at least one listener."""
-        return self._audience.channels
+    def topics_in_use(self) -> frozenset[Topic]:
+        """Return the topics that have at least one listener."""
+        return self._audience.topics
 
     def adopt(self, connection: Connection) -> None:
         """Take over a connection and serve it."""
@@ -112,7 +113,7 @@ class Hub:
         self.post(partial(self._reject, connection, code, reason))
 
     def publish(self, batch: Batch) -> None:
-        """Send a batch to all subscribers of its channel."""
+        """Send a batch to all subscribers of its topic."""
         self.post(partial(self._deliver, batch))
 
     def post(self, action: Callable[[], None]) -> None:
@@ -139,11 +140,15 @@ class Hub:
         if isinstance(connection, WebSocket):
             connection.subscribe = partial(self._subscribe, weakref.ref(connection))
         then = partial(self._begin, connection)
-        self.source.want(connection.channels, then, connection.known)
+        project = str(connection.project) if connection.project else None
+        self.source.want(connection.channels, then, connection.known, project)
         self._guarded(connection, lambda: None)
 
     def _begin(self, connection: Connection, standing: Standing) -> None:
         def welcome() -> None:
+            if standing.refusal:
+                self._start_closing(connection, TRY_AGAIN_LATER, standing.refusal)
+                return
             connection.welcome(standing, self._tokens)
             connection.is_joining = connection.is_paused = False
             self._remind(connection, connection.KEEPALIVE_SECONDS)
@@ -153,8 +158,15 @@ class Hub:
 
     def _subscribe(self, reference: "weakref.ref[WebSocket]", command: Command) -> None:
         connection = reference()
-        if connection is not None:
-            self.source.want(command.channels, partial(self._subscribed, connection, command))
+        if connection is None:
+            return
+        channels, project = command.channels, command.project
+        if project is not None:  # all channels of a connection are of one project
+            channels = connection.extend(channels)
+        elif connection.project is not None:
+            project = str(connection.project)
+        then = partial(self._subscribed, connection, command)
+        self.source.want(channels, then, project=project)
 
     def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
         def go_on() -> None:
@@ -166,9 +178,9 @@ class Hub:
         self._guarded(connection, go_on)
 
     def _deliver(self, batch: Batch) -> None:
-        self._tokens[batch.channel] = batch.token
+        self._tokens[batch.topic] = batch.token
         sent = 0
-        for connection in self._audience.listeners_of(batch.channel):
+        for connection in self._audience.listeners_of(batch.topic):
             if connection.ends_at is None:
                 sent += not connection.is_behind
                 self._guarded(connection, partial(self._send_or_close, connection, batch))
@@ -245,7 +257,7 @@ class Hub:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._audience.set_channels(connection, NO_CHANNELS)
+        self._audience.set_topics(connection, NO_TOPICS)
         self._loop.watch(connection.sock, connection.mask, 0, _nothing)
         with suppress(OSError):
             socket_takeover.close(connection.sock)
@@ -283,7 +295,7 @@ class Hub:
             self._closing += 1
             self._remind(connection, CLOSING_SECONDS)
         has_begun = connection.ends_at is None and not connection.is_joining
-        self._audience.set_channels(connection, connection.channels if has_begun else NO_CHANNELS)
+        self._audience.set_topics(connection, connection.topics if has_begun else NO_TOPICS)
         reads = connection.ends_at is not None or connection.listens
         mask = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * connection.has_waiting
         if mask != connection.mask:

@@ -14,7 +14,7 @@ from loki_web.errors import BadRequest
 from loki_web.live import messages, protocol
 from loki_web.live.feed.feed import Standing
 from loki_web.live.hub.connection import Connection, MayStay
-from loki_web.live.messages import Batch, Message
+from loki_web.live.messages import Batch, Message, Topic
 from loki_web.live.protocol import Command
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -55,11 +55,11 @@ class WebSocket(Connection):
         self._fragments = 0
         self.subscribe: Callable[[Command], None] = _refuse
 
-    def welcome(self, standing: Standing, tokens: Mapping[str, str]) -> None:
+    def welcome(self, standing: Standing, tokens: Mapping[Topic, str]) -> None:
         """Send `connected` and the current messages."""
         self._send(protocol.connected(self.channels), *standing.current)
 
-    def deliver(self, batch: Batch, tokens: Mapping[str, str]) -> None:
+    def deliver(self, batch: Batch, tokens: Mapping[Topic, str]) -> None:
         """Send the messages of a batch."""
         self.write(batch.frames)
 
@@ -77,11 +77,18 @@ class WebSocket(Connection):
         except ProtocolError:  # data after the end of the connection
             self.is_over = True
 
+    def extend(self, channels: frozenset[str]) -> frozenset[str]:
+        """Return the channels after a subscription; the first one replaces the broadcasts."""
+        return channels | self.channels if self._has_subscribed else channels
+
     def subscribed(self, command: Command, standing: Standing) -> None:
-        """Confirm a subscription, and handle commands that were received meanwhile."""
-        self.channels = (self.channels if self._has_subscribed else frozenset()) | command.channels
-        self._has_subscribed = True
-        self._send(command.confirmation, *standing.current)
+        """Confirm a subscription or its refusal, and handle commands received meanwhile."""
+        if standing.refusal:
+            self._send(protocol.error(standing.refusal))
+        else:
+            self.channels, self.project = self.extend(command.channels), standing.project
+            self._has_subscribed = True
+            self._send(command.confirmation, *standing.current)
         self.is_paused = False
         self.hear(b"")
 
