@@ -317,6 +317,7 @@ class Collection:
 
     def touched(self, key: str, name: str, is_folder: bool) -> None:
         """Handle an event in one of the directories, see `store.notifier`."""
+        self._root.event_count += 1
         with self._marks:
             if is_folder or self._listing.may_be_folder(name):
                 self._is_lost = True
@@ -325,6 +326,7 @@ class Collection:
 
     def lost(self) -> None:
         """Handle lost events: examine all files again."""
+        self._root.event_count += 1
         with self._marks:
             self._is_lost = self._has_missed = True
 

@@ -171,6 +171,7 @@ def test_the_fleet_follows_each_project(
         "name": "über",
         "alias": "alias of über",
         "registered": True,
+        "is_server_project": False,
         "is_shown": True,
         "status": "autonomous",
         "phase": "ÜBER",
@@ -181,6 +182,9 @@ def test_the_fleet_follows_each_project(
         "open_alerts": 2,
     }
     assert {key: first[key] for key in expected} == expected
+    for number in range(4, 7):  # in a folder that is watched already
+        other.write(f"metrics/efficiency/iteration-{number}.json", {"cost_usd": 1})
+        assert fleet()["über"]["cost_usd"] == number - 1.5
     other.write("PAUSE", "")
     assert fleet()["über"]["status"] == "paused"
     add_project(place, "found", is_registered=False)  # below ~/projects
@@ -233,5 +237,5 @@ def test_each_route_of_a_project_documents_the_parameter(client: FlaskClient) ->
         *("/api/registry", "/api/enterprise", "/api/fleet", "/api/focus", "/api/running"),
         *("/api/secrets", "/api/auth", "/api/events"),
     )
-    expected = {each for each in paths if each.startswith("/api/")}
+    expected = {each for each in paths if each.startswith("/api/")} | {"/metrics"}
     assert having == {each for each in expected if not each.startswith(without)}
