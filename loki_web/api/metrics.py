@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -14,6 +14,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from loki_web import __version__
 from loki_web.services.cells import Counter, Gauge
 from loki_web.services.context import Sources
+from loki_web.services.fleet import selection
 from loki_web.services.metrics import (
     DOCUMENTED,
     MORE,
@@ -22,16 +23,20 @@ from loki_web.services.metrics import (
     Metric,
     Numbers,
     build_families,
+    compute_all_numbers,
     compute_numbers,
+    label_families,
 )
 from loki_web.store.coerce import Json
 from loki_web.store.look import Summary, observe
 from loki_web.store.shared.counts import Counts
 from loki_web.store.sqlite import IndexState
-from loki_web.web import meter, openapi
+from loki_web.web import access, context, meter, openapi
 from loki_web.web.readiness import EXTENSION, Readiness
 
 _PATH = "/metrics"
+_ALL = "*"  # as a project
+_SESSION = (*DOCUMENTED, *MORE)
 _ENDPOINT = "prometheus_metrics"  # the library's name for it
 _DESCRIPTION: Json = {
     "operationId": "metrics",
@@ -44,7 +49,15 @@ _DESCRIPTION: Json = {
             "description": "Only samples of this name; may be repeated",
             "schema": {"type": "array", "items": {"type": "string"}},
             "explode": True,
-        }
+        },
+        {
+            "in": "query",
+            "name": access.PROJECT,
+            "description": "Id, alias or path of the project whose metrics to return; `*` for "
+            "those of all, with the labels `project` and `project_id`: at most 64, running ones "
+            "first. Default: that of the server.",
+            "schema": {"type": "string"},
+        },
     ],
     "responses": {
         "200": {
@@ -103,6 +116,35 @@ class KeptCollector(Collector):
         """Return the families with the numbers of this moment."""
         metrics: list[Metric] = self._metrics.examine()
         return metrics
+
+
+class ProjectCollector(Collector):
+    """Gives the metrics of the project that the request names, by default that of the server."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._own = KeptCollector(_SESSION, partial(compute_numbers, sources))
+
+    def describe(self) -> Iterator[Metric]:
+        """Return the families without samples."""
+        return self._own.describe()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families with the numbers of this moment.
+
+        :raises NotFound: for an unknown project.
+        """
+        name = request.args.get(access.PROJECT)
+        if name == _ALL:
+            numbers = compute_all_numbers(context.server_sources())
+            return build_families(label_families(_SESSION), numbers)
+        if name or access.get_identity().projects is not None:
+            metrics: list[Metric] = selection.keep(context.sources(), _build_metrics).examine()
+            return metrics
+        return self._own.collect()
+
+
+def _build_metrics(sources: Sources) -> list[Metric]:
+    return list(build_families(_SESSION, compute_numbers(sources)))
 
 
 class ActivityCollector(Collector):
@@ -164,8 +206,7 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
 
 def install(app: Flask, sources: Sources) -> None:
     """Add `/metrics` to an application that has all of its other routes."""
-    families = (*DOCUMENTED, *MORE)
-    _install(app, sources, [KeptCollector(families, partial(compute_numbers, sources))])
+    _install(app, sources, [ProjectCollector(sources)])
     about = {"name": "metrics", "description": "Metrics of the session for Prometheus."}
     openapi.describe(app, _ENDPOINT, about, {"get": _DESCRIPTION})
 

@@ -65,6 +65,8 @@ class Authenticator:
     def get_current_scopes(self, identity: Identity) -> frozenset[str]:
         """Return the scopes that an identity has now; none after revocation or expiry.
 
+        None either if the token is limited to other projects than before.
+
         Sockets call this at each keepalive.
         """
         now = self._sources.now()
@@ -73,6 +75,8 @@ class Authenticator:
         if identity.kind == TOKEN:
             entry = token_store.load_tokens(self._sources).get(identity.key)
             if entry is None or not token_store.is_active(entry, now):
+                return frozenset()
+            if token_store.read_limit(entry) != identity.projects:
                 return frozenset()
             return scopes.expand_scopes(scopes.read_scopes(entry))
         if identity.kind == PERSON:
@@ -119,7 +123,8 @@ class Authenticator:
         key, entry = token
         name = first_text(entry.get("name"), default=key)
         expires = parse_time(entry.get("expires_at"))
-        return Identity(TOKEN, key, name, scopes.expand_scopes(scopes.read_scopes(entry)), expires)
+        granted = scopes.expand_scopes(scopes.read_scopes(entry))
+        return Identity(TOKEN, key, name, granted, expires, token_store.read_limit(entry))
 
 
 def _create_verifier(sources: Sources) -> "Verifier":

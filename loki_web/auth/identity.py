@@ -16,6 +16,7 @@ class Identity:
     :param key: the token's id, or the OIDC subject.
     :param name: the name in the audit log.
     :param scopes: all allowed scopes, implied ones included.
+    :param projects: the directories of the projects to which it is limited; None for all.
     :param expires_at: when the token expires, None if it never does.
     """
 
@@ -24,6 +25,7 @@ class Identity:
     name: str
     scopes: frozenset[str]
     expires_at: datetime | None = None
+    projects: frozenset[str] | None = None
 
     def has_scope(self, scope: str) -> bool:
         """Return whether the identity has a scope, also by implication."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources, WritableSources
-from loki_web.store.coerce import Json, as_dict
+from loki_web.store.coerce import Json, as_dict, texts_in
 from loki_web.store.times import parse_time
 
 FILE = "dashboard/tokens.json"
@@ -60,6 +60,15 @@ def is_active(entry: Json, now: datetime) -> bool:
         return True
     expires = parse_time(entry["expires_at"])
     return expires is not None and now < expires
+
+
+def read_limit(entry: Json) -> frozenset[str] | None:
+    """Return the directories of the projects to which a token is limited; None for all.
+
+    A value of another form allows none.
+    """
+    projects = entry.get("projects")
+    return None if projects is None else frozenset(texts_in(projects))
 
 
 def hash_token(raw: str, salt: str) -> str:

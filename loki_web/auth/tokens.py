@@ -13,10 +13,14 @@ from loki_web.auth.token_store import (
     is_active,
     is_revoked,
     load_tokens,
+    read_limit,
     update_tokens,
 )
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
+from loki_web.services.fleet import selection
+from loki_web.services.registry.project import has_loki_dir
+from loki_web.store import scan
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 from loki_web.text import is_clean, is_name
@@ -38,6 +42,7 @@ class TokenDict(TypedDict):
     last_used: str | None
     revoked: bool
     role: NotRequired[str]
+    projects: NotRequired[list[str]]
     revoked_at: NotRequired[str]
 
 
@@ -60,14 +65,17 @@ def create(
     scopes: Iterable[str] | None = None,
     role: str | None = None,
     expires_days: int | None = None,
+    projects: Iterable[str] | None = None,
     granted_by: frozenset[str] = _ALL_SCOPES,
 ) -> CreatedTokenDict:
     """Create a token and return it; the raw token is returned only here, under `token`.
 
     :param scopes: the scopes; only `read` if neither scopes nor a role are given.
     :param expires_days: the lifetime, None for a token that does not expire.
+    :param projects: ids, aliases or paths of the projects to which it is limited; None for all.
     :param granted_by: the expanded scopes of the caller; the command line has all.
-    :raises BadRequest: for an invalid name, scope, role or expiry, or a name already in use.
+    :raises BadRequest: for an invalid name, scope, role, expiry or project, or a name already in
+        use.
     :raises Forbidden: when the token would have scopes that are not in `granted_by`.
     :raises StorageError: when the store cannot be read or written.
     """
@@ -76,6 +84,8 @@ def create(
     check_grant(granted, granted_by)
     now = sources.now()
     raw, entry = _generate(name, granted, role, now, _compute_expiry(now, expires_days))
+    if projects is not None:
+        entry["projects"] = _find_projects(sources, projects)
     with update_tokens(sources) as tokens:
         if any(isinstance(other, dict) and other.get("name") == name for other in tokens.values()):
             raise BadRequest("A token with this name already exists")
@@ -121,7 +131,7 @@ def delete(sources: WritableSources, identifier: str) -> None:
 def rotate(
     sources: WritableSources, identifier: str, *, grace_seconds: int = GRACE_SECONDS
 ) -> RotatedTokenDict:
-    """Replace a token by a new one with the same name, scopes and lifetime.
+    """Replace a token by a new one with the same name, scopes, projects and lifetime.
 
     The old one is renamed and stays valid for the grace period, so that its users can switch.
 
@@ -143,6 +153,8 @@ def rotate(
         name = first_text(old.get("name"), default=identity)
         role = old.get("role") if isinstance(old.get("role"), str) else None
         raw, entry = _generate(name, read_scopes(old), role, now, _renew_expiry(old, now))
+        if "projects" in old:
+            entry["projects"] = old["projects"]
         tokens[identity] = _retire(identity, old, name, now + timedelta(seconds=grace_seconds))
         tokens[entry["id"]] = entry
     return {**_format_token(entry["id"], entry), "token": raw, "replaces": identity}
@@ -178,11 +190,37 @@ def _format_token(identity: str, entry: Json) -> TokenDict:
         "last_used": tidy_time(entry.get("last_used")) or None,
         "revoked": is_revoked(entry),
     }
+    limit = read_limit(entry)
+    if limit is not None:
+        token["projects"] = sorted(limit)
     if isinstance(entry.get("role"), str):
         token["role"] = entry["role"]
     if tidy_time(entry.get("revoked_at")):
         token["revoked_at"] = tidy_time(entry["revoked_at"])
     return token
+
+
+def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
+    """Return the directories of projects, links resolved: ids and aliases can change.
+
+    :param identifiers: ids, aliases or paths; that of a project that is not registered is a path.
+    :raises BadRequest: without any, or for an unknown one.
+    """
+    real = {each.root: each.real for each in selection.list_known(sources)}
+
+    def find(identifier: str) -> str:
+        try:
+            return str(real[selection.find_root(sources, identifier)])
+        except NotFound:
+            root = scan.resolve(identifier)
+            if root is None or not has_loki_dir(root):
+                raise BadRequest("projects: No project has this id, alias or path.") from None
+            return str(root)
+
+    found = {find(identifier) for identifier in identifiers}
+    if not found:
+        raise BadRequest("projects: Name at least one.")
+    return sorted(found)
 
 
 def _check_name(name: str) -> str:

@@ -40,16 +40,36 @@ def token() -> None:
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable")
 @click.option("--role", type=click.Choice(list(ROLES)), help="Instead of scopes")
 @click.option("--expires-days", type=int, help="Default: does not expire")
-def create(name: str, scopes: tuple[str, ...], role: str | None, expires_days: int | None) -> None:
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    help="Limit the token to a project, by its id, alias or path; repeatable",
+)
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    role: str | None,
+    expires_days: int | None,
+    projects: tuple[str, ...],
+) -> None:
     """Create a token and print it. It cannot be shown again.
 
     Without scopes and role it can only read.
     """
     sources = open_accounts()
     created = tokens.create(
-        sources, name, scopes=scopes or None, role=role, expires_days=expires_days
+        sources,
+        name,
+        scopes=scopes or None,
+        role=role,
+        expires_days=expires_days,
+        projects=projects or None,
     )
-    record(sources, "create", created["id"], name=created["name"], scopes=created["scopes"])
+    limit = {"projects": created["projects"]} if "projects" in created else {}
+    record(
+        sources, "create", created["id"], name=created["name"], scopes=created["scopes"], **limit
+    )
     _print_token(sources, created)
 
 
@@ -126,10 +146,15 @@ def _print_token(sources: Sources, created: CreatedTokenDict) -> None:
     expiry = f"expires {created['expires_at']}" if created["expires_at"] else "does not expire"
     click.echo(
         f"{printable(created['name'])} ({created['id']}) has the scopes "
-        f"{', '.join(created['scopes'])} and {expiry}. "
+        f"{', '.join(created['scopes'])} and {expiry}. {_limit(created)}"
         f"Its hash is stored in {_path(sources)}. The token cannot be shown again.",
         err=True,
     )
+
+
+def _limit(created: TokenDict) -> str:
+    folders = created.get("projects")
+    return "" if folders is None else f"It is limited to {printable(', '.join(folders))}. "
 
 
 def _path(sources: Sources) -> str:

@@ -39,10 +39,12 @@ class Topic(NamedTuple):
     """A channel of one project.
 
     :param project: its directory; None for the project that is shown where none is named.
+    :param limit: of the token, for a channel that is about all projects; see `Sources.limit`.
     """
 
     channel: str
     project: Path | None = None
+    limit: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

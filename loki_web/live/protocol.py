@@ -82,9 +82,16 @@ def parse_channels(names: Iterable[str]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def topics_of(channels: frozenset[str], project: Path | None) -> frozenset[Topic]:
-    """Return the topics of a connection; the list of projects is the same for all projects."""
-    return frozenset(Topic(name, None if name == PROJECTS else project) for name in channels)
+def topics_of(
+    channels: frozenset[str], project: Path | None, limit: frozenset[str] | None = None
+) -> frozenset[Topic]:
+    """Return the topics of a connection; the list of projects is the same for all projects.
+
+    :param limit: of its token.
+    """
+    return frozenset(
+        Topic(name, None, limit) if name == PROJECTS else Topic(name, project) for name in channels
+    )
 
 
 def error(detail: str) -> Message:

@@ -98,7 +98,7 @@ def events() -> Response:
     """
     names = [name for name in request.args.get("channels", "").split(",") if name]
     channels = protocol.parse_channels(names) or protocol.BROADCASTS
-    is_named = bool(request.args.get(context.PROJECT))
+    is_named = request.args.get(access.PROJECT) or access.get_identity().projects is not None
     project = selection.get_root(context.sources()) if is_named else None
     if _live().is_full:
         raise Unavailable("Too many live connections. Try again later.", _FULL_RETRY_SECONDS)

@@ -94,6 +94,7 @@ class Live:
         """
         others = self._by_identity[f"{holder.kind}:{holder.key}"] if holder.key else WeakSet()
         most = self.most if holder.may_control else self.most - self.most // 10
+        connection.limit = holder.projects
         connection.counted = (
             _leaves_descriptors(connection.sock)
             and len(others) < self.share

@@ -66,6 +66,16 @@ class NewToken(Body):
         validate=validate.Range(1, MAX_EXPIRY_DAYS),
         metadata={"description": "Default: the token does not expire"},
     )
+    projects = fields.List(
+        fields.String(validate=validate.Length(1, 4096)),
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 100),
+        metadata={
+            "description": "Ids, aliases or paths of the projects that the token is limited to; "
+            "default: all"
+        },
+    )
 
 
 class TokensQuery(Query):
@@ -91,6 +101,12 @@ class Token(Answer):
     last_used = fields.String(allow_none=True)
     revoked = fields.Boolean()
     role = optional(fields.String())
+    projects = optional(
+        fields.List(
+            fields.String(),
+            metadata={"description": "Folders of the projects that the token is limited to"},
+        )
+    )
     revoked_at = optional(fields.String())
 
 

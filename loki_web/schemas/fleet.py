@@ -11,6 +11,7 @@ class FleetProject(Answer):
     alias = fields.String(allow_none=True)
     path = fields.String()
     registered = fields.Boolean()
+    is_server_project = fields.Boolean()
     is_shown = fields.Boolean(
         metadata={"description": "Whether it is shown where a request names no project"}
     )

@@ -1,5 +1,7 @@
 """What every service works on: the settings, the project's and the user's files, and the clock."""
 
+import hashlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -74,6 +76,8 @@ class Sources:
     :param user: `~/.loki/`.
     :param started_at: when the server started, seconds since the epoch.
     :param index: the derived index of the project.
+    :param limit: the directories of the projects that may be seen, links resolved; None for all.
+    :param base: the same sources without that limit; None if there is none.
     """
 
     settings: Settings
@@ -83,6 +87,8 @@ class Sources:
     index: IndexFile
     clock: Clock
     _find_cache_folder: Callable[[], Path | None]
+    limit: frozenset[str] | None = None
+    base: "Sources | None" = None
     _others: LRUCache[Path, "Sources"] = field(
         default_factory=lambda: LRUCache(_MAX_OTHER_PROJECTS), init=False
     )
@@ -126,13 +132,46 @@ class Sources:
     @cached_property
     def event_total(self) -> JournalTotal:
         """The count of all events that the project ever had, shared by all processes."""
-        folder = self.cache_folder
-        return JournalTotal(folder / "event-total" if folder else None)
+        folder, name = self.cache_folder, "event-total"
+        if self.project.path != self.settings.loki_dir:  # another project, in the same folder
+            path = os.fsencode(self.project.path)
+            name += f"-{hashlib.blake2b(path, digest_size=8).hexdigest()}"
+        return JournalTotal(folder / name if folder else None)
 
     @cached_property
     def memory_index(self) -> SearchIndex:
         """The search index of the project's memory."""
         return SearchIndex(self.index)
+
+    @property
+    def unlimited(self) -> "Sources":
+        """Return the sources without a limit, for what is about their project alone."""
+        return self.base or self
+
+    def limited_to(self, limit: frozenset[str]) -> "Sources":
+        """Return these sources for somebody who may see only some of the projects.
+
+        :param limit: their directories, links resolved.
+        """
+        limited: Sources = self.values.get(
+            (Sources, limit),
+            lambda _: Sources(
+                self.settings,
+                self.project,
+                self.user,
+                self.started_at,
+                self.index,
+                self.clock,
+                self._find_cache_folder,
+                limit,
+                self,
+            ),
+        )
+        return limited
+
+    def allows(self, root: Path | None) -> bool:
+        """Return whether the project in a directory may be seen; links must be resolved."""
+        return self.limit is None or str(root) in self.limit
 
     def at_project(self, root: Path) -> "Sources":
         """Return the sources of another registered project, which has no derived index.
@@ -142,6 +181,8 @@ class Sources:
 
         :param root: the directory that contains the `.loki/`.
         """
+        if self.base is not None:
+            return self.base.at_project(root)
         loki_dir = root / ".loki"
         if loki_dir == self.project.path:
             return self

@@ -16,6 +16,8 @@ from loki_web.services.context import Sources
 from loki_web.services.cost.budget import compute_budget
 from loki_web.services.cost.context_window import get_context_window
 from loki_web.services.cost.usage import get_spend
+from loki_web.services.fleet import overview
+from loki_web.services.fleet.selection import Watched
 from loki_web.services.redaction import redact
 from loki_web.services.session import liveness
 from loki_web.services.session import state as session_state
@@ -68,6 +70,9 @@ MORE = (
     Family("loki_agents", "Number of agents registered, by state", ("state",)),
     Family("loki_damaged_files", "Documents of the session that are damaged or too large"),
 )
+PROJECTS = Family("loki_projects", "Known projects; at most 64 of them have samples")
+_LABELS = ("project", "project_id")
+_MOST_PROJECTS = 64
 _MOST_VALUES = 8  # of a label that comes from files; the rest is `other`
 _MOST_CHARACTERS = 60  # of such a value
 
@@ -116,6 +121,37 @@ def compute_numbers(sources: Sources) -> Numbers:
         "loki_damaged_files": count_unusable(sources),
         **{name: number for name, number in optional.items() if number is not None},
     }
+
+
+def label_families(families: Iterable[Family]) -> list[Family]:
+    """Return the families for the numbers of several projects."""
+    labelled = [family._replace(labels=(*_LABELS, *family.labels)) for family in families]
+    return [*labelled, PROJECTS]
+
+
+def compute_all_numbers(sources: Sources) -> Numbers:
+    """Return the numbers of all known projects, with the name and the id of each as labels.
+
+    At most _MOST_PROJECTS have samples: running ones first, then those that changed last.
+    """
+    known = overview.list_by_activity(sources)
+    watched: Watched = sources.values.get(
+        (Watched, compute_numbers), lambda _: Watched(sources, compute_numbers)
+    )
+    shown = known[:_MOST_PROJECTS]
+    numbers: dict[str, dict[Labels, float]] = {}
+    for project, found in zip(shown, watched.examine(shown), strict=True):
+        labels = (_shorten(project.name), _shorten(project.id or ""))
+        for name, value in found.items():
+            samples = value if isinstance(value, Mapping) else {(): value}
+            numbers.setdefault(name, {}).update(
+                {(*labels, *own): number for own, number in samples.items()}
+            )
+    return {**numbers, PROJECTS.name: len(known)}
+
+
+def _shorten(text: str) -> str:
+    return printable(text)[:_MOST_CHARACTERS]
 
 
 @derived

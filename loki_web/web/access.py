@@ -2,9 +2,12 @@
 
 A new route needs the scope `read` for GET and `control` for other methods. All exceptions are in
 the tables of this module.
+
+A token that is limited to projects opens the routes that are about one project, and those of
+_FOR_LIMITED; `web.context` gives all of them sources with that limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Request, request
@@ -25,6 +28,7 @@ PUBLIC = frozenset(
 )
 PUBLIC_FOLDERS = ("/assets/", "/docs/")
 METRICS = "/metrics"
+PROJECT = "project"  # the query parameter
 SCOPES_HEADER = "X-Loki-Scopes"
 KEY_HEADER = "X-API-Key"
 # Browsers cannot send an Authorization header here, so the token may be in the query string.
@@ -35,6 +39,15 @@ _SCOPE_OF_PREFIX = (
     ("/api/enterprise/audit", AUDIT),
     ("/api/enterprise/", ADMIN),
     ("/api/secrets/", ADMIN),
+)
+# Of all projects; a limited token sees its own in them.
+_FOR_LIMITED = frozenset(
+    {
+        *("/api/fleet", "/api/running-projects", "/api/focus", METRICS, SOCKET, EVENT_STREAM),
+        *("/api/registry/projects", "/api/registry/projects/<anything:identifier>"),
+        *("/api/registry/projects/<anything:identifier>/health", "/api/registry/discover"),
+        *("/api/registry/tasks", "/api/registry/learnings"),
+    }
 )
 _READING = frozenset({"GET", "HEAD"})
 READS_BY_POST = frozenset({"/api/memory/retrieve"})  # a search with a body
@@ -57,10 +70,17 @@ def get_authenticator(app: Flask) -> Authenticator:
     return installed
 
 
-def check(req: Request, rule: str | None, checker: Authenticator, sources: WritableSources) -> None:
+def check(
+    req: Request,
+    rule: str | None,
+    checker: Authenticator,
+    sources: WritableSources,
+    is_of_project: Callable[[str], bool],
+) -> None:
     """Authenticate and authorize a request, and store its identity in the environ.
 
     :param rule: of the matched route, None if no route matches.
+    :param is_of_project: returns whether the route of a rule is about one project.
     :raises Unauthenticated: without a valid token.
     :raises Forbidden: when the token lacks the scope that the route needs.
     :raises Unavailable: when the OIDC issuer is needed to verify the token and does not answer.
@@ -76,7 +96,16 @@ def check(req: Request, rule: str | None, checker: Authenticator, sources: Writa
         may_scrape = rule == METRICS and holder.has_scope(scopes.METRICS)
         if not (holder.has_scope(needed) or may_scrape):
             raise Forbidden(f"The token lacks the scope {needed}")
+        if holder.projects is not None and not _is_limited(req.method, rule, is_of_project):
+            raise Forbidden("The token is limited to projects, and this is about more than them")
     checker.record_use(holder)
+
+
+def _is_limited(method: str, rule: str, is_of_project: Callable[[str], bool]) -> bool:
+    """Return whether a route shows and changes nothing outside of the projects of a token."""
+    if rule in _FOR_LIMITED:
+        return method in _READING
+    return is_of_project(rule) and scope_of(method, rule) in (READ, CONTROL)
 
 
 def get_identity() -> Identity:
@@ -97,8 +126,8 @@ def _is_public(req: Request, rule: str | None, sources: WritableSources) -> bool
     if rule is not None and req.method not in _READING:
         return False
     path = without_slash(req.path) if rule is None else rule
-    if path == METRICS:
-        return sources.settings.metrics_public
+    if path == METRICS:  # the names of other projects are not public
+        return sources.settings.metrics_public and PROJECT not in req.args
     return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
 
 

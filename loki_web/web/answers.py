@@ -29,7 +29,7 @@ from loki_web.store.look import (
     recording,
 )
 from loki_web.web import context
-from loki_web.web.access import SCOPES_HEADER
+from loki_web.web.access import SCOPES_HEADER, get_identity_in
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
 MAX_BYTES = 8 * 1024 * 1024  # for answers
@@ -49,7 +49,7 @@ _OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of i
 _HEADER_OF_PATH = {"/": "HTTP_HOST"}
 
 Environ = dict[str, Any]
-Key = tuple[str | None, ...]
+Key = tuple[str | frozenset[str] | None, ...]
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -135,7 +135,7 @@ class Answers:
         body = answer.body if body == answer.body else body  # one copy of equal bytes
         form = _Form(answer.rule, answer.etag, answer.dependencies, kept, body)
         with self._lock:
-            if len(body) + _OVERHEAD < MAX_FORM_BYTES:
+            if len(body) + _OVERHEAD < MAX_FORM_BYTES and _limit(environ) is None:
                 self._forms[(*_key(environ), environ[_ACCEPTED])] = form
         return form
 
@@ -196,7 +196,7 @@ class KeptAnswers:
         form = self._answers.form(environ)
         if form is not None and form.dependencies.are_current():
             scopes = self._scopes(environ, form.rule)
-            if scopes is not None:
+            if scopes is not None and _limit(environ) is None:
                 return _send(form, environ, scopes, start_response)
         return self._through_flask(environ, start_response)
 
@@ -309,7 +309,13 @@ def _key(environ: Environ) -> Key:
     path = environ.get("PATH_INFO", "")
     header = _HEADER_OF_PATH.get(path)
     value = environ.get(header) if header else None
-    return environ.get("SCRIPT_NAME", ""), path, environ.get("QUERY_STRING", ""), value
+    query = environ.get("QUERY_STRING", "")
+    return environ.get("SCRIPT_NAME", ""), path, query, value, _limit(environ)
+
+
+def _limit(environ: Environ) -> frozenset[str] | None:
+    """Return the projects that the user may see, after authentication; None for all."""
+    return get_identity_in(environ).projects
 
 
 @lru_cache(maxsize=256)

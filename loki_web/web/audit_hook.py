@@ -118,7 +118,7 @@ def _details(req: Request, response: Response, action: Action, body: Json) -> di
         "status": response.status_code,
     }
     project = context.get_noted_project()
-    if project is not None and context.PROJECT in req.args:
+    if project is not None and access.PROJECT in req.args:
         details["project"] = str(project)
     if identity.kind == PERSON:
         details["person"] = identity.name

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from flask import Response, current_app, g, request
 
-from loki_web.errors import Conflict
+from loki_web.errors import Conflict, Forbidden
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.fleet import selection
+from loki_web.web.access import PROJECT, get_identity
 
 EXTENSION = "loki_web"
-PROJECT = "project"  # the query parameter
 PROJECT_HEADER = "X-Loki-Project"
 _ROOT = "loki_web_root"
 
@@ -37,10 +37,11 @@ def writable_sources() -> WritableSources:
     A request that names none changes the project of this server, whichever is shown.
 
     :raises NotFound: for an unknown project.
+    :raises Forbidden: if it names none, and the token is limited to other projects.
     :raises Conflict: if another project has no state folder.
     """
-    own, identifier = writable_server_sources(), request.args.get(PROJECT)
-    root = selection.find_root(own, identifier) if identifier else selection.get_root(own)
+    own, identifier, seen = _get_sources(), request.args.get(PROJECT), server_sources()
+    root = selection.find_root(seen, identifier) if identifier else selection.get_own_root(seen)
     found = own if root == selection.get_root(own) else own.writable_at_project(root)
     if found is not own and not found.project.is_folder(""):
         raise Conflict("The state folder is gone, so nothing was changed")
@@ -49,12 +50,25 @@ def writable_sources() -> WritableSources:
 
 
 def server_sources() -> Sources:
-    """Return the sources of this server, for views that are not about a project."""
-    return writable_server_sources()
+    """Return the sources of this server, for views that are not about a project.
+
+    With a token that is limited to projects, only these can be found in them.
+    """
+    own, limit = _get_sources(), get_identity().projects
+    return own if limit is None else own.limited_to(limit)
 
 
 def writable_server_sources() -> WritableSources:
-    """Return the sources of this server, for views that change something."""
+    """Return the sources of this server, for views that change something.
+
+    :raises Forbidden: with a token that is limited to projects; the guard has refused it already.
+    """
+    if get_identity().projects is not None:
+        raise Forbidden("The token is limited to projects")
+    return _get_sources()
+
+
+def _get_sources() -> WritableSources:
     return cast(WritableSources, current_app.extensions[EXTENSION])
 
 

@@ -1,6 +1,7 @@
 """Checks before every request, in this order: host, origin, token and scope, rate, length."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Any
 
 from flask import Flask, Request, Response, g, request
@@ -39,13 +40,19 @@ class Guard:
     :ivar recorder: records requests in the audit log.
     """
 
-    def __init__(self, sources: WritableSources, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        sources: WritableSources,
+        authenticator: Authenticator,
+        is_of_project: Callable[[str], bool],
+    ) -> None:
         folder = sources.cache_folder
         self.window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
         self.recorder = audit_hook.Recorder(sources, self.window)
         self._sources = sources
         self._settings = sources.settings
         self._authenticator = authenticator
+        self._is_of_project = is_of_project
         self._is_host_allowed = lru_cache(maxsize=256)(
             lambda host: host_is_allowed(host, sources.settings)
         )
@@ -70,7 +77,7 @@ class Guard:
         req.environ[RULE] = rule
         self._check_host(req)
         self._check_origin(req)
-        access.check(req, rule, self._authenticator, self._sources)
+        access.check(req, rule, self._authenticator, self._sources, self._is_of_project)
         self._check_rate(req, rule)
         if rule is not None:
             self.recorder.check_can_record(req.method, rule)
@@ -122,7 +129,20 @@ def install(app: Flask, sources: WritableSources) -> Guard:
 
     :return: the guard, for answers that are sent without Flask.
     """
-    guard = Guard(sources, access.install(app, sources))
+
+    @cache
+    def rules_of_projects() -> frozenset[str]:
+        """Return the routes of blueprints that are about one project; all exist by now."""
+        return frozenset(
+            rule.rule
+            for rule in app.url_map.iter_rules()
+            if rule.rule.startswith("/api/")
+            and getattr(
+                app.blueprints.get(rule.endpoint.rpartition(".")[0]), "is_of_project", False
+            )
+        )
+
+    guard = Guard(sources, access.install(app, sources), lambda rule: rule in rules_of_projects())
 
     @app.before_request
     def check() -> None:

@@ -11,10 +11,10 @@ from werkzeug.routing import PathConverter
 from loki_web import __version__
 from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
-from loki_web.web.access import KEY_HEADER
+from loki_web.web.access import KEY_HEADER, PROJECT
 from loki_web.web.answers import kept
 from loki_web.web.blueprint import AnythingConverter, Blueprint
-from loki_web.web.context import PROJECT, PROJECT_HEADER
+from loki_web.web.context import PROJECT_HEADER
 
 _EXTENSION = "loki_web.openapi"
 _ABOUT = (

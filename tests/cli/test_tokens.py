@@ -10,6 +10,7 @@ from loki_web.audit.verify import verify_log
 from tests.cli.commands import is_one_complaint, run
 from tests.support import accounts
 from tests.support.places import SESSION_A, Place
+from tests.support.registered import add_project
 from tests.support.servers import serving
 
 AUTH = {"LOKI_ENTERPRISE_AUTH": "true"}
@@ -42,6 +43,16 @@ def listed(place: Place, *arguments: str) -> list[dict[str, Any]]:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_token_is_limited_to_projects(place: Place) -> None:
+    other = add_project(place, "other")
+    folders = sorted([str(place.loki.parent), str(other.loki.parent)])
+    created(place, "some", "--project", "id-other", "--project", str(place.loki.parent))
+    assert [each["projects"] for each in listed(place)] == [folders]
+    refused = run(place, "token", "create", "more", "--project", "unknown")
+    assert is_one_complaint(refused)
+    assert len(listed(place)) == 1
 
 
 def test_a_new_token_works_at_once_and_a_revoked_one_at_no_worker(place: Place) -> None:

@@ -41,6 +41,7 @@ class Source:
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
         project: str | None = None,
+        limit: frozenset[str] | None = None,
     ) -> None:
         root = Path(project) if project else None
         standing = Standing(root, tokens=dict.fromkeys(topics_of(channels, root), "aa"))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -85,6 +86,7 @@ class Source(Protocol):
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
         project: str | None = None,
+        limit: frozenset[str] | None = None,
     ) -> None:
         """Start a subscription, see `Feed.want`."""
 
@@ -98,6 +100,7 @@ class _Request:
     known: Mapping[str, str]
     then: Callable[[Standing], None]
     project: str | None
+    limit: frozenset[str] | None
 
 
 @dataclass
@@ -166,15 +169,18 @@ class Feed:
         then: Callable[[Standing], None],
         known: Mapping[str, str] | None = None,
         project: str | None = None,
+        limit: frozenset[str] | None = None,
     ) -> None:
         """Follow channels of a project and respond with their current state.
 
         :param then: called with the response in the outlet's thread.
         :param known: tokens of the states that a reconnecting client has, by channel.
         :param project: its id, alias or path; without it, the one that is shown.
+        :param limit: of the token, see `Sources.limit`. With it, a subscription without a project
+            is to the one that is shown at this moment.
         """
         with self._lock:
-            self._inbox.put(_Request(channels, known or {}, then, project))
+            self._inbox.put(_Request(channels, known or {}, then, project, limit))
             if not self._runs:
                 self._runs = True
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
@@ -257,10 +263,12 @@ class Feed:
     def _serve(self, request: _Request) -> Standing:
         """Read the channels of a request again and return their current state."""
         try:
-            standing = Standing(self._find_project(request.project))
+            standing = Standing(self._find_project(request.project, request.limit))
         except PublicError as error:
             return Standing(refusal=error.detail)
-        for topic in sorted(topics_of(request.channels, standing.project)):
+        for topic in sorted(
+            topics_of(request.channels, standing.project, request.limit), key=itemgetter(0)
+        ):
             name = topic.channel
             if topic not in self._tracked:
                 self._tracked[topic] = self._track(topic)
@@ -278,25 +286,33 @@ class Feed:
                 standing.current.extend(channel.current())
         return standing
 
-    def _find_project(self, identifier: str | None) -> Path | None:
+    def _find_project(self, identifier: str | None, limit: frozenset[str] | None) -> Path | None:
         """Return the directory of the project to follow.
 
         :raises NotFound: for an unknown project.
         :raises Unavailable: when MAX_PROJECTS others are followed.
         """
-        if not identifier:
+        if not identifier and limit is None:
             return None
-        root = selection.find_root(self._sources, identifier)
+        seen = self._limited(limit)
+        root = (
+            selection.find_root(seen, identifier)
+            if identifier
+            else selection.get_root(selection.choose(seen))
+        )
         self.check_room(root)
         return root
 
     def _track(self, topic: Topic) -> Followed:
-        own, root = self._sources, topic.project
+        own, root = self._limited(topic.limit), topic.project
 
         def show() -> Sources:
             return selection.open_project(own, root) if root else selection.choose(own)
 
         return Followed(CHANNELS[topic.channel](own, show), time.monotonic())
+
+    def _limited(self, limit: frozenset[str] | None) -> Sources:
+        return self._sources if limit is None else self._sources.limited_to(limit)
 
     def _refresh(self, topic: Topic, *, is_touched: bool, thoroughly: bool = False) -> None:
         """Read a topic again if one of its inputs has changed, and publish the messages."""

@@ -34,6 +34,7 @@ class Connection:
     :ivar is_over: when it ends after the write queue is sent.
     :ivar ends_at: when it is dropped, even with queued data; None while it is open.
     :ivar listens_to: the topics of the hub's audience.
+    :ivar limit: the projects to which its token is limited, see `Sources.limit`.
     :ivar project: the directory of the project that it follows; None for the one that is shown.
     :ivar mask: the events that the selector waits for.
     """
@@ -54,6 +55,7 @@ class Connection:
         "is_leaving",
         "is_over",
         "is_paused",
+        "limit",
         "listens_to",
         "mask",
         "may_stay",
@@ -71,6 +73,7 @@ class Connection:
         self.sock = socket_takeover.take(sock)
         self.channels = channels
         self.project = project
+        self.limit: frozenset[str] | None = None
         self.may_stay = may_stay
         self.counted = False
         self.heard_at = 0.0
@@ -89,7 +92,7 @@ class Connection:
     @property
     def topics(self) -> frozenset[Topic]:
         """Return the channels of the project that it follows."""
-        return topics_of(self.channels, self.project)
+        return topics_of(self.channels, self.project, self.limit)
 
     @property
     def known(self) -> Mapping[str, str]:

@@ -141,7 +141,7 @@ class Hub:
             connection.subscribe = partial(self._subscribe, weakref.ref(connection))
         then = partial(self._begin, connection)
         project = str(connection.project) if connection.project else None
-        self.source.want(connection.channels, then, connection.known, project)
+        self.source.want(connection.channels, then, connection.known, project, connection.limit)
         self._guarded(connection, lambda: None)
 
     def _begin(self, connection: Connection, standing: Standing) -> None:
@@ -149,6 +149,7 @@ class Hub:
             if standing.refusal:
                 self._start_closing(connection, TRY_AGAIN_LATER, standing.refusal)
                 return
+            connection.project = standing.project
             connection.welcome(standing, self._tokens)
             connection.is_joining = connection.is_paused = False
             self._remind(connection, connection.KEEPALIVE_SECONDS)
@@ -166,7 +167,7 @@ class Hub:
         elif connection.project is not None:
             project = str(connection.project)
         then = partial(self._subscribed, connection, command)
-        self.source.want(channels, then, project=project)
+        self.source.want(channels, then, project=project, limit=connection.limit)
 
     def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
         def go_on() -> None:

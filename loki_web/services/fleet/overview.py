@@ -42,6 +42,7 @@ class FleetProjectDict(_StateDict):
     """A project and the state of its session.
 
     :ivar id: None if it is not registered.
+    :ivar is_server_project: whether it is the one that the server was started for.
     :ivar is_shown: whether it is the one that is shown where a request names none.
     """
 
@@ -50,6 +51,7 @@ class FleetProjectDict(_StateDict):
     alias: str | None
     path: str
     registered: bool
+    is_server_project: bool
     is_shown: bool
 
 
@@ -100,18 +102,30 @@ def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:
     """Return the projects with their descriptions, running ones first."""
     known = [*selection.list_known(sources)]
     roots = {project.real for project in known}
-    found = [root for root in _get_search(sources).get_roots() if root not in roots]
+    search = _get_search(sources.unlimited)
+    found = [each for each in search.get_roots() if each not in roots and sources.allows(each)]
     known += [Known(None, redact(root.name), str(root), root, root, ()) for root in found]
-    shown = selection.get_root(selection.choose(sources))
+    shown = selection.find_shown(sources)
     watched: Watched = sources.values.get(Watched, lambda _: Watched(sources, _read_state))
     states: list[_StateDict] = watched.examine(known)
+    own = selection.get_root(sources)
     listed = [
-        (project, _describe(project, found, is_shown=project.root == shown))
+        (project, _describe(project, found, own, shown))
         for project, found in zip(known, states, strict=True)
     ]
     listed.sort(key=lambda pair: pair[1]["last_change"] or "", reverse=True)
     listed.sort(key=lambda pair: not _is_running(pair[1]["status"]))
     return listed
+
+
+def list_by_activity(sources: Sources) -> list[Known]:
+    """Return the projects that can be named, running ones first, then those that changed last."""
+    own = selection.get_root(sources)
+    return [
+        project
+        for project, _ in _list_all(sources)
+        if project.id is not None or project.root == own
+    ]
 
 
 def list_running(sources: Sources) -> RunningProjectsDict:
@@ -136,14 +150,15 @@ def list_running(sources: Sources) -> RunningProjectsDict:
     return {"projects": pinned + others[:room], "active_project_dir": focus}
 
 
-def _describe(project: Known, found: _StateDict, *, is_shown: bool) -> FleetProjectDict:
+def _describe(project: Known, found: _StateDict, own: Path, shown: Path | None) -> FleetProjectDict:
     return {
         "id": project.id,
         "name": project.name,
         "alias": project.alias,
         "path": project.path,
         "registered": project.id is not None,
-        "is_shown": is_shown,
+        "is_server_project": project.root == own,
+        "is_shown": project.root == shown,
         **found,
     }
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict
 
-from loki_web.errors import BadRequest, NotFound
+from loki_web.errors import BadRequest, Forbidden, NotFound
 from loki_web.services.context import POLL, Sources, WritableSources
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
@@ -87,14 +87,24 @@ def choose(sources: Sources) -> Sources:
 
     That is the focus, if one is set; else the one of this server, unless its session does not run
     and exactly one registered project has one that does.
+
+    :raises NotFound: when the sources are limited, and none of these projects is known.
     """
-    root: Path = observe(_get_choice(sources))
+    root = find_shown(sources)
+    if root is None:
+        raise NotFound("Project not found")
     return open_project(sources, root)
+
+
+def find_shown(sources: Sources) -> Path | None:
+    """Return the directory of the project that is shown where a request names none."""
+    root: Path | None = observe(_get_choice(sources))
+    return root
 
 
 def open_project(sources: Sources, root: Path) -> Sources:
     """Return the sources of a known project, whose `.loki/` may have another name for this one."""
-    return sources if root == get_root(sources) else sources.at_project(root)
+    return sources.unlimited if root == get_root(sources) else sources.at_project(root)
 
 
 def get_root(sources: Sources) -> Path:
@@ -102,19 +112,31 @@ def get_root(sources: Sources) -> Path:
     return sources.project.path.parent
 
 
+def get_own_root(sources: Sources) -> Path:
+    """Return the directory of the project of this server.
+
+    :raises Forbidden: when the sources are limited to other projects.
+    """
+    root = get_root(sources)
+    if root not in {each.root for each in list_known(sources)}:
+        raise Forbidden("The token is limited to other projects. Name one of them.")
+    return root
+
+
 def list_known(sources: Sources) -> list[Known]:
     """Return the project of this server, then the registered ones, most recently used first.
 
-    One entry for each directory.
+    One entry for each directory that may be seen.
     """
-    known: list[Known] = observe(_keep(sources, _read_known, sources.user))
+    known: list[Known] = observe(keep(sources, _read_known, sources.user))
     return known
 
 
 def get_focus(sources: Sources) -> FocusDict:
     """Return the project that is shown where a request names none."""
     focus = _examine_focus(sources)
-    loki_dir = open_project(sources, focus or get_root(sources)).project.path
+    root = focus or (find_shown(sources) if sources.limit is not None else get_root(sources))
+    loki_dir = open_project(sources, root).project.path if root else ""
     return {"project_dir": str(focus) if focus else None, "loki_dir": str(loki_dir)}
 
 
@@ -163,7 +185,7 @@ class Watched:
         roots, (known, summaries) = [project.root for project in projects], self._kept
         if roots != known:
             others = [open_project(self._sources, root) for root in roots]
-            summaries = [_keep(other, self._compute) for other in others]
+            summaries = [keep(other, self._compute) for other in others]
             self._kept = roots, summaries
         late = [each for each in summaries[_MAX_EXACT:] if each.get_last() is not None]
         due = time.monotonic() - _SECONDS
@@ -175,7 +197,7 @@ class Watched:
         ]
 
 
-def _keep(
+def keep(
     sources: Sources, compute: Callable[[Sources], Any], folder: Folder | None = None
 ) -> Summary:
     """Return a summary, which is kept with the sources.
@@ -197,17 +219,19 @@ class _Choice:
         self._sources = sources
         self._others = Watched(sources, _is_live)
 
-    def examine(self) -> Path:
-        """Return the directory."""
+    def examine(self) -> Path | None:
+        """Return the directory; None if no project may be seen."""
         own, focus = self._sources, _examine_focus(self._sources)
         if focus is not None:
             return focus
-        others = _keep(own, _read_known, own.user).examine()[1:]
-        if not others or _keep(own, _is_live).examine():
+        known: list[Known] = keep(own, _read_known, own.user).examine()
+        roots = [project.root for project in known]
+        others = [project for project in known if project.root != get_root(own)]
+        if get_root(own) in roots and (not others or keep(own.unlimited, _is_live).examine()):
             return get_root(own)
         states = self._others.examine(others)
         live = [project for project, is_live in zip(others, states, strict=True) if is_live]
-        return live[0].root if len(live) == 1 else get_root(own)
+        return live[0].root if len(live) == 1 else next(iter(roots), None)
 
 
 def _get_choice(sources: Sources) -> _Choice:
@@ -244,7 +268,7 @@ def _read_known(sources: Sources) -> list[Known]:
             project.alias and redact(project.alias),
             as_count(project.entry.get("port")) or None,
         )
-    return list(found.values())
+    return [each for each in found.values() if sources.allows(each.real)]
 
 
 def _name(

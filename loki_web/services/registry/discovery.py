@@ -46,4 +46,5 @@ def discover_projects(sources: Sources, depth: int = DEFAULT_DEPTH) -> list[Disc
             "has_prd": project.has_prd(root),
         }
         for root in find_roots(sources, depth)
+        if sources.allows(root)
     ]

@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from loki_web.services.context import Sources
+from loki_web.services.fleet import selection
 from loki_web.services.redaction import redact
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import sort_key, tidy_time
@@ -37,20 +38,38 @@ def list_learnings(sources: Sources, limit: int) -> LearningsDict:
 
 def _list_newest(sources: Sources, limit: int, *names: str) -> list[LearningDict]:
     """Return the newest entries; skip headers and damaged ones, which have no description."""
+    allowed = _list_names(sources)
     entries = [
         entry
         for name in names
         for entry in sources.user.stream(f"learnings/{name}").objects()
-        if first_text(entry.get("description"))
+        if first_text(entry.get("description")) and (allowed is None or _project(entry) in allowed)
     ]
     entries.sort(key=lambda entry: sort_key(entry.get("timestamp")), reverse=True)
     return [_build_learning(entry) for entry in entries[:limit]]
 
 
+def _list_names(sources: Sources) -> frozenset[str] | None:
+    """Return the names and paths of the projects that may be seen; None for all.
+
+    Without those that another project has too.
+    """
+    if sources.limit is None:
+        return None
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for each in selection.list_known(sources.unlimited):
+        names[sources.allows(each.real)] |= {each.root.name, each.name, each.path, str(each.real)}
+    return frozenset(names[True] - names[False])
+
+
+def _project(entry: Json) -> str:
+    return first_text(entry.get("project"))
+
+
 def _build_learning(entry: Json) -> LearningDict:
     return {
         "timestamp": tidy_time(entry.get("timestamp")),
-        "project": redact(first_text(entry.get("project"))),
+        "project": redact(_project(entry)),
         "category": redact(first_text(entry.get("category"))),
         "description": redact(entry["description"]),
     }

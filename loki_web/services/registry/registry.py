@@ -28,8 +28,9 @@ _HOME_OF_ROOT = Path("/root")
 
 
 def load_projects(sources: Sources) -> list[Project]:
-    """Return all projects of the registry, the most recently accessed first."""
-    return _parse_projects(as_dict(as_dict(sources.user.document(_FILE)).get("projects")))
+    """Return the projects of the registry that may be seen, the most recently accessed first."""
+    projects = _parse_projects(as_dict(as_dict(sources.user.document(_FILE)).get("projects")))
+    return [project for project in projects if sources.allows(project.root)]
 
 
 def list_projects(sources: Sources, *, include_inactive: bool) -> list[ProjectDict]:
