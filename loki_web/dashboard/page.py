@@ -4,8 +4,10 @@ All URLs in the page are relative, so it works below any path prefix of a proxy.
 """
 
 import functools
+import html
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -14,7 +16,9 @@ from loki_web import __version__
 from loki_web.config.settings import Settings
 from loki_web.dashboard import assets
 from loki_web.dashboard.assets import Asset, Assets
+from loki_web.web.access import PROJECT
 from loki_web.web.answers import kept
+from loki_web.web.context import server_sources
 
 HERE = Path(__file__).parent
 _EXTENSION = "loki_web.dashboard"
@@ -26,11 +30,13 @@ _POLICY = (
 )
 # What every view reads first (`core/store.js`), requested while the modules are loaded. Not if a
 # token is needed: the browser sends no Authorization header for these requests.
-FIRST_DATA = (
+OTHER_PROJECTS = "api/registry/projects?include_inactive=true"
+FIRST_DATA = (  # of the project in the page's address
     *("api/status", "api/tasks", "api/agents", "api/cost", "api/notifications?limit=1000"),
     *("api/context", "api/council/convergence"),
 )
 _PRELOAD = '<link rel="preload" as="fetch" crossorigin href="{url}">\n'
+_DATA = b"{{data}}"  # where they are named in the index
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
 blueprint = Blueprint("dashboard", __name__)
@@ -51,7 +57,6 @@ def read_assets(auth_required: bool) -> Assets:
     placeholders = {
         "release": __version__,
         "access": "token" if auth_required else "open",
-        "data": "" if auth_required else "".join(_PRELOAD.format(url=url) for url in FIRST_DATA),
     }
     return assets.read(HERE / "static", placeholders)
 
@@ -61,8 +66,12 @@ def read_assets(auth_required: bool) -> Assets:
 def index() -> AnyResponse:
     """Return the page; redirect `/prefix` to `/prefix/`, for its relative URLs."""
     if request.script_root and not request.environ.get("PATH_INFO"):
-        return redirect(f"{request.script_root}/", 308)
+        query = request.query_string.decode("latin-1")
+        return redirect(f"{request.script_root}/{'?' if query else ''}{query}", 308)
     response = _response(_assets().index, "no-cache")
+    is_open = not server_sources().settings.auth_required
+    data = _preload_data(request.args.get(PROJECT)) if is_open else ""
+    response.data = _assets().index.content.replace(_DATA, data.encode())
     response.headers["Content-Security-Policy"] = policy(request.host)
     return response
 
@@ -84,6 +93,13 @@ def policy(host: str) -> str:
     """
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return _POLICY.format(connect=f"connect-src 'self'{sockets}")
+
+
+def _preload_data(project: str | None) -> str:
+    """Return the hints for what every view reads first, of the project that the address names."""
+    named = urlencode({PROJECT: project}) if project else ""
+    urls = [f"{url}{'&' if '?' in url else '?'}{named}" if named else url for url in FIRST_DATA]
+    return "".join(_PRELOAD.format(url=html.escape(url)) for url in (*urls, OTHER_PROJECTS))
 
 
 def _response(asset: Asset, caching: str) -> Response:

@@ -110,8 +110,8 @@ export const token = keptCell('token', '', 'sessionStorage');
 const isClosed = document.body.dataset.access === 'token';
 /** Why a token has to be entered; `''` if none is needed. */
 export const locked = cell(isClosed && !token.value ? WANTED : '');
-/** The project that this tab shows, by its id; empty for the one that the server shows. */
-export const project = keptCell('project', '', 'sessionStorage');
+/** The project in the page's address, by its id or path; empty for the one that the server shows. */
+export const project = new URLSearchParams(location.search).get('project') ?? '';
 /** The folder of the project in which changes are made; empty for the one of the server. */
 export const acting = cell('');
 const OF_SERVER = /^api\/(registry|enterprise|fleet|focus|secrets|auth)\b/;
@@ -201,17 +201,13 @@ async function request(
 
 /** Name the project that is shown: a change without a name is made in the one of the server. */
 function withProject(method, path) {
-  const name = project.value || (method === 'GET' ? '' : acting.value);
+  const name = project || (method === 'GET' ? '' : acting.value);
   if (!name || !path.startsWith('api/') || OF_SERVER.test(path)) return path;
   return `${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams({ project: name })}`;
 }
 
-/** Show a project, by its id, from now on; without one, that of the server. */
-export function showProject(id = '') {
-  project.set(id);
-  location.hash = '';
-  location.reload();
-}
+/** Return the address of a view of a project; without its id or path, of the one that the server shows. */
+export const projectLink = (name, view = 'now') => `${address('./', { project: name })}#/${view}`;
 
 /**
  * @param {string} method

@@ -85,10 +85,6 @@ function connect() {
   clearTimeout(timer);
   if (!isStarted || connection || locked.value) return;
   nextTry.set(0);
-  if (project.value) {
-    state.set('polling'); // the feed is about the project that the server shows
-    return;
-  }
   const opened = TRANSPORTS[transport]({
     channels: channels(),
     onOpen() {
@@ -170,17 +166,21 @@ function openSocket({ channels, onOpen, onMessage, onClose }) {
   url.protocol = url.protocol.replace('http', 'ws');
   if (token.value) url.searchParams.set('token', token.value);
   const socket = new WebSocket(url);
-  let isOpen = false;
+  let isThere = false;
+  let isOpen = false; // not before the subscription: the project may be unknown
   let followed = [];
   let wantedNow = channels;
   let pings = 0;
   let deadline = setTimeout(() => socket.close(), ANSWER);
 
-  const send = (type, names) => socket.send(JSON.stringify(names ? { type, data: { channels: names } } : { type }));
+  function send(type, names) {
+    const named = followed.length ? undefined : project || undefined; // all channels are of one project
+    socket.send(JSON.stringify({ type, data: names && { channels: names, project: named } }));
+  }
 
   function follow(names) {
     wantedNow = names;
-    if (!isOpen) return;
+    if (!isThere) return;
     const more = names.filter((name) => !followed.includes(name));
     const less = followed.filter((name) => !names.includes(name));
     if (more.length) send('subscribe', more);
@@ -197,9 +197,12 @@ function openSocket({ channels, onOpen, onMessage, onClose }) {
     clearTimeout(deadline);
     const message = JSON.parse(data);
     if (message.type === 'connected') {
-      isOpen = true;
+      isThere = true;
       pings = setInterval(ping, PING);
       follow(wantedNow);
+    } else if (message.type === 'error') socket.close();
+    else if (message.type === 'subscribed' && !isOpen) {
+      isOpen = true;
       onOpen();
     }
     onMessage(message);
@@ -226,7 +229,7 @@ function openStream({ channels, onOpen, onMessage, onClose }) {
   let silence = 0;
 
   async function read(names, stop) {
-    const path = address('api/events', { channels: names.join(',') });
+    const path = address('api/events', { channels: names.join(','), project });
     const response = await fetch(new URL(path, BASE), { headers: authorization(), signal: stop.signal });
     if (!response.ok || !response.body) return;
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -258,6 +258,7 @@ export const notifications = slice('api/notifications?limit=1000', { channels: [
 export const triggers = slice('api/notifications/triggers', { every: 60 });
 export const checkpoints = slice('api/checkpoints?limit=200', { channels: ['checkpoints'], every: 20 });
 export const projects = slice('api/registry/projects?include_inactive=true', { channels: ['projects'], every: 30 });
+export const fleet = slice('api/fleet', { every: 10 });
 export const enterprise = slice('api/enterprise/status', { every: 300 });
 
 // The lines of the log: the last lines from the API, then new ones from the live feed.

@@ -16,6 +16,7 @@ export const VIEWS = lookup({
   learning: { title: 'Learning', key: 'e', load: () => import('../views/learning.js') },
   alerts: { title: 'Alerts', key: 'r', load: () => import('../views/alerts.js') },
   checkpoints: { title: 'Checkpoints', key: 'k', load: () => import('../views/checkpoints.js') },
+  fleet: { title: 'Fleet', key: 'f', load: () => import('../views/fleet.js') },
   projects: { title: 'Projects', key: 'p', load: () => import('../views/projects.js') },
   admin: { title: 'Admin', key: 'd', load: () => import('../views/admin.js') },
 });

@@ -5,6 +5,7 @@ import { go, VIEWS } from '../core/views.js';
 import { isPaused, isRunning, matches } from '../core/words.js';
 import { askFor, forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
+import { hasOthers, openProjects } from '../ui/shell.js';
 
 const MOST = 60;
 
@@ -22,12 +23,14 @@ export const createCheckpoint = () =>
   });
 
 function commands({ switchTheme }) {
-  const views = Object.entries(VIEWS).map(([name, { title, key }]) => ({
-    icon: name,
-    label: title,
-    keys: `g ${key}`,
-    run: () => go(name),
-  }));
+  const views = Object.entries(VIEWS)
+    .filter(([name]) => name !== 'fleet' || hasOthers())
+    .map(([name, { title, key }]) => ({
+      icon: name,
+      label: title,
+      keys: `g ${key}`,
+      run: () => go(name),
+    }));
   const state = status.data;
   const isOn = isRunning(state) || isPaused(state);
   return [
@@ -37,6 +40,7 @@ function commands({ switchTheme }) {
     isOn && { icon: 'stop', label: 'Stop the session…', run: () => perform(stop) },
     { icon: 'council', label: forceReview.label, run: () => perform(forceReview) },
     { icon: 'checkpoints', label: 'Create a checkpoint…', run: createCheckpoint },
+    hasOthers() && { icon: 'projects', label: 'Show another project…', run: openProjects },
     { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
     { icon: 'key', label: 'Use another access token…', run: askForToken },
     ...(tasks.data ?? []).map((task) => ({
@@ -50,15 +54,23 @@ function commands({ switchTheme }) {
 }
 
 /** Everything that can be gone to or done, by typing a part of its name. */
-export function open(offered) {
-  const all = commands(offered);
+export const open = (offered) =>
+  choose(commands(offered), { title: 'Commands', label: 'Command', placeholder: 'Go to or do…' });
+
+/**
+ * One of a list, by typing a part of its label or note.
+ *
+ * @param {any[]} all each has `icon`, `label` and `run`; and it may have `note`, `keys` and `isLate`, see `commands`
+ * @param {{title: string, label: string, placeholder: string}} how
+ */
+export function choose(all, { title, label, placeholder }) {
   let shown = [];
   let at = 0;
-  const list = h('ul', { id: 'palette-list', role: 'listbox', 'aria-label': 'Commands' });
+  const list = h('ul', { id: 'palette-list', role: 'listbox', 'aria-label': title });
   const field = h('input.input', {
     type: 'text',
-    placeholder: 'Go to or do…',
-    'aria-label': 'Command',
+    placeholder,
+    'aria-label': label,
     role: 'combobox',
     'aria-expanded': 'true',
     'aria-controls': 'palette-list',
@@ -67,7 +79,7 @@ export function open(offered) {
     oninput: () => filter(),
     onkeydown: (event) => press(event),
   });
-  const dialog = openDialog({ title: 'Commands', class: 'palette' }, field, list);
+  const dialog = openDialog({ title, class: 'palette' }, field, list);
 
   function filter() {
     const query = field.value.trim();
@@ -88,7 +100,7 @@ export function open(offered) {
                 role: 'option',
                 id: `command-${index}`,
                 'aria-selected': String(index === at),
-                onclick: () => choose(command),
+                onclick: () => take(command),
                 onpointermove: () => {
                   if (at !== index) {
                     at = index;
@@ -112,13 +124,13 @@ export function open(offered) {
     const { key } = event;
     if (key === 'ArrowDown' || key === 'ArrowUp')
       at = (at + (key === 'ArrowDown' ? 1 : -1) + shown.length) % (shown.length || 1);
-    else if (key === 'Enter' && shown[at]) choose(shown[at]);
+    else if (key === 'Enter' && shown[at]) take(shown[at]);
     else return;
     event.preventDefault();
     if (key !== 'Enter') show();
   }
 
-  function choose(command) {
+  function take(command) {
     dialog.close();
     command.run();
   }

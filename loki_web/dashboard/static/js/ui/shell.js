@@ -1,9 +1,9 @@
 // The frame around every view: session strip, menu counts, banner, title.
 
-import { acting, contact, keptCell, project, showProject } from '../core/api.js';
+import { acting, contact, keptCell } from '../core/api.js';
 import { byId, draw, h, icon } from '../core/dom.js';
 import * as live from '../core/live.js';
-import { agents, contextWindow, convergence, cost, notifications, status, tasks } from '../core/store.js';
+import { agents, contextWindow, convergence, cost, notifications, projects, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
 import {
   count,
@@ -22,6 +22,11 @@ import { sessionButtons } from './actions.js';
 import { ago, meter, openLater, since, until } from './elements.js';
 
 const SHOWN = { status, tasks, agents, cost, notifications, contextWindow, convergence };
+/** Whether there is another project to show. */
+export function hasOthers() {
+  const shown = status.data?.project_path;
+  return status.data?.is_server_project === false || Boolean(projects.data?.some(({ path }) => path !== shown));
+}
 const read = () => Object.fromEntries(Object.entries(SHOWN).map(([name, slice]) => [name, slice.data]));
 
 /** @param {import('../core/views.js').ViewContext} ctx a context that never ends */
@@ -35,7 +40,7 @@ export function shell(ctx) {
   };
   const later = () => ctx.schedule(redraw);
   ctx.redraws(redraw);
-  for (const slice of Object.values(SHOWN)) ctx.watch(slice, later);
+  for (const slice of [...Object.values(SHOWN), projects]) ctx.watch(slice, later);
   for (const source of [live.state, live.nextTry, contact]) ctx.watch(source, () => ctx.schedule(drawBanner));
   ctx.watch(live.state, later);
   ctx.watch(contact, ({ lost }) => {
@@ -51,13 +56,19 @@ function drawStrip(data) {
   draw(
     byId('strip'),
     h('span.state', { 'data-state': state.kind }, h('span.lamp'), state.word),
-    h('span.project', data.status?.project),
-    project.value &&
-      h('button.button.small', { type: 'button', onclick: () => showProject() }, 'Back to the server’s project'),
+    hasOthers() ? switcher(data.status) : h('span.project', data.status?.project),
     h('dl.facts', data.status && facts(data, spend(data.cost))),
     h('div.strip-end', linkState(), sessionButtons(data.status)),
   );
 }
+
+const switcher = (session) =>
+  h(
+    'button.project',
+    { type: 'button', 'aria-haspopup': 'dialog', title: session?.project_path, onclick: openProjects },
+    h('span.spoken', 'Project: '),
+    session?.project ?? NONE,
+  );
 
 function facts(data, { used, limit, share }) {
   const session = data.status;
@@ -125,6 +136,7 @@ function drawBanner() {
 }
 
 function drawBadges(data) {
+  byId('nav-fleet').hidden = !hasOthers();
   const open = data.tasks?.filter((task) => task.status !== 'done').length;
   badge('tasks', open, `${count(open ?? 0, 'task')} open`);
   const working = data.agents?.filter(isAtWork).length;
@@ -175,6 +187,7 @@ let offered = {};
 let isAfterG = 0;
 
 export const openPalette = () => openLater(() => import('../extra/palette.js'), offered);
+export const openProjects = () => openLater(() => import('../extra/switch.js'));
 export const openHelp = () => openLater(() => import('../extra/help.js'));
 
 /** @param {object} commands more commands for the palette */

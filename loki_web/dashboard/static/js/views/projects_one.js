@@ -1,8 +1,8 @@
 // One project: how it is, what can be done with its entry, and how it comes onto the list.
 
-import { address, del, post, showProject } from '../core/api.js';
+import { address, del, post, projectLink } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
-import { projects, slice } from '../core/store.js';
+import { projects, slice, fleet as states } from '../core/store.js';
 import { go } from '../core/views.js';
 import { count, dateTime, lookup, money, NONE, taskState, words } from '../core/words.js';
 import { stage } from '../extra/stage.js';
@@ -19,8 +19,6 @@ const CHECKS = {
 const TONES = lookup({ active: 'good', idle: '', uninitialized: 'warn', missing: 'bad' });
 
 const read = (id, ...rest) => address(['api/registry/projects', id, ...rest]);
-
-const states = slice('api/fleet', { every: 10 });
 
 export const healthOf = (id, every = 30) => slice(read(id, 'health'), { every });
 
@@ -90,7 +88,7 @@ export function details(part, id) {
           ),
         h(
           'div.row',
-          h('button.button', { type: 'button', onclick: () => showProject(its.id) }, 'Show on this page'),
+          h('a.button', { href: projectLink(its.id) }, 'Show on this page'),
           actionButton({
             label: 'Mark as used now',
             key: 'access',
