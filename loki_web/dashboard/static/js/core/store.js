@@ -258,6 +258,8 @@ export const notifications = slice('api/notifications?limit=1000', { channels: [
 export const triggers = slice('api/notifications/triggers', { every: 60 });
 export const checkpoints = slice('api/checkpoints?limit=200', { channels: ['checkpoints'], every: 20 });
 export const projects = slice('api/registry/projects?include_inactive=true', { channels: ['projects'], every: 30 });
+/** One record of each kind: whether there are any. */
+export const someRecords = slice('api/records?limit=1', { channels: ['council'], every: 60 });
 export const fleet = slice('api/fleet', { every: 10 });
 export const enterprise = slice('api/enterprise/status', { every: 300 });
 

@@ -14,6 +14,7 @@ export const VIEWS = lookup({
   cost: { title: 'Cost and context', key: 'u', load: () => import('../views/cost.js') },
   memory: { title: 'Memory', key: 'm', load: () => import('../views/memory.js') },
   learning: { title: 'Learning', key: 'e', load: () => import('../views/learning.js') },
+  records: { title: 'Records', key: 'o', load: () => import('../views/records.js') },
   alerts: { title: 'Alerts', key: 'r', load: () => import('../views/alerts.js') },
   checkpoints: { title: 'Checkpoints', key: 'k', load: () => import('../views/checkpoints.js') },
   fleet: { title: 'Fleet', key: 'f', load: () => import('../views/fleet.js') },

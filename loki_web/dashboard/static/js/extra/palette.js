@@ -2,12 +2,13 @@ import { post } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { checkpoints, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
-import { isPaused, isRunning, matches } from '../core/words.js';
+import { isPaused, isRunning, lookup, matches } from '../core/words.js';
 import { askFor, forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
-import { hasOthers, openProjects } from '../ui/shell.js';
+import { hasOthers, hasRecords, openProjects } from '../ui/shell.js';
 
 const MOST = 60;
+const isOffered = lookup({ fleet: hasOthers, records: hasRecords });
 
 /** Make a checkpoint, asking for its message. */
 export const createCheckpoint = () =>
@@ -24,7 +25,7 @@ export const createCheckpoint = () =>
 
 function commands({ switchTheme }) {
   const views = Object.entries(VIEWS)
-    .filter(([name]) => name !== 'fleet' || hasOthers())
+    .filter(([name]) => isOffered[name]?.() ?? true)
     .map(([name, { title, key }]) => ({
       icon: name,
       label: title,

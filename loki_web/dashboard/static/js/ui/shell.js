@@ -3,7 +3,17 @@
 import { acting, contact, keptCell } from '../core/api.js';
 import { byId, draw, h, icon } from '../core/dom.js';
 import * as live from '../core/live.js';
-import { agents, contextWindow, convergence, cost, notifications, projects, status, tasks } from '../core/store.js';
+import {
+  agents,
+  contextWindow,
+  convergence,
+  cost,
+  notifications,
+  projects,
+  someRecords,
+  status,
+  tasks,
+} from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
 import {
   count,
@@ -22,6 +32,8 @@ import { sessionButtons } from './actions.js';
 import { ago, meter, openLater, since, until } from './elements.js';
 
 const SHOWN = { status, tasks, agents, cost, notifications, contextWindow, convergence };
+/** Whether the session keeps records of its work, as newer ones do. */
+export const hasRecords = () => Object.values(someRecords.data ?? {}).some((each) => each.length);
 /** Whether there is another project to show. */
 export function hasOthers() {
   const shown = status.data?.project_path;
@@ -40,7 +52,7 @@ export function shell(ctx) {
   };
   const later = () => ctx.schedule(redraw);
   ctx.redraws(redraw);
-  for (const slice of [...Object.values(SHOWN), projects]) ctx.watch(slice, later);
+  for (const slice of [...Object.values(SHOWN), projects, someRecords]) ctx.watch(slice, later);
   for (const source of [live.state, live.nextTry, contact]) ctx.watch(source, () => ctx.schedule(drawBanner));
   ctx.watch(live.state, later);
   ctx.watch(contact, ({ lost }) => {
@@ -137,6 +149,7 @@ function drawBanner() {
 
 function drawBadges(data) {
   byId('nav-fleet').hidden = !hasOthers();
+  byId('nav-records').hidden = !hasRecords();
   const open = data.tasks?.filter((task) => task.status !== 'done').length;
   badge('tasks', open, `${count(open ?? 0, 'task')} open`);
   const working = data.agents?.filter(isAtWork).length;
