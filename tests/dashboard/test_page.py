@@ -141,6 +141,15 @@ def test_data_is_preloaded_if_no_token_is_needed(place: Place, required: str, co
     assert page.count('<link rel="preload" as="fetch"') == count
 
 
+def test_data_is_preloaded_of_the_project_in_the_address(client: FlaskClient) -> None:
+    page = client.get('/?project="a%26b"').get_data(as_text=True)
+    named = "project=%22a%26b%22"
+    assert f'href="api/status?{named}"' in page
+    assert f'href="api/notifications?limit=1000&amp;{named}"' in page
+    assert page.count(named) == len(FIRST_DATA)
+    assert "project=" not in client.get("/").get_data(as_text=True)
+
+
 def compressed(place: Place) -> dict[str, int]:
     """What each file of the page takes on the wire, in bytes."""
     known = place.app().extensions["loki_web.dashboard"]
@@ -190,7 +199,10 @@ def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
     assert answer.get_json() == {"detail": "Not found"}
 
 
-def test_without_a_slash_at_its_end_a_prefix_gets_one(client: FlaskClient) -> None:
-    answer = client.get("", base_url="http://localhost/loki", environ_overrides={"PATH_INFO": ""})
+@pytest.mark.parametrize("query", ["", "?project=a%20b"])
+def test_without_a_slash_at_its_end_a_prefix_gets_one(client: FlaskClient, query: str) -> None:
+    answer = client.get(
+        query, base_url="http://localhost/loki", environ_overrides={"PATH_INFO": ""}
+    )
     assert answer.status_code in (301, 308)
-    assert answer.headers["Location"].endswith("/loki/")
+    assert answer.headers["Location"].endswith(f"/loki/{query}")

@@ -84,6 +84,15 @@ const drawList = (shown) =>
         ],
         sort: ({ scopes }) => scopes.join(),
       },
+      ...(shown.some(({ projects }) => projects)
+        ? [
+            {
+              label: 'Projects',
+              cell: ({ projects }) => projects?.join(', ') ?? 'all',
+              sort: ({ projects }) => projects?.join(),
+            },
+          ]
+        : []),
       { label: 'State', cell: (each) => pill(stateOf(each)), sort: stateOf },
       {
         label: 'Made',
@@ -194,13 +203,15 @@ function create() {
         value: '90',
         hint: 'Left empty, it does not expire.',
       },
+      { name: 'projects', label: 'Projects', hint: 'Ids, aliases or folders, with commas between. Left empty, all.' },
     ],
-    async run({ name, role: chosen, days, ...rest }) {
+    async run({ name, role: chosen, days, projects, ...rest }) {
       const scopes = Object.keys(rest).map((each) => each.slice('scope '.length));
       made = await post('api/enterprise/tokens', {
         name,
         ...(chosen ? { role: chosen } : { scopes }),
         ...(days && { expires_days: Number(days) }),
+        ...(projects.trim() && { projects: projects.split(',').map((each) => each.trim()) }),
       });
       known.refresh();
     },
