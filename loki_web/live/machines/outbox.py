@@ -85,6 +85,10 @@ class Outbox:
         self._append("", "", [], 0)
         self.has_lost = True
 
+    def doubt(self) -> None:
+        """Find out at the next `flush` what is in the stream: Redis may have lost some of it."""
+        self._is_sure = False
+
     def put_state(self, channel: str, token: str, messages: tuple[Message, ...]) -> None:
         """Replace the state of a channel, as it is after the last appended entry."""
         last = self._last_of.setdefault(channel, self._last)
@@ -95,7 +99,7 @@ class Outbox:
 
         When it raises, call it again later: then it finds out first what is in the stream.
         """
-        if not (self._waiting or self._states):
+        if self._is_sure and not (self._waiting or self._states):
             return False
         if not self._is_sure:
             self._compare(client)
@@ -130,9 +134,14 @@ class Outbox:
         return max((int(self._clock() * 1000), 0), (self._last[0], self._last[1] + 1))
 
     def _compare(self, client: Any) -> None:
-        """Find out which entries are in the stream, and let those wait that are not."""
-        found = client.xrevrange(self._stream, count=1)
-        end = (parse_id(found[0][0].decode()) if found else None) or NO_ID
+        """Find out which entries are in the stream, and let those wait that are not.
+
+        Redis takes no id that is not greater than all before, also of entries that were deleted.
+        """
+        end = None
+        if client.exists(self._stream):
+            end = parse_id(client.xinfo_stream(self._stream)["last-generated-id"].decode())
+        end = end or NO_ID
         every = {entry.id: entry for entry in chain(self._written, self._waiting)}
         entries = [every[entry_id] for entry_id in sorted(every)]
         self._written = deque(entry for entry in entries if entry.id <= end)

@@ -155,6 +155,7 @@ class Publisher:
         try:
             self._turn()
         except AwayError:
+            self._doubt()
             time.sleep(_PAUSE_SECONDS)
         except Exception:  # whatever it is, the next turn may succeed
             log.exception("nothing could be published")
@@ -200,14 +201,17 @@ class Publisher:
         """
         key, milliseconds = keys.lease(self._sources.settings.machine), int(_LEASE_SECONDS * 1000)
 
-        def take(client: Any) -> bool:
-            client.set(key, self._owner, nx=True, px=milliseconds)
+        def take(client: Any) -> tuple[bool, bool]:
+            is_new = bool(client.set(key, self._owner, nx=True, px=milliseconds))
             is_ours = bool(client.get(key) == self._owner.encode())
             if is_ours:
                 client.pexpire(key, milliseconds)
-            return is_ours
+            return is_new, is_ours
 
-        is_refused = not self._link.call(take, tries_anyway=True)
+        is_new, is_ours = self._link.call(take, tries_anyway=True)
+        is_refused = not is_ours
+        if is_new:  # Redis may have lost the former one, and more
+            self._doubt()
         if is_refused and not self.is_refused:
             log.error("another server publishes as %s: set LOKI_MACHINE", key.rpartition(":")[2])
         self.is_refused = is_refused
@@ -216,6 +220,12 @@ class Publisher:
             for session in self._sessions.values():
                 session.channels_in_use = frozenset()  # its feed ends
             self._sessions.clear()
+
+    def _doubt(self) -> None:
+        """Find out what Redis has, and tell again what it has not."""
+        self._reported = ""
+        for session in self._sessions.values():
+            session.outbox.doubt()
 
     def _look_after_sessions(self) -> None:
         with looking():

@@ -41,6 +41,7 @@ _MOST_MACHINES = 1000
 _MOST_REVOKED = 10_000
 _MOST_WAITING = 1000
 _PAUSE_SECONDS = 1.0
+_KEPT_SECONDS = 15.0  # for which a machine is kept that Redis has lost
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Roster:
         self._own = sources.settings.machine
         self._link = link
         self._heard = Heard()
+        self._last: dict[str, tuple[float, list[FleetProjectDict]]] = {}  # by machine
         self._untold: dict[str, float] = {}
         self._lock = threading.Lock()
         self._runs = False
@@ -154,17 +156,23 @@ class Roster:
                     del self._untold[token]
 
     def _hear(self, *, with_tokens: bool) -> None:
-        def read(client: Any) -> tuple[list[Any], list[Any]]:
+        def read(client: Any) -> tuple[list[Any], dict[str, Any]]:
             names = client.zrevrange(keys.MACHINES, 0, _MOST_MACHINES)
             others = [name.decode() for name in names if name != self._own.encode()]
-            told = client.mget([keys.machine(name) for name in others]) if others else []
+            texts = client.mget([keys.machine(name) for name in others]) if others else []
+            told = dict(zip(others, texts, strict=True))
             if not with_tokens:
                 return [], told
             return client.zrevrange(keys.REVOKED, 0, _MOST_REVOKED, withscores=True), told
 
         revoked, told = self._link.call(read, tries_anyway=True)
-        read_all = (project for text in told if text for project in _read_projects(text))
-        projects = {str(project["id"]): project for project in read_all}
+        now = time.monotonic()
+        heard = {name: (now, list(_read_projects(text))) for name, text in told.items() if text}
+        recent = {name: each for name, each in self._last.items() if now - each[0] < _KEPT_SECONDS}
+        self._last = {**recent, **heard}
+        projects = {
+            str(project["id"]): project for _, told_by in self._last.values() for project in told_by
+        }
         tokens = {token.decode(): since for token, since in revoked}
         with self._lock:
             self._heard = Heard(projects, {**self._heard.revoked, **tokens})
