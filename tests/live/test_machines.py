@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ READS = (
     *("/api/tasks", "/api/agents", "/api/cost", "/api/notifications", "/api/checkpoints"),
     *("/api/council/state", "/api/registry/projects", "/api/status"),
 )
+WAITING_NONE = "\nloki_redis_waiting_entries 0.0\n"
 AGES = ("uptime_seconds", "session_uptime_seconds", "timestamp")
 
 
@@ -82,6 +84,11 @@ def until(stream: Stream, text: str) -> list[Message]:
     return found
 
 
+def is_in_state(server: Server, status: str) -> bool:
+    answer = server.get("/health/ready")
+    return answer.status_code == 200 and answer.json()["status"] == status
+
+
 def lines_of(messages: list[Message], mark: str) -> list[str]:
     texts = [str(each["data"]["message"]) for each in messages if each["type"] == "log"]
     return [text for text in texts if mark in text]
@@ -137,7 +144,7 @@ def test_the_fleet_is_that_of_all_machines(machines: Machines) -> None:
         def names(server: Server = server) -> set[str]:
             return {str(each["machine"]) for each in server.get("/api/fleet").json()["projects"]}
 
-        wait_until(lambda: names() == {"alpha", "beta"}, "all machines")  # noqa: B023
+        wait_until(lambda: names() >= {"alpha", "beta"}, "all machines")  # noqa: B023
         assert own <= names()
 
 
@@ -190,31 +197,23 @@ def test_nothing_is_lost_or_told_twice_when_redis_is_killed(machines: Machines) 
         wait_until(lambda: edge.get("/api/tasks").ok, "the tasks")
         redis.kill()
         try:
-            ready = wait_until(
-                lambda: (a := edge.get("/health/ready")) and "Redis" in a.text and a, ""
-            )
-            assert ready.status_code == 200
-            assert ready.json()["status"] == "degraded"
+            wait_until(lambda: is_in_state(edge, "degraded"), "a degraded edge")
             assert "\nloki_redis_up 0.0\n" in edge.get("/metrics").text
             for n in range(1, 5):
                 machines.write_log(f"outage {n}")
             assert machines.alpha.get("/api/status").status_code == 200  # alone, with its files
             assert edge.get("/api/tasks").status_code == 200  # with what it has
             assert edge.get("/api/fleet").json()["total"] >= 2
-            assert (
-                machines.alpha.post("/api/focus", json={"project_dir": "relative"}).status_code
-                == 400
-            )
+            change = machines.alpha.post("/api/focus", json={"project_dir": "relative"})
+            assert change.status_code == 400  # counted on this machine, and not refused
         finally:
             redis.start()
         machines.write_log("outage 5")
         heard += until(stream, "outage 5")
         assert lines_of(heard, "outage") == [f"outage {n}" for n in range(6)]
     for server in (machines.alpha, edge):
-        wait_until(lambda s=server: s.get("/health/ready").json()["status"] == "ready", "ready")  # type: ignore[misc]
-        wait_until(
-            lambda s=server: "\nloki_redis_waiting_entries 0.0\n" in s.get("/metrics").text, ""
-        )  # type: ignore[misc]
+        wait_until(partial(is_in_state, server, "ready"), "a server that is ready again")
+    wait_until(lambda: WAITING_NONE in machines.alpha.get("/metrics").text, "an empty outbox")
     wait_until(lambda: edge.get("/api/tasks").ok, "the states, which Redis had lost")
 
 
@@ -243,7 +242,7 @@ def test_a_second_server_with_the_name_of_a_machine_does_not_publish(
 ) -> None:
     machines.session_of("alpha")
     settings = {"LOKI_REDIS_URL": machines.redis.url, "LOKI_MACHINE": "alpha"}
-    with serving(place, **settings) as impostor:
+    with serving(place, workers=1, **settings) as impostor:
         ready = wait_until(
             lambda: (a := impostor.get("/health/ready").json())["warnings"] and a, "a warning"
         )
@@ -262,8 +261,8 @@ def test_a_token_is_refused_on_all_machines_after_its_revocation(
     for place in (one, two):
         accounts.everybody(place)
     with (
-        serving(one, LOKI_MACHINE="one", **shared) as first,
-        serving(two, LOKI_MACHINE="two", **shared) as second,
+        serving(one, workers=1, LOKI_MACHINE="one", **shared) as first,
+        serving(two, workers=1, LOKI_MACHINE="two", **shared) as second,
     ):
 
         def may(name: str) -> bool:

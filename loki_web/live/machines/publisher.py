@@ -167,19 +167,23 @@ class Publisher:
         """Take what has changed, write it, and once a second look after the rest."""
         self._drain()
         now = time.monotonic()
-        if now - self._leased_at >= _EACH_SECONDS:
+        is_due = now - self._leased_at >= _EACH_SECONDS
+        if is_due:
             self._take_lease()
             self._leased_at = now
-            if not self.is_refused:
-                self._look_after_sessions()
         if self.is_refused:
             return
+        projects = self._list_projects() if is_due else []
         for session in self._sessions.values():
             while self._link.call(session.outbox.flush, tries_anyway=True):
                 pass
             if session.outbox.has_lost:
                 session.outbox.has_lost = False
                 session.changed |= CHANNELS
+        if is_due:  # after the streams: who knows a session can follow it
+            self._report(projects)
+            self._tell_revoked()
+            self._tell_audit()
         if now - self._asked_at >= _STATE_SECONDS:
             self._asked_at = now
             for session in self._sessions.values():
@@ -227,18 +231,14 @@ class Publisher:
         for session in self._sessions.values():
             session.outbox.doubt()
 
-    def _look_after_sessions(self) -> None:
-        with looking():
-            projects = [] if self._sources.settings.is_edge else self._list_projects()
-        self._report(projects)
-        self._tell_revoked()
-        self._tell_audit()
-
     def _list_projects(self) -> list[Json]:
         """Return the fleet of this machine; begin to publish its own and its running sessions."""
+        if self._sources.settings.is_edge:
+            return []
         own = selection.get_root(self._sources)
         self._open(own)
-        projects = overview.get_fleet(self._sources)["projects"]
+        with looking():
+            projects = overview.get_fleet(self._sources)["projects"]
         running = [each for each in projects if each["status"] not in _NOT_RUNNING]
         for project in running[: _MOST_SESSIONS - 1]:
             if project["registered"] or project["path"] == str(own):
