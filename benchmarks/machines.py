@@ -96,7 +96,7 @@ def measure_outages(folder: Path, edge: int, redis: Redis) -> tuple[int, int, fl
     def listen() -> None:
         url = f"http://127.0.0.1:{edge}/api/events?channels=logs"
         with requests.get(url, stream=True, timeout=60) as stream:
-            for line in stream.iter_lines():
+            for line in stream.iter_lines(chunk_size=1):
                 if b'"connected"' in line:
                     is_listening.set()
                 if b"benchmark line" in line:
@@ -165,7 +165,9 @@ def main() -> None:
             first, last = measure_delay(folder, edge, count, options.changes)
             print(f"| {count} | {first:.0f} | {last:.0f} |", flush=True)
         lost, twice, seconds = measure_outages(folder, edge, redis)
-        print(f"\n{_LINES} lines, Redis killed {_KILLS} times: {lost} lost, {twice} twice, ", end="")
+        print(
+            f"\n{_LINES} lines, Redis killed {_KILLS} times: {lost} lost, {twice} twice, ", end=""
+        )
         print(f"the last one {seconds:.1f} s after it was written")
         print("\n| `GET /api/tasks`, requests a second | |\n|---|---|")
         for label, port in (("without Redis", alone), ("with Redis", alpha), ("edge", edge)):

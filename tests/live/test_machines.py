@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from loki_web.services.cells import Counter
+from loki_web.web.context import EXTENSION
 from tests.live.clients import Message, Stream, listening, streaming
 from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
-from tests.support.servers import ROOT, Server, serving
+from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.server]
@@ -281,6 +283,16 @@ def test_a_token_is_refused_on_all_machines_after_its_revocation(
 
         outlasting = {"viewer", "operator", "revoked"}
         wait_until(lambda: list_revoked() == outlasting, "a revocation that outlasts Redis")
+
+
+def test_reads_of_own_files_do_not_ask_redis(place: Place) -> None:
+    app = place.app(LOKI_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    client, counts = app.test_client(), app.extensions[EXTENSION].counts
+    for path in (*READS, "/api/fleet", "/health/ready", "/metrics", *READS):
+        assert client.get(path).status_code == 200, path
+    assert counts.total(Counter.REDIS_FAILURES) == 0
+    client.post("/api/focus", json={"project_dir": "relative"})
+    assert counts.total(Counter.REDIS_FAILURES) == 1
 
 
 def test_the_library_is_loaded_only_where_redis_is_used(place: Place) -> None:
