@@ -160,18 +160,21 @@ def main() -> None:
         (folder / "alpha/.loki/logs/session.log").write_text("begin\n")
         write_tasks(folder, "first")
         _wait_for(f"http://127.0.0.1:{edge}/api/tasks", "alpha")
-        print("| Subscribers | to the first, ms | to the last, ms |\n|---|---|---|")
+        say("| Subscribers | to the first, ms | to the last, ms |\n|---|---|---|")
         for count in options.connections:
             first, last = measure_delay(folder, edge, count, options.changes)
-            print(f"| {count} | {first:.0f} | {last:.0f} |", flush=True)
+            say(f"| {count} | {first:.0f} | {last:.0f} |")
         lost, twice, seconds = measure_outages(folder, edge, redis)
-        print(
-            f"\n{_LINES} lines, Redis killed {_KILLS} times: {lost} lost, {twice} twice, ", end=""
-        )
-        print(f"the last one {seconds:.1f} s after it was written")
-        print("\n| `GET /api/tasks`, requests a second | |\n|---|---|")
+        say(f"\n{_LINES} lines, Redis killed {_KILLS} times: {lost} lost, {twice} twice,")
+        say(f"the last one {seconds:.1f} s after it was written")
+        say("\n| `GET /api/tasks`, requests a second | |\n|---|---|")
         for label, port in (("without Redis", alone), ("with Redis", alpha), ("edge", edge)):
-            print(f"| {label} | {throughput(port, options.seconds):.0f} |")
+            say(f"| {label} | {throughput(port, options.seconds):.0f} |")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
