@@ -189,6 +189,7 @@ def test_a_client_goes_on_where_it_was_at_any_server(machines: Machines) -> None
         assert stream.hear()["type"] == "reset"
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_told_twice_when_redis_is_killed(machines: Machines) -> None:
     session = machines.session_of("alpha")
     edge, redis = machines.edge, machines.redis
@@ -219,6 +220,7 @@ def test_nothing_is_lost_or_told_twice_when_redis_is_killed(machines: Machines) 
     wait_until(lambda: edge.get("/api/tasks").ok, "the states, which Redis had lost")
 
 
+@pytest.mark.slow
 def test_the_next_worker_publishes_what_changed_meanwhile(machines: Machines) -> None:
     session = machines.session_of("alpha")
     with streaming(machines.edge, f"/api/events?channels=logs,tasks&project={session}") as stream:
@@ -239,6 +241,7 @@ def test_the_next_worker_publishes_what_changed_meanwhile(machines: Machines) ->
     assert created == ["worker-a", "worker-b"]
 
 
+@pytest.mark.slow
 def test_a_second_server_with_the_name_of_a_machine_does_not_publish(
     machines: Machines, place: Place
 ) -> None:
@@ -254,6 +257,7 @@ def test_a_second_server_with_the_name_of_a_machine_does_not_publish(
     assert machines.alpha.get("/health/ready").json()["status"] == "ready"
 
 
+@pytest.mark.slow
 def test_a_token_is_refused_on_all_machines_after_its_revocation(
     machines: Machines, tmp_path: Path
 ) -> None:
@@ -295,6 +299,7 @@ def test_reads_of_own_files_do_not_ask_redis(place: Place) -> None:
     assert counts.total(Counter.REDIS_FAILURES) == 1
 
 
+@pytest.mark.slow
 def test_the_library_is_loaded_only_where_redis_is_used(place: Place) -> None:
     code = (
         "import sys; from loki_web.app import create_app;"
