@@ -17,6 +17,7 @@ from loki_web.auth.token_store import (
 )
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
+from loki_web.services.machines.roster import get_roster
 from loki_web.store.coerce import Json, first_text
 from loki_web.store.times import isoformat, parse_time, tidy_time
 from loki_web.text import is_clean, is_name
@@ -105,6 +106,7 @@ def revoke(sources: WritableSources, identifier: str) -> None:
             return
         revoked = {"revoked": True, "revoked_at": isoformat(sources.now())}
         tokens[identity] = {**tokens[identity], **revoked}
+    _tell_machines(sources, identity, sources.now())
 
 
 def delete(sources: WritableSources, identifier: str) -> None:
@@ -115,7 +117,9 @@ def delete(sources: WritableSources, identifier: str) -> None:
     :raises NotFound: when there is no such token.
     """
     with update_tokens(sources) as tokens:
-        del tokens[_find_id(tokens, identifier)]
+        identity = _find_id(tokens, identifier)
+        del tokens[identity]
+    _tell_machines(sources, identity, sources.now())
 
 
 def rotate(
@@ -145,7 +149,15 @@ def rotate(
         raw, entry = _generate(name, read_scopes(old), role, now, _renew_expiry(old, now))
         tokens[identity] = _retire(identity, old, name, now + timedelta(seconds=grace_seconds))
         tokens[entry["id"]] = entry
+    _tell_machines(sources, identity, now + timedelta(seconds=grace_seconds))
     return {**_format_token(entry["id"], entry), "token": raw, "replaces": identity}
+
+
+def _tell_machines(sources: Sources, identity: str, since: datetime) -> None:
+    """Let the other machines that know a token refuse it from a time on."""
+    roster = get_roster(sources)
+    if roster is not None:
+        roster.revoke({identity: since.timestamp()})
 
 
 def _generate(

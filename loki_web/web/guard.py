@@ -40,8 +40,7 @@ class Guard:
     """
 
     def __init__(self, sources: WritableSources, authenticator: Authenticator) -> None:
-        folder = sources.cache_folder
-        self.window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+        self.window = _open_window(sources)
         self.recorder = audit_hook.Recorder(sources, self.window)
         self._sources = sources
         self._settings = sources.settings
@@ -147,6 +146,12 @@ def install(app: Flask, sources: WritableSources) -> Guard:
         return response
 
     return guard
+
+
+def _open_window(sources: WritableSources) -> SharedWindow:
+    folder, link = sources.cache_folder, sources.link
+    path = folder / "control-calls.sqlite3" if folder else None
+    return link.open_window(path) if link else SharedWindow(path)
 
 
 def _begin(environ: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import Slice
@@ -132,11 +132,15 @@ class Feed:
 
     :param outlet: gets the changes and the responses to `want` in the order of reading. After its
         response a subscriber therefore gets each later change and no earlier one.
+    :param begin: values of channels that all clients already have.
     """
 
-    def __init__(self, sources: Sources, outlet: Outlet) -> None:
+    def __init__(
+        self, sources: Sources, outlet: Outlet, begin: Mapping[str, Any] | None = None
+    ) -> None:
         self._sources = sources
         self._outlet = outlet
+        self._begin = begin or {}
         # A number is the time of a file system event.
         self._inbox: queue.SimpleQueue[_Request | float] = queue.SimpleQueue()
         self._tracked: dict[str, Followed] = {}
@@ -231,6 +235,8 @@ class Feed:
         for name in sorted(request.channels):
             if name not in self._tracked:
                 self._tracked[name] = Followed(CHANNELS[name](self._sources), time.monotonic())
+                if name in self._begin:
+                    self._tracked[name].slice.restore(self._begin[name])
             self._tracked[name].used_at = time.monotonic()
             self._refresh(name, is_touched=True, thoroughly=True)
             channel = self._tracked[name].slice

@@ -41,6 +41,9 @@ class LogSlice:
         """Return inode and offset of the end of what was read; `none` without a log."""
         return f"{self._place.inode}.{self._place.offset}" if self._place else "none"
 
+    def restore(self, value: object) -> None:
+        """Begin at the end: `since` returns the lines after those that clients already have."""
+
     def refresh(self) -> list[Message]:
         """Return the lines that were written since the last call; none at the first call.
 

@@ -88,6 +88,8 @@ def choose(sources: Sources) -> Sources:
     That is the focus, if one is set; else the one of this server, unless its session does not run
     and exactly one registered project has one that does.
     """
+    if sources.is_pinned:
+        return sources
     root: Path = observe(_get_choice(sources))
     return open_project(sources, root)
 
