@@ -113,7 +113,7 @@ class LogSlice:
         return self._new_lines()
 
     def _follow(self, name: str | None) -> None:
-        """Follow a file from the end that it had when it was last seen, a new one from its start."""
+        """Follow a file from the end that it had when last seen, a new one from its start."""
         self._name, self._place = name, None
         self._above.clear()
         seen = self._seen.get(name) if name else None
