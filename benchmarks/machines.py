@@ -58,9 +58,13 @@ def serving(folder: Path, name: str, redis: Redis | None, **settings: str) -> It
     url = f"redis://127.0.0.1:{redis.port}/0" if redis else ""
     env = {
         **os.environ,
-        **{"HOME": str(folder / name), "LOKI_DIR": str(loki), "LOKI_DASHBOARD_PORT": str(port)},
-        **{"LOKI_WORKERS": "1", "LOKI_MAX_WS_CONNECTIONS": "100000"},
-        **{"LOKI_REDIS_URL": url, "LOKI_MACHINE": name},
+        "HOME": str(folder / name),
+        "LOKI_DIR": str(loki),
+        "LOKI_DASHBOARD_PORT": str(port),
+        "LOKI_WORKERS": "1",
+        "LOKI_MAX_WS_CONNECTIONS": "100000",
+        "LOKI_REDIS_URL": url,
+        "LOKI_MACHINE": name,
         **settings,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]

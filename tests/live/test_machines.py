@@ -146,7 +146,7 @@ def test_the_fleet_is_that_of_all_machines(machines: Machines) -> None:
         def names(server: Server = server) -> set[str]:
             return {str(each["machine"]) for each in server.get("/api/fleet").json()["projects"]}
 
-        wait_until(lambda: names() >= {"alpha", "beta"}, "all machines")  # noqa: B023
+        wait_until(lambda: names() >= {"alpha", "beta"}, "all machines")
         assert own <= names()
 
 

@@ -1,5 +1,6 @@
 """The stream of a session, written and copied while Redis dies and loses what it had."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,9 +65,7 @@ def copy_of(entries: list[Entry], **states: State) -> Copy:
 
 
 def are_chained(entries: list[Entry]) -> bool:
-    return all(
-        after.before == before.id for before, after in zip(entries, entries[1:], strict=False)
-    )
+    return all(after.before == before.id for before, after in itertools.pairwise(entries))
 
 
 def flush_and_lose_the_reply(outbox: Outbox, link: Link) -> None:
@@ -199,7 +198,7 @@ def test_a_token_tells_what_was_missed(link: Link) -> None:
         found = copy.since("tasks", token)
         assert (found and [message.data["id"] for message in found]) == (names or found), token
         assert (found is None) == (names is None), token
-    assert [message.data for message in copy.whole("tasks")][0] == [{"id": "a"}]
+    assert next(message.data for message in copy.whole("tasks")) == [{"id": "a"}]
     assert [message.data["id"] for message in copy.whole("tasks")[1:]] == ["b", "c"]
     later = [each for each in entries if each.channel == "tasks" and each.id > state.at]
     assert fold(state, later) == [{"id": "a"}, {"id": "b"}, {"id": "c"}]
