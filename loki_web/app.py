@@ -94,6 +94,8 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     error_handlers.install(app)
     answers.install(app, request_guard)
     live.install(app, sources)
+    if sources.link is not None:
+        importlib.import_module("loki_web.live.machines.reads").install(app, sources)
     if settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
             app.wsgi_app, settings.trusted_proxies

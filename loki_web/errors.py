@@ -103,3 +103,7 @@ class LinkedFolder(StorageError):
 
 class SettingsError(Exception):
     """An invalid setting; the text tells the administrator what to change."""
+
+
+class AwayError(Exception):
+    """Redis does not answer, refuses the call, or did so some seconds ago."""

@@ -14,6 +14,7 @@ from tests.support import places, programs, servers
 from tests.support.children import Children, children
 from tests.support.compiled_rules import keep_compiled_rules
 from tests.support.markers import starts_a_server
+from tests.support.memory_disk import keep_files_in_memory
 from tests.support.places import Place
 
 
@@ -22,8 +23,9 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 3 // 2
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     keep_compiled_rules()
+    keep_files_in_memory(config)
     # A shell starts background jobs with SIGINT ignored, and the programs under test inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # No test cuts the power, and thousands of waits for the disk add up. Servers do wait for it.

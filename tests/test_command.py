@@ -9,6 +9,8 @@ import pytest
 
 from tests.support import servers
 
+pytestmark = pytest.mark.slow
+
 INSTALL = "apt-get update && apt-get install -y no-such-package"
 AS_ROOT = "run as root, in Docker with --privileged"
 NEEDS_A_PROGRAM = """

@@ -5,6 +5,7 @@ from loki_web.schemas.base import OptionalBody
 from loki_web.services.fleet import overview, selection
 from loki_web.services.fleet.overview import FleetDict, RunningProjectsDict
 from loki_web.services.fleet.selection import FocusDict
+from loki_web.services.machines import roster
 from loki_web.store.coerce import Json
 from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import server_sources, writable_server_sources
@@ -18,7 +19,7 @@ _FOCUS = "/api/focus"
 @blueprint.answers(200, shapes.Fleet)
 def get_fleet() -> FleetDict:
     """List all registered and discovered projects with what their sessions are doing."""
-    return overview.get_fleet(server_sources())
+    return roster.get_fleet(server_sources())
 
 
 @blueprint.get_anew("/api/running-projects")

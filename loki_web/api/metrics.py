@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 from prometheus_client import CollectorRegistry
@@ -33,6 +33,9 @@ from loki_web.store.shared.counts import Counts
 from loki_web.store.sqlite import IndexState
 from loki_web.web import access, context, meter, openapi
 from loki_web.web.readiness import EXTENSION, Readiness
+
+if TYPE_CHECKING:
+    from loki_web.store.shared.redis import Link
 
 _PATH = "/metrics"
 _ALL = "*"  # as a project
@@ -94,6 +97,13 @@ _ACTIVITY = (
     ),
     Family("loki_feed_lag_seconds", "From a file system event to the messages, last time"),
     Family("loki_audit_failures_total", "Audit entries that could not be written", (), True),
+)
+
+
+_REDIS = (
+    Family("loki_redis_up", "Whether Redis answers (0=this machine works alone)"),
+    Family("loki_redis_failures_total", "Calls of Redis that were in vain", (), True),
+    Family("loki_redis_waiting_entries", "Changes that wait for Redis"),
 )
 
 
@@ -176,6 +186,29 @@ class ActivityCollector(Collector):
         )
 
 
+class RedisCollector(Collector):
+    """Tells how the processes of the server get on with Redis."""
+
+    def __init__(self, link: "Link", counts: Counts) -> None:
+        self._link = link
+        self._counts = counts
+
+    def describe(self) -> Iterator[Metric]:
+        """Return the families without samples."""
+        return build_families(_REDIS, {})
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families with the numbers of this moment."""
+        return build_families(
+            _REDIS,
+            {
+                "loki_redis_up": self._link.examine(),
+                "loki_redis_failures_total": self._counts.total(Counter.REDIS_FAILURES),
+                "loki_redis_waiting_entries": self._counts.total(Gauge.REDIS_WAITING),
+            },
+        )
+
+
 def _compute_conditions(readiness: Readiness, index: IndexState) -> Numbers:
     conditions, written = readiness.examine(), observe(index)
     numbers: dict[str, float | dict[Labels, float]] = {
@@ -225,6 +258,8 @@ def _install(app: Flask, sources: Sources, collectors: Iterable[Collector]) -> N
         registry.register(collector)
     registry.register(KeptCollector(_CONDITIONS, conditions))
     registry.register(ActivityCollector(sources.counts))
+    if sources.link is not None:
+        registry.register(RedisCollector(sources.link, sources.counts))
     _Metrics(app, path=_PATH, registry=registry, export_defaults=False)
     registry.register(meter.install(app, sources))
 

@@ -20,7 +20,7 @@ from loki_web.errors import StorageError
 from loki_web.services.cells import Counter
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.redaction import redact
-from loki_web.store.coerce import Json, as_dict, dicts_in
+from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 from loki_web.store.files import Version
 from loki_web.store.lines import Patterns
 from loki_web.store.times import isoformat
@@ -322,6 +322,21 @@ def parse_line(line: bytes) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def get_tail(sources: Sources) -> Json | None:
+    """Return time, action and hash of the newest entry that has a hash; None if there is none."""
+    audit_log = AuditLog(sources)
+    for file in reversed(audit_log.list_files()):
+        for line in audit_log.read_lines_backwards(file):
+            entry = parse_line(line) or {}
+            if _parse_hash(line):
+                return {
+                    "timestamp": first_text(entry.get("timestamp")),
+                    "action": first_text(entry.get("action")),
+                    "hash": entry[HASH],
+                }
+    return None
 
 
 def _parse_hash(line: bytes) -> str | None:

@@ -12,6 +12,7 @@ from loki_web.auth import scopes, token_store
 from loki_web.auth.identity import PERSON, TOKEN, UNRESTRICTED, Identity
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources, WritableSources
+from loki_web.services.machines.roster import get_roster
 from loki_web.store.coerce import Json, as_dict, first_text
 from loki_web.store.times import isoformat, parse_time
 
@@ -30,6 +31,7 @@ class Authenticator:
     def __init__(self, sources: WritableSources) -> None:
         self._sources = sources
         self._verifier = _create_verifier(sources) if sources.settings.oidc_enabled else None
+        self._roster = get_roster(sources)
         self._recorded: TTLCache[str, bool] = TTLCache(_MAX_REMEMBERED, _USE_SECONDS)
         self._lock = threading.Lock()
 
@@ -69,12 +71,11 @@ class Authenticator:
 
         Sockets call this at each keepalive.
         """
-        now = self._sources.now()
         if not self.is_required:
             return UNRESTRICTED.scopes
         if identity.kind == TOKEN:
             entry = token_store.load_tokens(self._sources).get(identity.key)
-            if entry is None or not token_store.is_active(entry, now):
+            if entry is None or not self._is_active(identity.key, entry):
                 return frozenset()
             if token_store.read_limit(entry) != identity.projects:
                 return frozenset()
@@ -118,13 +119,20 @@ class Authenticator:
         if not self._sources.settings.enterprise_auth:
             return None
         token = token_store.find_token(self._sources, raw)
-        if token is None or not token_store.is_active(token[1], self._sources.now()):
+        if token is None or not self._is_active(*token):
             return None
         key, entry = token
         name = first_text(entry.get("name"), default=key)
         expires = parse_time(entry.get("expires_at"))
         granted = scopes.expand_scopes(scopes.read_scopes(entry))
         return Identity(TOKEN, key, name, granted, expires, token_store.read_limit(entry))
+
+    def _is_active(self, key: str, entry: Json) -> bool:
+        """Return whether a token is active here, and no other machine has revoked it."""
+        now = self._sources.now()
+        if self._roster is not None and self._roster.is_revoked(key, now.timestamp()):
+            return False
+        return token_store.is_active(entry, now)
 
 
 def _create_verifier(sources: Sources) -> "Verifier":

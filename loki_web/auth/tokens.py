@@ -19,6 +19,7 @@ from loki_web.auth.token_store import (
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.fleet import selection
+from loki_web.services.machines.roster import get_roster
 from loki_web.services.registry.project import has_loki_dir
 from loki_web.store import scan
 from loki_web.store.coerce import Json, first_text
@@ -115,6 +116,7 @@ def revoke(sources: WritableSources, identifier: str) -> None:
             return
         revoked = {"revoked": True, "revoked_at": isoformat(sources.now())}
         tokens[identity] = {**tokens[identity], **revoked}
+    _tell_machines(sources, identity, sources.now())
 
 
 def delete(sources: WritableSources, identifier: str) -> None:
@@ -125,7 +127,9 @@ def delete(sources: WritableSources, identifier: str) -> None:
     :raises NotFound: when there is no such token.
     """
     with update_tokens(sources) as tokens:
-        del tokens[_find_id(tokens, identifier)]
+        identity = _find_id(tokens, identifier)
+        del tokens[identity]
+    _tell_machines(sources, identity, sources.now())
 
 
 def rotate(
@@ -157,7 +161,15 @@ def rotate(
             entry["projects"] = old["projects"]
         tokens[identity] = _retire(identity, old, name, now + timedelta(seconds=grace_seconds))
         tokens[entry["id"]] = entry
+    _tell_machines(sources, identity, now + timedelta(seconds=grace_seconds))
     return {**_format_token(entry["id"], entry), "token": raw, "replaces": identity}
+
+
+def _tell_machines(sources: Sources, identity: str, since: datetime) -> None:
+    """Let the other machines that know a token refuse it from a time on."""
+    roster = get_roster(sources)
+    if roster is not None:
+        roster.revoke({identity: since.timestamp()})
 
 
 def _generate(

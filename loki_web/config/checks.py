@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -55,6 +56,17 @@ def check_oidc(*, skips_verification: bool) -> None:
         raise SettingsError(
             "LOKI_OIDC_SKIP_SIGNATURE_VERIFY must be off: tokens are never accepted unverified"
         )
+
+
+def check_redis(url: str, *, is_edge: bool) -> None:
+    """Refuse a Redis server without the library for it, and an edge without a Redis server.
+
+    :raises SettingsError: then.
+    """
+    if is_edge and not url:
+        raise SettingsError("LOKI_EDGE needs LOKI_REDIS_URL: an edge has no files of its own")
+    if url and not all(map(find_spec, ("redis", "limits"))):
+        raise SettingsError("LOKI_REDIS_URL needs: pip install 'loki-web[redis]'")
 
 
 def check_audit(*, is_required: bool, is_recorded: bool) -> None:

@@ -6,11 +6,12 @@ Each raises ValueError with a text that continues a sentence after the variable'
 import ipaddress
 import json
 import re
+import socket
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from loki_web.errors import SettingsError
 
@@ -34,6 +35,9 @@ _SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://", re.IGNORECASE)
 _QUOTED = re.compile(r"""\s*(["'])((?:(?!\1).)*)\1\s*""", re.DOTALL)
 _SEPARATORS = re.compile(r"[,\s]+")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_REDIS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_PASSWORD = re.compile(r"(://[^:@/]*:)[^/]*@")
+_MACHINE = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 _CLAIM = re.compile(
     r"""(?:(?P<quote>["'])(?P<quoted>.+?)(?P=quote)|(?P<plain>(?:\\.|[^."'\\])+))(?:\.(?!$)|$)"""
@@ -367,6 +371,42 @@ def issuer(text: str) -> str:
     if not (secure and parts.hostname):
         raise ValueError("must be an https:// URL; http:// is allowed on loopback only")
     return address
+
+
+def redis_url(text: str) -> str:
+    """Return the URL of a Redis server; its query may only name files of TLS.
+
+    redis-py takes any option from there, such as one that waits longer or verifies nothing.
+    """
+    address = text.strip()
+    if not address:
+        return ""
+    parts = urlsplit(address)
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    if not (parts.path if parts.scheme == "unix" else parts.hostname and _has_port(parts)):
+        raise ValueError("must name a Redis server, such as rediss://user:password@host:6379/0")
+    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if options - _REDIS_OPTIONS:
+        raise ValueError(f"may have the options {', '.join(sorted(_REDIS_OPTIONS))} only")
+    return address
+
+
+def _has_port(parts: SplitResult) -> bool:
+    return parts.port != 0  # raises ValueError above 65535
+
+
+def hide_password(text: str) -> str:
+    """Return a URL without its password, for display."""
+    return _PASSWORD.sub(r"\1***@", text)
+
+
+def machine(text: str) -> str:
+    """Return the name of this machine, by default its host name."""
+    name = text.strip() or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:63] or "localhost"
+    if not _MACHINE.fullmatch(name):
+        raise ValueError("must be 1 to 63 letters, digits, hyphens and underscores")
+    return name
 
 
 def path(text: str) -> Path | None:

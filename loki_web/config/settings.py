@@ -15,11 +15,15 @@ from loki_web.config.checks import (
     check_free,
     check_loki_dir,
     check_oidc,
+    check_redis,
     check_tls,
 )
 
 SECRET_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY")
-_OF_ACCOUNTS = ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT", "LOKI_CACHE_DIR")
+_OF_ACCOUNTS = (
+    *("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT", "LOKI_CACHE_DIR"),
+    *("LOKI_REDIS_URL", "LOKI_MACHINE"),
+)
 
 
 def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
@@ -140,6 +144,25 @@ class Settings:
         "",
         parsers.path,
         "Folder for caches that the workers share; default `~/.cache/loki-web`",
+    )
+    redis_url: str = _setting(
+        "LOKI_REDIS_URL",
+        "",
+        parsers.redis_url,
+        "Redis server through which the servers of several machines are one: "
+        "`rediss://user:password@host:6379/0`",
+    )
+    machine: str = _setting(
+        "LOKI_MACHINE",
+        "",
+        parsers.machine,
+        "Name of this machine among those that share a Redis server; default: the host name",
+    )
+    is_edge: bool = _setting(
+        "LOKI_EDGE",
+        "false",
+        parsers.boolean,
+        "Serve sessions of other machines from Redis; this one has no session of its own",
     )
     enterprise_auth: bool = _setting(
         "LOKI_ENTERPRISE_AUTH", "false", parsers.boolean, "Require a bearer token for every call"
@@ -363,7 +386,8 @@ class Settings:
         """Return each setting as `NAME=value`, for display."""
         settings = [item for item in fields(self) if item.metadata]
         return [
-            f"{item.metadata['name']}={parsers.format_setting(getattr(self, item.name))}"
+            f"{item.metadata['name']}="
+            f"{parsers.hide_password(parsers.format_setting(getattr(self, item.name)))}"
             for item in settings
         ]
 
@@ -371,6 +395,7 @@ class Settings:
         check_exposure(self.host, may_be_open=self.may_be_open)
         check_oidc(skips_verification=self.oidc_skip_signature_verify)
         check_audit(is_required=self.audit_required, is_recorded=self.audit_recorded)
+        check_redis(self.redis_url, is_edge=self.is_edge)
         check_tls(self.tls_cert, self.tls_key)
         check_loki_dir(self.loki_dir)
         check_audit_key(self.audit_key, self.loki_dir, self.home / ".loki")

@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable
 from socket import socket
 from typing import Any, NoReturn
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import Server
 from werkzeug.http import http_date
 
 from loki_web.auth.scopes import READ
-from loki_web.errors import Unavailable
+from loki_web.errors import NotFound, Unavailable
 from loki_web.live import handshake, protocol, service
 from loki_web.live.hub.connection import MayStay
 from loki_web.live.service import Live
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources
 from loki_web.services.fleet import selection
 from loki_web.web import access, context
+from loki_web.web.access import PROJECT
 from loki_web.web.context import server_sources
 
 _FULL_RETRY_SECONDS = 5
@@ -63,7 +64,7 @@ class _EventStreamResponse(Response):
         raise StopIteration  # gunicorn ends the request without a response; the thread is free
 
 
-def install(app: Flask, sources: Sources) -> None:
+def install(app: Flask, sources: WritableSources) -> None:
     """Create the live feed of an application and add its routes."""
     app.config["SOCK_SERVER_OPTIONS"] = {
         "thread_class": _NoThread,
@@ -77,6 +78,9 @@ def install(app: Flask, sources: Sources) -> None:
 def check() -> None:
     """Refuse a connection before it is opened, see `handshake`."""
     handshake.check(request, server_sources().settings)
+    g.hub = _live().find_hub(request.args.get(PROJECT, ""))
+    if g.hub is not _live().hub and access.get_identity().projects is not None:
+        raise NotFound("Project not found")  # it is limited to projects of this machine
     if request.path == access.SOCKET:
         handshake.check_handshake(request)
 
@@ -85,7 +89,9 @@ def check() -> None:
 def feed(server: Server) -> None:
     """Hand an accepted WebSocket to the hub."""
     server.connected = False  # the library must not close the socket
-    _live().open_socket(server.sock, server.ws.connection, _may_stay(), access.get_identity())
+    _live().open_socket(
+        g.hub, server.sock, server.ws.connection, _may_stay(), access.get_identity()
+    )
 
 
 @blueprint.get(access.EVENT_STREAM)
@@ -98,17 +104,20 @@ def events() -> Response:
     """
     names = [name for name in request.args.get("channels", "").split(",") if name]
     channels = protocol.parse_channels(names) or protocol.BROADCASTS
-    is_named = request.args.get(access.PROJECT) or access.get_identity().projects is not None
+    is_here = g.hub is _live().hub
+    is_named = is_here and (
+        bool(request.args.get(PROJECT)) or access.get_identity().projects is not None
+    )
     project = selection.get_root(context.sources()) if is_named else None
     if _live().is_full:
         raise Unavailable("Too many live connections. Try again later.", _FULL_RETRY_SECONDS)
     if project is not None:
-        _live().hub.source.check_room(project)
+        g.hub.source.check_room(project)
     feed, last_id, may_stay = _live(), request.headers.get("Last-Event-ID", ""), _may_stay()
-    holder = access.get_identity()
+    hub, holder = g.hub, access.get_identity()
     return _EventStreamResponse(
         lambda sock, head: feed.open_stream(
-            sock, head, channels, last_id, may_stay, holder, project
+            hub, sock, head, channels, last_id, may_stay, holder, project
         )
     )
 

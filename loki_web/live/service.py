@@ -2,9 +2,11 @@
 
 import resource
 import socket
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from flask import Flask
@@ -16,8 +18,12 @@ from loki_web.live.hub.connection import Connection, MayStay
 from loki_web.live.hub.event_stream import EventStream
 from loki_web.live.hub.hub import TRY_AGAIN_LATER, Hub
 from loki_web.live.hub.websocket import WebSocket
-from loki_web.services.context import Sources
+from loki_web.services.context import WritableSources
+from loki_web.services.machines.roster import get_roster
 from loki_web.store.shared.counter import SharedCount
+
+if TYPE_CHECKING:
+    from loki_web.live.machines.service import Machines
 
 _EXTENSION = "loki_web.live"
 _RESERVED_DESCRIPTORS = 24  # for requests and files
@@ -31,25 +37,47 @@ class Live:
     :param open_connections: counts the connections of all workers.
     :param most: the maximum number of connections of all workers.
     :param share: the maximum number of connections of one identity in this process.
+    :param machines: the sessions of other machines; None without a Redis server.
     """
 
     hub: Hub
     open_connections: SharedCount
     most: int
     share: int
+    machines: "Machines | None" = None
     _by_identity: defaultdict[str, WeakSet[Connection]] = field(
         default_factory=lambda: defaultdict(WeakSet), init=False
     )
 
     @classmethod
-    def create(cls, sources: Sources) -> "Live":
+    def create(cls, sources: WritableSources) -> "Live":
         """Create the hub and the feed of these sources."""
         open_connections = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=open_connections.give_back, counts=sources.counts)
         hub.source = Feed(sources, hub)
         most = sources.settings.max_ws_connections
         share = max(1, 2 * most // 3 // sources.settings.workers)
-        return cls(hub, open_connections, most, share)
+        machines = None
+        link, roster = sources.link, get_roster(sources)
+        if link is not None and roster is not None:
+            from loki_web.live.machines.service import Machines  # not without Redis
+
+            machines = Machines(sources, link, roster, open_connections.give_back)
+        return cls(hub, open_connections, most, share, machines)
+
+    def start(self) -> None:
+        """Begin to speak with other machines, if there are any; called in each worker."""
+        if self.machines is not None:
+            self.machines.start()
+
+    def find_hub(self, project: str) -> Hub:
+        """Return the hub for the session of a project: of this machine, or of another one.
+
+        :param project: as the client names it; empty for the one that is shown.
+        :raises NotFound: when no machine tells of it.
+        """
+        hub = self.machines.find_hub(project) if self.machines else None
+        return hub or self.hub
 
     @property
     def is_full(self) -> bool:
@@ -57,13 +85,19 @@ class Live:
         return self.open_connections.total() >= self.most
 
     def open_socket(
-        self, sock: socket.socket, frames: Frames, may_stay: MayStay | None, holder: Identity
+        self,
+        hub: Hub,
+        sock: socket.socket,
+        frames: Frames,
+        may_stay: MayStay | None,
+        holder: Identity,
     ) -> None:
         """Serve a WebSocket after its handshake; above the limit, close it with code 1013."""
-        self._admit(WebSocket(sock, frames, may_stay), holder)
+        self._admit(hub, WebSocket(sock, frames, may_stay), holder)
 
     def open_stream(
         self,
+        hub: Hub,
         sock: socket.socket,
         head: bytes,
         channels: frozenset[str],
@@ -80,13 +114,23 @@ class Live:
         :param project: the directory of the project to follow, if one was named.
         :raises OSError: when the client has disconnected.
         """
-        self._admit(EventStream(sock, head, channels, last_id, may_stay, project), holder)
+        self._admit(hub, EventStream(sock, head, channels, last_id, may_stay, project), holder)
 
     def close(self) -> None:
         """Close all connections with 1001, going away."""
-        self.hub.close()
+        for hub in self._hubs():
+            hub.close()
 
-    def _admit(self, connection: Connection, holder: Identity) -> None:
+    def wait_until_empty(self, seconds: float) -> None:
+        """Wait until all connections have ended, after `close`, but not longer than `seconds`."""
+        deadline = time.monotonic() + seconds
+        for hub in self._hubs():
+            hub.wait_until_empty(max(0.0, deadline - time.monotonic()))
+
+    def _hubs(self) -> list[Hub]:
+        return [self.hub, *(self.machines.hubs if self.machines else [])]
+
+    def _admit(self, hub: Hub, connection: Connection, holder: Identity) -> None:
         """Serve a connection, or refuse it above the limits.
 
         The last tenth of the connections is reserved for identities that may control the session.
@@ -100,11 +144,21 @@ class Live:
             and len(others) < self.share
             and self.open_connections.take(most)
         )
+        if connection.counted and not self._take_place(connection, holder):
+            self.open_connections.give_back()
+            connection.counted = False
         if connection.counted:
             others.add(connection)
-            self.hub.adopt(connection)
+            hub.adopt(connection)
         else:
-            self.hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
+            hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
+
+    def _take_place(self, connection: Connection, holder: Identity) -> bool:
+        """Return whether an identity has not taken its two thirds on all machines together."""
+        if self.machines is None or not holder.key:
+            return True
+        owner, most = f"{holder.kind}:{holder.key}", max(1, 2 * self.most // 3)
+        return self.machines.take_place(connection, owner, most)
 
 
 def _leaves_descriptors(sock: socket.socket) -> bool:
@@ -113,7 +167,7 @@ def _leaves_descriptors(sock: socket.socket) -> bool:
     return most == resource.RLIM_INFINITY or sock.fileno() < most - _RESERVED_DESCRIPTORS
 
 
-def install(app: Flask, sources: Sources) -> None:
+def install(app: Flask, sources: WritableSources) -> None:
     """Create the live feed of an application."""
     app.extensions[_EXTENSION] = Live.create(sources)
 

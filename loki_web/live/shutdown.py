@@ -23,7 +23,7 @@ def wait_for_goodbyes(worker: Any) -> None:
     feed = service.get_live(getattr(worker, "wsgi", None))
     if feed is not None:
         feed.close()
-        feed.hub.wait_until_empty(GOODBYE_SECONDS)
+        feed.wait_until_empty(GOODBYE_SECONDS)
 
 
 def _close_first(number: signal.Signals, feed: service.Live) -> None:

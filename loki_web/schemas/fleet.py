@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from loki_web.schemas.base import Answer, Body
+from loki_web.schemas.base import Answer, Body, optional
 
 
 class FleetProject(Answer):
@@ -14,6 +14,9 @@ class FleetProject(Answer):
     is_server_project = fields.Boolean()
     is_shown = fields.Boolean(
         metadata={"description": "Whether it is shown where a request names no project"}
+    )
+    machine = optional(
+        fields.String(metadata={"description": "Where its files are, if several machines are one"})
     )
     status = fields.String(
         validate=validate.OneOf(["stopped", "running", "paused", "autonomous", "missing"])

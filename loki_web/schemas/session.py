@@ -21,7 +21,9 @@ class Live(Answer):
 class Ready(Answer):
     EXAMPLE = {"status": "ready", "reasons": [], "warnings": []}
 
-    status = fields.String()
+    status = fields.String(
+        metadata={"description": "ready, degraded (Redis does not answer), or not ready"}
+    )
     reasons = fields.List(fields.String())
     warnings = fields.List(fields.String(metadata={"description": "What only limits the server"}))
     detail = optional(fields.String(metadata={"description": "The reasons as one text"}))

@@ -21,6 +21,7 @@ from loki_web.config.checks import check_addresses
 from loki_web.config.parsers import OTHER_WORKER_CLASSES, WORKER_CLASSES
 from loki_web.config.settings import Settings
 from loki_web.errors import LinkedFolder, SettingsError
+from loki_web.live.service import get_live
 from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import cells, warming
@@ -189,6 +190,13 @@ def warm(worker: Any) -> None:
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
         start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread has no is_serving
+
+
+def join_machines(worker: Any) -> None:
+    """Let the worker speak with other machines, if they share a Redis server."""
+    live = get_live(worker.wsgi)
+    if live is not None:
+        live.start()
 
 
 def hand_on_pid_file(sources: WritableSources, server: Any) -> None:

@@ -16,6 +16,8 @@ class Gauge(IntEnum):
     WEBSOCKETS = len(METHODS)
     EVENT_STREAMS = auto()
     FEED_LAG = auto()
+    REDIS_WAITING = auto()
+    REDIS_REFUSED = auto()
 
 
 class Counter(IntEnum):
@@ -24,6 +26,7 @@ class Counter(IntEnum):
     AUDIT_FAILURES = GAUGES
     MESSAGES_SENT = auto()
     MESSAGES_DROPPED = auto()
+    REDIS_FAILURES = auto()
     REFUSED = auto()
 
 

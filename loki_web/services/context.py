@@ -4,14 +4,16 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
 from loki_web.config.settings import Settings
+from loki_web.services.cells import Counter
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
 from loki_web.store.look import observe, state_of
@@ -23,6 +25,9 @@ from loki_web.store.sqlite import IndexFile, path_in
 from loki_web.store.times import microseconds, utc_now
 from loki_web.store.value_store import ValueStore
 from loki_web.store.writable import WritableFolder
+
+if TYPE_CHECKING:
+    from loki_web.store.shared.redis import Link
 
 _MAX_OTHER_PROJECTS = 2048
 _MAX_WATCHED_PROJECTS = 64  # the user may watch only so many folders
@@ -78,6 +83,7 @@ class Sources:
     :param index: the derived index of the project.
     :param limit: the directories of the projects that may be seen, links resolved; None for all.
     :param base: the same sources without that limit; None if there is none.
+    :param is_pinned: whether they show this project, whichever other one is in focus.
     """
 
     settings: Settings
@@ -89,6 +95,7 @@ class Sources:
     _find_cache_folder: Callable[[], Path | None]
     limit: frozenset[str] | None = None
     base: "Sources | None" = None
+    is_pinned: bool = False
     _others: LRUCache[Path, "Sources"] = field(
         default_factory=lambda: LRUCache(_MAX_OTHER_PROJECTS), init=False
     )
@@ -125,6 +132,15 @@ class Sources:
         return self._find_cache_folder()
 
     @cached_property
+    def link(self) -> "Link | None":
+        """The Redis server that the servers of several machines share; None without one."""
+        if not self.settings.redis_url:
+            return None
+        from loki_web.store.shared.redis import Link  # the library takes 0.2 s
+
+        return Link(self.settings.redis_url, lambda: self.counts.add(Counter.REDIS_FAILURES))
+
+    @cached_property
     def counts(self) -> Counts:
         """The counts of this process, added up with those of the server's other processes."""
         return open_counts()
@@ -142,6 +158,12 @@ class Sources:
     def memory_index(self) -> SearchIndex:
         """The search index of the project's memory."""
         return SearchIndex(self.index)
+
+    def pin(self) -> "Sources":
+        """Return these sources, pinned, with the same cached values."""
+        pinned = replace(self, is_pinned=True)
+        pinned.__dict__["values"] = self.values
+        return pinned
 
     @property
     def unlimited(self) -> "Sources":

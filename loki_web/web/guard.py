@@ -46,8 +46,7 @@ class Guard:
         authenticator: Authenticator,
         is_of_project: Callable[[str], bool],
     ) -> None:
-        folder = sources.cache_folder
-        self.window = SharedWindow(folder / "control-calls.sqlite3" if folder else None)
+        self.window = _open_window(sources)
         self.recorder = audit_hook.Recorder(sources, self.window)
         self._sources = sources
         self._settings = sources.settings
@@ -167,6 +166,12 @@ def install(app: Flask, sources: WritableSources) -> Guard:
         return response
 
     return guard
+
+
+def _open_window(sources: WritableSources) -> SharedWindow:
+    folder, link = sources.cache_folder, sources.link
+    path = folder / "control-calls.sqlite3" if folder else None
+    return link.open_window(path) if link else SharedWindow(path)
 
 
 def _begin(environ: dict[str, Any]) -> None:

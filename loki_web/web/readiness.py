@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from loki_web.audit.log import AuditState
-from loki_web.services.context import POLL, WritableSources
+from loki_web.services.cells import Gauge
+from loki_web.services.context import POLL, Sources, WritableSources
 from loki_web.store.look import observe
 from loki_web.store.notifier import get_notifier
 
@@ -19,16 +20,32 @@ class WatchState:
         return get_notifier().has_failed
 
 
+class _NameState:
+    """An input that tells whether another server publishes under the name of this machine."""
+
+    is_notified = True
+
+    def __init__(self, sources: Sources) -> None:
+        self._counts = sources.counts
+
+    def examine(self) -> bool:
+        return self._counts.greatest(Gauge.REDIS_REFUSED) > 0
+
+
 @dataclass(frozen=True)
 class Conditions:
     """What limits the server.
 
     :ivar is_gone: the state folder was there and has been removed or unmounted.
+    :ivar is_redis_away: Redis does not answer, so this machine works alone.
+    :ivar is_name_taken: another server publishes under the name of this machine.
     """
 
     is_gone: bool
     is_audit_writable: bool
     is_watch_failed: bool
+    is_redis_away: bool
+    is_name_taken: bool
 
 
 EXTENSION = "loki_web.readiness"
@@ -52,6 +69,7 @@ class Readiness:
 
     def __init__(self, sources: WritableSources) -> None:
         self._sources = sources
+        self._link, self._name = sources.link, _NameState(sources)
         self._audit, self._watch = AuditState(sources), WatchState()
 
     def examine(self) -> Conditions:
@@ -60,6 +78,8 @@ class Readiness:
         return Conditions(
             is_gone=self._sources.project.is_gone(),
             is_audit_writable=not settings.audit_recorded or bool(observe(self._audit)),
+            is_redis_away=self._link is not None and not observe(self._link),
+            is_name_taken=self._link is not None and bool(observe(self._name)),
             is_watch_failed=settings.watch != POLL and bool(observe(self._watch)),
         )
 
@@ -75,8 +95,17 @@ class Readiness:
             (reasons if is_required else warnings).append("The audit log cannot be written")
         if found.is_watch_failed:
             warnings.append("File system events have failed: files are polled")
+        if found.is_redis_away:
+            warnings.append("Redis does not answer: this machine works alone")
+        if found.is_name_taken:
+            warnings.append("Another server publishes under the name of this machine")
         if not reasons:
-            return {"status": "ready", "reasons": reasons, "warnings": warnings}
+            is_degraded = found.is_redis_away or found.is_name_taken
+            return {
+                "status": "degraded" if is_degraded else "ready",
+                "reasons": reasons,
+                "warnings": warnings,
+            }
         return {
             "status": "not ready",
             "reasons": reasons,

@@ -189,6 +189,7 @@ def another_server(place: Place, *arguments: object, script: str = CALL) -> "sub
     )
 
 
+@pytest.mark.slow
 def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskClient) -> None:
     said = [process.communicate()[0] for process in [another_server(place, 10) for _ in range(3)]]
     assert [text.split() for text in said] == [["ready", *["201"] * 10]] * 3
@@ -197,6 +198,7 @@ def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskC
     assert ids == directories(place) == {line["id"] for line in index(place)}
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place) -> None:
     recorded = directories(session)
     for _ in range(4):
@@ -393,6 +395,7 @@ print(response.status_code, "detail" in response.get_json())
 LIMIT = 200_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", ["dashboard-state.json", INDEX])
 def test_a_full_disk_leaves_no_directory_and_no_line(place: Place, full: str) -> None:
     line = json.dumps({"id": "old", "note": "x" * 50})

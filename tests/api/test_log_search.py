@@ -103,6 +103,7 @@ def test_cursors_lead_from_line_to_line(place: Place, client: FlaskClient) -> No
     assert between == everything[2:4]
 
 
+@pytest.mark.slow
 def test_each_direction_finds_every_line_of_a_long_log_once(
     place: Place, client: FlaskClient
 ) -> None:

@@ -449,12 +449,14 @@ def test_one_line_of_a_hundred_megabytes_is_cut(
     path.unlink()
 
 
+@pytest.mark.slow
 def test_no_fragment_of_a_short_line_is_read_as_a_line(place: Place, client: FlaskClient) -> None:
     line = "whole " + "y" * 1000
     written_log(place, *[line] * 9_000)
     assert {entry["message"] for entry in read(client, 10_000)} == {line}
 
 
+@pytest.mark.slow
 def test_ten_thousand_lines_are_read(place: Place, client: FlaskClient) -> None:
     line = json.dumps(turn("assistant", tool("Bash", command=f"echo {KEY} token=abc")))
     written_log(place, *[line] * 20_000)
@@ -465,6 +467,7 @@ def test_ten_thousand_lines_are_read(place: Place, client: FlaskClient) -> None:
     assert bytes_read() - before < 2 * 10_000 * len(line)
 
 
+@pytest.mark.slow
 def test_different_numbers_of_lines_do_not_each_hold_the_end_of_the_log(place: Place) -> None:
     place.write("logs/session.log", "".join(f"line {n}\n" for n in range(3000)))
     sources = place.sources()

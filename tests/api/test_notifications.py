@@ -273,6 +273,7 @@ def _acknowledge_in_a_process(
         thread.join()
 
 
+@pytest.mark.slow
 def test_parallel_acknowledges_of_several_processes_lose_nothing(place: Place) -> None:
     ids = [f"notif-{number}" for number in range(40)]
     place.write(ACTIVE, {"notifications": [notification(identity) for identity in ids]})

@@ -11,6 +11,8 @@ from tests.support import registered
 from tests.support.places import Place
 from tests.support.registered import PROJECTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def processes() -> Iterator[Executor]:

@@ -102,6 +102,7 @@ def test_the_fields_of_a_discovered_project(place: Place, client: FlaskClient, h
     assert client.get(DISCOVER).get_json() == [expected | {"has_state": True, "has_prd": True}]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_directories_and_a_loop_are_looked_at(
     place: Place, client: FlaskClient, home: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_refused_calls_are_counted_by_status(place: Place) -> None:
     }
 
 
+@pytest.mark.slow
 def test_series_are_bounded_and_what_is_beyond_is_counted_as_other(place: Place) -> None:
     app = place.app()
     client, asked = app.test_client(), 0

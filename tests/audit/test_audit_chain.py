@@ -136,6 +136,7 @@ def test_full_files_are_rotated_and_the_chain_continues(place: Place) -> None:
     assert (found.entries, found.ok, found.forks) == (8, True, [])
 
 
+@pytest.mark.slow
 def test_the_log_verifies_after_retention_deletes_files(place: Place) -> None:
     clock = Clock()
     src = sources(place, clock, LOKI_AUDIT_MAX_SIZE_MB="1", LOKI_AUDIT_MAX_FILES="3")
@@ -153,6 +154,7 @@ def test_the_log_verifies_after_retention_deletes_files(place: Place) -> None:
     assert not checked(place).ok
 
 
+@pytest.mark.slow
 def test_any_altered_byte_is_reported_with_its_place(place: Place) -> None:
     src = sources(place, Clock())
     write(src, 4, user_agent="curl/8.5.0", details={"n": 1.5, "s": "é\\"})

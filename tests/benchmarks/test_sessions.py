@@ -13,6 +13,8 @@ from benchmarks.writer import Writer
 from tests.support import answers
 from tests.support.places import Place, snapshot
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 S = SIZES["S"]
 

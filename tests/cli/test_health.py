@@ -119,6 +119,13 @@ def answering(answer: bytes) -> Iterator[str]:
         thread.join()
 
 
+def test_a_server_that_works_alone_is_not_restarted() -> None:
+    body = b'{"status": "degraded", "warnings": ["Redis does not answer"]}'
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n" + body) as url:
+        done = check(url)
+    assert (done.exit_code, done.output) == (0, "degraded; Redis does not answer\n")
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

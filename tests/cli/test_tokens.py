@@ -9,7 +9,8 @@ import pytest
 from loki_web.audit.verify import verify_log
 from tests.cli.commands import is_one_complaint, run
 from tests.support import accounts
-from tests.support.places import SESSION_A, Place
+from tests.support.places import Place
+from tests.support.recordings import FIXTURE
 from tests.support.registered import add_project
 from tests.support.servers import serving
 
@@ -170,7 +171,7 @@ def test_the_store_of_the_real_programs_stays_valid(session: Place) -> None:
     after = stored(session)
     assert {key: after[key] for key in before} == before
     client = session.client(**AUTH)
-    manifest = json.loads((SESSION_A / "manifest.json").read_text())
+    manifest = json.loads((FIXTURE / "manifest.json").read_text())
     kept = list(manifest["tokens_for_tests"].values())
     codes = [client.get("/api/status", headers=bearer(raw)).status_code for raw in (*kept, token)]
     assert codes.count(200) == len(kept)  # all but the one that is revoked, and the new one

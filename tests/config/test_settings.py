@@ -293,3 +293,46 @@ def test_claims_that_there_cannot_be(place: Place, text: str) -> None:
 )
 def test_frames_of_anybody_are_not_allowed(place: Place, text: str) -> None:
     assert is_refused(place, "LOKI_FRAME_ANCESTORS", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://localhost", "redis://localhost"),
+        ("redis://:s3cret@10.0.0.5:6380/2", "redis://:***@10.0.0.5:6380/2"),
+        ("rediss://loki:p@ss@redis.example/0", "rediss://loki:***@redis.example/0"),
+        ("rediss://[::1]?ssl_ca_certs=/etc/ca.pem", "rediss://[::1]?ssl_ca_certs=/etc/ca.pem"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("", ""),
+    ],
+)
+def test_redis_is_shown_without_its_password(place: Place, text: str, shown: str) -> None:
+    settings = place.settings(LOKI_REDIS_URL=text)
+    assert settings.redis_url == text
+    assert f"LOKI_REDIS_URL={shown}" in settings.in_force()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("localhost:6379", "http://redis.example", "redis://", "unix://", "redis://a:x"),
+        *("redis://a:99999", "redis://[::1"),
+        "rediss://a?ssl_cert_reqs=none",
+        "rediss://a?ssl_check_hostname=false",
+        "redis://a?socket_timeout=60",
+    ],
+)
+def test_redis_servers_that_are_refused(place: Place, text: str) -> None:
+    assert is_refused(place, "LOKI_REDIS_URL", text)
+
+
+def test_machines_have_plain_names(place: Place) -> None:
+    assert place.settings(LOKI_MACHINE="alpha-1").machine == "alpha-1"
+    assert place.settings().machine
+    for text in ("a:b", "a b", "a/b", "x" * 64, "bücher"):
+        assert is_refused(place, "LOKI_MACHINE", text)
+
+
+def test_an_edge_needs_redis(place: Place) -> None:
+    assert is_refused(place, "LOKI_EDGE", "true")
+    assert place.settings(LOKI_EDGE="true", LOKI_REDIS_URL="redis://localhost").is_edge

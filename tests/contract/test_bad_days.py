@@ -45,6 +45,7 @@ def work(place: Place, children: Children) -> Any:
     return runner, agent
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_nobody_from_stopping(place: Place, work: Any) -> None:
     paused, agent_paused, killed, stopped, names = on_mount(place, FULL, ALL)
     assert {"PAUSE", "STOP"} <= set(names)
@@ -55,6 +56,7 @@ def test_a_full_disk_keeps_nobody_from_stopping(place: Place, work: Any) -> None
     assert all(was_terminated(child) for child in work)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_stopping(
     place: Place, work: Any
 ) -> None:
@@ -68,6 +70,7 @@ def test_a_folder_that_cannot_be_written_keeps_nobody_from_stopping(
     assert all(was_terminated(child) for child in work)
 
 
+@pytest.mark.slow
 def test_a_stop_of_which_both_halves_fail_is_an_error(place: Place, children: Children) -> None:
     child = children.sleeper()
     place.write("loki.pid", f"{child.pid}\n")
@@ -124,6 +127,7 @@ def test_an_entry_that_fails_after_the_change_is_told(place: Place) -> None:
     assert (place.loki / "PAUSE").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_stops_changes_that_need_an_entry(place: Place) -> None:
     code = """
 home = os.path.join(os.environ["HOME"], ".loki")
@@ -244,6 +248,7 @@ def test_a_folder_that_never_was_there_is_no_session_yet(place: Place) -> None:
     assert seen(client) == (True, "stopped", True, True, 200)
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_unmounted_is_gone(place: Place, work: Any) -> None:
     code = """
 before = get("/api/status")

@@ -88,6 +88,7 @@ def app(place: Place, issuer: Issuer) -> Flask:
     return place.app(**issuer.settings(**ON))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", [*UNKNOWN, *MAY])
 def test_every_route_for_everybody(app: Flask, place: Place, issuer: Issuer, who: str) -> None:
     client = app.test_client()

@@ -37,6 +37,7 @@ def swap_file(root: Path, outside: Path) -> None:
     os.replace(other, file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swap", [swap_folder, swap_file])
 def test_no_link_is_followed_that_comes_after_the_look(
     tmp_path: Path, swap: Callable[[Path, Path], None]
@@ -102,6 +103,7 @@ CHANGES: dict[str, Callable[[WritableFolder], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_nothing_outside_is_changed_while_a_folder_is_swapped(tmp_path: Path, name: str) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"

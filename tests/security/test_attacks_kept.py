@@ -8,6 +8,8 @@ from tests.support.accounts import bearer, entry, everybody, raw, store
 from tests.support.places import Place
 from tests.support.routes import routes
 
+pytestmark = pytest.mark.slow
+
 ON = {"LOKI_ENTERPRISE_AUTH": "true", "LOKI_ENTERPRISE_AUDIT": "true"}
 WHO = ("nobody", "viewer", "operator", "auditor", "bogus", "expired", "revoked")
 WAYS: dict[str, dict[str, str]] = {

@@ -13,6 +13,8 @@ from tests.support.places import Place, snapshot
 from tests.support.registered import PROJECTS, entry, register
 from tests.support.routes import routes
 
+pytestmark = pytest.mark.slow
+
 _REFUSED = "/proc/1/root"
 _LINKS = 100  # more than the kernel follows
 

@@ -30,6 +30,7 @@ def test_nothing_that_is_sent_makes_a_line_of_its_own(place: Place, ending: str)
     assert verify_log(place.sources()).ok
 
 
+@pytest.mark.slow
 def test_refusals_of_one_address_have_a_bound(place: Place) -> None:
     client = place.client(LOKI_ENTERPRISE_AUTH="true")
     for _ in range(2 * MAX_REFUSALS):

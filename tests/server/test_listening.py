@@ -24,6 +24,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_public_socket_of_systemd_is_refused(place: Place, tmp_path: Path, name: str) -> None:
     with closing(socket.create_server(("0.0.0.0", 0))) as listener:
@@ -45,6 +46,7 @@ def test_a_private_socket_of_systemd_is_served(place: Place, tmp_path: Path) -> 
             assert server.get("/api/status").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gunicorn", "without our configuration"])
 def test_a_public_address_of_gunicorns_own_is_refused(
     place: Place, tmp_path: Path, name: str

@@ -66,6 +66,7 @@ def test_the_live_feed_takes_no_thread(server: Server, place: Place) -> None:
         assert {client.hear()["type"] for client in clients} <= {"task_created", "task_moved"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gevent", "eventlet", "tornado", "sync", "asgi"])
 def test_other_classes_are_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
     place = places.empty(tmp_path)

@@ -232,6 +232,7 @@ def test_a_number_that_no_system_gives_is_no_process_anywhere(
     assert status(client) == ("stopped", "process", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("silent", "alive"), [(0, True), (120, True), (3600, False)])
 def test_a_session_of_another_namespace_lives_by_its_heartbeat(
     place: Place, children: Children, silent: float, alive: bool
@@ -251,6 +252,7 @@ def test_a_session_of_another_namespace_lives_by_its_heartbeat(
     assert still_lives(child)
 
 
+@pytest.mark.slow
 def test_a_session_that_is_process_1_of_its_container(place: Place, client: FlaskClient) -> None:
     need_namespaces()
     place.write("loki.pid", "1\n")
@@ -263,6 +265,7 @@ def test_a_session_that_is_process_1_of_its_container(place: Place, client: Flas
     assert "process 1" in stopped["reason"]
 
 
+@pytest.mark.slow
 def test_an_end_that_was_seen_counts_more_than_the_heartbeat(place: Place) -> None:
     need_namespaces()
     place.write(STATE, {})
@@ -287,6 +290,7 @@ def open_place() -> Iterator[Place]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["hidepid=2", "hidepid=1", "hidepid=0"])
 def test_a_session_of_another_user_runs_even_where_proc_hides_it(
     open_place: Place, children: Children, option: str

@@ -11,7 +11,7 @@ import pytest
 
 from loki_web.services.redaction import REDACTED, redact, redact_lines, redact_within
 from loki_web.services.secrets.patterns import TOKENS
-from tests.support.places import FIXTURES
+from tests.support.recordings import FIXTURE
 
 KEY = "9fK2xQ7bVn4TzL8w"
 WEB_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{KEY}"
@@ -380,7 +380,7 @@ _SECRETS_OF_THE_FIXTURE = ("ANTHROPIC_API_KEY", "loki_FIXTURE", "loki_xxx")
 
 
 def test_ordinary_lines_of_a_recorded_session_are_left_alone() -> None:
-    files = [path for path in FIXTURES.rglob("*") if path.is_file() and path.suffix != ".py"]
+    files = [path for path in FIXTURE.parent.rglob("*") if path.is_file() and path.suffix != ".py"]
     lines = [line for path in files for line in _lines(path)]
     assert len(lines) > 3000
     changed = [line for line in lines if redact(line) != line]

@@ -147,6 +147,7 @@ for period in ("1h", "61m", "7d", "9999d"):
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_an_updated_index_equals_a_new_one(
     tmp_path_factory: pytest.TempPathFactory, seed: int

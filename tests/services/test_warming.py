@@ -10,6 +10,7 @@ from loki_web.services.memory import index_rows
 from tests.support.places import Place
 
 
+@pytest.mark.slow
 def test_making_an_application_starts_no_thread(session: Place) -> None:
     before = threading.active_count()
     session.app()

@@ -234,6 +234,7 @@ def test_entries_that_are_not_regular_files_are_skipped(folder: Path) -> None:
     assert list(contents(flat(folder, nested=True))) == ["a.json"]
 
 
+@pytest.mark.slow
 def test_many_files_are_parsed_once_each(folder: Path, counting: Counting) -> None:
     for n in range(5000):
         put(folder, f"2026-02-{n % 20 + 1:02d}/{n}.json", {"n": n + 1})

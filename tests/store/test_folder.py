@@ -105,6 +105,7 @@ for turn in itertools.count():
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_complete_folders_and_temporaries_that_are_swept(
     folder: WritableFolder,
 ) -> None:

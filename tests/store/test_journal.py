@@ -219,6 +219,7 @@ def first_number(journal: Journal[Taken]) -> Any:
     return journal.reader.lines[0][0]["n"]
 
 
+@pytest.mark.slow
 def test_a_second_count_reads_only_appended_bytes(path: Path, journal: Journal[Taken]) -> None:
     path.write_bytes(b"".join(line(n) for n in range(200_000)))
     assert journal.line_count() == 200_000

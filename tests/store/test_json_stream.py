@@ -44,6 +44,7 @@ def test_a_piece_that_is_too_long_is_skipped() -> None:
     assert objects_in(f"{long}\n{json.dumps(B)}") == [B]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ['{"a":[{},\n', "{\n", '{"a":\n', "[{\n", '{"a": "\n'])
 def test_the_cost_is_linear_in_the_length(line: str) -> None:
     assert objects_in(line * 200_000) == []  # for which a square would take hours

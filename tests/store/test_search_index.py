@@ -275,6 +275,7 @@ def search_in_a_worker(path: Path, damages: bool) -> list[int]:
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damages", [False, True])
 def test_several_workers_may_start_at_once(path: Path, damages: bool) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as workers:

@@ -164,6 +164,7 @@ def store_for_ever(path: Path, ready: Any) -> None:
         ready.set()
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     for _ in range(3):
@@ -308,6 +309,7 @@ def test_a_change_within_one_clock_tick_is_detected(
     assert dict(collection.items())["001.json"] == {"n": 2}
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_an_index_that_stays_locked(path: Path) -> None:
     store = store_at(path)
     store.store("n", "1", b"value")

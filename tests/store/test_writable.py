@@ -115,6 +115,7 @@ for write in (atomic.write_whole, atomic.append_line):
 """
 
 
+@pytest.mark.slow
 def test_a_partial_write_on_a_full_disk_is_truncated(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("a line\n")
@@ -155,6 +156,7 @@ for turn in itertools.count():
 """
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_files_and_whole_lines(tmp_path: Path) -> None:
     for _ in range(6):
         with run(WRITE_FOR_EVER, tmp_path) as writer:
@@ -206,6 +208,7 @@ for turn in range(200):
 """
 
 
+@pytest.mark.slow
 def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     for process in [run(APPEND, path, word) for word in "abc"]:
@@ -229,6 +232,7 @@ for turn in range(100):
 """
 
 
+@pytest.mark.slow
 def test_the_lock_excludes_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "number"
     path.write_text("0")

@@ -1,15 +1,11 @@
 """Folders for tests: a HOME with one project in it, empty or as a real session left it."""
 
-import io
 import json
 import os
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -17,10 +13,9 @@ from flask.testing import FlaskClient
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
 from loki_web.services.context import WritableSources, open_sources
+from tests.support.recordings import FIXTURE, get_recording, materialize
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-SESSION_A = FIXTURES / "session-a"
-VARIANTS = SESSION_A / "variants"
+VARIANTS = FIXTURE / "variants"
 
 
 @dataclass(frozen=True)
@@ -77,22 +72,17 @@ def recorded(
     folder: Path, *, finished: bool = False, live_pid: int | None = None, today: bool = False
 ) -> Place:
     """The recorded session, its clock at the moment of recording or, with `today`, moved to now."""
-    arguments = [str(SESSION_A), str(folder)]
-    arguments += ["--finished"] * finished + ["--now", "now"] * today
-    arguments += ["--live-pid", str(live_pid)] if live_pid else []
-    said = dict(line.split("=", 1) for line in _materialize(arguments).split())
+    if today:
+        values = materialize(folder, "--now", "now", *["--finished"] * finished)
+        place = Place(Path(values["HOME"]), Path(values["LOKI_DIR"]))
+    else:
+        recording = get_recording(finished=finished)
+        home = folder.resolve() / "home"
+        recording.write(home)
+        place = Place(home, home / recording.loki, datetime.fromisoformat(recording.as_of))
     if live_pid:  # written now: a process that began after it was recorded is another one
-        os.utime(Path(said["LOKI_DIR"], "loki.pid"))
-    now = None if today else datetime.fromisoformat(said["AS_OF"])
-    return Place(Path(said["HOME"]), Path(said["LOKI_DIR"]), now)
-
-
-def _materialize(arguments: list[str]) -> str:
-    """Run the fixture's own script in this process; return what it prints."""
-    output = io.StringIO()
-    with redirect_stdout(output), patch("sys.argv", ["materialize.py", *arguments]):
-        import_module("tests.fixtures.materialize").main()
-    return output.getvalue()
+        place.write("loki.pid", f"{live_pid}\n")
+    return place
 
 
 def write(path: Path, content: Any) -> Path:

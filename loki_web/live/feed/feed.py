@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from loki_web.errors import PublicError, Unavailable
 from loki_web.live.feed.channels import CHANNELS
@@ -151,11 +151,15 @@ class Feed:
 
     :param outlet: gets the changes and the responses to `want` in the order of reading. After its
         response a subscriber therefore gets each later change and no earlier one.
+    :param begin: values of channels that all clients already have.
     """
 
-    def __init__(self, sources: Sources, outlet: Outlet) -> None:
+    def __init__(
+        self, sources: Sources, outlet: Outlet, begin: Mapping[str, Any] | None = None
+    ) -> None:
         self._sources = sources
         self._outlet = outlet
+        self._begin = begin or {}
         # A number is the time of a file system event.
         self._inbox: queue.SimpleQueue[_Request | float] = queue.SimpleQueue()
         self._tracked: dict[Topic, Followed] = {}
@@ -272,6 +276,8 @@ class Feed:
             name = topic.channel
             if topic not in self._tracked:
                 self._tracked[topic] = self._track(topic)
+                if name in self._begin:
+                    self._tracked[topic].slice.restore(self._begin[name])
             self._tracked[topic].used_at = time.monotonic()
             self._refresh(topic, is_touched=True, thoroughly=True)
             channel = self._tracked[topic].slice

@@ -47,6 +47,9 @@ class LogSlice:
         """Return inode and offset of the end of what was read; `none` without a log."""
         return f"{self._place.inode}.{self._place.offset}" if self._place else "none"
 
+    def restore(self, value: object) -> None:
+        """Begin at the end: `since` returns the lines after those that clients already have."""
+
     def refresh(self) -> list[Message]:
         """Return the lines that were written since the last call; none at the first call.
 
@@ -116,7 +119,7 @@ class LogSlice:
         return self._new_lines()
 
     def _follow(self, name: str | None) -> None:
-        """Follow a file from the end that it had when it was last seen, a new one from its start."""
+        """Follow a file from the end that it had when last seen, a new one from its start."""
         self._name, self._place = name, None
         self._above.clear()
         seen = self._seen.get(name) if name else None

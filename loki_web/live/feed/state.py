@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from loki_web.live.messages import Message
+from loki_web.store.coerce import dicts_in
 from loki_web.store.look import UNREPEATABLE, observe
 
 Entry = Mapping[str, Any]  # such as a task
@@ -35,6 +36,9 @@ class Slice(Protocol):
     @property
     def token(self) -> str:
         """Identify the current state; empty before the first `refresh`."""
+
+    def restore(self, value: Any) -> None:
+        """Begin with a value that clients already have, before the first `refresh`."""
 
     def refresh(self) -> list[Message]:
         """Read again and return the messages for what changed since the last call."""
@@ -65,6 +69,11 @@ class ValueSlice:
         self._ignored = ignored
         self._value: Any = None
         self.token = ""
+
+    def restore(self, value: Any) -> None:
+        """Begin with a value that clients already have."""
+        self._value = value
+        self.token = _hash(_serialize(self._lasting())).hex()
 
     def refresh(self) -> list[Message]:
         """Read the value; return it as a message if it has changed."""
@@ -202,6 +211,11 @@ class ListSlice:
         self._history = _History()
         self.token = ""
         self._is_read = False
+
+    def restore(self, value: Any) -> None:
+        """Begin with entries that clients already have; malformed ones are skipped."""
+        self._compare([entry for entry in dicts_in(value) if isinstance(entry.get("id"), str)])
+        self._is_read = True
 
     def refresh(self) -> list[Message]:
         """Read the list; return a message for each entry that has changed."""

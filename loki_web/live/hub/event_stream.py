@@ -21,7 +21,7 @@ from loki_web.live.messages import (
 )
 
 MAX_ID_LENGTH = 1024
-_STATE = re.compile(r"([a-z]{1,20}):([0-9a-z.]{1,60})", re.ASCII)
+_STATE = re.compile(r"([a-z]{1,20}):([0-9a-z.-]{1,60})", re.ASCII)
 _RESET = "The state of this Last-Event-ID is no longer available; the current state follows"
 
 

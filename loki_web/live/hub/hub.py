@@ -28,6 +28,7 @@ CLOSING_SECONDS = 2.0  # for the closing handshake
 NO_TOPICS: frozenset[Topic] = frozenset()
 _MAX_CLOSING = 1000
 _GOING_AWAY = "The server is shutting down"
+_LOST = "Messages were lost. Connect again."
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,10 @@ class Hub:
     def close(self) -> None:
         """Close all connections with code 1001, and refuse new ones."""
         self.post(self._close_all)
+
+    def send_away(self) -> None:
+        """Close all connections with code 1013: the clients connect again and begin anew."""
+        self.post(partial(self._end_all, TRY_AGAIN_LATER, _LOST))
 
     def wait_until_empty(self, seconds: float) -> None:
         """Wait until all connections have ended, after `close`, but not longer than `seconds`."""
@@ -248,11 +253,13 @@ class Hub:
 
     def _close_all(self) -> None:
         self._closes = True
+        self._end_all(GOING_AWAY, _GOING_AWAY)
+        self._note_all_gone()
+
+    def _end_all(self, code: int, reason: str) -> None:
         for connection in list(self._connections):
             if connection.ends_at is None:
-                close = partial(self._start_closing, connection, GOING_AWAY, _GOING_AWAY)
-                self._guarded(connection, close)
-        self._note_all_gone()
+                self._guarded(connection, partial(self._start_closing, connection, code, reason))
 
     def _drop(self, connection: Connection) -> None:
         if connection not in self._connections:

@@ -2,9 +2,10 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from loki_web.services.agents import records
 from loki_web.services.context import Sources
@@ -24,7 +25,10 @@ _SEARCH_SECONDS = 300.0  # between two searches for projects that are not regist
 
 
 class _StateDict(TypedDict):
-    """The state of a project's session. Amounts are USD; times are in ISO 8601."""
+    """The state of a project's session. Amounts are USD; times are in ISO 8601.
+
+    :ivar machine: where its files are, if several machines are one.
+    """
 
     status: str
     phase: str
@@ -36,6 +40,7 @@ class _StateDict(TypedDict):
     open_alerts: int
     running_agents: int
     last_change: str | None
+    machine: NotRequired[str]
 
 
 class FleetProjectDict(_StateDict):
@@ -89,13 +94,24 @@ def get_fleet(sources: Sources) -> FleetDict:
     The cost of a call does not grow with the histories of the projects: of each one a summary is
     kept until its files change.
     """
-    projects = [each for _, each in _list_all(sources)]
+    return sum_up([each for _, each in _list_all(sources)])
+
+
+def sum_up(projects: Iterable[FleetProjectDict]) -> FleetDict:
+    """Return projects in the order of the fleet, with their sums."""
+    projects = sort_projects(projects)
     return {
         "projects": projects,
         "total": len(projects),
         "running": sum(_is_running(each["status"]) for each in projects),
         "total_cost_usd": round(sum(each["cost_usd"] for each in projects), 6),
     }
+
+
+def sort_projects(projects: Iterable[FleetProjectDict]) -> list[FleetProjectDict]:
+    """Return running projects first, then those that changed last."""
+    listed = sorted(projects, key=lambda each: each["last_change"] or "", reverse=True)
+    return sorted(listed, key=lambda each: not _is_running(each["status"]))
 
 
 def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:

@@ -90,6 +90,8 @@ def choose(sources: Sources) -> Sources:
 
     :raises NotFound: when the sources are limited, and none of these projects is known.
     """
+    if sources.is_pinned:
+        return sources
     root = find_shown(sources)
     if root is None:
         raise NotFound("Project not found")

@@ -1,0 +1,125 @@
+"""Reads of sessions whose files are on another machine: the states of their channels.
+
+A request reads the state from Redis, and gets the last one that was read while Redis is away.
+"""
+
+import hashlib
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from cachetools import LRUCache
+from flask import Flask, Response, current_app, request
+
+from loki_web.errors import AwayError, NotFound, Unavailable
+from loki_web.live import protocol
+from loki_web.live.machines.entries import read_state
+from loki_web.schemas.checkpoints import CheckpointsQuery
+from loki_web.schemas.notifications import NotificationsQuery
+from loki_web.services.context import Sources
+from loki_web.services.machines import keys
+from loki_web.services.machines.roster import SESSION, Roster, get_roster
+from loki_web.web.access import EVENT_STREAM, PROJECT, get_identity
+from loki_web.web.context import PROJECT_HEADER
+
+_CHANNEL_OF_RULE = {
+    "/api/tasks": protocol.TASKS,
+    "/api/registry/projects": protocol.PROJECTS,
+    "/api/status": protocol.STATUS,
+    "/api/agents": protocol.AGENTS,
+    "/api/notifications": protocol.NOTIFICATIONS,
+    "/api/cost": protocol.COST,
+    "/api/council/state": protocol.COUNCIL,
+    "/api/checkpoints": protocol.CHECKPOINTS,
+}
+_QUERIES = {protocol.NOTIFICATIONS: NotificationsQuery, protocol.CHECKPOINTS: CheckpointsQuery}
+# Routes that answer for this server, although their blueprints are about the project.
+_OF_SERVER = frozenset({"/api/auth/info", "/api/secrets/status", "/api/health/processes"})
+_MAX_KEPT_BYTES = 32 * 1024 * 1024
+_RETRY_SECONDS = 5
+_NOT_HERE = (
+    "The session is on another machine, of which this server has "
+    f"{', '.join(_CHANNEL_OF_RULE)} without parameters. Ask that machine for everything else."
+)
+
+
+class Reads:
+    """Answers requests for sessions of other machines."""
+
+    def __init__(self, sources: Sources, roster: Roster) -> None:
+        self._sources = sources
+        self._roster = roster
+        self._kept: LRUCache[tuple[str, str], bytes] = LRUCache(_MAX_KEPT_BYTES, getsizeof=len)
+        self._lock = threading.Lock()
+
+    def respond(self) -> Response | None:
+        """Answer the current request, if it is for another machine; else return None.
+
+        :raises NotFound: if this server does not have what is asked for.
+        :raises Unavailable: if Redis does not answer, and nothing was read before.
+        """
+        rule = request.url_rule.rule if request.url_rule else ""
+        identifier = request.args.get(PROJECT, "")
+        is_named = SESSION.fullmatch(identifier) and rule.startswith("/api/")
+        if rule == EVENT_STREAM or not (is_named or self._is_of_edge(rule)):
+            return None
+        channel = _CHANNEL_OF_RULE.get(rule)
+        if get_identity().projects is not None:  # it is limited to projects of this machine
+            raise NotFound("Project not found")
+        if request.method not in ("GET", "HEAD") or not channel or {*request.args} - {PROJECT}:
+            raise NotFound(_NOT_HERE)
+        session = self._roster.get_session(identifier)
+        body = self._read(session, channel)
+        response = Response(body, content_type="application/json")
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.headers[PROJECT_HEADER] = quote(session)
+        response.set_etag(hashlib.blake2b(body, digest_size=16).hexdigest(), weak=True)
+        response.make_conditional(request)
+        return response
+
+    def _is_of_edge(self, rule: str) -> bool:
+        """Return whether a request without a project is for another machine."""
+        if not self._sources.settings.is_edge:
+            return False
+        blueprint = current_app.blueprints.get(request.blueprint or "")
+        is_of_project = rule not in _OF_SERVER and getattr(blueprint, "is_of_project", False)
+        return rule in _CHANNEL_OF_RULE or (is_of_project and rule.startswith("/api/"))
+
+    def _read(self, session: str, channel: str) -> bytes:
+        link = self._sources.link
+        try:
+            raw = (
+                link.call(lambda client: client.hget(keys.state(session), channel))
+                if link
+                else None
+            )
+        except AwayError:
+            with self._lock:
+                kept = self._kept.get((session, channel))
+            if kept is None:
+                raise Unavailable(
+                    "Redis does not answer. Try again later.", _RETRY_SECONDS
+                ) from None
+            return kept
+        state = read_state(raw) if raw else None
+        if state is None or not state.messages:
+            raise NotFound("The machine has not published this yet")
+        body = orjson.dumps(_shorten(channel, state.messages[0].data))
+        with self._lock:
+            if len(body) < _MAX_KEPT_BYTES:
+                self._kept[session, channel] = body
+        return body
+
+
+def install(app: Flask, sources: Sources) -> None:
+    """Answer requests for sessions of other machines, after the guard has admitted them."""
+    roster = get_roster(sources)
+    if roster is not None:
+        app.before_request(Reads(sources, roster).respond)
+
+
+def _shorten(channel: str, value: Any) -> Any:
+    """Return as many entries as the route does without parameters."""
+    query = _QUERIES.get(channel)
+    return value[: query().load({})["limit"]] if query and isinstance(value, list) else value

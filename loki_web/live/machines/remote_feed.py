@@ -1,0 +1,277 @@
+"""The feed of a session of another machine: a copy of the end of its stream, kept in memory.
+
+It implements `live.feed.feed.Source` for a hub. Tokens are the ids of entries, which all servers
+share. While Redis does not answer, it serves what it has.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from loki_web.errors import AwayError
+from loki_web.live import protocol
+from loki_web.live.feed.feed import Outlet, Standing
+from loki_web.live.machines.entries import (
+    NO_ID,
+    Entry,
+    Id,
+    State,
+    format_id,
+    parse_id,
+    read_entry,
+    read_state,
+)
+from loki_web.live.machines.outbox import MOST_BYTES, MOST_ENTRIES
+from loki_web.live.messages import Batch, Message, Topic
+from loki_web.services.machines import keys
+
+if TYPE_CHECKING:
+    from loki_web.store.shared.redis import Link
+
+# Channels that greet a new subscriber with their value.
+_VALUES = frozenset({protocol.STATUS, protocol.AGENTS, protocol.COST, protocol.COUNCIL})
+_PAUSE_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Audience(Outlet, Protocol):
+    """The hub, which can also send its clients away."""
+
+    def send_away(self) -> None:
+        """Close all connections, so that the clients connect again."""
+
+
+class Copy:
+    """The end of a stream, and the states of its channels."""
+
+    def __init__(self) -> None:
+        self.last = NO_ID
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._states: dict[str, State] = {}
+        self._start: Id = NO_ID  # the entry before the first one that was read
+        self._floor: defaultdict[str, Id] = defaultdict(lambda: self._start)
+        self._last_of: dict[str, Id] = {}
+
+    def begin(self, entries: list[Entry], states: Mapping[str, State]) -> None:
+        """Begin with the stream and the states as they are in Redis."""
+        self.__init__()  # type: ignore[misc]
+        self._start = self.last = entries[0].before if entries else NO_ID
+        self._states = dict(states)
+        for channel, state in states.items():
+            self._last_of[channel] = state.last
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Append the next entry."""
+        self.last = entry.id
+        if entry.channel:
+            self._entries.append(entry)
+            self._bytes += entry.size
+            self._last_of[entry.channel] = max(self._last_of.get(entry.channel, NO_ID), entry.id)
+        while len(self._entries) > MOST_ENTRIES or self._bytes > MOST_BYTES:
+            oldest = self._entries.popleft()
+            self._bytes -= oldest.size
+            self._floor[oldest.channel] = oldest.id
+
+    def put_states(self, states: Mapping[str, State]) -> None:
+        """Replace states by newer ones."""
+        self._states.update(states)
+
+    def has_state(self, channel: str) -> bool:
+        """Return whether the state and the entries lead to the present."""
+        state = self._states.get(channel)
+        return state is not None and (
+            state.at >= self._last_of.get(channel, NO_ID) or state.at >= self._floor[channel]
+        )
+
+    def get_token(self, channel: str) -> str:
+        """Return the id of the last entry of a channel."""
+        return format_id(self._last_of.get(channel, NO_ID))
+
+    def since(self, channel: str, token: str) -> list[Message] | None:
+        """Return the messages since a token, None if they are not known.
+
+        :param token: an id, or the token of a server that has the files.
+        """
+        known = parse_id(token) or self._find(channel, token)
+        last = self._last_of.get(channel, NO_ID)
+        if known is None or known > last or known < min(self._floor[channel], last):
+            return None
+        return self._after(channel, known)
+
+    def whole(self, channel: str) -> list[Message]:
+        """Return the state of a channel and the messages since."""
+        state = self._states.get(channel)
+        return [] if state is None else [*state.messages, *self._after(channel, state.at)]
+
+    def _find(self, channel: str, token: str) -> Id | None:
+        for entry in reversed(self._entries):
+            if entry.channel == channel and entry.token == token:
+                return entry.id
+        state = self._states.get(channel)
+        return state.last if state is not None and state.token == token else None
+
+    def _after(self, channel: str, known: Id) -> list[Message]:
+        entries = (each for each in self._entries if each.channel == channel and each.id > known)
+        return [message for entry in entries for message in entry.messages]
+
+
+class RemoteFeed:
+    """Follows a session for a hub, from its first connection on.
+
+    :param outlet: gets the changes and the responses to `want` in the order of the stream.
+    """
+
+    def __init__(self, session: str, link: "Link", outlet: Audience) -> None:
+        self._session = session
+        self._link = link
+        self._outlet = outlet
+        self._copy = Copy()
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._runs = False
+
+    def want(
+        self,
+        channels: frozenset[str],
+        then: Callable[[Standing], None],
+        known: Mapping[str, str] | None = None,
+        project: str | None = None,
+        limit: frozenset[str] | None = None,
+    ) -> None:
+        """Respond with the state of channels, see `Feed.want`; of this session alone."""
+        if limit is not None or project not in (None, "", self._session):
+            refused = Standing(refusal="Project not found")
+            self._inbox.put(lambda: self._outlet.post(lambda: then(refused)))
+        else:
+            self._inbox.put(lambda: self._serve(channels, then, known or {}))
+        with self._lock:
+            if not self._runs:
+                self._runs = True
+                threading.Thread(target=self._run, name="remote-feed", daemon=True).start()
+
+    def check_room(self, project: Path) -> None:
+        """Follow no project of this machine, see `Feed.check_room`."""
+
+    def _run(self) -> None:
+        """Do what is in the inbox; only this thread uses the copy."""
+        last = None
+        with suppress(AwayError):
+            entries, states = self._load()
+            self._copy.begin(entries, states)
+            last = self._copy.last
+        reader = threading.Thread(
+            target=self._read, args=(last,), name="remote-reader", daemon=True
+        )
+        reader.start()
+        while True:
+            try:
+                self._inbox.get()()
+            except Exception:  # an error must not stop the feed of all clients
+                log.exception("the feed of another machine failed")
+
+    def _read(self, last: Id | None) -> None:
+        """Read the stream, and put its entries into the inbox.
+
+        :param last: the last entry of the copy; None if nothing could be copied yet.
+        """
+        while True:
+            try:
+                last = self._begin() if last is None else self._go_on(last)
+            except AwayError:
+                time.sleep(_PAUSE_SECONDS)
+            except Exception:
+                log.exception("the stream of another machine could not be read")
+                time.sleep(_PAUSE_SECONDS)
+
+    def _begin(self) -> Id:
+        """Copy the stream anew, and let all clients begin anew; return the last entry."""
+        entries, states = self._load()
+
+        def begin() -> None:
+            self._copy.begin(entries, states)
+            self._outlet.send_away()
+
+        self._inbox.put(begin)
+        return entries[-1].id if entries else NO_ID
+
+    def _go_on(self, last: Id) -> Id | None:
+        """Wait for entries, and return the last one; None if some before them are missing."""
+        for _, raw in self._link.read_streams({keys.events(self._session): format_id(last)}):
+            entries = list(map(read_entry, raw))
+            if not _is_chain(last, entries):
+                return None
+            self._inbox.put(partial(self._take, entries))
+            last = entries[-1].id
+        return last
+
+    def _load(self) -> tuple[list[Entry], dict[str, State]]:
+        """Return the entries of the stream that follow each other, and the states."""
+        raw: list[Any] = self._link.call(
+            lambda client: client.xrange(keys.events(self._session), count=2 * MOST_ENTRIES),
+            tries_anyway=True,
+        )
+        entries = list(map(read_entry, raw))
+        states = self._read_states()
+        breaks = [n for n in range(1, len(entries)) if entries[n].before != entries[n - 1].id]
+        return entries[breaks[-1] if breaks else 0 :], states
+
+    def _read_states(self) -> dict[str, State]:
+        raw: dict[bytes, bytes] = self._link.call(
+            lambda client: client.hgetall(keys.state(self._session)), tries_anyway=True
+        )
+        states = {name.decode(errors="replace"): read_state(text) for name, text in raw.items()}
+        return {name: state for name, state in states.items() if state}
+
+    def _take(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._copy.append(entry)
+            if entry.messages:
+                batch = Batch.encode(Topic(entry.channel), entry.messages, format_id(entry.id))
+                self._outlet.publish(batch)
+
+    def _serve(
+        self,
+        channels: frozenset[str],
+        then: Callable[[Standing], None],
+        known: Mapping[str, str],
+    ) -> None:
+        standing = Standing()
+        if not all(map(self._copy.has_state, channels)):
+            self._refresh_states()
+        for name in sorted(channels):
+            standing.tokens[Topic(name)] = self._copy.get_token(name)
+            missed = self._copy.since(name, known[name]) if name in known else []
+            if missed is None and name in _VALUES:
+                standing.missed.extend(self._copy.whole(name)[-1:])
+            elif missed is None:
+                standing.unknown.append(name)
+                standing.whole.extend(self._copy.whole(name))
+            elif name in known:
+                standing.missed.extend(missed)
+            elif name in _VALUES:
+                standing.current.extend(self._copy.whole(name)[-1:])
+        self._outlet.post(lambda: then(standing))
+
+    def _refresh_states(self) -> None:
+        try:
+            self._copy.put_states(self._read_states())
+        except AwayError:
+            return
+
+
+def _is_chain(last: Id, entries: list[Entry]) -> bool:
+    return all(
+        entry.before == before
+        for entry, before in zip(entries, [last, *(e.id for e in entries)], strict=False)
+    )

@@ -1,0 +1,1 @@
+"""Sessions of other machines, and revoked tokens, as told through Redis."""

@@ -1,0 +1,234 @@
+"""What the machines that share a Redis server tell about themselves, kept in memory.
+
+One thread in each process listens. A request reads what was heard last and never waits for Redis.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from loki_web.errors import AwayError, NotFound
+from loki_web.services.context import Sources
+from loki_web.services.fleet import overview
+from loki_web.services.fleet.overview import FleetDict, FleetProjectDict
+from loki_web.services.machines import keys
+from loki_web.services.session.state import STOPPED
+from loki_web.store.coerce import (
+    as_amount,
+    as_count,
+    as_dict,
+    as_flag,
+    as_number,
+    dicts_in,
+    first_text,
+)
+
+if TYPE_CHECKING:
+    from loki_web.store.shared.redis import Link
+
+MACHINE_SECONDS = 30.0
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,63}:[0-9a-f]{12}", re.ASCII)
+_MOST_MACHINES = 1000
+_MOST_REVOKED = 10_000
+_MOST_WAITING = 1000
+_PAUSE_SECONDS = 1.0
+_KEPT_SECONDS = 15.0  # for which a machine is kept that Redis has lost
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard last; replaced as a whole.
+
+    :param projects: of other machines, those that others may read, by session.
+    :param revoked: the time from which a token is refused, by id.
+    """
+
+    projects: Mapping[str, FleetProjectDict] = field(default_factory=dict)
+    revoked: Mapping[str, float] = field(default_factory=dict)
+
+
+class Roster:
+    """The machines, their sessions and the revoked tokens."""
+
+    def __init__(self, sources: Sources, link: "Link") -> None:
+        self._own = sources.settings.machine
+        self._link = link
+        self._heard = Heard()
+        self._last: dict[str, tuple[float, list[FleetProjectDict]]] = {}  # by machine
+        self._untold: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._runs = False
+
+    def start(self) -> None:
+        """Listen from now on; called in each worker."""
+        with self._lock:
+            if not self._runs:
+                self._runs = True
+                threading.Thread(target=self._run, name="machines", daemon=True).start()
+
+    @property
+    def projects(self) -> Mapping[str, FleetProjectDict]:
+        """Return the projects of other machines by session."""
+        return self._heard.projects
+
+    def is_revoked(self, token: str, now: float) -> bool:
+        """Return whether any machine has revoked a token."""
+        since = self._untold.get(token, self._heard.revoked.get(token))
+        return since is not None and since <= now
+
+    def revoke(self, tokens: Mapping[str, float]) -> None:
+        """Tell all machines that tokens are refused from these times on.
+
+        While Redis does not answer, this process refuses them, and tells it later.
+        """
+        new = {
+            token: since
+            for token, since in tokens.items()
+            if self._heard.revoked.get(token) != since
+        }
+        with self._lock:
+            self._untold |= new
+        if new:
+            with suppress(AwayError):
+                self._tell()
+
+    def get_session(self, identifier: str) -> str:
+        """Return a session of another machine; empty for the one that is shown without a name.
+
+        That is the only one that runs, else the one that changed last.
+
+        :raises NotFound: when no machine tells of it.
+        """
+        projects = self._heard.projects
+        if identifier:
+            if identifier not in projects:
+                raise NotFound("Project not found")
+            return identifier
+        listed = overview.sort_projects(projects.values())
+        if not listed:
+            raise NotFound("No machine has published a session yet")
+        return first_text(listed[0]["id"])
+
+    def _run(self) -> None:
+        last, is_new = "$", True
+        while True:
+            try:
+                self._tell()
+                self._hear(with_tokens=is_new)
+                found = self._link.read_streams({keys.NEWS: last})
+                is_new = bool(found)
+                last = found[0][1][-1][0].decode() if found else last
+            except AwayError:
+                is_new = True
+                time.sleep(_PAUSE_SECONDS)
+            except Exception:  # whatever it is, the next turn may succeed
+                log.exception("other machines could not be heard")
+                time.sleep(_PAUSE_SECONDS)
+
+    def _tell(self) -> None:
+        with self._lock:
+            untold = dict(list(self._untold.items())[:_MOST_WAITING])
+        if not untold:
+            return
+
+        def announce(client: Any) -> None:
+            with client.pipeline() as together:
+                together.zadd(keys.REVOKED, untold, lt=True)  # never later than before
+                together.xadd(keys.NEWS, {"revoked": len(untold)}, maxlen=100)
+                together.execute()
+
+        self._link.call(announce)
+        with self._lock:
+            self._heard = Heard(self._heard.projects, {**self._heard.revoked, **untold})
+            for token, since in untold.items():
+                if self._untold.get(token) == since:
+                    del self._untold[token]
+
+    def _hear(self, *, with_tokens: bool) -> None:
+        def read(client: Any) -> tuple[list[Any], dict[str, Any]]:
+            names = client.zrevrange(keys.MACHINES, 0, _MOST_MACHINES)
+            others = [name.decode() for name in names if name != self._own.encode()]
+            texts = client.mget([keys.machine(name) for name in others]) if others else []
+            told = dict(zip(others, texts, strict=True))
+            if not with_tokens:
+                return [], told
+            return client.zrevrange(keys.REVOKED, 0, _MOST_REVOKED, withscores=True), told
+
+        revoked, told = self._link.call(read, tries_anyway=True)
+        now = time.monotonic()
+        heard = {name: (now, list(_read_projects(text))) for name, text in told.items() if text}
+        recent = {name: each for name, each in self._last.items() if now - each[0] < _KEPT_SECONDS}
+        self._last = {**recent, **heard}
+        projects = {
+            str(project["id"]): project for _, told_by in self._last.values() for project in told_by
+        }
+        tokens = {token.decode(): since for token, since in revoked}
+        with self._lock:
+            self._heard = Heard(projects, {**self._heard.revoked, **tokens})
+
+
+def get_roster(sources: Sources) -> Roster | None:
+    """Return the roster of this process; None without a Redis server."""
+    link = sources.link
+    if link is None:
+        return None
+    roster: Roster = sources.values.get(Roster, lambda _: Roster(sources, link))
+    return roster
+
+
+def get_fleet(sources: Sources) -> FleetDict:
+    """Return the projects of all machines; an edge has none of its own."""
+    roster = get_roster(sources)
+    if roster is None or sources.limit is not None:  # limits are to projects of this machine
+        return overview.get_fleet(sources)
+    own = [] if sources.settings.is_edge else overview.get_fleet(sources)["projects"]
+    for project in own:
+        project["machine"] = sources.settings.machine
+    return overview.sum_up([*own, *roster.projects.values()])
+
+
+def name_session(sources: Sources, path: str) -> str:
+    """Return the name of a project of this machine among those of all machines."""
+    digest = hashlib.blake2b(os.fsencode(path), digest_size=6).hexdigest()
+    return f"{sources.settings.machine}:{digest}"
+
+
+def _read_projects(text: bytes) -> Iterator[FleetProjectDict]:
+    """Yield what a machine tells about its projects, in the shape of our own fleet."""
+    try:
+        told = as_dict(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return
+    for entry in dicts_in(told.get("projects")):
+        if (session := first_text(entry.get("id"))) and SESSION.fullmatch(session):
+            yield {
+                "id": session,
+                "name": first_text(entry.get("name")),
+                "alias": first_text(entry.get("alias")) or None,
+                "path": first_text(entry.get("path")),
+                "is_server_project": False,
+                "registered": as_flag(entry.get("registered")),
+                "is_shown": False,
+                "machine": session.partition(":")[0],
+                "status": first_text(entry.get("status"), default=STOPPED),
+                "phase": first_text(entry.get("phase")),
+                "iteration": as_count(entry.get("iteration")),
+                "cost_usd": as_amount(entry.get("cost_usd")) or 0.0,
+                "budget_limit": as_amount(entry.get("budget_limit")),
+                "budget_remaining": as_number(entry.get("budget_remaining")),
+                "budget_exceeded": as_flag(entry.get("budget_exceeded")),
+                "open_alerts": as_count(entry.get("open_alerts")),
+                "running_agents": as_count(entry.get("running_agents")),
+                "last_change": first_text(entry.get("last_change")) or None,
+            }

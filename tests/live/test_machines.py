@@ -1,0 +1,313 @@
+"""Two servers with files and an edge without, which share a Redis server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from loki_web.services.cells import Counter
+from loki_web.web.context import EXTENSION
+from tests.live.clients import Message, Stream, listening, streaming
+from tests.support import accounts, places
+from tests.support.places import Place
+from tests.support.redis import Redis, serving_redis
+from tests.support.servers import ROOT, Server, free_port, serving
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.server]
+READS = (
+    *("/api/tasks", "/api/agents", "/api/cost", "/api/notifications", "/api/checkpoints"),
+    *("/api/council/state", "/api/registry/projects", "/api/status"),
+)
+WAITING_NONE = "\nloki_redis_waiting_entries 0.0\n"
+AGES = ("uptime_seconds", "session_uptime_seconds", "timestamp")
+
+
+@dataclass
+class Machines:
+    """`alpha` has a live session, `beta` an empty one, and `edge` none."""
+
+    redis: Redis
+    place: Place
+    other: Place
+    alpha: Server
+    beta: Server
+    edge: Server
+
+    def session_of(self, name: str) -> str:
+        """Wait until the edge knows the first project of a machine; return its name there."""
+
+        def find() -> str:
+            projects = self.edge.get("/api/fleet").json()["projects"]
+            return next((str(each["id"]) for each in projects if each["machine"] == name), "")
+
+        return wait_until(find, f"the sessions of {name}")
+
+    def write_log(self, text: str) -> None:
+        with (self.place.loki / "logs" / "session.log").open("a") as log:
+            log.write(f"{text}\n")
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    folder = tmp_path_factory.mktemp("machines")
+    place = places.recorded(folder / "alpha", today=True, live_pid=os.getpid())
+    other, nothing = places.empty(folder / "beta"), places.empty(folder / "edge")
+    with ExitStack() as stack:
+        redis = stack.enter_context(serving_redis(folder))
+
+        def serve(place: Place, name: str, workers: int, **settings: str) -> Server:
+            settings |= {"LOKI_REDIS_URL": redis.url, "LOKI_MACHINE": name}
+            return stack.enter_context(serving(place, workers=workers, **settings))
+
+        yield Machines(
+            redis,
+            place,
+            other,
+            serve(place, "alpha", 2),
+            serve(other, "beta", 1),
+            serve(nothing, "edge", 1, LOKI_EDGE="true"),
+        )
+
+
+def until(stream: Stream, text: str) -> list[Message]:
+    """Messages up to the one that has a text, with it."""
+    found = [stream.hear()]
+    while text not in json.dumps(found[-1]):
+        found.append(stream.hear())
+    return found
+
+
+def is_in_state(server: Server, status: str) -> bool:
+    answer = server.get("/health/ready")
+    return answer.status_code == 200 and answer.json()["status"] == status
+
+
+def lines_of(messages: list[Message], mark: str) -> list[str]:
+    texts = [str(each["data"]["message"]) for each in messages if each["type"] == "log"]
+    return [text for text in texts if mark in text]
+
+
+def without_ages(answer: object) -> object:
+    if not isinstance(answer, dict):
+        return answer
+    return {key: value for key, value in answer.items() if key not in AGES}
+
+
+def test_an_edge_reads_what_the_machine_answers(machines: Machines) -> None:
+    session = machines.session_of("alpha")
+    for path in READS:
+        for server, query in ((machines.edge, ""), (machines.beta, f"?project={session}")):
+
+            def is_same(server: Server = server, path: str = path, query: str = query) -> bool:
+                answer = server.get(path + query)
+                truth = machines.alpha.get(path).json()
+                return answer.ok and without_ages(answer.json()) == without_ages(truth)
+
+            wait_until(is_same, path)
+    answer = machines.edge.get("/api/tasks")
+    assert answer.headers["X-Loki-Project"] == session.replace(":", "%3A")
+    headers = {"If-None-Match": answer.headers["ETag"]}
+    assert machines.edge.get("/api/tasks", headers=headers).status_code == 304
+
+
+def test_an_edge_says_what_it_does_not_have(machines: Machines) -> None:
+    session = machines.session_of("alpha")
+    for path in ("/api/memory/summary", "/api/tasks?status=pending", "/api/checkpoints/x"):
+        answer = machines.edge.get(path)
+        assert answer.status_code == 404
+        assert "on another machine" in answer.json()["detail"], path
+    for path in ("/api/control/stop", f"/api/control/stop?project={session}"):
+        assert machines.edge.post(path).status_code == 404
+    assert machines.beta.post(f"/api/control/stop?project={session}").status_code == 404
+    assert not (machines.place.loki / "STOP").exists()
+    for path in ("/api/tasks", "/api/events"):
+        answer = machines.edge.get(f"{path}?project=alpha:000000000000")
+        assert answer.status_code == 404
+    for path in ("/api/auth/info", "/api/secrets/status", "/health", "/metrics", "/"):
+        assert machines.edge.get(path).status_code == 200, path
+
+
+def test_the_fleet_is_that_of_all_machines(machines: Machines) -> None:
+    for server, own in (
+        (machines.alpha, {"alpha"}),
+        (machines.beta, {"beta"}),
+        (machines.edge, set()),
+    ):
+
+        def names(server: Server = server) -> set[str]:
+            return {str(each["machine"]) for each in server.get("/api/fleet").json()["projects"]}
+
+        wait_until(lambda: names() >= {"alpha", "beta"}, "all machines")
+        assert own <= names()
+
+
+def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
+    alpha, beta = machines.session_of("alpha"), machines.session_of("beta")
+    with (
+        listening(machines.edge, path=f"/ws?project={alpha}") as first,
+        listening(machines.edge, path=f"/ws?project={beta}") as second,
+        listening(machines.alpha, path=f"/ws?project={beta}") as third,
+    ):
+        machines.place.write("queue/pending.json", [{"id": "of-alpha"}])
+        machines.other.write("queue/pending.json", [{"id": "of-beta"}])
+        for client, name in ((first, "of-alpha"), (second, "of-beta"), (third, "of-beta")):
+            message = client.hear()
+            while message["type"] != "task_created":
+                assert name in json.dumps(message) or message["type"] == "task_moved"
+                message = client.hear()
+            assert message["data"]["id"] == name
+
+
+def test_a_client_goes_on_where_it_was_at_any_server(machines: Machines) -> None:
+    session = machines.session_of("alpha")
+    path = f"/api/events?channels=logs&project={session}"
+    with (
+        streaming(machines.edge, path) as stream,
+        streaming(machines.alpha, "/api/events?channels=logs") as own,
+    ):
+        machines.write_log("resume 0")
+        until(stream, "resume 0")
+        until(own, "resume 0")
+        ids = stream.last_id, own.last_id
+    for n in range(1, 4):
+        machines.write_log(f"resume {n}")
+    wanted = [f"resume {n}" for n in range(1, 4)]
+    for last_id in ids:  # an id of a stream, and that of a server with the files
+        for server in (machines.edge, machines.beta):
+            with streaming(server, path, Last_Event_ID=last_id) as stream:
+                assert lines_of(until(stream, "resume 3"), "resume") == wanted
+    with streaming(machines.edge, path, Last_Event_ID="logs:1-0") as stream:
+        assert stream.hear()["type"] == "reset"
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_told_twice_when_redis_is_killed(machines: Machines) -> None:
+    session = machines.session_of("alpha")
+    edge, redis = machines.edge, machines.redis
+    path = f"/api/events?channels=logs,tasks&project={session}"
+    with streaming(edge, path) as stream:
+        machines.write_log("outage 0")
+        heard = until(stream, "outage 0")
+        wait_until(lambda: edge.get("/api/tasks").ok, "the tasks")
+        redis.kill()
+        try:
+            wait_until(lambda: is_in_state(edge, "degraded"), "a degraded edge")
+            assert "\nloki_redis_up 0.0\n" in edge.get("/metrics").text
+            for n in range(1, 5):
+                machines.write_log(f"outage {n}")
+            assert machines.alpha.get("/api/status").status_code == 200  # alone, with its files
+            assert edge.get("/api/tasks").status_code == 200  # with what it has
+            assert edge.get("/api/fleet").json()["total"] >= 2
+            change = machines.alpha.post("/api/focus", json={"project_dir": "relative"})
+            assert change.status_code == 400  # counted on this machine, and not refused
+        finally:
+            redis.start()
+        machines.write_log("outage 5")
+        heard += until(stream, "outage 5")
+        assert lines_of(heard, "outage") == [f"outage {n}" for n in range(6)]
+    for server in (machines.alpha, edge):
+        wait_until(partial(is_in_state, server, "ready"), "a server that is ready again")
+    wait_until(lambda: WAITING_NONE in machines.alpha.get("/metrics").text, "an empty outbox")
+    wait_until(lambda: edge.get("/api/tasks").ok, "the states, which Redis had lost")
+
+
+@pytest.mark.slow
+def test_the_next_worker_publishes_what_changed_meanwhile(machines: Machines) -> None:
+    session = machines.session_of("alpha")
+    with streaming(machines.edge, f"/api/events?channels=logs,tasks&project={session}") as stream:
+        machines.write_log("worker 0")
+        heard = until(stream, "worker 0")
+        machines.place.write("queue/pending.json", [{"id": "worker-a"}])
+        heard += until(stream, "worker-a")
+        before = machines.alpha.workers()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        machines.write_log("worker 1")
+        machines.place.write("queue/pending.json", [{"id": "worker-a"}, {"id": "worker-b"}])
+        rest = until(stream, "worker-b")
+        machines.write_log("worker 2")
+        heard += rest + until(stream, "worker 2")
+    assert lines_of(heard, "worker") == ["worker 0", "worker 1", "worker 2"]
+    created = [each["data"]["id"] for each in heard if each["type"] == "task_created"]
+    assert created == ["worker-a", "worker-b"]
+
+
+@pytest.mark.slow
+def test_a_second_server_with_the_name_of_a_machine_does_not_publish(
+    machines: Machines, place: Place
+) -> None:
+    machines.session_of("alpha")
+    settings = {"LOKI_REDIS_URL": machines.redis.url, "LOKI_MACHINE": "alpha"}
+    with serving(place, workers=1, **settings) as impostor:
+        ready = wait_until(
+            lambda: (a := impostor.get("/health/ready").json())["warnings"] and a, "a warning"
+        )
+        assert ready["status"] == "degraded"
+        assert "name of this machine" in ready["warnings"][0]
+        assert impostor.get("/api/tasks").json() == []
+    assert machines.alpha.get("/health/ready").json()["status"] == "ready"
+
+
+@pytest.mark.slow
+def test_a_token_is_refused_on_all_machines_after_its_revocation(
+    machines: Machines, tmp_path: Path
+) -> None:
+    shared = {"LOKI_REDIS_URL": machines.redis.url, "LOKI_ENTERPRISE_AUTH": "true"}
+    one, two = places.empty(tmp_path / "one"), places.empty(tmp_path / "two")
+
+    for place in (one, two):
+        accounts.everybody(place)
+    with (
+        serving(one, workers=1, LOKI_MACHINE="one", **shared) as first,
+        serving(two, workers=1, LOKI_MACHINE="two", **shared) as second,
+    ):
+
+        def may(name: str) -> bool:
+            return second.get("/api/status", headers=accounts.bearer(name)).ok
+
+        assert all(map(may, ("admin", "viewer", "operator")))
+        for path in ("viewer", "operator?permanent=true"):
+            path = f"/api/enterprise/tokens/{path}"
+            assert first.request("DELETE", path, headers=accounts.bearer("admin")).ok
+        wait_until(lambda: not (may("viewer") or may("operator")), "a refusal")
+        assert may("admin")
+
+        def list_revoked() -> set[str]:
+            entries = json.loads((two.home / ".loki/dashboard/tokens.json").read_text())["tokens"]
+            return {each["name"] for each in entries.values() if each["revoked"]}
+
+        outlasting = {"viewer", "operator", "revoked"}
+        wait_until(lambda: list_revoked() == outlasting, "a revocation that outlasts Redis")
+
+
+def test_reads_of_own_files_do_not_ask_redis(place: Place) -> None:
+    app = place.app(LOKI_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    client, counts = app.test_client(), app.extensions[EXTENSION].counts
+    for path in (*READS, "/api/fleet", "/health/ready", "/metrics", *READS):
+        assert client.get(path).status_code == 200, path
+    assert counts.total(Counter.REDIS_FAILURES) == 0
+    client.post("/api/focus", json={"project_dir": "relative"})
+    assert counts.total(Counter.REDIS_FAILURES) == 1
+
+
+@pytest.mark.slow
+def test_the_library_is_loaded_only_where_redis_is_used(place: Place) -> None:
+    code = (
+        "import sys; from loki_web.app import create_app;"
+        "create_app().test_client().get('/api/fleet');"
+        "print(sorted({'redis', 'limits', 'loki_web.live.machines'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **place.environment()},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"

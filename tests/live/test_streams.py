@@ -1,0 +1,236 @@
+"""The stream of a session, written and copied while Redis dies and loses what it had."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from loki_web.errors import AwayError
+from loki_web.live.machines.entries import (
+    Entry,
+    State,
+    fold,
+    read_entry,
+    read_state,
+    write_state,
+)
+from loki_web.live.machines.outbox import MOST_BYTES, Outbox
+from loki_web.live.machines.remote_feed import Copy
+from loki_web.live.messages import Batch, Message, Topic
+from loki_web.services.machines import keys
+from loki_web.store.shared.redis import Link
+from tests.support.redis import Redis, serving_redis
+
+SESSION = "alpha:0123456789ab"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with serving_redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def link(server: Redis) -> Link:
+    server.client.flushall()
+    return Link(server.url, lambda: None)
+
+
+def add(outbox: Outbox, *names: str, channel: str = "tasks") -> None:
+    for name in names:
+        batch = Batch.encode(
+            Topic(channel), [Message("task_created", {"id": name})], f"token of {name}"
+        )
+        outbox.add(batch)
+
+
+def flush(outbox: Outbox, link: Link) -> None:
+    while link.call(outbox.flush, tries_anyway=True):
+        pass
+
+
+def entries_of(link: Link) -> list[Entry]:
+    stream = keys.events(SESSION)
+    found: list[Any] = link.call(lambda client: client.xrange(stream), tries_anyway=True)
+    return list(map(read_entry, found))
+
+
+def told_by(entries: list[Entry]) -> list[str]:
+    return [message.data["id"] for entry in entries for message in entry.messages]
+
+
+def copy_of(entries: list[Entry], **states: State) -> Copy:
+    copy = Copy()
+    copy.begin(entries, states)
+    return copy
+
+
+def are_chained(entries: list[Entry]) -> bool:
+    return all(after.before == before.id for before, after in itertools.pairwise(entries))
+
+
+def flush_and_lose_the_reply(outbox: Outbox, link: Link) -> None:
+    """As when the connection breaks after Redis has written everything."""
+
+    def write(client: Any) -> None:
+        outbox.flush(client)
+        raise ConnectionError
+
+    with pytest.raises(AwayError):
+        link.call(write, tries_anyway=True)
+    outbox.doubt()
+
+
+def lose_nothing(server: Redis) -> None:
+    pass
+
+
+def lose_everything(server: Redis) -> None:
+    server.client.flushall()
+
+
+def lose_the_end(server: Redis) -> None:
+    """As when Redis writes its file once a second."""
+    client, stream = server.client, keys.events(SESSION)
+    entries: Any = client.xrange(stream)
+    client.delete(stream)
+    for name, fields in entries[:-1]:
+        client.xadd(stream, fields, id=name)
+
+
+@pytest.mark.parametrize("lose", [lose_nothing, lose_everything, lose_the_end])
+def test_each_change_is_in_the_stream_once(
+    link: Link, server: Redis, lose: Callable[[Redis], None]
+) -> None:
+    outbox = Outbox(SESSION)
+    add(outbox, "a", "b")
+    flush(outbox, link)
+    before = entries_of(link)
+    add(outbox, "c")
+    flush_and_lose_the_reply(outbox, link)
+    lose(server)
+    add(outbox, "d")
+    flush(outbox, link)
+    after = entries_of(link)
+    assert told_by(after) == ["a", "b", "c", "d"]
+    assert after[: len(before)] == before  # with the same ids
+    assert are_chained(after)
+    assert outbox.waiting == 0
+
+
+def test_a_stream_that_somebody_empties_goes_on(link: Link, server: Redis) -> None:
+    outbox = Outbox(SESSION)
+    add(outbox, "a")
+    flush(outbox, link)
+    last = entries_of(link)[-1].id
+    server.client.xtrim(keys.events(SESSION), maxlen=0)
+    outbox.doubt()
+    add(outbox, "b")
+    flush(outbox, link)
+    assert told_by(entries_of(link)) == ["b"]
+    assert entries_of(link)[0].before == last
+
+
+def test_the_next_publisher_goes_on_in_the_same_stream(link: Link) -> None:
+    first = Outbox(SESSION)
+    add(first, "a")
+    flush(first, link)
+    second = Outbox(SESSION, entries_of(link), clock=lambda: 0.0)  # its clock is wrong
+    add(second, "b")
+    flush(second, link)
+    assert told_by(entries_of(link)) == ["a", "b"]
+    assert are_chained(entries_of(link))
+
+
+def test_what_cannot_wait_any_longer_is_missed_by_readers(link: Link) -> None:
+    outbox = Outbox(SESSION)
+    add(outbox, "a")
+    flush(outbox, link)
+    last = entries_of(link)[-1].id
+    text = "x" * (MOST_BYTES // 4)
+    before = -1
+    while outbox.waiting > before:  # until all of it was dropped
+        before = outbox.waiting
+        outbox.add(Batch.encode(Topic("tasks"), [Message("task_created", {"id": text})], ""))
+    outbox.has_lost = False
+    add(outbox, "b")
+    flush(outbox, link)
+    later = [entry for entry in entries_of(link) if entry.id > last]
+    assert told_by(later) == ["b"]
+    assert later[0].before != last
+
+
+def test_a_long_change_is_cut_and_a_stream_is_bounded(link: Link) -> None:
+    outbox = Outbox(SESSION)
+    messages = [Message("log", {"id": str(n), "text": "x" * 100_000}) for n in range(100)]
+    outbox.add(Batch.encode(Topic("logs"), messages, "end"))
+    flush(outbox, link)
+    kept = entries_of(link)
+    assert told_by(kept) == [str(n) for n in range(100)][-len(told_by(kept)) :]
+    assert 0 < sum(entry.size for entry in kept) <= MOST_BYTES
+    assert max(entry.size for entry in kept) < 512 * 1024
+    assert [entry.token for entry in kept if entry.token] == ["end"]
+
+
+def test_a_token_tells_what_was_missed(link: Link) -> None:
+    outbox = Outbox(SESSION)
+    add(outbox, "a")
+    outbox.put_state("tasks", "token of a", (Message("tasks", [{"id": "a"}]),))
+    add(outbox, "b", "c")
+    add(outbox, "x", channel="projects")
+    flush(outbox, link)
+    raw: Any = link.call(lambda client: client.hget(keys.state(SESSION), "tasks"))
+    state = read_state(raw)
+    assert state is not None
+    entries = entries_of(link)
+    copy = copy_of(entries, tasks=state)
+    ids = {entry.messages[0].data["id"]: entry.id for entry in entries if entry.messages}
+    missed = {
+        f"{ids['a'][0]}-{ids['a'][1]}": ["b", "c"],
+        "token of a": ["b", "c"],  # of a server that has the files
+        "token of c": [],
+        copy.get_token("tasks"): [],
+        "1-0": None,
+        "9999999999999-0": None,
+        "token of nothing": None,
+        "": None,
+    }
+    for token, names in missed.items():
+        found = copy.since("tasks", token)
+        assert (found and [message.data["id"] for message in found]) == (names or found), token
+        assert (found is None) == (names is None), token
+    assert next(message.data for message in copy.whole("tasks")) == [{"id": "a"}]
+    assert [message.data["id"] for message in copy.whole("tasks")[1:]] == ["b", "c"]
+    later = [each for each in entries if each.channel == "tasks" and each.id > state.at]
+    assert fold(state, later) == [{"id": "a"}, {"id": "b"}, {"id": "c"}]
+
+
+def test_a_quiet_channel_can_be_resumed_when_others_have_filled_the_stream() -> None:
+    state = State((5, 0), (3, 0), "t", (Message("tasks", []),))
+    entries = [Entry((9, 0), (8, 0), "logs", "", (Message("log", {}),), 10)]
+    copy = copy_of(entries, tasks=state)
+    assert copy.since("tasks", "3-0") == []
+    assert copy.since("tasks", "2-0") is None
+    assert copy.since("logs", "8-0") == [Message("log", {})]
+    assert copy.since("logs", "7-0") is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {b"before": b"1-0", b"channel": b"tasks", b"token": b"", b"messages": b"{"},
+        {b"before": b"1-0", b"channel": b"/etc", b"token": b"", b"messages": b"[]"},
+        {b"before": b"\xff", b"channel": b"tasks", b"token": b"", b"messages": b"[]"},
+    ],
+)
+def test_a_malformed_entry_is_a_gap(fields: dict[bytes, bytes]) -> None:
+    assert read_entry((b"5-1", fields)) == Entry((5, 1), (0, 0))
+
+
+def test_a_malformed_state_is_none() -> None:
+    for raw in (b"", b"[]", b'{"at": "x", "last": "1-0"}', b'{"at": "1-0", "last": null}'):
+        assert read_state(raw) is None
+    state = State((1, 0), (1, 0), "t", (Message("status", {"a": 1}),))
+    assert read_state(write_state(state)) == state
