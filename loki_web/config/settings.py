@@ -147,6 +147,12 @@ class Settings:
     enterprise_audit: bool = _setting(
         "LOKI_ENTERPRISE_AUDIT", "false", parsers.boolean, "Allow queries of the audit log"
     )
+    sign_in_hours: int = _setting(
+        "LOKI_SIGN_IN_HOURS",
+        "12",
+        parsers.whole(1, 24 * 30),
+        "Hours after which a browser has to sign in again",
+    )
     oidc_issuer: str = _setting(
         "LOKI_OIDC_ISSUER",
         "",
