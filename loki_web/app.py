@@ -23,6 +23,7 @@ from loki_web.web.api_docs import page as docs
 from loki_web.web.json_provider import OrjsonProvider
 from loki_web.web.proxies import TrustedProxies
 from loki_web.web.request_parser import MAX_BODY_BYTES
+from loki_web.webhooks import ledger
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
@@ -40,6 +41,10 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     metrics.install(app, sources)
     tracing.install(app)
     app.extensions[warming.EXTENSION] = partial(warming.start_warming, sources)
+    if sources.settings.webhook_url:
+        from loki_web.webhooks.sender import Sender  # imports the client of the standard library
+
+        app.extensions[ledger.EXTENSION] = Sender(sources)
     return app
 
 

@@ -17,6 +17,7 @@ _GROUPS = {  # prefixes of variables, by the heading of their options in --help
     "Logs and metrics": ("LOKI_LOG_", "LOKI_ACCESS_", "LOKI_METRICS_"),
     "Accounts": ("LOKI_ENTERPRISE_AUTH", "LOKI_OIDC_", "LOKI_CONTROL_", "LOKI_SIGN_IN_"),
     "Audit log": ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT"),
+    "Webhooks": ("LOKI_WEBHOOK_",),
     "Session": ("LOKI_",),
 }
 cacert_option = click.option(
@@ -60,7 +61,7 @@ def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for item in reversed(fields(Settings)):
-            if item.metadata and item.name not in without:
+            if item.metadata and item.name not in without and not item.metadata["is_secret"]:
                 command = _option(item.name, item.metadata)(command)
         return command
 

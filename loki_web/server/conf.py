@@ -106,6 +106,7 @@ def post_worker_init(worker: Any) -> None:
     hooks.handle_parse_errors(worker)
     gc.freeze()
     hooks.warm(worker)
+    hooks.start_webhooks(worker)
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:

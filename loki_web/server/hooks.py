@@ -31,6 +31,7 @@ from loki_web.store.shared.cache_dir import temporary_folder
 from loki_web.store.shared.counts import SharedCounts, open_counts, use
 from loki_web.store.writable import WritableFolder
 from loki_web.web.error_handlers import handle_malformed_body
+from loki_web.webhooks import ledger
 
 # Folders below `.loki/` and `~/.loki/` in which this server writes files.
 _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
@@ -189,6 +190,13 @@ def warm(worker: Any) -> None:
     start = getattr(worker.wsgi, "extensions", {}).get(warming.EXTENSION)
     if start is not None:
         start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread has no is_serving
+
+
+def start_webhooks(worker: Any) -> None:
+    """Send webhooks from the worker, if there is an address; the sidecar sends none."""
+    found = getattr(worker.wsgi, "extensions", {}).get(ledger.EXTENSION)
+    if found is not None:
+        found.start()
 
 
 def hand_on_pid_file(sources: WritableSources, server: Any) -> None:

@@ -7,6 +7,7 @@ from loki_web.audit.log import AuditState
 from loki_web.services.context import POLL, WritableSources
 from loki_web.store.look import observe
 from loki_web.store.notifier import get_notifier
+from loki_web.webhooks.ledger import LedgerState, State
 
 
 class WatchState:
@@ -24,11 +25,13 @@ class Conditions:
     """What limits the server.
 
     :ivar is_gone: the state folder was there and has been removed or unmounted.
+    :ivar webhooks: how the sending goes; None without an address.
     """
 
     is_gone: bool
     is_audit_writable: bool
     is_watch_failed: bool
+    webhooks: State | None
 
 
 EXTENSION = "loki_web.readiness"
@@ -53,6 +56,7 @@ class Readiness:
     def __init__(self, sources: WritableSources) -> None:
         self._sources = sources
         self._audit, self._watch = AuditState(sources), WatchState()
+        self._webhooks = LedgerState(sources)
 
     def examine(self) -> Conditions:
         """Return the present conditions; they are recorded as inputs of the answer."""
@@ -61,6 +65,7 @@ class Readiness:
             is_gone=self._sources.project.is_gone(),
             is_audit_writable=not settings.audit_recorded or bool(observe(self._audit)),
             is_watch_failed=settings.watch != POLL and bool(observe(self._watch)),
+            webhooks=observe(self._webhooks) if settings.webhook_url else None,
         )
 
     def explain(self) -> ReadyDict:
@@ -75,6 +80,8 @@ class Readiness:
             (reasons if is_required else warnings).append("The audit log cannot be written")
         if found.is_watch_failed:
             warnings.append("File system events have failed: files are polled")
+        if found.webhooks and found.webhooks.is_failing:
+            warnings.append("Webhook messages cannot be delivered")
         if not reasons:
             return {"status": "ready", "reasons": reasons, "warnings": warnings}
         return {
