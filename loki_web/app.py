@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     app, sources = _guarded_app(settings or _get_settings(), now)
     openapi.install(app, blueprints.ALL)
     dashboard.install(app, sources.settings)
-    app.register_blueprint(docs.blueprint)
+    docs.install(app, asyncapi.document)
     app.register_blueprint(asyncapi.blueprint)
     metrics.install(app, sources)
     tracing.install(app)
