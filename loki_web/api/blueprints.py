@@ -16,6 +16,7 @@ from loki_web.api import (
     notifications,
     registry,
     session,
+    sign_in,
     system,
     tasks,
 )
@@ -37,5 +38,6 @@ ALL = (
     context_window.blueprint,
     notifications.blueprint,
     enterprise.blueprint,
+    sign_in.blueprint,
     system.blueprint,
 )

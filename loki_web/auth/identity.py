@@ -17,6 +17,7 @@ class Identity:
     :param name: the name in the audit log.
     :param scopes: all allowed scopes, implied ones included.
     :param expires_at: when the token expires, None if it never does.
+    :param sign_in: the key of the sign-in whose cookie was sent; empty for a token.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Identity:
     name: str
     scopes: frozenset[str]
     expires_at: datetime | None = None
+    sign_in: str = ""
 
     def has_scope(self, scope: str) -> bool:
         """Return whether the identity has a scope, also by implication."""
