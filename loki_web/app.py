@@ -23,6 +23,7 @@ from loki_web.web.api_docs import page as docs
 from loki_web.web.json_provider import OrjsonProvider
 from loki_web.web.proxies import TrustedProxies
 from loki_web.web.request_parser import MAX_BODY_BYTES
+from loki_web.webhooks import ledger
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
@@ -35,11 +36,15 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     app, sources = _guarded_app(settings or _get_settings(), now)
     openapi.install(app, blueprints.ALL)
     dashboard.install(app, sources.settings)
-    app.register_blueprint(docs.blueprint)
+    docs.install(app, asyncapi.document)
     app.register_blueprint(asyncapi.blueprint)
     metrics.install(app, sources)
     tracing.install(app)
     app.extensions[warming.EXTENSION] = partial(warming.start_warming, sources)
+    if sources.settings.webhook_url:
+        from loki_web.webhooks.sender import Sender  # imports the client of the standard library
+
+        app.extensions[ledger.EXTENSION] = Sender(sources)
     return app
 
 

@@ -21,7 +21,7 @@ RANKS = {
     **dict.fromkeys(("api", "dashboard", "live"), 7),
     "web": 6,
     "schemas": 5,
-    **dict.fromkeys(("auth", "audit", "logging_setup"), 4),
+    **dict.fromkeys(("auth", "audit", "webhooks", "logging_setup"), 4),
     "services": 3,
     **dict.fromkeys(("store", "config"), 2),
     **dict.fromkeys(("errors", "text", "server_clock", "__init__"), 1),
@@ -148,7 +148,7 @@ def test_services_take_sources_first_and_no_part_of_them() -> None:
     assert not [
         f"{name_of(module)}: {name} {fault}"
         for module in MODULES
-        if layer_of(module) in ("services", "auth", "audit")
+        if layer_of(module) in ("services", "auth", "audit", "webhooks")
         and name_of(module) != "services/context.py"
         for name, function in public_functions(module)
         for fault in faults_of_parameters(function)

@@ -17,6 +17,7 @@ from loki_web.api import (
     records,
     registry,
     session,
+    sign_in,
     system,
     tasks,
 )
@@ -39,5 +40,6 @@ ALL = (
     context_window.blueprint,
     notifications.blueprint,
     enterprise.blueprint,
+    sign_in.blueprint,
     system.blueprint,
 )

@@ -85,10 +85,20 @@ _CONDITIONS = (
     Family("loki_up", "Whether the state folder is there (0=gone)"),
     Family("loki_audit_writable", "Whether audit entries can be written"),
     Family("loki_watch_failed", "Whether file system events have failed and files are polled"),
+    Family("loki_webhooks_failing", "Whether webhook messages cannot be delivered"),
+    Family("loki_webhooks_waiting", "Webhook messages that wait for the receiver"),
+    Family("loki_webhooks_sent_total", "Webhook messages that were delivered", (), True),
+    Family("loki_webhooks_lost_total", "Webhook messages that were given up", (), True),
     Family("loki_build_info", "Version of the server, always 1", ("version", "python")),
     Family("loki_index_size_bytes", "Size of the derived index; no sample without one"),
     Family("loki_index_updated_timestamp_seconds", "When it was last written, since 1970"),
 )
+_WEBHOOKS = {
+    "is_failing": "loki_webhooks_failing",
+    "waiting": "loki_webhooks_waiting",
+    "sent": "loki_webhooks_sent_total",
+    "lost": "loki_webhooks_lost_total",
+}
 _ACTIVITY = (
     Family("loki_connections_open", "Live connections", ("kind",)),
     Family("loki_feed_messages_sent_total", "Messages sent to live connections", (), True),
@@ -217,6 +227,8 @@ def _compute_conditions(readiness: Readiness, index: IndexState) -> Numbers:
         "loki_watch_failed": conditions.is_watch_failed,
         "loki_build_info": {(__version__, platform.python_version()): 1},
     }
+    for name, number in conditions.webhooks._asdict().items() if conditions.webhooks else ():
+        numbers[_WEBHOOKS[name]] = number
     if written:
         numbers["loki_index_size_bytes"], numbers["loki_index_updated_timestamp_seconds"] = written
     return numbers

@@ -12,6 +12,8 @@ _BY_METHOD = {"GET": "read", "HEAD": "read", "POST": "create", "DELETE": "delete
 _UPDATE = "update"
 _EXCEPTIONS = {
     ("GET", "/ws"): ("connect", "socket"),
+    ("POST", "/api/auth/session"): ("sign_in", "browser"),
+    ("DELETE", "/api/auth/session"): ("sign_out", "browser"),
     ("POST", "/api/control/pause"): ("pause", "session"),
     ("POST", "/api/control/resume"): ("resume", "session"),
     ("POST", "/api/control/stop"): ("stop", "session"),

@@ -1,14 +1,16 @@
 """Authentication of raw tokens, without Flask, so that routes and sockets share it."""
 
+import hmac
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
 
-from loki_web.auth import scopes, token_store
+from loki_web.auth import scopes, sign_ins, token_store
 from loki_web.auth.identity import PERSON, TOKEN, UNRESTRICTED, Identity
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources, WritableSources
@@ -56,6 +58,23 @@ class Authenticator:
             return self._find_token_holder(raw)
         return self._verifier.verify(raw) if self._verifier else None
 
+    def find_signed_in(self, cookie: str) -> Identity | None:
+        """Return the identity that has signed in with a cookie; None if nobody has, or no longer.
+
+        The scopes of a token are those that it has now, those of an OIDC user the ones at the
+        time of the sign-in.
+        """
+        key = sign_ins.hash_secret(cookie)
+        entry = sign_ins.find_entry(self._sources, key) or {}
+        holder, expires = self._restore(entry), parse_time(entry.get("expires_at"))
+        return replace(holder, sign_in=key, expires_at=expires) if holder else None
+
+    def is_csrf_token(self, given: str, holder: Identity) -> bool:
+        """Return whether a CSRF token is that of the holder's sign-in."""
+        entry = sign_ins.find_entry(self._sources, holder.sign_in) or {}
+        stored, computed = first_text(entry.get("csrf")), sign_ins.hash_secret(given)
+        return hmac.compare_digest(computed.encode(), stored.encode("utf-8", "surrogatepass"))
+
     def is_still_valid(self, identity: Identity) -> bool:
         """Return whether an identity still has any scope, without a request to the issuer.
 
@@ -65,7 +84,7 @@ class Authenticator:
         return bool(self.get_current_scopes(identity))
 
     def get_current_scopes(self, identity: Identity) -> frozenset[str]:
-        """Return the scopes that an identity has now; none after revocation or expiry.
+        """Return the scopes that an identity has now; none after revocation, expiry or sign-out.
 
         None either if the token is limited to other projects than before.
 
@@ -73,6 +92,8 @@ class Authenticator:
         """
         if not self.is_required:
             return UNRESTRICTED.scopes
+        if identity.sign_in and not sign_ins.find_entry(self._sources, identity.sign_in):
+            return frozenset()
         if identity.kind == TOKEN:
             entry = token_store.load_tokens(self._sources).get(identity.key)
             if entry is None or not self._is_active(identity.key, entry):
@@ -119,9 +140,29 @@ class Authenticator:
         if not self._sources.settings.enterprise_auth:
             return None
         token = token_store.find_token(self._sources, raw)
-        if token is None or not self._is_active(*token):
+        return self._make_holder(*token) if token else None
+
+    def _restore(self, signed_in: Json) -> Identity | None:
+        """Return who has signed in, from the entry of the sign-in."""
+        settings, key = self._sources.settings, first_text(signed_in.get("key"))
+        if signed_in.get("kind") == TOKEN and settings.enterprise_auth:
+            entry = token_store.load_tokens(self._sources).get(key)
+            return self._make_holder(key, entry) if entry else None
+        client = sign_ins.get_client(self._sources)
+        if (
+            signed_in.get("kind") != PERSON
+            or not self._verifier
+            or signed_in.get("client") != client
+        ):
             return None
-        key, entry = token
+        granted = scopes.expand_scopes(scopes.read_scopes(signed_in))
+        name = first_text(signed_in.get("name"), default=key)
+        return Identity(PERSON, key, name, granted)
+
+    def _make_holder(self, key: str, entry: Json) -> Identity | None:
+        """Return the identity of a stored token; None if it is revoked or expired."""
+        if not self._is_active(key, entry):
+            return None
         name = first_text(entry.get("name"), default=key)
         expires = parse_time(entry.get("expires_at"))
         granted = scopes.expand_scopes(scopes.read_scopes(entry))

@@ -18,6 +18,7 @@ class Identity:
     :param scopes: all allowed scopes, implied ones included.
     :param projects: the directories of the projects to which it is limited; None for all.
     :param expires_at: when the token expires, None if it never does.
+    :param sign_in: the key of the sign-in whose cookie was sent; empty for a token.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Identity:
     scopes: frozenset[str]
     expires_at: datetime | None = None
     projects: frozenset[str] | None = None
+    sign_in: str = ""
 
     def has_scope(self, scope: str) -> bool:
         """Return whether the identity has a scope, also by implication."""

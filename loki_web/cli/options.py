@@ -15,8 +15,9 @@ _GROUPS = {  # prefixes of variables, by the heading of their options in --help
     "Address": ("LOKI_DASHBOARD_", "LOKI_TLS_", "LOKI_ALLOW", "LOKI_TRUSTED_", "LOKI_FRAME_"),
     "Processes": ("LOKI_WORKER", "LOKI_THREADS", "LOKI_MAX_WS_", "LOKI_CACHE_"),
     "Logs and metrics": ("LOKI_LOG_", "LOKI_ACCESS_", "LOKI_METRICS_"),
-    "Accounts": ("LOKI_ENTERPRISE_AUTH", "LOKI_OIDC_", "LOKI_CONTROL_"),
+    "Accounts": ("LOKI_ENTERPRISE_AUTH", "LOKI_OIDC_", "LOKI_CONTROL_", "LOKI_SIGN_IN_"),
     "Audit log": ("LOKI_AUDIT_", "LOKI_ENTERPRISE_AUDIT"),
+    "Webhooks": ("LOKI_WEBHOOK_",),
     "Session": ("LOKI_",),
 }
 cacert_option = click.option(
@@ -60,7 +61,7 @@ def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for item in reversed(fields(Settings)):
-            if item.metadata and item.name not in without:
+            if item.metadata and item.name not in without and not item.metadata["is_secret"]:
                 command = _option(item.name, item.metadata)(command)
         return command
 

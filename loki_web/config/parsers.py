@@ -43,6 +43,9 @@ _CLAIM = re.compile(
     r"""(?:(?P<quote>["'])(?P<quoted>.+?)(?P=quote)|(?P<plain>(?:\\.|[^."'\\])+))(?:\.(?!$)|$)"""
 )
 
+ALERT, SESSION_ENDED, COUNCIL_VERDICT = "alert", "session_ended", "council_verdict"
+WEBHOOK_EVENTS = (ALERT, SESSION_ENDED, COUNCIL_VERDICT)
+
 
 class Ignored(ValueError):
     """The value is not meant for this setting: use the default and warn."""
@@ -289,6 +292,18 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def some_of(*allowed: str) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser of a list of these words, in upper or lower case."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        given = words(text.lower())
+        if not set(given) <= set(allowed):
+            raise ValueError(f"must be some of {', '.join(allowed)}")
+        return given
+
+    return parse
+
+
 def log_level(text: str) -> str:
     """Return our level for the name of a level, also of other programs, such as `warn`.
 
@@ -407,6 +422,16 @@ def machine(text: str) -> str:
     if not _MACHINE.fullmatch(name):
         raise ValueError("must be 1 to 63 letters, digits, hyphens and underscores")
     return name
+
+
+def webhook(text: str) -> str:
+    """Return the URL of a receiver of webhooks. Any host: only the administrator sets it."""
+    address = text.strip()
+    parts = urlsplit(address)
+    is_plain = address.isascii() and address.isprintable() and " " not in address
+    if address and not (parts.scheme in ("http", "https") and parts.hostname and is_plain):
+        raise ValueError("must be an http:// or https:// URL")
+    return address
 
 
 def path(text: str) -> Path | None:

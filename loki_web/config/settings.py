@@ -26,12 +26,16 @@ _OF_ACCOUNTS = (
 )
 
 
-def _setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
+def _setting(
+    name: str, default: str, parse: Callable[[str], Any], about: str, *, is_secret: bool = False
+) -> Any:
     """Return a field read from the environment variable `name`.
 
     :param about: its line in docs/operations.md and in the help of the command line.
+    :param is_secret: whether it is never shown; it has no option, which others could see.
     """
     metadata = {"name": name, "default": default, "parse": parse, "about": about}
+    metadata["is_secret"] = is_secret
     return field(default=MISSING, metadata=metadata)
 
 
@@ -170,6 +174,12 @@ class Settings:
     enterprise_audit: bool = _setting(
         "LOKI_ENTERPRISE_AUDIT", "false", parsers.boolean, "Allow queries of the audit log"
     )
+    sign_in_hours: int = _setting(
+        "LOKI_SIGN_IN_HOURS",
+        "12",
+        parsers.whole(1, 24 * 30),
+        "Hours after which a browser has to sign in again",
+    )
     oidc_issuer: str = _setting(
         "LOKI_OIDC_ISSUER",
         "",
@@ -256,6 +266,27 @@ class Settings:
         "udp",
         parsers.one_of("udp", "tcp"),
         "Protocol of the syslog server: `udp` or `tcp`",
+    )
+    webhook_url: str = _setting(
+        "LOKI_WEBHOOK_URL",
+        "",
+        parsers.webhook,
+        "Where messages about alerts, verdicts and the end of the session are sent to; "
+        "Slack and the like show them",
+        is_secret=True,
+    )
+    webhook_secret: str = _setting(
+        "LOKI_WEBHOOK_SECRET",
+        "",
+        parsers.text,
+        "Key that signs these messages (HMAC-SHA-256)",
+        is_secret=True,
+    )
+    webhook_events: tuple[str, ...] = _setting(
+        "LOKI_WEBHOOK_EVENTS",
+        ",".join(parsers.WEBHOOK_EVENTS),
+        parsers.some_of(*parsers.WEBHOOK_EVENTS),
+        "Which messages are sent, comma-separated",
     )
     metrics_public: bool = _setting(
         "LOKI_METRICS_PUBLIC", "false", parsers.boolean, "Serve `/metrics` without a token"
@@ -385,10 +416,14 @@ class Settings:
     def in_force(self) -> list[str]:
         """Return each setting as `NAME=value`, for display."""
         settings = [item for item in fields(self) if item.metadata]
-        return [
-            f"{item.metadata['name']}="
-            f"{parsers.hide_password(parsers.format_setting(getattr(self, item.name)))}"
+        shown = [
+            "***"
+            if item.metadata["is_secret"] and getattr(self, item.name)
+            else parsers.hide_password(parsers.format_setting(getattr(self, item.name)))
             for item in settings
+        ]
+        return [
+            f"{item.metadata['name']}={value}" for item, value in zip(settings, shown, strict=True)
         ]
 
     def _check(self) -> None:

@@ -107,6 +107,7 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()
     hooks.warm(worker)
     hooks.join_machines(worker)
+    hooks.start_webhooks(worker)
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:

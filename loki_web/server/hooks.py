@@ -32,6 +32,7 @@ from loki_web.store.shared.cache_dir import temporary_folder
 from loki_web.store.shared.counts import SharedCounts, open_counts, use
 from loki_web.store.writable import WritableFolder
 from loki_web.web.error_handlers import handle_malformed_body
+from loki_web.webhooks import ledger
 
 # Folders below `.loki/` and `~/.loki/` in which this server writes files.
 _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoints")
@@ -197,6 +198,13 @@ def join_machines(worker: Any) -> None:
     live = get_live(worker.wsgi)
     if live is not None:
         live.start()
+
+
+def start_webhooks(worker: Any) -> None:
+    """Send webhooks from the worker, if there is an address; the sidecar sends none."""
+    found = getattr(worker.wsgi, "extensions", {}).get(ledger.EXTENSION)
+    if found is not None:
+        found.start()
 
 
 def hand_on_pid_file(sources: WritableSources, server: Any) -> None:

@@ -18,6 +18,7 @@ from loki_web.auth.identity import UNAUTHENTICATED, Identity
 from loki_web.auth.scopes import ADMIN, AUDIT, CONTROL, READ
 from loki_web.errors import Forbidden, Unauthenticated
 from loki_web.services.context import WritableSources
+from loki_web.web import session_cookie
 
 PUBLIC = frozenset(
     {
@@ -31,11 +32,14 @@ METRICS = "/metrics"
 PROJECT = "project"  # the query parameter
 SCOPES_HEADER = "X-Loki-Scopes"
 KEY_HEADER = "X-API-Key"
+CSRF_HEADER = "X-CSRF-Token"
+SESSION = "/api/auth/session"  # POST signs in, DELETE signs out
 # Browsers cannot send an Authorization header here, so the token may be in the query string.
 SOCKET, EVENT_STREAM = "/ws", "/api/events"
 
 # The first matching prefix decides.
 _SCOPE_OF_PREFIX = (
+    (SESSION, READ),
     ("/api/enterprise/audit", AUDIT),
     ("/api/enterprise/", ADMIN),
     ("/api/secrets/", ADMIN),
@@ -87,7 +91,7 @@ def check(
     """
     if _is_public(req, rule, sources):
         return
-    holder = checker.authenticate(bearer(req, rule))
+    holder = _find_holder(req, rule, checker)
     if holder is None:
         raise Unauthenticated("A valid access token is required")
     req.environ[_IDENTITY] = holder
@@ -103,9 +107,31 @@ def check(
 
 def _is_limited(method: str, rule: str, is_of_project: Callable[[str], bool]) -> bool:
     """Return whether a route shows and changes nothing outside of the projects of a token."""
+    if rule == SESSION:
+        return True
     if rule in _FOR_LIMITED:
         return method in _READING
     return is_of_project(rule) and scope_of(method, rule) in (READ, CONTROL)
+
+
+def _find_holder(req: Request, rule: str | None, checker: Authenticator) -> Identity | None:
+    """Return who sends a request: the holder of its token, else who has signed in.
+
+    :raises Forbidden: for a cookie that a page of another origin sent, or a change without the
+        CSRF token. Pages at another port of this host send our cookie too (RFC 6265, 8.5).
+    """
+    raw = bearer(req, rule)
+    is_sign_in = rule == SESSION and req.method == "POST"
+    cookie = None if raw or is_sign_in or not checker.is_required else session_cookie.read(req)
+    if cookie is None:
+        return checker.authenticate(raw)
+    if not session_cookie.is_from_own_page(req, must_tell=rule == SOCKET):
+        raise Forbidden("Only pages of this server can use its session cookie")
+    holder = checker.find_signed_in(cookie)
+    given, is_change = req.headers.get(CSRF_HEADER, ""), req.method not in _READING
+    if holder and is_change and not checker.is_csrf_token(given, holder):
+        raise Forbidden(f"The header {CSRF_HEADER} is missing or wrong. Sign in again.")
+    return holder
 
 
 def get_identity() -> Identity:

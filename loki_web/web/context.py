@@ -68,6 +68,11 @@ def writable_server_sources() -> WritableSources:
     return _get_sources()
 
 
+def writable_account_sources() -> WritableSources:
+    """Return the sources of this server, for changes of the caller's own sign-in alone."""
+    return _get_sources()
+
+
 def _get_sources() -> WritableSources:
     return cast(WritableSources, current_app.extensions[EXTENSION])
 

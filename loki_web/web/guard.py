@@ -76,6 +76,7 @@ class Guard:
         req.environ[RULE] = rule
         self._check_host(req)
         self._check_origin(req)
+        self._check_sign_in_rate(req, rule)
         access.check(req, rule, self._authenticator, self._sources, self._is_of_project)
         self._check_rate(req, rule)
         if rule is not None:
@@ -112,12 +113,23 @@ class Guard:
         if foreign:
             raise Forbidden("Origin not allowed to change anything. Add it to LOKI_DASHBOARD_CORS.")
 
+    def _check_sign_in_rate(self, req: Request, rule: str | None) -> None:
+        """Count attempts to sign in by address, before the token is looked at.
+
+        :raises TooManyRequests: when there were too many within a minute.
+        """
+        if rule == access.SESSION and req.method == "POST":
+            self._count(f"sign-in {req.remote_addr}")
+
     def _check_rate(self, req: Request, rule: str | None) -> None:
         if req.method not in STATE_CHANGING or rule is None or access.is_reading(req.method, rule):
             return
         key = access.client_of(req)
         if rule.startswith(_CONTROL):  # other changes must not lock anybody out of Stop
             key = f"control {key}"
+        self._count(key)
+
+    def _count(self, key: str) -> None:
         wait = self.window.hit(key, self._settings.control_rate_limit)
         if wait is not None:
             raise TooManyRequests(f"Too many changes. Try again in {wait} seconds.", wait)

@@ -11,7 +11,7 @@ from werkzeug.routing import PathConverter
 from loki_web import __version__
 from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
-from loki_web.web.access import KEY_HEADER, PROJECT
+from loki_web.web.access import CSRF_HEADER, KEY_HEADER, PROJECT
 from loki_web.web.answers import kept
 from loki_web.web.blueprint import AnythingConverter, Blueprint
 from loki_web.web.context import PROJECT_HEADER
@@ -42,6 +42,14 @@ _API_KEY = {
     "in": "header",
     "name": KEY_HEADER,
     "description": "The same token, where a proxy uses the header Authorization itself",
+}
+
+_COOKIE = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": "loki-session-PORT",
+    "description": "The cookie that POST /api/auth/session sets; over HTTPS its name begins with "
+    f"`__Host-` or `__Secure-`. Changes also need the header {CSRF_HEADER}",
 }
 
 
@@ -85,7 +93,8 @@ class _Description:
         spec = api.spec
         spec.components.security_scheme("bearer", _BEARER)
         spec.components.security_scheme("key", _API_KEY)
-        spec.options["security"] = [{}, {"bearer": []}, {"key": []}]
+        spec.components.security_scheme("cookie", _COOKIE)
+        spec.options["security"] = [{}, {"bearer": []}, {"key": []}, {"cookie": []}]
         for each in self._blueprints:
             each.register_views_in_doc(api, self._app, spec, name=each.name, parameters=None)
             spec.tag({"name": each.name, "description": each.description})

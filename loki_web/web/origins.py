@@ -29,6 +29,11 @@ def origin_is_allowed(origin: str, host_header: str, settings: Settings) -> bool
     """Return whether a page of `origin` may change state: a configured origin, or our own."""
     if origin in settings.cors_origins or ANY in settings.cors_origins:
         return True
+    return origin_is_own(origin, host_header)
+
+
+def origin_is_own(origin: str, host_header: str) -> bool:
+    """Return whether a page of `origin` comes from the host and port of a request."""
     return _host_and_port(origin) is not None and _host_and_port(origin) == _host_and_port(
         f"{_scheme(origin)}://{host_header}"
     )

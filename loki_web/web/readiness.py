@@ -8,6 +8,7 @@ from loki_web.services.cells import Gauge
 from loki_web.services.context import POLL, Sources, WritableSources
 from loki_web.store.look import observe
 from loki_web.store.notifier import get_notifier
+from loki_web.webhooks.ledger import LedgerState, State
 
 
 class WatchState:
@@ -39,6 +40,7 @@ class Conditions:
     :ivar is_gone: the state folder was there and has been removed or unmounted.
     :ivar is_redis_away: Redis does not answer, so this machine works alone.
     :ivar is_name_taken: another server publishes under the name of this machine.
+    :ivar webhooks: how the sending goes; None without an address.
     """
 
     is_gone: bool
@@ -46,6 +48,7 @@ class Conditions:
     is_watch_failed: bool
     is_redis_away: bool
     is_name_taken: bool
+    webhooks: State | None
 
 
 EXTENSION = "loki_web.readiness"
@@ -71,6 +74,7 @@ class Readiness:
         self._sources = sources
         self._link, self._name = sources.link, _NameState(sources)
         self._audit, self._watch = AuditState(sources), WatchState()
+        self._webhooks = LedgerState(sources)
 
     def examine(self) -> Conditions:
         """Return the present conditions; they are recorded as inputs of the answer."""
@@ -81,6 +85,7 @@ class Readiness:
             is_redis_away=self._link is not None and not observe(self._link),
             is_name_taken=self._link is not None and bool(observe(self._name)),
             is_watch_failed=settings.watch != POLL and bool(observe(self._watch)),
+            webhooks=observe(self._webhooks) if settings.webhook_url else None,
         )
 
     def explain(self) -> ReadyDict:
@@ -99,6 +104,8 @@ class Readiness:
             warnings.append("Redis does not answer: this machine works alone")
         if found.is_name_taken:
             warnings.append("Another server publishes under the name of this machine")
+        if found.webhooks and found.webhooks.is_failing:
+            warnings.append("Webhook messages cannot be delivered")
         if not reasons:
             is_degraded = found.is_redis_away or found.is_name_taken
             return {

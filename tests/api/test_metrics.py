@@ -26,6 +26,8 @@ OWN = (  # not documented
     *("loki_last_change_timestamp_seconds", "loki_tokens", "loki_budget_limit_usd"),
     *("loki_budget_used_usd", "loki_budget_remaining_usd", "loki_context_usage_ratio"),
     *("loki_agents", "loki_damaged_files", "loki_up", "loki_audit_writable", "loki_watch_failed"),
+    *("loki_webhooks_failing", "loki_webhooks_waiting", "loki_webhooks_sent_total"),
+    "loki_webhooks_lost_total",
     *("loki_build_info", "loki_index_size_bytes", "loki_index_updated_timestamp_seconds"),
     *("loki_connections_open", "loki_feed_messages_sent_total", "loki_feed_messages_dropped_total"),
     *("loki_feed_lag_seconds", "loki_audit_failures_total", "loki_http_requests_in_flight"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -42,7 +42,7 @@ def holding(name: str) -> Callable[[Page], object]:
 def enter(page: Page, token: str) -> None:
     dialog = page.get_by_role("dialog", name="Access token")
     dialog.get_by_label("Token").fill(token)
-    dialog.get_by_role("button", name="Use token").click()
+    dialog.get_by_role("button", name="Sign in").click()
 
 
 def calls(watched: Watched) -> list[str]:
@@ -80,36 +80,75 @@ def test_what_cannot_be_a_token_is_not_sent(
     expect(watched.page.locator("#banner")).to_be_empty()
 
 
-def test_a_right_token_opens_the_view_and_goes_with_every_call(
-    closed: Server, open_page: OpenPage
-) -> None:
+STORED = "Object.values({...localStorage, ...sessionStorage}).join()"
+
+
+def test_a_right_token_opens_the_view_and_is_not_kept(closed: Server, open_page: OpenPage) -> None:
     watched = open_page(f"{closed.url}/#/tasks")
-    bearers = []
-    watched.page.on(
-        "request",
-        lambda request: bearers.append((request.url, request.headers.get("authorization"))),
-    )
-    enter(watched.page, f"  {accounts.raw('operator')} ")
+    page, token = watched.page, accounts.raw("operator")
+    sent: list[tuple[str, dict[str, str]]] = []
+    page.on("request", lambda request: sent.append((request.url, request.all_headers())))
+    enter(page, f"  {token} ")
     settled(watched)
-    expect(watched.page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_have_count(0)
     tasks = closed.get("/api/tasks", headers=accounts.bearer("operator")).json()
-    expect(watched.page.locator("#main")).to_contain_text(tasks[0]["title"])
-    held = {header for url, header in bearers if "/api/" in url}
-    assert held == {f"Bearer {accounts.raw('operator')}"}
-    sockets = [url for url in watched.asked if url.startswith("ws:")]
-    assert [parse_qs(urlsplit(url).query)["token"] for url in sockets] == [
-        [accounts.raw("operator")]
-    ]
-    kept = "[sessionStorage.getItem('loki-token'), localStorage.getItem('loki-token')]"
-    assert watched.page.evaluate(kept) == [accounts.raw("operator"), None]
+    expect(page.locator("#main")).to_contain_text(tasks[0]["title"])
+    expect(watched.strip.locator(".link-state")).to_have_text("Live")
+    with_token = [url for url, headers in sent if "authorization" in headers]
+    assert with_token == [f"{closed.url}/api/auth/session"]
+    assert [url for url in watched.asked if token in url] == []
+    assert [url for url in watched.asked if url.startswith("ws:")] == [f"ws://{closed.host}/ws"]
+    assert token not in page.evaluate(STORED)
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_role("link", name="Council").click()
+    page.get_by_role("button", name="Force review").click()
+    expect(page.locator("#said")).to_contain_text("requested")
 
 
-def test_a_reload_keeps_the_token_and_another_tab_does_not_have_it(
+def test_all_tabs_follow_a_sign_in_and_a_sign_out(closed: Server, open_page: OpenPage) -> None:
+    first = open_page(closed.url).page
+    second = first.context.new_page()
+    second.goto(f"{closed.url}/#/admin")
+    pages = (first, second)
+    for page in pages:
+        expect(page.get_by_role("dialog", name="Access token")).to_be_visible()
+    enter(first, accounts.raw("admin"))
+    for page in pages:
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.locator("#strip .state")).to_have_text("Running")
+        expect(page.locator("#strip .link-state")).to_have_text("Live")
+    first.reload()
+    later = first.context.new_page()
+    later.goto(closed.url)
+    for page in (first, later):
+        expect(page.locator("#strip .state")).to_have_text("Running")
+    second.get_by_role("button", name="Sign out").click()
+    for page in (*pages, later):
+        expect(page.get_by_role("dialog", name="Access token")).to_be_visible()
+        expect(page.locator("#strip .link-state")).to_contain_text("No access")
+    assert first.context.cookies() == []
+    later.reload()
+    expect(later.get_by_role("dialog", name="Access token")).to_be_visible()
+
+
+def test_a_tab_keeps_its_token_where_the_cookie_is_not_sent(
     closed: Server, open_page: OpenPage
 ) -> None:
-    page = open_page(closed.url).page
-    enter(page, accounts.raw("viewer"))
+    """As in a frame of another site, or where the sign-in cannot be stored."""
+
+    def without_cookie(route: Route) -> None:
+        answer = route.fetch()
+        kept = {name: text for name, text in answer.headers.items() if name != "set-cookie"}
+        page.context.clear_cookies()
+        route.fulfill(response=answer, headers=kept)
+
+    watched = open_page(f"{closed.url}/#/tasks")
+    page, token = watched.page, accounts.raw("viewer")
+    page.route("**/api/auth/session", without_cookie)
+    enter(page, token)
     expect(page.locator("#strip .state")).to_have_text("Running")
+    expect(page.locator("#strip .link-state")).to_have_text("Live")
+    assert [url for url in watched.asked if token in url] == []
     page.reload()
     expect(page.locator("#strip .state")).to_have_text("Running")
     other = page.context.new_page()
@@ -181,7 +220,7 @@ def test_another_token_takes_the_place_of_the_first(closed: Server, open_page: O
 
 def test_a_forgotten_token_empties_the_page(closed: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{closed.url}/#/admin", prepare=holding("admin")))
-    watched.page.get_by_role("button", name="Forget it").click()
+    watched.page.get_by_role("button", name="Sign out").click()
     expect(watched.page.get_by_role("dialog", name="Access token")).to_be_visible()
     expect(watched.page.locator("#main")).not_to_contain_text("operator")
     expect(watched.strip.locator(".link-state")).to_contain_text("No access")
@@ -192,7 +231,8 @@ def test_a_token_that_is_revoked_meanwhile_empties_the_page(
     tmp_path: Path, sleeper: int, open_page: OpenPage
 ) -> None:
     with serving(tmp_path, sleeper) as server:
-        watched = settled(open_page(f"{server.url}/#/tasks", prepare=holding("operator")))
+        watched = open_page(f"{server.url}/#/tasks")
+        enter(watched.page, accounts.raw("operator"))
         title = server.get("/api/tasks", headers=accounts.bearer("operator")).json()[0]["title"]
         expect(watched.page.locator("#main")).to_contain_text(title)
         gone = server.request(
@@ -202,7 +242,7 @@ def test_a_token_that_is_revoked_meanwhile_empties_the_page(
         # dispatched: the page may have noticed already, and have put its question over the button
         watched.page.locator("#strip .button").first.dispatch_event("click")
         dialog = watched.page.get_by_role("dialog", name="Access token")
-        expect(dialog).to_contain_text("does not accept this token")
+        expect(dialog).to_contain_text("sign-in has ended")
         expect(watched.page.locator("#main")).not_to_contain_text(title)
         expect(watched.strip).not_to_contain_text("Cost")
         enter(watched.page, accounts.raw("viewer"))

@@ -390,3 +390,58 @@ def test_axe_finds_nothing(alerted: Server, open_page: OpenPage, theme: str) -> 
     watched.page.set_viewport_size(PHONE)
     is_accessible(watched)
     is_no_wider(watched, PHONE["width"])
+
+
+NOTICES = """
+window.notices = [];
+window.Notification = class {
+  constructor(title, { body, tag }) { window.notices.push([title, body, tag]); }
+  static permission = 'default';
+  static asked = 0;
+  static async requestPermission() {
+    this.asked += 1;
+    return this.permission = window.answer ?? 'granted';
+  }
+};
+Object.defineProperty(document, 'visibilityState', { get: () => window.seen ?? 'visible' });
+"""
+
+
+def test_new_alerts_notify_whoever_has_asked_for_it(alerting: Place, open_page: OpenPage) -> None:
+    def add(number: int) -> None:
+        more = [alert(f"m-{each}", "critical") for each in range(1, number + 1)]
+        alerting.write(NOTIFICATIONS, {"notifications": [*ALERTS, *more]})
+        expect(page.locator("#main")).to_contain_text(f"Message of m-{number}")
+
+    with servers.serving(alerting, workers=1) as server:
+        page = settled(
+            open_page(f"{server.url}/#/alerts", prepare=lambda page: page.add_init_script(NOTICES))
+        ).page
+        icon = page.locator("link[rel=icon]")
+        expect(icon).to_have_attribute("href", re.compile("icon-alert.svg$"))
+        switch = page.get_by_role("switch", name="Notify me")
+        expect(switch).not_to_be_checked()
+        page.evaluate("window.seen = 'hidden'")
+        add(1)
+        assert page.evaluate("[Notification.asked, notices]") == [0, []]
+        page.evaluate("window.answer = 'denied'")
+        switch.click()
+        expect(page.locator("#warned")).to_contain_text("does not allow notifications")
+        expect(switch).not_to_be_checked()
+        page.evaluate("window.answer = 'granted'")
+        switch.click()
+        expect(switch).to_be_checked()
+        add(2)
+        page.wait_for_function("notices.length")
+        assert page.evaluate("notices.map(([title, ...more]) => more)") == [
+            ["Message of m-2", "m-2"]
+        ]
+        page.evaluate("window.seen = 'visible'")
+        add(3)
+        page.evaluate("window.seen = 'hidden'")
+        add(4)
+        page.wait_for_function("notices.length > 1")
+        assert [tag for _, _, tag in page.evaluate("notices")] == ["m-2", "m-4"]
+        page.get_by_role("button", name="Acknowledge all").click()
+        page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
+        expect(icon).to_have_attribute("href", re.compile("/icon.svg$"))

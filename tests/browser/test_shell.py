@@ -133,10 +133,10 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: Op
     ).page
     dialog = page.get_by_role("dialog", name="Access token")
     dialog.get_by_label("Token").fill("wrong")
-    dialog.get_by_role("button", name="Use token").click()
+    dialog.get_by_role("button", name="Sign in").click()
     expect(dialog).to_contain_text("A valid access token is required")
     dialog.get_by_label("Token").fill("right")
-    dialog.get_by_role("button", name="Use token").click()
+    dialog.get_by_role("button", name="Sign in").click()
     expect(page.locator("#strip .state")).to_have_text("Running")
     assert page.evaluate("sessionStorage.getItem('loki-token')") == "right"
     assert page.evaluate("localStorage.getItem('loki-token')") is None

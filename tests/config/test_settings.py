@@ -336,3 +336,36 @@ def test_machines_have_plain_names(place: Place) -> None:
 def test_an_edge_needs_redis(place: Place) -> None:
     assert is_refused(place, "LOKI_EDGE", "true")
     assert place.settings(LOKI_EDGE="true", LOKI_REDIS_URL="redis://localhost").is_edge
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", True),
+        ("http://10.0.0.7:8080/hook?key=1", True),
+        ("", True),
+        *((text, False) for text in ("hooks.slack.com/x", "ftp://host/x", "https://", "http:x")),
+        *((text, False) for text in ("https://host/a b", "https://hóst/", "https://[::1/")),
+    ],
+)
+def test_addresses_of_webhooks(place: Place, text: str, is_right: bool) -> None:
+    if is_right:
+        assert place.settings(LOKI_WEBHOOK_URL=text).webhook_url == text
+    else:
+        with pytest.raises(SettingsError, match="LOKI_WEBHOOK_URL"):
+            place.settings(LOKI_WEBHOOK_URL=text)
+
+
+def test_which_webhooks_are_sent(place: Place) -> None:
+    chosen = place.settings(LOKI_WEBHOOK_EVENTS="Alert, session_ended")
+    assert chosen.webhook_events == ("alert", "session_ended")
+    with pytest.raises(SettingsError, match="LOKI_WEBHOOK_EVENTS must be some of alert, "):
+        place.settings(LOKI_WEBHOOK_EVENTS="alerts")
+
+
+def test_secrets_are_not_shown(place: Place) -> None:
+    secrets = {"LOKI_WEBHOOK_URL": "https://host/s3cret", "LOKI_WEBHOOK_SECRET": "s3cret"}
+    shown = place.settings(**secrets).in_force()
+    assert {f"{name}=***" for name in secrets} <= set(shown)
+    assert "s3cret" not in " ".join(shown)
+    assert "LOKI_WEBHOOK_URL=" in place.settings().in_force()

@@ -16,7 +16,7 @@ from tests.support.wire import exchange, head
 IDENTITY, GZIP = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}
 NEVER_KEPT = (
     *("/api/enterprise/", "/api/secrets/", "/health/ready", "/metrics"),
-    *("/api/fleet", "/api/running-projects", "/api/focus"),
+    *("/api/fleet", "/api/running-projects", "/api/focus", "/api/auth/session"),
 )
 
 

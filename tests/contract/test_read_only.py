@@ -66,7 +66,7 @@ def changing(place: Place) -> list[Route]:
 # What succeeds here, since there is nothing to be changed.
 NOTHING_TO_WRITE = {
     *("/api/memory/retrieve", "/api/memory/consolidate"),
-    *("/api/registry/sync", "/api/control/resume"),
+    *("/api/registry/sync", "/api/control/resume", "/api/auth/session"),
 }
 BODIES = {
     "/api/notifications/triggers": {"triggers": [{"id": "budget-80pct", "threshold": 5}]},

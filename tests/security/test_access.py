@@ -32,6 +32,7 @@ NEEDED = {
     "/api/enterprise/audit/summary": "audit",
     "/api/secrets/status": "admin",
 }
+READ_BY_CHANGES = ("/api/memory/retrieve", "/api/auth/session")  # a search, and the sign-in
 MAY = {
     "viewer": {"read"},
     "operator": {"read", "control"},
@@ -66,7 +67,7 @@ def is_public(route: Route) -> bool:
 def scope_needed(route: Route) -> str:
     if route.rule in NEEDED:
         return NEEDED[route.rule]
-    return "control" if route.changes and route.rule != "/api/memory/retrieve" else "read"
+    return "control" if route.changes and route.rule not in READ_BY_CHANGES else "read"
 
 
 def without_audit(place: Place) -> dict[str, tuple[int, bytes]]:

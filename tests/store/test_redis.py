@@ -108,18 +108,8 @@ def test_tls_and_users(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     options = ["--tls-port", "{port}", "--port", "0", "--tls-auth-clients", "no"]
     options += ["--tls-cert-file", cert, "--tls-key-file", key]
-    users = [
-        "--user",
-        "default",
-        "off",
-        "--user",
-        "web",
-        "on",
-        ">s3cret",
-        "~loki-web:1:*",
-        "+@all",
-        "-@dangerous",
-    ]
+    users = ["--user", "default", "off"]
+    users += ["--user", "web", "on", ">s3cret", "~loki-web:1:*", "+@all", "-@dangerous"]
     with serving_redis(tmp_path, *options, *users) as redis:
         address = f"web:s3cret@localhost:{redis.port}/0"
         trusted = link_to(f"rediss://{address}?ssl_ca_certs={cert}")

@@ -1,5 +1,8 @@
-"""Convert the OpenAPI document for the page `/docs`: operations by tag, types in words."""
+"""Convert the OpenAPI and AsyncAPI documents for `/docs`: operations by tag, types in words."""
 
+import json
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +10,9 @@ from typing import Any
 from loki_web.store.coerce import Json
 
 _REF = "#/components/"
+_VARIABLE = re.compile(r"\{(\w+)\}")
+_EXAMPLES: Json = {"integer": 1, "number": 1.5, "boolean": True, "null": None}
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path in the OpenAPI document, as `/docs` shows it."""
+    """A method of a path in the OpenAPI document, as `/docs` shows it.
+
+    :param curl: a command that makes the request; `$URL` is the address of the server.
+    """
 
     id: str
     method: str
@@ -41,6 +50,21 @@ class Operation:
     parameters: list[Named]
     request: Body | None
     answers: list[Body]
+    curl: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of the live feed.
+
+    :param direction: who sends it, and where.
+    """
+
+    name: str
+    direction: str
+    about: str
+    fields: list[Named]
+    example: Any
 
 
 @dataclass(frozen=True)
@@ -65,6 +89,30 @@ def groups(document: Json) -> list[Group]:
     ]
 
 
+def messages(document: Json) -> list[Message]:
+    """Return the messages of an AsyncAPI document, in its order."""
+    by_client = {
+        each["$ref"].rsplit("/", 1)[1] for each in document["operations"]["hear"]["messages"]
+    }
+    on_socket = document["channels"]["socket"]["messages"]
+    return [
+        Message(
+            name,
+            _direction(name in by_client, name in on_socket),
+            message["summary"],
+            _fields(document, message["payload"]["properties"].get("data", {})),
+            _make_example(document, message["payload"]),
+        )
+        for name, message in document["components"]["messages"].items()
+    ]
+
+
+def _direction(is_by_client: bool, is_on_socket: bool) -> str:
+    if is_by_client:
+        return "to the server"
+    return "to clients" if is_on_socket else "to clients of /api/events"
+
+
 def _operations(document: Json) -> Iterator[tuple[str, Operation]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -77,7 +125,8 @@ def _operation(
     document: Json, method: str, path: str, operation: Json, shared: list[Json]
 ) -> Operation:
     answers = [_body(document, status, answer) for status, answer in operation["responses"].items()]
-    request = operation.get("requestBody")
+    body = operation.get("requestBody")
+    request = _body(document, "", body) if body else None
     return Operation(
         id=f"{method}-{path.strip('/')}".replace("/", "-").replace("{", "").replace("}", ""),
         method=method.upper(),
@@ -87,8 +136,9 @@ def _operation(
         parameters=[
             _parameter(document, each) for each in [*shared, *operation.get("parameters", [])]
         ],
-        request=_body(document, "", request) if request else None,
+        request=request,
         answers=sorted((a for a in answers if a.status != "default"), key=lambda a: a.status),
+        curl=_make_curl(method.upper(), path, request.example if request else None),
     )
 
 
@@ -103,18 +153,58 @@ def _parameter(document: Json, parameter: Json) -> Named:
     )
 
 
+def _make_curl(method: str, path: str, body: Any) -> str:
+    """Return a command for a shell; variables of the path are in capitals, to be replaced."""
+    words = ["curl"] if method == "GET" else ["curl", "-X", method]
+    if body is not None:
+        data = json.dumps(body, ensure_ascii=False)
+        words += ["-H", "'Content-Type: application/json'", "-d", shlex.quote(data)]
+    address = _VARIABLE.sub(lambda match: match[1].upper(), path)
+    return " ".join([*words, f'"$URL{address}"'])
+
+
 def _body(document: Json, status: str, body: Json) -> Body:
     body = _resolve(document, body)
-    content: Json = next(iter(body.get("content", {}).values()), {})
-    schema = _resolve(document, content.get("schema", {}))
+    contents: Json = body.get("content", {})
+    kind = next(iter(contents), "")
+    content = contents.get(kind, {})
+    schema = content.get("schema", {})
+    example = content.get("example")
+    if example is None and kind == "application/json":
+        example = _make_example(document, schema)
+    return Body(status, body.get("description", ""), _fields(document, schema), example)
+
+
+def _fields(document: Json, schema: Json) -> list[Named]:
+    """Return the fields of an object, or of the objects in an array."""
+    schema = _resolve(document, schema)
     if schema.get("type") == "array":
         schema = _resolve(document, schema["items"])
     required = schema.get("required", [])
-    named = [
+    return [
         Named(name, _type(document, field), field.get("description", ""), name in required)
         for name, field in schema.get("properties", {}).items()
     ]
-    return Body(status, body.get("description", ""), named, content.get("example"))
+
+
+def _make_example(document: Json, schema: Json, depth: int = 0) -> Any:
+    """Return a value that fits a schema; None for an object without described fields."""
+    schema = _resolve(document, schema)
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    kinds = schema.get("type", "string")
+    kind = kinds[0] if isinstance(kinds, list) else kinds
+    if kind == "array":
+        item = _make_example(document, schema.get("items", {}), depth + 1)
+        return [] if depth >= _MAX_DEPTH else [item]
+    if kind == "object":
+        named = schema.get("properties", {}) if depth < _MAX_DEPTH else {}
+        if not named and not depth:
+            return None
+        return {name: _make_example(document, field, depth + 1) for name, field in named.items()}
+    if schema.get("default") is not None:
+        return schema["default"]
+    return _EXAMPLES.get(kind, "…")
 
 
 def _type(document: Json, schema: Json) -> str:

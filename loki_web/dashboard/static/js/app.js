@@ -1,6 +1,6 @@
 // Starts the page: the shell, the view that the address names, keys.
 
-import { locked, token, useToken } from './core/api.js';
+import { credential, locked, tryAgain } from './core/api.js';
 import { byId, draw, h } from './core/dom.js';
 import * as live from './core/live.js';
 import { status } from './core/store.js';
@@ -110,8 +110,7 @@ function shut(view, name) {
         h(
           'div.row',
           h('button.button.small.primary', { type: 'button', onclick: askForToken }, 'Enter a token'),
-          token.value &&
-            h('button.button.small', { type: 'button', onclick: () => useToken(token.value) }, 'Try again'),
+          credential.value && h('button.button.small', { type: 'button', onclick: tryAgain }, 'Try again'),
         ),
       ),
     ),

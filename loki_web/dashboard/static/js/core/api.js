@@ -32,7 +32,8 @@ export function cell(value) {
 }
 
 /**
- * A cell that is stored in the browser. If storage is forbidden, its value is lost with the page.
+ * A cell that is stored in the browser, in `localStorage` for all tabs. If storage is forbidden, its value is lost
+ * with the page.
  *
  * @param {string} name
  * @param {string} value
@@ -47,6 +48,9 @@ export function keptCell(name, value, storage = 'localStorage') {
     attempt(() => (next ? window[storage].setItem(key, next) : window[storage].removeItem(key)));
     set(next);
   };
+  addEventListener('storage', (event) => {
+    if (event.key === key && event.storageArea === attempt(() => window[storage])) set(event.newValue ?? value);
+  });
   return kept;
 }
 
@@ -105,11 +109,15 @@ const SCOPES = ['read', 'control', 'audit', 'admin'];
 const WANTED = 'This server wants an access token.';
 const OPEN_TO_ALL = new Set(['health', 'api/enterprise/status', 'api/auth/info']);
 
-/** The access token of this tab; empty if none is needed or known. */
+/** The access token of this tab, if it has one of its own: where the session cookie cannot be used. */
 export const token = keptCell('token', '', 'sessionStorage');
+/** What changes need beside the session cookie; it is there while this browser is signed in. */
+const csrf = keptCell(`csrf ${BASE.pathname}`, '');
+/** What this tab gets in with: its token, else the sign-in of all tabs; empty if none is needed or known. */
+export const credential = cell(token.value || csrf.value);
 const isClosed = document.body.dataset.access === 'token';
 /** Why a token has to be entered; `''` if none is needed. */
-export const locked = cell(isClosed && !token.value ? WANTED : '');
+export const locked = cell(isClosed && !credential.value ? WANTED : '');
 /** The project in the page's address, by its id or path; empty for the one that the server shows. */
 export const project = new URLSearchParams(location.search).get('project') ?? '';
 /** The folder of the project in which changes are made; empty for the one of the server. */
@@ -187,15 +195,19 @@ async function request(
   /** @type {{signal?: AbortSignal, hear?: (headers: Headers) => void}} */ { signal, hear } = {},
 ) {
   if (locked.value && !OPEN_TO_ALL.has(path)) throw new ApiError('unauthenticated', locked.value);
-  const used = token.value;
+  const used = credential.value;
   const { response, text } = await send(method, withProject(method, path), { headers: authorization(), body, signal });
-  const isOurs = used === token.value;
+  const isOurs = used === credential.value;
   if (isOurs) hearScopes(response.headers.get('X-Loki-Scopes'));
   if (response.ok) hear?.(response.headers);
   if (response.ok) return text;
   const error = refusal(response, text);
   if (isOurs && error.scope) denied.set(new Set([...denied.value, error.scope]));
-  if (isOurs && error.status === 401) locked.set(used ? 'The server does not accept this token.' : WANTED);
+  if (isOurs && error.status === 401) {
+    const isSignIn = used && !token.value;
+    if (isSignIn) csrf.set('');
+    locked.set(isSignIn ? 'The sign-in has ended.' : used ? 'The server does not accept this token.' : WANTED);
+  }
   throw error;
 }
 
@@ -241,11 +253,12 @@ async function send(method, path, { headers, body, signal }) {
 }
 
 /**
- * The headers with the token.
+ * The headers with the token of this tab, or what goes with the cookie.
  *
  * @returns {Record<string, string>}
  */
-export const authorization = (held = token.value) => (held ? { Authorization: `Bearer ${held}` } : {});
+export const authorization = (held = token.value) =>
+  held ? { Authorization: `Bearer ${held}` } : csrf.value ? { 'X-CSRF-Token': csrf.value } : {};
 
 function hearScopes(held) {
   if (held === null || held === scopes.value) return;
@@ -281,17 +294,38 @@ function detailIn(text) {
   }
 }
 
-/** Check a token with the server; use it from now on if it is accepted. */
-export async function tryToken(next) {
-  const { response, text } = await send('GET', 'api/status', { headers: authorization(next) });
-  if (!response.ok && response.status !== 403) throw refusal(response, text);
-  useToken(next);
+const SESSION = 'api/auth/session';
+
+/**
+ * Sign all tabs in with a token. This tab alone keeps the token where that is not possible: in a frame of another site,
+ * if the server cannot store the sign-in, for tokens that open only some views, or if only a proxy needs the token.
+ */
+export async function signIn(next) {
+  const { response, text } = await send('POST', SESSION, { headers: authorization(next) });
+  if ([401, 429, 503].includes(response.status)) throw refusal(response, text);
+  const isKept = response.ok && (await send('GET', SESSION, { headers: {} })).response.ok;
+  token.set(isKept ? '' : next);
+  if (isKept) csrf.set(readJson(text).csrf_token);
+  tryAgain();
 }
 
-/** Use another token, or none, from now on. */
-export function useToken(next) {
+/** Sign all tabs out; a token that only this tab has is forgotten. */
+export async function signOut() {
+  const isEnded = token.value || locked.value;
+  if (!isEnded) await request('DELETE', SESSION);
+  token.set('');
+  csrf.set('');
+}
+
+/** Let the page in again with what it has. */
+export const tryAgain = () => locked.set('');
+
+for (const each of [token, csrf]) each.watch(() => credential.set(token.value || csrf.value));
+let known = credential.value;
+credential.watch((next) => {
+  if (next === known) return;
+  known = next;
   scopes.set(null);
   denied.set(new Set());
-  token.set(next);
   locked.set(next || !isClosed ? '' : WANTED);
-}
+});

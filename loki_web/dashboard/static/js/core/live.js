@@ -1,6 +1,6 @@
 // The live feed: a WebSocket, or an event stream if that fails. Without either, slices poll.
 
-import { address, authorization, BASE, cell, contact, everySecond, locked, project, token } from './api.js';
+import { address, authorization, BASE, cell, contact, credential, everySecond, locked, project, token } from './api.js';
 import { lookup } from './words.js';
 
 const ALWAYS = ['status', 'notifications']; // channels that a hidden tab follows too
@@ -146,8 +146,8 @@ locked.watch((why) => {
     connect();
   }
 });
-let known = token.value;
-token.watch((next) => {
+let known = credential.value;
+credential.watch((next) => {
   if (next !== known && isStarted) tryNow();
   known = next;
 });
@@ -164,8 +164,7 @@ const ANSWER = 10_000;
 function openSocket({ channels, onOpen, onMessage, onClose }) {
   const url = new URL('ws', BASE);
   url.protocol = url.protocol.replace('http', 'ws');
-  if (token.value) url.searchParams.set('token', token.value);
-  const socket = new WebSocket(url);
+  const socket = new WebSocket(url, token.value ? ['bearer', token.value] : []);
   let isThere = false;
   let isOpen = false; // not before the subscription: the project may be unknown
   let followed = [];

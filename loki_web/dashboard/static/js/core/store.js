@@ -1,6 +1,6 @@
 // The data of the page: one slice for each address, kept up to date while it is watched, and the lines of the log.
 
-import { ApiError, contact, everySecond, get, locked, onReturn, token } from './api.js';
+import { ApiError, contact, credential, everySecond, get, locked, onReturn } from './api.js';
 import * as live from './live.js';
 
 /**
@@ -235,10 +235,10 @@ locked.watch((why) => {
   else for (const each of byPath.values()) each.forget();
 });
 
-let lastToken = token.value;
-token.watch((next) => {
-  if (next === lastToken) return;
-  lastToken = next;
+let last = credential.value;
+credential.watch((next) => {
+  if (next === last) return;
+  last = next;
   for (const each of byPath.values()) each.forget();
   refreshAll();
 });

@@ -1,4 +1,4 @@
-import { post } from '../core/api.js';
+import { credential, post, signOut } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { checkpoints, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
@@ -44,6 +44,7 @@ function commands({ switchTheme }) {
     hasOthers() && { icon: 'projects', label: 'Show another project…', run: openProjects },
     { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
     { icon: 'key', label: 'Use another access token…', run: askForToken },
+    credential.value && { icon: 'key', label: 'Sign out', run: () => perform({ run: signOut }) },
     ...(tasks.data ?? []).map((task) => ({
       icon: 'tasks',
       label: task.title || task.id,

@@ -1,6 +1,6 @@
 // Building blocks of views: states, times, meters, panels, tables, messages.
 
-import { asOf, everySecond, now, token } from '../core/api.js';
+import { asOf, credential, everySecond, now } from '../core/api.js';
 import { byId, Component, draw, h, icon, s, spoken } from '../core/dom.js';
 import { keep, route } from '../core/views.js';
 import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time, words } from '../core/words.js';
@@ -26,7 +26,7 @@ export const empty = (headline, ...why) =>
 
 /** An error state: what could not be loaded, why, and a button to retry. */
 export function failed(error, retry) {
-  const isToken = error.kind === 'unauthenticated' || (error.kind === 'forbidden' && token.value);
+  const isToken = error.kind === 'unauthenticated' || (error.kind === 'forbidden' && credential.value);
   const headline =
     { forbidden: 'Not allowed', offline: 'No answer', missing: 'Not found', limited: 'Too many requests' }[
       error.kind

@@ -156,6 +156,9 @@ function drawBadges(data) {
   badge('agents', working, `${count(working ?? 0, 'agent')} at work`);
   const waiting = data.notifications?.filter((each) => !each.acknowledged).length;
   badge('alerts', waiting, `${count(waiting ?? 0, 'alert')} not acknowledged`, true);
+  const icon = /** @type {HTMLLinkElement} */ (document.querySelector('link[rel=icon]'));
+  const href = icon.href.replace(/icon[^/]*$/, waiting ? 'icon-alert.svg' : 'icon.svg');
+  if (icon.href !== href) icon.href = href;
 }
 
 function badge(view, value, title, isAlarm) {
@@ -189,6 +192,10 @@ function drawTitle(data) {
       : ' ',
   );
 }
+
+/** Whether somebody wants notifications of the browser for new alerts. */
+export const wantsNotice = keptCell('notify', '');
+wantsNotice.watch((on) => on && openLater(() => import('../extra/notify.js')));
 
 // Keys: the palette, `g` and a letter for views, `/` to search, `j` and `k` through rows.
 

@@ -1,10 +1,11 @@
 // The server itself: who gets in and how, keys, tokens, who did what.
 
-import { denied, scopes, token, useToken } from '../core/api.js';
+import { credential, denied, scopes, signOut } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { enterprise, slice, status } from '../core/store.js';
 import { NONE } from '../core/words.js';
 import { stage } from '../extra/stage.js';
+import { perform } from '../ui/actions.js';
 import { askForToken, empty, panel, pill, since } from '../ui/elements.js';
 import { audit } from './admin_audit.js';
 import { tokens } from './admin_tokens.js';
@@ -131,7 +132,8 @@ function accessPanel(ctx) {
     tools: ({ enterprise: features }) =>
       (features.auth_enabled || features.oidc_enabled) && [
         h('button.button.small', { type: 'button', onclick: askForToken }, icon('key'), 'Use another token'),
-        token.value && h('button.button.small', { type: 'button', onclick: () => useToken('') }, 'Forget it'),
+        credential.value &&
+          h('button.button.small', { type: 'button', onclick: () => perform({ run: signOut }) }, 'Sign out'),
       ],
     show({ info: said, enterprise: features }) {
       const needsToken = said.auth_methods.length > 0;

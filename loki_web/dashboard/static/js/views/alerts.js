@@ -6,6 +6,7 @@ import { notifications } from '../core/store.js';
 import { link, replace } from '../core/views.js';
 import { count, lookup, NONE, number, words } from '../core/words.js';
 import { facts } from '../extra/facts.js';
+import { noticeSwitch } from '../extra/notify.js';
 import { actionButton } from '../ui/actions.js';
 import { ago, empty, panel, sign } from '../ui/elements.js';
 import { triggerPanel } from './alerts_triggers.js';
@@ -27,6 +28,7 @@ const PLACES = lookup({
 
 export function view(ctx) {
   const head = h('div.head');
+  const notice = noticeSwitch();
   let { severity, isOpen } = read(ctx.route);
   let shown = AT_ONCE;
   const fits = (each) => (!severity || each.severity === severity) && !(isOpen && each.acknowledged);
@@ -68,6 +70,7 @@ export function view(ctx) {
       ),
       h(
         'div.end',
+        notice,
         actionButton({
           label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all',
           off: waiting.length ? null : 'There is nothing to acknowledge',
