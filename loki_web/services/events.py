@@ -74,7 +74,7 @@ class MilestoneReader:
 class IndexReader:
     """The reader of the index of all events. The index also has the signal files."""
 
-    STAMP = "3"
+    STAMP = "4"
 
     def __init__(self) -> None:
         self.index = SignalIndex()
@@ -109,7 +109,7 @@ class IndexReader:
         changes = files.changes(self._generation)
         names = changes.names
         if names is None:
-            names = self.index.compare_files(files.versions())
+            names = self.index.compare_files(files.stamps())
         for name in names:
             entry, packed = files.version(name), files.value(name)
             if entry is None or packed is None:
