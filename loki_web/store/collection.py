@@ -416,8 +416,9 @@ class Collection:
         """Return the files to read with their versions, and the files that are gone."""
         stale: dict[str, Version] = {}
         gone: list[str] = []
-        for name in due:
-            version, stamp = self._listing.version(name), self._entries.stamp(name)
+        get_stamp = self._entries.stamp
+        for name, version in self._listing.versions(due):
+            stamp = get_stamp(name)
             if version is None:
                 self._unsettled.discard(name)
                 if stamp is not None:
@@ -447,9 +448,8 @@ class Collection:
         self._entries.load(data)
         for name in set(self._entries).difference(self._names()):
             self._entries.remove(name)
-        latest = nlargest(_MAX_RECENT, self._entries.items(), key=lambda item: item[1].mtime_ns)
-        for name, _ in reversed(latest):
-            self._recent[name] = None
+        if not self._is_trusted:
+            self._recent.update(dict.fromkeys(reversed(self._entries.latest(_MAX_RECENT))))
         return list(self._entries)
 
     def _settle(self, drained_at: int) -> None:

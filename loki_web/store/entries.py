@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterator
+from heapq import nlargest
 from typing import Any, NamedTuple
 
 import orjson
@@ -86,6 +87,15 @@ class Entries:
             if mtimes[row] / 1e9 >= mtime and values[row] is not None
         ]
 
+    def latest(self, count: int) -> list[str]:
+        """Return the paths of the files that were written last, the latest first.
+
+        :param count: how many to return at most.
+        """
+        mtimes = self._mtimes
+        pairs = ((mtimes[row], path) for path, row in self._rows.items())
+        return [path for _, path in nlargest(count, pairs)]
+
     def value(self, path: str) -> Any:
         """Return the value of a path; None if it has no entry."""
         row = self._rows.get(path)
@@ -129,11 +139,11 @@ class Entries:
 
     def load(self, data: bytes) -> None:
         """Replace all entries by those that `dump` returned."""
-        header, _, columns = data.partition(b"\n")
-        paths, values = orjson.loads(header)
-        middle = len(columns) // 2
+        end = data.index(b"\n")
+        paths, values = orjson.loads(data[:end])
         self._rows = dict(zip(paths, range(len(paths)), strict=True))
-        self._stamps, self._mtimes = array("q", columns[:middle]), array("q", columns[middle:])
+        both = array("q", data[end + 1 :])
+        self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
         self._values = [RELEASED if value is None else value for value in values]
         self._free = []
 

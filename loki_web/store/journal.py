@@ -71,7 +71,7 @@ class StoredReader(Reader, Protocol):
     def dump(self) -> bytes:
         """Return the state."""
 
-    def load(self, data: bytes) -> None:
+    def load(self, data: memoryview) -> None:
         """Restore a state that `dump` returned. Raise any exception if it cannot be used."""
 
 
@@ -324,10 +324,10 @@ class Journal(PathInput, Generic[R]):
         if data is None:
             return
         try:
-            header, _, state = data.partition(b"\n")
-            version, place, self._lines = orjson.loads(header)
+            end = data.index(b"\n")
+            version, place, self._lines = orjson.loads(data[:end])
             self._version, self._place = files.Version(*version), _Place(*place)
-            reader.load(state)
+            reader.load(memoryview(data)[end + 1 :])
             self._stored_at = self._place.offset
         except Exception:
             log.warning("the stored state of %s cannot be used", self.relative)
