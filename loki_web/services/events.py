@@ -19,6 +19,7 @@ from loki_web.store.journal import Journal
 from loki_web.store.times import isoformat, parse_time
 
 FILE = "events.jsonl"
+_LENGTH_BYTES = 8
 
 
 class Milestones(NamedTuple):
@@ -65,7 +66,7 @@ class MilestoneReader:
         started, iteration = self.milestones
         return orjson.dumps([started and isoformat(started), iteration])
 
-    def load(self, data: bytes) -> None:
+    def load(self, data: memoryview) -> None:
         """Restore a state that `dump` returned."""
         started, iteration = orjson.loads(data)
         self.milestones = Milestones(parse_time(started), iteration)
@@ -74,7 +75,7 @@ class MilestoneReader:
 class IndexReader:
     """The reader of the index of all events. The index also has the signal files."""
 
-    STAMP = "3"
+    STAMP = "4"
 
     def __init__(self) -> None:
         self.index = SignalIndex()
@@ -109,7 +110,7 @@ class IndexReader:
         changes = files.changes(self._generation)
         names = changes.names
         if names is None:
-            names = self.index.compare_files(files.versions())
+            names = self.index.compare_files(files.stamps())
         for name in names:
             entry, packed = files.version(name), files.value(name)
             if entry is None or packed is None:
@@ -128,14 +129,14 @@ class IndexReader:
         self._unstored_files = 0
         tables, columns = self.index.dump()
         header = orjson.dumps([tables, [len(column) for column in columns]])
-        return b"\n".join([header, b"".join(columns)])
+        return b"".join([len(header).to_bytes(_LENGTH_BYTES), header, *columns])
 
-    def load(self, data: bytes) -> None:
+    def load(self, data: memoryview) -> None:
         """Restore a state that `dump` returned."""
-        header, _, rest = data.partition(b"\n")
-        tables, sizes = orjson.loads(header)
-        ends = list(accumulate(sizes, initial=0))
-        self.index.load(tables, [memoryview(rest)[start:end] for start, end in pairwise(ends)])
+        start = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES])
+        tables, sizes = orjson.loads(data[_LENGTH_BYTES:start])
+        ends = list(accumulate(sizes, initial=start))
+        self.index.load(tables, [data[start:end] for start, end in pairwise(ends)])
 
 
 def get_milestones(sources: Sources) -> Milestones:

@@ -166,7 +166,7 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
 def _choose_queued(sources: Sources, read: Callable[[_Source, str], Json]) -> _Choice:
     """Return for each id in the queue files the source and fingerprint of the latest entry."""
     queued: _Choice = {}
-    for source in _QUEUES:
+    for source in _list_queues(sources):
         for identity, fingerprint in _fingerprint_entries(sources, source).items():
             other = queued.get(identity)
             if other is not None:
@@ -185,7 +185,7 @@ def _choose_queued(sources: Sources, read: Callable[[_Source, str], Json]) -> _C
 def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
     """Return the chosen entries, and those of the state file for ids in no queue."""
     chosen = dict(queued)
-    for source in _COPIES:
+    for source in _list_copies(sources):
         for identity, fingerprint in _fingerprint_entries(sources, source).items():
             path = _get_path(source.queue)
             if identity in queued or sources.project.is_newer(path, state.DASHBOARD_FILE):
@@ -194,6 +194,23 @@ def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
             if other is None or _RANK[source.queue] > _RANK[other[0].queue]:
                 chosen[identity] = source, fingerprint
     return chosen
+
+
+def _list_queues(sources: Sources) -> list[_Source]:
+    """Return the queues that have a file; the other ones cost nothing."""
+    names, single = set(sources.project.file_names("queue", ".json")), _read_single_files(sources)
+    if not names and sources.project.is_folder("queue"):
+        return _QUEUES  # a folder may be entered without the permission to list it
+    return [
+        source for source in _QUEUES if f"{source.queue}.json" in names or source.queue in single
+    ]
+
+
+@derived
+def _list_copies(sources: Sources) -> list[_Source]:
+    """Return the copies in the state file that are not empty."""
+    groups = as_dict(as_dict(sources.project.document(state.DASHBOARD_FILE)).get("tasks"))
+    return [source for source in _COPIES if groups.get(_STATE_KEYS[source.queue])]
 
 
 def _is_later(one: Json, other: Json) -> bool | None:

@@ -45,12 +45,11 @@ def as_number(value: Any) -> int | float | None:
 
     Numbers of 1e15 and more are no valid amounts or times, and also become None.
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
+    if type(value) is str:
         value = _number_in(value)
-    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e15:
-        return value
+    if type(value) in (int, float) and -1e15 < value < 1e15:
+        number: int | float = value
+        return number
     return None
 
 

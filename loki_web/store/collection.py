@@ -12,11 +12,10 @@ from heapq import nlargest
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeVar
 
-import orjson
 from cachetools import LRUCache
 
 from loki_web.store import files, json_text
-from loki_web.store.entries import Entries, Entry
+from loki_web.store.entries import RELEASED, Entries, Entry
 from loki_web.store.files import Version, is_being_written, is_settled, is_settled_at
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.listing import Listing
@@ -32,11 +31,10 @@ BULK = 64  # parsing fewer files is faster than loading digests
 _MAX_RECENT = 256
 _ROUND_SECONDS = 0.9
 _MAX_LOG = 1000
-_FORMAT = "1"  # of the stored digests
+_FORMAT = "2"  # of the stored digests
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
-_RELEASED = object()
 
 
 class _Fresh(NamedTuple):
@@ -49,8 +47,7 @@ class _Fresh(NamedTuple):
     fingerprint: int
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """The content of a file that was read.
 
     :ivar is_settled: False if the file may still change without a new version.
@@ -181,7 +178,7 @@ class Collection:
         with self._lock:
             values = ((name, self._entries.value(name)) for name in self._names())
             return [
-                (name, self.value(name) if value is _RELEASED else value)
+                (name, self.value(name) if value is RELEASED else value)
                 for name, value in values
                 if value is not None
             ]
@@ -219,7 +216,7 @@ class Collection:
         """
         with self._lock:
             entry = self._entries.get(name)
-        if entry is None or entry.value is not _RELEASED:
+        if entry is None or entry.value is not RELEASED:
             return entry.value if entry else None
         content = self.read(name)
         return self._value_of(content) if content else None
@@ -230,9 +227,7 @@ class Collection:
         For a caller that has used them, and needs only the changes from then on.
         """
         with self._lock:
-            for name in self._entries:
-                if self._entries.value(name) is not None and self.is_settled(name):
-                    self._entries.set_value(name, _RELEASED)
+            self._entries.release(self.is_settled)
 
     def is_settled(self, name: str) -> bool:
         """Return whether the version of a file changes with the next change of its content."""
@@ -253,6 +248,21 @@ class Collection:
         with self._lock:
             entries = self._entries.items()
             return {name: entry for name, entry in entries if damaged or entry.value is not None}
+
+    def stamps(self) -> dict[str, int]:
+        """Return the stamps of the versions of the files that have a value, by path."""
+        observe(self)
+        with self._lock:
+            return self._entries.stamps()
+
+    def modified_since(self, mtime: float) -> list[str]:
+        """Return the paths of the files that were written at a time or later.
+
+        :param mtime: seconds since the epoch.
+        """
+        observe(self)
+        with self._lock:
+            return self._entries.modified_since(mtime)
 
     def count_unusable(self) -> int:
         """Return how many files are damaged or too large."""
@@ -386,15 +396,14 @@ class Collection:
 
         :param doubtful: the files to read even if their version is the same.
         """
+        changed = self._restore() if len(due) >= BULK and not self._entries else []
         stale, gone = self._compare(due, doubtful)
-        if not gone and not stale:
+        if not (gone or stale or changed):
             return
         for name in gone:
             self._forget(name)
-        changed = gone
+        changed += gone
         latest = nlargest(_MAX_RECENT, stale, key=lambda name: stale[name].mtime_ns)
-        if self._value_store is not None and len(stale) >= BULK:
-            changed += self._load(self._value_store, stale)
         with files.OpenFolders(base) as folders:
             for name in sorted(stale, key=lambda name: stale[name].mtime_ns):
                 if self._take(name, stale[name], folders):
@@ -409,14 +418,14 @@ class Collection:
         """Return the files to read with their versions, and the files that are gone."""
         stale: dict[str, Version] = {}
         gone: list[str] = []
-        for name in due:
-            version = self._listing.version(name)
-            entry = self._entries.get(name)
+        get_stamp = self._entries.stamp
+        for name, version in self._listing.versions(due):
+            stamp = get_stamp(name)
             if version is None:
                 self._unsettled.discard(name)
-                if entry is not None:
+                if stamp is not None:
                     gone.append(name)
-            elif entry is None or entry.stamp != version.stamp or name in doubtful:
+            elif stamp != version.stamp or name in doubtful:
                 stale[name] = version
         return stale, gone
 
@@ -430,24 +439,20 @@ class Collection:
         while len(self._log) > _MAX_LOG:
             self._log_begins, _ = self._log.popleft()
 
-    def _load(self, value_store: ValueStore, stale: dict[str, Version]) -> list[str]:
-        """Load stored digests, and remove their files from `stale`. Return their paths."""
-        data = value_store.load(self._name, _FORMAT)
+    def _restore(self) -> list[str]:
+        """Begin with the stored digests of the files that are listed. Return their paths.
+
+        Their versions are examined after that, as those of all entries.
+        """
+        data = self._value_store.load(self._name, _FORMAT) if self._value_store else None
         if data is None:
             return []
-        stored: dict[str, tuple[int, Any]] = orjson.loads(data)
-        loaded = []
-        for name, version in stale.items():
-            stamp, value = stored.get(name, (None, None))
-            if stamp == version.stamp:
-                if name in self._entries:
-                    self._forget(name)
-                value = _RELEASED if value is None else value
-                self._entries.put(name, Entry(stamp, version.mtime_ns, value))
-                loaded.append(name)
-        for name in loaded:
-            del stale[name]
-        return loaded
+        self._entries.load(data)
+        for name in set(self._entries).difference(self._names()):
+            self._entries.remove(name)
+        if not self._is_trusted:
+            self._recent.update(dict.fromkeys(reversed(self._entries.latest(_MAX_RECENT))))
+        return list(self._entries)
 
     def _settle(self, drained_at: int) -> None:
         """Store all digests, if files have settled since they were read.
@@ -468,12 +473,7 @@ class Collection:
             del self._fresh[name]
         if self._value_store is None or not settled:
             return
-        digests = {
-            name: (entry.stamp, None if entry.value is _RELEASED else entry.value)
-            for name, entry in self._entries.items()
-            if entry.value is not None and self.is_settled(name)
-        }
-        self._value_store.store(self._name, _FORMAT, orjson.dumps(digests))
+        self._value_store.store(self._name, _FORMAT, self._entries.dump(self.is_settled))
 
     def _take(self, name: str, version: Version, folders: files.OpenFolders) -> bool:
         """Read a file. Return whether its content or digest has changed.
@@ -482,7 +482,8 @@ class Collection:
         value is kept.
         """
         before, fresh_before = self._entries.get(name), self._fresh.get(name)
-        self._forget(name)
+        if before is not None:
+            self._forget(name)
         value = None
         try:
             content = self._read(name, folders) if self._has_room(version) else None

@@ -1,15 +1,21 @@
 """The state of the files of a collection, in columns: a year of history has tens of thousands."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from heapq import nlargest
 from typing import Any, NamedTuple
+
+import orjson
+
+RELEASED = object()
 
 
 class Entry(NamedTuple):
     """The version of a file, and what is kept of its content.
 
     :ivar stamp: see `Version.stamp`.
-    :ivar value: the content or its digest; None for a damaged or skipped file.
+    :ivar value: the content or its digest; None for a damaged or skipped file; RELEASED for one
+        whose value is read again when it is asked for.
     """
 
     stamp: int
@@ -59,6 +65,37 @@ class Entries:
         """Return how many entries have no value."""
         return self._values.count(None) - len(self._free)
 
+    def stamp(self, path: str) -> int | None:
+        """Return the stamp of a path; None if it has no entry."""
+        row = self._rows.get(path)
+        return None if row is None else self._stamps[row]
+
+    def stamps(self) -> dict[str, int]:
+        """Return the stamps of the entries that have a value, by path."""
+        values, stamps = self._values, self._stamps
+        return {path: stamps[row] for path, row in self._rows.items() if values[row] is not None}
+
+    def modified_since(self, mtime: float) -> list[str]:
+        """Return the paths of the entries with a value whose file was written at a time or later.
+
+        :param mtime: seconds since the epoch.
+        """
+        values, mtimes = self._values, self._mtimes
+        return [
+            path
+            for path, row in self._rows.items()
+            if mtimes[row] / 1e9 >= mtime and values[row] is not None
+        ]
+
+    def latest(self, count: int) -> list[str]:
+        """Return the paths of the files that were written last, the latest first.
+
+        :param count: how many to return at most.
+        """
+        mtimes = self._mtimes
+        pairs = ((mtimes[row], path) for path, row in self._rows.items())
+        return [path for _, path in nlargest(count, pairs)]
+
     def value(self, path: str) -> Any:
         """Return the value of a path; None if it has no entry."""
         row = self._rows.get(path)
@@ -77,9 +114,38 @@ class Entries:
         else:
             self._stamps[row], self._mtimes[row], self._values[row] = entry
 
-    def set_value(self, path: str, value: Any) -> None:
-        """Replace the value of a path that has an entry."""
-        self._values[self._rows[path]] = value
+    def release(self, is_lasting: Callable[[str], bool]) -> None:
+        """Replace the values of the paths for which a function returns True."""
+        values = self._values
+        for path, row in self._rows.items():
+            if values[row] is not None and is_lasting(path):
+                values[row] = RELEASED
+
+    def dump(self, is_lasting: Callable[[str], bool]) -> bytes:
+        """Return the entries that have a value and for whose path a function returns True."""
+        values = self._values
+        rows = {
+            path: row
+            for path, row in self._rows.items()
+            if values[row] is not None and is_lasting(path)
+        }
+        kept = [None if values[row] is RELEASED else values[row] for row in rows.values()]
+        columns = (
+            array("q", map(column.__getitem__, rows.values()))
+            for column in (self._stamps, self._mtimes)
+        )
+        header = orjson.dumps([list(rows), kept])
+        return b"\n".join([header, b"".join(column.tobytes() for column in columns)])
+
+    def load(self, data: bytes) -> None:
+        """Replace all entries by those that `dump` returned."""
+        end = data.index(b"\n")
+        paths, values = orjson.loads(data[:end])
+        self._rows = dict(zip(paths, range(len(paths)), strict=True))
+        both = array("q", data[end + 1 :])
+        self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
+        self._values = [RELEASED if value is None else value for value in values]
+        self._free = []
 
     def remove(self, path: str) -> None:
         """Remove the entry of a path, if there is one."""

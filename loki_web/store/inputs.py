@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -218,13 +219,18 @@ class _Parents:
         return base, tuple(_identity(_lstat(path)) for path in islice(paths, 1, None))
 
 
+@lru_cache(maxsize=1024)
+def _folder_of(relative: str) -> str:
+    return os.path.dirname(os.path.normpath(relative))
+
+
 class PathInput:
     """A path below a root. Subclasses define its state."""
 
     def __init__(self, root: Root, relative: str) -> None:
         self._root = root
         self.relative = relative
-        self._parents = _Parents(root, os.path.dirname(os.path.normpath(relative)))
+        self._parents = _Parents(root, _folder_of(relative))
         self._resolved_for: Any = None
         self._real: str | None = None
         self._is_linked = False

@@ -71,7 +71,7 @@ class StoredReader(Reader, Protocol):
     def dump(self) -> bytes:
         """Return the state."""
 
-    def load(self, data: bytes) -> None:
+    def load(self, data: memoryview) -> None:
         """Restore a state that `dump` returned. Raise any exception if it cannot be used."""
 
 
@@ -139,8 +139,7 @@ class Journal(PathInput, Generic[R]):
     ) -> None:
         super().__init__(root, relative)
         self.reader = make()
-        # Every line contains the empty word.
-        self._words = self.reader.WORDS if isinstance(self.reader, SelectiveReader) else (b"",)
+        self._words = self.reader.WORDS if isinstance(self.reader, SelectiveReader) else ()
         self._states = states
         self._state_name = f"{relative} {type(self.reader).__name__}"
         self._busy = threading.RLock()
@@ -177,6 +176,7 @@ class Journal(PathInput, Generic[R]):
         observe(self)
         with self._busy:
             yield self.reader
+            self._store_if_due()
 
     def part(self, of: Callable[["Journal[R]"], T]) -> T:
         """Return the result of a function of this journal, and record it as a dependency.
@@ -247,8 +247,6 @@ class Journal(PathInput, Generic[R]):
         except OSError:
             self._reset()
             self._version = None
-        if self._place.offset - self._stored_at >= _STORE_BYTES:
-            self.store()
 
     def _continues(self, stream: BinaryIO, version: files.Version) -> bool:
         """Return whether the file begins with the content that was read."""
@@ -280,7 +278,7 @@ class Journal(PathInput, Generic[R]):
             if self._inside or len(rest) > MAX_LINE_BYTES:
                 self._inside, rest, offset = True, b"", position
         self._rest = rest
-        self._rest_is_taken = self._take(rest, offset)
+        self._rest_is_taken = self._is_wanted(rest) and self._take(rest, offset)
         self._rest_counts = self._rest_is_taken or _begins_with_object(rest)
         if offset != self._place.offset or version.inode != self._place.inode:
             self._place = _Place.at(offset, stream, version)
@@ -293,14 +291,17 @@ class Journal(PathInput, Generic[R]):
         for line in lines:
             if self._inside:
                 self._inside = False
-            elif any(map(line.__contains__, self._words)):
+            elif self._is_wanted(line):
                 self._take(line, offset)
             offset += len(line) + 1
         return offset
 
+    def _is_wanted(self, line: bytes) -> bool:
+        return not self._words or any(map(line.__contains__, self._words))
+
     def _take(self, line: bytes, offset: int) -> bool:
         """Pass the object of a line to the reader. Return False if it is passed none."""
-        if not line or len(line) > MAX_LINE_BYTES or not any(map(line.__contains__, self._words)):
+        if not line or len(line) > MAX_LINE_BYTES:
             return False
         try:
             record = json_text.parse(line)
@@ -323,15 +324,20 @@ class Journal(PathInput, Generic[R]):
         if data is None:
             return
         try:
-            header, _, state = data.partition(b"\n")
-            version, place, self._lines = orjson.loads(header)
+            end = data.index(b"\n")
+            version, place, self._lines = orjson.loads(data[:end])
             self._version, self._place = files.Version(*version), _Place(*place)
-            reader.load(state)
+            reader.load(memoryview(data)[end + 1 :])
             self._stored_at = self._place.offset
         except Exception:
             log.warning("the stored state of %s cannot be used", self.relative)
             self._version = None
             self._reset()
+
+    def _store_if_due(self) -> None:
+        """Store the state after many new bytes: when it is used, as that may store it too."""
+        if self._place.offset - self._stored_at >= _STORE_BYTES:
+            self.store()
 
     def store(self) -> None:
         """Store the state of the reader, unless its last object may still be taken back."""
@@ -357,6 +363,7 @@ class _Part:
     def examine(self) -> Any:
         state_of(self.journal)
         with self.journal._busy:
+            self.journal._store_if_due()
             return self.of(self.journal)
 
 

@@ -4,7 +4,7 @@ import os
 import stat
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from loki_web.store import files
@@ -129,13 +129,17 @@ class Listing:
             return None
         return directory.path, own
 
-    def version(self, name: str) -> Version | None:
-        """Return the current version of a listed file; None if it is not a regular file."""
-        place = self.place(name)
-        if place is None:
-            real = files.resolve_below(self._base, os.path.join(self._relative, name))
-            return _version(real, stat.S_ISREG) if real else None
-        return _version(f"{place[0]}/{place[1]}", stat.S_ISREG)
+    def versions(self, names: Iterable[str]) -> Iterator[tuple[str, Version | None]]:
+        """Yield listed files with their current versions; None if one is not a regular file."""
+        directories, linked = self._directories, self.linked
+        for name in names:
+            below, _, own = name.rpartition("/")
+            directory = directories.get(below)
+            if directory is None or name in linked:
+                real = files.resolve_below(self._base, os.path.join(self._relative, name))
+                yield name, _version(real, stat.S_ISREG) if real else None
+            else:
+                yield name, _version(f"{directory.path}/{own}", stat.S_ISREG)
 
     def _directory(self, below: str, is_linked: bool) -> _Directory | None:
         """Return a directory, listed again if it has changed; None if it is missing."""

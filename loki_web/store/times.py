@@ -24,6 +24,7 @@ UNKNOWN = datetime.min.replace(tzinfo=UTC)
 _WITHIN_HOUR = {
     f":{second // 60:02}:{second % 60:02}Z": second * 1_000_000 for second in range(3600)
 }  # the text of a time after its hour, and the microseconds since that hour
+_MICROSECONDS = re.compile(r"\.\d{6}(?:Z|\+00:00|\+00:00Z)", re.ASCII)  # after the second
 _MAX_HOURS = 10_000
 _hour_starts: dict[str, int] = {}
 _NO_OFFSET = timedelta(0)
@@ -100,15 +101,31 @@ def microseconds_of(value: Any, unknown: int) -> int:
     try:
         return _hour_starts[value[:13]] + _WITHIN_HOUR[value[13:]]
     except (KeyError, TypeError):
-        instant = parse_time(value)
+        within = _within_hour(value[13:]) if isinstance(value, str) else None
+    start = None if within is None else _hour_starts.get(value[:13])
+    if start is not None and within is not None:
+        return start + within
+    instant = parse_time(value)
     if instant is None:
         return unknown
     count = microseconds(instant)
-    if isinstance(value, str) and value[13:] in _WITHIN_HOUR:
+    if within is not None:
         if len(_hour_starts) >= _MAX_HOURS:
             _hour_starts.clear()
-        _hour_starts[value[:13]] = count - _WITHIN_HOUR[value[13:]]
+        _hour_starts[value[:13]] = count - within
     return count
+
+
+def _within_hour(text: str) -> int | None:
+    """Return the microseconds since the hour; None for a text in none of the common forms.
+
+    :param text: what follows the hour, such as `:59:59Z` or `:59:59.123456+00:00`.
+    """
+    whole = _WITHIN_HOUR.get(text)
+    if whole is not None or not _MICROSECONDS.fullmatch(text, 6):
+        return whole
+    second = _WITHIN_HOUR.get(f"{text[:6]}Z")
+    return None if second is None else second + int(text[7:13])
 
 
 def from_microseconds(count: int) -> datetime:

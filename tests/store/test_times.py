@@ -144,9 +144,18 @@ def test_times_are_sorted_by_instant() -> None:
     ]
 
 
-def test_the_cached_hour_includes_its_day() -> None:
+@pytest.mark.parametrize(
+    ("form", "step"),
+    [
+        ("%Y-%m-%dT%H:%M:%SZ", timedelta(seconds=1801)),
+        ("%Y-%m-%dT%H:%M:%S.%fZ", timedelta(seconds=1801, microseconds=10_007)),
+        ("%Y-%m-%d %H:%M:%S.%f+00:00", timedelta(seconds=1801, microseconds=10_007)),
+        ("%Y-%m-%dT%H:%M:%S.%f+00:00Z", timedelta(seconds=1801, microseconds=10_007)),
+    ],
+)
+def test_the_cached_hour_includes_its_day(form: str, step: timedelta) -> None:
     day = datetime(2026, 2, 20, tzinfo=UTC)
-    moments = [day + timedelta(seconds=step * 1801) for step in range(100)]
-    shown = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]
+    moments = [day + number * step for number in range(100)]
+    shown = [moment.strftime(form) for moment in moments]
     for _ in range(2):
         assert [microseconds_of(text, 0) for text in shown] == [*map(microseconds, moments)]

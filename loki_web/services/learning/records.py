@@ -38,6 +38,7 @@ _MAX_NAME = 200
 _MAX_CACHED = 4096
 _MAX_CACHED_LENGTH = 1000  # characters of all fields in one key of the cache
 _NO_DATA: Json = {}
+_NO_CONFIDENCE = None, None
 
 
 class _Names(NamedTuple):
@@ -53,15 +54,13 @@ _cached_names: dict[tuple[Any, ...], _Names | None] = {}
 
 def parse_event(event: Json) -> Record | None:
     """Return the record of a line of `events.jsonl`, None if it has no type."""
-    data = event.get("data")
-    if not isinstance(data, dict):
+    get, data, word, source = event.get, event.get("data"), None, None
+    if isinstance(data, dict):
+        word, source = data.get("signal_type"), data.get("source")
+    else:
         data = _NO_DATA
-    get = event.get
     names = _get_event_names(
-        (
-            *(get("type"), get("event"), get("signal_type"), data.get("signal_type")),
-            *(get("source"), data.get("source")),
-        )
+        (get("type"), get("event"), get("signal_type"), word, get("source"), source)
     )
     return _make_record(event, data, names) if names else None
 
@@ -126,12 +125,13 @@ def _make_names(kind: str, written: str, *sources: Any) -> _Names:
 
 def _make_record(content: Json, data: Json, names: _Names) -> Record:
     kind, written, source = names
+    confidences = content.get("confidence"), data.get("confidence")
     return Record(
         microseconds_of(content.get("timestamp"), UNKNOWN_TIME),
         kind,
         written,
         source,
-        _first_share(content.get("confidence"), data.get("confidence")),
+        None if confidences == _NO_CONFIDENCE else _first_share(*confidences),
         _make_lesson(kind, content, data) if kind in SUBJECTS else None,
     )
 
@@ -140,13 +140,8 @@ def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
     both = {**data, **content}  # fields are at the top level or in `data`
     key = SUBJECTS[kind]
     subject = _redact_name(
-        first_text(
-            content.get(key),
-            data.get(key),
-            content.get("action"),
-            data.get("action"),
-            default="unknown",
-        )
+        first_text(content.get(key), data.get(key))
+        or first_text(content.get("action"), data.get("action"), default="unknown")
     )
     if kind == USER_PREFERENCE:
         return Lesson(subject, value=redact_within(both.get("preference_value")))

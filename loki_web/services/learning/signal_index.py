@@ -11,13 +11,12 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import chain, count
+from itertools import chain
 from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
 from loki_web.store import json_text
-from loki_web.store.entries import Entry
 from loki_web.store.times import UNKNOWN_TIME
 
 USER_PREFERENCE, ERROR_PATTERN = "user_preference", "error_pattern"
@@ -238,9 +237,10 @@ class SignalIndex:
             hour.append(row)
         else:
             hour.insert(self._find_position(hour, row), row)
-        for totals in self._cached.values():
-            if totals.covers(when):
-                self._change(totals.cells, row, 1)
+        if self._cached:  # iterating over an empty cache would cost more than the rest
+            for totals in self._cached.values():
+                if totals.covers(when):
+                    self._change(totals.cells, row, 1)
         return row
 
     def remove(self, row: int) -> None:
@@ -275,25 +275,29 @@ class SignalIndex:
         """Remove the record of a signal file, if there is one."""
         row = self._file_rows.pop(name, None)
         if row is not None:
-            self._free_files.append(-1 - self._offsets[row])
+            number = -1 - self._offsets[row]
             self.remove(row)
+            self._file_list[number] = ""
+            self._free_files.append(number)
 
-    def compare_files(self, current: Mapping[str, Entry]) -> set[str]:
+    def compare_files(self, current: Mapping[str, int]) -> set[str]:
         """Return the names of the files that were added, removed or changed since `put_file`.
 
         The names are kept as the strings of `current`, so that each is in memory once.
+
+        :param current: the stamps of the versions of all files.
         """
         rows = self._file_rows
         self._file_rows = {}
         differing = set()
-        for name, entry in current.items():
+        for name, stamp in current.items():
             row = rows.pop(name, None)
             if row is None:
                 differing.add(name)
                 continue
             number = -1 - self._offsets[row]
             self._file_rows[name], self._file_list[number] = row, name
-            if self._file_stamps[number] != entry.stamp:
+            if self._file_stamps[number] != stamp:
                 differing.add(name)
         self._file_rows |= rows
         return differing.union(rows)
@@ -353,54 +357,45 @@ class SignalIndex:
         )
 
     def dump(self) -> tuple[list[Any], list[bytes]]:
-        """Return the records, except those of files without a stamp: tables, and sorted columns."""
-        hours = [
-            (hour, array("i", filter(self._is_lasting, self._hours[hour])))
-            for hour in self._hour_order
-        ]
-        rows = array("i", chain.from_iterable(some for _, some in hours))
-        figures, numbers = _select(self._figures, rows), count()
-        renumbered = array("i", (-1 if each < 0 else next(numbers) for each in figures))
-        used = array("i", (each for each in figures if each >= 0))
-        offsets = _select(self._offsets, rows)
-        files = [-1 - offset for offset in offsets if offset < 0]
-        new_offsets = count(-1, -1)
-        offsets = array("q", (each if each >= 0 else next(new_offsets) for each in offsets))
-        columns = [_select(each, rows) for each in (self._times, self._groups, self._lengths)]
-        columns += [offsets, _select(self._file_stamps, array("i", files)), renumbered]
-        columns += [_select(each, used) for each in self._list_figure_columns()]
+        """Return the state: tables, and columns."""
+        rows_of_files = array("i", [-1]) * len(self._file_list)
+        for row in self._file_rows.values():
+            rows_of_files[-1 - self._offsets[row]] = row
+        hours = [(hour, self._hours[hour]) for hour in self._hour_order]
         tables = [
             [list(group) for group in self._group_list],
             self._value_texts,
-            [[hour, len(some)] for hour, some in hours],
-            [self._file_list[number] for number in files],
+            [[hour, len(rows)] for hour, rows in hours],
+            [*self._file_list],
+            [*self._free_rows],
+            [*self._free_files],
         ]
+        columns = [*self._list_columns(), rows_of_files, *(rows for _, rows in hours)]
         return tables, [column.tobytes() for column in columns]
 
     def load(self, tables: list[Any], columns: "list[memoryview]") -> None:
-        """Replace the index by what `dump` returned."""
+        """Replace the index by what `dump` returned, except for files without a stamp."""
         self.clear()
-        targets = [self._times, self._groups, self._lengths, self._offsets, self._file_stamps]
-        targets += [self._figures, *self._list_figure_columns()]
-        for column, data in zip(targets, columns, strict=True):
+        own = self._list_columns()
+        for column, data in zip(own, columns, strict=False):
             column.frombytes(data)
-        groups, values, hours, self._file_list = tables
-        file_rows = (row for row, offset in enumerate(self._offsets) if offset < 0)
-        self._file_rows = dict(zip(self._file_list, file_rows, strict=True))
+        groups, values, hours, self._file_list, self._free_rows, self._free_files = tables
+        rows_of_files, *rows_of_hours = (array("i", data.tobytes()) for data in columns[len(own) :])
+        pairs = zip(self._file_list, rows_of_files, strict=True)
+        self._file_rows = {name: row for name, row in pairs if row >= 0}
         self._group_list = [_intern_group(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
         self._value_texts = values
         self._value_numbers = {text: number for number, text in enumerate(self._value_texts)}
-        start = 0
-        for hour, size in hours:
-            self._hours[hour] = array("i", range(start, start + size))
-            self._hour_order.append(hour)
-            start += size
+        self._hour_order = [hour for hour, _ in hours]
+        self._hours = dict(zip(self._hour_order, rows_of_hours, strict=True))
+        for number, stamp in enumerate(self._file_stamps):
+            if not stamp:
+                self.remove_file(self._file_list[number])
 
-    def _is_lasting(self, row: int) -> bool:
-        """Return whether a record can be recognized later: by its offset, or its file's stamp."""
-        offset = self._offsets[row]
-        return offset >= 0 or self._file_stamps[-1 - offset] != 0
+    def _list_columns(self) -> "list[array[Any]]":
+        columns = [self._times, self._groups, self._lengths, self._offsets, self._file_stamps]
+        return [*columns, self._figures, *self._list_figure_columns()]
 
     def _list_figure_columns(self) -> "list[array[Any]]":
         return [self._confidences, self._successes, self._durations, self._tokens, self._values]
@@ -602,10 +597,6 @@ class SignalIndex:
             for row in reversed(rows[: bisect_left(rows, until, key=self._times.__getitem__)]):
                 if self._times[row] != UNKNOWN_TIME:
                     yield row
-
-
-def _select(column: "array[Any]", rows: "array[int]") -> "array[Any]":
-    return array(column.typecode, map(column.__getitem__, rows))
 
 
 def _intern_group(kind: str, written: str, source: str, subject: str | None) -> Group:

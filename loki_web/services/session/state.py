@@ -165,8 +165,7 @@ def _get_efficiency_iteration(sources: Sources) -> int:
     """
     started = get_started_at(sources)
     since = started.timestamp() if started else 0.0
-    versions = efficiency.get_collection(sources).versions()
-    current = (name for name, version in versions.items() if version.mtime >= since)
+    current = efficiency.get_collection(sources).modified_since(since)
     matches = map(_EFFICIENCY_FILE.fullmatch, current)
     return max((int(match[1]) for match in matches if match), default=0)
 
