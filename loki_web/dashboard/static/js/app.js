@@ -17,11 +17,13 @@ const UNKNOWN = { title: 'Not found', load: async () => ({ view: notFound }) };
 
 async function enter(place) {
   const view = VIEWS[place.view] ?? UNKNOWN;
-  if (current?.name === place.view && !locked.value) return current?.ctx.moved(place);
+  const load = (place.parts[0] && view.one) || view.load;
+  const name = load === view.load ? place.view : `${place.view}/${place.parts[0]}`;
+  if (current?.name === name && !locked.value) return current?.ctx.moved(place);
   current?.ctx.leave();
   if (locked.value) return shut(view, place.view);
   const ctx = new ViewContext(place);
-  current = { name: place.view, ctx };
+  current = { name, ctx };
   mark(place.view);
   setTitle(view.title);
   const isLater = !isFirst;
@@ -29,7 +31,7 @@ async function enter(place) {
   isFirst = false;
   main.setAttribute('aria-busy', 'true');
   if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
-  const module = await view.load().catch(() => null);
+  const module = await load().catch(() => null);
   if (current?.ctx !== ctx) return undefined;
   if (!module) {
     ctx.onReturn(() => location.reload());

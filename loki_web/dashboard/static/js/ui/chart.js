@@ -1,4 +1,5 @@
 import { Component, draw, h, s } from '../core/dom.js';
+import { link } from '../core/views.js';
 import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
 import { table } from './elements.js';
 
@@ -29,6 +30,7 @@ import { table } from './elements.js';
  * @property {{value: number, label: string}[]} [warnings] lines below it
  * @property {{steps: number, value: number} | null} [forecast] of the first series
  * @property {number} [height]
+ * @property {(label: any) => string} [href] the page of what a label names; a click or Enter opens it
  */
 
 /**
@@ -54,6 +56,7 @@ class Chart extends Component {
   connected() {
     this.#svg.onpointermove = ({ offsetX }) => this.#move(Math.floor((offsetX - this.#place.left) / this.#place.slot));
     this.#svg.onpointerleave = () => this.#move(null);
+    this.#svg.onclick = () => this.#open();
     this.#svg.onblur = () => this.#move(null);
     this.#svg.onkeydown = (event) => this.#press(event);
     draw(this, this.#key, this.#figure, this.#table);
@@ -65,12 +68,22 @@ class Chart extends Component {
   }
 
   update() {
-    this.#svg.setAttribute('aria-label', `${this.props.label}. Arrow keys read it point by point; a table follows.`);
+    const { label, href, axis } = this.props;
+    const opens = href ? `, Enter opens the ${axis.toLowerCase()}` : '';
+    this.#svg.setAttribute('aria-label', `${label}. Arrow keys read it point by point${opens}; a table follows.`);
+    this.#svg.classList.toggle('opens', Boolean(href));
     this.#drawPlot();
     this.#drawTable();
   }
 
+  /** Open the page of what the crosshair stands on. */
+  #open() {
+    const { href } = this.props;
+    if (href && this.#at !== null) location.hash = href(this.#shown?.labels[this.#at]);
+  }
+
   #press(event) {
+    if (event.key === 'Enter') return this.#open();
     const last = this.#last;
     const at = this.#at ?? last;
     const aim = {
@@ -80,9 +93,9 @@ class Chart extends Component {
       End: last,
       Escape: null,
     }[/** @type {string} */ (event.key)];
-    if (aim === undefined) return;
+    if (aim === undefined) return undefined;
     event.preventDefault();
-    this.#move(aim);
+    return this.#move(aim);
   }
 
   get #last() {
@@ -142,10 +155,10 @@ class Chart extends Component {
   }
 
   #drawTable() {
-    const { labels, series, axis, format, label, marks = [] } = this.props;
+    const { labels, series, axis, format, label, href, marks = [] } = this.props;
     if (!this.#table.open) return draw(this.#table, h('summary', 'Table'));
     const columns = [
-      { label: axis, cell: (index) => labels[index] },
+      { label: axis, cell: (index) => (href ? h('a', { href: href(labels[index]) }, labels[index]) : labels[index]) },
       ...series.map((each) => ({
         label: each.name,
         class: 'num',
@@ -414,6 +427,9 @@ function drawLabels(labels, { x, slot, bottom, left, width }) {
 const COMPLETE = /** @type {const} */ ({ shape: 'check', tone: 'tgood' });
 const CONTINUE = /** @type {const} */ ({ shape: 'next', tone: 'tquiet' });
 
+/** The link to the page of an iteration. */
+export const iterationPage = (number) => link('iterations', String(number));
+
 /**
  * Files changed and done signals in each iteration, with the council's verdicts and the phases.
  *
@@ -426,6 +442,7 @@ export function progressChart(points, verdicts = [], iterations = []) {
   return {
     label: 'Files changed and done signals in each iteration',
     axis: 'Iteration',
+    href: iterationPage,
     labels: points.map((point) => point.iteration),
     format: compact,
     series: [
@@ -486,6 +503,7 @@ export function spendChart(cost, status) {
   return {
     label: 'Spent so far, by iteration',
     axis: 'Iteration',
+    href: iterationPage,
     labels: points.map((each) => each.iteration),
     format: money,
     tick: (value) => (value >= 10 ? `$${compact(value)}` : money(value)),

@@ -5,8 +5,9 @@ import { draw, h } from '../core/dom.js';
 import { checkpoints } from '../core/store.js';
 import { go, link, replace } from '../core/views.js';
 import { count, dateTime, matches, number } from '../core/words.js';
+import { drawer } from '../extra/drawer.js';
 import { facts } from '../extra/facts.js';
-import { actionButton, drawer } from '../ui/actions.js';
+import { actionButton } from '../ui/actions.js';
 import { ago, empty, failed, loading, panel, table } from '../ui/elements.js';
 
 const MOST = 200; // as many as the server lists
