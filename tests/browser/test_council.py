@@ -209,6 +209,14 @@ def test_grounds_without_a_verdict_are_listed_too(empty_place: Place, open_page:
         expect(grounds).to_contain_text("Some grounds")
 
 
+def test_the_votes_of_members_are_a_matrix(judging: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{judging.url}/#/council")).page
+    matrix = panel(page, "Members").get_by_role("table")
+    expect(matrix.locator("thead a")).to_have_attribute("href", "#/iterations/3")
+    votes = ["Member 1✓approve", "Member 2?Cannot validate", "Contrarian→reject"]
+    expect(matrix.locator("tbody tr")).to_have_text(votes)
+
+
 def test_the_report_is_shown_as_elements(judging: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{judging.url}/#/council"))
     shown = panel(watched.page, "Report")

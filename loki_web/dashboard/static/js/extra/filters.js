@@ -30,7 +30,7 @@ const NOTHING = '-'; // the value of a facet that an item does not have
  */
 export function filters(ctx, { label, placeholder, text, facets }) {
   const { view } = ctx.route;
-  const saved = keptCell(`views-${view}`, '[]');
+  const saved = savedOf(view);
   const bar = h('div.facets', { role: 'group', 'aria-label': 'Filters' });
   const chips = h('div.tabs.saved', { role: 'group', 'aria-label': 'Saved views' });
   const field = h('input.input', {
@@ -110,7 +110,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
       ),
       isFiltered() && h('a.button.small', { key: 'clear', href: link(view) }, 'Clear filters'),
     );
-    draw(chips, read(saved.value).map(drawSaved));
+    draw(chips, parse(saved.value).map(drawSaved));
   }
 
   function drawSaved({ name, query: kept }) {
@@ -141,7 +141,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
       verb: 'Save view',
       fields: [{ name: 'name', label: 'Name', maxlength: 40, required: true }],
       async run({ name }) {
-        const others = read(saved.value).filter((each) => each.name !== name.trim());
+        const others = parse(saved.value).filter((each) => each.name !== name.trim());
         saved.set(JSON.stringify([...others, { name: name.trim(), query: current() }]));
         toast(`View “${name.trim()}” saved in this browser`);
       },
@@ -149,7 +149,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   }
 
   function remove(name) {
-    saved.set(JSON.stringify(read(saved.value).filter((each) => each.name !== name)));
+    saved.set(JSON.stringify(parse(saved.value).filter((each) => each.name !== name)));
   }
 
   redraw();
@@ -160,8 +160,13 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   return { bar, chips, fit, query, isFiltered };
 }
 
+/** The saved views of a list. */
+export const readSaved = (view) => parse(savedOf(view).value);
+
+const savedOf = (view) => keptCell(`views-${view}`, '[]');
+
 /** What is kept in the browser; anything else than a list of views is nothing. */
-function read(text) {
+function parse(text) {
   try {
     const known = JSON.parse(text);
     return Array.isArray(known) ? known.filter((each) => each?.name && typeof each.query === 'string') : [];

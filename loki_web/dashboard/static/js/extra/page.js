@@ -141,6 +141,10 @@ export function logPanel(ctx, { title, from = null, to = null, query = '', class
   });
 }
 
+/** Whether something happened in a time; what ends when it begins, or begins when it ends, did not. */
+const isWithin = (item, from, to) =>
+  item.from === item.to ? item.from >= from && item.from <= to : item.to > from && item.from < to;
+
 /** What else happened in a time. */
 export function eventsPanel(ctx, { from, to }) {
   return panel(ctx, {
@@ -151,7 +155,7 @@ export function eventsPanel(ctx, { from, to }) {
       const until = to ?? now();
       const lanes = lanesOf(data)
         .filter(({ name }) => name !== 'Cost' && name !== 'Phases')
-        .map((lane) => ({ ...lane, items: lane.items.filter((item) => item.to >= from && item.from <= until) }))
+        .map((lane) => ({ ...lane, items: lane.items.filter((item) => isWithin(item, from, until)) }))
         .filter(({ items }) => items.length);
       return lanes.length
         ? happenings(lanes, 'In this time')

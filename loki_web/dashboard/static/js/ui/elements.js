@@ -300,7 +300,9 @@ function attempt(make, otherwise) {
   }
 }
 
-const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 10 : 100;
+const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 5 : 100;
+const MORE = 20; // rows at least for a click
+const LONG = 100; // rows from which a long table draws only those near the screen
 const SPARE_ROWS = 20; // drawn above and below the screen
 
 /**
@@ -352,13 +354,13 @@ class Table extends Component {
   }
 
   get #isVirtual() {
-    return Boolean(this.props.isLong) && this.#sortedRows.length > AT_ONCE;
+    return Boolean(this.props.isLong) && this.#sortedRows.length > LONG;
   }
 
   /** The indices of the rows that are drawn. */
   #window() {
     const { length } = this.#sortedRows;
-    if (!this.#isVirtual) return [0, Math.min(length, this.#shown)];
+    if (!this.#isVirtual) return [0, this.props.isLong ? length : Math.min(length, this.#shown)];
     const top = this.querySelector('tbody')?.getBoundingClientRect().top ?? 0;
     const fitting = Math.ceil(innerHeight / this.#height) + 2 * SPARE_ROWS;
     const first = Math.max(0, Math.min(length - fitting, Math.floor(-top / this.#height) - SPARE_ROWS));
@@ -417,8 +419,8 @@ class Table extends Component {
           room('below', sorted.length - end),
         ),
       ),
-      !isVirtual &&
-        sorted.length > this.#shown &&
+      sorted.length > end &&
+        !isVirtual &&
         h(
           'p.row',
           h('button.button.small', { type: 'button', onclick: () => this.#more() }, 'Show more'),
@@ -469,7 +471,7 @@ class Table extends Component {
   }
 
   #more() {
-    this.#shown += AT_ONCE;
+    this.#shown += Math.max(AT_ONCE, MORE);
     this.update();
   }
 

@@ -41,7 +41,7 @@ export function view(ctx) {
           logPanel(ctx, { title: 'Log lines that name it', query: id }),
         ),
         h(
-          'div.stack.w4',
+          'div.stack.w4.lead',
           panel(ctx, {
             title: 'Facts',
             from: { agents },

@@ -186,7 +186,7 @@ function drawAlert(each) {
           h('a', { href: link('iterations', String(each.iteration)) }, `iteration ${number(each.iteration)}`),
         ],
         ' · ',
-        h('a', { href: link('logs', [], { time: each.timestamp }) }, 'log'),
+        h('a', { href: link('logs', [], { time: each.timestamp }) }, 'log lines'),
       ),
       h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data })),
     ),

@@ -1,12 +1,12 @@
 // How the session converges, what the council said to it, and on what grounds.
 
-import { draw, h } from '../core/dom.js';
+import { draw, h, spoken } from '../core/dom.js';
 import { convergence, cost, council, slice, status, verdicts } from '../core/store.js';
 import { link } from '../core/views.js';
-import { count, isRunning, NONE, number } from '../core/words.js';
+import { count, isRunning, lookup, NONE, number, words } from '../core/words.js';
 import { markdown } from '../extra/markdown.js';
 import { actionButton, forceReview } from '../ui/actions.js';
-import { chart, progressChart } from '../ui/chart.js';
+import { chart, iterationPage, progressChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
 import { KINDS } from './iterations_one.js';
 
@@ -54,6 +54,7 @@ export function view(ctx) {
           lines: 11,
           show: showConvergence,
         }),
+        panel(ctx, { title: 'Members', from: { verdicts }, lines: 4, show: showMembers }),
         panel(ctx, { title: 'Verdicts', from: { verdicts }, lines: 5, show: showVerdicts }),
       ),
       h(
@@ -115,6 +116,71 @@ function showState({ council: state }) {
       facts.map(([name, value]) => [h('dt', name), h('dd', value)]),
     ),
   ];
+}
+
+const MOST_COLUMNS = 60; // the newest iterations
+const VOTES = lookup({
+  complete: ['✓', 'good', 'complete'],
+  approve: ['✓', 'good', 'approve'],
+  continue: ['→', '', 'continue'],
+  reject: ['→', '', 'reject'],
+});
+
+/** Who voted how in which iteration: a row for each member, a column for each iteration. */
+function showMembers({ verdicts: { verdicts: given, details } }) {
+  const cast = [
+    ...given.flatMap(({ iteration, votes = [] }) =>
+      votes.map(({ member, role, vote }) => ({ iteration, who: words(role) || `Member ${member}`, vote })),
+    ),
+    ...details.flatMap(({ iteration, members, contrarian }) =>
+      [...members, ...(contrarian ? [{ member: 'contrarian', content: contrarian }] : [])].map(
+        ({ member, content }) => ({
+          iteration: Number(iteration),
+          who: words(member),
+          vote: /^\W*VOTE\W*(\w+)/im.exec(content)?.[1] ?? '',
+        }),
+      ),
+    ),
+  ].filter(({ vote }) => vote);
+  if (!cast.length) return empty('No vote yet', 'What each member votes is shown here, iteration by iteration.');
+  const columns = [...new Set(cast.map(({ iteration }) => iteration))].sort((a, b) => a - b).slice(-MOST_COLUMNS);
+  const names = [...new Set(cast.map(({ who }) => who))];
+  const votes = new Map(cast.map(({ iteration, who, vote }) => [`${iteration} ${who}`, vote]));
+  return h(
+    'div.scroll',
+    { tabindex: '0', role: 'region', 'aria-label': 'Votes of the members' },
+    h(
+      'table.matrix',
+      h('caption.spoken', 'Votes of the members in each iteration'),
+      h(
+        'thead',
+        h(
+          'tr',
+          h('th', { scope: 'col' }, 'Member'),
+          columns.map((number) =>
+            h('th', { key: String(number), scope: 'col' }, h('a', { href: iterationPage(number) }, number)),
+          ),
+        ),
+      ),
+      h(
+        'tbody',
+        names.map((who) =>
+          h(
+            'tr',
+            { key: who },
+            h('th', { scope: 'row' }, who),
+            columns.map((number) => h('td', { key: String(number) }, drawVote(votes.get(`${number} ${who}`)))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function drawVote(vote) {
+  if (!vote) return h('span.quiet', '·', spoken('no vote'));
+  const [sign, tone, word] = VOTES[vote.toLowerCase()] ?? ['?', 'warn', words(vote)];
+  return h('span', { class: tone, title: word }, h('span', { 'aria-hidden': 'true' }, sign), spoken(word));
 }
 
 function showVerdicts({ verdicts: { verdicts: given, details } }) {

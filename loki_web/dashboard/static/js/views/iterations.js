@@ -40,6 +40,7 @@ function showIterations({ cost: spent, convergence: { dataPoints: points }, verd
   return [
     table({
       caption: 'Iterations',
+      isLong: true,
       rows,
       key: (row) => String(row.number),
       columns: [

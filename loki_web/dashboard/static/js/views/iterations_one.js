@@ -56,7 +56,7 @@ export function view(ctx) {
           from !== null && eventsPanel(ctx, { from, to: isRunning ? null : to }),
         ),
         h(
-          'div.stack.w4',
+          'div.stack.w4.lead',
           panel(ctx, {
             title: 'Facts',
             from: { cost },

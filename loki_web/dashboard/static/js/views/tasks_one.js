@@ -58,7 +58,7 @@ export function view(ctx) {
           from !== null && eventsPanel(ctx, { from, to }),
         ),
         h(
-          'div.stack.w4',
+          'div.stack.w4.lead',
           panel(ctx, {
             title: 'Facts',
             from: { tasks },
