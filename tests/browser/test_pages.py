@@ -117,13 +117,33 @@ def test_pages_are_accessible_and_fit_a_phone(
         is_accessible(watched)
 
 
-def test_a_point_of_a_chart_opens_its_iteration(told: Server, open_page: OpenPage) -> None:
+def test_a_point_of_a_chart_is_shown_in_others_and_opens_its_iteration(
+    told: Server, open_page: OpenPage
+) -> None:
     page = settled(open_page(f"{told.url}/#/cost")).page
     chart = panel(page, "Tokens in each iteration").get_by_role("img")
     chart.focus()
-    for key in ("Home", "ArrowRight", "Enter"):
-        page.keyboard.press(key)
+    page.keyboard.press("Home")
+    others = panel(page, "Budget burn").locator(".chart-key")
+    expect(others).to_contain_text("Iteration 1")
+    page.keyboard.press("ArrowRight")
+    expect(others).to_contain_text("Iteration 2")
+    page.keyboard.press("Enter")
     expect(heading(page)).to_have_text("Iterations / Iteration 2")
+
+
+def test_the_palette_finds_agents_and_switches_to_utc(told: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{told.url}/#/iterations", timezone_id="Asia/Tokyo")).page
+    first = page.locator("tbody tr").last
+    expect(first).to_contain_text("24 Nov 2026, 09:00:00")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("utc")
+    page.keyboard.press("Enter")
+    expect(first).to_contain_text("24 Nov 2026, 00:00:00")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("backend")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_have_text("Agents / Backend")
 
 
 def test_filters_are_in_the_address_and_can_be_kept_under_a_name(

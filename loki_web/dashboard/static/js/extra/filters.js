@@ -43,6 +43,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   });
   /** @type {any[]} */
   let items = [];
+  let drawn = '';
 
   const chosen = (name) => ctx.route.query.get(name) ?? '';
   const isFiltered = () => chosen('q') !== '' || facets.some(({ name }) => chosen(name));
@@ -55,8 +56,13 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   }
 
   function fit(all) {
-    items = all;
-    redraw();
+    const choice = JSON.stringify([isFiltered(), facets.map(({ name }) => chosen(name))]);
+    if (all !== items || choice !== drawn) {
+      // not at each letter that is typed: there can be thousands of options
+      items = all;
+      drawn = choice;
+      redraw();
+    }
     const wanted = facets.filter(({ name }) => chosen(name));
     const sought = chosen('q').trim();
     return all.filter(
@@ -110,8 +116,10 @@ export function filters(ctx, { label, placeholder, text, facets }) {
       ),
       isFiltered() && h('a.button.small', { key: 'clear', href: link(view) }, 'Clear filters'),
     );
-    draw(chips, parse(saved.value).map(drawSaved));
+    drawChips();
   }
+
+  const drawChips = () => draw(chips, parse(saved.value).map(drawSaved));
 
   function drawSaved({ name, query: kept }) {
     const isCurrent = kept === current();
@@ -155,8 +163,9 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   redraw();
   ctx.onRoute(() => {
     if (field.value !== chosen('q')) field.value = chosen('q');
+    drawChips();
   });
-  ctx.watch(saved, redraw);
+  ctx.watch(saved, drawChips);
   return { bar, chips, fit, query, isFiltered };
 }
 

@@ -2,7 +2,7 @@ import { credential, post, signOut } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { agents, checkpoints, cost, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
-import { isPaused, isRunning, matches } from '../core/words.js';
+import { clock, isPaused, isRunning, matches } from '../core/words.js';
 import { askFor, forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
 import { readSaved } from './filters.js';
@@ -53,6 +53,14 @@ function commands({ switchTheme }) {
     { icon: 'council', label: forceReview.label, run: () => perform(forceReview) },
     { icon: 'checkpoints', label: 'Create a checkpoint…', run: createCheckpoint },
     { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
+    {
+      icon: 'timeline',
+      label: clock.value === 'utc' ? 'Show times in the zone of this browser' : 'Show times in UTC',
+      run: () => {
+        clock.set(clock.value === 'utc' ? '' : 'utc');
+        location.reload();
+      },
+    },
     { icon: 'key', label: 'Use another access token…', run: askForToken },
     credential.value && { icon: 'key', label: 'Sign out', run: () => perform({ run: signOut }) },
     ...(tasks.data ?? []).map(({ id, title }) => ({

@@ -1,3 +1,4 @@
+import { cell } from '../core/api.js';
 import { Component, draw, h, s } from '../core/dom.js';
 import { link } from '../core/views.js';
 import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
@@ -40,6 +41,9 @@ import { table } from './elements.js';
  */
 export const chart = (props) => h('x-chart', { props });
 
+/** Where the crosshair of all charts with the same axis stands: the chart that moved it, and the index of its label. */
+const crosshair = cell(/** @type {{chart: any, axis: string, label: any} | null} */ (null));
+
 class Chart extends Component {
   /** @type {any} the index of the crosshair; null without one */
   #at = null;
@@ -47,6 +51,7 @@ class Chart extends Component {
   #place = null;
   /** @type {ReturnType<typeof condense> | null} what is drawn; the table has every value */
   #shown = null;
+  #end = () => {};
   #key = h('p.chart-key', { 'aria-live': 'polite' });
   #svg = s('svg', { tabindex: 0, role: 'img' });
   #table = h('details', { ontoggle: () => this.#drawTable() });
@@ -61,10 +66,21 @@ class Chart extends Component {
     this.#svg.onkeydown = (event) => this.#press(event);
     draw(this, this.#key, this.#figure, this.#table);
     this.#resized.observe(this.#figure);
+    this.#end = crosshair.watch((place) => this.#follow(place));
   }
 
   disconnected() {
     this.#resized.disconnect();
+    this.#end();
+    if (crosshair.value?.chart === this) crosshair.set(null);
+  }
+
+  /** Stand where the crosshair of another chart stands, if both have the same axis. */
+  #follow(place) {
+    if (place?.chart === this) return;
+    const at = place?.axis === this.props.axis ? indexOf(this.props.labels, place.label) : -1;
+    this.#key.setAttribute('aria-live', 'off'); // one chart speaks
+    this.#stand(at < 0 ? null : Math.floor(at / (this.#shown?.size ?? 1)));
   }
 
   update() {
@@ -106,7 +122,15 @@ class Chart extends Component {
     const last = this.#last;
     const next = at === null || last < 0 ? null : Math.min(last, Math.max(0, at));
     if (next === this.#at) return;
-    this.#at = next;
+    this.#key.setAttribute('aria-live', 'polite');
+    this.#stand(next);
+    const { axis } = this.props;
+    crosshair.set(next === null ? null : { chart: this, axis, label: this.#shown?.labels[next] });
+  }
+
+  #stand(/** @type {number | null} */ at) {
+    if (at === this.#at || !this.#place) return;
+    this.#at = at;
     this.#drawKey();
     this.#drawCursor();
   }
@@ -190,6 +214,12 @@ class Chart extends Component {
   }
 }
 
+/** The index of a label, or of the last one before it where labels are numbers. */
+function indexOf(labels, label) {
+  const at = labels.indexOf(label);
+  return at < 0 && typeof label === 'number' ? labels.findLastIndex((each) => each < label) : at;
+}
+
 const read = (/** @type {any} */ { values, format: own }, at, format) =>
   Number.isFinite(values[at]) ? (own ?? format)(values[at]) : NONE;
 
@@ -233,6 +263,7 @@ function condense(/** @type {ChartProps} */ props, width) {
   const at = (index) => Math.floor(index / size);
   return {
     ...props,
+    size,
     labels: group(labels).map((each) => each[0]),
     names: group(labels).map((each) => (each.length > 1 ? `${each[0]} to ${each.at(-1)}` : each[0])),
     series: series.map((each) => {

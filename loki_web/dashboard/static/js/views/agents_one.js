@@ -35,12 +35,6 @@ export function view(ctx) {
       const isIts = ({ assigned_agent_id: by }) => Boolean(by) && (by === id || by === agent().name);
       return [
         h(
-          'div.stack.w8',
-          panel(ctx, { title: 'Tasks', from: { tasks }, show: (data) => showTasks(data.tasks.filter(isIts)) }),
-          from !== null && eventsPanel(ctx, { from, to: moment(agent().completed_at) }),
-          logPanel(ctx, { title: 'Log lines that name it', query: id }),
-        ),
-        h(
           'div.stack.w4.lead',
           panel(ctx, {
             title: 'Facts',
@@ -61,6 +55,12 @@ export function view(ctx) {
             show: ({ contextWindow: known, ...data }) =>
               windows({ ...data, contextWindow: { ...known, agents: known.agents.filter((each) => each.id === id) } }),
           }),
+        ),
+        h(
+          'div.stack.w8',
+          panel(ctx, { title: 'Tasks', from: { tasks }, show: (data) => showTasks(data.tasks.filter(isIts)) }),
+          from !== null && eventsPanel(ctx, { from, to: moment(agent().completed_at) }),
+          logPanel(ctx, { title: 'Log lines that name it', query: id }),
         ),
       ];
     },

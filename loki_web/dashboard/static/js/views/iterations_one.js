@@ -51,11 +51,6 @@ export function view(ctx) {
       const isRunning = ran && ran.cost === undefined;
       return [
         h(
-          'div.stack.w8',
-          panel(ctx, { title: 'Council', from: { verdicts }, show: () => grounds(it()) }),
-          from !== null && eventsPanel(ctx, { from, to: isRunning ? null : to }),
-        ),
-        h(
           'div.stack.w4.lead',
           panel(ctx, {
             title: 'Facts',
@@ -69,6 +64,11 @@ export function view(ctx) {
             also: { convergence },
             show: (data) => showChanges(it(), from, to, data.checkpoints),
           }),
+        ),
+        h(
+          'div.stack.w8',
+          panel(ctx, { title: 'Council', from: { verdicts }, show: () => grounds(it()) }),
+          from !== null && eventsPanel(ctx, { from, to: isRunning ? null : to }),
         ),
         from !== null && logPanel(ctx, { title: 'Log of this time', from, to: isRunning ? null : to }),
       ].filter(Boolean);

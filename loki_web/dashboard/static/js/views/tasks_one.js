@@ -48,16 +48,6 @@ export function view(ctx) {
       const [from, to] = spanOf(task());
       return [
         h(
-          'div.stack.w8',
-          panel(ctx, {
-            title: 'Description',
-            from: { tasks },
-            show: () => h('p.keep', task().description || h('span.quiet', 'No description')),
-          }),
-          panel(ctx, { title: 'History', from: { tasks }, show: () => showHistory(task(), seen, opened) }),
-          from !== null && eventsPanel(ctx, { from, to }),
-        ),
-        h(
           'div.stack.w4.lead',
           panel(ctx, {
             title: 'Facts',
@@ -66,6 +56,16 @@ export function view(ctx) {
             show: (data) => showFacts(task(), data),
           }),
           panel(ctx, { title: 'Agent', from: { agents }, show: (data) => showAgent(task(), data.agents) }),
+        ),
+        h(
+          'div.stack.w8',
+          panel(ctx, {
+            title: 'Description',
+            from: { tasks },
+            show: () => h('p.keep', task().description || h('span.quiet', 'No description')),
+          }),
+          panel(ctx, { title: 'History', from: { tasks }, show: () => showHistory(task(), seen, opened) }),
+          from !== null && eventsPanel(ctx, { from, to }),
         ),
         from === null
           ? logPanel(ctx, { title: 'Log lines that name it', query: id })

@@ -4,7 +4,7 @@ import { now } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { agents, checkpoints, cost, enterprise, notifications, slice, status, tasks, verdicts } from '../core/store.js';
 import { replace } from '../core/views.js';
-import { count, dateTime, duration, lookup, shortDate, time, zone } from '../core/words.js';
+import { clock, count, dateTime, duration, lookup, shortDate, time, zone } from '../core/words.js';
 import { happenings, lanesOf, logAt } from '../extra/lanes.js';
 import { empty, panel } from '../ui/elements.js';
 
@@ -190,7 +190,7 @@ function away(item, at) {
 /** The times of the axis, on whole hours or minutes where the page's zone has them. */
 function ticks(from, to) {
   const step = STEPS.find((each) => (to - from) / each <= TICKS) ?? 7 * 24 * HOUR;
-  const shift = new Date(from).getTimezoneOffset() * 60_000;
+  const shift = clock.value === 'utc' ? 0 : new Date(from).getTimezoneOffset() * 60_000;
   const first = Math.ceil((from - shift) / step) * step + shift;
   return Array.from({ length: Math.max(0, Math.floor((to - first) / step) + 1) }, (_, index) => first + index * step);
 }
