@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
-from tests.browser.reading import expect_facts, expect_rows, panel
+from tests.browser.reading import Row, expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
@@ -108,7 +108,7 @@ def test_two_are_compared_and_restored_by_a_command(keeping: Server, open_page: 
     pane = watched.page.get_by_role("dialog", name="cp-2")
     expect(pane).to_contain_text("loki checkpoint rollback cp-2")
     pane.get_by_label("Compare with").select_option("chk-1")
-    rows = [
+    rows: list[Row] = [
         {"What": "Made", "before deploy": re.compile("1d 0h apart")},
         {"What": "Files", "This one": "2", "before deploy": "1"},
         {"What": "Only here", "This one": "queue/pending.json", "before deploy": "–"},

@@ -103,6 +103,7 @@ def test_a_task_says_how_it_moved_and_leads_to_its_agent_and_iteration(
     assert watched.said == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_are_accessible_and_fit_a_phone(
     told: Server, open_page: OpenPage, theme: str
