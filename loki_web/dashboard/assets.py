@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INDEX = "index.html"
-STYLE = "style.css"
+STYLE, STYLE_OF_VIEWS = "style.css", "views.css"  # all of `css/`, and of `css/views/`
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -65,8 +65,9 @@ def read(folder: Path, placeholders: Mapping[str, str] | None = None) -> Assets:
     values = {"version": version, "preloads": preloads, **(placeholders or {})}
     for name, text in values.items():
         index = index.replace(f"{{{{{name}}}}}", text)
-    styles = [name for name in texts if name.endswith(".css")]
-    texts[STYLE] = "".join(texts.pop(name) for name in styles)
+    styles = {name: texts.pop(name) for name in list(texts) if name.endswith(".css")}
+    texts[STYLE_OF_VIEWS] = _joined(styles, "css/views/")
+    texts[STYLE] = _joined(styles, "css/")
     return Assets(
         version, _asset(INDEX, index), {name: _asset(name, texts[name]) for name in texts}
     )
@@ -92,6 +93,11 @@ def imported(texts: Mapping[str, str], first: Iterable[str]) -> list[str]:
             for specifier in _IMPORT.findall(texts[name])
         ]
     return list(modules)
+
+
+def _joined(styles: dict[str, str], folder: str) -> str:
+    """Return the styles of a folder as one, and remove them from those that are left."""
+    return "".join(styles.pop(name) for name in list(styles) if name.startswith(folder))
 
 
 def _asset(name: str, text: str) -> Asset:

@@ -205,28 +205,25 @@ def test_the_context_window_is_measured_against_the_alert(
     expect(shown).to_contain_text("Alerts at 90%")
 
 
-def test_an_agent_opens_by_its_link_and_closes_by_a_key(
-    running: Server, open_page: OpenPage
-) -> None:
+def test_an_agent_has_a_page_of_its_own(running: Server, open_page: OpenPage) -> None:
     agent = running.get("/api/agents").json()[0]
     page = settled(open_page(f"{running.url}/#/agents/{agent['id']}")).page
-    drawer = page.get_by_role("dialog", name=agent["name"])
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Agents / {agent['name']}")
     facts = {
         "Task": agent["task"],
         "Tools used": str(agent["tool_count"]),
         "Id": agent["id"],
         "State": re.compile(re.escape(agent["raw_status"])),
     }
-    expect_facts(drawer, facts)
-    expect(drawer.get_by_role("button", name="Close")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(drawer).to_have_count(0)
+    expect_facts(panel(page, "Facts"), facts)
+    expect(page).to_have_title(re.compile(re.escape(agent["name"])))
+    page.get_by_role("heading", level=1).get_by_role("link").click()
     expect(page).to_have_url(f"{running.url}/#/agents")
 
 
 def test_a_link_to_an_agent_that_is_not_there_says_so(running: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{running.url}/#/agents/nobody")).page
-    expect(page.get_by_role("dialog", name="nobody")).to_contain_text("There is no such agent")
+    expect(page.locator("#main")).to_contain_text("There is no such agent")
 
 
 def test_an_agent_that_leaves_the_list_while_it_is_read_stays(
@@ -235,12 +232,12 @@ def test_an_agent_that_leaves_the_list_while_it_is_read_stays(
     alive.write(FILE, [entry("worker", children.sleeper().pid, task="Write the mails")])
     with servers.serving(alive) as server:
         page = settled(open_page(f"{server.url}/#/agents/worker")).page
-        drawer = page.get_by_role("dialog", name="worker")
-        expect(drawer).to_contain_text("Write the mails")
+        expect_facts(panel(page, "Facts"), {"Task": "Write the mails"})
+        expect(page.get_by_role("button", name="Pause worker")).to_be_visible()
         alive.write(FILE, [])
-        expect(drawer).to_contain_text("no longer in the list")
-        expect(drawer).to_contain_text("Write the mails")
-        expect(panel(page, "Agents")).to_contain_text("No agents")
+        expect(page.locator("#main")).to_contain_text("no longer in the list")
+        expect(page.get_by_role("button", name="Pause worker")).to_have_count(0)
+        expect_facts(panel(page, "Facts"), {"Task": "Write the mails"})
 
 
 def test_a_new_agent_appears_by_itself_and_the_focus_stays(
@@ -266,7 +263,7 @@ def test_texts_of_agents_stay_texts(
     alive.write("pids/4999999.json", {"label": HOSTILE, "extra": HOSTILE})
     with servers.serving(alive) as server:
         watched = settled(open_page(f"{server.url}/#/{view}"))
-        expect_rows(table(watched.page), [{"Task": HOSTILE}])
+        expect(watched.page.locator("#main")).to_contain_text(HOSTILE)
         expect(watched.page.locator("#main img, dialog img, #main b b")).to_have_count(0)
         assert watched.said == []
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
-from tests.browser.reading import expect_facts, expect_rows, panel
+from tests.browser.reading import Row, expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
@@ -101,6 +101,31 @@ def test_one_is_opened_from_the_list_and_closed_again(keeping: Server, open_page
 def test_a_deep_link_opens_one(keeping: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{keeping.url}/#/checkpoints/chk-1")).page
     expect(page.get_by_role("dialog", name="before deploy")).to_contain_text("chk-1")
+
+
+def test_two_are_compared_and_restored_by_a_command(keeping: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{keeping.url}/#/checkpoints/cp-2"))
+    pane = watched.page.get_by_role("dialog", name="cp-2")
+    expect(pane).to_contain_text("loki checkpoint rollback cp-2")
+    pane.get_by_label("Compare with").select_option("chk-1")
+    rows: list[Row] = [
+        {"What": "Made", "before deploy": re.compile("1d 0h apart")},
+        {"What": "Files", "This one": "2", "before deploy": "1"},
+        {"What": "Only here", "This one": "queue/pending.json", "before deploy": "–"},
+        {"What": "Commit", "This one": SHA[:12], "before deploy": "–"},
+        {"What": "Iteration", "This one": "7", "before deploy": "–"},
+        {"What": "Task id", "This one": "task-001", "before deploy": "–"},
+        {"What": "Git branch", "This one": "main", "before deploy": "–"},
+    ]
+    expect(pane.locator("tbody tr")).to_have_count(len(rows))
+    for index, row in enumerate(rows):
+        for label, text in row.items():
+            cell = pane.locator("tbody tr").nth(index).locator(f'[data-label="{label}"]')
+            expect(cell).to_have_text(text)
+    expect(watched.page).to_have_url(f"{keeping.url}/#/checkpoints/cp-2?with=chk-1")
+    watched.page.reload()
+    expect(pane.locator("tbody tr")).to_have_count(len(rows))
+    assert watched.said == []
 
 
 @pytest.mark.parametrize("identity", ["chk-gone", "..%2F..", "x%20y"])

@@ -164,15 +164,12 @@ def test_the_state_is_that_of_the_api(judging: Server, open_page: OpenPage) -> N
     expect_facts(panel(page, "State"), facts)
 
 
-def test_the_grounds_open_by_a_link_and_close_by_a_key(
-    running: Server, open_page: OpenPage
-) -> None:
+def test_the_grounds_are_on_the_page_of_the_iteration(running: Server, open_page: OpenPage) -> None:
     found = running.get("/api/council/verdicts").json()
     detail = found["details"][0]
     page = settled(open_page(f"{running.url}/#/council/{detail['iteration']}")).page
-    drawer = page.get_by_role("dialog", name=f"Iteration {detail['iteration']}")
-    expect(drawer.get_by_role("button", name="Close")).to_be_focused()
-    votes = drawer.locator(".vote", has=page.locator("b", has_text="Member"))
+    grounds = panel(page, "Council")
+    votes = grounds.locator(".vote", has=page.locator("b", has_text="Member"))
     expect(votes).to_have_count(len(detail["members"]))
     for index, member in enumerate(detail["members"]):
         vote, _, reason = member["content"].partition("\n")
@@ -181,28 +178,24 @@ def test_the_grounds_open_by_a_link_and_close_by_a_key(
         )
         expect(votes.nth(index)).to_contain_text(reason.strip())
     heading = detail["evidence_preview"].splitlines()[0].removeprefix("# ")
-    expect(drawer.locator("h3", has_text=heading)).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(drawer).to_have_count(0)
-    expect(page).to_have_url(f"{running.url}/#/council")
+    grounds.get_by_text("Beginning of the evidence").click()
+    expect(grounds.locator("h3", has_text=heading)).to_be_visible()
 
 
-def test_a_row_leads_to_its_grounds_and_the_focus_comes_back(
-    running: Server, open_page: OpenPage
-) -> None:
+def test_a_row_leads_to_its_iteration_and_back(running: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{running.url}/#/council")).page
     row = panel(page, "Verdicts").locator("tbody a").first
     number = row.inner_text()
     row.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name=f"Iteration {number}")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(row).to_be_focused()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Iterations / Iteration {number}")
+    page.go_back()
+    expect(row).to_have_text(number)
 
 
 def test_an_iteration_of_which_nothing_is_known(running: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{running.url}/#/council/987")).page
-    expect(page.get_by_role("dialog", name="Iteration 987")).to_contain_text("Nothing is known")
+    expect(page.locator("#main")).to_contain_text("Nothing is known of this iteration")
 
 
 def test_grounds_without_a_verdict_are_listed_too(empty_place: Place, open_page: OpenPage) -> None:
@@ -211,9 +204,17 @@ def test_grounds_without_a_verdict_are_listed_too(empty_place: Place, open_page:
         page = settled(open_page(f"{server.url}/#/council")).page
         expect_verdicts(page, [{"Iteration": "4", "Result": "–"}])
         panel(page, "Verdicts").get_by_role("link", name="4").click()
-        drawer = page.get_by_role("dialog", name="Iteration 4")
-        expect(drawer).to_contain_text("There is no verdict on it")
-        expect(drawer).to_contain_text("Some grounds")
+        grounds = panel(page, "Council")
+        expect(grounds).to_contain_text("There is no verdict on it")
+        expect(grounds).to_contain_text("Some grounds")
+
+
+def test_the_votes_of_members_are_a_matrix(judging: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{judging.url}/#/council")).page
+    matrix = panel(page, "Members").get_by_role("table")
+    expect(matrix.locator("thead a")).to_have_attribute("href", "#/iterations/3")
+    votes = ["Member 1✓approve", "Member 2?Cannot validate", "Contrarian→reject"]
+    expect(matrix.locator("tbody tr")).to_have_text(votes)
 
 
 def test_the_report_is_shown_as_elements(judging: Server, open_page: OpenPage) -> None:
@@ -231,13 +232,13 @@ def test_the_report_is_shown_as_elements(judging: Server, open_page: OpenPage) -
 
 def test_texts_of_members_stay_texts(judging: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{judging.url}/#/council/3"))
-    drawer = watched.page.get_by_role("dialog", name="Iteration 3")
-    expect(drawer.locator(".vote").first).to_contain_text(HOSTILE)
-    expect(drawer.locator(".vote", has_text="Contrarian")).to_contain_text("too early")
-    expect(drawer.locator(".vote", has_text="no tests ran").locator(".pill")).to_have_class(
+    grounds = panel(watched.page, "Council")
+    expect(grounds.locator(".vote").first).to_contain_text(HOSTILE)
+    expect(grounds.locator(".vote", has_text="Contrarian")).to_contain_text("too early")
+    expect(grounds.locator(".vote", has_text="no tests ran").locator(".pill")).to_have_class(
         "pill warn"
     )
-    expect(drawer.locator(":is(img, script)")).to_have_count(0)
+    expect(watched.page.locator("#main :is(img, script)")).to_have_count(0)
     assert watched.said == []
 
 

@@ -19,7 +19,7 @@ from tests.support.servers import Server
 VIEWS = (
     *("now", "tasks", "agents", "agents/orchestrator-main", "council", "council/6", "logs", "cost"),
     *("memory", "memory?q=test", "learning", "alerts", "checkpoints", "projects", "admin"),
-    "timeline",
+    *("timeline", "iterations", "iterations/3", "tasks/iteration-5", "tasks?layout=list"),
 )
 # Every panel of the view draws itself again when what the token may do is set anew.
 REDRAW = """async () => {

@@ -12,7 +12,11 @@ from tests.browser.watching import Watched, is_loaded, settled
 from tests.support.servers import Server
 
 VIEWS = ("now", "council", "cost", "memory", "learning", "alerts")
-ALL_VIEWS = (*VIEWS, "timeline", "tasks", "agents", "logs", "checkpoints", "projects", "admin")
+PAGES = ("tasks/t-101", "agents/a-running", "iterations/400")
+ALL_VIEWS = (
+    *(*VIEWS, *PAGES, "timeline", "iterations", "tasks", "agents", "logs", "checkpoints"),
+    *("projects", "admin"),
+)
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 MOST_SHIFT = 0.1  # more "needs improvement" by web.dev
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

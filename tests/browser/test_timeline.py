@@ -81,7 +81,7 @@ def test_it_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
     page.get_by_text("As a table").click()
     rows = page.get_by_role("table", name="Timeline").get_by_role("row")
     expect(rows).to_have_count(1 + 3 + 2 + 3 + 1 + 2)
-    rows.filter(has_text="Task 1").get_by_role("link").click()
+    rows.filter(has_text="Task 1").get_by_role("link").first.click()
     expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
 
 

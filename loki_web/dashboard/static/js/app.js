@@ -15,13 +15,28 @@ let isFirst = true;
 
 const UNKNOWN = { title: 'Not found', load: async () => ({ view: notFound }) };
 
+/** @type {Promise<void> | null} */
+let styled = null;
+
+/** Request the styles of the views that are not the first one, once. */
+function style() {
+  styled ??= new Promise((resolve) => {
+    const href = new URL('../views.css', import.meta.url).href;
+    const done = () => resolve(undefined);
+    document.head.append(h('link', { rel: 'stylesheet', href, onload: done, onerror: done }));
+  });
+  return styled;
+}
+
 async function enter(place) {
   const view = VIEWS[place.view] ?? UNKNOWN;
-  if (current?.name === place.view && !locked.value) return current?.ctx.moved(place);
+  const load = (place.parts[0] && view.one) || view.load;
+  const name = load === view.load ? place.view : `${place.view}/${place.parts[0]}`;
+  if (current?.name === name && !locked.value) return current?.ctx.moved(place);
   current?.ctx.leave();
   if (locked.value) return shut(view, place.view);
   const ctx = new ViewContext(place);
-  current = { name: place.view, ctx };
+  current = { name, ctx };
   mark(place.view);
   setTitle(view.title);
   const isLater = !isFirst;
@@ -29,7 +44,7 @@ async function enter(place) {
   isFirst = false;
   main.setAttribute('aria-busy', 'true');
   if (isLater) main.replaceChildren(h('h1', view.title), h('div.card', loading()));
-  const module = await view.load().catch(() => null);
+  const [module] = await Promise.all([load().catch(() => null), view === VIEWS.now || style()]);
   if (current?.ctx !== ctx) return undefined;
   if (!module) {
     ctx.onReturn(() => location.reload());

@@ -1,15 +1,29 @@
-// The views (title, the key after `g`, module), the address of the page, and the context of a view.
+// The views (title, the key after `g`, module, `one`: the module of the page of one thing), the address of the page,
+// and the context of a view.
 
 import { cell, contact, denied, everySecond, onReturn } from './api.js';
 import { onMessage, want } from './live.js';
 import { lookup } from './words.js';
 
+const iteration = () => import('../views/iterations_one.js');
+
 export const VIEWS = lookup({
   now: { title: 'Now', key: 'n', load: () => import('../views/now.js') },
   timeline: { title: 'Timeline', key: 'i', load: () => import('../views/timeline.js') },
-  tasks: { title: 'Tasks', key: 't', load: () => import('../views/tasks.js') },
-  agents: { title: 'Agents', key: 'a', load: () => import('../views/agents.js') },
-  council: { title: 'Council', key: 'c', load: () => import('../views/council.js') },
+  iterations: { title: 'Iterations', key: 'o', load: () => import('../views/iterations.js'), one: iteration },
+  tasks: {
+    title: 'Tasks',
+    key: 't',
+    load: () => import('../views/tasks.js'),
+    one: () => import('../views/tasks_one.js'),
+  },
+  agents: {
+    title: 'Agents',
+    key: 'a',
+    load: () => import('../views/agents.js'),
+    one: () => import('../views/agents_one.js'),
+  },
+  council: { title: 'Council', key: 'c', load: () => import('../views/council.js'), one: iteration },
   logs: { title: 'Logs', key: 'l', load: () => import('../views/logs.js') },
   cost: { title: 'Cost and context', key: 'u', load: () => import('../views/cost.js') },
   memory: { title: 'Memory', key: 'm', load: () => import('../views/memory.js') },

@@ -1,6 +1,6 @@
 // Format values and states for people. A missing value is a dash, which is not the same as zero.
 
-import { contact, now } from './api.js';
+import { contact, keptCell, now } from './api.js';
 
 /**
  * A table for names that come from data: unlike an object literal, it has no `constructor` and no `__proto__`.
@@ -14,9 +14,14 @@ export const lookup = (entries) => Object.assign(Object.create(null), entries);
 export const NONE = '–';
 
 const plain = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 });
-const clockTime = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const whole = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
-const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+/** `utc` if times are written in UTC, else they are in the zone of the browser; read when the page is loaded. */
+export const clock = keptCell('clock', '');
+const zoned = clock.value === 'utc' ? { timeZone: 'UTC' } : {};
+/** @type {(how: Intl.DateTimeFormatOptions) => Intl.DateTimeFormat} */
+const dates = (how) => new Intl.DateTimeFormat('en-GB', { ...how, ...zoned });
+const clockTime = dates({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const whole = dates({ dateStyle: 'medium', timeStyle: 'medium' });
+const day = dates({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 
@@ -78,10 +83,11 @@ export const time = by(clockTime);
 export const dateTime = by(whole);
 export const shortDate = by(day);
 /** The day of a moment, as 24 Nov 2026. */
-export const date = by(new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }));
+export const date = by(dates({ dateStyle: 'medium' }));
 
 /** The zone in which the page writes times, as `Europe/Berlin (UTC+1)`. */
 export function zone() {
+  if (clock.value === 'utc') return 'UTC';
   const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'shortOffset' }).formatToParts(now());
   const offset = parts.find(({ type }) => type === 'timeZoneName')?.value.replace('GMT', 'UTC');
   const { timeZone: name } = Intl.DateTimeFormat().resolvedOptions();

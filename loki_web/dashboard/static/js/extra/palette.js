@@ -1,11 +1,12 @@
 import { credential, post, signOut } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
-import { checkpoints, status, tasks } from '../core/store.js';
+import { agents, checkpoints, cost, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
-import { isPaused, isRunning, lookup, matches } from '../core/words.js';
+import { clock, isPaused, isRunning, lookup, matches } from '../core/words.js';
 import { askFor, forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
 import { hasOthers, hasRecords, openProjects } from '../ui/shell.js';
+import { readSaved } from './filters.js';
 
 const MOST = 60;
 const isOffered = lookup({ fleet: hasOthers, records: hasRecords });
@@ -23,6 +24,19 @@ export const createCheckpoint = () =>
     },
   });
 
+/** The views of lists that were saved in this browser. */
+const savedViews = () =>
+  ['tasks', 'agents'].flatMap((view) =>
+    readSaved(view).map(({ name, query }) => ({
+      icon: view,
+      label: name,
+      note: 'saved view',
+      run: () => {
+        location.hash = `#/${view}?${query}`;
+      },
+    })),
+  );
+
 function commands({ switchTheme }) {
   const views = Object.entries(VIEWS)
     .filter(([name]) => isOffered[name]?.() ?? true)
@@ -36,6 +50,7 @@ function commands({ switchTheme }) {
   const isOn = isRunning(state) || isPaused(state);
   return [
     ...views,
+    ...savedViews(),
     isOn && isPaused(state) && { icon: 'play', label: 'Resume the session', run: () => perform(resume) },
     isOn && !isPaused(state) && { icon: 'pause', label: 'Pause the session', run: () => perform(pause) },
     isOn && { icon: 'stop', label: 'Stop the session…', run: () => perform(stop) },
@@ -43,14 +58,32 @@ function commands({ switchTheme }) {
     { icon: 'checkpoints', label: 'Create a checkpoint…', run: createCheckpoint },
     hasOthers() && { icon: 'projects', label: 'Show another project…', run: openProjects },
     { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
+    {
+      icon: 'timeline',
+      label: clock.value === 'utc' ? 'Show times in the zone of this browser' : 'Show times in UTC',
+      run: () => {
+        clock.set(clock.value === 'utc' ? '' : 'utc');
+        location.reload();
+      },
+    },
     { icon: 'key', label: 'Use another access token…', run: askForToken },
     credential.value && { icon: 'key', label: 'Sign out', run: () => perform({ run: signOut }) },
-    ...(tasks.data ?? []).map((task) => ({
+    ...(tasks.data ?? []).map(({ id, title }) => ({
       icon: 'tasks',
-      label: task.title || task.id,
-      note: task.id,
-      isLate: true,
-      run: () => go('tasks', task.id),
+      label: title || id,
+      note: id,
+      place: ['tasks', id],
+    })),
+    ...(agents.data ?? []).map(({ id, name }) => ({
+      icon: 'agents',
+      label: name || id,
+      note: id,
+      place: ['agents', id],
+    })),
+    ...(cost.data?.by_iteration ?? []).map(({ iteration: number }) => ({
+      icon: 'iterations',
+      label: `Iteration ${number}`,
+      place: ['iterations', String(number)],
     })),
   ].filter(Boolean);
 }
@@ -62,7 +95,7 @@ export const open = (offered) =>
 /**
  * One of a list, by typing a part of its label or note.
  *
- * @param {any[]} all each has `icon`, `label` and `run`; and it may have `note`, `keys` and `isLate`, see `commands`
+ * @param {any[]} all each has `icon`, `label` and `run`; and it may have `note`, `keys` and `place`, see `commands`
  * @param {{title: string, label: string, placeholder: string}} how
  */
 export function choose(all, { title, label, placeholder }) {
@@ -85,7 +118,7 @@ export function choose(all, { title, label, placeholder }) {
 
   function filter() {
     const query = field.value.trim();
-    const fits = ({ label, note = '', isLate }) => (query || !isLate) && matches(query, `${label} ${note}`);
+    const fits = ({ label, note = '', place }) => (query || !place) && matches(query, `${label} ${note}`);
     shown = all.filter(fits).slice(0, MOST);
     at = 0;
     show();
@@ -134,7 +167,8 @@ export function choose(all, { title, label, placeholder }) {
 
   function take(command) {
     dialog.close();
-    command.run();
+    if (command.place) go(command.place[0], command.place[1]);
+    else command.run();
   }
 
   filter();

@@ -245,56 +245,16 @@ export function askFor({ title, body, fields, verb, run }) {
   return dialog;
 }
 
-/**
- * A pane at the right for details; the rest of the page stays usable.
- *
- * @returns {{show: (name: string, ...content: any[]) => void, hide: () => void}}
- */
-export function drawer(ctx, onclose) {
-  const title = h('h2');
-  const body = h('div.stack');
-  const close = h(
-    'button.button.small.plain',
-    { type: 'button', 'aria-label': 'Close', onclick: onclose },
-    icon('close'),
-  );
-  const pane = h(
-    'dialog.drawer',
-    { onkeydown: (event) => event.key === 'Escape' && onclose() },
-    h('header', { role: 'presentation' }, title, close),
-    body,
-  );
-  /** @type {HTMLElement | null} */
-  let from = null;
-  document.body.append(pane);
-  ctx.onLeave(() => pane.remove());
-  return {
-    show(name, ...content) {
-      draw(title, name);
-      pane.setAttribute('aria-label', name);
-      draw(body, content);
-      if (pane.open) return;
-      from = /** @type {HTMLElement | null} */ (document.activeElement);
-      pane.show();
-      close.focus();
-    },
-    hide() {
-      if (!pane.open) return;
-      pane.close();
-      if (from?.isConnected) from.focus();
-    },
-  };
-}
-
 const WORST_FIRST = ['failed', 'silent', 'running', 'paused'];
 
 /** The table of agents, with the actions on each. */
-export function agentTable({ agents: all, contextWindow, columns = [] }) {
+export function agentTable({ agents: all, contextWindow, columns = [], isLong = false }) {
   if (!all.length) return empty('No agents', 'Agents appear when the session starts them.');
   const windows = new Map((contextWindow?.agents ?? []).map((each) => [each.id, each.usage_percent]));
   const rank = (agent) => WORST_FIRST.indexOf(agentState(agent)) + 1 || 9;
   return table({
     caption: 'Agents',
+    isLong,
     key: (agent) => agent.id,
     rows: [...all].sort((a, b) => rank(a) - rank(b)),
     columns: [

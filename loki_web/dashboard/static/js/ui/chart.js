@@ -1,4 +1,6 @@
+import { cell } from '../core/api.js';
 import { Component, draw, h, s } from '../core/dom.js';
+import { link } from '../core/views.js';
 import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
 import { table } from './elements.js';
 
@@ -29,6 +31,7 @@ import { table } from './elements.js';
  * @property {{value: number, label: string}[]} [warnings] lines below it
  * @property {{steps: number, value: number} | null} [forecast] of the first series
  * @property {number} [height]
+ * @property {(label: any) => string} [href] the page of what a label names; a click or Enter opens it
  */
 
 /**
@@ -38,6 +41,9 @@ import { table } from './elements.js';
  */
 export const chart = (props) => h('x-chart', { props });
 
+/** Where the crosshair of all charts with the same axis stands: the chart that moved it, and the index of its label. */
+const crosshair = cell(/** @type {{chart: any, axis: string, label: any} | null} */ (null));
+
 class Chart extends Component {
   /** @type {any} the index of the crosshair; null without one */
   #at = null;
@@ -45,6 +51,7 @@ class Chart extends Component {
   #place = null;
   /** @type {ReturnType<typeof condense> | null} what is drawn; the table has every value */
   #shown = null;
+  #end = () => {};
   #key = h('p.chart-key', { 'aria-live': 'polite' });
   #svg = s('svg', { tabindex: 0, role: 'img' });
   #table = h('details', { ontoggle: () => this.#drawTable() });
@@ -54,23 +61,45 @@ class Chart extends Component {
   connected() {
     this.#svg.onpointermove = ({ offsetX }) => this.#move(Math.floor((offsetX - this.#place.left) / this.#place.slot));
     this.#svg.onpointerleave = () => this.#move(null);
+    this.#svg.onclick = () => this.#open();
     this.#svg.onblur = () => this.#move(null);
     this.#svg.onkeydown = (event) => this.#press(event);
     draw(this, this.#key, this.#figure, this.#table);
     this.#resized.observe(this.#figure);
+    this.#end = crosshair.watch((place) => this.#follow(place));
   }
 
   disconnected() {
     this.#resized.disconnect();
+    this.#end();
+    if (crosshair.value?.chart === this) crosshair.set(null);
+  }
+
+  /** Stand where the crosshair of another chart stands, if both have the same axis. */
+  #follow(place) {
+    if (place?.chart === this) return;
+    const at = place?.axis === this.props.axis ? indexOf(this.props.labels, place.label) : -1;
+    this.#key.setAttribute('aria-live', 'off'); // one chart speaks
+    this.#stand(at < 0 ? null : Math.floor(at / (this.#shown?.size ?? 1)));
   }
 
   update() {
-    this.#svg.setAttribute('aria-label', `${this.props.label}. Arrow keys read it point by point; a table follows.`);
+    const { label, href, axis } = this.props;
+    const opens = href ? `, Enter opens the ${axis.toLowerCase()}` : '';
+    this.#svg.setAttribute('aria-label', `${label}. Arrow keys read it point by point${opens}; a table follows.`);
+    this.#svg.classList.toggle('opens', Boolean(href));
     this.#drawPlot();
     this.#drawTable();
   }
 
+  /** Open the page of what the crosshair stands on. */
+  #open() {
+    const { href } = this.props;
+    if (href && this.#at !== null) location.hash = href(this.#shown?.labels[this.#at]);
+  }
+
   #press(event) {
+    if (event.key === 'Enter') return this.#open();
     const last = this.#last;
     const at = this.#at ?? last;
     const aim = {
@@ -80,9 +109,9 @@ class Chart extends Component {
       End: last,
       Escape: null,
     }[/** @type {string} */ (event.key)];
-    if (aim === undefined) return;
+    if (aim === undefined) return undefined;
     event.preventDefault();
-    this.#move(aim);
+    return this.#move(aim);
   }
 
   get #last() {
@@ -93,7 +122,15 @@ class Chart extends Component {
     const last = this.#last;
     const next = at === null || last < 0 ? null : Math.min(last, Math.max(0, at));
     if (next === this.#at) return;
-    this.#at = next;
+    this.#key.setAttribute('aria-live', 'polite');
+    this.#stand(next);
+    const { axis } = this.props;
+    crosshair.set(next === null ? null : { chart: this, axis, label: this.#shown?.labels[next] });
+  }
+
+  #stand(/** @type {number | null} */ at) {
+    if (at === this.#at || !this.#place) return;
+    this.#at = at;
     this.#drawKey();
     this.#drawCursor();
   }
@@ -142,10 +179,10 @@ class Chart extends Component {
   }
 
   #drawTable() {
-    const { labels, series, axis, format, label, marks = [] } = this.props;
+    const { labels, series, axis, format, label, href, marks = [] } = this.props;
     if (!this.#table.open) return draw(this.#table, h('summary', 'Table'));
     const columns = [
-      { label: axis, cell: (index) => labels[index] },
+      { label: axis, cell: (index) => (href ? h('a', { href: href(labels[index]) }, labels[index]) : labels[index]) },
       ...series.map((each) => ({
         label: each.name,
         class: 'num',
@@ -175,6 +212,12 @@ class Chart extends Component {
       ),
     );
   }
+}
+
+/** The index of a label, or of the last one before it where labels are numbers. */
+function indexOf(labels, label) {
+  const at = labels.indexOf(label);
+  return at < 0 && typeof label === 'number' ? labels.findLastIndex((each) => each < label) : at;
 }
 
 const read = (/** @type {any} */ { values, format: own }, at, format) =>
@@ -220,6 +263,7 @@ function condense(/** @type {ChartProps} */ props, width) {
   const at = (index) => Math.floor(index / size);
   return {
     ...props,
+    size,
     labels: group(labels).map((each) => each[0]),
     names: group(labels).map((each) => (each.length > 1 ? `${each[0]} to ${each.at(-1)}` : each[0])),
     series: series.map((each) => {
@@ -414,6 +458,9 @@ function drawLabels(labels, { x, slot, bottom, left, width }) {
 const COMPLETE = /** @type {const} */ ({ shape: 'check', tone: 'tgood' });
 const CONTINUE = /** @type {const} */ ({ shape: 'next', tone: 'tquiet' });
 
+/** The link to the page of an iteration. */
+export const iterationPage = (number) => link('iterations', String(number));
+
 /**
  * Files changed and done signals in each iteration, with the council's verdicts and the phases.
  *
@@ -426,6 +473,7 @@ export function progressChart(points, verdicts = [], iterations = []) {
   return {
     label: 'Files changed and done signals in each iteration',
     axis: 'Iteration',
+    href: iterationPage,
     labels: points.map((point) => point.iteration),
     format: compact,
     series: [
@@ -486,6 +534,7 @@ export function spendChart(cost, status) {
   return {
     label: 'Spent so far, by iteration',
     axis: 'Iteration',
+    href: iterationPage,
     labels: points.map((each) => each.iteration),
     format: money,
     tick: (value) => (value >= 10 ? `$${compact(value)}` : money(value)),

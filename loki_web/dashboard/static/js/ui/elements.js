@@ -300,7 +300,10 @@ function attempt(make, otherwise) {
   }
 }
 
-const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 10 : 100;
+const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 5 : 100;
+const MORE = 20; // rows at least for a click
+const LONG = 100; // rows from which a long table draws only those near the screen
+const SPARE_ROWS = 20; // drawn above and below the screen
 
 /**
  * A table: sortable where a column says how, which is kept in the address; some rows at a time, cards on a phone.
@@ -308,6 +311,8 @@ const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 10 : 100;
  * @param {object} props
  * @param {string} props.caption for screen readers
  * @param {boolean} [props.isPassing] whether the order is not kept
+ * @param {boolean} [props.isLong] whether all rows can be scrolled through: only those near the screen are drawn, all
+ *   of the same height
  * @param {{label: string, cell: (row: any) => any, sort?: (row: any) => any, class?: string}[]} props.columns
  *   `class` may be `num` or `acts`
  * @param {any[]} props.rows
@@ -319,8 +324,20 @@ class Table extends Component {
   #order = ''; // a label, after a minus if it is descending
   #shown = AT_ONCE;
   #end = () => {};
+  /** @type {any[]} */
+  #sortedRows = [];
+  #first = 0;
+  #height = 30; // of a row
+  #frame = 0;
+  #scrolled = () => {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (this.#isVirtual && Math.abs(this.#window()[0] - this.#first) > SPARE_ROWS / 2) this.#draw();
+    });
+  };
 
   connected() {
+    addEventListener('scroll', this.#scrolled, { passive: true });
     this.#end = route.watch(({ query }) => {
       const order = query.get(this.#name) ?? '';
       if (this.props.isPassing || order === this.#order) return;
@@ -331,6 +348,23 @@ class Table extends Component {
 
   disconnected() {
     this.#end();
+    removeEventListener('scroll', this.#scrolled);
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+  }
+
+  get #isVirtual() {
+    return Boolean(this.props.isLong) && this.#sortedRows.length > LONG;
+  }
+
+  /** The indices of the rows that are drawn. */
+  #window() {
+    const { length } = this.#sortedRows;
+    if (!this.#isVirtual) return [0, this.props.isLong ? length : Math.min(length, this.#shown)];
+    const top = this.querySelector('tbody')?.getBoundingClientRect().top ?? 0;
+    const fitting = Math.ceil(innerHeight / this.#height) + 2 * SPARE_ROWS;
+    const first = Math.max(0, Math.min(length - fitting, Math.floor(-top / this.#height) - SPARE_ROWS));
+    return [first, Math.min(length, first + fitting)];
   }
 
   get #name() {
@@ -342,12 +376,26 @@ class Table extends Component {
   }
 
   update() {
+    const { columns, rows } = this.props;
+    this.#sortedRows = this.#sorted(rows, columns.find(({ label }) => label && label === this.#label)?.sort);
+    this.#draw();
+  }
+
+  #draw() {
     const { caption, columns, rows, key } = this.props;
-    const sorted = this.#sorted(rows, columns.find(({ label }) => label && label === this.#label)?.sort);
+    const sorted = this.#sortedRows;
+    const isVirtual = this.#isVirtual;
+    const [first, end] = this.#window();
+    const room = (name, count) =>
+      isVirtual &&
+      count > 0 &&
+      h('tr.room', { key: name, 'aria-hidden': 'true', vars: { room: `${count * this.#height}px` } }, h('td'));
+    this.#first = first;
     draw(
       this,
       h(
         'table.stacks',
+        { class: isVirtual ? 'long' : null, 'aria-rowcount': isVirtual ? sorted.length + 1 : null },
         h('caption.spoken', caption),
         h(
           'thead',
@@ -358,18 +406,21 @@ class Table extends Component {
         ),
         h(
           'tbody',
-          sorted.slice(0, this.#shown).map((row) =>
+          room('above', first),
+          sorted.slice(first, end).map((row, index) =>
             h(
               'tr',
-              { key: key(row) },
+              { key: `row ${key(row)}`, 'aria-rowindex': isVirtual ? first + index + 2 : null },
               columns.map(({ cell, label, class: more }) =>
                 h('td', { key: label, class: more, 'data-label': label }, cell(row)),
               ),
             ),
           ),
+          room('below', sorted.length - end),
         ),
       ),
-      sorted.length > this.#shown &&
+      sorted.length > end &&
+        !isVirtual &&
         h(
           'p.row',
           h('button.button.small', { type: 'button', onclick: () => this.#more() }, 'Show more'),
@@ -388,6 +439,15 @@ class Table extends Component {
           ),
         ),
     );
+    if (isVirtual) this.#measure();
+  }
+
+  /** Draw again if rows are of another height than was thought. */
+  #measure() {
+    const height = this.querySelector('tbody tr:not(.room)')?.getBoundingClientRect().height;
+    if (!height || Math.abs(height - this.#height) < 0.5) return;
+    this.#height = height;
+    this.#draw();
   }
 
   get #label() {
@@ -411,7 +471,7 @@ class Table extends Component {
   }
 
   #more() {
-    this.#shown += AT_ONCE;
+    this.#shown += Math.max(AT_ONCE, MORE);
     this.update();
   }
 
@@ -425,11 +485,11 @@ class Table extends Component {
   }
 }
 
+const collator = new Intl.Collator('en', { numeric: true }); // each localeCompare would make one
+
 function compare(a, b) {
   if (a == null || b == null) return Number(a == null) - Number(b == null);
-  return typeof a === 'number' && typeof b === 'number'
-    ? a - b
-    : String(a).localeCompare(String(b), 'en', { numeric: true });
+  return typeof a === 'number' && typeof b === 'number' ? a - b : collator.compare(String(a), String(b));
 }
 
 customElements.define('x-table', Table);

@@ -1,11 +1,12 @@
-// The agents with what can be done to each, their processes, and one of them in a drawer.
+// The agents with what can be done to each, and their processes.
 
 import { draw, h } from '../core/dom.js';
 import { agents, contextWindow, processes, status, triggers } from '../core/store.js';
-import { go, link } from '../core/views.js';
-import { agentState, dateTime, isSilent, moment, NONE, words } from '../core/words.js';
+import { link } from '../core/views.js';
+import { agentState, isSilent, moment, NONE, words } from '../core/words.js';
+import { filters } from '../extra/filters.js';
 import { windows } from '../extra/windows.js';
-import { agentActions, agentTable, drawer } from '../ui/actions.js';
+import { agentTable } from '../ui/actions.js';
 import { ago, empty, panel, pill, since, table } from '../ui/elements.js';
 
 const COLUMNS = [
@@ -15,16 +16,30 @@ const COLUMNS = [
 
 export function view(ctx) {
   const summary = h('span.quiet', { role: 'status' });
-  const pane = drawer(ctx, () => go('agents'));
   const all = panel(ctx, {
     title: 'Agents',
     from: { agents },
     also: { contextWindow },
     lines: 6,
-    show: (data) => agentTable({ ...data, columns: COLUMNS }),
+    show: (data) => show(data),
   });
-  let shown;
+  const filter = filters(ctx, {
+    label: 'Filter agents',
+    placeholder: 'Filter by name, id or task',
+    text: (agent) => `${agent.name ?? ''} ${agent.id} ${agent.task} ${agent.type} ${agent.model ?? ''}`,
+    facets: [
+      { name: 'state', label: 'State', of: agentState },
+      { name: 'type', label: 'Type', of: (agent) => agent.type },
+      { name: 'model', label: 'Model', of: (agent) => agent.model, word: String },
+    ],
+  });
   let silent = '';
+
+  function show(data) {
+    const shown = filter.fit(data.agents);
+    if (data.agents.length && !shown.length) return empty('No agent fits', 'Other filters would show some.');
+    return agentTable({ ...data, agents: shown, columns: COLUMNS, isLong: true });
+  }
 
   function redraw() {
     const states = (agents.data ?? []).map(agentState);
@@ -34,31 +49,11 @@ export function view(ctx) {
         .map((state) => `${states.filter((each) => each === state).length} ${words(state).toLowerCase()}`)
         .join(', '),
     );
-    open();
-  }
-
-  function open() {
-    const [id] = ctx.route.parts;
-    if (!id || !agents.data) return pane.hide();
-    const found = agents.data.find((each) => each.id === id);
-    if (found || shown?.id !== id) shown = found;
-    if (!shown)
-      return pane.show(
-        id,
-        empty('There is no such agent', 'The list has only the agents of the present session; it may have ended.'),
-      );
-    return pane.show(
-      shown.name || id,
-      found
-        ? h('div.row', agentActions(found))
-        : h('p.warn', 'It is no longer in the list. This is what was last known.'),
-      details(shown),
-    );
   }
 
   ctx.watch(agents, () => ctx.schedule(redraw));
   ctx.redraws(redraw);
-  ctx.onRoute(open);
+  ctx.onRoute(all.redraw);
   ctx.everySecond(() => {
     const now =
       agents.data
@@ -72,6 +67,8 @@ export function view(ctx) {
   });
   return [
     h('div.head', h('h1', 'Agents'), summary),
+    filter.bar,
+    filter.chips,
     h(
       'div.grid',
       all,
@@ -85,39 +82,6 @@ export function view(ctx) {
         show: showProcesses,
       }),
       panel(ctx, { title: 'Context windows', class: 'w4', from: { contextWindow }, also: { triggers }, show: windows }),
-    ),
-  ];
-}
-
-function details(agent) {
-  const state = agentState(agent);
-  const when = (value) => (value ? [dateTime(value), h('span.quiet', ' (', ago(value), ')')] : NONE);
-  return [
-    h(
-      'dl.dl',
-      [
-        ['State', [pill(state), agent.raw_status !== state && h('span.quiet', ` written as ${agent.raw_status}`)]],
-        ['Task', agent.task || NONE],
-        ['Type', words(agent.type)],
-        ['Model', agent.model || NONE],
-        [
-          'Process',
-          agent.pid
-            ? `${agent.pid}, ${agent.alive ? 'alive' : 'gone'}`
-            : `none of its own; ${agent.alive ? 'the session is alive' : 'the session is not running'}`,
-        ],
-        ['Started', when(agent.started_at)],
-        ['Heartbeat', when(agent.heartbeat)],
-        ['Completed', when(agent.completed_at)],
-        ['Tools used', agent.tool_count],
-        ['Tool call', agent.tool_id ? h('span.mono', agent.tool_id) : NONE],
-        ['Id', h('span.mono', agent.id)],
-      ].map(([name, value]) => [h('dt', name), h('dd', value)]),
-    ),
-    h(
-      'p.row',
-      h('a', { href: link('tasks', [], { q: agent.id }) }, 'Its tasks'),
-      h('a', { href: link('logs', [], { q: agent.id }) }, 'Log lines that name it'),
     ),
   ];
 }

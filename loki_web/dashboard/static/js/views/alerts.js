@@ -181,7 +181,12 @@ function drawAlert(each) {
         'p.small.quiet',
         ago(each.timestamp),
         trigger && [' · ', place ? h('a', { href: link(place), 'data-row': '' }, words(trigger)) : words(trigger)],
-        each.iteration > 0 && ` · iteration ${number(each.iteration)}`,
+        each.iteration > 0 && [
+          ' · ',
+          h('a', { href: link('iterations', String(each.iteration)) }, `iteration ${number(each.iteration)}`),
+        ],
+        ' · ',
+        h('a', { href: link('logs', [], { time: each.timestamp }) }, 'log lines'),
       ),
       h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data })),
     ),

@@ -5,8 +5,11 @@ import { draw, h } from '../core/dom.js';
 import { checkpoints } from '../core/store.js';
 import { go, link, replace } from '../core/views.js';
 import { count, dateTime, matches, number } from '../core/words.js';
+import { comparison } from '../extra/compare.js';
+import { command } from '../extra/copy.js';
+import { drawer } from '../extra/drawer.js';
 import { facts } from '../extra/facts.js';
-import { actionButton, drawer } from '../ui/actions.js';
+import { actionButton } from '../ui/actions.js';
 import { ago, empty, failed, loading, panel, table } from '../ui/elements.js';
 
 const MOST = 200; // as many as the server lists
@@ -56,9 +59,11 @@ export function view(ctx) {
     lines: 8,
     show: (data) => show(data.checkpoints),
   });
-  /** @type {string | null} the id that the pane shows; null once the view is left */
+  /** @type {string | null} the ids that the pane shows; null once the view is left */
   let opened = '';
   let isFailed = false;
+  /** @type {any[] | null} the checkpoint in the pane, and the one that it is compared with */
+  let shown = null;
 
   function filter(next) {
     wanted = next;
@@ -88,20 +93,25 @@ export function view(ctx) {
     );
   }
 
-  /** The pane shows what the address names. */
+  /** The pane shows what the address names, and what differs from another one that it names. */
   async function open() {
     const [id = ''] = ctx.route.parts;
-    if (id === opened) return;
-    opened = id;
+    const other = ctx.route.query.get('with') ?? '';
+    if (`${id} ${other}` === opened) return;
+    const isSame = opened?.startsWith(`${id} `);
+    opened = `${id} ${other}`;
     isFailed = false;
+    if (!isSame) shown = null;
     if (!id) return pane.hide();
-    pane.show(id, loading(6));
-    const [it, error] = await getJson(address(['api/checkpoints', id])).then(
-      (answer) => [answer],
+    if (!isSame) pane.show(id, loading(6));
+    const read = (name) => (name ? getJson(address(['api/checkpoints', name])) : null);
+    const [found, error] = await Promise.all([read(id), read(other)]).then(
+      (answers) => [answers],
       (reason) => [null, reason],
     );
-    if (opened !== id) return undefined;
-    if (it) return pane.show(it.message || id, details(it));
+    if (opened !== `${id} ${other}`) return undefined;
+    shown = found;
+    if (found) return showPane();
     isFailed = error.kind !== 'missing' && error.kind !== 'invalid';
     return pane.show(
       id,
@@ -111,12 +121,40 @@ export function view(ctx) {
     );
   }
 
+  function showPane() {
+    if (!shown) return;
+    const [one, other] = shown;
+    pane.show(one.message || one.id, details(one, compareWith(one, other)));
+  }
+
+  /** The choice of another checkpoint, and what differs from it. */
+  function compareWith(one, other) {
+    const all = (checkpoints.data ?? []).filter(({ id }) => id !== one.id);
+    return [
+      h(
+        'select.input',
+        {
+          'aria-label': 'Compare with',
+          key: one.id,
+          value: other?.id ?? '',
+          onchange: ({ currentTarget }) => replace('checkpoints', [one.id], { q: wanted, with: currentTarget.value }),
+        },
+        h('option', { value: '' }, 'Choose another checkpoint'),
+        all.map(({ id, message, created_at: made }) =>
+          h('option', { value: id, key: id }, `${dateTime(made)} ${message || id}`),
+        ),
+      ),
+      other && comparison(one, other),
+    ];
+  }
+
   function retry() {
     opened = '';
     open();
   }
 
   ctx.redraws(() => draw(end, create()));
+  ctx.watch(checkpoints, () => ctx.schedule(showPane));
   ctx.onRoute(open);
   ctx.onReturn(() => isFailed && retry());
   ctx.onLeave(() => {
@@ -155,7 +193,7 @@ const drawList = (all, place) =>
 
 const taskLink = (id) => h('a', { href: link('tasks', id) }, id);
 
-function details(it) {
+function details(it, compared) {
   const { id, created_at: made, git_sha: commit, files } = it;
   return [
     h(
@@ -174,6 +212,13 @@ function details(it) {
         'ul.mono.files',
         files.map((name) => h('li', name)),
       ),
+    ),
+    h('section', h('h3', 'Compare'), compared),
+    h(
+      'section',
+      h('h3', 'Restore'),
+      h('p.quiet', 'On the command line, while no session runs. It copies these files back; the code stays as it is.'),
+      command(`loki checkpoint rollback ${id}`),
     ),
     h(
       'section',

@@ -4,7 +4,7 @@ import { h } from '../core/dom.js';
 import { contextWindow, cost, slice, status, triggers } from '../core/store.js';
 import { compact, count, duration, isRunning, money, NONE, percent, spend, time, words } from '../core/words.js';
 import { thresholds, windows } from '../extra/windows.js';
-import { chart, spendChart } from '../ui/chart.js';
+import { chart, iterationPage, spendChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
 
 const budget = slice('api/budget', { channels: ['cost'], every: 10 });
@@ -178,6 +178,7 @@ function showTokens({ cost: spent, contextWindow: known }, isCacheShown) {
   return chart({
     label: 'Tokens in each iteration',
     axis: 'Iteration',
+    href: iterationPage,
     format: compact,
     height: 190,
     labels: points.map(({ iteration }) => iteration),

@@ -1,19 +1,18 @@
 // How the session converges, what the council said to it, and on what grounds.
 
-import { draw, h } from '../core/dom.js';
+import { draw, h, spoken } from '../core/dom.js';
 import { convergence, cost, council, slice, status, verdicts } from '../core/store.js';
-import { go, link } from '../core/views.js';
-import { count, dateTime, isRunning, lookup, NONE, number, words } from '../core/words.js';
+import { link } from '../core/views.js';
+import { count, isRunning, lookup, NONE, number, words } from '../core/words.js';
 import { markdown } from '../extra/markdown.js';
-import { actionButton, drawer, forceReview } from '../ui/actions.js';
-import { chart, progressChart } from '../ui/chart.js';
+import { actionButton, forceReview } from '../ui/actions.js';
+import { chart, iterationPage, progressChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
+import { KINDS } from './iterations_one.js';
 
 const report = slice('api/council/report', { channels: ['council'], every: 30 });
-const KINDS = lookup({ review: 'Forced review', evaluation: 'Evaluation' });
 
 export function view(ctx) {
-  const pane = drawer(ctx, () => go('council'));
   const head = h('div.head');
 
   function redraw() {
@@ -39,21 +38,9 @@ export function view(ctx) {
     );
   }
 
-  function open() {
-    const [wanted] = ctx.route.parts;
-    if (!wanted || !verdicts.data) return pane.hide();
-    const of = (list) => list.filter(({ iteration }) => Number(iteration) === Number(wanted));
-    return pane.show(
-      `Iteration ${wanted}`,
-      grounds(of(verdicts.data.verdicts), of(verdicts.data.details), of(convergence.data?.dataPoints ?? []).at(-1)),
-    );
-  }
-
   redraw();
   ctx.redraws(redraw);
   for (const each of [council, status]) ctx.watch(each, () => ctx.schedule(redraw));
-  for (const each of [verdicts, convergence]) ctx.watch(each, () => ctx.schedule(open));
-  ctx.onRoute(open);
   return [
     head,
     h(
@@ -67,6 +54,7 @@ export function view(ctx) {
           lines: 11,
           show: showConvergence,
         }),
+        panel(ctx, { title: 'Members', from: { verdicts }, lines: 4, show: showMembers }),
         panel(ctx, { title: 'Verdicts', from: { verdicts }, lines: 5, show: showVerdicts }),
       ),
       h(
@@ -116,7 +104,7 @@ function showState({ council: state }) {
     [
       'Last review',
       state.last_check_iteration
-        ? h('a', { href: link('council', state.last_check_iteration) }, `Iteration ${state.last_check_iteration}`)
+        ? h('a', { href: link('iterations', state.last_check_iteration) }, `Iteration ${state.last_check_iteration}`)
         : NONE,
     ],
     ...(state.check_interval ? [['Evaluates', `every ${count(state.check_interval, 'iteration')}`]] : []),
@@ -128,6 +116,71 @@ function showState({ council: state }) {
       facts.map(([name, value]) => [h('dt', name), h('dd', value)]),
     ),
   ];
+}
+
+const MOST_COLUMNS = 60; // the newest iterations
+const VOTES = lookup({
+  complete: ['✓', 'good', 'complete'],
+  approve: ['✓', 'good', 'approve'],
+  continue: ['→', '', 'continue'],
+  reject: ['→', '', 'reject'],
+});
+
+/** Who voted how in which iteration: a row for each member, a column for each iteration. */
+function showMembers({ verdicts: { verdicts: given, details } }) {
+  const cast = [
+    ...given.flatMap(({ iteration, votes = [] }) =>
+      votes.map(({ member, role, vote }) => ({ iteration, who: words(role) || `Member ${member}`, vote })),
+    ),
+    ...details.flatMap(({ iteration, members, contrarian }) =>
+      [...members, ...(contrarian ? [{ member: 'contrarian', content: contrarian }] : [])].map(
+        ({ member, content }) => ({
+          iteration: Number(iteration),
+          who: words(member),
+          vote: /^\W*VOTE\W*(\w+)/im.exec(content)?.[1] ?? '',
+        }),
+      ),
+    ),
+  ].filter(({ vote }) => vote);
+  if (!cast.length) return empty('No vote yet', 'What each member votes is shown here, iteration by iteration.');
+  const columns = [...new Set(cast.map(({ iteration }) => iteration))].sort((a, b) => a - b).slice(-MOST_COLUMNS);
+  const names = [...new Set(cast.map(({ who }) => who))];
+  const votes = new Map(cast.map(({ iteration, who, vote }) => [`${iteration} ${who}`, vote]));
+  return h(
+    'div.scroll',
+    { tabindex: '0', role: 'region', 'aria-label': 'Votes of the members' },
+    h(
+      'table.matrix',
+      h('caption.spoken', 'Votes of the members in each iteration'),
+      h(
+        'thead',
+        h(
+          'tr',
+          h('th', { scope: 'col' }, 'Member'),
+          columns.map((number) =>
+            h('th', { key: String(number), scope: 'col' }, h('a', { href: iterationPage(number) }, number)),
+          ),
+        ),
+      ),
+      h(
+        'tbody',
+        names.map((who) =>
+          h(
+            'tr',
+            { key: who },
+            h('th', { scope: 'row' }, who),
+            columns.map((number) => h('td', { key: String(number) }, drawVote(votes.get(`${number} ${who}`)))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function drawVote(vote) {
+  if (!vote) return h('span.quiet', '·', spoken('no vote'));
+  const [sign, tone, word] = VOTES[vote.toLowerCase()] ?? ['?', 'warn', words(vote)];
+  return h('span', { class: tone, title: word }, h('span', { 'aria-hidden': 'true' }, sign), spoken(word));
 }
 
 function showVerdicts({ verdicts: { verdicts: given, details } }) {
@@ -147,7 +200,7 @@ function showVerdicts({ verdicts: { verdicts: given, details } }) {
     columns: [
       {
         label: 'Iteration',
-        cell: ({ iteration }) => h('a.strong', { href: link('council', iteration), 'data-row': '' }, iteration),
+        cell: ({ iteration }) => h('a.strong', { href: link('iterations', iteration), 'data-row': '' }, iteration),
         sort: ({ iteration }) => iteration,
       },
       {
@@ -179,58 +232,4 @@ function showVerdicts({ verdicts: { verdicts: given, details } }) {
 
 function showReport({ report: { report: text } }) {
   return text ? markdown(text) : empty('No report yet', 'The council writes it when it finds the work complete.');
-}
-
-function grounds(given, details, point) {
-  if (!given.length && !details.length && !point)
-    return empty('Nothing is known of this iteration', 'The council did not look at it, or it was too long ago.');
-  return [
-    point &&
-      h(
-        'p.quiet',
-        `${count(point.files_changed, 'file')} changed, ${count(point.done_signals, 'done signal')}, ` +
-          `${count(point.no_change_streak, 'iteration')} without change`,
-      ),
-    !given.length && h('p', 'There is no verdict on it.'),
-    given.map(({ kind, result, raw_result: raw, votes_complete: yes, votes_continue: no, timestamp, votes = [] }) =>
-      h(
-        'section.stack',
-        { key: kind },
-        h(
-          'div.row',
-          h('h3', KINDS[kind] ?? 'Verdict'),
-          pill(result),
-          raw && raw.toLowerCase() !== result && h('span.quiet', `written as ${raw}`),
-        ),
-        h('p', `${yes} for completion, ${no} to continue`, h('span.quiet', ` · ${dateTime(timestamp)}`)),
-        votes
-          .filter(({ vote: word, reason }) => word || reason)
-          .map(({ member, role, vote: word, reason }) =>
-            vote(words(role) || `member-${member}`, word ? `VOTE: ${word}\n${reason}` : reason),
-          ),
-      ),
-    ),
-    details.map(({ members, contrarian, evidence_preview: evidence }) => [
-      h('h3', 'Votes of the members'),
-      members.length
-        ? members.map(({ member, content }) => vote(member, content))
-        : h('p.quiet', 'No member has left one.'),
-      contrarian && vote('contrarian', contrarian),
-      h('h3', 'Beginning of the evidence'),
-      evidence ? h('section.vote', markdown(evidence)) : h('p.quiet', 'None was written.'),
-    ]),
-    given.length > 0 && !details.length && h('p.quiet', 'Evidence is kept of forced reviews only.'),
-  ];
-}
-
-/** What a member wrote, with the vote that it begins with as a sign. */
-function vote(member, content) {
-  const [line = '', word = ''] = /^\W*VOTE\W*(\w+).*$/im.exec(content) ?? [];
-  const tone = { APPROVE: 'good', COMPLETE: 'good', REJECT: '', CONTINUE: '' }[word.toUpperCase()] ?? 'warn';
-  return h(
-    'section.vote',
-    { key: member },
-    h('div.row', h('b', member.replace('member-', 'Member ').replace(/^c/, 'C')), word && pill(word, tone)),
-    h('p', content.replace(line, '').trim()),
-  );
 }

@@ -5,9 +5,9 @@ import { h } from '../core/dom.js';
 import { slice } from '../core/store.js';
 import { link } from '../core/views.js';
 import { compact, count, duration, lookup, percent, words } from '../core/words.js';
+import { drawer } from '../extra/drawer.js';
 import { facts, inWords } from '../extra/facts.js';
 import { stage } from '../extra/stage.js';
-import { drawer } from '../ui/actions.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
 
 const FIRST = 50;

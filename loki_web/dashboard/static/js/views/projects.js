@@ -5,8 +5,9 @@ import { draw, h } from '../core/dom.js';
 import { projects, slice } from '../core/store.js';
 import { go, link, replace } from '../core/views.js';
 import { count, matches, NONE, priorityRank, taskState, words } from '../core/words.js';
+import { drawer } from '../extra/drawer.js';
 import { stage } from '../extra/stage.js';
-import { actionButton, drawer } from '../ui/actions.js';
+import { actionButton } from '../ui/actions.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
 import { details, discover, healthOf, healthPill, register, removeButton } from './projects_one.js';
 

@@ -1,11 +1,11 @@
-// The board or the list of all tasks, and one of them in a drawer.
+// The board or the list of all tasks.
 
 import { keptCell } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { tasks } from '../core/store.js';
-import { go, keep, link, replace } from '../core/views.js';
-import { count, dateTime, lookup, matches, moment, NONE, priorityRank, taskState, words } from '../core/words.js';
-import { drawer } from '../ui/actions.js';
+import { keep, link } from '../core/views.js';
+import { count, lookup, moment, priorityRank, taskState, words } from '../core/words.js';
+import { filters } from '../extra/filters.js';
 import { empty, panel, pill, table } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
 
@@ -17,23 +17,24 @@ const COLUMNS = [
   ['failed', 'Failed'],
 ];
 const PRIORITIES = lookup({ high: 'warn', critical: 'bad' });
-const SHOWN_FIRST = ['title', 'description', 'failed', 'position'];
+const PRIORITY_ORDER = ['critical', 'high', 'medium', 'low'];
 const ENDED = new Set(['done', 'failed']);
 const usual = keptCell('tasks', 'board');
 
 export function view(ctx) {
-  let wanted = ctx.route.query.get('q') ?? '';
   const layout = () => ctx.route.query.get('layout') ?? usual.value;
-  const place = (id) => link('tasks', id ? [id] : [], { q: wanted });
-  const pane = drawer(ctx, () => go('tasks', [], { q: wanted }));
+  const place = (id) => link('tasks', [id], filter.query());
   const found = h('span.quiet', { role: 'status' });
-  const field = h('input.input', {
-    type: 'search',
+  const filter = filters(ctx, {
+    label: 'Filter tasks',
     placeholder: 'Filter by title, id, type or agent',
-    'aria-label': 'Filter tasks',
-    'data-search': '',
-    value: wanted,
-    oninput: () => filter(field.value),
+    text: (task) => `${task.title} ${task.id} ${task.type} ${task.priority} ${task.assigned_agent_id ?? ''}`,
+    facets: [
+      { name: 'state', label: 'State', of: taskState, order: COLUMNS.map(([name]) => name) },
+      { name: 'priority', label: 'Priority', of: (task) => task.priority, order: PRIORITY_ORDER },
+      { name: 'type', label: 'Type', of: (task) => task.type },
+      { name: 'agent', label: 'Agent', of: (task) => task.assigned_agent_id, word: String },
+    ],
   });
   const board = panel(ctx, {
     title: 'Tasks',
@@ -44,21 +45,14 @@ export function view(ctx) {
   });
   const switches = h('div.end');
 
-  function filter(next) {
-    wanted = next;
-    replace('tasks', ctx.route.parts, { q: wanted });
-    board.redraw();
-  }
-
   function show(all) {
-    const text = (task) => `${task.title} ${task.id} ${task.type} ${task.priority} ${task.assigned_agent_id ?? ''}`;
-    const shown = all.filter((task) => matches(wanted, text(task)));
+    const shown = filter.fit(all);
     draw(
       found,
       shown.length === all.length ? count(all.length, 'task') : `${shown.length} of ${count(all.length, 'task')}`,
     );
     if (!all.length) return empty('No tasks yet', 'The tasks of the session appear when it has planned some.');
-    if (!shown.length) return empty('No task fits', `Nothing has “${wanted}” in its title, id, type or agent.`);
+    if (!shown.length) return empty('No task fits', 'Nothing has this text and these properties.');
     return layout() === 'list' ? drawList(shown, place) : drawBoard(shown, place);
   }
 
@@ -77,23 +71,12 @@ export function view(ctx) {
     keep('layout', name);
   }
 
-  function open() {
-    const [id] = ctx.route.parts;
-    if (!id || !tasks.data) return pane.hide();
-    const task = tasks.data.find((each) => each.id === id);
-    return task
-      ? pane.show(task.title || task.id, details(task))
-      : pane.show(id, empty('There is no such task', 'It may have been removed since the link was made.'));
-  }
-
   drawSwitches();
-  ctx.watch(tasks, () => ctx.schedule(open));
   ctx.onRoute(() => {
-    open();
     drawSwitches();
     board.redraw();
   });
-  return [h('div.head', h('h1', 'Tasks'), field, found, switches), board];
+  return [h('div.head', h('h1', 'Tasks'), found, switches), filter.bar, filter.chips, board];
 }
 
 function drawBoard(all, place) {
@@ -142,6 +125,7 @@ const drawList = (all, place) =>
     'div.card',
     table({
       caption: 'Tasks',
+      isLong: true,
       rows: all,
       key: (task) => task.id,
       columns: [
@@ -161,32 +145,12 @@ const drawList = (all, place) =>
           sort: priorityRank,
         },
         { label: 'Type', cell: (task) => task.type, sort: (task) => task.type },
+        {
+          label: 'Agent',
+          cell: ({ assigned_agent_id: id }) => (id ? h('a', { href: link('agents', id) }, id) : ''),
+          sort: (task) => task.assigned_agent_id,
+        },
         { label: 'Id', cell: (task) => h('span.mono', task.id), sort: (task) => task.id },
       ],
     }),
   );
-
-function details(task) {
-  const more = Object.entries(task).filter(
-    ([name, value]) => !SHOWN_FIRST.includes(name) && value !== '' && value != null,
-  );
-  return [
-    h('div.row', pill(taskState(task)), priority(task)),
-    h('p.keep', task.description || h('span.quiet', 'No description')),
-    h(
-      'dl.dl',
-      more.map(([name, value]) => [
-        h('dt', { key: `${name}-name` }, words(name)),
-        h('dd', { key: name }, showValue(name, value)),
-      ]),
-    ),
-  ];
-}
-
-function showValue(name, value) {
-  if (name === 'assigned_agent_id') return h('a', { href: link('agents', value) }, value);
-  if (name.endsWith('_at')) return dateTime(value);
-  if (typeof value === 'object')
-    return Object.keys(value).length ? h('pre.block', JSON.stringify(value, null, 2)) : NONE;
-  return String(value);
-}

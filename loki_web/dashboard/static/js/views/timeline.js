@@ -3,45 +3,19 @@
 import { now } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { agents, checkpoints, cost, enterprise, notifications, slice, status, tasks, verdicts } from '../core/store.js';
-import { link, replace } from '../core/views.js';
-import {
-  count,
-  dateTime,
-  duration,
-  isPaused,
-  isRunning,
-  lookup,
-  moment,
-  money,
-  shortDate,
-  time,
-  words,
-  zone,
-} from '../core/words.js';
-import { empty, panel, table } from '../ui/elements.js';
+import { replace } from '../core/views.js';
+import { clock, count, dateTime, duration, lookup, shortDate, time, zone } from '../core/words.js';
+import { happenings, lanesOf, logAt } from '../extra/lanes.js';
+import { empty, panel } from '../ui/elements.js';
 
 const HOUR = 3_600_000;
 const RANGES = { session: 'Session', '1h': 'Hour', '6h': '6 hours', '24h': 'Day' };
 const HOURS = lookup({ '1h': 1, '6h': 6, '24h': 24 });
 const LEAST_SHARE = 0.3; // percent of the width; what is nearer to each other is drawn as one
-const MOST_LANES = 30; // of agents
 const STEPS = [1, 5, 15, 30, 60, 180, 360, 720, 1440, 10_080].map((minutes) => minutes * 60_000);
 const TICKS = 7;
 const EDGE = 4; // percent of the width without a label, which would not fit
-const TONES = lookup({ done: 'tgood', failed: 'tbad', review: 't4', in_progress: 't1' });
 const pauses = slice('api/enterprise/audit?resource_type=session&limit=500', { every: 60 });
-
-/**
- * @typedef {object} Item
- * @property {number} from in milliseconds
- * @property {number} to the same as `from` for a mark
- * @property {string} text
- * @property {string} tone
- * @property {number} [height] of a bar, as a share of its lane
- * @property {number} [joined] how many items it stands for
- */
-
-/** @typedef {{name: string, kind: 'bars' | 'marks', items: Item[]}} Lane */
 
 export function view(ctx) {
   let watchesPauses = false;
@@ -123,7 +97,7 @@ function showTimeline(data, range) {
       ),
       shown.map((lane) => drawLane(lane, place)),
     ),
-    h('details', { key: 'table' }, h('summary', 'As a table'), asTable(shown)),
+    h('details', { key: 'table' }, h('summary', 'As a table'), happenings(shown)),
   ];
 }
 
@@ -135,126 +109,6 @@ function span(lanes, all, range) {
   const from = Math.min(...items.map((item) => item.from));
   const to = Math.max(...items.map((item) => item.to));
   return [from, Math.max(to, from + 60_000)];
-}
-
-function lanesOf({ status: session, cost: spent, agents: known = [], tasks: all = [], ...more }) {
-  const iterations = iterationsOf(spent.by_iteration ?? [], session, all);
-  const most = Math.max(...iterations.map((each) => each.cost ?? 0)) || 1;
-  return [
-    {
-      name: 'Iterations',
-      items: iterations.map(({ from, to, number, cost: paid }) => ({
-        from,
-        to,
-        text: `Iteration ${number}${paid === undefined ? ', running' : ''}`,
-        tone: number % 2 ? 't1' : 't1 even',
-      })),
-    },
-    { name: 'Phases', items: phasesOf(iterations) },
-    {
-      name: 'Cost',
-      items: iterations
-        .filter((each) => each.cost !== undefined)
-        .map(({ from, to, number, cost: paid }) => ({
-          from,
-          to,
-          text: `Iteration ${number}: ${money(paid)}`,
-          tone: 't2',
-          height: paid / most,
-        })),
-    },
-    marks('Council', more.verdicts?.verdicts, 'timestamp', (each) => ({
-      text: `Council, iteration ${each.iteration}: ${each.result}`,
-      tone: each.result === 'complete' ? 'tgood' : 'tquiet',
-    })),
-    marks('Checkpoints', more.checkpoints, 'created_at', (each) => ({
-      text: `Checkpoint: ${each.message || each.id}`,
-      tone: 't3',
-    })),
-    marks('Alerts', more.notifications, 'timestamp', (each) => ({
-      text: `${words(each.severity)}: ${each.message}`,
-      tone: { critical: 'tbad', warning: 'twarn' }[each.severity] ?? 't1',
-    })),
-    { name: 'Pauses', items: pausesOf(more.pauses ?? [], session) },
-    ...agentLanes(known, all, isRunning(session) || isPaused(session)),
-  ].map((lane) => ({ kind: 'bars', ...lane }));
-}
-
-/** Iterations with their beginnings: an iteration begins when the one before it has ended. */
-function iterationsOf(ended, session, all) {
-  const known = ended
-    .map((each) => ({ number: each.iteration, to: moment(each.timestamp), cost: each.cost_usd, phase: each.phase }))
-    .filter(({ to }) => to !== null)
-    .sort((a, b) => a.to - b.to);
-  const length = known.length > 1 ? (known.at(-1).to - known[0].to) / (known.length - 1) : 60_000;
-  const begun = all.map((task) => moment(task.started_at)).filter((at) => at !== null && at < (known[0]?.to ?? 0));
-  let from = known.length ? Math.max(known[0].to - 3 * length, Math.min(known[0].to - length, ...begun)) : 0;
-  const spans = known.map((each) => {
-    const whole = { ...each, from };
-    from = each.to;
-    return whole;
-  });
-  if (known.length && (isRunning(session) || isPaused(session)))
-    spans.push({ number: known.at(-1).number + 1, from, to: now(), phase: session.phase, cost: undefined });
-  return spans;
-}
-
-/** Iterations of the same phase in a row, as one. */
-function phasesOf(iterations) {
-  /** @type {any[]} */
-  const found = [];
-  for (const { from, to, phase } of iterations) {
-    const last = found.at(-1);
-    if (!phase) continue;
-    if (last?.phase === phase && last.to === from) last.to = to;
-    else found.push({ phase, from, to, text: words(phase), tone: found.length % 2 ? 't5 even' : 't5' });
-  }
-  return found;
-}
-
-function marks(name, entries = [], field, show) {
-  const items = (entries ?? [])
-    .map((each) => ({ from: moment(each[field]), ...show(each) }))
-    .filter(({ from }) => from !== null);
-  return { name, kind: 'marks', items: items.map((item) => ({ ...item, to: item.from })) };
-}
-
-/** Pauses that were made through this server, from Pause to Resume or Stop. */
-function pausesOf(entries, session) {
-  const found = [];
-  let from = null;
-  for (const { action, timestamp, success } of [...entries].reverse()) {
-    if (!success) continue;
-    if (action === 'pause') from ??= moment(timestamp);
-    else if (from !== null) {
-      found.push({ from, to: moment(timestamp), text: 'Paused', tone: 'twarn' });
-      from = null;
-    }
-  }
-  if (from !== null && isPaused(session)) found.push({ from, to: now(), text: 'Paused', tone: 'twarn' });
-  return found;
-}
-
-/** A lane for each agent that has had a task; the ones whose last task is newest come first. */
-function agentLanes(known, all, isOn) {
-  const names = new Map(known.map((agent) => [agent.id, agent.name || agent.id]));
-  const byAgent = new Map();
-  for (const task of all) {
-    const from = moment(task.started_at);
-    const to = moment(task.completed_at) ?? (isOn && task.status === 'in_progress' ? now() : from);
-    if (from === null || to === null || task.type === 'iteration') continue;
-    const name = names.get(task.assigned_agent_id) ?? (task.assigned_agent_id || 'No agent');
-    const tone = TONES[task.failed ? 'failed' : task.status] ?? 'tquiet';
-    byAgent.set(name, [
-      ...(byAgent.get(name) ?? []),
-      { from, to: Math.max(from, to), text: task.title || task.id, tone },
-    ]);
-  }
-  const newest = (items) => Math.max(...items.map((item) => item.to));
-  return [...byAgent]
-    .map(([name, items]) => ({ name, items }))
-    .sort((a, b) => newest(b.items) - newest(a.items))
-    .slice(0, MOST_LANES);
 }
 
 /** Items that would be too near to each other, as one. */
@@ -304,9 +158,6 @@ function drawItem({ from, to, text, tone, height, joined, left }, kind, place, i
   });
 }
 
-const iso = (at) => new Date(at).toISOString();
-const logAt = (at) => link('logs', [], { time: iso(at) });
-
 /** @type {{item: any, at: number}} the item that was reached last from another lane, and the place of the first one */
 let reached = { item: null, at: 0 };
 
@@ -339,34 +190,10 @@ function away(item, at) {
 /** The times of the axis, on whole hours or minutes where the page's zone has them. */
 function ticks(from, to) {
   const step = STEPS.find((each) => (to - from) / each <= TICKS) ?? 7 * 24 * HOUR;
-  const shift = new Date(from).getTimezoneOffset() * 60_000;
+  const shift = clock.value === 'utc' ? 0 : new Date(from).getTimezoneOffset() * 60_000;
   const first = Math.ceil((from - shift) / step) * step + shift;
   return Array.from({ length: Math.max(0, Math.floor((to - first) / step) + 1) }, (_, index) => first + index * step);
 }
 
 const tick = (at, left, length) =>
   h('span', { vars: { left: `${left}%` } }, length > 12 * HOUR ? shortDate(at) : time(at).slice(0, 5));
-
-function asTable(lanes) {
-  return table({
-    caption: 'Timeline',
-    isPassing: true,
-    key: (row) => `${row.name} ${row.from} ${row.text}`,
-    rows: lanes.flatMap(({ name, items }) => items.map((item) => ({ ...item, name }))).sort((a, b) => b.from - a.from),
-    columns: [
-      {
-        label: 'When',
-        cell: ({ from }) => h('a', { href: logAt(from) }, h('time', { datetime: iso(from) }, dateTime(from))),
-        sort: ({ from }) => from,
-      },
-      { label: 'Lane', cell: ({ name }) => name, sort: ({ name }) => name },
-      { label: 'What', cell: ({ text }) => text, sort: ({ text }) => text },
-      {
-        label: 'Took',
-        class: 'num',
-        cell: ({ from, to }) => (to > from ? duration((to - from) / 1000) : ''),
-        sort: ({ from, to }) => (to - from) / 1000,
-      },
-    ],
-  });
-}
