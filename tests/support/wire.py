@@ -56,7 +56,7 @@ def received(sock: socket.socket) -> bytes:
 
 
 def answers_in(data: bytes) -> list[Answer]:
-    """The answers that follow each other, each with its Content-Length."""
+    """The answers that follow each other, each with its Content-Length; 204 and 304 have none."""
     found = []
     while data:
         before = b""
@@ -66,8 +66,9 @@ def answers_in(data: bytes) -> list[Answer]:
         beginning, _, data = data.partition(b"\r\n\r\n")
         first, *lines = beginning.decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        length = int(headers["content-length"])
-        found.append(Answer(int(first.split()[1]), headers, data[:length], before))
+        status = int(first.split()[1])
+        length = 0 if status in (204, 304) else int(headers["content-length"])
+        found.append(Answer(status, headers, data[:length], before))
         data = data[length:]
     return found
 
