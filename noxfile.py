@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["fast", "lint", "types", "js"]
 COVERED = 86  # may grow, and not fall
 _PARALLEL = ("-n", "auto", "--dist", "worksteal")
-_FAST = "not server and not browser and not slow"
+_FAST = ("-m", "not server and not browser and not slow", "--ignore", "tests/browser")
 _FAST_TOOLS = (  # of the extra "test", what the tests import
     "axe-playwright-python",
     "hypothesis",
@@ -32,14 +32,14 @@ _FAST_TOOLS = (  # of the extra "test", what the tests import
 @nox.session
 def fast(session: nox.Session) -> None:
     """Run the tests that need no browser and no server process, without the slow ones."""
-    _test(session, "-m", _FAST)
+    _test(session, *_FAST)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Run the fast tests and fail if they cover fewer branches than COVERED percent."""
     options = ("--cov=loki_web", "--cov-branch", "--cov-report=", f"--cov-fail-under={COVERED}")
-    _test(session, "-m", _FAST, *options)
+    _test(session, *_FAST, *options)
 
 
 @nox.session
@@ -87,7 +87,7 @@ def oldest(session: nox.Session) -> None:
     )  # fmt: skip
     session.install("-r", str(oldest_versions), *_FAST_TOOLS)
     environment = {"PYTHONPATH": str(Path.cwd())}
-    session.run("pytest", *_PARALLEL, "-m", _FAST, *session.posargs, env=environment)
+    session.run("pytest", *_PARALLEL, *_FAST, *session.posargs, env=environment)
 
 
 def _test(session: nox.Session, *selection: str) -> None:

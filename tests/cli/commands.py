@@ -14,7 +14,11 @@ Done = subprocess.CompletedProcess[str]
 
 
 def run(
-    place: Place, *arguments: str, settings: dict[str, str] | None = None, answers: str = ""
+    place: Place,
+    *arguments: str,
+    settings: dict[str, str] | None = None,
+    answers: str = "",
+    module: str = "loki_web",
 ) -> Done:
     """A command that ends by itself, with no terminal to ask at."""
     with (
@@ -25,13 +29,13 @@ def run(
         typed.write(answers)
         typed.seek(0)
         process = prepared.Process(
-            "loki_web", *arguments, environment=environment(place, **(settings or {})),
+            module, *arguments, environment=environment(place, **(settings or {})),
             streams=(typed.fileno(), output.fileno(), errors.fileno()),
         )  # fmt: skip
         code = process.wait(timeout=PATIENCE_SECONDS)
         output.seek(0)
         errors.seek(0)
-        return Done([*COMMAND, *arguments], code, output.read(), errors.read())
+        return Done([sys.executable, "-m", module, *arguments], code, output.read(), errors.read())
 
 
 def is_one_complaint(done: Done) -> bool:

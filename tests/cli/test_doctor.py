@@ -1,21 +1,14 @@
 """`loki-web doctor` says what the files are worth, and its exit code whether something is wrong."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.cli.commands import run
 from tests.support import places
 from tests.support.places import Place
-from tests.support.servers import environment
-from tests.support.waiting import PATIENCE_SECONDS
 
 
 def doctor(place: Place, **settings: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "loki_web", "doctor"],
-        env=environment(place, **settings), capture_output=True, text=True,
-        timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+    done = run(place, "doctor", settings=settings)
     assert done.stderr == ""
     return done.returncode, done.stdout
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import run
 from tests.support import places
 from tests.support.places import Place
 from tests.support.programs import in_namespaces
@@ -82,10 +83,8 @@ def test_a_pid_file_that_names_this_server_goes_with_it(place: Place) -> None:
 def test_a_wrong_setting_ends_the_start_with_one_line(
     place: Place, name: str, settings: dict[str, str], words: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, *COMMANDS[name]], env=environment(place, **settings), cwd=ROOT,
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+    _, module, *arguments = COMMANDS[name]
+    done = run(place, *arguments, settings=settings, module=module)
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("loki-web: ")
@@ -153,10 +152,7 @@ def test_gunicorns_own_bind_is_not_a_way_around(place: Place) -> None:
     "arguments", [["nonsense"], ["serve", "--bogus"], ["serve", "--port", "x"], ["doctor", "x"]]
 )
 def test_wrong_use_is_one_line_without_a_traceback(place: Place, arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "loki_web", *arguments],
-        env=environment(place), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+    done = run(place, *arguments)
     assert done.returncode in (1, 2)
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("loki-web: ")

@@ -98,6 +98,7 @@ def ask(app: Flask) -> Callable[..., Any]:
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["limited", "none", "odd", "gone"])
 def test_every_route_opens_what_is_limited_alone(app: Flask, place: Place, who: str) -> None:
     """The administrator asks first, so that every answer is kept that could be given away."""

@@ -393,6 +393,7 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

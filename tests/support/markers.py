@@ -14,10 +14,12 @@ from tests.support import servers
 def starts_a_server(item: pytest.Function) -> bool:
     """Return whether a test, its fixtures or their helpers can come to `servers.require_mark`."""
     definitions = item._fixtureinfo.name2fixturedefs.values()
-    waiting: list[Any] = [
-        item.function,
-        *(each.func for several in definitions for each in several),
-    ]
+    return _leads_there(item.function, *(each.func for several in definitions for each in several))
+
+
+@cache
+def _leads_there(*functions: Callable[..., Any]) -> bool:
+    waiting: list[Any] = list(functions)
     seen = set()
     while waiting:
         found = unwrap(waiting.pop())

@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 
 from tests.support.programs import needed
-from tests.support.servers import free_port
+from tests.support.servers import free_port, start
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 COMMAND = ("redis-server", "redis-server")  # the program and its package
@@ -37,7 +37,7 @@ class Redis:
         command = [needed(*COMMAND), "--bind", "127.0.0.1", "--port", str(self.port)]
         command += ["--save", "", "--dir", str(self._folder)]
         command += [option.format(port=self.port) for option in self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = start(command, stdout=subprocess.DEVNULL)
         wait_until(self._is_listening, "a Redis server")
 
     def kill(self) -> None:
