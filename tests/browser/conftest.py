@@ -18,7 +18,7 @@ OpenPage = Callable[..., Watched]
 _HERE = Path(__file__).parent
 # Chromium refuses to start a sandbox for root. What it would do in the background (updates, safe
 # browsing, extensions, field trials), Playwright switches off itself.
-_FLAGS = ("--no-sandbox",)
+FLAGS = ("--no-sandbox",)
 _MILLISECONDS = PATIENCE_SECONDS * 1000
 expect.set_options(timeout=_MILLISECONDS)
 
@@ -30,13 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("server")
 
 
+def find_chromium() -> str:
+    """Return the Chromium without windows of its own if there is one, else the whole one."""
+    light = shutil.which("chromium-headless-shell")
+    return os.environ.get("CHROMIUM") or light or programs.needed("chromium", "chromium")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium without its own windows where that is installed, else the whole one."""
-    light = shutil.which("chromium-headless-shell")
-    found = os.environ.get("CHROMIUM") or light or programs.needed("chromium", "chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+        started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield started
         started.close()
 

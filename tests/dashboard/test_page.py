@@ -206,3 +206,10 @@ def test_without_a_slash_at_its_end_a_prefix_gets_one(client: FlaskClient, query
     )
     assert answer.status_code in (301, 308)
     assert answer.headers["Location"].endswith(f"/loki/{query}")
+
+
+def test_no_two_views_have_the_same_key() -> None:
+    text = (STATIC / "js/core/views.js").read_text()
+    keys = re.findall(r"\bkey: '(.)'", text)
+    assert len(keys) > 10
+    assert len(set(keys)) == len(keys)
