@@ -36,6 +36,7 @@ class Counts:
     :param lists: folders that were listed.
     :param read: bytes of files, from the page cache or not.
     :param regexes: calls of a method of a compiled pattern.
+    :param calls: calls of functions in Python.
     """
 
     opens: int
@@ -43,6 +44,7 @@ class Counts:
     lists: int
     read: int
     regexes: int
+    calls: int
 
 
 def counted(call: Callable[[], Any]) -> Counts:
@@ -53,7 +55,9 @@ def counted(call: Callable[[], Any]) -> Counts:
     seen: Counter[str] = Counter()
 
     def note(_: FrameType, event: str, function: Any) -> None:
-        if event == "c_call" and (kind := _kind(function)):
+        if event == "call":
+            seen["calls"] += 1
+        elif event == "c_call" and (kind := _kind(function)):
             seen[kind] += 1
 
     before = _IO.read_text()
@@ -63,7 +67,7 @@ def counted(call: Callable[[], Any]) -> Counts:
     finally:
         sys.setprofile(None)
     read = _bytes_in(_IO.read_text()) - _bytes_in(before) - len(before)
-    return Counts(seen["opens"], seen["stats"], seen["lists"], read, seen["regexes"])
+    return Counts(seen["opens"], seen["stats"], seen["lists"], read, seen["regexes"], seen["calls"])
 
 
 def _kind(function: Any) -> str:

@@ -140,7 +140,7 @@ def compute_all_numbers(sources: Sources) -> Numbers:
     )
     shown = known[:_MOST_PROJECTS]
     numbers: dict[str, dict[Labels, float]] = {}
-    for project, found in zip(shown, watched.examine(shown), strict=True):
+    for project, found in zip(shown, watched.observe(shown), strict=True):
         labels = (_shorten(project.name), _shorten(project.id or ""))
         for name, value in found.items():
             samples = value if isinstance(value, Mapping) else {(): value}

@@ -134,6 +134,11 @@ class Dependencies:
         # Inputs without events, epoch and time of the last look: one tuple, replaced atomically.
         self._last_look = inputs, -1, 0.0
 
+    @property
+    def is_notified(self) -> bool:
+        """Whether file system events report each change of the inputs, as of the last look."""
+        return not self._last_look[0]
+
     def are_current(self) -> bool:
         """Return whether each input has the same state as when it was recorded."""
         events, now = get_notifier(), time.monotonic()
@@ -185,6 +190,11 @@ class Summary:
                     _thread.recording = outer
                 self._dependencies = Dependencies(recorded.inputs, *self._options)
             return self._state
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether file system events report each change of the state."""
+        return self._dependencies is not None and self._dependencies.is_notified
 
     def get_last(self) -> Any:
         """Return the state of the last examination, without another one; None before the first."""

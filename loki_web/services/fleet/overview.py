@@ -123,7 +123,7 @@ def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:
     known += [Known(None, redact(root.name), str(root), root, root, ()) for root in found]
     shown = selection.find_shown(sources)
     watched: Watched = sources.values.get(Watched, lambda _: Watched(sources, _read_state))
-    states: list[_StateDict] = watched.examine(known)
+    states: list[_StateDict] = watched.observe(known)
     own = selection.get_root(sources)
     listed = [
         (project, _describe(project, found, own, shown))

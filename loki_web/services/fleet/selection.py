@@ -136,7 +136,7 @@ def list_known(sources: Sources) -> list[Known]:
 
 def get_focus(sources: Sources) -> FocusDict:
     """Return the project that is shown where a request names none."""
-    focus = _examine_focus(sources)
+    focus = _find_focus(sources)
     root = focus or (find_shown(sources) if sources.limit is not None else get_root(sources))
     loki_dir = open_project(sources, root).project.path if root else ""
     return {"project_dir": str(focus) if focus else None, "loki_dir": str(loki_dir)}
@@ -168,6 +168,30 @@ def forget_focus(sources: WritableSources) -> None:
     _get_shared_folder(sources).remove(_FOCUS)
 
 
+class _Late:
+    """The states of projects of which only some are examined again each second, as an input."""
+
+    is_notified = True  # not examined for each request
+
+    def __init__(self, summaries: list[Summary]) -> None:
+        self._summaries = summaries
+
+    def examine(self) -> list[Any]:
+        """Return the states, some of which are seconds old."""
+        due = time.monotonic() - _SECONDS
+        late = (
+            each
+            for each in self._summaries
+            if each.get_last() is not None and each.examined_at < due
+        )
+        for summary in list(islice(late, _MAX_DUE)):
+            summary.examine()
+        return [
+            each.examine() if each.get_last() is None else each.get_last()
+            for each in self._summaries
+        ]
+
+
 class Watched:
     """Summaries of many projects, with a limit on the work for one request.
 
@@ -177,26 +201,20 @@ class Watched:
     def __init__(self, sources: Sources, compute: Callable[[Sources], Any]) -> None:
         self._sources = sources
         self._compute = compute
-        self._kept: tuple[list[Path], list[Summary]] = [], []  # replaced as a whole
+        self._kept: tuple[list[Path], list[Summary], _Late] = [], [], _Late([])  # replaced whole
 
-    def examine(self, projects: list[Known]) -> list[Any]:
+    def observe(self, projects: list[Known]) -> list[Any]:
         """Return the state of each project; after the first 64, some are seconds old.
 
         The work for one request is limited, however many projects there are.
         """
-        roots, (known, summaries) = [project.root for project in projects], self._kept
+        roots, (known, summaries, late) = [project.root for project in projects], self._kept
         if roots != known:
             others = [open_project(self._sources, root) for root in roots]
             summaries = [keep(other, self._compute) for other in others]
-            self._kept = roots, summaries
-        late = [each for each in summaries[_MAX_EXACT:] if each.get_last() is not None]
-        due = time.monotonic() - _SECONDS
-        for summary in list(islice((s for s in late if s.examined_at < due), _MAX_DUE)):
-            summary.examine()
-        return [
-            each.examine() if n < _MAX_EXACT or each.get_last() is None else each.get_last()
-            for n, each in enumerate(summaries)
-        ]
+            late = _Late(summaries[_MAX_EXACT:])
+            self._kept = roots, summaries, late
+        return [*map(observe, summaries[:_MAX_EXACT]), *observe(late)]
 
 
 def keep(
@@ -214,30 +232,32 @@ def keep(
     return kept
 
 
+@dataclass(frozen=True)
 class _Choice:
-    """The directory of the project that is shown where a request names none, as an input."""
+    """How the project is found that is shown where a request names none."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._others = Watched(sources, _is_live)
+    sources: Sources
+    others: Watched
 
-    def examine(self) -> Path | None:
-        """Return the directory; None if no project may be seen."""
-        own, focus = self._sources, _examine_focus(self._sources)
+    def find(self) -> Path | None:
+        """Return its directory; None if no project may be seen."""
+        own, focus = self.sources, _find_focus(self.sources)
         if focus is not None:
             return focus
-        known: list[Known] = keep(own, _read_known, own.user).examine()
+        known = list_known(own)
         roots = [project.root for project in known]
         others = [project for project in known if project.root != get_root(own)]
-        if get_root(own) in roots and (not others or keep(own.unlimited, _is_live).examine()):
+        if get_root(own) in roots and (not others or observe(keep(own.unlimited, _is_live))):
             return get_root(own)
-        states = self._others.examine(others)
+        states = self.others.observe(others)
         live = [project for project, is_live in zip(others, states, strict=True) if is_live]
         return live[0].root if len(live) == 1 else next(iter(roots), None)
 
 
-def _get_choice(sources: Sources) -> _Choice:
-    choice: _Choice = sources.values.get(_Choice, lambda _: _Choice(sources))
+def _get_choice(sources: Sources) -> Summary:
+    choice: Summary = sources.values.get(
+        _Choice, lambda _: Summary(_Choice(sources, Watched(sources, _is_live)).find)
+    )
     return choice
 
 
@@ -279,9 +299,9 @@ def _name(
     return tuple(frozenset({name} if name else ()) for name in (identity, alias, path))
 
 
-def _examine_focus(sources: Sources) -> Path | None:
+def _find_focus(sources: Sources) -> Path | None:
     """Return the directory in focus; None if there is none, or it is not a known project."""
-    text = _get_focus_summary(sources).examine()
+    text = observe(_get_focus_summary(sources))
     if not text:
         return None
     return next((each.root for each in list_known(sources) if str(each.root) == text), None)
