@@ -65,7 +65,7 @@ class ReviewDict(TypedDict):
 
 
 class ResultCostDict(TypedDict):
-    """What the provider's command line reported as cost of an iteration; null if it did not."""
+    """The cost of an iteration as the provider's command line reports it; null if it does not."""
 
     iteration: int
     cost_usd: float | None
@@ -97,7 +97,7 @@ class EscalationDict(TypedDict):
 
 
 class AssumptionDict(TypedDict):
-    """What the session assumed where the specification has a gap."""
+    """An assumption that fills a gap of the specification."""
 
     id: str
     timestamp: str

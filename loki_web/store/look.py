@@ -136,7 +136,7 @@ class Dependencies:
 
     @property
     def is_notified(self) -> bool:
-        """Whether file system events report each change of the inputs, as of the last look."""
+        """Return whether events reported each change of the inputs at the last look."""
         return not self._last_look[0]
 
     def are_current(self) -> bool:
@@ -193,7 +193,7 @@ class Summary:
 
     @property
     def is_notified(self) -> bool:
-        """Whether file system events report each change of the state."""
+        """Return whether file system events report each change of the state."""
         return self._dependencies is not None and self._dependencies.is_notified
 
     def get_last(self) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from loki_web.errors import AwayError
 from loki_web.live.machines.entries import (
+    MOST_BYTES,
     Entry,
     State,
     fold,
@@ -15,7 +16,7 @@ from loki_web.live.machines.entries import (
     read_state,
     write_state,
 )
-from loki_web.live.machines.outbox import MOST_BYTES, Outbox
+from loki_web.live.machines.outbox import Outbox
 from loki_web.live.machines.remote_feed import Copy
 from loki_web.live.messages import Batch, Message, Topic
 from loki_web.services.machines import keys
@@ -61,9 +62,7 @@ def told_by(entries: list[Entry]) -> list[str]:
 
 
 def copy_of(entries: list[Entry], **states: State) -> Copy:
-    copy = Copy()
-    copy.begin(entries, states)
-    return copy
+    return Copy(entries, states)
 
 
 def are_chained(entries: list[Entry]) -> bool:

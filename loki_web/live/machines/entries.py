@@ -9,10 +9,13 @@ import orjson
 
 from loki_web.live.messages import Message
 from loki_web.live.protocol import CHANNELS
+from loki_web.services.machines import keys
 from loki_web.store.coerce import as_dict, dicts_in, first_text
 
 Id = tuple[int, int]
 NO_ID: Id = (0, 0)
+MOST_ENTRIES = 5000  # of a stream
+MOST_BYTES = 8 * 1024 * 1024  # of a stream
 _ID = re.compile(r"(\d{1,15})-(\d{1,9})", re.ASCII)
 
 
@@ -125,6 +128,18 @@ def read_state(raw: bytes) -> State | None:
     if at is None or last is None:
         return None
     return State(at, last, first_text(stored.get("token")), _messages(stored.get("messages")))
+
+
+def load_entries(session: str, client: Any) -> list[Entry]:
+    """Return the entries of a session's stream, with a client of Redis."""
+    return list(map(read_entry, client.xrange(keys.events(session), count=2 * MOST_ENTRIES)))
+
+
+def load_states(session: str, client: Any) -> dict[str, State]:
+    """Return the states of a session's channels, with a client of Redis."""
+    raw: dict[bytes, bytes] = client.hgetall(keys.state(session))
+    states = {name.decode(errors="replace"): read_state(text) for name, text in raw.items()}
+    return {name: state for name, state in states.items() if state}
 
 
 def _parse(raw: bytes) -> tuple[Message, ...] | None:

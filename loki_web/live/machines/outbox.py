@@ -1,4 +1,4 @@
-"""What is still to be written to the stream of a session, in order and each entry once."""
+"""Write the entries and states of a session to its stream, in order and each entry once."""
 
 import time
 from collections import deque
@@ -7,6 +7,8 @@ from itertools import chain
 from typing import Any
 
 from loki_web.live.machines.entries import (
+    MOST_BYTES,
+    MOST_ENTRIES,
     NO_ID,
     Entry,
     Id,
@@ -19,8 +21,6 @@ from loki_web.live.machines.entries import (
 from loki_web.live.messages import Batch, Message
 from loki_web.services.machines import keys
 
-MOST_ENTRIES = 5000  # of a stream
-MOST_BYTES = 8 * 1024 * 1024  # of a stream; twice as many may wait for Redis
 _MOST_ENTRY_BYTES = 256 * 1024  # of an entry with more than one message
 _MOST_TOGETHER = 500  # in one transaction
 _KEPT_SECONDS = 24 * 60 * 60
@@ -74,6 +74,7 @@ class Outbox:
             part.append(message)
             size += len(message.text)
         self._append(batch.topic.channel, batch.token, part, size)
+        # Twice as much may wait for Redis as is in a stream.
         if self._waiting_bytes > 2 * MOST_BYTES or len(self._waiting) > 2 * MOST_ENTRIES:
             self._waiting.clear()
             self.lose()

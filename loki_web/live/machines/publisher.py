@@ -22,8 +22,8 @@ from loki_web.auth import token_store, tokens
 from loki_web.errors import AwayError, PublicError, StorageError
 from loki_web.live import protocol
 from loki_web.live.feed.feed import Feed, Standing
-from loki_web.live.machines.entries import fold, read_entry, read_state
-from loki_web.live.machines.outbox import MOST_ENTRIES, Outbox
+from loki_web.live.machines.entries import fold, load_entries, load_states
+from loki_web.live.machines.outbox import Outbox
 from loki_web.live.messages import Batch, Topic
 from loki_web.live.protocol import topics_of
 from loki_web.services.cells import Gauge
@@ -254,15 +254,9 @@ class Publisher:
             return
         name = name_session(self._sources, str(root))
 
-        def read(client: Any) -> tuple[list[Any], dict[bytes, bytes]]:
-            return client.xrange(keys.events(name), count=2 * MOST_ENTRIES), client.hgetall(
-                keys.state(name)
-            )
-
-        raw_entries, raw_states = self._link.call(read, tries_anyway=True)
-        entries = list(map(read_entry, raw_entries))
-        found = {name.decode(errors="replace"): read_state(raw) for name, raw in raw_states.items()}
-        states = {name: state for name, state in found.items() if state and name in CHANNELS}
+        entries = self._link.call(partial(load_entries, name), tries_anyway=True)
+        found = self._link.call(partial(load_states, name), tries_anyway=True)
+        states = {channel: state for channel, state in found.items() if channel in CHANNELS}
         values, log_token = {}, ""
         for channel, state in states.items():
             later = [each for each in entries if each.channel == channel and each.id > state.at]

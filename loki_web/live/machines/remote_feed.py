@@ -9,26 +9,29 @@ import queue
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
 
 from loki_web.errors import AwayError
 from loki_web.live import protocol
 from loki_web.live.feed.feed import Outlet, Standing
 from loki_web.live.machines.entries import (
+    MOST_BYTES,
+    MOST_ENTRIES,
     NO_ID,
     Entry,
     Id,
     State,
     format_id,
+    load_entries,
+    load_states,
     parse_id,
     read_entry,
-    read_state,
 )
-from loki_web.live.machines.outbox import MOST_BYTES, MOST_ENTRIES
 from loki_web.live.messages import Batch, Message, Topic
 from loki_web.services.machines import keys
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 # Channels that greet a new subscriber with their value.
 _VALUES = frozenset({protocol.STATUS, protocol.AGENTS, protocol.COST, protocol.COUNCIL})
 _PAUSE_SECONDS = 0.5
+_NONE: Mapping[str, State] = MappingProxyType({})
 
 log = logging.getLogger(__name__)
 
@@ -52,22 +56,14 @@ class Audience(Outlet, Protocol):
 class Copy:
     """The end of a stream, and the states of its channels."""
 
-    def __init__(self) -> None:
-        self.last = NO_ID
+    def __init__(self, entries: Sequence[Entry] = (), states: Mapping[str, State] = _NONE) -> None:
+        start = entries[0].before if entries else NO_ID  # the entry before the first one
+        self.last = start
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._states: dict[str, State] = {}
-        self._start: Id = NO_ID  # the entry before the first one that was read
-        self._floor: defaultdict[str, Id] = defaultdict(lambda: self._start)
-        self._last_of: dict[str, Id] = {}
-
-    def begin(self, entries: list[Entry], states: Mapping[str, State]) -> None:
-        """Begin with the stream and the states as they are in Redis."""
-        self.__init__()  # type: ignore[misc]
-        self._start = self.last = entries[0].before if entries else NO_ID
         self._states = dict(states)
-        for channel, state in states.items():
-            self._last_of[channel] = state.last
+        self._floor: defaultdict[str, Id] = defaultdict(lambda: start)
+        self._last_of = {channel: state.last for channel, state in states.items()}
         for entry in entries:
             self.append(entry)
 
@@ -167,8 +163,7 @@ class RemoteFeed:
         """Do what is in the inbox; only this thread uses the copy."""
         last = None
         with suppress(AwayError):
-            entries, states = self._load()
-            self._copy.begin(entries, states)
+            self._copy = Copy(*self._load())
             last = self._copy.last
         reader = threading.Thread(
             target=self._read, args=(last,), name="remote-reader", daemon=True
@@ -199,7 +194,7 @@ class RemoteFeed:
         entries, states = self._load()
 
         def begin() -> None:
-            self._copy.begin(entries, states)
+            self._copy = Copy(entries, states)
             self._outlet.send_away()
 
         self._inbox.put(begin)
@@ -217,21 +212,13 @@ class RemoteFeed:
 
     def _load(self) -> tuple[list[Entry], dict[str, State]]:
         """Return the entries of the stream that follow each other, and the states."""
-        raw: list[Any] = self._link.call(
-            lambda client: client.xrange(keys.events(self._session), count=2 * MOST_ENTRIES),
-            tries_anyway=True,
-        )
-        entries = list(map(read_entry, raw))
-        states = self._read_states()
+        entries = self._link.call(partial(load_entries, self._session), tries_anyway=True)
+        states = self._load_states()
         breaks = [n for n in range(1, len(entries)) if entries[n].before != entries[n - 1].id]
         return entries[breaks[-1] if breaks else 0 :], states
 
-    def _read_states(self) -> dict[str, State]:
-        raw: dict[bytes, bytes] = self._link.call(
-            lambda client: client.hgetall(keys.state(self._session)), tries_anyway=True
-        )
-        states = {name.decode(errors="replace"): read_state(text) for name, text in raw.items()}
-        return {name: state for name, state in states.items() if state}
+    def _load_states(self) -> dict[str, State]:
+        return self._link.call(partial(load_states, self._session), tries_anyway=True)
 
     def _take(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -265,7 +252,7 @@ class RemoteFeed:
 
     def _refresh_states(self) -> None:
         try:
-            self._copy.put_states(self._read_states())
+            self._copy.put_states(self._load_states())
         except AwayError:
             return
 

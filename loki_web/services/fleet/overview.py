@@ -110,8 +110,11 @@ def sum_up(projects: Iterable[FleetProjectDict]) -> FleetDict:
 
 def sort_projects(projects: Iterable[FleetProjectDict]) -> list[FleetProjectDict]:
     """Return running projects first, then those that changed last."""
-    listed = sorted(projects, key=lambda each: each["last_change"] or "", reverse=True)
-    return sorted(listed, key=lambda each: not _is_running(each["status"]))
+    return sorted(projects, key=_get_rank, reverse=True)
+
+
+def _get_rank(project: FleetProjectDict) -> tuple[bool, str]:
+    return _is_running(project["status"]), project["last_change"] or ""
 
 
 def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:
@@ -129,8 +132,7 @@ def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:
         (project, _describe(project, found, own, shown))
         for project, found in zip(known, states, strict=True)
     ]
-    listed.sort(key=lambda pair: pair[1]["last_change"] or "", reverse=True)
-    listed.sort(key=lambda pair: not _is_running(pair[1]["status"]))
+    listed.sort(key=lambda pair: _get_rank(pair[1]), reverse=True)
     return listed
 
 

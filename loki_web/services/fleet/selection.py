@@ -234,7 +234,7 @@ def keep(
 
 @dataclass(frozen=True)
 class _Choice:
-    """How the project is found that is shown where a request names none."""
+    """Finds the project that is shown where a request names none."""
 
     sources: Sources
     others: Watched

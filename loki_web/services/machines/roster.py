@@ -1,4 +1,4 @@
-"""What the machines that share a Redis server tell about themselves, kept in memory.
+"""Keep in memory what the machines that share a Redis server report about themselves.
 
 One thread in each process listens. A request reads what was heard last and never waits for Redis.
 """
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard last; replaced as a whole.
+    """The last reports of other machines; replaced as a whole.
 
     :param projects: of other machines, those that others may read, by session.
     :param revoked: the time from which a token is refused, by id.
