@@ -24,7 +24,7 @@ RANKS = {
     **dict.fromkeys(("auth", "audit", "webhooks", "logging_setup"), 4),
     "services": 3,
     **dict.fromkeys(("store", "config"), 2),
-    **dict.fromkeys(("errors", "text", "server_clock", "__init__"), 1),
+    **dict.fromkeys(("errors", "redirects", "text", "server_clock", "__init__"), 1),
 }
 LIBRARIES = {
     "flask": {"server", "app", "api", "dashboard", "live", "web"},

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from loki_web import __version__
 from loki_web.config.parsers import is_this_machine
 from loki_web.errors import Unavailable
+from loki_web.redirects import NoRedirect
 from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 
 FRESH_SECONDS = 600.0  # older keys are fetched again in the background
@@ -131,15 +132,8 @@ class IssuerKeys:
                 self._changed.notify_all()
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Refuse redirects, so that keys come only from the published address."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
-_LOCAL_OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+_OPENER = urllib.request.build_opener(NoRedirect)
+_LOCAL_OPENER = urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}))
 # Some issuers refuse the default User-Agent of urllib.
 _HEADERS = {"User-Agent": f"loki-web/{__version__}", "Accept": "application/json"}
 

@@ -13,11 +13,11 @@ import time
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
-from typing import Any
 
 from loki_web import __version__
 from loki_web.config.parsers import SESSION_ENDED
 from loki_web.errors import StorageError
+from loki_web.redirects import NoRedirect
 from loki_web.services.context import WritableSources
 from loki_web.services.session import state
 from loki_web.store import json_text
@@ -40,14 +40,7 @@ class _Refused(Exception):
     """The receiver does not want this message."""
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Refuse redirects: messages go to the address of the administrator and nowhere else."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
+_OPENER = urllib.request.build_opener(NoRedirect)
 
 
 class Sender:
