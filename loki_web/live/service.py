@@ -14,6 +14,7 @@ from wsproto.connection import Connection as Frames
 
 from loki_web.auth.identity import Identity
 from loki_web.live.feed.feed import Feed
+from loki_web.live.hub import socket_takeover
 from loki_web.live.hub.connection import Connection, MayStay
 from loki_web.live.hub.event_stream import EventStream
 from loki_web.live.hub.hub import TRY_AGAIN_LATER, Hub
@@ -66,7 +67,8 @@ class Live:
         return cls(hub, open_connections, most, share, machines)
 
     def start(self) -> None:
-        """Begin to speak with other machines, if there are any; called in each worker."""
+        """Prepare the hub and speak with other machines, if there are any; call in each worker."""
+        self.hub.prepare()
         if self.machines is not None:
             self.machines.start()
 
@@ -131,7 +133,20 @@ class Live:
         return [self.hub, *(self.machines.hubs if self.machines else [])]
 
     def _admit(self, hub: Hub, connection: Connection, holder: Identity) -> None:
-        """Serve a connection, or refuse it above the limits.
+        """Serve a connection, or refuse it above the limits; on an error close it."""
+        try:
+            if self._may_join(connection, holder):
+                hub.adopt(connection)
+            else:
+                hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
+        except BaseException:
+            if connection.counted:
+                self.open_connections.give_back()
+            socket_takeover.close(connection.sock)  # gunicorn cannot
+            raise
+
+    def _may_join(self, connection: Connection, holder: Identity) -> bool:
+        """Count a connection, unless a limit is reached.
 
         The last tenth of the connections is reserved for identities that may control the session.
         One identity gets two thirds of all connections at most.
@@ -139,19 +154,16 @@ class Live:
         others = self._by_identity[f"{holder.kind}:{holder.key}"] if holder.key else WeakSet()
         most = self.most if holder.may_control else self.most - self.most // 10
         connection.limit = holder.projects
-        connection.counted = (
-            _leaves_descriptors(connection.sock)
-            and len(others) < self.share
-            and self.open_connections.take(most)
-        )
+        if not _leaves_descriptors(connection.sock):
+            connection.is_over = True  # no closing handshake: requests need its descriptor
+            return False
+        connection.counted = len(others) < self.share and self.open_connections.take(most)
         if connection.counted and not self._take_place(connection, holder):
             self.open_connections.give_back()
             connection.counted = False
         if connection.counted:
             others.add(connection)
-            hub.adopt(connection)
-        else:
-            hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
+        return connection.counted
 
     def _take_place(self, connection: Connection, holder: Identity) -> bool:
         """Return whether an identity has not taken its two thirds on all machines together."""

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Starts with the first connection, after the fork, so that workers share no descriptors.
+    """Its thread starts with the first connection.
 
     `post` may be called from any thread and from a signal handler; `watch` and `remind` only from
     the loop's own thread.
@@ -35,19 +35,29 @@ class Loop:
         self._agenda: list[tuple[float, int, Action]] = []
         self._tie = itertools.count()
         self._lock = threading.Lock()
+        self._is_running = False
         self._selector: selectors.BaseSelector | None = None
         self._waker: int | None = None
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
         with self._lock:
-            if self._selector is None:
+            if not self._is_running:
                 raise_open_file_limit()
                 self.prepare()
                 threading.Thread(target=self._run, name="live-hub", daemon=True).start()
+                self._is_running = True
 
     def prepare(self) -> None:
-        """Create the selector and the pipe that wakes it."""
+        """Create the selector and the pipe that wakes it, unless they exist.
+
+        Call it after the fork, because workers must not share descriptors, and before connections
+        can take the last ones.
+
+        :raises OSError: when the process has no free descriptor.
+        """
+        if self._selector is not None:
+            return
         selector = selectors.DefaultSelector()
         wake_end, self._waker = os.pipe()
         os.set_blocking(wake_end, False)

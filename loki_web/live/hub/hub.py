@@ -101,6 +101,10 @@ class Hub:
         """Return the topics that have at least one listener."""
         return self._audience.topics
 
+    def prepare(self) -> None:
+        """Open the descriptors that the event loop needs; call it after the fork."""
+        self._loop.prepare()
+
     def adopt(self, connection: Connection) -> None:
         """Take over a connection and serve it."""
         self._loop.start()
