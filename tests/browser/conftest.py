@@ -4,23 +4,21 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.growing import grow
+from tests.browser.opening import MILLISECONDS, Pages
 from tests.browser.watching import Watched
 from tests.support import places, programs, servers
-from tests.support.waiting import PATIENCE_SECONDS
 
 OpenPage = Callable[..., Watched]
 _HERE = Path(__file__).parent
 # Chromium refuses to start a sandbox for root. What it would do in the background (updates, safe
 # browsing, extensions, field trials), Playwright switches off itself.
 FLAGS = ("--no-sandbox",)
-_MILLISECONDS = PATIENCE_SECONDS * 1000
-expect.set_options(timeout=_MILLISECONDS)
+expect.set_options(timeout=MILLISECONDS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,32 +68,16 @@ def grown(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[se
         yield server
 
 
+@pytest.fixture(scope="session")
+def pages(browser: Browser) -> Pages:
+    return Pages(browser)
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address, watched from the first moment.
-
-    Options are those of a browser context, as `color_scheme` and `viewport`.
-    """
-    contexts = []
-
-    def open_it(
-        url: str, *, prepare: Callable[[Page], object] | None = None, **options: Any
-    ) -> Watched:
-        context = browser.new_context(**{"reduced_motion": "reduce", **options})
-        context.set_default_timeout(_MILLISECONDS)
-        contexts.append(context)
-        page = context.new_page()
-        watched = Watched(page)
-        if prepare:
-            prepare(page)
-        page.goto(url)
-        return watched
-
-    yield open_it
-    for context in contexts:
-        for page in context.pages:
-            page.unroute_all(behavior="ignoreErrors")  # requests that are still being answered
-        context.close()
+def open_page(pages: Pages) -> Iterator[OpenPage]:
+    """`Pages.open`."""
+    yield pages.open
+    pages.clean()
 
 
 @pytest.fixture

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import (
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    WebSocket,
+    expect,
+)
 
 
 @dataclass
@@ -16,10 +24,26 @@ class Watched:
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("websocket", lambda socket: self.asked.append(socket.url))
+        self.page.on("console", self._hear_message)
+        self.page.on("pageerror", self._hear_error)
+        self.page.on("request", self._note_request)
+        self.page.on("websocket", self._note_request)
+
+    def forget(self) -> None:
+        """Note nothing any more."""
+        self.page.remove_listener("console", self._hear_message)
+        self.page.remove_listener("pageerror", self._hear_error)
+        self.page.remove_listener("request", self._note_request)
+        self.page.remove_listener("websocket", self._note_request)
+
+    def _hear_message(self, message: ConsoleMessage) -> None:
+        self.said.append(message.text)
+
+    def _hear_error(self, error: Error) -> None:
+        self.said.append(str(error))
+
+    def _note_request(self, request: Request | WebSocket) -> None:
+        self.asked.append(request.url)
 
     @property
     def strip(self) -> Locator:

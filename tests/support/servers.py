@@ -73,9 +73,9 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self._wait()
 
-    def end(self) -> int:
-        """SIGTERM to the master, as an administrator does; the exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """A signal to the master, SIGTERM as an administrator sends it; the exit code."""
+        self.process.send_signal(how)
         return self._wait()
 
     def _wait(self) -> int:
@@ -140,7 +140,11 @@ def serving(
     conf: str | Path = "gunicorn.conf.py",
     **settings: str,
 ) -> Iterator[Server]:
-    """`gunicorn -c CONF TARGET` on a place; it has to end cleanly."""
+    """`gunicorn -c CONF TARGET` on a place; it has to end cleanly.
+
+    It is ended by SIGQUIT: after SIGTERM workers wait two seconds for further requests of clients
+    whose connections are kept alive, as those of a page are. `Server.end` ends it by SIGTERM.
+    """
     require_mark()
     port = settings.setdefault("LOKI_DASHBOARD_PORT", str(free_port()))
     env = environment(place, LOKI_WORKERS=str(workers), **settings)
@@ -150,7 +154,7 @@ def serving(
             "gunicorn", "-c", str(conf), target, environment=env,
             streams=(nothing.fileno(), 1, end.fileno()),
         )  # fmt: skip
-    with _attended(master, open(errors), f"127.0.0.1:{port}") as server:
+    with _attended(master, open(errors), f"127.0.0.1:{port}", signal.SIGQUIT) as server:
         _wait_for_workers(server, workers)
         yield server
 
@@ -192,7 +196,9 @@ def running(
 
 
 @contextmanager
-def _attended(process: Process, errors: IO[str], host: str) -> Iterator[Server]:
+def _attended(
+    process: Process, errors: IO[str], host: str, how_to_end: signal.Signals = signal.SIGTERM
+) -> Iterator[Server]:
     server = Server(process, host)
     server.reader = threading.Thread(target=_collect, args=(errors, server.errors))
     server.reader.start()
@@ -200,7 +206,7 @@ def _attended(process: Process, errors: IO[str], host: str) -> Iterator[Server]:
         _wait_until_healthy(server)
         yield server
         if process.poll() is None:
-            assert server.end() == 0, "\n".join(server.errors)
+            assert server.end(how_to_end) == 0, "\n".join(server.errors)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

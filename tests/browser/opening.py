@@ -1,0 +1,87 @@
+"""Open pages for tests, with as little work for Chromium as possible."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Error, Page
+
+from tests.browser.watching import Watched
+from tests.support.waiting import PATIENCE_SECONDS
+
+MILLISECONDS = PATIENCE_SECONDS * 1000
+_VIEWPORT = {"width": 1280, "height": 720}  # Playwright's own
+_CHANGEABLE = {"viewport", "color_scheme", "forced_colors"}  # what an open page can get
+Prepare = Callable[[Page], object]
+
+
+class Pages:
+    """The pages of one test at a time.
+
+    A new page needs a process of its own and twice the CPU of another address in an open one. So
+    the first page that a test opens is one that all tests use in turn, without what the ones
+    before left in it. It cannot forget scripts and clocks that `prepare` installs, nor get all
+    options: such pages are new ones.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._kept: Page | None = None
+        self._in_use: Watched | None = None
+        self._new: list[BrowserContext] = []
+
+    def open(self, url: str, *, prepare: Prepare | None = None, **options: Any) -> Watched:
+        """Open an address, watched from the first moment.
+
+        :param options: those of a browser context, as `color_scheme` and `viewport`.
+        """
+        is_new = prepare or self._in_use or not options.keys() <= _CHANGEABLE
+        watched = Watched(self._open_new(options) if is_new else self._take(options))
+        if prepare:
+            prepare(watched.page)
+        if not is_new:
+            self._in_use = watched
+        watched.page.goto(url)
+        return watched
+
+    def clean(self) -> None:
+        """Close the pages of a test, or make the one that is kept as good as new."""
+        for context in self._new:
+            for page in context.pages:
+                page.unroute_all(behavior="ignoreErrors")  # requests that are still being answered
+            context.close()
+        self._new.clear()
+        watched, self._in_use = self._in_use, None
+        if watched:
+            watched.forget()
+            self._forget(watched.page)
+
+    def _open_new(self, options: dict[str, Any]) -> Page:
+        context = self._browser.new_context(**{"reduced_motion": "reduce", **options})
+        context.set_default_timeout(MILLISECONDS)
+        self._new.append(context)
+        return context.new_page()
+
+    def _take(self, options: dict[str, Any]) -> Page:
+        if self._kept is None:
+            self._kept = self._open_new({})
+            self._new.remove(self._kept.context)
+        self._kept.set_viewport_size(options.get("viewport", _VIEWPORT))
+        self._kept.emulate_media(
+            color_scheme=options.get("color_scheme", "light"),
+            forced_colors=options.get("forced_colors", "none"),
+        )
+        return self._kept
+
+    def _forget(self, page: Page) -> None:
+        page.unroute_all(behavior="ignoreErrors")
+        context = page.context
+        for other in context.pages:
+            if other is not page:
+                other.close()
+        context.set_offline(False)
+        context.clear_permissions()
+        context.clear_cookies()
+        with suppress(Error):  # the page of an address that did not answer has no storage
+            page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        page.goto("about:blank")
