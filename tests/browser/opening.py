@@ -10,6 +10,7 @@ from tests.browser.watching import Watched
 from tests.support.waiting import PATIENCE_SECONDS
 
 MILLISECONDS = PATIENCE_SECONDS * 1000
+_DEFAULTS = {"reduced_motion": "reduce", "timezone_id": "UTC"}
 _VIEWPORT = {"width": 1280, "height": 720}  # Playwright's own
 _CHANGEABLE = {"viewport", "color_scheme", "forced_colors"}  # what an open page can get
 Prepare = Callable[[Page], object]
@@ -57,7 +58,7 @@ class Pages:
             self._forget(watched.page)
 
     def _open_new(self, options: dict[str, Any]) -> Page:
-        context = self._browser.new_context(**{"reduced_motion": "reduce", **options})
+        context = self._browser.new_context(**{**_DEFAULTS, **options})
         context.set_default_timeout(MILLISECONDS)
         self._new.append(context)
         return context.new_page()

@@ -13,7 +13,7 @@ from loki_web import __version__
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import failing, retry
 from tests.browser.reading import Row, expect_facts, expect_rows, panel
-from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
+from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import Watched, settled
 from tests.support import accounts, places, servers
 from tests.support.places import Place
@@ -404,9 +404,8 @@ def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> Non
         is_no_wider(watched, PHONE["width"])
 
 
-@both_themes
-def test_axe_finds_nothing(closed: Server, open_page: OpenPage, theme: str) -> None:
-    watched = opened(open_page, closed, bypass_csp=True, color_scheme=theme)
+def test_axe_finds_nothing(closed: Server, open_page: OpenPage) -> None:
+    watched = opened(open_page, closed)
     page = watched.page
     expect(listed(page, "Audit log")).to_be_visible()
     is_accessible(watched)
@@ -419,8 +418,5 @@ def test_axe_finds_nothing(closed: Server, open_page: OpenPage, theme: str) -> N
     is_no_wider(watched, PHONE["width"])
 
 
-@both_themes
-def test_axe_finds_nothing_where_all_is_off(
-    running: Server, open_page: OpenPage, theme: str
-) -> None:
-    is_accessible(settled(open_page(f"{running.url}/#/admin", bypass_csp=True, color_scheme=theme)))
+def test_axe_finds_nothing_where_all_is_off(running: Server, open_page: OpenPage) -> None:
+    is_accessible(settled(open_page(f"{running.url}/#/admin")))

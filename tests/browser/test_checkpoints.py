@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import Row, expect_facts, expect_rows, panel
-from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
+from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
 from tests.support.places import Place
@@ -240,11 +240,8 @@ def test_hostile_texts_stay_text(empty_place: Place, open_page: OpenPage) -> Non
         is_no_wider(watched, PHONE["width"])
 
 
-@both_themes
-def test_axe_finds_nothing(keeping: Server, open_page: OpenPage, theme: str) -> None:
-    watched = settled(
-        open_page(f"{keeping.url}/#/checkpoints", bypass_csp=True, color_scheme=theme)
-    )
+def test_axe_finds_nothing(keeping: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{keeping.url}/#/checkpoints"))
     expect(table(watched.page)).to_be_visible()
     is_accessible(watched)
     watched.page.goto(f"{keeping.url}/#/checkpoints/cp-2")

@@ -241,7 +241,7 @@ def test_an_exceeded_budget_says_when(spending: Place, open_page: OpenPage) -> N
     exceeded = {"limit": 2.0, "budget_used": 2.0, "exceeded": True, "exceeded_at": at}
     spending.write("metrics/budget.json", exceeded)
     with servers.serving(spending) as server:
-        page = settled(open_page(f"{server.url}/#/cost", timezone_id="UTC")).page
+        page = settled(open_page(f"{server.url}/#/cost")).page
         shown = panel(page, "Budget burn")
         expect(shown.locator(".pill")).to_have_text("Exceeded at 09:05:00")
         left = re.compile(r"^\$0\.00")

@@ -52,7 +52,7 @@ def test_a_route_is_found_copied_and_tried(running: Server, open_page: OpenPage)
 
 
 def test_a_link_opens_its_route(running: Server, open_page: OpenPage) -> None:
-    watched = open_page(f"{running.url}/docs#post-api-control-pause", bypass_csp=True)
+    watched = open_page(f"{running.url}/docs#post-api-control-pause")
     page = watched.page
     route = page.locator("#post-api-control-pause")
     expect(route).to_have_attribute("open", "")

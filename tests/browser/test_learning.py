@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import Row, expect_rows, panel, table_behind
-from tests.browser.seen import both_themes, is_accessible, is_no_wider
+from tests.browser.seen import is_accessible, is_no_wider
 from tests.browser.watching import settled
 from tests.support import servers
 from tests.support.places import Place
@@ -60,7 +60,7 @@ def test_the_trend_has_every_hour_of_the_api_and_the_empty_ones_between(
     running: Server, open_page: OpenPage
 ) -> None:
     points = running.get("/api/learning/trends?timeRange=7d").json()["dataPoints"]
-    page = settled(open_page(f"{running.url}/#/learning", timezone_id="UTC")).page
+    page = settled(open_page(f"{running.url}/#/learning")).page
     counts = {
         f"{hour.day} {hour:%b, %H}:00": str(point["count"])
         for point in points
@@ -366,10 +366,8 @@ def test_nothing_is_wider_than_the_screen(running: Server, open_page: OpenPage, 
     is_no_wider(watched, width)
 
 
-@both_themes
 @pytest.mark.parametrize("place", ["?timeRange=30d", "/success", "?timeRange=1h&type=none"])
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str, theme: str) -> None:
-    options = {"color_scheme": theme, "bypass_csp": True}
-    watched = settled(open_page(f"{running.url}/#/learning{place}", **options))
+def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> None:
+    watched = settled(open_page(f"{running.url}/#/learning{place}"))
     expect(panel(watched.page, "Signals").locator(".card-body > *").first).to_be_visible()
     is_accessible(watched)

@@ -34,7 +34,7 @@ def test_a_line_without_a_time_shows_none(empty_place: Place, open_page: OpenPag
     )
     empty_place.write("logs/session.log", text)
     with servers.serving(empty_place) as server:
-        page = settled(open_page(f"{server.url}/#/logs", timezone_id="UTC")).page
+        page = settled(open_page(f"{server.url}/#/logs")).page
         times = page.locator(".log-line > :first-child")
         expect(times).to_have_text(["09:00:00", "–", "09:00:05"])
         expect(times.nth(1)).to_have_attribute(

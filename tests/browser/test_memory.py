@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import compact, expect_equal, expect_facts, expect_rows, panel
-from tests.browser.seen import PHONE, both_themes, is_accessible, is_no_wider
+from tests.browser.seen import PHONE, is_accessible, is_no_wider
 from tests.browser.watching import settled
 from tests.support import places, servers
 from tests.support.places import Place
@@ -122,9 +122,7 @@ def test_nothing_found_says_so(running: Server, open_page: OpenPage) -> None:
 def test_an_episode_by_its_link(running: Server, open_page: OpenPage) -> None:
     listed = running.get("/api/memory/episodes").json()
     entry = next(each for each in listed if len(each["actionLog"]) > 1)
-    watched = settled(
-        open_page(f"{running.url}/#/memory/episodes/{entry['id']}", timezone_id="UTC")
-    )
+    watched = settled(open_page(f"{running.url}/#/memory/episodes/{entry['id']}"))
     shown = panel(watched.page, "Episode")
     expect(shown.get_by_role("heading", name=entry["goal"])).to_be_visible()
     actions = [{"Action": each["action"], "On": each["target"]} for each in entry["actionLog"]]
@@ -375,12 +373,10 @@ def test_on_a_phone_an_entry_takes_the_place_of_the_list(
     is_no_wider(watched, PHONE["width"])
 
 
-@both_themes
 @pytest.mark.parametrize(
     "place", ["?q=test", "/patterns", "/skills/skill-database-migration", "/timeline", "/economics"]
 )
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str, theme: str) -> None:
-    options = {"color_scheme": theme, "bypass_csp": True}
-    watched = settled(open_page(f"{running.url}/#/memory{place}", **options))
+def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> None:
+    watched = settled(open_page(f"{running.url}/#/memory{place}"))
     expect(watched.page.locator("#main .card-body > *").first).to_be_visible()
     is_accessible(watched)

@@ -70,36 +70,39 @@ def lose(page: Page, module: str) -> None:
     page.route(f"**/assets/*/{module}", lambda route: route.fulfill(status=404, body=""))
 
 
-@pytest.mark.parametrize("name", NAMES_OF_OBJECTS)
-def test_a_field_with_the_name_of_a_member_of_objects_is_shown(
-    empty_place: Place, open_page: OpenPage, name: str
+def test_fields_with_the_names_of_members_of_objects_are_shown(
+    empty_place: Place, open_page: OpenPage
 ) -> None:
-    empty_place.write(
-        "state/checkpoints/chk-1/metadata.json",
-        f'{{"id": "chk-1", "created_at": "2026-11-20T10:00:00Z", "{name}": "the value"}}',
-    )
+    fields = {name: f"the value of {name}" for name in NAMES_OF_OBJECTS}
+    checkpoint = {"id": "chk-1", "created_at": "2026-11-20T10:00:00Z", **fields}
+    empty_place.write("state/checkpoints/chk-1/metadata.json", checkpoint)
     with servers.serving(empty_place) as server:
         page = settled(open_page(f"{server.url}/#/checkpoints/chk-1")).page
-        expect(page.locator("dialog.drawer")).to_contain_text("the value")
+        for text in fields.values():
+            expect(page.locator("dialog.drawer")).to_contain_text(text)
 
 
-@pytest.mark.parametrize("name", NAMES_OF_OBJECTS)
 def test_an_address_with_the_name_of_a_member_of_objects_opens_what_any_unknown_name_does(
-    running: Server, open_page: OpenPage, name: str
+    running: Server, open_page: OpenPage
 ) -> None:
-    watched = settled(open_page(f"{running.url}/#/{name}"))
-    expect(watched.page).to_have_title(re.compile("Not found"))
-    for view, heading in (("memory", "Episodes"), ("learning", "Signals")):
-        watched.page.evaluate(f"location.hash = '#/{view}/{name}'")
-        expect(watched.page.locator("#main h2", has_text=heading).first).to_be_visible()
+    watched = settled(open_page(f"{running.url}/#/{NAMES_OF_OBJECTS[0]}"))
+    for name in NAMES_OF_OBJECTS:
+        watched.page.evaluate(f"location.hash = '#/{name}'")
+        expect(watched.page).to_have_title(re.compile("Not found"))
+        for view, heading in (("memory", "Episodes"), ("learning", "Signals")):
+            watched.page.evaluate(f"location.hash = '#/{view}/{name}'")
+            expect(watched.page.locator("#main h2", has_text=heading).first).to_be_visible()
     assert watched.said == []
 
 
-@pytest.mark.parametrize("name", NAMES_OF_OBJECTS)
-def test_a_state_with_the_name_of_a_member_of_objects_gets_no_style(
-    empty_place: Place, open_page: OpenPage, name: str
+def test_states_with_the_names_of_members_of_objects_get_no_style(
+    empty_place: Place, open_page: OpenPage
 ) -> None:
-    empty_place.write("memory/episodic/2026-11-20/task-1.json", {"id": "e-1", "outcome": name})
+    for name in NAMES_OF_OBJECTS:
+        episode = {"id": f"e-{name}", "outcome": name}
+        empty_place.write(f"memory/episodic/2026-11-20/task-{name}.json", episode)
     with servers.serving(empty_place) as server:
-        page = settled(open_page(f"{server.url}/#/memory")).page
-        expect(page.locator("#main .entry .pill")).to_have_attribute("class", "pill")
+        pills = settled(open_page(f"{server.url}/#/memory")).page.locator("#main .entry .pill")
+        expect(pills).to_have_count(len(NAMES_OF_OBJECTS))
+        for pill in pills.all():
+            expect(pill).to_have_attribute("class", "pill")

@@ -75,7 +75,7 @@ def heading(page: Page) -> Locator:
 def test_a_task_says_how_it_moved_and_leads_to_its_agent_and_iteration(
     told: Server, open_page: OpenPage
 ) -> None:
-    watched = settled(open_page(f"{told.url}/#/tasks/t-1", timezone_id="UTC"))
+    watched = settled(open_page(f"{told.url}/#/tasks/t-1"))
     page = watched.page
     is_only_text(watched)
     expect(heading(page)).to_have_text("Tasks / Ship")
@@ -104,12 +104,8 @@ def test_a_task_says_how_it_moved_and_leads_to_its_agent_and_iteration(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pages_are_accessible_and_fit_a_phone(
-    told: Server, open_page: OpenPage, theme: str
-) -> None:
-    options = {"viewport": PHONE, "bypass_csp": True, "color_scheme": theme}
-    watched = settled(open_page(f"{told.url}/#/tasks/t-1", **options))
+def test_pages_are_accessible_and_fit_a_phone(told: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{told.url}/#/tasks/t-1", viewport=PHONE))
     for place, name in PAGES.items():
         watched.page.evaluate(f"location.hash = '#/{place}'")
         expect(heading(watched.page)).to_have_text(name)

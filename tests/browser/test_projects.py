@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import expect_facts, expect_rows, panel
-from tests.browser.seen import both_themes, is_accessible, is_no_wider
+from tests.browser.seen import is_accessible, is_no_wider
 from tests.browser.watching import settled
 from tests.support import accounts, places, registered, servers
 from tests.support.places import Place
@@ -385,11 +385,9 @@ def test_nothing_is_wider_than_the_screen(running: Server, open_page: OpenPage, 
     is_no_wider(watched, width)
 
 
-@both_themes
 @pytest.mark.parametrize("place", ["", "/notes"])
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str, theme: str) -> None:
-    options = {"color_scheme": theme, "bypass_csp": True}
-    watched = settled(open_page(f"{running.url}/#/projects{place}", **options))
+def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> None:
+    watched = settled(open_page(f"{running.url}/#/projects{place}"))
     expect(panel(watched.page, "Registered").locator(".pill").first).to_be_visible()
     is_accessible(watched)
 
@@ -398,7 +396,7 @@ def test_what_scrolls_can_be_reached_by_keys(fleet: Place, open_page: OpenPage) 
     learned = {"project": "Shop", "category": "c", "description": "Long " * 40}
     fleet.write_home("learnings/patterns.jsonl", (json.dumps(learned) + "\n") * 30)
     with servers.serving(fleet) as server:
-        watched = settled(open_page(f"{server.url}/#/projects", bypass_csp=True))
+        watched = settled(open_page(f"{server.url}/#/projects"))
         page = watched.page
         expect(panel(page, "Learned").locator("li")).to_have_count(30)
         page.get_by_role("button", name="Discover…").click()

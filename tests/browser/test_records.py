@@ -18,7 +18,7 @@ def test_each_kind_has_a_section_while_there_is_one(tmp_path: Path, open_page: O
     keep_records(place)
     place.write("assumptions/b.json", {"id": HOSTILE, "gap": HOSTILE, "severity": "constructor"})
     with servers.serving(place) as server:
-        watched = settled(open_page(server.url, bypass_csp=True))
+        watched = settled(open_page(server.url))
         page = watched.page
         page.get_by_role("link", name="Records", exact=True).click()
         expect(page.locator("#main section.card:visible")).to_have_count(6)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
 from tests.browser.reading import Row, expect_facts, panel
-from tests.browser.seen import PHONE, both_themes, is_accessible, is_no_wider
+from tests.browser.seen import PHONE, is_accessible, is_no_wider
 from tests.browser.watching import is_loaded, settled
 from tests.support import places, servers
 from tests.support.servers import Server
@@ -47,17 +47,14 @@ def test_the_strip_shows_what_the_api_says(running: Server, open_page: OpenPage)
     expect(watched.fact("Cost")).to_contain_text(f"${cost['estimated_cost_usd']:.2f}")
 
 
-@both_themes
 @pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, view: str, theme: str) -> None:
-    is_accessible(
-        settled(open_page(f"{running.url}/#/{view}", bypass_csp=True, color_scheme=theme))
-    )
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_nothing_is_wider_than_a_phone(running: Server, open_page: OpenPage, view: str) -> None:
-    is_no_wider(settled(open_page(f"{running.url}/#/{view}", viewport=PHONE)), PHONE["width"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(
+    running: Server, open_page: OpenPage, view: str
+) -> None:
+    watched = settled(open_page(f"{running.url}/#/{view}"))
+    is_accessible(watched)
+    watched.page.set_viewport_size(PHONE)
+    is_no_wider(watched, PHONE["width"])
 
 
 def test_no_session_says_how_to_start_one(blank: Server, open_page: OpenPage) -> None:

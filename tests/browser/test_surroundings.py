@@ -80,8 +80,7 @@ def test_forced_colors_mark_what_is_chosen(grown: Server, open_page: OpenPage) -
 
 @pytest.mark.parametrize("view", ["now", "learning"])
 def test_axe_finds_nothing_on_a_phone(grown: Server, open_page: OpenPage, view: str) -> None:
-    options = {"viewport": PHONE, "bypass_csp": True}
-    is_accessible(settled(open_page(f"{grown.url}/#/{view}", **options)))
+    is_accessible(settled(open_page(f"{grown.url}/#/{view}", viewport=PHONE)))
 
 
 def test_running_and_completed_differ_in_color(grown: Server, open_page: OpenPage) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.seen import HOSTILE, PHONE, both_themes, is_accessible, is_no_wider, is_only_text
+from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
 from tests.support.servers import Server
@@ -50,7 +50,7 @@ def lane(page: Page, name: str) -> Locator:
 
 
 def test_every_kind_has_a_lane(timed: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page = settled(open_page(f"{timed.url}/#/timeline")).page
     expect(lane(page, "Iterations")).to_have_count(3)
     expect(lane(page, "Phases")).to_have_count(2)
     expect(lane(page, "Cost").last).to_have_accessible_name(
@@ -65,7 +65,7 @@ def test_every_kind_has_a_lane(timed: Server, open_page: OpenPage) -> None:
 
 
 def test_arrow_keys_lead_to_the_log_at_that_moment(timed: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page = settled(open_page(f"{timed.url}/#/timeline")).page
     lane(page, "Iterations").first.focus()
     page.keyboard.press("ArrowRight")
     expect(lane(page, "Iterations").nth(1)).to_be_focused()
@@ -77,7 +77,7 @@ def test_arrow_keys_lead_to_the_log_at_that_moment(timed: Server, open_page: Ope
 
 
 def test_it_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page = settled(open_page(f"{timed.url}/#/timeline")).page
     page.get_by_text("As a table").click()
     rows = page.get_by_role("table", name="Timeline").get_by_role("row")
     expect(rows).to_have_count(1 + 3 + 2 + 3 + 1 + 2)
@@ -85,13 +85,10 @@ def test_it_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
     expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
 
 
-@both_themes
 def test_it_is_accessible_fits_a_phone_and_shows_only_text(
-    timed: Server, open_page: OpenPage, theme: str
+    timed: Server, open_page: OpenPage
 ) -> None:
-    watched = settled(
-        open_page(f"{timed.url}/#/timeline", color_scheme=theme, viewport=PHONE, bypass_csp=True)
-    )
+    watched = settled(open_page(f"{timed.url}/#/timeline", viewport=PHONE))
     watched.page.get_by_text("As a table").click()
     is_no_wider(watched, PHONE["width"])
     is_only_text(watched)
@@ -102,7 +99,7 @@ def test_it_is_accessible_fits_a_phone_and_shows_only_text(
 def test_a_table_is_exported_with_all_its_rows(
     timed: Server, open_page: OpenPage, kind: str
 ) -> None:
-    page = settled(open_page(f"{timed.url}/#/timeline", timezone_id="UTC")).page
+    page = settled(open_page(f"{timed.url}/#/timeline")).page
     page.get_by_text("As a table").click()
     export = page.get_by_role("group", name="Export Timeline")
     with page.expect_download() as saved:
