@@ -21,8 +21,8 @@ class Pages:
 
     A new page needs a process of its own and twice the CPU of another address in an open one. So
     the first page that a test opens is one that all tests use in turn, without what the ones
-    before left in it. It cannot forget scripts and clocks that `prepare` installs, nor get all
-    options: such pages are new ones.
+    before left in it. It cannot forget the scripts, clocks and routes of sockets that `prepare`
+    installs, nor get all options: such pages are new ones.
     """
 
     def __init__(self, browser: Browser) -> None:
@@ -31,15 +31,24 @@ class Pages:
         self._in_use: Watched | None = None
         self._new: list[BrowserContext] = []
 
-    def open(self, url: str, *, prepare: Prepare | None = None, **options: Any) -> Watched:
+    def open(
+        self,
+        url: str,
+        *,
+        prepare: Prepare | None = None,
+        route: Prepare | None = None,
+        **options: Any,
+    ) -> Watched:
         """Open an address, watched from the first moment.
 
+        :param route: adds routes of requests to the page before.
         :param options: those of a browser context, as `color_scheme` and `viewport`.
         """
         is_new = prepare or self._in_use or not options.keys() <= _CHANGEABLE
         watched = Watched(self._open_new(options) if is_new else self._take(options))
-        if prepare:
-            prepare(watched.page)
+        for change in (prepare, route):
+            if change:
+                change(watched.page)
         if not is_new:
             self._in_use = watched
         watched.page.goto(url)

@@ -327,7 +327,7 @@ def test_what_the_server_refuses_stays_unsaved(alerted: Server, open_page: OpenP
     page = settled(
         open_page(
             f"{alerted.url}/#/alerts",
-            prepare=lambda page: page.route("**/api/notifications/triggers", refuse),
+            route=lambda page: page.route("**/api/notifications/triggers", refuse),
         )
     ).page
     trigger(page, "context").get_by_role("spinbutton").fill("50")

@@ -257,7 +257,7 @@ def test_a_refused_review_is_not_said_to_be_requested(running: Server, open_page
     page = settled(
         open_page(
             f"{running.url}/#/council",
-            prepare=lambda page: page.route("**/api/council/force-review", refuse),
+            route=lambda page: page.route("**/api/council/force-review", refuse),
         )
     ).page
     page.get_by_role("button", name="Force review").click()

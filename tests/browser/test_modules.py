@@ -45,7 +45,7 @@ def test_the_data_of_the_first_view_is_requested_before_the_modules_run(
 def test_a_module_that_is_missing_while_the_page_loads_is_said(
     running: Server, open_page: OpenPage, module: str
 ) -> None:
-    page = open_page(f"{running.url}/", prepare=lambda page: lose(page, module)).page
+    page = open_page(f"{running.url}/", route=lambda page: lose(page, module)).page
     expect(page.locator("#main")).to_contain_text(re.compile("could not be loaded", re.IGNORECASE))
     is_loaded(page)
 

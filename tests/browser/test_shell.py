@@ -125,9 +125,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: Op
         else:
             route.fulfill(status=401, json={"detail": "A valid access token is required"})
 
-    page = open_page(
-        running.url, prepare=lambda page: page.route("**/api/**", refuse_strangers)
-    ).page
+    page = open_page(running.url, route=lambda page: page.route("**/api/**", refuse_strangers)).page
     dialog = page.get_by_role("dialog", name="Access token")
     dialog.get_by_label("Token").fill("wrong")
     dialog.get_by_role("button", name="Sign in").click()
