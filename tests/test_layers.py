@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from loki_web.store.folder import Folder
 from loki_web.store.writable import WritableFolder
 
@@ -173,6 +175,7 @@ def test_a_folder_cannot_write() -> None:
     assert not changes & set(dir(Folder))
 
 
+@pytest.mark.slow
 def test_importing_anything_has_no_effect(tmp_path: Path) -> None:
     names = [
         name_of(module).removesuffix(".py").replace("/", ".").removesuffix(".__init__")

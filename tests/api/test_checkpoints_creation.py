@@ -153,6 +153,7 @@ def suffixes(count: int) -> list[str]:
     return ["", *(f"-{number}" for number in range(2, count + 1))]
 
 
+@pytest.mark.slow
 def test_parallel_calls_get_checkpoints_of_their_own(place: Place) -> None:
     app = place.app()
     with ThreadPoolExecutor(20) as pool:
@@ -250,6 +251,7 @@ def rewriting_in_place(path: Path, contents: list[str]) -> Iterator[None]:
         writer.join()
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_being_rewritten_is_copied_whole(place: Place, client: FlaskClient) -> None:
     contents = [json.dumps([{"id": word}] * 2000) for word in ("a", "longer")]
     with rewriting_in_place(place.loki / "queue" / "pending.json", contents):

@@ -247,6 +247,7 @@ def test_newest_of_many_events_and_pages_of_them(place: Place) -> None:
     assert get(client, "metrics")["totalSignals"] == 12_000
 
 
+@pytest.mark.slow
 def test_long_lines_of_two_byte_characters(place: Place) -> None:
     line = json.dumps(event(data={"text": "é" * 600}), ensure_ascii=False)
     place.write("events.jsonl", (line + "\n") * 18_500)
@@ -603,6 +604,7 @@ def test_a_file_of_half_a_gigabyte_costs_little_memory_and_time(place: Place) ->
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_not_read_again(place: Place) -> None:
     write_events(place, *(event(data={"n": n}) for n in range(20_000)))
     write_signals(place, *(signal("tool_efficiency") for _ in range(300)))

@@ -258,6 +258,7 @@ def test_the_number_of_events_never_falls(
     assert more == [expected + 2] * 3
 
 
+@pytest.mark.slow
 def test_a_large_journal_is_counted_once(place: Place, client: FlaskClient) -> None:
     line = b'{"type": "iteration_start", "data": {"text": "' + b"x" * 950 + b'"}}\n'
     path = place.write("events.jsonl", line * 60_000)

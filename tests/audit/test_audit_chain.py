@@ -119,6 +119,7 @@ def fill(path: Path, size: int = 1024 * 1024) -> None:
         stream.write(b"\n" * (size - path.stat().st_size))
 
 
+@pytest.mark.slow
 def test_full_files_are_rotated_and_the_chain_continues(place: Place) -> None:
     clock = Clock()
     src = sources(place, clock, LOKI_AUDIT_MAX_SIZE_MB="1")

@@ -122,6 +122,7 @@ def test_wrong_use(place: Place, arguments: list[str]) -> None:
     assert is_one_complaint(run(place, "audit", *arguments))
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(place: Place, log: Path) -> None:
     log.write_bytes(log.read_bytes() * 2000)
     line = f"{shlex.join(COMMAND)} audit query --limit 1000 | head -1"

@@ -44,6 +44,7 @@ def test_short_and_long_option_print_the_same_help(command: list[str]) -> None:
     assert short.output.startswith("Usage: loki-web")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [[], ["token"], ["audit"]], ids=" ".join)
 def test_a_group_alone_prints_its_help(place: Place, group: list[str]) -> None:
     script = "import sys; from loki_web.cli import main; main(sys.argv[1:])"  # as `loki-web`

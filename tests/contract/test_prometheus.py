@@ -106,6 +106,7 @@ def test_each_rule_can_be_evaluated(prometheus: str) -> None:
     assert healths() == {"ok"}
 
 
+@pytest.mark.slow
 def test_the_rules_fire_when_they_should_and_each_alert_is_tested() -> None:
     promtool = needed("promtool", "prometheus")
     subprocess.run([promtool, "check", "rules", RULES], check=True, capture_output=True)

@@ -24,6 +24,7 @@ def test_the_reference_has_its_67_routes() -> None:
     assert len(ROUTES) == 67
 
 
+@pytest.mark.slow
 def test_the_document_is_openapi_3_1(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     validate(document)

@@ -33,6 +33,7 @@ def test_clients_without_an_origin_may(place: Place) -> None:
     assert place.client().post("/api/control/pause").status_code == 200
 
 
+@pytest.mark.slow
 def test_another_host_name_gets_nothing_but_health(place: Place) -> None:
     app = place.app()
     client = app.test_client()

@@ -105,6 +105,7 @@ def test_no_string_breaks_a_route_or_brings_out_the_inside(
     assert [path.name for path in place.home.parent.iterdir()] == ["home"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "header",
     [

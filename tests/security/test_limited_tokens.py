@@ -126,6 +126,7 @@ def test_every_route_opens_what_is_limited_alone(app: Flask, place: Place, who: 
                 assert response.status_code in (400, 403, 404), path
 
 
+@pytest.mark.slow
 def test_no_route_changes_what_may_not_be_seen(app: Flask, place: Place, seen: Place) -> None:
     client, before = app.test_client(), sorted(place.loki.rglob("*"))
     hidden = Place(place.home, seen.loki.parent.parent / SECRET / ".loki")

@@ -207,6 +207,7 @@ def test_an_unreachable_syslog_server_does_not_fail_requests(place: Place) -> No
             assert client.post("/api/control/pause").status_code == 200
 
 
+@pytest.mark.slow
 def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
     apps = [place.app() for _ in range(3)]
 

@@ -85,6 +85,7 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_begin_at_once_count_together(tmp_path: Path) -> None:
     command = [sys.executable, "-c", COUNT, str(tmp_path / "hits.sqlite3")]
     with ExitStack() as stack:

@@ -147,6 +147,7 @@ def store_on_a_full_disk(path: Path) -> None:
     os._exit(0 if store.load("big", "1") is None and store.load("n", "1") == b"value" else 1)
 
 
+@pytest.mark.slow
 def test_a_value_that_does_not_fit_on_the_disk_is_not_stored(path: Path) -> None:
     store_at(path).store("n", "1", b"value")
     worker = multiprocessing.get_context("spawn").Process(target=store_on_a_full_disk, args=(path,))

@@ -271,6 +271,7 @@ with atomic.locked(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_not_released_is_an_error_and_that_of_a_killed_process_is_free(
     tmp_path: Path,
 ) -> None:
@@ -285,6 +286,7 @@ def test_a_lock_that_is_not_released_is_an_error_and_that_of_a_killed_process_is
         pass
 
 
+@pytest.mark.slow
 def test_after_a_long_wait_in_vain_nobody_waits_until_the_lock_has_been_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
