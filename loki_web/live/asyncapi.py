@@ -27,7 +27,7 @@ _ABOUT = (
     "server-sent event is the same JSON as a WebSocket message. Its id identifies the state of the "
     "channels: send it as Last-Event-ID to any worker to get the missed messages, or `reset` and "
     "the whole lists if they are no longer available. A connection follows the project that is "
-    "shown, or the one that it names in `subscribe` or as the parameter `project` of /api/events."
+    "shown, or the one that it names in `subscribe` or in the parameter `project` of its address."
 )
 _TEXT = {"type": "string"}
 _OBJECT = {"type": "object"}
@@ -46,16 +46,15 @@ _SUBSCRIPTION = {
     **_CHOICE,
     "properties": {**_CHOICE["properties"], protocol.PROJECT: _PROJECT},
 }
-_QUERY = {
-    "type": "object",
-    "properties": {
-        "channels": {"type": "string", "description": "Names of channels, separated by commas."},
-        protocol.PROJECT: {
-            "type": "string",
-            "description": "Id, alias or path of the project to follow. 404 if it is unknown.",
-        },
+_ADDRESS = {
+    protocol.PROJECT: {
+        "type": "string",
+        "description": "Id, alias or path of the project to follow. 404 if it is unknown.",
     },
 }
+_NAMED = {"type": "string", "description": "Names of channels, separated by commas."}
+_SOCKET_QUERY = {"type": "object", "properties": _ADDRESS}
+_EVENTS_QUERY = {"type": "object", "properties": {"channels": _NAMED, **_ADDRESS}}
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,10 @@ def document(host: str, prefix: str = "") -> Json:
             "events": {**server, "protocol": "http"},
         },
         "channels": {
-            "socket": _channel("/ws", "socket", {**_SENT_BY_CLIENTS, **_SENT_TO_CLIENTS}),
+            "socket": {
+                **_channel("/ws", "socket", {**_SENT_BY_CLIENTS, **_SENT_TO_CLIENTS}),
+                "bindings": {"ws": {"method": "GET", "query": _SOCKET_QUERY}},
+            },
             "events": _channel("/api/events", "events", {**_SENT_TO_CLIENTS, **_ONLY_EVENTS}),
         },
         "operations": {
@@ -154,7 +156,7 @@ def document(host: str, prefix: str = "") -> Json:
             "tell": _operation("send", "socket", _SENT_TO_CLIENTS),
             "stream": {
                 **_operation("send", "events", {**_SENT_TO_CLIENTS, **_ONLY_EVENTS}),
-                "bindings": {"http": {"method": "GET", "query": _QUERY}},
+                "bindings": {"http": {"method": "GET", "query": _EVENTS_QUERY}},
             },
         },
         "components": {"messages": messages, "schemas": spec.to_dict()["components"]["schemas"]},

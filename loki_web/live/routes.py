@@ -4,6 +4,7 @@ Both hand the connection over to the hub and free the thread of the request.
 """
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from socket import socket
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from loki_web.auth.scopes import READ
 from loki_web.errors import NotFound, Unavailable
 from loki_web.live import handshake, protocol, service
 from loki_web.live.hub.connection import MayStay
+from loki_web.live.hub.hub import Hub
 from loki_web.live.service import Live
 from loki_web.services.context import WritableSources
 from loki_web.services.fleet import selection
@@ -78,9 +80,9 @@ def install(app: Flask, sources: WritableSources) -> None:
 def check() -> None:
     """Refuse a connection before it is opened, see `handshake`."""
     handshake.check(request, server_sources().settings)
-    g.hub = _live().find_hub(request.args.get(PROJECT, ""))
-    if g.hub is not _live().hub and access.get_identity().projects is not None:
-        raise NotFound("Project not found")  # it is limited to projects of this machine
+    if request.method == "OPTIONS":  # needs no token, so it must not tell which projects exist
+        return
+    g.hub, g.project = _find_session()
     if request.path == access.SOCKET:
         handshake.check_handshake(request)
 
@@ -89,9 +91,8 @@ def check() -> None:
 def feed(server: Server) -> None:
     """Hand an accepted WebSocket to the hub."""
     server.connected = False  # the library must not close the socket
-    _live().open_socket(
-        g.hub, server.sock, server.ws.connection, _may_stay(), access.get_identity()
-    )
+    holder = access.get_identity()
+    _live().open_socket(g.hub, server.sock, server.ws.connection, _may_stay(), holder, g.project)
 
 
 @blueprint.get(access.EVENT_STREAM)
@@ -99,27 +100,39 @@ def events() -> Response:
     """Open a stream of server-sent events.
 
     :raises BadRequest: for an unknown channel.
-    :raises NotFound: for an unknown project.
-    :raises Unavailable: when all connections are in use, or too many projects are followed.
+    :raises Unavailable: when all connections are in use.
     """
     names = [name for name in request.args.get("channels", "").split(",") if name]
     channels = protocol.parse_channels(names) or protocol.BROADCASTS
-    is_here = g.hub is _live().hub
-    is_named = is_here and (
-        bool(request.args.get(PROJECT)) or access.get_identity().projects is not None
-    )
-    project = selection.get_root(context.sources()) if is_named else None
     if _live().is_full:
         raise Unavailable("Too many live connections. Try again later.", _FULL_RETRY_SECONDS)
-    if project is not None:
-        g.hub.source.check_room(project)
     feed, last_id, may_stay = _live(), request.headers.get("Last-Event-ID", ""), _may_stay()
-    hub, holder = g.hub, access.get_identity()
+    hub, project, holder = g.hub, g.project, access.get_identity()
     return _EventStreamResponse(
         lambda sock, head: feed.open_stream(
             hub, sock, head, channels, last_id, may_stay, holder, project
         )
     )
+
+
+def _find_session() -> tuple[Hub, Path | None]:
+    """Return the hub for a connection, and the project of this machine that it follows.
+
+    That is the one that it names. A client with a limited token that names none follows the one
+    that is shown at this moment; for any other client it is None.
+
+    :raises NotFound: for an unknown project.
+    :raises Unavailable: when too many projects are followed.
+    """
+    live, name = _live(), request.args.get(PROJECT, "")
+    hub, is_limited = live.find_hub(name), access.get_identity().projects is not None
+    if hub is not live.hub and is_limited:
+        raise NotFound("Project not found")  # it is limited to projects of this machine
+    if hub is not live.hub or not (name or is_limited):
+        return hub, None
+    project = selection.get_root(context.sources())
+    live.feed.check_room(project)
+    return hub, project
 
 
 def _live() -> Live:

@@ -35,6 +35,7 @@ _TOO_MANY = "Too many live connections. Try again later."
 class Live:
     """The hub of an application and its limit.
 
+    :param feed: the source of the hub.
     :param open_connections: counts the connections of all workers.
     :param most: the maximum number of connections of all workers.
     :param share: the maximum number of connections of one identity in this process.
@@ -42,6 +43,7 @@ class Live:
     """
 
     hub: Hub
+    feed: Feed
     open_connections: SharedCount
     most: int
     share: int
@@ -55,7 +57,7 @@ class Live:
         """Create the hub and the feed of these sources."""
         open_connections = SharedCount(sources.cache_folder, "connections")
         hub = Hub(give_back=open_connections.give_back, counts=sources.counts)
-        hub.source = Feed(sources, hub)
+        hub.source = feed = Feed(sources, hub)
         most = sources.settings.max_ws_connections
         share = max(1, 2 * most // 3 // sources.settings.workers)
         machines = None
@@ -64,7 +66,7 @@ class Live:
             from loki_web.live.machines.service import Machines  # not without Redis
 
             machines = Machines(sources, link, roster, open_connections.give_back)
-        return cls(hub, open_connections, most, share, machines)
+        return cls(hub, feed, open_connections, most, share, machines)
 
     def start(self) -> None:
         """Prepare the hub and speak with other machines, if there are any; call in each worker."""
@@ -93,9 +95,13 @@ class Live:
         frames: Frames,
         may_stay: MayStay | None,
         holder: Identity,
+        project: Path | None = None,
     ) -> None:
-        """Serve a WebSocket after its handshake; above the limit, close it with code 1013."""
-        self._admit(hub, WebSocket(sock, frames, may_stay), holder)
+        """Serve a WebSocket after its handshake; above the limit, close it with code 1013.
+
+        :param project: as for `open_stream`.
+        """
+        self._admit(hub, WebSocket(sock, frames, may_stay, project), holder)
 
     def open_stream(
         self,

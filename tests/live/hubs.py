@@ -47,9 +47,6 @@ class Source:
         standing = Standing(root, tokens=dict.fromkeys(topics_of(channels, root), "aa"))
         self.hub.post(lambda: then(standing))
 
-    def check_room(self, project: Path) -> None:
-        """Follow any number of projects."""
-
 
 @dataclass
 class Peer:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import websocket
 
 from loki_web.errors import Unavailable
 from loki_web.live.feed import feed
@@ -109,10 +110,33 @@ def test_an_unknown_project_is_an_error_that_changes_nothing(fleet: Fleet, name:
         assert told([client.hear()]) == [added]
 
 
+def test_a_socket_follows_the_project_in_its_address_from_the_start(fleet: Fleet) -> None:
+    root = quote(str(fleet.other.loki.parent))
+    with (
+        listening(fleet.server, path="/ws?project=id-%C3%BCber") as client,
+        listening(fleet.server, "status", path=f"/ws?project={root}") as other,
+    ):
+        assert other.hear()["data"]["phase"] == "ÜBER"
+        fleet.add(fleet.own)
+        added = fleet.add(fleet.other)
+        assert told([client.hear()]) == [added]
+        assert move(client, "", "status", "cost") == {("cost", ""), ("status", "")}
+
+
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_a_stream_of_an_unknown_project_is_not_found(fleet: Fleet, name: str) -> None:
-    answer = fleet.server.get(f"/api/events?project={quote(name)}")
+def test_a_connection_to_an_unknown_project_is_not_found(fleet: Fleet, name: str) -> None:
+    query = f"?project={quote(name)}"
+    answer = fleet.server.get(f"/api/events{query}")
     assert (answer.status_code, list(answer.json())) == (404, ["detail"])
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        Client(fleet.server.host, f"/ws{query}")
+    assert refused.value.status_code == 404
+
+
+def test_a_preflight_does_not_tell_which_projects_exist(fleet: Fleet) -> None:
+    for name in ("id-%C3%BCber", "unknown"):
+        answer = fleet.server.request("OPTIONS", f"/api/events?project={name}")
+        assert answer.status_code == 200
 
 
 def test_a_stream_says_whose_it_is(fleet: Fleet) -> None:

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import websocket
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -204,7 +206,8 @@ def test_the_live_feed_tells_of_what_may_be_seen(place: Place, seen: Place) -> N
     token = f"?token={accounts.raw('limited')}"
     with serving(place, **AUTH) as server:
         client = Client(server.host, f"/ws{token}")
-        assert client.hear()["type"] == "connected"
+        named = Client(server.host, f"/ws{token}&project=id-seen")
+        assert [each.hear()["type"] for each in (client, named)] == ["connected"] * 2
         stream = Stream(server.host, f"/api/events{token}&channels=tasks,projects")
         assert stream.hear()["type"] == "connected"
         for name in (f"id-{SECRET}", "id-unknown", str(place.loki.parent)):
@@ -215,15 +218,19 @@ def test_the_live_feed_tells_of_what_may_be_seen(place: Place, seen: Place) -> N
             }
             refused = server.get("/api/events", params={"project": name}, headers=bearer("limited"))
             assert refused.status_code == 404
+            with pytest.raises(websocket.WebSocketBadStatusException) as not_found:
+                Client(server.host, f"/ws{token}&project={quote(name)}")
+            assert not_found.value.status_code == 404
         new = registered(place.home / "projects" / f"{SECRET}-found")
         register(place, *held(place).values(), new)
         place.write("queue/pending.json", [{"id": SECRET}, {"id": "more"}])
         seen.write("queue/pending.json", [{"id": "seen"}, {"id": "new"}])
-        assert told([client.hear(), stream.hear()]) == [("task_created", "new")] * 2
+        everyone = (client, named, stream)
+        assert told([each.hear() for each in everyone]) == [("task_created", "new")] * 3
         assert client.hear_rest("tasks", "projects", "status") == []
         assert client.hear()["data"]["phase"] == "SEEN"
-        client.close()
-        stream.close()
+        for each in everyone:
+            each.close()
 
 
 @pytest.mark.parametrize("now", [[], ["/other"], None, "all"])

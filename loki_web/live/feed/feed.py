@@ -90,9 +90,6 @@ class Source(Protocol):
     ) -> None:
         """Start a subscription, see `Feed.want`."""
 
-    def check_room(self, project: Path) -> None:
-        """Refuse one project too many, see `Feed.check_room`."""
-
 
 @dataclass(frozen=True)
 class _Request:

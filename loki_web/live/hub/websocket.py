@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from wsproto.connection import Connection as Frames
@@ -44,9 +45,13 @@ class WebSocket(Connection):
     )
 
     def __init__(
-        self, sock: socket.socket, frames: Frames | None = None, may_stay: MayStay | None = None
+        self,
+        sock: socket.socket,
+        frames: Frames | None = None,
+        may_stay: MayStay | None = None,
+        project: Path | None = None,
     ) -> None:
-        super().__init__(sock, protocol.BROADCASTS, may_stay)
+        super().__init__(sock, protocol.BROADCASTS, may_stay, project)
         self._frames = frames or Frames(ConnectionType.SERVER)
         self._has_subscribed = False
         self._is_broken = False

@@ -12,7 +12,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -155,9 +154,6 @@ class RemoteFeed:
             if not self._runs:
                 self._runs = True
                 threading.Thread(target=self._run, name="remote-feed", daemon=True).start()
-
-    def check_room(self, project: Path) -> None:
-        """Follow no project of this machine, see `Feed.check_room`."""
 
     def _run(self) -> None:
         """Do what is in the inbox; only this thread uses the copy."""
