@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
 from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
-from loki_web.live.feed.feed import Standing
+from loki_web.live.feed.feed import Standing, Then, Wanted
 from loki_web.live.hub.connection import Connection
 from loki_web.live.hub.event_loop import Loop
 from loki_web.live.hub.event_stream import EventStream
@@ -35,16 +35,9 @@ class Source:
 
     hub: Hub
 
-    def want(
-        self,
-        channels: frozenset[str],
-        then: Callable[[Standing], None],
-        known: Mapping[str, str] | None = None,
-        project: str | None = None,
-        limit: frozenset[str] | None = None,
-    ) -> None:
-        root = Path(project) if project else None
-        standing = Standing(root, tokens=dict.fromkeys(topics_of(channels, root), "aa"))
+    def want(self, wanted: Wanted, then: Then) -> None:
+        root = Path(wanted.project) if wanted.project else None
+        standing = Standing(root, tokens=dict.fromkeys(topics_of(wanted.channels, root), "aa"))
         self.hub.post(lambda: then(standing))
 
 

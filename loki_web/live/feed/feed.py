@@ -77,27 +77,30 @@ class Standing:
     whole: list[Message] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a subscription is to.
+
+    :param known: tokens of the states that a reconnecting client has, by channel.
+    :param project: id, alias or path of the project; without it, the one that is shown.
+    :param limit: of the token, see `Sources.limit`. With it, a subscription without a project
+        is to the one that is shown at this moment.
+    """
+
+    channels: frozenset[str]
+    known: Mapping[str, str] = field(default_factory=dict)
+    project: str | None = None
+    limit: frozenset[str] | None = None
+
+
+Then = Callable[[Standing], None]
+
+
 class Source(Protocol):
     """The feed as the hub sees it, see `Feed`."""
 
-    def want(
-        self,
-        channels: frozenset[str],
-        then: Callable[[Standing], None],
-        known: Mapping[str, str] | None = None,
-        project: str | None = None,
-        limit: frozenset[str] | None = None,
-    ) -> None:
+    def want(self, wanted: Wanted, then: Then) -> None:
         """Start a subscription, see `Feed.want`."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    channels: frozenset[str]
-    known: Mapping[str, str]
-    then: Callable[[Standing], None]
-    project: str | None
-    limit: frozenset[str] | None
 
 
 @dataclass
@@ -158,30 +161,19 @@ class Feed:
         self._outlet = outlet
         self._begin = begin or {}
         # A number is the time of a file system event.
-        self._inbox: queue.SimpleQueue[_Request | float] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Wanted, Then] | float] = queue.SimpleQueue()
         self._tracked: dict[Topic, Followed] = {}
         self._turned_at = 0.0
         self._lock = threading.Lock()
         self._runs = False
 
-    def want(
-        self,
-        channels: frozenset[str],
-        then: Callable[[Standing], None],
-        known: Mapping[str, str] | None = None,
-        project: str | None = None,
-        limit: frozenset[str] | None = None,
-    ) -> None:
+    def want(self, wanted: Wanted, then: Then) -> None:
         """Follow channels of a project and respond with their current state.
 
         :param then: called with the response in the outlet's thread.
-        :param known: tokens of the states that a reconnecting client has, by channel.
-        :param project: its id, alias or path; without it, the one that is shown.
-        :param limit: of the token, see `Sources.limit`. With it, a subscription without a project
-            is to the one that is shown at this moment.
         """
         with self._lock:
-            self._inbox.put(_Request(channels, known or {}, then, project, limit))
+            self._inbox.put((wanted, then))
             if not self._runs:
                 self._runs = True
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
@@ -238,18 +230,18 @@ class Feed:
         with looking():
             for topic in self._tracked:
                 self._refresh(topic, is_touched=bool(events))
-            for request in items:
-                if isinstance(request, _Request):
-                    standing = self._serve(request)
-                    self._outlet.post(partial(request.then, standing))
+            for item in items:
+                if isinstance(item, tuple):
+                    wanted, then = item
+                    self._outlet.post(partial(then, self._serve(wanted)))
         if events:
             self._sources.counts.put(Gauge.FEED_LAG, time.monotonic() - min(events))
 
-    def _wait_for_turn(self) -> list[_Request | float]:
+    def _wait_for_turn(self) -> list[tuple[Wanted, Then] | float]:
         """Wait for a request, an event or the time of the next turn; return the queued items."""
         has_more = any(one.slice.has_more for one in self._tracked.values())
         due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
-        items: list[_Request | float] = []
+        items: list[tuple[Wanted, Then] | float] = []
         try:
             items.append(self._inbox.get(timeout=max(0.0, due - time.monotonic())))
             if isinstance(items[0], float):
@@ -261,14 +253,14 @@ class Feed:
         except queue.Empty:
             return items
 
-    def _serve(self, request: _Request) -> Standing:
-        """Read the channels of a request again and return their current state."""
+    def _serve(self, wanted: Wanted) -> Standing:
+        """Read the channels of a subscription again and return their current state."""
         try:
-            standing = Standing(self._find_project(request.project, request.limit))
+            standing = Standing(self._find_project(wanted.project, wanted.limit))
         except PublicError as error:
             return Standing(refusal=error.detail)
         for topic in sorted(
-            topics_of(request.channels, standing.project, request.limit), key=itemgetter(0)
+            topics_of(wanted.channels, standing.project, wanted.limit), key=itemgetter(0)
         ):
             name = topic.channel
             if topic not in self._tracked:
@@ -279,11 +271,11 @@ class Feed:
             self._refresh(topic, is_touched=True, thoroughly=True)
             channel = self._tracked[topic].slice
             standing.tokens[topic] = channel.token
-            missed = channel.since(request.known[name]) if name in request.known else []
+            missed = channel.since(wanted.known[name]) if name in wanted.known else []
             if missed is None:
                 standing.unknown.append(name)
                 standing.whole.extend(channel.whole())
-            elif name in request.known:
+            elif name in wanted.known:
                 standing.missed.extend(missed)
             else:
                 standing.current.extend(channel.current())

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from loki_web.live.feed.feed import Source, Standing
+from loki_web.live.feed.feed import Source, Standing, Wanted
 from loki_web.live.hub import socket_takeover
 from loki_web.live.hub.connection import Connection
 from loki_web.live.hub.event_loop import Loop
@@ -150,7 +150,8 @@ class Hub:
             connection.subscribe = partial(self._subscribe, weakref.ref(connection))
         then = partial(self._begin, connection)
         project = str(connection.project) if connection.project else None
-        self.source.want(connection.channels, then, connection.known, project, connection.limit)
+        wanted = Wanted(connection.channels, connection.known, project, connection.limit)
+        self.source.want(wanted, then)
         self._guarded(connection, lambda: None)
 
     def _begin(self, connection: Connection, standing: Standing) -> None:
@@ -176,7 +177,7 @@ class Hub:
         elif connection.project is not None:
             project = str(connection.project)
         then = partial(self._subscribed, connection, command)
-        self.source.want(channels, then, project=project, limit=connection.limit)
+        self.source.want(Wanted(channels, project=project, limit=connection.limit), then)
 
     def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
         def go_on() -> None:

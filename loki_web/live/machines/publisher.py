@@ -21,7 +21,7 @@ from loki_web.audit.log import get_tail
 from loki_web.auth import token_store, tokens
 from loki_web.errors import AwayError, PublicError, StorageError
 from loki_web.live import protocol
-from loki_web.live.feed.feed import Feed, Standing
+from loki_web.live.feed.feed import Feed, Standing, Wanted
 from loki_web.live.machines.entries import fold, load_entries, load_states
 from loki_web.live.machines.outbox import Outbox
 from loki_web.live.messages import Batch, Topic
@@ -80,7 +80,7 @@ class Session:
         """
         self._feed = Feed(self.sources, self, values)
         known = {protocol.LOGS: log_token} if log_token else {}
-        self._feed.want(CHANNELS, self._tell_missed, known)
+        self._feed.want(Wanted(CHANNELS, known), self._tell_missed)
         self.changed |= CHANNELS
 
     def ask_state(self) -> None:
@@ -88,7 +88,7 @@ class Session:
         if self._feed is not None:
             for channel in self.changed:
                 then = partial(self._tell_state, channel)
-                self._feed.want(frozenset({channel}), then, {channel: _NO_STATE})
+                self._feed.want(Wanted(frozenset({channel}), {channel: _NO_STATE}), then)
         self.changed = set()
 
     def post(self, action: Callable[[], None]) -> None:

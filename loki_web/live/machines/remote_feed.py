@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from loki_web.errors import AwayError
 from loki_web.live import protocol
-from loki_web.live.feed.feed import Outlet, Standing
+from loki_web.live.feed.feed import Outlet, Standing, Then, Wanted
 from loki_web.live.machines.entries import (
     MOST_BYTES,
     MOST_ENTRIES,
@@ -136,20 +136,9 @@ class RemoteFeed:
         self._lock = threading.Lock()
         self._runs = False
 
-    def want(
-        self,
-        channels: frozenset[str],
-        then: Callable[[Standing], None],
-        known: Mapping[str, str] | None = None,
-        project: str | None = None,
-        limit: frozenset[str] | None = None,
-    ) -> None:
+    def want(self, wanted: Wanted, then: Then) -> None:
         """Respond with the state of channels, see `Feed.want`; of this session alone."""
-        if limit is not None or project not in (None, "", self._session):
-            refused = Standing(refusal="Project not found")
-            self._inbox.put(lambda: self._outlet.post(lambda: then(refused)))
-        else:
-            self._inbox.put(lambda: self._serve(channels, then, known or {}))
+        self._inbox.put(lambda: self._outlet.post(partial(then, self._serve(wanted))))
         with self._lock:
             if not self._runs:
                 self._runs = True
@@ -223,16 +212,13 @@ class RemoteFeed:
                 batch = Batch.encode(Topic(entry.channel), entry.messages, format_id(entry.id))
                 self._outlet.publish(batch)
 
-    def _serve(
-        self,
-        channels: frozenset[str],
-        then: Callable[[Standing], None],
-        known: Mapping[str, str],
-    ) -> None:
-        standing = Standing()
-        if not all(map(self._copy.has_state, channels)):
+    def _serve(self, wanted: Wanted) -> Standing:
+        if wanted.limit is not None or wanted.project not in (None, "", self._session):
+            return Standing(refusal="Project not found")
+        standing, known = Standing(), wanted.known
+        if not all(map(self._copy.has_state, wanted.channels)):
             self._refresh_states()
-        for name in sorted(channels):
+        for name in sorted(wanted.channels):
             standing.tokens[Topic(name)] = self._copy.get_token(name)
             missed = self._copy.since(name, known[name]) if name in known else []
             if missed is None and name in _VALUES:
@@ -244,7 +230,7 @@ class RemoteFeed:
                 standing.missed.extend(missed)
             elif name in _VALUES:
                 standing.current.extend(self._copy.whole(name)[-1:])
-        self._outlet.post(lambda: then(standing))
+        return standing
 
     def _refresh_states(self) -> None:
         try:
