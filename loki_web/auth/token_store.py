@@ -63,7 +63,7 @@ def is_active(entry: Json, now: datetime) -> bool:
 
 
 def read_limit(entry: Json) -> frozenset[str] | None:
-    """Return the directories of the projects to which a token is limited; None for all.
+    """Return the projects to which a token is limited, see `Sources.limit`; None for all.
 
     A value of another form allows none.
     """

@@ -19,7 +19,7 @@ from loki_web.auth.token_store import (
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.fleet import selection
-from loki_web.services.machines.roster import get_roster
+from loki_web.services.machines.roster import SESSION, get_roster
 from loki_web.services.registry.project import has_loki_dir
 from loki_web.store import scan
 from loki_web.store.coerce import Json, first_text
@@ -215,7 +215,8 @@ def _format_token(identity: str, entry: Json) -> TokenDict:
 def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
     """Return the directories of projects, links resolved: ids and aliases can change.
 
-    :param identifiers: ids, aliases or paths; that of a project that is not registered is a path.
+    :param identifiers: ids, aliases or paths; that of a project that is not registered is a path,
+        that of a project of another machine the name of its session, which is returned as it is.
     :raises BadRequest: without any, or for an unknown one.
     """
     real = {each.root: each.real for each in selection.list_known(sources)}
@@ -224,6 +225,8 @@ def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
         try:
             return str(real[selection.find_root(sources, identifier)])
         except NotFound:
+            if sources.settings.redis_url and SESSION.fullmatch(identifier):
+                return identifier
             root = scan.resolve(identifier)
             if root is None or not has_loki_dir(root):
                 raise BadRequest("projects: No project has this id, alias or path.") from None

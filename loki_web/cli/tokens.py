@@ -44,7 +44,8 @@ def token() -> None:
     "--project",
     "projects",
     multiple=True,
-    help="Limit the token to a project, by its id, alias or path; repeatable",
+    help="Limit the token to a project, by its id, alias or path; repeatable. With LOKI_REDIS_URL "
+    "also one of another machine, by its id in the fleet",
 )
 def create(
     name: str,

@@ -14,7 +14,7 @@ from simple_websocket import Server
 from werkzeug.http import http_date
 
 from loki_web.auth.scopes import READ
-from loki_web.errors import NotFound, Unavailable
+from loki_web.errors import Unavailable
 from loki_web.live import handshake, protocol, service
 from loki_web.live.hub.connection import MayStay
 from loki_web.live.hub.hub import Hub
@@ -125,10 +125,9 @@ def _find_session() -> tuple[Hub, Path | None]:
     :raises Unavailable: when too many projects are followed.
     """
     live, name = _live(), request.args.get(PROJECT, "")
-    hub, is_limited = live.find_hub(name), access.get_identity().projects is not None
-    if hub is not live.hub and is_limited:
-        raise NotFound("Project not found")  # it is limited to projects of this machine
-    if hub is not live.hub or not (name or is_limited):
+    limit = access.get_identity().projects
+    hub = live.find_hub(name, limit)
+    if hub is not live.hub or not (name or limit is not None):
         return hub, None
     project = selection.get_root(context.sources())
     live.feed.check_room(project)

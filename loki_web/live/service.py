@@ -74,13 +74,14 @@ class Live:
         if self.machines is not None:
             self.machines.start()
 
-    def find_hub(self, project: str) -> Hub:
+    def find_hub(self, project: str, limit: frozenset[str] | None) -> Hub:
         """Return the hub for the session of a project: of this machine, or of another one.
 
         :param project: as the client names it; empty for the one that is shown.
-        :raises NotFound: when no machine tells of it.
+        :param limit: of the token, see `Sources.limit`.
+        :raises NotFound: when no machine tells of it, or it may not be seen.
         """
-        hub = self.machines.find_hub(project) if self.machines else None
+        hub = self.machines.find_hub(project, limit) if self.machines else None
         return hub or self.hub
 
     @property

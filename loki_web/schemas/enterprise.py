@@ -104,7 +104,10 @@ class Token(Answer):
     projects = optional(
         fields.List(
             fields.String(),
-            metadata={"description": "Folders of the projects that the token is limited to"},
+            metadata={
+                "description": "Folders of the projects that the token is limited to; for one of "
+                "another machine its id in `/api/fleet`"
+            },
         )
     )
     revoked_at = optional(fields.String())

@@ -81,7 +81,8 @@ class Sources:
     :param user: `~/.loki/`.
     :param started_at: when the server started, seconds since the epoch.
     :param index: the derived index of the project.
-    :param limit: the directories of the projects that may be seen, links resolved; None for all.
+    :param limit: the directories of the projects that may be seen, links resolved, and the names
+        of other machines' sessions; None for all.
     :param base: the same sources without that limit; None if there is none.
     :param is_pinned: whether they show this project, whichever other one is in focus.
     """
@@ -173,7 +174,7 @@ class Sources:
     def limited_to(self, limit: frozenset[str]) -> "Sources":
         """Return these sources for somebody who may see only some of the projects.
 
-        :param limit: their directories, links resolved.
+        :param limit: their directories, links resolved, and names of sessions.
         """
         limited: Sources = self.values.get(
             (Sources, limit),

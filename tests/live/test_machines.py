@@ -12,13 +12,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import websocket
+from requests import Response
 
+from loki_web.auth import tokens
 from loki_web.services.cells import Counter
 from loki_web.web.context import EXTENSION
-from tests.live.clients import Message, Stream, listening, streaming
+from tests.live.clients import Client, Message, Stream, listening, streaming, told
 from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
+from tests.support.registered import add_project
 from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import wait_until
 
@@ -78,7 +82,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         )
 
 
-def until(stream: Stream, text: str) -> list[Message]:
+def until(stream: Stream | Client, text: str) -> list[Message]:
     """Messages up to the one that has a text, with it."""
     found = [stream.hear()]
     while text not in json.dumps(found[-1]):
@@ -165,6 +169,67 @@ def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
                 assert name in json.dumps(message) or message["type"] == "task_moved"
                 message = client.hear()
             assert message["data"]["id"] == name
+
+
+def test_a_limited_token_sees_its_project_alone_on_an_edge(
+    machines: Machines, tmp_path: Path
+) -> None:
+    alpha, beta = machines.session_of("alpha"), machines.session_of("beta")
+    place = places.empty(tmp_path)
+    made = tokens.create(place.sources(LOKI_REDIS_URL=machines.redis.url), "new", projects=[alpha])
+    assert made["projects"] == [alpha]
+    accounts.store(
+        place,
+        accounts.entry("limited", "*", projects=[alpha]),
+        accounts.entry("folder", "*", projects=[str(machines.place.loki.parent)]),
+        accounts.entry("admin", "*"),
+    )
+    settings = {"LOKI_REDIS_URL": machines.redis.url, "LOKI_MACHINE": "limiting"}
+    settings |= {"LOKI_EDGE": "true", "LOKI_ENTERPRISE_AUTH": "true"}
+    with ExitStack() as stack:
+        edge = stack.enter_context(serving(place, workers=1, **settings))
+
+        def ask(path: str, who: str = "limited") -> Response:
+            return edge.get(path, headers=accounts.bearer(who))
+
+        def sessions_of(who: str) -> list[str]:
+            return [each["id"] for each in ask("/api/fleet", who).json()["projects"]]
+
+        def is_same(path: str) -> bool:
+            answer, truth = ask(path), ask(f"{path}?project={alpha}", "admin")
+            return answer.ok and without_ages(answer.json()) == without_ages(truth.json())
+
+        wait_until(lambda: {alpha, beta} <= {*sessions_of("admin")}, "all machines")
+        assert sessions_of("limited") == [alpha]
+        assert sessions_of("folder") == []
+        for path in READS:
+            if path != "/api/registry/projects":
+                wait_until(partial(is_same, path), path)
+            for query, who in ((f"?project={beta}", "limited"), ("", "folder")):
+                assert ask(path + query, who).json() == {"detail": "Project not found"}
+        for name, who in ((beta, "limited"), (alpha, "folder"), ("", "folder")):
+            path = f"?token={accounts.raw(who)}&project={name}"
+            assert edge.get(f"/api/events{path}").status_code == 404
+            with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+                Client(edge.host, f"/ws{path}")
+            assert refused.value.status_code == 404
+
+        path = f"?token={accounts.raw('limited')}&channels=tasks,projects"
+        client = stack.enter_context(listening(edge, "tasks", "projects", path=f"/ws{path}"))
+        stream = stack.enter_context(streaming(edge, f"/api/events{path}&project={alpha}"))
+        path = f"/api/events?channels=projects&project={alpha}&token={accounts.raw('admin')}"
+        admin = stack.enter_context(streaming(edge, path))
+        add_project(machines.place, "hidden")
+        assert until(admin, "id-hidden")[-1]["type"] == "project_created"
+        wait_until(lambda: "id-hidden" in ask("/api/registry/projects", "admin").text, "a list")
+        listed = ask("/api/registry/projects").json()
+        assert {each["path"] for each in listed} == {str(machines.place.loki.parent)}
+        machines.other.write("queue/pending.json", [{"id": "hidden"}])
+        machines.place.write("queue/pending.json", [{"id": "limited"}])
+        for each in (client, stream):
+            heard = until(each, "limited")
+            assert told(heard[-1:]) == [("task_created", "limited")]
+            assert "hidden" not in json.dumps(heard)
 
 
 def test_a_client_goes_on_where_it_was_at_any_server(machines: Machines) -> None:

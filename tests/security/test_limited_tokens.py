@@ -266,7 +266,7 @@ def test_a_project_is_named_in_any_way(
         assert holder.projects == frozenset({root})
 
 
-@pytest.mark.parametrize("projects", [["unknown"], ["id-seen", ""], []])
+@pytest.mark.parametrize("projects", [["unknown"], ["id-seen", ""], [], ["alpha:3bc4ad811b0e"]])
 def test_an_unknown_project_makes_no_token(
     place: Place, seen: Place, app: Flask, projects: list[str]
 ) -> None:

@@ -20,6 +20,7 @@ from loki_web.schemas.notifications import NotificationsQuery
 from loki_web.services.context import Sources
 from loki_web.services.machines import keys
 from loki_web.services.machines.roster import SESSION, Roster, get_roster
+from loki_web.store.coerce import dicts_in
 from loki_web.web.access import EVENT_STREAM, PROJECT, get_identity
 from loki_web.web.context import PROJECT_HEADER
 
@@ -64,13 +65,13 @@ class Reads:
         is_named = SESSION.fullmatch(identifier) and rule.startswith("/api/")
         if rule == EVENT_STREAM or not (is_named or self._is_of_edge(rule)):
             return None
-        channel = _CHANNEL_OF_RULE.get(rule)
-        if get_identity().projects is not None:  # it is limited to projects of this machine
-            raise NotFound("Project not found")
+        channel, limit = _CHANNEL_OF_RULE.get(rule), get_identity().projects
+        session = self._roster.get_session(identifier, limit)
         if request.method not in ("GET", "HEAD") or not channel or {*request.args} - {PROJECT}:
             raise NotFound(_NOT_HERE)
-        session = self._roster.get_session(identifier)
         body = self._read(session, channel)
+        if limit is not None and channel == protocol.PROJECTS:
+            body = self._keep_own(session, body)
         response = Response(body, content_type="application/json")
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers[PROJECT_HEADER] = quote(session)
@@ -85,6 +86,12 @@ class Reads:
         blueprint = current_app.blueprints.get(request.blueprint or "")
         is_of_project = rule not in _OF_SERVER and getattr(blueprint, "is_of_project", False)
         return rule in _CHANNEL_OF_RULE or (is_of_project and rule.startswith("/api/"))
+
+    def _keep_own(self, session: str, body: bytes) -> bytes:
+        """Return the list of a machine's projects with that of a session alone."""
+        own = self._roster.list_projects().get(session)
+        listed = dicts_in(orjson.loads(body)) if own else []
+        return orjson.dumps([each for each in listed if own and each.get("path") == own["path"]])
 
     def _read(self, session: str, channel: str) -> bytes:
         link = self._sources.link

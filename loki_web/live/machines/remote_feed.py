@@ -32,6 +32,7 @@ from loki_web.live.machines.entries import (
     read_entry,
 )
 from loki_web.live.messages import Batch, Message, Topic
+from loki_web.live.protocol import topics_of
 from loki_web.services.machines import keys
 
 if TYPE_CHECKING:
@@ -213,13 +214,17 @@ class RemoteFeed:
                 self._outlet.publish(batch)
 
     def _serve(self, wanted: Wanted) -> Standing:
-        if wanted.limit is not None or wanted.project not in (None, "", self._session):
+        is_seen = wanted.limit is None or self._session in wanted.limit
+        if not is_seen or wanted.project not in (None, "", self._session):
             return Standing(refusal="Project not found")
         standing, known = Standing(), wanted.known
         if not all(map(self._copy.has_state, wanted.channels)):
             self._refresh_states()
-        for name in sorted(wanted.channels):
-            standing.tokens[Topic(name)] = self._copy.get_token(name)
+        for topic in sorted(topics_of(wanted.channels, None, wanted.limit)):
+            name = topic.channel
+            standing.tokens[topic] = self._copy.get_token(name)
+            if topic.limit is not None:
+                continue  # the list of the machine's projects, which is not told with a limit
             missed = self._copy.since(name, known[name]) if name in known else []
             if missed is None and name in _VALUES:
                 standing.missed.extend(self._copy.whole(name)[-1:])

@@ -54,16 +54,17 @@ class Machines:
         Publisher(self._sources, self._link, self._roster).start()
         threading.Thread(target=self._renew, name="places", daemon=True).start()
 
-    def find_hub(self, project: str) -> Hub | None:
+    def find_hub(self, project: str, limit: frozenset[str] | None) -> Hub | None:
         """Return the hub of a session of another machine; None for one of this machine.
 
-        :raises NotFound: when no machine tells of the session.
+        :param limit: of the token, see `Sources.limit`.
+        :raises NotFound: when no machine tells of the session, or it may not be seen.
         :raises Unavailable: when too many sessions are followed.
         """
         is_edge = self._sources.settings.is_edge
         if not (SESSION.fullmatch(project) or is_edge):
             return None
-        session = self._roster.get_session(project)
+        session = self._roster.get_session(project, limit)
         with self._lock:
             hub = self._hubs.get(session)
             if hub is None:

@@ -77,10 +77,13 @@ class Roster:
                 self._runs = True
                 threading.Thread(target=self._run, name="machines", daemon=True).start()
 
-    @property
-    def projects(self) -> Mapping[str, FleetProjectDict]:
-        """Return the projects of other machines by session."""
-        return self._heard.projects
+    def list_projects(self, limit: frozenset[str] | None = None) -> Mapping[str, FleetProjectDict]:
+        """Return the projects of other machines by session.
+
+        :param limit: with the names of those that may be seen, see `Sources.limit`.
+        """
+        every = self._heard.projects
+        return every if limit is None else {name: every[name] for name in limit & every.keys()}
 
     def is_revoked(self, token: str, now: float) -> bool:
         """Return whether any machine has revoked a token."""
@@ -103,21 +106,23 @@ class Roster:
             with suppress(AwayError):
                 self._tell()
 
-    def get_session(self, identifier: str) -> str:
+    def get_session(self, identifier: str, limit: frozenset[str] | None = None) -> str:
         """Return a session of another machine; empty for the one that is shown without a name.
 
         That is the only one that runs, else the one that changed last.
 
-        :raises NotFound: when no machine tells of it.
+        :param limit: as for `list_projects`.
+        :raises NotFound: when no machine tells of it, or it may not be seen.
         """
-        projects = self._heard.projects
+        projects = self.list_projects(limit)
         if identifier:
             if identifier not in projects:
                 raise NotFound("Project not found")
             return identifier
         listed = overview.sort_projects(projects.values())
         if not listed:
-            raise NotFound("No machine has published a session yet")
+            told = "No machine has published a session yet"
+            raise NotFound(told if limit is None else "Project not found")
         return first_text(listed[0]["id"])
 
     def _run(self) -> None:
@@ -180,22 +185,23 @@ class Roster:
 
 def get_roster(sources: Sources) -> Roster | None:
     """Return the roster of this process; None without a Redis server."""
-    link = sources.link
+    own = sources.unlimited
+    link = own.link
     if link is None:
         return None
-    roster: Roster = sources.values.get(Roster, lambda _: Roster(sources, link))
+    roster: Roster = own.values.get(Roster, lambda _: Roster(own, link))
     return roster
 
 
 def get_fleet(sources: Sources) -> FleetDict:
     """Return the projects of all machines; an edge has none of its own."""
     roster = get_roster(sources)
-    if roster is None or sources.limit is not None:  # limits are to projects of this machine
+    if roster is None:
         return overview.get_fleet(sources)
     own = [] if sources.settings.is_edge else overview.get_fleet(sources)["projects"]
     for project in own:
         project["machine"] = sources.settings.machine
-    return overview.sum_up([*own, *roster.projects.values()])
+    return overview.sum_up([*own, *roster.list_projects(sources.limit).values()])
 
 
 def name_session(sources: Sources, path: str) -> str:
