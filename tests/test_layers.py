@@ -24,9 +24,9 @@ RANKS = {
     "web": 6,
     "schemas": 5,
     **dict.fromkeys(("auth", "audit", "webhooks", "logging_setup"), 4),
-    "services": 3,
+    **dict.fromkeys(("services", "outgoing"), 3),
     **dict.fromkeys(("store", "config"), 2),
-    **dict.fromkeys(("errors", "redirects", "text", "server_clock", "__init__"), 1),
+    **dict.fromkeys(("errors", "text", "server_clock", "__init__"), 1),
 }
 LIBRARIES = {
     "flask": {"server", "app", "api", "dashboard", "live", "web"},

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import socket
 import threading
 import time
 import urllib.request
@@ -11,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from loki_web import __version__
-from loki_web.config.parsers import is_this_machine
+from loki_web import __version__, outgoing
 from loki_web.errors import Unavailable
-from loki_web.redirects import NoRedirect
+from loki_web.outgoing import NoRedirect
 from loki_web.store.coerce import Json, as_dict, dicts_in, first_text
 
 FRESH_SECONDS = 600.0  # older keys are fetched again in the background
@@ -132,8 +130,6 @@ class IssuerKeys:
                 self._changed.notify_all()
 
 
-_OPENER = urllib.request.build_opener(NoRedirect)
-_LOCAL_OPENER = urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}))
 # Some issuers refuse the default User-Agent of urllib.
 _HEADERS = {"User-Agent": f"loki-web/{__version__}", "Accept": "application/json"}
 
@@ -148,8 +144,8 @@ def check_address(address: str, issuer: str) -> None:
 
     :raises ValueError: unless it is https; http and this machine only for an issuer that is there.
     """
-    scheme, is_local = urlsplit(address).scheme, _is_local(address)
-    if is_local and not _is_local(issuer):
+    scheme, is_local = urlsplit(address).scheme, outgoing.is_local(address)
+    if is_local and not outgoing.is_local(issuer):
         raise ValueError("the issuer publishes an address of this machine")
     if scheme != "https" and not (scheme == "http" and is_local):
         raise ValueError("the issuer publishes an address that is not https")
@@ -177,22 +173,13 @@ def _fetch_json(address: str) -> Json:
     deadline = time.monotonic() + _FETCH_SECONDS
     data = b""
     request = urllib.request.Request(address, headers=_HEADERS)  # noqa: S310  # checked above
-    opener = _LOCAL_OPENER if _is_local(address) else _OPENER
+    opener = outgoing.build_opener(address, NoRedirect())
     with opener.open(request, timeout=_SOCKET_SECONDS) as response:
         while block := response.read1(64 * 1024):
             data += block
             if len(data) > _MAX_BYTES or time.monotonic() > deadline:
                 raise ValueError("the issuer's response is too large or too slow")
     return as_dict(json.loads(data))
-
-
-def _is_local(address: str) -> bool:
-    host = (urlsplit(address).hostname or "").removesuffix(".")
-    try:
-        host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f000001, 2130706433
-    except OSError:
-        host = host.removeprefix("::ffff:")
-    return is_this_machine(host) or host.endswith(".localhost")
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -9,9 +9,9 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from loki_web.config.parsers import is_this_machine
+from loki_web import outgoing
 
 SILENCE_SECONDS = 45.0  # the server sends a heartbeat every 15 seconds
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
@@ -68,17 +68,14 @@ def _request(address: str, headers: dict[str, str], token: str | None) -> urllib
 
 
 def _opener(url: str, ca_file: str | None) -> urllib.request.OpenerDirector:
-    """Return an opener that asks a server on this machine directly, never through a proxy."""
     handlers: list[urllib.request.BaseHandler] = []
-    if is_this_machine(urlsplit(url).hostname or ""):
-        handlers.append(urllib.request.ProxyHandler({}))
     if ca_file is not None:
         try:
             context = ssl.create_default_context(cafile=ca_file)
         except OSError:
             raise Refused(f"{ca_file} is not a readable file of PEM certificates") from None
         handlers.append(urllib.request.HTTPSHandler(context=context))
-    return urllib.request.build_opener(*handlers)
+    return outgoing.build_opener(url, *handlers)
 
 
 def _messages(

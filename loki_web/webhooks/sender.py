@@ -14,10 +14,10 @@ import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
 
-from loki_web import __version__
+from loki_web import __version__, outgoing
 from loki_web.config.parsers import SESSION_ENDED
 from loki_web.errors import StorageError
-from loki_web.redirects import NoRedirect
+from loki_web.outgoing import NoRedirect
 from loki_web.services.context import WritableSources
 from loki_web.services.session import state
 from loki_web.store import json_text
@@ -40,9 +40,6 @@ class _Refused(Exception):
     """The receiver does not want this message."""
 
 
-_OPENER = urllib.request.build_opener(NoRedirect)
-
-
 class Sender:
     """Finds new messages and sends them, oldest first."""
 
@@ -51,6 +48,7 @@ class Sender:
         self._messages = Summary(lambda: list_messages(sources))
         self._stopped_at: datetime | None = None
         self._problem = ""
+        self._opener = outgoing.build_opener(sources.settings.webhook_url, NoRedirect())
 
     def start(self) -> None:
         """Send from now on, in a daemon thread."""
@@ -145,7 +143,7 @@ class Sender:
             headers["X-Loki-Signature"] = f"sha256={signed.hexdigest()}"
         request = urllib.request.Request(settings.webhook_url, body, headers, method="POST")  # noqa: S310
         try:
-            _OPENER.open(request, timeout=RECEIVER_SECONDS).close()
+            self._opener.open(request, timeout=RECEIVER_SECONDS).close()
         except urllib.error.HTTPError as error:
             error.close()
             if 300 <= error.code < 500 and error.code not in _TRY_AGAIN:

@@ -18,6 +18,7 @@ from loki_web.webhooks.sender import Sender
 from tests.support import places, servers
 from tests.support.places import Place
 from tests.support.receiver import Receiver, receiving
+from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 ALERTS, SECRET = "notifications/active.json", "sk-ant-api03-" + "x" * 40
@@ -104,6 +105,32 @@ def test_a_message_is_signed_with_its_time(place: Place, receiver: Receiver) -> 
     signed = f"{headers['X-Loki-Timestamp']}.".encode() + body
     expected = hmac.new(b"key", signed, hashlib.sha256).hexdigest()
     assert headers["X-Loki-Signature"] == f"sha256={expected}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1"])
+def test_a_receiver_on_this_machine_is_not_asked_through_a_proxy(
+    place: Place, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    url = receiver.url.replace("127.0.0.1", host)
+    server = Server(place, receiver, LOKI_WEBHOOK_URL=f"{url}/hook")
+    server.turn()
+    server.write(alert("a"))
+    server.turn()
+    assert [path for path, _, _ in receiver.got] == ["/hook"]
+
+
+def test_a_receiver_elsewhere_is_asked_through_the_proxy(
+    place: Place, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", receiver.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    server = Server(place, receiver, LOKI_WEBHOOK_URL="http://chat.invalid/hook")
+    server.turn()
+    server.write(alert("a"))
+    server.turn()
+    assert [path for path, _, _ in receiver.got] == ["http://chat.invalid/hook"]
 
 
 def test_a_text_is_redacted_and_calls_nobody(place: Place, receiver: Receiver) -> None:
