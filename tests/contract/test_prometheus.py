@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests.support import places
+from tests.support.places import Place
 from tests.support.programs import needed
 from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
@@ -116,8 +117,10 @@ def test_the_rules_fire_when_they_should_and_each_alert_is_tested() -> None:
     assert set(tested) == set(re.findall(r"- alert: (\w+)", RULES.read_text()))
 
 
-def test_every_metric_in_deploy_is_one_of_ours(server: Server) -> None:
-    exposed = set(re.findall(r"(?m)^# TYPE (\w+)", server.get("/metrics").text))
+def test_every_metric_in_deploy_is_one_of_ours(server: Server, place: Place) -> None:
+    redis = place.client(LOKI_REDIS_URL=f"redis://127.0.0.1:{free_port()}")  # nobody is there
+    exposition = server.get("/metrics").text + redis.get("/metrics").text
+    exposed = set(re.findall(r"(?m)^# TYPE (\w+)", exposition))
     texts = RULES.read_text() + RULE_TESTS.read_text() + json.dumps(DASHBOARD)
     used = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"\bloki_\w+", texts)}
     assert used <= exposed
