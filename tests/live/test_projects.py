@@ -1,5 +1,6 @@
 """The live feed of a project that a client names, and that of another one at the same moment."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -18,6 +19,7 @@ from tests.support import places
 from tests.support.places import Place
 from tests.support.registered import add_project
 from tests.support.servers import Server, serving
+from tests.support.waiting import wait_until
 
 TASKS = "queue/pending.json"
 _numbers = count()
@@ -176,8 +178,13 @@ def test_an_id_of_another_project_is_unknown(fleet: Fleet, before: str, after: s
         assert [stream.hear()["type"] for _ in range(2)] == ["reset", "checkpoints"]
 
 
+def list_feed_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name in ("live-feed", "live-watcher")}
+
+
 def test_only_so_many_projects_are_followed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "MAX_PROJECTS", 2)
+    before = list_feed_threads()
     roots = [add_project(place, name).loki.parent for name in ("a", "b", "c")]
     bench = Bench()
     followed = feed.Feed(place.sources(), bench.hub)
@@ -195,7 +202,9 @@ def test_only_so_many_projects_are_followed(place: Place, monkeypatch: pytest.Mo
         followed.check_room(roots[2])
     followed.check_room(roots[0])
     assert ask(0) == "subscribed"
+    monkeypatch.setattr(feed, "LINGER_SECONDS", 0.0)
     bench.close()
+    wait_until(lambda: list_feed_threads() <= before, "the end of the feed's threads")
 
 
 def test_a_message_of_a_project_reaches_those_who_follow_it(folder: Path) -> None:
