@@ -16,6 +16,7 @@ import websocket
 from requests import Response
 
 from loki_web.auth import tokens
+from loki_web.live.machines import answers
 from loki_web.services.cells import Counter
 from loki_web.web.context import EXTENSION
 from tests.live.clients import Client, Message, Stream, listening, streaming, told
@@ -23,6 +24,7 @@ from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
 from tests.support.registered import add_project
+from tests.support.routes import routes
 from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import wait_until
 
@@ -108,7 +110,9 @@ def without_ages(answer: object) -> object:
 
 def test_an_edge_reads_what_the_machine_answers(machines: Machines) -> None:
     session = machines.session_of("alpha")
-    for path in READS:
+    for path in answers.ROUTES:
+        machines.edge.get(path)  # all are answered together
+    for path in (*READS, *answers.ROUTES):
         for server, query in ((machines.edge, ""), (machines.beta, f"?project={session}")):
 
             def is_same(server: Server = server, path: str = path, query: str = query) -> bool:
@@ -123,9 +127,41 @@ def test_an_edge_reads_what_the_machine_answers(machines: Machines) -> None:
     assert machines.edge.get("/api/tasks", headers=headers).status_code == 304
 
 
+def test_every_read_of_logs_memory_and_learning_is_answered_for_others(place: Place) -> None:
+    folders = ("/api/logs", "/api/memory/", "/api/learning/")
+    reads = {each.rule for each in routes(place.app()) if not each.changes and "<" not in each.rule}
+    assert {rule for rule in reads if rule.startswith(folders)} == answers.ROUTES
+
+
+def test_an_answer_that_is_too_large_is_not_sent_to_others(machines: Machines) -> None:
+    session = machines.session_of("beta")
+    path, file = f"/api/memory/patterns?project={session}", "memory/semantic/patterns.json"
+
+    def say(size: int) -> None:
+        pattern = {"id": "sem-1", "pattern": "p" * size}
+        machines.other.write(file, {"version": "1.0", "patterns": [pattern]})
+
+    def ask(status: int) -> object:
+        answer = machines.edge.get(path)
+        return answer.status_code == status and answer.json()
+
+    say(answers.MOST_BYTES)
+    refusal = wait_until(partial(ask, 404), "a refusal")
+    assert "too large" in str(refusal)
+    say(5)
+    answer = wait_until(partial(ask, 200), "an answer")
+    assert answer == machines.beta.get("/api/memory/patterns").json()
+    assert "ppppp" in str(answer)
+
+
 def test_an_edge_says_what_it_does_not_have(machines: Machines) -> None:
     session = machines.session_of("alpha")
-    for path in ("/api/memory/summary", "/api/tasks?status=pending", "/api/checkpoints/x"):
+    for path in (
+        "/api/records",
+        "/api/logs?lines=5",
+        "/api/tasks?status=pending",
+        "/api/checkpoints/x",
+    ):
         answer = machines.edge.get(path)
         assert answer.status_code == 404
         assert "on another machine" in answer.json()["detail"], path

@@ -22,6 +22,7 @@ from loki_web.auth import token_store, tokens
 from loki_web.errors import AwayError, PublicError, StorageError
 from loki_web.live import protocol
 from loki_web.live.feed.feed import Feed, Standing, Wanted
+from loki_web.live.machines.answers import Answers
 from loki_web.live.machines.entries import fold, load_entries, load_states
 from loki_web.live.machines.outbox import Outbox
 from loki_web.live.messages import Batch, Topic
@@ -151,8 +152,18 @@ class Publisher:
                 except (OSError, StorageError):
                     time.sleep(_EACH_SECONDS)
                     continue
+                machine = self._sources.settings.machine
+                if not self._sources.settings.is_edge:
+                    Answers(self._link, machine, self._get_sessions).start()
                 while True:
                     self._turn_safely()
+
+    def _get_sessions(self) -> dict[str, Sources]:
+        """Return the sources of the sessions that are published, by name."""
+        return {
+            name_session(self._sources, str(root)): session.sources
+            for root, session in list(self._sessions.items())
+        }
 
     def _turn_safely(self) -> None:
         try:

@@ -1,11 +1,11 @@
-"""Reads of sessions whose files are on another machine: the states of their channels.
+"""Reads of sessions whose files are on another machine: the states of their channels, and answers.
 
-A request reads the state from Redis, and gets the last one that was read while Redis is away.
+A request reads from Redis, and gets what was read last while Redis is away.
 """
 
 import hashlib
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, request
 
 from loki_web.errors import AwayError, NotFound, Unavailable
 from loki_web.live import protocol
+from loki_web.live.machines import answers
 from loki_web.live.machines.entries import read_state
 from loki_web.schemas.checkpoints import CheckpointsQuery
 from loki_web.schemas.notifications import NotificationsQuery
@@ -23,6 +24,9 @@ from loki_web.services.machines.roster import SESSION, Roster, get_roster
 from loki_web.store.coerce import dicts_in
 from loki_web.web.access import EVENT_STREAM, PROJECT, get_identity
 from loki_web.web.context import PROJECT_HEADER
+
+if TYPE_CHECKING:
+    from loki_web.store.shared.redis import Link
 
 _CHANNEL_OF_RULE = {
     "/api/tasks": protocol.TASKS,
@@ -41,15 +45,17 @@ _MAX_KEPT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 5
 _NOT_HERE = (
     "The session is on another machine, of which this server has "
-    f"{', '.join(_CHANNEL_OF_RULE)} without parameters. Ask that machine for everything else."
+    f"{', '.join([*_CHANNEL_OF_RULE, *sorted(answers.ROUTES)])} without parameters. "
+    "Ask that machine for everything else."
 )
 
 
 class Reads:
     """Answers requests for sessions of other machines."""
 
-    def __init__(self, sources: Sources, roster: Roster) -> None:
+    def __init__(self, sources: Sources, link: "Link", roster: Roster) -> None:
         self._sources = sources
+        self._link = link
         self._roster = roster
         self._kept: LRUCache[tuple[str, str], bytes] = LRUCache(_MAX_KEPT_BYTES, getsizeof=len)
         self._lock = threading.Lock()
@@ -65,12 +71,13 @@ class Reads:
         is_named = SESSION.fullmatch(identifier) and rule.startswith("/api/")
         if rule == EVENT_STREAM or not (is_named or self._is_of_edge(rule)):
             return None
-        channel, limit = _CHANNEL_OF_RULE.get(rule), get_identity().projects
+        limit = get_identity().projects
         session = self._roster.get_session(identifier, limit)
-        if request.method not in ("GET", "HEAD") or not channel or {*request.args} - {PROJECT}:
+        is_here = rule in _CHANNEL_OF_RULE or rule in answers.ROUTES
+        if request.method not in ("GET", "HEAD") or not is_here or {*request.args} - {PROJECT}:
             raise NotFound(_NOT_HERE)
-        body = self._read(session, channel)
-        if limit is not None and channel == protocol.PROJECTS:
+        body = self._read(session, rule)
+        if limit is not None and _CHANNEL_OF_RULE.get(rule) == protocol.PROJECTS:
             body = self._keep_own(session, body)
         response = Response(body, content_type="application/json")
         response.headers["Cache-Control"] = "private, no-cache"
@@ -93,37 +100,41 @@ class Reads:
         listed = dicts_in(orjson.loads(body)) if own else []
         return orjson.dumps([each for each in listed if own and each.get("path") == own["path"]])
 
-    def _read(self, session: str, channel: str) -> bytes:
-        link = self._sources.link
+    def _read(self, session: str, rule: str) -> bytes:
+        """Return the answer of a machine; while Redis is away, the last one."""
+        channel = _CHANNEL_OF_RULE.get(rule)
         try:
-            raw = (
-                link.call(lambda client: client.hget(keys.state(session), channel))
-                if link
-                else None
+            body = (
+                self._read_state(session, channel)
+                if channel
+                else answers.ask(self._link, session, rule)
             )
         except AwayError:
             with self._lock:
-                kept = self._kept.get((session, channel))
+                kept = self._kept.get((session, rule))
             if kept is None:
                 raise Unavailable(
                     "Redis does not answer. Try again later.", _RETRY_SECONDS
                 ) from None
             return kept
+        with self._lock:
+            if len(body) < _MAX_KEPT_BYTES:
+                self._kept[session, rule] = body
+        return body
+
+    def _read_state(self, session: str, channel: str) -> bytes:
+        raw = self._link.call(lambda client: client.hget(keys.state(session), channel))
         state = read_state(raw) if raw else None
         if state is None or not state.messages:
             raise NotFound("The machine has not published this yet")
-        body = orjson.dumps(_shorten(channel, state.messages[0].data))
-        with self._lock:
-            if len(body) < _MAX_KEPT_BYTES:
-                self._kept[session, channel] = body
-        return body
+        return orjson.dumps(_shorten(channel, state.messages[0].data))
 
 
 def install(app: Flask, sources: Sources) -> None:
     """Answer requests for sessions of other machines, after the guard has admitted them."""
-    roster = get_roster(sources)
-    if roster is not None:
-        app.before_request(Reads(sources, roster).respond)
+    link, roster = sources.link, get_roster(sources)
+    if link is not None and roster is not None:
+        app.before_request(Reads(sources, link, roster).respond)
 
 
 def _shorten(channel: str, value: Any) -> Any:

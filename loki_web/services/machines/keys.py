@@ -22,6 +22,16 @@ def events(session: str) -> str:
     return f"{_PREFIX}events:{session}"
 
 
+def asked(name: str) -> str:
+    """Return the set of reads of a machine's sessions that other servers were asked for."""
+    return f"{_PREFIX}asked:{name}"
+
+
+def answer(session: str, rule: str) -> str:
+    """Return the key of the answer to a read of a session."""
+    return f"{_PREFIX}answer:{session}:{rule}"
+
+
 def state(session: str) -> str:
     """Return the hash with the state of each channel of a session."""
     return f"{_PREFIX}state:{session}"
