@@ -19,7 +19,8 @@ from loki_web.auth.token_store import (
 from loki_web.errors import BadRequest, NotFound
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.fleet import selection
-from loki_web.services.machines.roster import SESSION, get_roster
+from loki_web.services.machines.names import is_elsewhere
+from loki_web.services.machines.roster import get_roster
 from loki_web.services.registry.project import has_loki_dir
 from loki_web.store import scan
 from loki_web.store.coerce import Json, first_text
@@ -225,7 +226,7 @@ def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
         try:
             return str(real[selection.find_root(sources, identifier)])
         except NotFound:
-            if sources.settings.redis_url and SESSION.fullmatch(identifier):
+            if sources.settings.redis_url and is_elsewhere(sources, identifier):
                 return identifier
             root = scan.resolve(identifier)
             if root is None or not has_loki_dir(root):

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import websocket
@@ -23,7 +24,7 @@ from tests.live.clients import Client, Message, Stream, listening, streaming, to
 from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
-from tests.support.registered import add_project
+from tests.support.registered import add_project, entry, register
 from tests.support.routes import routes
 from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import wait_until
@@ -188,6 +189,29 @@ def test_the_fleet_is_that_of_all_machines(machines: Machines) -> None:
 
         wait_until(lambda: names() >= {"alpha", "beta"}, "all machines")
         assert own <= names()
+
+
+def test_a_machine_knows_its_projects_by_the_names_that_others_have(
+    machines: Machines, place: Place
+) -> None:
+    real = add_project(place, "real", is_registered=False).loki.parent
+    linked = place.home / "linked"
+    linked.symlink_to(real)
+    register(place, entry(linked))
+
+    def list_named() -> dict[str, str]:
+        fleet = machines.edge.get("/api/fleet").json()["projects"]
+        return {each["path"]: each["id"] for each in fleet if each["machine"] == "gamma"}
+
+    settings = {"LOKI_REDIS_URL": machines.redis.url, "LOKI_MACHINE": "gamma"}
+    with serving(place, workers=1, **settings) as gamma:
+        wait_until(lambda: len(list_named()) == 2, "the projects")
+        for path, root in ((linked, real), (place.loki.parent, place.loki.parent)):
+            query = f"?project={list_named()[str(path)]}"
+            answer = gamma.get(f"/api/tasks{query}")
+            assert answer.headers["X-Loki-Project"] == quote(str(root))
+            with listening(gamma, path=f"/ws{query}"):
+                pass
 
 
 def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:

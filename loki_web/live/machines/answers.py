@@ -82,7 +82,7 @@ def ask(link: "Link", session: str, rule: str) -> bytes:
     if body is None:
         raise Unavailable("The machine of the session was asked for this. Try again.", 1)
     if body == _NOTHING:
-        raise NotFound("The answer is too large for this server. Ask the machine of the session.")
+        raise NotFound("The machine does not publish this, or it is too large. Ask that machine.")
     return body
 
 

@@ -31,7 +31,8 @@ from loki_web.services.cells import Gauge
 from loki_web.services.context import Sources, WritableSources
 from loki_web.services.fleet import overview, selection
 from loki_web.services.machines import keys
-from loki_web.services.machines.roster import MACHINE_SECONDS, Roster, name_session
+from loki_web.services.machines.names import name_session
+from loki_web.services.machines.roster import MACHINE_SECONDS, Roster
 from loki_web.services.session.state import STOPPED
 from loki_web.store import atomic
 from loki_web.store.coerce import Json
@@ -161,7 +162,7 @@ class Publisher:
     def _get_sessions(self) -> dict[str, Sources]:
         """Return the sources of the sessions that are published, by name."""
         return {
-            name_session(self._sources, str(root)): session.sources
+            name_session(self._sources, root): session.sources
             for root, session in list(self._sessions.items())
         }
 
@@ -257,13 +258,17 @@ class Publisher:
         for project in running[: _MOST_SESSIONS - 1]:
             if project["registered"] or project["path"] == str(own):
                 self._open(selection.find_root(self._sources, project["path"]))
-        return [{**each, "id": name_session(self._sources, each["path"])} for each in projects]
+        roots = {each.path: each.root for each in selection.list_known(self._sources)}
+        return [
+            {**each, "id": name_session(self._sources, roots.get(each["path"], Path(each["path"])))}
+            for each in projects
+        ]
 
     def _open(self, root: Path) -> None:
         """Publish the session of a project, going on where the last publisher has ended."""
         if root in self._sessions or len(self._sessions) >= _MOST_SESSIONS:
             return
-        name = name_session(self._sources, str(root))
+        name = name_session(self._sources, root)
 
         entries = self._link.call(partial(load_entries, name), tries_anyway=True)
         found = self._link.call(partial(load_states, name), tries_anyway=True)

@@ -20,7 +20,8 @@ from loki_web.schemas.checkpoints import CheckpointsQuery
 from loki_web.schemas.notifications import NotificationsQuery
 from loki_web.services.context import Sources
 from loki_web.services.machines import keys
-from loki_web.services.machines.roster import SESSION, Roster, get_roster
+from loki_web.services.machines.names import is_elsewhere
+from loki_web.services.machines.roster import Roster, get_roster
 from loki_web.store.coerce import dicts_in
 from loki_web.web.access import EVENT_STREAM, PROJECT, get_identity
 from loki_web.web.context import PROJECT_HEADER
@@ -68,7 +69,7 @@ class Reads:
         """
         rule = request.url_rule.rule if request.url_rule else ""
         identifier = request.args.get(PROJECT, "")
-        is_named = SESSION.fullmatch(identifier) and rule.startswith("/api/")
+        is_named = is_elsewhere(self._sources, identifier) and rule.startswith("/api/")
         if rule == EVENT_STREAM or not (is_named or self._is_of_edge(rule)):
             return None
         limit = get_identity().projects

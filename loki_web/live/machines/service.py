@@ -15,7 +15,8 @@ from loki_web.live.hub.hub import Hub
 from loki_web.live.machines.publisher import Publisher
 from loki_web.live.machines.remote_feed import RemoteFeed
 from loki_web.services.context import WritableSources
-from loki_web.services.machines.roster import SESSION, Roster
+from loki_web.services.machines.names import is_elsewhere
+from loki_web.services.machines.roster import Roster
 
 if TYPE_CHECKING:
     from loki_web.store.shared.redis import Link
@@ -62,7 +63,7 @@ class Machines:
         :raises Unavailable: when too many sessions are followed.
         """
         is_edge = self._sources.settings.is_edge
-        if not (SESSION.fullmatch(project) or is_edge):
+        if not (is_edge or is_elsewhere(self._sources, project)):
             return None
         session = self._roster.get_session(project, limit)
         with self._lock:

@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 
 from loki_web.errors import BadRequest, Forbidden, NotFound
 from loki_web.services.context import POLL, Sources, WritableSources
+from loki_web.services.machines.names import SESSION, name_session
 from loki_web.services.redaction import redact
 from loki_web.services.registry import registry
 from loki_web.services.registry.project import LOKI_DIR
@@ -61,7 +62,7 @@ class Known:
 
 
 def find_root(sources: Sources, identifier: str) -> Path:
-    """Return the directory of the project with this id, alias or path.
+    """Return the directory of the project with this id, alias, path or name among all machines.
 
     :raises NotFound: unless it is registered or that of this server.
     """
@@ -78,6 +79,9 @@ def _find_root(sources: Sources, identifier: str) -> Path | None:
         for project in projects:
             if identifier in project.names[kind]:
                 return project.root
+    if SESSION.fullmatch(identifier):
+        roots = (project.root for project in projects)
+        return next((root for root in roots if name_session(sources, root) == identifier), None)
     real = scan.resolve(identifier)
     return next((project.root for project in projects if project.real == real), None)
 

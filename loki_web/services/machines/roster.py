@@ -3,10 +3,7 @@
 One thread in each process listens. A request reads what was heard last and never waits for Redis.
 """
 
-import hashlib
 import logging
-import os
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +18,7 @@ from loki_web.services.context import Sources
 from loki_web.services.fleet import overview
 from loki_web.services.fleet.overview import FleetDict, FleetProjectDict
 from loki_web.services.machines import keys
+from loki_web.services.machines.names import SESSION
 from loki_web.services.session.state import STOPPED
 from loki_web.store.coerce import (
     as_amount,
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from loki_web.store.shared.redis import Link
 
 MACHINE_SECONDS = 30.0
-SESSION = re.compile(r"[A-Za-z0-9_-]{1,63}:[0-9a-f]{12}", re.ASCII)
 _MOST_MACHINES = 1000
 _MOST_REVOKED = 10_000
 _MOST_WAITING = 1000
@@ -202,12 +199,6 @@ def get_fleet(sources: Sources) -> FleetDict:
     for project in own:
         project["machine"] = sources.settings.machine
     return overview.sum_up([*own, *roster.list_projects(sources.limit).values()])
-
-
-def name_session(sources: Sources, path: str) -> str:
-    """Return the name of a project of this machine among those of all machines."""
-    digest = hashlib.blake2b(os.fsencode(path), digest_size=6).hexdigest()
-    return f"{sources.settings.machine}:{digest}"
 
 
 def _read_projects(text: bytes) -> Iterator[FleetProjectDict]:
