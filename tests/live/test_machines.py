@@ -224,11 +224,10 @@ def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
         machines.place.write("queue/pending.json", [{"id": "of-alpha"}])
         machines.other.write("queue/pending.json", [{"id": "of-beta"}])
         for client, name in ((first, "of-alpha"), (second, "of-beta"), (third, "of-beta")):
-            message = client.hear()
-            while message["type"] != "task_created":
-                assert name in json.dumps(message) or message["type"] == "task_moved"
-                message = client.hear()
-            assert message["data"]["id"] == name
+            heard = until(client, name)
+            assert told(heard[-1:]) == [("task_created", name)]
+            (other,) = {"of-alpha", "of-beta"} - {name}
+            assert other not in json.dumps(heard)
 
 
 def test_a_limited_token_sees_its_project_alone_on_an_edge(
