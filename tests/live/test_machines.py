@@ -191,6 +191,7 @@ def test_the_fleet_is_that_of_all_machines(machines: Machines) -> None:
         assert own <= names()
 
 
+@pytest.mark.slow
 def test_a_machine_knows_its_projects_by_the_names_that_others_have(
     machines: Machines, place: Place
 ) -> None:
@@ -230,6 +231,7 @@ def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
             assert other not in json.dumps(heard)
 
 
+@pytest.mark.slow
 def test_a_limited_token_sees_its_project_alone_on_an_edge(
     machines: Machines, tmp_path: Path
 ) -> None:

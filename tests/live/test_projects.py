@@ -182,6 +182,7 @@ def list_feed_threads() -> set[threading.Thread]:
     return {each for each in threading.enumerate() if each.name in ("live-feed", "live-watcher")}
 
 
+@pytest.mark.slow
 def test_only_so_many_projects_are_followed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "MAX_PROJECTS", 2)
     before = list_feed_threads()
