@@ -42,9 +42,20 @@ _PROJECT = {
     "description": "Id, alias or path of the project to follow from now on, with all channels of "
     "the connection. Empty for the one that is shown; without it nothing changes.",
 }
+_KNOWN = {
+    "type": "object",
+    "additionalProperties": _TEXT,
+    "description": "What the client has of lists, by channel: the ETag, without W/ and quotes, of "
+    "GET /api/tasks, /api/registry/projects?include_inactive=true, /api/notifications?limit=1000 "
+    "or /api/checkpoints?limit=200. If a list has changed since, `reset` follows.",
+}
 _SUBSCRIPTION = {
     **_CHOICE,
-    "properties": {**_CHOICE["properties"], protocol.PROJECT: _PROJECT},
+    "properties": {
+        **_CHOICE["properties"],
+        protocol.PROJECT: _PROJECT,
+        protocol.KNOWN: _KNOWN,
+    },
 }
 _ADDRESS = {
     protocol.PROJECT: {
@@ -106,12 +117,13 @@ _SENT_TO_CLIENTS = {
     "cost": _Described("cost: after subscribing, and on each change.", Cost),
     "council": _Described("council: after subscribing, and on each change.", CouncilState),
     "checkpoint": _Described("checkpoints: a new checkpoint.", Checkpoint),
-}
-_ONLY_EVENTS = {
     "reset": _Described(
-        "The missed messages are no longer available; the whole lists follow.",
+        "The state that the client has is not known, or not any more. On an event stream the whole "
+        "lists follow; the client of a socket reads them again from the API.",
         {"type": "object", "properties": {"detail": _TEXT, "channels": _NAMES}},
     ),
+}
+_ONLY_EVENTS = {
     "tasks": _Described("tasks, after a reset: the whole list.", [Task]),
     "projects": _Described("projects, after a reset: the whole list.", [Project]),
     "notifications": _Described("notifications, after a reset: the whole list.", [Notification]),

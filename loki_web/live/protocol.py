@@ -1,7 +1,7 @@
 """Messages from clients on a WebSocket: `ping`, `subscribe` and `unsubscribe`."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ CHANNELS = (
     *(NOTIFICATIONS, COST, COUNCIL, CHECKPOINTS),
 )
 BROADCASTS = frozenset({TASKS, PROJECTS})  # channels of a client that has not subscribed
-PROJECT = "project"
+PROJECT, KNOWN = "project", "known"
 MAX_NAMED = 100
 
 PONG = Message("pong")
@@ -35,12 +35,14 @@ class Command:
     :param data: the `data` of the message, repeated in the confirmation.
     :param project: the id, alias or path of the project to follow from now on, empty for the one
         that is shown where none is named; None to change nothing.
+    :param known: the states of channels that the client has, by channel.
     """
 
     type: str
     channels: frozenset[str] = frozenset()
     data: Any = None
     project: str | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def confirmation(self) -> Message:
@@ -67,7 +69,9 @@ def parse_command(text: str) -> Command:
     data = {} if content.get("data") is None else content["data"]
     unnamed = BROADCASTS if kind == SUBSCRIBE else frozenset(CHANNELS)
     channels = _named_channels(data) or unnamed
-    return Command(kind, channels, data, _named_project(data) if kind == SUBSCRIBE else None)
+    if kind == UNSUBSCRIBE:
+        return Command(kind, channels, data)
+    return Command(kind, channels, data, _named_project(data), _known_states(data))
 
 
 def parse_channels(names: Iterable[str]) -> frozenset[str]:
@@ -92,6 +96,11 @@ def topics_of(
     return frozenset(
         Topic(name, None, limit) if name == PROJECTS else Topic(name, project) for name in channels
     )
+
+
+def reset(detail: str, channels: list[str]) -> Message:
+    """Return the message about channels whose state, as the client has it, is unknown here."""
+    return Message("reset", {"detail": detail, "channels": channels})
 
 
 def error(detail: str) -> Message:
@@ -120,6 +129,13 @@ def _named_project(data: Json) -> str | None:
     if name is not None and not isinstance(name, str):
         raise BadRequest("project must be the id, alias or path of a project")
     return name
+
+
+def _known_states(data: Json) -> Json:
+    states = data.get(KNOWN, {})
+    if not isinstance(states, dict) or not all(isinstance(one, str) for one in states.values()):
+        raise BadRequest("known must be an object with the state of each channel as a string")
+    return states
 
 
 def _list_of(data: Json, key: str) -> list[Any]:

@@ -1,14 +1,18 @@
 """Opening a view: one request for each address, nothing that moves, and a word if it takes long."""
 
 from collections import Counter
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
-from playwright.sync_api import Page, Route, ViewportSize, expect
+from playwright.sync_api import Page, Route, ViewportSize, WebSocketRoute, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.reading import expect_equal
 from tests.browser.seen import PHONE
 from tests.browser.watching import Watched, is_loaded, settled
+from tests.support import servers
+from tests.support.places import Place
 from tests.support.servers import Server
 
 VIEWS = ("now", "council", "cost", "memory", "learning", "alerts")
@@ -45,6 +49,51 @@ def test_a_view_requests_each_address_once(running: Server, open_page: OpenPage,
     asked = requests_of(watched)
     assert len(asked) >= 7
     assert [url for url, times in asked.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("has_changed", [True, False])
+def test_a_list_that_changed_before_its_channel_began_is_requested_again_without_a_poll(
+    empty_place: Place, open_page: OpenPage, has_changed: bool
+) -> None:
+    empty_place.write("queue/pending.json", [{"id": "t-1", "title": "First"}])
+    with servers.serving(empty_place) as server, ExitStack() as held:
+        said: list[str] = []
+
+        def prepare(page: Page) -> None:
+            page.clock.install()
+            page.route_web_socket("**/ws", partial(hold, held=held, said=said))
+
+        watched = open_page(f"{server.url}/#/tasks", prepare=prepare)
+        page, address = watched.page, f"{server.url}/api/tasks"
+        expect(page.locator("#main")).to_contain_text("First")
+        expect_equal(page, lambda: any('"tasks"' in text for text in said), True)
+        page.clock.pause_at(page.evaluate("Date.now() / 1000 + 1"))  # no timer runs from now on
+        before = watched.asked.count(address)
+        if has_changed:
+            empty_place.write("queue/in-progress.json", [{"id": "t-2", "title": "Second"}])
+            with page.expect_request(address):
+                held.close()
+            page.clock.resume()
+            expect(page.locator("#main")).to_contain_text("Second")
+        else:
+            held.close()
+            page.clock.resume()
+            settled(watched)
+            page.clock.run_for(20_000)
+            is_loaded(page)
+        assert watched.asked.count(address) == before + has_changed
+
+
+def hold(socket: WebSocketRoute, *, held: ExitStack, said: list[str]) -> None:
+    """Keep what the page says from the server until `held` is closed."""
+    server = socket.connect_to_server()
+
+    def hear(message: str | bytes) -> None:
+        said.append(str(message))
+        held.callback(server.send, message)
+
+    socket.on_message(hear)
+    held.callback(socket.on_message, server.send)
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE])

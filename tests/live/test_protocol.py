@@ -56,6 +56,18 @@ def test_who_subscribes_to_a_value_is_told_it_at_once(shared: Server, channel: s
         assert client.hear()["type"] == channel
 
 
+@pytest.mark.parametrize("is_current", [True, False])
+def test_who_has_a_list_is_told_whether_it_is_current(shared: Server, is_current: bool) -> None:
+    etag = shared.get("/api/tasks").headers["ETag"].removeprefix("W/").strip('"')
+    known = {"tasks": etag if is_current else "of another list"}
+    command = {"type": "subscribe", "data": {"channels": ["tasks"], "known": known}}
+    with listening(shared) as client:
+        assert client.ask(command) == {**command, "type": "subscribed"}
+        following = client.hear() if not is_current else client.ask(PING)
+        assert following["type"] == ("pong" if is_current else "reset")
+        assert is_current or following["data"]["channels"] == ["tasks"]
+
+
 def test_a_value_is_what_the_rest_api_shows(shared: Server) -> None:
     with listening(shared, "cost") as client:
         assert client.hear()["data"] == shared.get("/api/cost").json()
@@ -75,6 +87,8 @@ ODD = [
     '{"type":"subscribe","data":{"channel":"no such channel"}}',
     '{"type":"subscribe","data":{"channels":"tasks"}}',
     '{"type":"subscribe","data":{"channels":[1]}}',
+    '{"type":"subscribe","data":{"channel":"tasks","known":["tasks"]}}',
+    '{"type":"subscribe","data":{"channel":"tasks","known":{"tasks":1}}}',
     '{"type":"ping","type":"ping"}',
     '{"type":NaN}',
     json.dumps({"type": "subscribe", "data": {"channel": "x" * 60_000}}),

@@ -184,6 +184,25 @@ def test_who_comes_back_gets_what_came_after_the_state_that_he_knew(listed: List
     assert listed.slice.since("never heard of") is None
 
 
+@pytest.mark.parametrize(
+    ("channel", "path"),
+    [
+        ("tasks", "/api/tasks"),
+        ("projects", "/api/registry/projects?include_inactive=true"),
+        ("notifications", "/api/notifications?limit=1000"),
+        ("checkpoints", "/api/checkpoints?limit=200"),
+    ],
+)
+def test_a_list_is_known_by_the_etag_of_its_answer(session: Place, channel: str, path: str) -> None:
+    client, sources = session.client(), session.sources()
+    slice_ = CHANNELS[channel](sources, lambda: sources)
+    slice_.refresh()
+    answer = client.get(path)
+    assert answer.json
+    assert slice_.since(answer.get_etag()[0] or "") == []
+    assert slice_.since(client.get("/api/agents").get_etag()[0] or "") is None
+
+
 def test_two_processes_name_the_same_state_alike() -> None:
     one, other = Listed(), Listed()
     one.told(task("a"))

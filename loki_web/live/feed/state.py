@@ -242,8 +242,17 @@ class ListSlice:
         return [Message(self._name, self._entries)]
 
     def since(self, token: str) -> list[Message] | None:
-        """Return the messages since a token; None if it is not in the history."""
-        return self._history.since(token)
+        """Return the messages since a token, None if it is not in the history.
+
+        :param token: also the ETag of the same list in the API, which is known while it is current.
+        """
+        missed = self._history.since(token)
+        return [] if missed is None and token == self._etag() else missed
+
+    def _etag(self) -> str:
+        """Return what `web.answers` makes of a response with this list."""
+        body = _serialize(self._entries) + b"\n"
+        return hashlib.blake2b(body, digest_size=16).hexdigest()
 
     def _identify(self) -> str:
         """Return the token of what clients have, with the entries not yet reported as removed."""

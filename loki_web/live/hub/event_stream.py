@@ -15,7 +15,6 @@ from loki_web.live.messages import (
     EVENT_STREAM_HEARTBEAT,
     EVENT_STREAM_START,
     Batch,
-    Message,
     Topic,
     events,
 )
@@ -60,7 +59,7 @@ class EventStream(Connection):
         """Send the missed and current messages, or a `reset` for channels with an unknown state."""
         messages = [protocol.connected(self.channels), *standing.missed]
         if standing.unknown:
-            messages.append(Message("reset", {"detail": _RESET, "channels": standing.unknown}))
+            messages.append(protocol.reset(_RESET, standing.unknown))
         self.write(events([*messages, *standing.whole, *standing.current], self._id(tokens)))
         self._known = {}
 

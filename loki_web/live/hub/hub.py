@@ -177,7 +177,8 @@ class Hub:
         elif connection.project is not None:
             project = str(connection.project)
         then = partial(self._subscribed, connection, command)
-        self.source.want(Wanted(channels, project=project, limit=connection.limit), then)
+        wanted = Wanted(channels, command.known, project, connection.limit)
+        self.source.want(wanted, then)
 
     def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
         def go_on() -> None:

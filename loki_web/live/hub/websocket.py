@@ -21,6 +21,7 @@ from loki_web.live.protocol import Command
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FRAGMENTS = 1024
 _TOO_BIG = "Messages must have at most 64 KiB"
+_RESET = "These channels have changed since; read them again from the API"
 _PONG = messages.frames([protocol.PONG])
 
 
@@ -93,7 +94,8 @@ class WebSocket(Connection):
         else:
             self.channels, self.project = self.extend(command.channels), standing.project
             self._has_subscribed = True
-            self._send(command.confirmation, *standing.current)
+            resets = [protocol.reset(_RESET, standing.unknown)] if standing.unknown else []
+            self._send(command.confirmation, *standing.missed, *resets, *standing.current)
         self.is_paused = False
         self.hear(b"")
 

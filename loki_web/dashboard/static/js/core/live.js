@@ -19,6 +19,7 @@ const CHANNEL_OF = lookup({
   checkpoint: 'checkpoints',
 });
 const TRANSPORTS = [openSocket, openStream];
+const LONGEST_START = 5000;
 const LONGEST_WAIT = 5; // seconds, while the page is seen
 const LONGEST_WAIT_HIDDEN = 30;
 
@@ -27,7 +28,11 @@ export const state = cell('connecting');
 /** When the next attempt to connect is made (ms); 0 while there is a connection. */
 export const nextTry = cell(0);
 
-const subscribers = new Map(ALWAYS.map((name) => [name, 1]));
+const subscribers = new Map([['status', 1]]);
+/** The states of lists that the page has, by channel: the server tells whether they are still current. */
+const states = new Map();
+/** Channels whose messages arrive. */
+const begun = new Set();
 const listeners = new Set();
 /** @type {{follow: (names: string[]) => void, close: () => void} | null} */
 let connection = null;
@@ -46,7 +51,31 @@ export function want(channel) {
   };
 }
 
-/** Call `listener(type, data, channel)` for each message; `data` is undefined after a subscription or a reset. */
+/** Note the ETag of the list of a channel, as it was loaded. */
+export const note = (channel, etag) => states.set(channel, etag);
+
+/** Wait until nothing of a channel is missed from now on; only as long as it may begin soon. */
+export function beginning(channel) {
+  const isNear = !nextTry.value && ['connecting', 'live'].includes(state.value);
+  if (!isNear || begun.has(channel)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const ends = [
+      onMessage((type, _, name) => type === 'begun' && name === channel && end()),
+      nextTry.watch((at) => at && end()),
+    ];
+    const end = () => {
+      clearTimeout(deadline);
+      for (const each of ends) each();
+      resolve(undefined);
+    };
+    const deadline = setTimeout(end, LONGEST_START);
+  });
+}
+
+/**
+ * Call `listener(type, data, channel, isCurrent)` for each message. `data` is undefined when a channel begins and after
+ * a reset; `isCurrent` is true if a channel begins from the noted state, unless a reset follows.
+ */
 export function onMessage(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -67,8 +96,8 @@ export function tryNow() {
 }
 
 function channels() {
-  if (document.hidden) return ALWAYS;
-  return [...subscribers].filter(([, watchers]) => watchers > 0).map(([name]) => name);
+  const wanted = [...subscribers].filter(([, watchers]) => watchers > 0).map(([name]) => name);
+  return document.hidden ? wanted.filter((name) => ALWAYS.includes(name)) : wanted;
 }
 
 let isFollowing = false;
@@ -77,7 +106,9 @@ function follow() {
   isFollowing = true;
   setTimeout(() => {
     isFollowing = false;
-    connection?.follow(channels());
+    const names = channels();
+    for (const name of begun) if (!names.includes(name)) begun.delete(name);
+    connection?.follow(names);
   }, 50);
 }
 
@@ -85,6 +116,7 @@ function connect() {
   clearTimeout(timer);
   if (!isStarted || connection || locked.value) return;
   nextTry.set(0);
+  begun.clear();
   const opened = TRANSPORTS[transport]({
     channels: channels(),
     onOpen() {
@@ -114,9 +146,12 @@ function lose() {
 
 function hear({ type, data }) {
   if (type === 'subscribed') {
-    for (const channel of data?.channels ?? []) tell('begun', undefined, channel);
+    for (const channel of data.channels) {
+      begun.add(channel);
+      tell('begun', undefined, channel, channel in data.known);
+    }
   } else if (type in CHANNEL_OF) tell(type, data, CHANNEL_OF[type]);
-  else if (type === 'reset') for (const channel of subscribers.keys()) tell(type, undefined, channel);
+  else if (type === 'reset') for (const channel of data.channels) tell(type, undefined, channel);
 }
 
 function tell(...news) {
@@ -155,6 +190,9 @@ everySecond(() => {
   if (state.value === 'polling' && !connection && !nextTry.value) connect();
 });
 
+/** The noted states of channels. */
+const noted = (names) => Object.fromEntries([...states].filter(([name]) => names.includes(name)));
+
 // The WebSocket. It sends a ping every 25 seconds, and closes if no message follows.
 
 const PING = 25_000;
@@ -172,18 +210,17 @@ function openSocket({ channels, onOpen, onMessage, onClose }) {
   let pings = 0;
   let deadline = setTimeout(() => socket.close(), ANSWER);
 
-  function send(type, names) {
-    const named = followed.length ? undefined : project || undefined; // all channels are of one project
-    socket.send(JSON.stringify({ type, data: names && { channels: names, project: named } }));
-  }
+  /** @param {any} [data] */
+  const send = (type, data) => socket.send(JSON.stringify({ type, data }));
 
   function follow(names) {
     wantedNow = names;
     if (!isThere) return;
     const more = names.filter((name) => !followed.includes(name));
     const less = followed.filter((name) => !names.includes(name));
-    if (more.length) send('subscribe', more);
-    if (less.length) send('unsubscribe', less);
+    const named = followed.length ? undefined : project || undefined; // all channels are of one project
+    if (more.length) send('subscribe', { channels: more, project: named, known: noted(more) });
+    if (less.length) send('unsubscribe', { channels: less });
     followed = [...names];
   }
 
@@ -229,7 +266,10 @@ function openStream({ channels, onOpen, onMessage, onClose }) {
 
   async function read(names, stop) {
     const path = address('api/events', { channels: names.join(','), project });
-    const response = await fetch(new URL(path, BASE), { headers: authorization(), signal: stop.signal });
+    const known = project ? {} : noted(names); // an id that is about a named project begins with a hash of its path
+    const id = Object.entries(known).map((pair) => pair.join(':'));
+    const headers = { ...authorization(), ...(id.length && { 'Last-Event-ID': id.join() }) };
+    const response = await fetch(new URL(path, BASE), { headers, signal: stop.signal });
     if (!response.ok || !response.body) return;
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
@@ -240,11 +280,11 @@ function openStream({ channels, onOpen, onMessage, onClose }) {
       if (done) return;
       const blocks = (rest + value).split('\n\n');
       rest = blocks.pop() ?? '';
-      for (const block of blocks) receive(block, names);
+      for (const block of blocks) receive(block, names, known);
     }
   }
 
-  function receive(block, names) {
+  function receive(block, channels, known) {
     const data = block
       .split('\n')
       .filter((line) => line.startsWith('data:'))
@@ -256,7 +296,7 @@ function openStream({ channels, onOpen, onMessage, onClose }) {
     if (message.type !== 'connected') return;
     if (!isOpen) onOpen();
     isOpen = true;
-    onMessage({ type: 'subscribed', data: { channels: names } });
+    onMessage({ type: 'subscribed', data: { channels, known } });
   }
 
   async function begin(names) {

@@ -8,12 +8,13 @@ import * as live from './live.js';
  * @property {string[]} [channels] messages of these channels mean that the data has changed
  * @property {number} [every] seconds between polls while no live feed reports changes
  * @property {string} [message] the type of the messages that contain the new data
+ * @property {boolean} [isList] whether the data are the list of the first channel, known by their ETag
  */
 
 /** @type {Map<string, Slice>} */
 const byPath = new Map();
 const LIVE_PERIOD = 60; // a second look, in case a message was missed
-const FIRST_PERIOD = 15; // the same after a channel has begun: something may have changed just before
+const FIRST_PERIOD = 15; // the same for what cannot be compared when a channel begins: it may have changed before
 const LEAST_GAP = 1000;
 const RETRY = 10;
 const PROBE = 3; // between looks for a server that does not answer
@@ -51,11 +52,12 @@ class Slice {
   #took = 0;
   #timer = 0;
 
-  constructor(path, /** @type {How} */ { channels = [], every = 30, message = '' }) {
+  constructor(path, /** @type {How} */ { channels = [], every = 30, message = '', isList = false }) {
     this.path = path;
     this.channels = channels;
     this.every = every;
     this.message = message;
+    this.isList = isList;
   }
 
   get isLoading() {
@@ -68,10 +70,10 @@ class Slice {
 
   /** Call at once and at each change; return a function that unsubscribes. */
   watch(watcher) {
-    if (!this.isWatched) this.#releases = this.channels.map(live.want);
     this.#watchers.add(watcher);
     const isStale = !this.#running && Date.now() - this.at > this.every * 1000;
     if (this.#isDirty || isStale) this.refresh();
+    if (!this.#running) this.#follow();
     watcher(this);
     return () => {
       this.#watchers.delete(watcher);
@@ -87,11 +89,17 @@ class Slice {
     }
     this.#running = this.#ask().finally(() => {
       this.#running = null;
+      this.#follow();
       if (!this.#again) return undefined;
       this.#again = false;
       return this.refresh();
     });
     return this.#running;
+  }
+
+  /** Subscribe to the channels; after the first response, so that the server can tell whether it is still current. */
+  #follow() {
+    if (this.isWatched && !this.#releases.length) this.#releases = this.channels.map(live.want);
   }
 
   async #ask() {
@@ -100,7 +108,7 @@ class Slice {
     this.#isDirty = this.#isNew = false;
     this.#triedAt = Date.now();
     try {
-      const text = await get(this.path);
+      const text = await get(this.path, { hear: (headers) => this.#note(headers.get('ETag')) });
       const isNew = text !== this.#text || this.error;
       this.at = Date.now();
       this.#took = this.at - this.#triedAt;
@@ -113,6 +121,10 @@ class Slice {
     }
   }
 
+  #note(etag) {
+    if (this.isList) live.note(this.channels[0], etag?.match(/"(.+)"/)?.[1]);
+  }
+
   /** Request the data again soon, because it has changed; less often if responses take long. */
   touch() {
     this.#isDirty = true;
@@ -121,11 +133,16 @@ class Slice {
     this.#timer = setTimeout(() => this.refresh(), Math.max(150, next - Date.now()));
   }
 
-  /** A channel has begun: what was asked for a moment ago, as when a view is opened, is looked at later. */
-  begin() {
-    if (this.message) return; // the channel begins with its value
-    if (this.#running || Date.now() - this.at < FIRST_PERIOD * 1000) this.#isNew = true;
+  /** A channel has begun; `isCurrent` unless the server says otherwise. What cannot be compared is looked at later. */
+  begin(isCurrent) {
+    if (this.message || isCurrent) return; // a channel with a message begins with its value
+    if (!this.isList && (this.#running || Date.now() - this.at < FIRST_PERIOD * 1000)) this.#isNew = true;
     else this.touch();
+  }
+
+  /** The channel begins with the value that was loaded: what else follows it has not changed either. */
+  settle() {
+    this.#isNew = false;
   }
 
   /** Take the value from a message of the feed. */
@@ -152,6 +169,7 @@ class Slice {
     this.error = null;
     this.#text = '';
     this.#isDirty = true;
+    this.#note(null);
     this.#tell();
   }
 
@@ -212,16 +230,23 @@ live.state.watch((state) => {
 
 const begun = new Set(); // channels of which nothing was heard yet
 
-live.onMessage((type, data, channel) => {
-  const all = [...byPath.values()];
-  if (type === 'begun') begun.add(channel);
-  const isValue = data !== undefined && all.some(({ message }) => message === type);
-  const isFirst = type === 'begun' || (isValue && begun.has(channel)); // the value with which the channel begins
-  if (type !== 'begun') begun.delete(channel);
-  for (const each of all) {
-    if (isValue && each.message === type) each.put(data);
-    else if (!each.channels.includes(channel)) continue;
-    else if (isFirst) each.begin();
+live.onMessage((type, data, channel, isCurrent) => {
+  const followers = [...byPath.values()].filter(({ channels }) => channels.includes(channel));
+  if (type === 'begun') {
+    begun.add(channel);
+    for (const each of followers) each.begin(isCurrent);
+    return;
+  }
+  const isFirst = begun.delete(channel);
+  const holder = followers.find(({ message }) => message === type);
+  const before = holder?.data;
+  holder?.put(data);
+  if (isFirst && holder && before === undefined) return; // nothing to compare with
+  const isSame = isFirst && holder && JSON.stringify(before) === JSON.stringify(data);
+  for (const each of followers) {
+    if (each === holder) continue;
+    if (isSame) each.settle();
+    else if (type === 'reset' && each.isWatched) each.refresh();
     else each.touch();
   }
 });
@@ -246,7 +271,7 @@ credential.watch((next) => {
 // Slices that several views use. The others are created in their view.
 
 export const status = slice('api/status', { channels: ['status'], message: 'status', every: 5 });
-export const tasks = slice('api/tasks', { channels: ['tasks'], every: 10 });
+export const tasks = slice('api/tasks', { channels: ['tasks'], isList: true, every: 10 });
 export const agents = slice('api/agents', { channels: ['agents'], message: 'agents', every: 10 });
 export const processes = slice('api/health/processes', { channels: ['agents'], every: 15 });
 export const cost = slice('api/cost', { channels: ['cost'], message: 'cost', every: 10 });
@@ -254,10 +279,18 @@ export const contextWindow = slice('api/context', { channels: ['cost'], every: 1
 export const council = slice('api/council/state', { channels: ['council'], message: 'council', every: 10 });
 export const convergence = slice('api/council/convergence', { channels: ['council'], every: 10 });
 export const verdicts = slice('api/council/verdicts?limit=200', { channels: ['council'], every: 10 });
-export const notifications = slice('api/notifications?limit=1000', { channels: ['notifications'], every: 10 });
+export const notifications = slice('api/notifications?limit=1000', {
+  channels: ['notifications'],
+  isList: true,
+  every: 10,
+});
 export const triggers = slice('api/notifications/triggers', { every: 60 });
-export const checkpoints = slice('api/checkpoints?limit=200', { channels: ['checkpoints'], every: 20 });
-export const projects = slice('api/registry/projects?include_inactive=true', { channels: ['projects'], every: 30 });
+export const checkpoints = slice('api/checkpoints?limit=200', { channels: ['checkpoints'], isList: true, every: 20 });
+export const projects = slice('api/registry/projects?include_inactive=true', {
+  channels: ['projects'],
+  isList: true,
+  every: 30,
+});
 /** One record of each kind: whether there are any. */
 export const someRecords = slice('api/records?limit=1', { channels: ['council'], every: 60 });
 export const fleet = slice('api/fleet', { every: 10 });
@@ -289,7 +322,7 @@ export class LogFeed {
   isCut = false; // whether some of those were let go
   #next = 0;
   #askedAt = 0;
-  #isNew = false;
+  #isFresh = true; // until the first lines are there
 
   /**
    * @param {import('./views.js').ViewContext} ctx
@@ -303,20 +336,25 @@ export class LogFeed {
     this.query = query;
     this.changed = changed;
     ctx.hear('logs', (type, data) => {
-      this.#isNew = type === 'begun' && Date.now() - this.#askedAt < FIRST_PERIOD * 1000;
       if (type === 'log') this.#add([data]);
-      else if (!this.#isNew) this.load();
+      else if (this.#askedAt) this.load();
     });
     ctx.everySecond(() => {
-      const period = live.state.value !== 'live' ? POLL : this.#isNew ? FIRST_PERIOD * 1000 : Infinity;
-      const isDue = Date.now() - this.#askedAt >= period;
+      const isDue = this.#askedAt && live.state.value !== 'live' && Date.now() - this.#askedAt >= POLL;
       if (isDue && !contact.value.lost && !locked.value) this.load();
     });
+  }
+
+  /** Load the first lines once the channel has begun, so that none is missed in between. */
+  async start() {
+    await live.beginning('logs');
+    return this.load();
   }
 
   /** Begin again with the last lines. */
   restart() {
     this.lines = [];
+    this.#isFresh = true;
     return this.load();
   }
 
@@ -327,7 +365,6 @@ export class LogFeed {
       before = headers.get('X-Loki-Cursor');
     };
     this.#askedAt = Date.now();
-    this.#isNew = false;
     try {
       const isLater = this.isLoaded && live.state.value !== 'live';
       const lines = isLater ? Math.min(500, this.first) : this.first;
@@ -342,17 +379,24 @@ export class LogFeed {
 
   /** Append the fetched lines that follow the known ones; if none is known, replace all lines. */
   #merge(fetched, before) {
-    const known = this.lines;
-    for (let end = fetched.length; end > 0; end -= 1) {
-      if (endsWith(known, fetched, end)) {
-        this.#add(fetched.slice(end));
-        return;
-      }
-    }
+    const early = this.#isFresh ? this.lines : []; // written while the first lines were on their way
+    if (!this.#isFresh && this.#append(fetched)) return;
+    this.#isFresh = false;
     this.lines = [];
     this.before = before;
     this.isCut = false;
     this.#add(fetched);
+    if (!this.#append(early)) this.#add(early);
+  }
+
+  /** Append the lines that follow the known ones; return whether the known ones end with some of them. */
+  #append(more) {
+    for (let end = more.length; end > 0; end -= 1) {
+      if (!endsWith(this.lines, more, end)) continue;
+      this.#add(more.slice(end));
+      return true;
+    }
+    return false;
   }
 
   #add(more) {

@@ -325,7 +325,7 @@ export function view(ctx) {
   ctx.redraws(redraw);
   ctx.watch(wrap, later);
   redraw();
-  feed.load().then(() => time && toTime().catch(warn));
+  feed.start().then(() => time && toTime().catch(warn));
   if (at) begin();
   return [h('h1.spoken', 'Logs'), tools, body];
 }

@@ -241,6 +241,6 @@ function logPanel(ctx) {
       );
     },
   });
-  feed.load();
+  feed.start();
   return section;
 }
