@@ -124,6 +124,35 @@ def test_pausing_leaves_the_signal_and_resuming_takes_it_away(
         assert not signal.exists()
 
 
+def test_several_are_paused_and_those_that_can_be_are_killed_together(
+    alive: Place, children: Children, open_page: OpenPage
+) -> None:
+    inside, outside = children.worker(alive), children.sleeper()
+    alive.write(FILE, [entry("in", inside.pid), entry("out", outside.pid), entry("idea")])
+    signals = [alive.loki / f"signals/PAUSE_AGENT_{name}" for name in ("in", "out")]
+    with servers.serving(alive) as server:
+        page = settled(open_page(f"{server.url}/#/agents")).page
+        chosen = page.get_by_role("group", name="Selected agents")
+        chosen.get_by_role("checkbox", name="Select all 3").press("Space")
+        expect(chosen.get_by_role("button", name="Resume 0 agents")).to_have_attribute(
+            "title", "None of the selected agents can be resumed"
+        )
+        page.get_by_role("checkbox", name="Select idea").uncheck()
+        chosen.get_by_role("button", name="Pause 2 agents").click()
+        expect(page.locator("#said")).to_contain_text("2 agents paused")
+        expect(chosen.get_by_role("button")).to_have_count(0)
+        assert all(signal.exists() for signal in signals)
+        for name in ("in", "out"):
+            page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+        chosen.get_by_role("button", name="Kill 2 agents").click()
+        dialog = page.get_by_role("dialog", name="Kill 2 agents?")
+        expect(dialog).to_contain_text("in, out")
+        dialog.get_by_role("button", name="Kill agents").click()
+        expect(page.locator("#warned")).to_contain_text("1 of 2 agents done. Agent out was not")
+        assert was_terminated(inside)
+        assert still_lives(outside)
+
+
 def test_killing_asks_first_and_ends_the_process(
     alive: Place, children: Children, open_page: OpenPage
 ) -> None:

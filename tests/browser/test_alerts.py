@@ -181,6 +181,33 @@ def test_all_that_are_listed_are_acknowledged_at_once(
         assert seen(alerting) == {"n-3", "n-4"}
 
 
+def test_several_are_selected_by_keys_and_acknowledged_together(
+    alerting: Place, open_page: OpenPage
+) -> None:
+    with servers.serving(alerting) as server:
+        page = settled(open_page(f"{server.url}/#/alerts")).page
+        chosen = page.get_by_role("group", name="Selected alerts")
+        every = chosen.get_by_role("checkbox", name="Select all 3")
+        expect(listed(page).get_by_role("checkbox")).to_have_count(3)
+        listed(page).first.get_by_role("link").first.focus()
+        page.keyboard.press("x")
+        expect(chosen.get_by_role("status")).to_have_text("1 alert selected")
+        expect(every).not_to_be_checked()
+        page.get_by_role("checkbox", name="Select Message of n-2").focus()
+        page.keyboard.press("Shift+Space")
+        expect(chosen.get_by_role("status")).to_have_text("2 alerts selected")
+        chosen.get_by_role("button", name="Acknowledge 2").press("Enter")
+        expect(page.locator("#said")).to_contain_text("2 alerts acknowledged")
+        assert seen(alerting) == {"n-2", "n-3", "n-4", "n-5"}
+        every = chosen.get_by_role("checkbox", name="Select all 1")
+        expect(every).to_be_focused()
+        expect(every).not_to_be_checked()
+        expect(chosen.get_by_role("button")).to_have_count(0)
+        page.locator("#said").get_by_role("button", name="Undo").click()
+        expect(listed(page).get_by_role("checkbox")).to_have_count(3)
+        assert seen(alerting) == {"n-3", "n-4"}
+
+
 def test_a_refusal_to_acknowledge_all_is_told_and_changes_nothing(
     alerting: Place, open_page: OpenPage
 ) -> None:

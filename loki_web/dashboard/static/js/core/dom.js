@@ -48,7 +48,7 @@ function build(element, classes, rest) {
 }
 
 function give(element, name, value) {
-  if (value == null || value === false) return;
+  if (value == null || (value === false && !PROPERTIES.has(name))) return;
   if (name === 'key') element.$key = String(value);
   else if (name === 'props') element.props = value;
   else if (name === 'class')

@@ -9,6 +9,7 @@ const KEYS = [
   [['j'], 'Next row'],
   [['k'], 'Previous row'],
   [['Enter'], 'Open the row'],
+  [['x'], 'Select the row'],
   [['Esc'], 'Close'],
   [['←', '→'], 'Read a chart point by point'],
   [['?'], 'This list'],

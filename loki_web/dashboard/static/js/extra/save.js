@@ -18,7 +18,7 @@ export function saveFile(name, texts, type = 'text/plain') {
  * @param {any[]} rows
  */
 export function open(kind, { caption, columns }, rows) {
-  const named = columns.filter(({ label }) => label);
+  const named = columns.filter(({ label, class: more }) => label && more !== 'pick');
   const values = rows.map((row) => named.map((column) => cellValue(column, row)));
   const labels = named.map(({ label }) => label);
   const text =

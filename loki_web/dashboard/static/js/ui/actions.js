@@ -248,7 +248,7 @@ export function askFor({ title, body, fields, verb, run }) {
 const WORST_FIRST = ['failed', 'silent', 'running', 'paused'];
 
 /** The table of agents, with the actions on each. */
-export function agentTable({ agents: all, contextWindow, columns = [], isLong = false }) {
+export function agentTable({ agents: all, contextWindow, first = [], columns = [], isLong = false }) {
   if (!all.length) return empty('No agents', 'Agents appear when the session starts them.');
   const windows = new Map((contextWindow?.agents ?? []).map((each) => [each.id, each.usage_percent]));
   const rank = (agent) => WORST_FIRST.indexOf(agentState(agent)) + 1 || 9;
@@ -258,6 +258,7 @@ export function agentTable({ agents: all, contextWindow, columns = [], isLong = 
     key: (agent) => agent.id,
     rows: [...all].sort((a, b) => rank(a) - rank(b)),
     columns: [
+      ...first,
       {
         label: 'Agent',
         cell: (agent) => h('a.strong', { href: link('agents', agent.id), 'data-row': '' }, agent.name || agent.id),

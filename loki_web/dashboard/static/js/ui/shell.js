@@ -251,6 +251,12 @@ const KEYS = {
     isAfterG = Date.now();
     return true;
   },
+  x() {
+    const row = document.activeElement?.closest('tr, li');
+    const box = /** @type {HTMLElement | null | undefined} */ (row?.querySelector('[data-pick]'));
+    box?.click();
+    return Boolean(box);
+  },
   '?'() {
     openHelp();
     return true;

@@ -1,12 +1,14 @@
 // The agents with what can be done to each, and their processes.
 
+import { address, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { agents, contextWindow, processes, status, triggers } from '../core/store.js';
 import { link } from '../core/views.js';
-import { agentState, isSilent, moment, NONE, words } from '../core/words.js';
+import { agentState, count, isSilent, moment, NONE, words } from '../core/words.js';
 import { filters } from '../extra/filters.js';
+import { forEach, selection } from '../extra/selection.js';
 import { windows } from '../extra/windows.js';
-import { agentTable } from '../ui/actions.js';
+import { actionButton, agentTable } from '../ui/actions.js';
 import { ago, empty, panel, pill, since, table } from '../ui/elements.js';
 
 const COLUMNS = [
@@ -16,11 +18,14 @@ const COLUMNS = [
 
 export function view(ctx) {
   const summary = h('span.quiet', { role: 'status' });
+  const picks = selection({ noun: 'agent', actions: manyActions, changed: () => all.redraw() });
+  const pick = { label: 'Select', class: 'pick', cell: (agent) => picks.box(agent, agent.name || agent.id) };
   const all = panel(ctx, {
     title: 'Agents',
     from: { agents },
     also: { contextWindow },
     lines: 6,
+    above: picks.bar,
     show: (data) => show(data),
   });
   const filter = filters(ctx, {
@@ -37,9 +42,42 @@ export function view(ctx) {
 
   function show(data) {
     const shown = filter.fit(data.agents);
+    picks.offer(shown);
     if (data.agents.length && !shown.length) return empty('No agent fits', 'Other filters would show some.');
-    return agentTable({ ...data, agents: shown, columns: COLUMNS, isLong: true });
+    return agentTable({ ...data, agents: shown, first: [pick], columns: COLUMNS, isLong: true });
   }
+
+  /** Pause, Resume and Kill, each for those of the selected agents that can be. */
+  function manyActions(selected) {
+    const paused = selected.filter((agent) => agent.pause_requested);
+    const awake = selected.filter((agent) => agent.alive && !agent.pause_requested);
+    const killable = selected.filter((agent) => agent.alive && agent.pid);
+    return [
+      many('Pause', 'paused', awake),
+      many('Resume', 'resumed', paused),
+      many('Kill', 'killed', killable, {
+        title: `Kill ${count(killable.length, 'agent')}?`,
+        body: `${killable.map(({ name, id }) => name || id).join(', ')}: what they have not written is lost.`,
+        isOfSession: true,
+        verb: 'Kill agents',
+      }),
+    ];
+  }
+
+  /** @param {import('../ui/actions.js').Action['confirm']} [confirm] */
+  const many = (verb, done, fitting, confirm) =>
+    actionButton({
+      label: `${verb} ${fitting.length}`,
+      name: `${verb} ${count(fitting.length, 'agent')}`,
+      class: confirm ? 'small danger' : 'small',
+      key: verb,
+      off: !fitting.length && `None of the selected agents can be ${done}`,
+      confirm,
+      run: () =>
+        forEach(fitting, 'agent', ({ id }) => post(address(['api/agents', id, verb.toLowerCase()]))).then(picks.clear),
+      done: `${count(fitting.length, 'agent')} ${done}`,
+      refresh: [agents, processes],
+    });
 
   function redraw() {
     const states = (agents.data ?? []).map(agentState);

@@ -7,6 +7,7 @@ import { link, replace } from '../core/views.js';
 import { count, lookup, NONE, number, words } from '../core/words.js';
 import { facts } from '../extra/facts.js';
 import { noticeSwitch } from '../extra/notify.js';
+import { selection } from '../extra/selection.js';
 import { actionButton } from '../ui/actions.js';
 import { ago, empty, panel, sign } from '../ui/elements.js';
 import { triggerPanel } from './alerts_triggers.js';
@@ -72,6 +73,7 @@ export function view(ctx) {
         'div.end',
         notice,
         actionButton({
+          ...acknowledgeMany(waiting),
           label: severity ? `Acknowledge all ${severity}` : 'Acknowledge all',
           off: waiting.length ? null : 'There is nothing to acknowledge',
           confirm: {
@@ -79,19 +81,6 @@ export function view(ctx) {
             body: 'They are marked as seen for everybody who looks at this project.',
             verb: 'Acknowledge',
           },
-          run: () =>
-            acknowledgeMany(
-              waiting.map(({ id }) => id),
-              true,
-            ),
-          done: ({ changed }) => `${count(changed.length, 'alert')} acknowledged`,
-          undo: ({ changed }) => ({
-            label: 'Undo',
-            run: () => acknowledgeMany(changed, false),
-            done: `${count(changed.length, 'alert')} no longer acknowledged`,
-            refresh: [notifications],
-          }),
-          refresh: [notifications],
         }),
       ),
     );
@@ -99,6 +88,7 @@ export function view(ctx) {
 
   function show(all) {
     const found = all.filter(fits);
+    picks.offer(found.slice(0, shown).filter((each) => !each.acknowledged));
     if (!all.length)
       return empty(
         'No alerts',
@@ -118,7 +108,10 @@ export function view(ctx) {
         ),
       ];
     return [
-      h('ul.needs', found.slice(0, shown).map(drawAlert)),
+      h(
+        'ul.needs',
+        found.slice(0, shown).map((each) => drawAlert(each, picks)),
+      ),
       found.length > shown &&
         h(
           'p.row',
@@ -139,11 +132,29 @@ export function view(ctx) {
     ];
   }
 
+  const picks = selection({
+    noun: 'alert',
+    changed: () => list.redraw(),
+    actions: (selected) => {
+      const { run, ...more } = acknowledgeMany(selected);
+      return actionButton({
+        ...more,
+        label: `Acknowledge ${selected.length}`,
+        class: 'small',
+        run: () => run().then(andClear),
+      });
+    },
+  });
+  const andClear = (answer) => {
+    picks.clear();
+    return answer;
+  };
   const list = panel(ctx, {
     title: 'Notifications',
     class: 'w7',
     from: { notifications },
     lines: 24,
+    above: picks.bar,
     show: (data) => show(data.notifications),
   });
   ctx.onRoute((route) => {
@@ -165,14 +176,32 @@ function read({ query }) {
 
 const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowledge']));
 
-const acknowledgeMany = (ids, acknowledged) => post('api/notifications/acknowledge', { ids, acknowledged });
+const mark = (ids, acknowledged) => post('api/notifications/acknowledge', { ids, acknowledged });
 
-function drawAlert(each) {
+/** What acknowledges several alerts, and can be undone. */
+function acknowledgeMany(alerts) {
+  const refresh = [notifications];
+  const ids = alerts.map(({ id }) => id);
+  return {
+    run: () => mark(ids, true),
+    done: ({ changed }) => `${count(changed.length, 'alert')} acknowledged`,
+    undo: ({ changed }) => ({
+      label: 'Undo',
+      run: () => mark(changed, false),
+      done: `${count(changed.length, 'alert')} no longer acknowledged`,
+      refresh,
+    }),
+    refresh,
+  };
+}
+
+function drawAlert(each, picks) {
   const { id, trigger, message, data, acknowledged } = each;
   const place = PLACES[trigger];
   return h(
     'li',
     { key: id, class: acknowledged ? 'seen' : null },
+    acknowledged ? h('span.pick') : picks.box(each, message || id),
     sign(each.severity),
     h(
       'div',
