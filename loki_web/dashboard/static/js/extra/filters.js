@@ -4,8 +4,8 @@ import { keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { link, replace } from '../core/views.js';
 import { matches, words } from '../core/words.js';
-import { askFor } from '../ui/actions.js';
 import { toast } from '../ui/elements.js';
+import { askFor } from './form.js';
 
 const NOTHING = '-'; // the value of a facet that an item does not have
 

@@ -1,5 +1,5 @@
 import { locked, signIn } from '../core/api.js';
-import { askFor } from '../ui/actions.js';
+import { askFor } from './form.js';
 
 /** @type {HTMLDialogElement | null} */
 let dialog = null;

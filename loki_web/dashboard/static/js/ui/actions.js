@@ -1,5 +1,5 @@
 import { address, contact, denied, post } from '../core/api.js';
-import { draw, h, icon } from '../core/dom.js';
+import { h, icon } from '../core/dom.js';
 import { agents, council, processes, status } from '../core/store.js';
 import { link } from '../core/views.js';
 import { agentState, isPaused, isRunning, NONE, percent, silence } from '../core/words.js';
@@ -90,7 +90,7 @@ export async function perform({ run, done, confirm, undo, holds, refresh = [] })
 }
 
 /** Return the message of an error for the user. */
-const reasonOf = (/** @type {any} */ error) => error.sentence ?? error.message;
+export const reasonOf = (/** @type {any} */ error) => error.sentence ?? error.message;
 
 // The actions on the session, for the strip, the palette and the views.
 
@@ -187,62 +187,6 @@ function ask({ title, body, verb, isOfSession = false }) {
       ),
     );
   });
-}
-
-/**
- * A field of a form; all other properties are attributes of its input.
- *
- * @typedef {{name: string, label: string, hint?: string, [attribute: string]: any}} Field
- */
-
-/**
- * A form in a dialog. It stays open and shows the error until `run` succeeds.
- *
- * @param {object} how
- * @param {string} how.title
- * @param {any} [how.body]
- * @param {(Node | Field)[]} how.fields
- *   an element contributes the named fields inside it
- * @param {string} how.verb on the button
- * @param {(values: Record<string, any>) => Promise<any>} how.run gets the values by name
- */
-export function askFor({ title, body, fields, verb, run }) {
-  const problem = h('p.bad', { role: 'alert' });
-  const button = h('button.button.primary', { type: 'submit' }, verb);
-  const input = (/** @type {Field} */ { name, label, hint, ...more }) =>
-    h(
-      'label.field',
-      label,
-      h('input.input', { name, autocomplete: 'off', spellcheck: 'false', ...more }),
-      hint && h('small.quiet', hint),
-    );
-  const inputs = fields.map((field) => (field instanceof Node ? field : input(field)));
-  const form = h(
-    'form',
-    { onsubmit },
-    body && h('p', body),
-    inputs,
-    problem,
-    h('div.acts', h('button.button', { type: 'button', onclick: () => dialog.close() }, 'Cancel'), button),
-  );
-  const dialog = openDialog({ title }, form);
-  form.querySelector('input')?.focus();
-
-  async function onsubmit(event) {
-    event.preventDefault();
-    if (button.getAttribute('aria-busy')) return;
-    button.setAttribute('aria-busy', 'true');
-    draw(problem);
-    try {
-      await run(Object.fromEntries(new FormData(form)));
-      dialog.close();
-    } catch (error) {
-      draw(problem, reasonOf(error));
-    } finally {
-      button.removeAttribute('aria-busy');
-    }
-  }
-  return dialog;
 }
 
 const WORST_FIRST = ['failed', 'silent', 'running', 'paused'];

@@ -4,7 +4,8 @@ import { address, del, now, post } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { slice } from '../core/store.js';
 import { moment, words } from '../core/words.js';
-import { actionButton, askFor, openDialog } from '../ui/actions.js';
+import { askFor } from '../extra/form.js';
+import { actionButton, openDialog } from '../ui/actions.js';
 import { ago, empty, panel, pill, table, until } from '../ui/elements.js';
 
 const known = slice('api/enterprise/tokens?include_revoked=true', { every: 30 });

@@ -5,8 +5,9 @@ import { h, icon } from '../core/dom.js';
 import { projects, slice, fleet as states } from '../core/store.js';
 import { go } from '../core/views.js';
 import { count, dateTime, lookup, money, NONE, taskState, words } from '../core/words.js';
+import { askFor } from '../extra/form.js';
 import { stage } from '../extra/stage.js';
-import { actionButton, askFor, openDialog } from '../ui/actions.js';
+import { actionButton, openDialog } from '../ui/actions.js';
 import { ago, empty, panel, pill, toast } from '../ui/elements.js';
 
 const DEPTHS = [1, 2, 3, 4, 6, 8, 10];
