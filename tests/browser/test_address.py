@@ -1,14 +1,17 @@
 """What the address keeps, where the page stood, and addresses of nothing."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.growing import TASKS
-from tests.browser.reading import expect_equal, panel
+from tests.browser.reading import expect_equal, panel, table_behind
 from tests.browser.watching import settled
+from tests.support import servers
+from tests.support.places import Place
 from tests.support.servers import Server
 
 # A view, its table, a column, and how the first cell reads upwards and downwards.
@@ -112,3 +115,38 @@ def test_what_has_ended_last_is_first(
     expect(cards.nth(len(titles) - 1)).to_be_visible()
     assert [text.removeprefix("Task ") for text in cards.all_inner_texts()][: len(titles)] == titles
     assert len(titles) <= TASKS
+
+
+def test_the_time_range_is_shared_by_all_charts_and_in_the_address(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    for number, hours in enumerate((10, 3, 0.5), start=1):
+        moment = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+        record = {"iteration": number, "cost_usd": 0.1, "input_tokens": 9, "output_tokens": 9}
+        empty_place.write(
+            f"metrics/efficiency/iteration-{number}.json", {**record, "timestamp": moment}
+        )
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/cost")).page
+        range_ = page.get_by_role("group", name="Time range")
+        for name in ("Budget burn", "Tokens in each iteration"):
+            expect(table_behind(panel(page, name)).locator("tbody tr")).to_have_count(3)
+        range_.get_by_role("button", name="6 hours").click()
+        expect(page).to_have_url(re.compile(r"#/cost\?range=6h$"))
+        for name in ("Budget burn", "Tokens in each iteration"):
+            expect(panel(page, name).locator("tbody tr")).to_have_count(2)
+        page.locator("#rail [data-view=now]").click()
+        expect(page).to_have_url(re.compile(r"#/now\?range=6h$"))
+        expect(table_behind(panel(page, "Spend")).locator("tbody tr")).to_have_count(2)
+        range_.get_by_role("button", name="Hour", exact=True).click()
+        expect(panel(page, "Spend").locator("tbody tr")).to_have_count(1)
+        page.locator("#rail [data-view=timeline]").click()
+        pressed = range_.locator("[aria-pressed=true]")
+        expect(pressed).to_have_text("Hour")
+        page.reload()
+        expect(pressed).to_have_text("Hour")
+        range_.get_by_role("button", name="Session").click()
+        expect(page).to_have_url(re.compile(r"#/timeline$"))
+        page.locator("#rail [data-view=cost]").click()
+        expect(page).to_have_url(re.compile(r"#/cost$"))
+        expect(table_behind(panel(page, "Budget burn")).locator("tbody tr")).to_have_count(3)

@@ -184,35 +184,6 @@ class Slice {
   }
 }
 
-/** A source of data for a panel; `use` replaces its slice, and the panel stays. */
-export function exchangeable(slice) {
-  const ends = new Map();
-  return {
-    get data() {
-      return slice.data;
-    },
-    get error() {
-      return slice.error;
-    },
-    refresh: () => slice.refresh(),
-    watch(watcher) {
-      ends.set(watcher, slice.watch(watcher));
-      return () => {
-        ends.get(watcher)();
-        ends.delete(watcher);
-      };
-    },
-    use(next) {
-      if (next === slice) return;
-      slice = next;
-      for (const [watcher, end] of [...ends]) {
-        end();
-        ends.set(watcher, slice.watch(watcher));
-      }
-    },
-  };
-}
-
 const watched = () => [...byPath.values()].filter((each) => each.isWatched);
 
 /** Request everything again that is on the screen. */

@@ -1,9 +1,9 @@
 // The views (title, the key after `g`, module, `one`: the module of the page of one thing), the address of the page,
 // and the context of a view.
 
-import { cell, contact, denied, everySecond, onReturn } from './api.js';
+import { cell, contact, denied, everySecond, now, onReturn } from './api.js';
 import { onMessage, want } from './live.js';
-import { lookup } from './words.js';
+import { lookup, moment } from './words.js';
 
 const iteration = () => import('../views/iterations_one.js');
 
@@ -43,7 +43,16 @@ export const VIEWS = lookup({
 /** The current {@link Route}. */
 export const route = cell(read());
 
-addEventListener('hashchange', () => route.set(read()));
+/** The time that charts show, as `6h`; empty for the whole session. It goes along into other views. */
+const range = () => route.value.query.get('range') ?? '';
+
+addEventListener('hashchange', () => {
+  if (range() && !read().query.has('range')) {
+    const { hash } = location;
+    history.replaceState(history.state, '', `${hash}${hash.includes('?') ? '&' : '?'}range=${range()}`);
+  }
+  route.set(read());
+});
 
 function read() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
@@ -59,8 +68,19 @@ function decoded(text) {
   }
 }
 
+const HOURS = lookup({ '1h': 1, '6h': 6, '24h': 24 });
+
+/** When the time begins that charts show, in ms; 0 for the whole session. */
+export const rangeStart = () => (HOURS[range()] ? now() - HOURS[range()] * 3_600_000 : 0);
+
+/** Return the points, each with its `timestamp`, of the time that charts show. */
+export function within(points = []) {
+  const from = rangeStart();
+  return from ? points.filter(({ timestamp }) => (moment(timestamp) ?? 0) >= from) : points;
+}
+
 // What stays in the address while one moves inside a view.
-const KEPT = /^(sort\.|layout$)/;
+const KEPT = /^(sort\.|layout$|range$)/;
 
 /**
  * Return the link to a view: `link('tasks', id)`, `link('logs', [], {q: 'error'})`.
@@ -114,9 +134,7 @@ export class ViewContext {
 
   constructor(route) {
     this.route = route;
-    const all = () => {
-      for (const redraw of this.#redraws) this.schedule(redraw);
-    };
+    const all = () => this.#redrawAll();
     this.onLeave(denied.watch(all));
     let wasLost = contact.value.lost;
     this.onLeave(
@@ -165,12 +183,17 @@ export class ViewContext {
     this.#pending.add(redraw);
   }
 
-  /** Also call `redraw` when permissions or the connection change. */
+  /** Also call `redraw` when permissions, the connection or the time that charts show change. */
   redraws(redraw) {
     this.#redraws.add(redraw);
   }
 
+  #redrawAll() {
+    for (const redraw of this.#redraws) this.schedule(redraw);
+  }
+
   moved(route) {
+    if (route.query.get('range') !== this.route.query.get('range')) this.#redrawAll();
     this.route = route;
     for (const listener of this.#routed) listener(route);
   }

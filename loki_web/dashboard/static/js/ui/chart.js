@@ -1,8 +1,8 @@
 import { cell } from '../core/api.js';
 import { Component, draw, h, s } from '../core/dom.js';
-import { link } from '../core/views.js';
+import { link, within } from '../core/views.js';
 import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
-import { table } from './elements.js';
+import { empty, table } from './elements.js';
 
 // Charts: the custom element, the SVG, and the two charts that several views show.
 
@@ -40,6 +40,17 @@ import { table } from './elements.js';
  * @param {ChartProps} props
  */
 export const chart = (props) => h('x-chart', { props });
+
+/**
+ * The chart of those points that are in the time that charts show.
+ *
+ * @param {any[]} points each with its `timestamp`
+ * @param {(shown: any[]) => ChartProps} propsOf
+ */
+export function chartWithin(points, propsOf) {
+  const shown = within(points);
+  return shown.length ? chart(propsOf(shown)) : empty('Nothing in this time', 'Choose a longer time.');
+}
 
 /** Where the crosshair of all charts with the same axis stands: the chart that moved it, and the index of its label. */
 const crosshair = cell(/** @type {{chart: any, axis: string, label: any} | null} */ (null));
@@ -521,8 +532,7 @@ function runs(names) {
  *
  * @returns {ChartProps}
  */
-export function spendChart(cost, status) {
-  const points = cost.by_iteration;
+export function spendChart(cost, status, points = cost.by_iteration) {
   const { limit, left, used } = spend(cost);
   const before = used - points.at(-1).cumulative; // what the session has spent besides these iterations
   const recent = points.slice(-8);

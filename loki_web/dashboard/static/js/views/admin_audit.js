@@ -2,7 +2,7 @@
 
 import { address } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
-import { exchangeable, slice } from '../core/store.js';
+import { slice } from '../core/store.js';
 import { link, replace } from '../core/views.js';
 import { count, number, shortDate, time, words } from '../core/words.js';
 import { facts } from '../extra/facts.js';
@@ -248,4 +248,33 @@ function counts(title, counted, name) {
       all.length > MOST_NAMES && h('p.small.quiet', `and ${number(all.length - MOST_NAMES)} more`),
     )
   );
+}
+
+/** A source of data for a panel; `use` replaces its slice, and the panel stays. */
+function exchangeable(slice) {
+  const ends = new Map();
+  return {
+    get data() {
+      return slice.data;
+    },
+    get error() {
+      return slice.error;
+    },
+    refresh: () => slice.refresh(),
+    watch(watcher) {
+      ends.set(watcher, slice.watch(watcher));
+      return () => {
+        ends.get(watcher)();
+        ends.delete(watcher);
+      };
+    },
+    use(next) {
+      if (next === slice) return;
+      slice = next;
+      for (const [watcher, end] of [...ends]) {
+        end();
+        ends.set(watcher, slice.watch(watcher));
+      }
+    },
+  };
 }

@@ -3,8 +3,9 @@
 import { h } from '../core/dom.js';
 import { contextWindow, cost, slice, status, triggers } from '../core/store.js';
 import { compact, count, duration, isRunning, money, NONE, percent, spend, time, words } from '../core/words.js';
+import { ranges } from '../extra/range.js';
 import { thresholds, windows } from '../extra/windows.js';
-import { chart, iterationPage, spendChart } from '../ui/chart.js';
+import { chartWithin, iterationPage, spendChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
 
 const budget = slice('api/budget', { channels: ['cost'], every: 10 });
@@ -35,7 +36,7 @@ export function view(ctx) {
       ),
   });
   return [
-    h('div.head', h('h1', 'Cost and context')),
+    h('div.head', h('h1', 'Cost and context'), ranges(ctx)),
     h(
       'div.grid',
       h(
@@ -137,10 +138,10 @@ function showBurn({ cost: spent, status: state, triggers: known }) {
       ),
     ),
     spent.by_iteration?.length
-      ? chart({
-          ...spendChart(spent, state),
+      ? chartWithin(spent.by_iteration, (points) => ({
+          ...spendChart(spent, state, points),
           warnings: lines.map((at) => ({ value: (limit * at) / 100, label: `Alert at ${percent(at)}` })),
-        })
+        }))
       : empty('Nothing was spent yet', 'The cost of each iteration appears when it ends.'),
   ];
 }
@@ -172,10 +173,15 @@ function showTokens({ cost: spent, contextWindow: known }, isCacheShown) {
   const merged = new Map();
   for (const each of [...(known?.per_iteration ?? []), ...(spent.by_iteration ?? [])])
     merged.set(each.iteration, { ...merged.get(each.iteration), ...each });
-  const points = [...merged.values()].sort((a, b) => a.iteration - b.iteration);
-  if (!points.length) return empty('No tokens yet', 'They are counted when an iteration ends.');
+  const all = [...merged.values()].sort((a, b) => a.iteration - b.iteration);
+  if (!all.length) return empty('No tokens yet', 'They are counted when an iteration ends.');
+  return chartWithin(all, (points) => tokensChart(points, known, isCacheShown));
+}
+
+/** @returns {import('../ui/chart.js').ChartProps} */
+function tokensChart(points, known, isCacheShown) {
   const series = (name, key, kind, tone) => ({ name, kind, tone, values: points.map((point) => point[key]) });
-  return chart({
+  return {
     label: 'Tokens in each iteration',
     axis: 'Iteration',
     href: iterationPage,
@@ -205,7 +211,7 @@ function showTokens({ cost: spent, contextWindow: known }, isCacheShown) {
         label: `compacted${times}${size}`,
       };
     }),
-  });
+  };
 }
 
 function showContents({

@@ -5,8 +5,9 @@ import { convergence, cost, council, slice, status, verdicts } from '../core/sto
 import { link } from '../core/views.js';
 import { count, isRunning, lookup, NONE, number, words } from '../core/words.js';
 import { markdown } from '../extra/markdown.js';
+import { ranges } from '../extra/range.js';
 import { actionButton, forceReview } from '../ui/actions.js';
-import { chart, iterationPage, progressChart } from '../ui/chart.js';
+import { chartWithin, iterationPage, progressChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
 import { KINDS } from './iterations_one.js';
 
@@ -14,12 +15,14 @@ const report = slice('api/council/report', { channels: ['council'], every: 30 })
 
 export function view(ctx) {
   const head = h('div.head');
+  const range = ranges(ctx);
 
   function redraw() {
     const is = council.data?.enabled;
     draw(
       head,
       h('h1', 'Council'),
+      range,
       council.data &&
         pill(
           !is ? 'off' : isRunning(status.data) ? 'monitoring' : 'enabled',
@@ -72,20 +75,22 @@ function showConvergence({ convergence: { dataPoints: points }, verdicts: votes,
       'No iteration has ended yet',
       'Here will stand how much each one changed, and what the council said to it.',
     );
-  const props = progressChart(points, votes?.verdicts, spent?.by_iteration);
-  return chart({
-    ...props,
-    series: [
-      ...props.series,
-      {
-        name: 'without change',
-        kind: 'line',
-        tone: 't2',
-        join: 'most',
-        values: points.map((point) => point.no_change_streak),
-        format: number,
-      },
-    ],
+  return chartWithin(points, (shown) => {
+    const props = progressChart(shown, votes?.verdicts, spent?.by_iteration);
+    return {
+      ...props,
+      series: [
+        ...props.series,
+        {
+          name: 'without change',
+          kind: 'line',
+          tone: 't2',
+          join: 'most',
+          values: shown.map((point) => point.no_change_streak),
+          format: number,
+        },
+      ],
+    };
   });
 }
 

@@ -18,12 +18,15 @@ const MOST_DAYS = 400; // older and future ones get their slots, but not what li
 const LEAST = 12;
 const hourly = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const daily = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
-const RANGES = { '1h': 'Hour', '24h': 'Day', '7d': 'Week', '30d': 'Month', '365d': 'Year' };
+const RANGES = { '1h': 'Hour', '6h': '6 hours', '24h': 'Day', '7d': 'Week', '30d': 'Month', '365d': 'Year' };
 const latest = slice('api/learning/aggregation', { every: 60 });
 
 export function view(ctx) {
   /** @returns {Record<string, string>} */
-  const chosen = () => ({ timeRange: '7d', ...Object.fromEntries(ctx.route.query) });
+  const chosen = () => {
+    const given = Object.fromEntries(ctx.route.query);
+    return { timeRange: given.range || '7d', ...given };
+  };
   const bar = h('div.head');
   const body = stage(ctx);
 

@@ -13,10 +13,10 @@ import {
   tasks,
   verdicts,
 } from '../core/store.js';
-import { link } from '../core/views.js';
+import { link, rangeStart } from '../core/views.js';
 import { alive, count, isBlank, needs, progress, spend, spendHeadline, spendNote } from '../core/words.js';
 import { actionButton, agentTable, resume } from '../ui/actions.js';
-import { chart, progressChart, spendChart } from '../ui/chart.js';
+import { chartWithin, progressChart, spendChart } from '../ui/chart.js';
 import { ago, empty, failed, loading, logLine, panel, shares, sign, spark } from '../ui/elements.js';
 
 const TAIL = 14;
@@ -36,8 +36,12 @@ export function view(ctx) {
   ctx.redraws(redraw);
   ctx.everySecond(() => ctx.schedule(redraw));
   for (const slice of Object.values(all)) ctx.watch(slice, () => ctx.schedule(redraw));
+  const head = h('div');
+  // shown where the address has a time: of itself, this view is about the whole session
+  if (rangeStart()) import('../extra/range.js').then(({ ranges }) => head.append(h('div.head', ranges(ctx))));
   return [
     h('h1.spoken', 'Now'),
+    head,
     tiles,
     start,
     h(
@@ -147,13 +151,13 @@ function showProgress({ convergence: found, verdicts: votes, cost: spent }) {
       'No iteration has ended yet',
       'Here will stand how many files each one changed, and what the council said.',
     );
-  return chart(progressChart(found.dataPoints, votes?.verdicts, spent?.by_iteration));
+  return chartWithin(found.dataPoints, (points) => progressChart(points, votes?.verdicts, spent?.by_iteration));
 }
 
 function showSpend({ cost: spent, status: state }) {
   if (!spent.by_iteration?.length)
     return empty('Nothing was spent yet', 'The cost of each iteration appears when it ends.');
-  return chart({ ...spendChart(spent, state), height: 180 });
+  return chartWithin(spent.by_iteration, (points) => ({ ...spendChart(spent, state, points), height: 180 }));
 }
 
 function needsPanel(ctx) {

@@ -1,16 +1,15 @@
 // The session on one axis of time: iterations, phases, cost, agents with their tasks, and what happened when.
 
 import { now } from '../core/api.js';
-import { draw, h } from '../core/dom.js';
+import { h } from '../core/dom.js';
 import { agents, checkpoints, cost, enterprise, notifications, slice, status, tasks, verdicts } from '../core/store.js';
-import { replace } from '../core/views.js';
-import { clock, count, dateTime, duration, lookup, shortDate, time, zone } from '../core/words.js';
+import { rangeStart } from '../core/views.js';
+import { clock, count, dateTime, duration, shortDate, time, zone } from '../core/words.js';
 import { happenings, lanesOf, logAt } from '../extra/lanes.js';
+import { ranges } from '../extra/range.js';
 import { empty, panel } from '../ui/elements.js';
 
 const HOUR = 3_600_000;
-const RANGES = { session: 'Session', '1h': 'Hour', '6h': '6 hours', '24h': 'Day' };
-const HOURS = lookup({ '1h': 1, '6h': 6, '24h': 24 });
 const LEAST_SHARE = 0.3; // percent of the width; what is nearer to each other is drawn as one
 const STEPS = [1, 5, 15, 30, 60, 180, 360, 720, 1440, 10_080].map((minutes) => minutes * 60_000);
 const TICKS = 7;
@@ -19,40 +18,13 @@ const pauses = slice('api/enterprise/audit?resource_type=session&limit=500', { e
 
 export function view(ctx) {
   let watchesPauses = false;
-  const head = h('div.head');
   const also = { agents, tasks, verdicts, checkpoints, notifications };
-  const chosen = () => ctx.route.query.get('range') ?? 'session';
-  const drawHead = () =>
-    draw(
-      head,
-      h('h1', 'Timeline'),
-      h(
-        'div.tabs',
-        { role: 'group', 'aria-label': 'Time range' },
-        Object.entries(RANGES).map(([range, label]) =>
-          h(
-            'button.chip',
-            {
-              type: 'button',
-              'aria-pressed': String(range === chosen()),
-              onclick: () => replace('timeline', [], { range: range === 'session' ? '' : range }),
-            },
-            label,
-          ),
-        ),
-      ),
-      h('span.quiet.end', zone()),
-    );
   const main = panel(ctx, {
     title: 'What happened when',
     lines: 14,
     from: { status, cost },
     also,
-    show: (data) => showTimeline({ ...data, pauses: pauses.data }, chosen()),
-  });
-  ctx.onRoute(() => {
-    drawHead();
-    main.redraw();
+    show: (data) => showTimeline({ ...data, pauses: pauses.data }),
   });
   // only where everybody may read the audit log: a refusal would be of no use
   ctx.watch(enterprise, ({ data }) => {
@@ -61,15 +33,14 @@ export function view(ctx) {
       ctx.watch(pauses, main.redraw);
     }
   });
-  drawHead();
-  return [head, main];
+  return [h('div.head', h('h1', 'Timeline'), ranges(ctx), h('span.quiet.end', zone())), main];
 }
 
-function showTimeline(data, range) {
+function showTimeline(data) {
   const lanes = lanesOf(data);
   const all = lanes.flatMap(({ items }) => items);
   if (!all.length) return empty('Nothing has happened yet', 'Iterations, tasks, votes and alerts appear here in time.');
-  const [from, to] = span(lanes, all, range);
+  const [from, to] = span(lanes, all);
   const shown = lanes
     .map((lane) => ({ ...lane, items: lane.items.filter((item) => item.to >= from && item.from <= to) }))
     .filter(({ items }) => items.length);
@@ -102,8 +73,8 @@ function showTimeline(data, range) {
 }
 
 /** The time that is shown: of the session, or the last hours. */
-function span(lanes, all, range) {
-  if (HOURS[range]) return [now() - HOURS[range] * HOUR, now()];
+function span(lanes, all) {
+  if (rangeStart()) return [rangeStart(), now()];
   const own = lanes.find(({ name }) => name === 'Iterations').items;
   const items = own.length ? own : all;
   const from = Math.min(...items.map((item) => item.from));
