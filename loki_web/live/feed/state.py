@@ -209,6 +209,7 @@ class ListSlice:
         self._marks: dict[str, bytes] = {}
         self._gone: dict[str, tuple[float, Entry]] = {}
         self._history = _History()
+        self._etag = ""
         self.token = ""
         self._is_read = False
 
@@ -225,7 +226,7 @@ class ListSlice:
         messages = self._compare(entries)
         if not self._is_read:
             messages, self._is_read = [], True
-        self._entries = entries
+        self._entries, self._etag = entries, ""
         if self._gone and self._kind.removed_type:
             observe(UNREPEATABLE)  # read again without a change: the entry may have to be removed
         before, self.token = self.token, self._identify()
@@ -247,12 +248,14 @@ class ListSlice:
         :param token: also the ETag of the same list in the API, which is known while it is current.
         """
         missed = self._history.since(token)
-        return [] if missed is None and token == self._etag() else missed
+        return [] if missed is None and token == self._get_etag() else missed
 
-    def _etag(self) -> str:
-        """Return what `web.answers` makes of a response with this list."""
-        body = _serialize(self._entries) + b"\n"
-        return hashlib.blake2b(body, digest_size=16).hexdigest()
+    def _get_etag(self) -> str:
+        """Return what `web.answers` makes of a response with this list; computed once for each."""
+        if not self._etag:
+            body = _serialize(self._entries) + b"\n"
+            self._etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        return self._etag
 
     def _identify(self) -> str:
         """Return the token of what clients have, with the entries not yet reported as removed."""
