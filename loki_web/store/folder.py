@@ -241,6 +241,13 @@ class Folder:
         names = self._names(relative)
         return sorted([*names.files, *names.folders])
 
+    def may_have(self, *names: str) -> bool:
+        """Return whether one of these names is in the folder, by one look at all of its names."""
+        listed = self._names("")
+        if not any(listed):
+            return self.is_folder("")  # it may be entered without the permission to list it
+        return any(map(set(names).intersection, listed))
+
     def other_names(self, relative: str) -> list[str]:
         """List the names in a folder that are neither regular files nor links to them."""
         names = self._names(relative)

@@ -111,10 +111,12 @@ class Root:
 
     def _watch_itself(self) -> bool:
         """Watch for the removal or renaming of the root or a folder above it."""
-        return self.reports and all(
-            get_notifier().watch(str(folder), self, "", only_itself=True)
-            for folder in (self.path, *self.path.parents)
-        )
+        folder, watch = str(self.path), get_notifier().watch
+        while self.reports and watch(folder, self, "", only_itself=True):
+            folder, below = os.path.dirname(folder), folder
+            if folder == below:
+                return True
+        return False
 
 
 class Presence:

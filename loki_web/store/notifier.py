@@ -89,7 +89,9 @@ class Notifier:
             except OSError as error:
                 self._fail(error)
                 return False
-            self._watches.setdefault(number, WeakKeyDictionary())[subscriber] = key
+            if number not in self._watches:
+                self._watches[number] = WeakKeyDictionary()
+            self._watches[number][subscriber] = key
             return True
 
     def follow(self, follower: Follower) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 from benchmarks.counts import Counts, counted
 from loki_web.services import tasks
+from loki_web.services.session.liveness import get_liveness
 from loki_web.store import files
 from loki_web.store.collection import BULK, Collection
-from loki_web.store.inputs import DocumentInput, Root
+from loki_web.store.inputs import DocumentInput, PathInput, Root
 from loki_web.store.look import recording
 from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
@@ -62,6 +63,16 @@ def test_a_queue_without_a_file_is_not_examined(place: Place) -> None:
     assert paths == {"queue/pending.json", "dashboard-state.json"}
     place.write("queue/failed.json", [{"id": "two"}])
     assert [task["id"] for task in tasks.list_tasks(sources)] == ["one", "two"]
+
+
+def test_a_project_without_a_session_costs_one_look_at_its_names(place: Place) -> None:
+    place.write("queue/pending.json", [{"id": "one", "title": "First"}])
+    sources = place.sources()
+    with recording() as recorded:
+        assert not get_liveness(sources).alive
+    assert [each.relative for each, _ in recorded.inputs if isinstance(each, PathInput)] == [""]
+    place.write("session.json", {"status": "running"})
+    assert get_liveness(sources).alive
 
 
 def test_the_depth_of_a_root_does_not_matter_for_the_paths_below_it(tmp_path: Path) -> None:

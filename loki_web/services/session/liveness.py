@@ -22,6 +22,7 @@ from loki_web.store.times import parse_time
 
 SESSION_FILE = "session.json"
 PID_FILES = ("loki.pid", "run.pid")
+_RECORDS = (*PID_FILES, SESSION_FILE, "sessions", "pids")
 GLOBAL = "global"  # the id of the session that has no folder below `sessions/`
 KnownBy = Literal["process", "heartbeat", "unknown"]
 PROCESS: KnownBy = "process"
@@ -264,6 +265,8 @@ def _list_registered_sessions(sources: Sources) -> Iterator[Record]:
 def _get_evidence(sources: Sources) -> _Evidence:
     live: list[Record] = []
     foreign: list[Record] = []
+    if not sources.project.may_have(*_RECORDS):  # as most of many registered projects
+        return _Evidence()
     records = list_records(sources)
     for record in records:
         verdict = judge(sources, record)
