@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from loki_web.errors import StorageError
 from loki_web.services.context import Sources
 from loki_web.services.cost import usage
+from loki_web.services.fleet import selection
 from loki_web.services.learning import queries
 from loki_web.services.memory import episodes, overview, search
 from loki_web.services.registry import tasks as registry_tasks
@@ -25,6 +26,7 @@ _LOCK_SECONDS = 60.0
 _BUSY_SECONDS = 10.0  # a server that is always busy is warmed all the same
 _PAUSE_SECONDS = 0.02
 VALUES: dict[str, Callable[[Sources], object]] = {
+    "shown-project": selection.find_shown,
     "status": status.get_status,
     "learning": lambda sources: queries.get_metrics(sources, "7d", None, None),
     "episodes": lambda sources: episodes.get_catalog(sources),

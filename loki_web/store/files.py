@@ -265,16 +265,29 @@ class OpenFolders:
             os.close(descriptor)
         self._descriptors.clear()
 
+    def status(self, folder: str, name: str) -> os.stat_result | None:
+        """Return the status of a name in a folder, faster than by its path; None on any error.
+
+        :param folder: a real path below the root.
+        """
+        try:
+            return os.stat(name, dir_fd=self._enter(folder), follow_symlinks=False)
+        except OSError:
+            return None
+
+    def _enter(self, folder: str) -> int:
+        inside = self._descriptors.get(folder)
+        if inside is None:
+            inside = self._descriptors[folder] = _folder_descriptor(self._base, folder)
+        return inside
+
     def read(self, folder: str, name: str, limit: int) -> tuple[bytes, Version]:
         """Return all bytes of a file of at most `limit` bytes.
 
         :param folder: a real path below the root.
         :raises OSError: as `files.read` does.
         """
-        inside = self._descriptors.get(folder)
-        if inside is None:
-            inside = self._descriptors[folder] = _folder_descriptor(self._base, folder)
-        descriptor = os.open(name, _FLAGS, dir_fd=inside)
+        descriptor = os.open(name, _FLAGS, dir_fd=self._enter(folder))
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

@@ -4,13 +4,14 @@ import os
 import stat
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from loki_web.store import files
 from loki_web.store.files import Version, is_settled
 
 MAX_FOLDERS = 4096
+_BULK = 64  # for fewer files opening their folder would take longer than it saves
 _MAX_DEPTH = 3  # a link to a parent folder would be followed forever
 
 
@@ -129,17 +130,23 @@ class Listing:
             return None
         return directory.path, own
 
-    def versions(self, names: Iterable[str]) -> Iterator[tuple[str, Version | None]]:
+    def versions(self, names: Collection[str]) -> Iterator[tuple[str, Version | None]]:
         """Yield listed files with their current versions; None if one is not a regular file."""
         directories, linked = self._directories, self.linked
-        for name in names:
-            below, _, own = name.rpartition("/")
-            directory = directories.get(below)
-            if directory is None or name in linked:
-                real = files.resolve_below(self._base, os.path.join(self._relative, name))
-                yield name, _version(real, stat.S_ISREG) if real else None
-            else:
-                yield name, _version(f"{directory.path}/{own}", stat.S_ISREG)
+        with files.OpenFolders(self._base) as folders:
+            is_bulk = len(names) >= _BULK
+            for name in names:
+                below, _, own = name.rpartition("/")
+                directory = directories.get(below)
+                if directory is None or name in linked:
+                    real = files.resolve_below(self._base, os.path.join(self._relative, name))
+                    yield name, _version(real, stat.S_ISREG) if real else None
+                    continue
+                status = is_bulk and folders.status(directory.path, own)
+                if status and stat.S_ISREG(status.st_mode):
+                    yield name, Version.from_status(status)
+                else:
+                    yield name, _version(f"{directory.path}/{own}", stat.S_ISREG)
 
     def _directory(self, below: str, is_linked: bool) -> _Directory | None:
         """Return a directory, listed again if it has changed; None if it is missing."""

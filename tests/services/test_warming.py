@@ -1,13 +1,17 @@
 """Values that are computed while a worker starts."""
 
 import threading
+from functools import partial
 
 import pytest
 
+from benchmarks.counts import counted
 from loki_web.services import warming
 from loki_web.services.context import Sources
+from loki_web.services.fleet import selection
 from loki_web.services.memory import index_rows
 from tests.support.places import Place
+from tests.support.registered import add_project
 
 
 @pytest.mark.slow
@@ -23,6 +27,15 @@ def test_the_memory_can_be_searched_after_warming(session: Place) -> None:
     (index,) = session.home.glob(".cache/loki-web/*/index-*.sqlite3")
     assert index.stat().st_size > 0
     assert not src.memory_index.refresh(index_rows.get_contents(src))
+
+
+def test_the_folders_of_projects_are_not_listed_again_after_warming(place: Place) -> None:
+    for name in ("one", "two", "three"):
+        add_project(place, name)
+    sources = place.sources()
+    find = partial(selection.find_shown, sources)
+    assert counted(partial(warming.warm, sources)).lists > 3
+    assert counted(find).lists == 0
 
 
 def test_a_fault_of_one_value_leaves_the_others(
