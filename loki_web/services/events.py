@@ -15,6 +15,7 @@ from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict
 from loki_web.store.collection import BULK, Collection
 from loki_web.store.derived import derived
+from loki_web.store.entries import RELEASED
 from loki_web.store.journal import Journal
 from loki_web.store.times import isoformat, parse_time
 
@@ -112,7 +113,8 @@ class IndexReader:
         if names is None:
             names = self.index.compare_files(files.stamps())
         for name in names:
-            entry, packed = files.version(name), files.value(name)
+            entry = files.version(name)
+            packed = entry and (files.value(name) if entry.value is RELEASED else entry.value)
             if entry is None or packed is None:
                 self.index.remove_file(name)
             else:

@@ -291,7 +291,7 @@ class Journal(PathInput, Generic[R]):
         for line in lines:
             if self._inside:
                 self._inside = False
-            elif self._is_wanted(line):
+            elif not self._words or self._is_wanted(line):
                 self._take(line, offset)
             offset += len(line) + 1
         return offset

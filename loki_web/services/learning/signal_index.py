@@ -227,13 +227,14 @@ class SignalIndex:
         :param offset: where its line begins in the file.
         :param length: of the line, in bytes.
         """
-        when = record.time
+        when = record[0]
         row = self._add_row(record, offset, length)
-        hour = self._hours.get(when // HOUR)
+        number = when // HOUR
+        hour = self._hours.get(number)
         if hour is None:
-            hour = self._hours[when // HOUR] = array("i")
-            insort(self._hour_order, when // HOUR)
-        if not hour or self._precedes(hour[-1], when, offset):
+            hour = self._hours[number] = array("i")
+            insort(self._hour_order, number)
+        if not hour or self._times[hour[-1]] < when or self._precedes(hour[-1], when, offset):
             hour.append(row)
         else:
             hour.insert(self._find_position(hour, row), row)
