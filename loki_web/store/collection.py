@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import takewhile
@@ -397,6 +398,9 @@ class Collection:
         :param doubtful: the files to read even if their version is the same.
         """
         changed = self._restore() if len(due) >= BULK and not self._entries else []
+        if not self._entries and self._digest is not None:
+            changed += self._read_first(due, base)
+            due = due.difference(changed)
         stale, gone = self._compare(due, doubtful)
         if not (gone or stale or changed):
             return
@@ -413,6 +417,22 @@ class Collection:
         if changed:
             self._generation += 1
             self._note(changed)
+
+    def _read_first(self, due: set[str], base: str) -> list[str]:
+        """Read files of which nothing is known, without examining each before. Return their paths.
+
+        Files that are damaged or cannot be read are left out.
+        """
+        known = []
+        with files.OpenFolders(base) as folders:
+            for name in sorted(due):
+                with suppress(OSError):
+                    content = self._read(name, folders)
+                    if content is not None:
+                        self._keep(name, content)
+                        known.append(name)
+        self._recent.update(dict.fromkeys(reversed(self._entries.latest(_MAX_RECENT))))
+        return known
 
     def _compare(self, due: set[str], doubtful: set[str]) -> tuple[dict[str, Version], list[str]]:
         """Return the files to read with their versions, and the files that are gone."""
@@ -484,24 +504,32 @@ class Collection:
         before, fresh_before = self._entries.get(name), self._fresh.get(name)
         if before is not None:
             self._forget(name)
-        value = None
         try:
             content = self._read(name, folders) if self._has_room(version) else None
             is_doubtful = content is None and is_being_written(version)
         except OSError:
             content, is_doubtful = None, True
         if content is not None:
-            version, value = content.version, self._value_of(content)
-            self._fresh[name] = _Fresh(version.ctime_ns, content.fingerprint)
-            is_doubtful = not (self._is_trusted or content.is_settled)
-        elif is_doubtful:
-            value = before.value if before else None
+            entry = self._keep(name, content)
         else:
-            path = os.path.join(self._relative, name)
-            if version.size > MAX_ENTRY_BYTES:
-                log.warning("skipped file %s: it is too large", path)
-            else:
-                log.warning("skipped damaged file %s", path)
+            if not is_doubtful:
+                path = os.path.join(self._relative, name)
+                if version.size > MAX_ENTRY_BYTES:
+                    log.warning("skipped file %s: it is too large", path)
+                else:
+                    log.warning("skipped damaged file %s", path)
+            value = before.value if before and is_doubtful else None
+            entry = self._put(name, version, value, is_doubtful)
+        return before != entry or fresh_before != self._fresh.get(name)
+
+    def _keep(self, name: str, content: Content) -> Entry:
+        """Set the entry of a file that was read."""
+        version = content.version
+        self._fresh[name] = _Fresh(version.ctime_ns, content.fingerprint)
+        is_doubtful = not (self._is_trusted or content.is_settled)
+        return self._put(name, version, self._value_of(content), is_doubtful)
+
+    def _put(self, name: str, version: Version, value: Any, is_doubtful: bool) -> Entry:
         entry = Entry(version.stamp, version.mtime_ns, value)
         self._entries.put(name, entry)
         if self._digest is None:
@@ -509,7 +537,7 @@ class Collection:
             self._content_bytes += version.size
         if is_doubtful:
             self._unsettled.add(name)
-        return before != entry or fresh_before != self._fresh.get(name)
+        return entry
 
     def _value_of(self, content: Content) -> Any:
         return content.value if self._digest is None else self._digest(content.value)
