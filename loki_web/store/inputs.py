@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
-from loki_web.store.notifier import get_notifier
+from loki_web.store.notifier import Ancestry, get_notifier
 from loki_web.text import is_clean
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
@@ -53,6 +53,7 @@ class Root:
         self._events = events
         self._watched: set[str] = set()
         self._watched_itself = -1
+        self._ancestry: Ancestry | None = None
         self._identities: tuple[Identity | None, Identity | None] = None, None
         self._base = str(path)
 
@@ -111,12 +112,8 @@ class Root:
 
     def _watch_itself(self) -> bool:
         """Watch for the removal or renaming of the root or a folder above it."""
-        folder, watch = str(self.path), get_notifier().watch
-        while self.reports and watch(folder, self, "", only_itself=True):
-            folder, below = os.path.dirname(folder), folder
-            if folder == below:
-                return True
-        return False
+        self._ancestry = get_notifier().get_ancestry(str(self.path))
+        return self.reports and self._ancestry.watch(self)
 
 
 class Presence:

@@ -11,9 +11,9 @@ import logging
 import os
 import termios
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from inotify_simple import Event, INotify, flags
 
@@ -47,19 +47,57 @@ class Follower(Protocol):
         """Handle a change in any of the watched folders."""
 
 
+class Ancestry:
+    """A folder and those above it, watched once for all that need to know of their removal.
+
+    :ivar _is_watched: whether an event is sent when one of them is removed or renamed.
+    """
+
+    def __init__(self, notifier: "Notifier", folder: str) -> None:
+        above = os.path.dirname(folder)
+        self._notifier = notifier
+        self._folder = folder
+        self._above = notifier.get_ancestry(above) if above != folder else None
+        self._subscribers: WeakSet[Subscriber] = WeakSet()
+        self._is_watched = False
+
+    def watch(self, subscriber: Subscriber) -> bool:
+        """Call `lost` of the subscriber when one of the folders is removed or renamed.
+
+        :return: False if one of them cannot be watched.
+        """
+        with self._notifier.lock:
+            self._subscribers.add(subscriber)
+            if not self._is_watched:  # those above first: they report a renaming meanwhile
+                self._is_watched = (
+                    self._above is None or self._above.watch(self)
+                ) and self._notifier.watch(self._folder, self, "", only_itself=True)
+            return self._is_watched
+
+    def touched(self, key: Any, name: str, is_folder: bool) -> None:
+        """Ignore a change of a name in the folder, which others watch."""
+
+    def lost(self) -> None:
+        """Report that one of the folders may be another one."""
+        self._is_watched = False
+        _report_lost(self._subscribers)
+
+
 class Notifier:
     """The inotify watches of a process.
 
     After an error there are no more watches: `lost` of all subscribers is called, and `watch`
     returns False.
 
+    :ivar lock: held while subscribers are called.
     :ivar epoch: grows with each drain that has read events.
     :ivar has_failed: whether folders are polled because of an error.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._watches: dict[int, WeakKeyDictionary[Subscriber, Hashable]] = {}
+        self._ancestries: WeakValueDictionary[str, Ancestry] = WeakValueDictionary()
         self._followers: WeakSet[Follower] = WeakSet()
         self._inotify: INotify | None = None
         self._is_closed = False
@@ -76,7 +114,7 @@ class Notifier:
         :param only_itself: watch only for the removal or renaming of the folder itself.
         :return: False if the folder cannot be watched and has to be polled.
         """
-        with self._lock:
+        with self.lock:
             try:
                 if self._inotify is None:
                     if self.has_failed or self._is_closed:
@@ -94,16 +132,27 @@ class Notifier:
             self._watches[number][subscriber] = key
             return True
 
+    def get_ancestry(self, folder: str) -> Ancestry:
+        """Return a folder with those above it. It ends its watches when nobody refers to it.
+
+        :param folder: its real path.
+        """
+        with self.lock:
+            ancestry = self._ancestries.get(folder)
+            if ancestry is None:
+                ancestry = self._ancestries[folder] = Ancestry(self, folder)
+            return ancestry
+
     def follow(self, follower: Follower) -> None:
         """Call the follower, after the subscribers, whenever there were events."""
-        with self._lock:
+        with self.lock:
             self._followers.add(follower)
 
     def drain(self) -> None:
         """Read all events that have happened until now, and call the subscribers."""
         if self._inotify is None:
             return
-        with self._lock:  # wait for another thread that is still calling subscribers
+        with self.lock:  # wait for another thread that is still calling subscribers
             events = self._events()
             self.epoch += bool(events)
             for number, mask, _, name in events:
@@ -139,7 +188,7 @@ class Notifier:
 
     def give_up(self, error: Exception) -> None:
         """End all watches after an error: subscribers are called, and folders are polled."""
-        with self._lock:
+        with self.lock:
             self._fail(error)
             if self._inotify is not None:
                 self._inotify.close()
@@ -152,7 +201,7 @@ class Notifier:
 
     def close(self) -> None:
         """Close the descriptor. There are no more watches after that."""
-        with self._lock:
+        with self.lock:
             self._is_closed = True
             if self._inotify is not None:
                 self._inotify.close()
@@ -178,7 +227,7 @@ def _has_events(descriptor: int) -> bool:
         return True  # the read that follows raises the error
 
 
-def _report_lost(subscribers: "WeakKeyDictionary[Subscriber, Hashable]") -> None:
+def _report_lost(subscribers: Iterable[Subscriber]) -> None:
     for subscriber in list(subscribers):
         subscriber.lost()
 

@@ -110,3 +110,19 @@ def test_the_depth_of_a_root_does_not_matter_for_the_paths_below_it(tmp_path: Pa
     )
     assert nested == shallow
     assert nested.stats == 2
+
+
+def test_the_depth_of_a_root_does_not_matter_for_watching_one_beside_it(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*("folder",) * 12)
+    (deep / "a").mkdir(parents=True)
+    (deep / "b").mkdir()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    calls = []
+    for base in (tmp_path, tmp_path, deep):  # the first time of a process costs more
+        first, second = Root(base / "a"), Root(base / "b")
+        assert first.examine()
+        calls.append(counted(second.examine).calls)
+        assert first.is_notified
+        assert second.is_notified
+    assert calls[2] - calls[1] < 12  # less than one for each folder
