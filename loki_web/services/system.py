@@ -50,10 +50,12 @@ def get_secret_sources(
     mounts are the same directory; a key file in it is then reported as Docker's.
     """
     is_same = docker_mount.resolve() == kubernetes_mount.resolve()
-    in_cluster = Folder(kubernetes_mount).is_folder(_KUBERNETES_MARK)
+    docker = Folder(docker_mount)
+    kubernetes = docker if is_same else Folder(kubernetes_mount)
+    in_cluster = kubernetes.is_folder(_KUBERNETES_MARK)
     return {
-        "docker_secrets": _has_key_file(docker_mount),
-        "k8s_secrets": in_cluster or (not is_same and _has_key_file(kubernetes_mount)),
+        "docker_secrets": _has_key_file(docker),
+        "k8s_secrets": in_cluster or (not is_same and _has_key_file(kubernetes)),
         "env_secrets": list(sources.settings.secret_names),
     }
 
@@ -99,6 +101,5 @@ def require_token_auth(sources: Sources) -> None:
         raise Forbidden("Tokens can be managed only with LOKI_ENTERPRISE_AUTH=true")
 
 
-def _has_key_file(mount: Path) -> bool:
-    folder = Folder(mount)
+def _has_key_file(folder: Folder) -> bool:
     return any(folder.version(name.lower()) is not None for name in SECRET_NAMES)

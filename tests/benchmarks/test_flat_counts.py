@@ -12,8 +12,11 @@ from werkzeug.test import create_environ
 
 from benchmarks import sessions
 from benchmarks.counts import Counts, counted
+from loki_web.services import system
 from loki_web.store import files
 from loki_web.store.files import Version
+from loki_web.store.inputs import Root
+from loki_web.store.look import recording
 from tests.support.places import Place
 from tests.support.waiting import wait_until
 
@@ -77,3 +80,14 @@ def test_an_unchanged_get_does_the_same_whatever_there_is(
         if route != "/metrics":  # its series, which are bounded, are written again
             assert found.regexes <= 4, (route, found)  # of the request's own headers
             assert found.calls < 250, (route, found)
+
+
+def test_mounts_of_keys_that_are_one_folder_are_examined_once(place: Place) -> None:
+    mount, link = place.home / "run", place.home / "var-run"
+    link.symlink_to(mount)
+    mount.mkdir()
+    with recording() as recorded:
+        found = system.get_secret_sources(place.sources(), mount / "secrets", link / "secrets")
+    roots = [each.path for each, _ in recorded.inputs if isinstance(each, Root)]
+    assert roots == [mount / "secrets"]
+    assert found == {"docker_secrets": False, "k8s_secrets": False, "env_secrets": []}
