@@ -177,6 +177,17 @@ def test_an_edge_says_what_it_does_not_have(machines: Machines) -> None:
         assert machines.edge.get(path).status_code == 200, path
 
 
+def test_what_needs_no_token_does_not_tell_which_sessions_there_are(machines: Machines) -> None:
+    names = [machines.session_of("alpha"), "alpha:000000000000", ""]
+    requests = [("GET", "/api/auth/info"), ("GET", "/api/enterprise/status")]
+    requests += [("OPTIONS", path) for path in ("/api/tasks", "/api/logs", "/api/control/stop")]
+    for server in (machines.beta, machines.edge):
+        for method, path in requests:
+            answers = [server.request(method, f"{path}?project={name}") for name in names]
+            assert [answer.status_code for answer in answers] == [200] * 3, (method, path)
+            assert len({answer.text for answer in answers}) == 1
+
+
 def test_the_fleet_is_that_of_all_machines(machines: Machines) -> None:
     for server, own in (
         (machines.alpha, {"alpha"}),

@@ -23,7 +23,7 @@ from loki_web.services.machines import keys
 from loki_web.services.machines.names import is_elsewhere
 from loki_web.services.machines.roster import Roster, get_roster
 from loki_web.store.coerce import dicts_in
-from loki_web.web.access import EVENT_STREAM, PROJECT, get_identity
+from loki_web.web.access import EVENT_STREAM, PROJECT, PUBLIC, get_identity
 from loki_web.web.context import PROJECT_HEADER
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Reads:
         identifier = request.args.get(PROJECT, "")
         is_named = is_elsewhere(self._sources, identifier) and rule.startswith("/api/")
         if rule == EVENT_STREAM or not (is_named or self._is_of_edge(rule)):
+            return None
+        if request.method == "OPTIONS" or rule in PUBLIC:  # without a token
             return None
         limit = get_identity().projects
         session = self._roster.get_session(identifier, limit)
