@@ -3,6 +3,7 @@
 Both hand the connection over to the hub and free the thread of the request.
 """
 
+import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from socket import socket
@@ -93,6 +94,13 @@ def feed(server: Server) -> None:
     server.connected = False  # the library must not close the socket
     holder = access.get_identity()
     _live().open_socket(g.hub, server.sock, server.ws.connection, _may_stay(), holder, g.project)
+
+
+@blueprint.errorhandler(ConnectionError)
+@blueprint.errorhandler(ssl.SSLError)
+def forget(_: OSError) -> Response:
+    """Respond to a client that disconnected during the handshake: that is no fault of ours."""
+    return Response(status=400)
 
 
 @blueprint.get(access.EVENT_STREAM)

@@ -1,5 +1,6 @@
 """Who may listen, from where, and for how long."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,17 @@ def test_no_token_is_written_to_any_log(place: Place) -> None:
     for path in place.home.rglob("*"):
         if path.is_file() and path.suffix in (".log", ".jsonl"):
             assert VIEWER.encode() not in path.read_bytes()
+
+
+def test_a_client_that_leaves_during_the_handshake_is_no_fault_of_ours(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    headers["Sec-WebSocket-Key"] = "MDEyMzQ1Njc4OWFiY2RlZg=="
+    with ours:
+        client, environ = place.client(), {"gunicorn.socket": ours}
+        answer = client.get("/ws", headers=headers, environ_overrides=environ)
+    assert answer.status_code == 400
+    assert caplog.records == []
