@@ -2,6 +2,8 @@
 
 import json
 import socket
+import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +66,7 @@ class Peer:
         try:
             while came := self.socket.recv(1 << 20):
                 found += came
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             pass
         return found
 
@@ -115,6 +117,13 @@ class Bench:
         self._adopt(WebSocket(ours, may_stay=may_stay))
         return peer
 
+    def meet(self, ours: socket.socket, theirs: socket.socket) -> Peer:
+        """A client with sockets of the test's own, which are connected."""
+        theirs.setblocking(False)
+        self._peers.append(Peer(theirs))
+        self._adopt(WebSocket(ours))
+        return self._peers[-1]
+
     def refused(self, code: int) -> Peer:
         ours, peer = self._pair()
         self.hub.refuse(WebSocket(ours), code, "no")
@@ -159,3 +168,7 @@ class Bench:
 
     def _count(self) -> None:
         self.given_back += 1
+
+
+def list_feed_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name in ("live-feed", "live-watcher")}

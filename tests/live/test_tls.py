@@ -1,17 +1,21 @@
 """The feed over TLS that gunicorn itself speaks, where a socket cannot leave its object."""
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import websocket
 
 from loki_web.cli.feed_client import Refused, follow
+from loki_web.live import messages
 from tests.live.clients import Client, Message
+from tests.live.hubs import Bench
 from tests.support.places import Place
-from tests.support.tls import secured, serving_tls
+from tests.support.tls import certificate, secured, serving_tls
 
 PING = {"type": "ping"}
 
@@ -85,3 +89,28 @@ def test_a_terminal_follows_a_server_whose_certificate_it_is_given(
         next(follow(url))
     with pytest.raises(Refused, match="is not a readable file of PEM certificates"):
         next(follow(url, ca_file=str(tmp_path / "key.pem")))
+
+
+def test_a_slow_reader_is_told_why_it_has_to_go(tmp_path: Path) -> None:
+    """TLS takes nothing else before it has written the rest of a record."""
+    server, client = (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    )
+    server.load_cert_chain(*certificate(tmp_path))
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor() as pool:
+        secured_ours = pool.submit(server.wrap_socket, ours, server_side=True)
+        secured_theirs = client.wrap_socket(theirs)
+    bench = Bench()
+    peer = bench.meet(secured_ours.result(), secured_theirs)
+    for _ in range(12):
+        bench.publish("tasks", messages.Message("task_updated", {"title": "x" * 100_000}))
+    closing = None
+    for _ in range(20):
+        closing = closing or peer.closing()
+        bench.turn()
+    assert closing is not None
+    assert closing.code == 1013
+    bench.close()

@@ -44,7 +44,6 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "_offset",
         "_queue",
         "_waiting",
         "channels",
@@ -86,7 +85,6 @@ class Connection:
         self.mask = 0
         self._queue: list[memoryview] = []  # a list: short, and smaller than a deque when empty
         self._waiting = 0
-        self._offset = 0
         _bound(self.sock)
 
     @property
@@ -171,21 +169,22 @@ class Connection:
             self._waiting -= sent
             if sent < len(self._queue[0]):
                 self._queue[0] = self._queue[0][sent:]
-                self._offset += sent
             else:
                 self._queue.pop(0)
-                self._offset = 0
         return self._waiting < before
 
     def forget_waiting(self) -> int:
-        """Drop queued writes, except one that is partly written: frames must stay intact.
+        """Drop queued writes except the first, of which a part may be written.
+
+        Frames must stay intact, and TLS refuses all other data until it has written the rest of a
+        record.
 
         :return: how many were dropped.
         """
-        before = len(self._queue)
-        while len(self._queue) > (1 if self._offset else 0):
-            self._waiting -= len(self._queue.pop())
-        return before - len(self._queue)
+        dropped = self._queue[1:]
+        del self._queue[1:]
+        self._waiting -= sum(map(len, dropped))
+        return len(dropped)
 
     def receive(self) -> bytes | None:
         """Return received bytes; empty at the end of the stream, None if there are none yet.
