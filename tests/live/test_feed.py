@@ -1,17 +1,20 @@
 """When the feed reads a channel again: when something has changed, and not before."""
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from loki_web.live.feed import feed
-from loki_web.live.feed.feed import Followed
+from loki_web.live.feed.feed import Feed, Followed
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
 from loki_web.services.context import open_sources
 from loki_web.store.notifier import get_notifier
+from tests.live.hubs import Bench, list_feed_threads
 from tests.support.places import Place
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -84,3 +87,26 @@ def test_that_time_passes_is_a_reason_only_for_a_thorough_look(place: Place) -> 
     assert not reader.is_current(thoroughly=True)
     assert [message.data[1] for message in reader.read()] == [True]
     assert reader.is_current(thoroughly=True)
+
+
+def test_a_feed_that_could_not_start_starts_with_the_next_client(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, before = Bench(), list_feed_threads()
+    bench.hub.source = Feed(place.sources(), bench.hub)
+    usual = threading.stack_size(1 << 46)  # more than there is: no thread can be started
+    try:
+        bench.client()
+    finally:
+        threading.stack_size(usual)
+    assert (bench.hub.count, bench.given_back) == (0, 1)
+    peer = bench.client()
+
+    def heard() -> list[str]:
+        bench.turn()
+        return [message["type"] for message in peer.heard()]
+
+    assert wait_until(heard, "a message") == ["connected"]
+    monkeypatch.setattr(feed, "LINGER_SECONDS", 0.0)
+    bench.close()
+    wait_until(lambda: list_feed_threads() <= before, "the end of the feed's threads")

@@ -1,6 +1,5 @@
 """The live feed of a project that a client names, and that of another one at the same moment."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -14,7 +13,7 @@ from loki_web.errors import Unavailable
 from loki_web.live.feed import feed
 from loki_web.live.messages import Message, Topic
 from tests.live.clients import Client, Stream, listening, streaming, told
-from tests.live.hubs import Bench
+from tests.live.hubs import Bench, list_feed_threads
 from tests.support import places
 from tests.support.places import Place
 from tests.support.registered import add_project
@@ -176,10 +175,6 @@ def test_an_id_of_another_project_is_unknown(fleet: Fleet, before: str, after: s
         last_id = stream.last_id
     with streaming(fleet.server, path + after, Last_Event_ID=last_id) as stream:
         assert [stream.hear()["type"] for _ in range(2)] == ["reset", "checkpoints"]
-
-
-def list_feed_threads() -> set[threading.Thread]:
-    return {each for each in threading.enumerate() if each.name in ("live-feed", "live-watcher")}
 
 
 @pytest.mark.slow

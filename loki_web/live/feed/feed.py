@@ -175,8 +175,8 @@ class Feed:
         with self._lock:
             self._inbox.put((wanted, then))
             if not self._runs:
-                self._runs = True
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
+                self._runs = True  # if a thread could be started
 
     def check_room(self, project: Path) -> None:
         """Check that a project is followed already, or that one more can be.

@@ -151,8 +151,7 @@ class Hub:
         then = partial(self._begin, connection)
         project = str(connection.project) if connection.project else None
         wanted = Wanted(connection.channels, connection.known, project, connection.limit)
-        self.source.want(wanted, then)
-        self._guarded(connection, lambda: None)
+        self._guarded(connection, partial(self.source.want, wanted, then))
 
     def _begin(self, connection: Connection, standing: Standing) -> None:
         def welcome() -> None:

@@ -142,8 +142,8 @@ class RemoteFeed:
         self._inbox.put(lambda: self._outlet.post(partial(then, self._serve(wanted))))
         with self._lock:
             if not self._runs:
-                self._runs = True
                 threading.Thread(target=self._run, name="remote-feed", daemon=True).start()
+                self._runs = True  # if a thread could be started
 
     def _run(self) -> None:
         """Do what is in the inbox; only this thread uses the copy."""
