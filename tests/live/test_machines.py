@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,10 +19,13 @@ import websocket
 from requests import Response
 
 from loki_web.auth import tokens
-from loki_web.live.machines import answers
+from loki_web.live.machines import answers, remote_feed
 from loki_web.services.cells import Counter
+from loki_web.services.machines import keys
+from loki_web.store.shared.redis import Link
 from loki_web.web.context import EXTENSION
 from tests.live.clients import Client, Message, Stream, listening, streaming, told
+from tests.live.hubs import Bench, Peer
 from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
@@ -240,6 +245,52 @@ def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
             assert told(heard[-1:]) == [("task_created", name)]
             (other,) = {"of-alpha", "of-beta"} - {name}
             assert other not in json.dumps(heard)
+
+
+@pytest.mark.slow
+def test_a_feed_that_nobody_hears_ends_and_starts_with_the_next_client(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, link = Bench(), Link(machines.redis.url, lambda: None)
+    bench.hub.source = remote_feed.RemoteFeed(machines.session_of("alpha"), link, bench.hub)
+
+    def hear(peer: Peer) -> list[str]:
+        bench.turn()
+        return [json.dumps(message) for message in peer.heard()]
+
+    def hears(peer: Peer, text: str) -> bool:
+        return text in str(hear(peer))
+
+    def has_ended() -> bool:
+        bench.turn()
+        return not {"remote-feed", "remote-reader"} & {each.name for each in threading.enumerate()}
+
+    for name in ("heard-first", "heard-again"):
+        peer = bench.client()
+        assert "connected" in wait_until(partial(hear, peer), "a welcome")[0]
+        machines.place.write("queue/pending.json", [{"id": name}])
+        wait_until(partial(hears, peer, name), "the task")
+        with monkeypatch.context() as patch:
+            patch.setattr(remote_feed, "LINGER_SECONDS", 0.0)
+            peer.socket.close()
+            wait_until(has_ended, "the end of the feed's threads")
+    bench.close()
+
+
+def test_sessions_that_nobody_follows_make_room_for_others(machines: Machines) -> None:
+    sessions = [f"many:{n:012x}" for n in range(65)]
+    text = json.dumps({"projects": [{"id": each} for each in sessions]})
+    client, edge = machines.redis.client, machines.edge
+    client.set(keys.machine("many"), text)
+    client.zadd(keys.MACHINES, {"many": time.time()})
+    try:
+        wait_until(lambda: sessions[0] in edge.get("/api/fleet").text, "the sessions")
+        for each in sessions[1:]:
+            assert edge.head(f"/api/events?project={each}").status_code == 200
+        with streaming(edge, f"/api/events?project={sessions[0]}"):
+            pass
+    finally:
+        client.delete(keys.machine("many"))
 
 
 @pytest.mark.slow

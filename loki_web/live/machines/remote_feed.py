@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 
 # Channels that greet a new subscriber with their value.
 _VALUES = frozenset({protocol.STATUS, protocol.AGENTS, protocol.COST, protocol.COUNCIL})
+LINGER_SECONDS = 60.0
+_LOOK_SECONDS = 1.0
 _PAUSE_SECONDS = 0.5
 _NONE: Mapping[str, State] = MappingProxyType({})
+Put = Callable[[Callable[[], None]], None]
 
 log = logging.getLogger(__name__)
 
@@ -123,9 +126,10 @@ class Copy:
 
 
 class RemoteFeed:
-    """Follows a session for a hub, from its first connection on.
+    """Follows a session for a hub, while there are subscribers and LINGER_SECONDS longer.
 
     :param outlet: gets the changes and the responses to `want` in the order of the stream.
+    :ivar runs: whether it has threads and a copy.
     """
 
     def __init__(self, session: str, link: "Link", outlet: Audience) -> None:
@@ -134,48 +138,72 @@ class RemoteFeed:
         self._outlet = outlet
         self._copy = Copy()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._used_at = 0.0
         self._lock = threading.Lock()
-        self._runs = False
+        self.runs = False
 
     def want(self, wanted: Wanted, then: Then) -> None:
         """Respond with the state of channels, see `Feed.want`; of this session alone."""
-        self._inbox.put(lambda: self._outlet.post(partial(then, self._serve(wanted))))
         with self._lock:
-            if not self._runs:
+            self._inbox.put(lambda: self._outlet.post(partial(then, self._serve(wanted))))
+            if not self.runs:
                 threading.Thread(target=self._run, name="remote-feed", daemon=True).start()
-                self._runs = True  # if a thread could be started
+                self.runs = True  # if a thread could be started
 
     def _run(self) -> None:
         """Do what is in the inbox; only this thread uses the copy."""
-        last = None
+        last, over = None, threading.Event()
+        self._used_at = time.monotonic()
         with suppress(AwayError):
             self._copy = Copy(*self._load())
             last = self._copy.last
         reader = threading.Thread(
-            target=self._read, args=(last,), name="remote-reader", daemon=True
+            target=self._read, args=(last, over), name="remote-reader", daemon=True
         )
         reader.start()
-        while True:
+        while not self._is_over(over):
             try:
-                self._inbox.get()()
+                self._inbox.get(timeout=_LOOK_SECONDS)()
+            except queue.Empty:
+                pass
             except Exception:  # an error must not stop the feed of all clients
                 log.exception("the feed of another machine failed")
 
-    def _read(self, last: Id | None) -> None:
+    def _is_over(self, over: threading.Event) -> bool:
+        """Return whether nobody needs the feed any more; then end the reader.
+
+        :param over: set when what the reader still puts into the inbox is not for the next copy.
+        """
+        now = time.monotonic()
+        if self._outlet.topics_in_use:
+            self._used_at = now
+        with self._lock:
+            if now - self._used_at <= LINGER_SECONDS or not self._inbox.empty():
+                return False
+            over.set()
+            self._copy, self.runs = Copy(), False
+            return True
+
+    def _read(self, last: Id | None, over: threading.Event) -> None:
         """Read the stream, and put its entries into the inbox.
 
         :param last: the last entry of the copy; None if nothing could be copied yet.
+        :param over: set when the feed has ended.
         """
-        while True:
+
+        def put(action: Callable[[], None]) -> None:
+            self._inbox.put(lambda: None if over.is_set() else action())
+
+        while not over.is_set():
             try:
-                last = self._begin() if last is None else self._go_on(last)
+                last = self._begin(put) if last is None else self._go_on(last, put)
             except AwayError:
                 time.sleep(_PAUSE_SECONDS)
             except Exception:
                 log.exception("the stream of another machine could not be read")
                 time.sleep(_PAUSE_SECONDS)
 
-    def _begin(self) -> Id:
+    def _begin(self, put: Put) -> Id:
         """Copy the stream anew, and let all clients begin anew; return the last entry."""
         entries, states = self._load()
 
@@ -183,16 +211,16 @@ class RemoteFeed:
             self._copy = Copy(entries, states)
             self._outlet.send_away()
 
-        self._inbox.put(begin)
+        put(begin)
         return entries[-1].id if entries else NO_ID
 
-    def _go_on(self, last: Id) -> Id | None:
+    def _go_on(self, last: Id, put: Put) -> Id | None:
         """Wait for entries, and return the last one; None if some before them are missing."""
         for _, raw in self._link.read_streams({keys.events(self._session): format_id(last)}):
             entries = list(map(read_entry, raw))
             if not _is_chain(last, entries):
                 return None
-            self._inbox.put(partial(self._take, entries))
+            put(partial(self._take, entries))
             last = entries[-1].id
         return last
 
@@ -217,7 +245,7 @@ class RemoteFeed:
         is_seen = wanted.limit is None or self._session in wanted.limit
         if not is_seen or wanted.project not in (None, "", self._session):
             return Standing(refusal="Project not found")
-        standing, known = Standing(), wanted.known
+        standing, known, self._used_at = Standing(), wanted.known, time.monotonic()
         if not all(map(self._copy.has_state, wanted.channels)):
             self._refresh_states()
         for topic in sorted(topics_of(wanted.channels, None, wanted.limit)):

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from loki_web.errors import AwayError, Unavailable
 from loki_web.live.hub.connection import Connection
+from loki_web.live.hub.event_loop import Loop
 from loki_web.live.hub.hub import Hub
 from loki_web.live.machines.publisher import Publisher
 from loki_web.live.machines.remote_feed import RemoteFeed
@@ -39,18 +40,20 @@ class Machines:
         self._link = link
         self._roster = roster
         self._give_back = give_back
-        self._hubs: dict[str, Hub] = {}
+        self._loop = Loop()  # of all these hubs
+        self._followed: dict[str, tuple[Hub, RemoteFeed]] = {}  # by session
         self._places: WeakKeyDictionary[Connection, tuple[str, str]] = WeakKeyDictionary()
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = threading.Lock()
 
     @property
     def hubs(self) -> list[Hub]:
-        """Return the hubs of other machines' sessions that had a connection."""
-        return list(self._hubs.values())
+        """Return the hubs of other machines' sessions, also of some without a connection."""
+        return [hub for hub, _ in list(self._followed.values())]
 
     def start(self) -> None:
         """Listen, publish or stand by, and renew places from now on."""
+        self._loop.prepare()
         self._roster.start()
         Publisher(self._sources, self._link, self._roster).start()
         threading.Thread(target=self._renew, name="places", daemon=True).start()
@@ -67,15 +70,27 @@ class Machines:
             return None
         session = self._roster.get_session(project, limit)
         with self._lock:
-            hub = self._hubs.get(session)
-            if hub is None:
-                if len(self._hubs) >= _MOST_HUBS:
-                    raise Unavailable("Too many sessions are followed.", _RETRY_SECONDS)
-                hub = self._hubs[session] = Hub(
-                    give_back=self._give_back, counts=self._sources.counts
-                )
-                hub.source = RemoteFeed(session, self._link, hub)
+            if session in self._followed:
+                return self._followed[session][0]
+            self._make_room()
+            hub = Hub(self._loop, self._give_back, self._sources.counts)
+            hub.source = feed = RemoteFeed(session, self._link, hub)
+            self._followed[session] = hub, feed
             return hub
+
+    def _make_room(self) -> None:
+        """Forget sessions without connections whose feeds have ended, if there are too many.
+
+        :raises Unavailable: when all are followed.
+        """
+        if len(self._followed) >= _MOST_HUBS:
+            self._followed = {
+                session: (hub, feed)
+                for session, (hub, feed) in self._followed.items()
+                if hub.count or feed.runs
+            }
+        if len(self._followed) >= _MOST_HUBS:
+            raise Unavailable("Too many sessions are followed.", _RETRY_SECONDS)
 
     def take_place(self, connection: Connection, owner: str, most: int) -> bool:
         """Take a place for a connection of an identity; while Redis is away, it needs none."""
