@@ -161,12 +161,13 @@ def _compute(sources: Sources | None, rule: str) -> bytes:
         body: bytes = selection.keep(sources, _BODIES[rule]).examine()
     except PublicError:
         return _NOTHING
-    return body if len(body) <= MOST_BYTES else _NOTHING
+    return body
 
 
 def _build(rule: str, sources: Sources) -> bytes:
     serve, query = _SERVICES[rule]
-    return orjson.dumps(serve(sources, **query().load({})), option=orjson.OPT_NON_STR_KEYS)
+    body = orjson.dumps(serve(sources, **query().load({})), option=orjson.OPT_NON_STR_KEYS)
+    return body if len(body) <= MOST_BYTES else _NOTHING  # it is kept with the sources
 
 
 _BODIES = {rule: partial(_build, rule) for rule in ROUTES}  # the same object each time
