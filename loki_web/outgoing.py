@@ -1,4 +1,4 @@
-"""Requests that we send: which addresses are on this machine, and how an address is opened."""
+"""Requests that the server sends: whether an address is on this machine, and how to open it."""
 
 import socket
 import urllib.request
@@ -19,7 +19,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 def build_opener(
     address: str, *handlers: urllib.request.BaseHandler
 ) -> urllib.request.OpenerDirector:
-    """Return an opener for an address, which never asks a proxy for one on this machine."""
+    """Return an opener for an address; it uses no proxy for an address on this machine."""
     direct = [urllib.request.ProxyHandler({})] if is_local(address) else []
     return urllib.request.build_opener(*direct, *handlers)
 

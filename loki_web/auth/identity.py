@@ -16,7 +16,7 @@ class Identity:
     :param key: the token's id, or the OIDC subject.
     :param name: the name in the audit log.
     :param scopes: all allowed scopes, implied ones included.
-    :param projects: to which it is limited, see `Sources.limit`; None for all.
+    :param projects: the projects to which it is limited, see `Sources.limit`; None for all.
     :param expires_at: when the token expires, None if it never does.
     :param sign_in: the key of the sign-in whose cookie was sent; empty for a token.
     """

@@ -216,8 +216,8 @@ def _format_token(identity: str, entry: Json) -> TokenDict:
 def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
     """Return the directories of projects, links resolved: ids and aliases can change.
 
-    :param identifiers: ids, aliases or paths; that of a project that is not registered is a path,
-        that of a project of another machine the name of its session, which is returned as it is.
+    :param identifiers: ids, aliases or paths; paths for projects that are not registered. The name
+        of a session of another machine is returned unchanged.
     :raises BadRequest: without any, or for an unknown one.
     """
     real = {each.root: each.real for each in selection.list_known(sources)}

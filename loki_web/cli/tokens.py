@@ -44,8 +44,8 @@ def token() -> None:
     "--project",
     "projects",
     multiple=True,
-    help="Limit the token to a project, by its id, alias or path; repeatable. With LOKI_REDIS_URL "
-    "also one of another machine, by its id in the fleet",
+    help="Limit the token to a project, by its id, alias or path; repeatable. With LOKI_REDIS_URL, "
+    "also to a project of another machine, by its id in /api/fleet",
 )
 def create(
     name: str,

@@ -45,9 +45,9 @@ _PROJECT = {
 _KNOWN = {
     "type": "object",
     "additionalProperties": _TEXT,
-    "description": "What the client has of lists, by channel: the ETag, without W/ and quotes, of "
+    "description": "The ETags of lists that the client has, by channel, without W/ and quotes: of "
     "GET /api/tasks, /api/registry/projects?include_inactive=true, /api/notifications?limit=1000 "
-    "or /api/checkpoints?limit=200. If a list has changed since, `reset` follows.",
+    "or /api/checkpoints?limit=200. `reset` follows with the channels whose list has changed.",
 }
 _SUBSCRIPTION = {
     **_CHOICE,
@@ -118,8 +118,8 @@ _SENT_TO_CLIENTS = {
     "council": _Described("council: after subscribing, and on each change.", CouncilState),
     "checkpoint": _Described("checkpoints: a new checkpoint.", Checkpoint),
     "reset": _Described(
-        "The state that the client has is not known, or not any more. On an event stream the whole "
-        "lists follow; the client of a socket reads them again from the API.",
+        "The state that the client sent is unknown or no longer available. On an event stream the "
+        "whole lists follow; on a WebSocket the client requests them from the API.",
         {"type": "object", "properties": {"detail": _TEXT, "channels": _NAMES}},
     ),
 }

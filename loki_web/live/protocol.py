@@ -35,7 +35,7 @@ class Command:
     :param data: the `data` of the message, repeated in the confirmation.
     :param project: the id, alias or path of the project to follow from now on, empty for the one
         that is shown where none is named; None to change nothing.
-    :param known: the states of channels that the client has, by channel.
+    :param known: the states that the client has, by channel.
     """
 
     type: str
@@ -99,7 +99,7 @@ def topics_of(
 
 
 def reset(detail: str, channels: list[str]) -> Message:
-    """Return the message about channels whose state, as the client has it, is unknown here."""
+    """Return the message that the client's states of these channels are unknown here."""
     return Message("reset", {"detail": detail, "channels": channels})
 
 

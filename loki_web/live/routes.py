@@ -126,8 +126,8 @@ def events() -> Response:
 def _find_session() -> tuple[Hub, Path | None]:
     """Return the hub for a connection, and the project of this machine that it follows.
 
-    That is the one that it names. A client with a limited token that names none follows the one
-    that is shown at this moment; for any other client it is None.
+    That is the project in the address. Without one, a client with a limited token follows the
+    project that is shown at this moment; for other clients it is None.
 
     :raises NotFound: for an unknown project.
     :raises Unavailable: when too many projects are followed.

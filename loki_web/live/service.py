@@ -69,7 +69,7 @@ class Live:
         return cls(hub, feed, open_connections, most, share, machines)
 
     def start(self) -> None:
-        """Prepare the hub and speak with other machines, if there are any; call in each worker."""
+        """Prepare the hub, and connect to other machines if there are any; call in each worker."""
         self.hub.prepare()
         if self.machines is not None:
             self.machines.start()
@@ -79,7 +79,7 @@ class Live:
 
         :param project: as the client names it; empty for the one that is shown.
         :param limit: of the token, see `Sources.limit`.
-        :raises NotFound: when no machine tells of it, or it may not be seen.
+        :raises NotFound: when no machine reports it, or the limit excludes it.
         """
         hub = self.machines.find_hub(project, limit) if self.machines else None
         return hub or self.hub
@@ -142,18 +142,18 @@ class Live:
     def _admit(self, hub: Hub, connection: Connection, holder: Identity) -> None:
         """Serve a connection, or refuse it above the limits; on an error close it."""
         try:
-            if self._may_join(connection, holder):
+            if self._count(connection, holder):
                 hub.adopt(connection)
             else:
                 hub.refuse(connection, TRY_AGAIN_LATER, _TOO_MANY)
         except BaseException:
             if connection.counted:
                 self.open_connections.give_back()
-            socket_takeover.close(connection.sock)  # gunicorn cannot
+            socket_takeover.close(connection.sock)  # gunicorn cannot close it
             raise
 
-    def _may_join(self, connection: Connection, holder: Identity) -> bool:
-        """Count a connection, unless a limit is reached.
+    def _count(self, connection: Connection, holder: Identity) -> bool:
+        """Count a connection and return True; return False if a limit is reached.
 
         The last tenth of the connections is reserved for identities that may control the session.
         One identity gets two thirds of all connections at most.

@@ -105,8 +105,8 @@ class Token(Answer):
         fields.List(
             fields.String(),
             metadata={
-                "description": "Folders of the projects that the token is limited to; for one of "
-                "another machine its id in `/api/fleet`"
+                "description": "Folders of the projects that the token is limited to; for a "
+                "project of another machine, its id in `/api/fleet`"
             },
         )
     )

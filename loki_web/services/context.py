@@ -81,8 +81,8 @@ class Sources:
     :param user: `~/.loki/`.
     :param started_at: when the server started, seconds since the epoch.
     :param index: the derived index of the project.
-    :param limit: the directories of the projects that may be seen, links resolved, and the names
-        of other machines' sessions; None for all.
+    :param limit: the projects that may be seen: directories, links resolved, and names of other
+        machines' sessions; None for all.
     :param base: the same sources without that limit; None if there is none.
     :param is_pinned: whether they show this project, whichever other one is in focus.
     """

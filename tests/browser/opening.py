@@ -1,4 +1,4 @@
-"""Open pages for tests, with as little work for Chromium as possible."""
+"""Open pages for tests with little work for Chromium."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,17 +12,17 @@ from tests.support.waiting import PATIENCE_SECONDS
 MILLISECONDS = PATIENCE_SECONDS * 1000
 _DEFAULTS = {"reduced_motion": "reduce", "timezone_id": "UTC"}
 _VIEWPORT = {"width": 1280, "height": 720}  # Playwright's own
-_CHANGEABLE = {"viewport", "color_scheme", "forced_colors"}  # what an open page can get
+_CHANGEABLE = {"viewport", "color_scheme", "forced_colors"}  # options that an open page can get
 Prepare = Callable[[Page], object]
 
 
 class Pages:
     """The pages of one test at a time.
 
-    A new page needs a process of its own and twice the CPU of another address in an open one. So
-    the first page that a test opens is one that all tests use in turn, without what the ones
-    before left in it. It cannot forget the scripts, clocks and routes of sockets that `prepare`
-    installs, nor get all options: such pages are new ones.
+    A new page needs a process of its own, and twice the CPU of opening another address in an open
+    page. So all tests share one page for the first address that they open; `clean` removes what a
+    test left in it. A test gets a new page for a second address, for `prepare`, because scripts,
+    clocks and routes of sockets cannot be removed, and for options that an open page cannot get.
     """
 
     def __init__(self, browser: Browser) -> None:
@@ -41,7 +41,8 @@ class Pages:
     ) -> Watched:
         """Open an address, watched from the first moment.
 
-        :param route: adds routes of requests to the page before.
+        :param prepare: changes a new page before it is opened.
+        :param route: adds routes of requests to the page before it is opened.
         :param options: those of a browser context, as `color_scheme` and `viewport`.
         """
         is_new = prepare or self._in_use or not options.keys() <= _CHANGEABLE
@@ -55,7 +56,7 @@ class Pages:
         return watched
 
     def clean(self) -> None:
-        """Close the pages of a test, or make the one that is kept as good as new."""
+        """Close the new pages of a test, and reset the shared one."""
         for context in self._new:
             for page in context.pages:
                 page.unroute_all(behavior="ignoreErrors")  # requests that are still being answered

@@ -15,7 +15,7 @@ _AXE = Axe().axe_script
 
 
 def is_accessible(watched: Watched) -> None:
-    """Axe finds nothing, in the dark theme neither, where only the colors are others."""
+    """Check that axe finds nothing; in the dark theme only the rules about colors are checked."""
     page = watched.page
     page.evaluate(_AXE)
     assert _find_violations(page, {}) == []

@@ -141,6 +141,7 @@ def test_the_time_range_is_shared_by_all_charts_and_in_the_address(
         range_.get_by_role("button", name="Hour", exact=True).click()
         expect(panel(page, "Spend").locator("tbody tr")).to_have_count(1)
         page.locator("#rail [data-view=timeline]").click()
+        expect(page).to_have_url(re.compile(r"#/timeline\?range=1h$"))
         pressed = range_.locator("[aria-pressed=true]")
         expect(pressed).to_have_text("Hour")
         page.reload()

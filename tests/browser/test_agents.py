@@ -124,7 +124,7 @@ def test_pausing_leaves_the_signal_and_resuming_takes_it_away(
         assert not signal.exists()
 
 
-def test_several_are_paused_and_those_that_can_be_are_killed_together(
+def test_selected_agents_are_paused_together_and_those_with_a_process_are_killed(
     alive: Place, children: Children, open_page: OpenPage
 ) -> None:
     inside, outside = children.worker(alive), children.sleeper()

@@ -181,7 +181,7 @@ def test_all_that_are_listed_are_acknowledged_at_once(
         assert seen(alerting) == {"n-3", "n-4"}
 
 
-def test_several_are_selected_by_keys_and_acknowledged_together(
+def test_alerts_are_selected_by_keys_and_acknowledged_together(
     alerting: Place, open_page: OpenPage
 ) -> None:
     with servers.serving(alerting) as server:

@@ -57,16 +57,16 @@ def test_a_list_that_changed_before_its_channel_began_is_requested_again_without
 ) -> None:
     empty_place.write("queue/pending.json", [{"id": "t-1", "title": "First"}])
     with servers.serving(empty_place) as server, ExitStack() as held:
-        said: list[str] = []
+        sent: list[str] = []
 
         def prepare(page: Page) -> None:
             page.clock.install()
-            page.route_web_socket("**/ws", partial(hold, held=held, said=said))
+            page.route_web_socket("**/ws", partial(delay, until=held, sent=sent))
 
         watched = open_page(f"{server.url}/#/tasks", prepare=prepare)
         page, address = watched.page, f"{server.url}/api/tasks"
         expect(page.locator("#main")).to_contain_text("First")
-        expect_equal(page, lambda: any('"tasks"' in text for text in said), True)
+        expect_equal(page, lambda: any('"tasks"' in text for text in sent), True)
         page.clock.pause_at(page.evaluate("Date.now() / 1000 + 5"))  # no timer runs from now on
         before = watched.asked.count(address)
         if has_changed:
@@ -84,16 +84,16 @@ def test_a_list_that_changed_before_its_channel_began_is_requested_again_without
         assert watched.asked.count(address) == before + has_changed
 
 
-def hold(socket: WebSocketRoute, *, held: ExitStack, said: list[str]) -> None:
-    """Keep what the page says from the server until `held` is closed."""
+def delay(socket: WebSocketRoute, *, until: ExitStack, sent: list[str]) -> None:
+    """Keep messages of the page in `sent`, and send them to the server when `until` is closed."""
     server = socket.connect_to_server()
 
     def hear(message: str | bytes) -> None:
-        said.append(str(message))
-        held.callback(server.send, message)
+        sent.append(str(message))
+        until.callback(server.send, message)
 
     socket.on_message(hear)
-    held.callback(socket.on_message, server.send)
+    until.callback(socket.on_message, server.send)
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE])

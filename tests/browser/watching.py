@@ -30,7 +30,7 @@ class Watched:
         self.page.on("websocket", self._note_request)
 
     def forget(self) -> None:
-        """Note nothing any more."""
+        """Stop noting messages, errors and requests."""
         self.page.remove_listener("console", self._hear_message)
         self.page.remove_listener("pageerror", self._hear_error)
         self.page.remove_listener("request", self._note_request)

@@ -24,9 +24,10 @@ PARTS: dict[str, Callable[[str], bool]] = {
 
 
 def select_paths(document: Any, is_selected: Callable[[str], bool]) -> Any:
-    """The document of some paths, in which one alone has the parameter that all read alike.
+    """Return the document with the selected paths; only one of them keeps `project`.
 
-    What is no project is 404 before anything else of a request is looked at.
+    All paths handle that parameter in the same way, and an unknown project is 404 before anything
+    else of a request is checked.
     """
     document["paths"] = {
         path: item for path, item in document["paths"].items() if is_selected(path)

@@ -117,7 +117,7 @@ def without_ages(answer: object) -> object:
 def test_an_edge_reads_what_the_machine_answers(machines: Machines) -> None:
     session = machines.session_of("alpha")
     for path in answers.ROUTES:
-        machines.edge.get(path)  # all are answered together
+        machines.edge.get(path)  # so that one turn of the machine answers all
     for path in (*READS, *answers.ROUTES):
         for server, query in ((machines.edge, ""), (machines.beta, f"?project={session}")):
 
@@ -299,8 +299,8 @@ def test_a_limited_token_sees_its_project_alone_on_an_edge(
 ) -> None:
     alpha, beta = machines.session_of("alpha"), machines.session_of("beta")
     place = places.empty(tmp_path)
-    made = tokens.create(place.sources(LOKI_REDIS_URL=machines.redis.url), "new", projects=[alpha])
-    assert made["projects"] == [alpha]
+    token = tokens.create(place.sources(LOKI_REDIS_URL=machines.redis.url), "new", projects=[alpha])
+    assert token["projects"] == [alpha]
     accounts.store(
         place,
         accounts.entry("limited", "*", projects=[alpha]),

@@ -57,7 +57,9 @@ def test_who_subscribes_to_a_value_is_told_it_at_once(shared: Server, channel: s
 
 
 @pytest.mark.parametrize("is_current", [True, False])
-def test_who_has_a_list_is_told_whether_it_is_current(shared: Server, is_current: bool) -> None:
+def test_a_subscriber_with_the_etag_of_a_list_learns_whether_it_is_current(
+    shared: Server, is_current: bool
+) -> None:
     etag = shared.get("/api/tasks").headers["ETag"].removeprefix("W/").strip('"')
     known = {"tasks": etag if is_current else "of another list"}
     command = {"type": "subscribe", "data": {"channels": ["tasks"], "known": known}}

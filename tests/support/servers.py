@@ -74,7 +74,7 @@ class Server:
         self._wait()
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """A signal to the master, SIGTERM as an administrator sends it; the exit code."""
+        """Send a signal to the master, by default SIGTERM, and return the exit code."""
         self.process.send_signal(how)
         return self._wait()
 
@@ -140,10 +140,10 @@ def serving(
     conf: str | Path = "gunicorn.conf.py",
     **settings: str,
 ) -> Iterator[Server]:
-    """`gunicorn -c CONF TARGET` on a place; it has to end cleanly.
+    """Run `gunicorn -c CONF TARGET` on a place, and check that it ends with exit code 0.
 
-    It is ended by SIGQUIT: after SIGTERM workers wait two seconds for further requests of clients
-    whose connections are kept alive, as those of a page are. `Server.end` ends it by SIGTERM.
+    The signal is SIGQUIT: after SIGTERM, workers wait two seconds for further requests on
+    connections that are kept alive, as those of a page. `Server.end` sends SIGTERM.
     """
     require_mark()
     port = settings.setdefault("LOKI_DASHBOARD_PORT", str(free_port()))

@@ -79,12 +79,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a subscription is to.
+    """What a client subscribes to.
 
     :param known: tokens of the states that a reconnecting client has, by channel.
     :param project: id, alias or path of the project; without it, the one that is shown.
     :param limit: of the token, see `Sources.limit`. With it, a subscription without a project
-        is to the one that is shown at this moment.
+        follows the one that is shown at this moment.
     """
 
     channels: frozenset[str]

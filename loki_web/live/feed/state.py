@@ -243,15 +243,15 @@ class ListSlice:
         return [Message(self._name, self._entries)]
 
     def since(self, token: str) -> list[Message] | None:
-        """Return the messages since a token, None if it is not in the history.
+        """Return the messages since a token; None if the token is unknown.
 
-        :param token: also the ETag of the same list in the API, which is known while it is current.
+        :param token: one from the history, or the ETag that the API gives to the current list.
         """
         missed = self._history.since(token)
         return [] if missed is None and token == self._get_etag() else missed
 
     def _get_etag(self) -> str:
-        """Return what `web.answers` makes of a response with this list; computed once for each."""
+        """Return the ETag of a response with this list, as `web.answers` computes it."""
         if not self._etag:
             body = _serialize(self._entries) + b"\n"
             self._etag = hashlib.blake2b(body, digest_size=16).hexdigest()

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Its thread starts with the first connection.
+    """Waits for sockets and times; the thread starts with the first connection.
 
     `post` may be called from any thread and from a signal handler; `watch` and `remind` only from
     the loop's own thread.

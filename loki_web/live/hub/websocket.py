@@ -21,7 +21,7 @@ from loki_web.live.protocol import Command
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FRAGMENTS = 1024
 _TOO_BIG = "Messages must have at most 64 KiB"
-_RESET = "These channels have changed since; read them again from the API"
+_RESET = "The lists of these channels have changed; request them again from the API"
 _PONG = messages.frames([protocol.PONG])
 
 

@@ -1,8 +1,8 @@
-"""Reads that no channel tells about: logs, memory and learning, for servers without the files.
+"""Reads on demand: logs, memory and learning, which have no channel, for servers without the files.
 
-Nothing is computed unasked. A server that is asked for such a read notes that in Redis; the machine
-with the files answers there, and goes on as long as others ask. An answer expires after seconds, so
-none is old.
+A server that gets a request for such a read adds the read to a set in Redis. The machine with the
+files writes the answer to Redis, and keeps it up to date until there was no request for a minute.
+Answers expire after seconds, so that no server shows an old one.
 """
 
 import logging
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from loki_web.store.shared.redis import Link
 
 MOST_BYTES = 256 * 1024  # of an answer
-_NOTHING = b""  # the answer if there is none, or it is too large
-_ASKED_SECONDS = 60  # for which a read is answered after somebody has asked for it
-_KEPT_SECONDS = 15
+_NO_ANSWER = b""  # written if the read fails or its answer is too large
+_DEMAND_SECONDS = 60  # for which a read is answered after the last request
+_EXPIRY_SECONDS = 15
 _RENEW_SECONDS = 5.0
 _TURN_SECONDS = 1.0
-_MOST_ASKED = 256
+_MOST_READS = 256
 
 log = logging.getLogger(__name__)
 
@@ -62,47 +62,48 @@ ROUTES = frozenset(_SERVICES)
 
 
 def ask(link: "Link", session: str, rule: str) -> bytes:
-    """Return the answer of a machine to a read of one of its sessions, without parameters.
+    """Request a read of another machine's session, and return its answer.
 
-    :raises Unavailable: at the first time; the machine answers within a second or two.
+    :param rule: the route of the read, one of `ROUTES`; it has no parameters.
+    :raises Unavailable: on the first request; the machine answers within a second or two.
     :raises NotFound: if the answer is too large, or the machine does not publish the session.
     :raises AwayError: when Redis does not answer.
     """
-    asked = keys.asked(session.partition(":")[0])
+    reads = keys.reads(session.partition(":")[0])
 
-    def note_and_read(client: Any) -> bytes | None:
+    def request_and_get(client: Any) -> bytes | None:
         with client.pipeline() as together:
-            together.sadd(asked, f"{session} {rule}")
-            together.expire(asked, _ASKED_SECONDS)
+            together.sadd(reads, f"{session} {rule}")
+            together.expire(reads, _DEMAND_SECONDS)
             together.get(keys.answer(session, rule))
-            found: bytes | None = together.execute()[-1]
-            return found
+            answer: bytes | None = together.execute()[-1]
+            return answer
 
-    body = link.call(note_and_read)
+    body = link.call(request_and_get)
     if body is None:
-        raise Unavailable("The machine of the session was asked for this. Try again.", 1)
-    if body == _NOTHING:
+        raise Unavailable("Requested from the machine of the session. Try again.", 1)
+    if body == _NO_ANSWER:
         raise NotFound("The machine does not publish this, or it is too large. Ask that machine.")
     return body
 
 
 @dataclass
-class _Asked:
-    """A read that others were asked for.
+class _Demand:
+    """The requests of other servers for one read.
 
-    :ivar at: when, for the last time.
+    :ivar requested_at: when the last request was seen, by the monotonic clock.
     :ivar body: the answer that was written last.
     """
 
-    at: float
+    requested_at: float
     body: bytes | None = None
     written_at: float = 0.0
 
 
 class Answers:
-    """Answers what other servers are asked for, in a thread of its own: it can take seconds.
+    """Answers reads that other servers request, in a thread of its own: it can take seconds.
 
-    :param machine: the name of this one.
+    :param machine: the name of this machine.
     :param get_sessions: returns the sources of the sessions that are published, by name.
     """
 
@@ -112,7 +113,7 @@ class Answers:
         self._link = link
         self._machine = machine
         self._get_sessions = get_sessions
-        self._asked: dict[str, _Asked] = {}
+        self._demands: dict[str, _Demand] = {}  # by session and route, as in Redis
 
     def start(self) -> None:
         """Answer from now on."""
@@ -122,7 +123,7 @@ class Answers:
         while True:
             try:
                 self._turn()
-            except AwayError:  # each answer is written again when it is due
+            except AwayError:  # answers that are due are written in the next turn
                 pass
             except Exception:  # whatever it is, the next turn may succeed
                 log.exception("other machines could not be answered")
@@ -132,42 +133,49 @@ class Answers:
         sessions = self._get_sessions()
         if not sessions:  # another server may publish under this name
             return
-        name = keys.asked(self._machine)
-        new = self._link.call(lambda client: client.spop(name, _MOST_ASKED), tries_anyway=True)
-        now = time.monotonic()
-        for member in new:
-            self._asked.setdefault(member.decode(errors="replace"), _Asked(now)).at = now
-        latest = sorted(self._asked.items(), key=lambda pair: pair[1].at)[-_MOST_ASKED:]
-        self._asked = {name: each for name, each in latest if now - each.at < _ASKED_SECONDS}
-        for member, asked in self._asked.items():
-            session, _, rule = member.partition(" ")
-            body = _compute(sessions.get(session), rule)
-            if body == asked.body and now - asked.written_at < _RENEW_SECONDS:
+        self._read_demands()
+        for read, demand in self._demands.items():
+            session, _, rule = read.partition(" ")
+            body, now = _compute(sessions.get(session), rule), time.monotonic()
+            if body == demand.body and now - demand.written_at < _RENEW_SECONDS:
                 continue
             key = keys.answer(session, rule)
             self._link.call(partial(_write, key, body), tries_anyway=True)
-            asked.body, asked.written_at = body, now
+            demand.body, demand.written_at = body, now
+
+    def _read_demands(self) -> None:
+        """Take new requests from Redis, and forget reads without a request for a minute."""
+        reads = keys.reads(self._machine)
+        new = self._link.call(lambda client: client.spop(reads, _MOST_READS), tries_anyway=True)
+        now = time.monotonic()
+        for member in new:
+            read = member.decode(errors="replace")
+            self._demands.setdefault(read, _Demand(now)).requested_at = now
+        latest = sorted(self._demands.items(), key=lambda pair: pair[1].requested_at)[-_MOST_READS:]
+        self._demands = {
+            read: demand for read, demand in latest if now - demand.requested_at < _DEMAND_SECONDS
+        }
 
 
 def _write(key: str, body: bytes, client: Any) -> None:
-    client.set(key, body, ex=_KEPT_SECONDS)
+    client.set(key, body, ex=_EXPIRY_SECONDS)
 
 
 def _compute(sources: Sources | None, rule: str) -> bytes:
     """Return the body of an answer, computed again if one of its inputs has changed."""
     if sources is None or rule not in ROUTES:
-        return _NOTHING
+        return _NO_ANSWER
     try:
         body: bytes = selection.keep(sources, _BODIES[rule]).examine()
     except PublicError:
-        return _NOTHING
+        return _NO_ANSWER
     return body
 
 
 def _build(rule: str, sources: Sources) -> bytes:
     serve, query = _SERVICES[rule]
     body = orjson.dumps(serve(sources, **query().load({})), option=orjson.OPT_NON_STR_KEYS)
-    return body if len(body) <= MOST_BYTES else _NOTHING  # it is kept with the sources
+    return body if len(body) <= MOST_BYTES else _NO_ANSWER  # it is kept with the sources
 
 
 _BODIES = {rule: partial(_build, rule) for rule in ROUTES}  # the same object each time

@@ -1,4 +1,4 @@
-"""Reads of sessions whose files are on another machine: the states of their channels, and answers.
+"""Reads of sessions on other machines: the states of their channels, and answers on demand.
 
 A request reads from Redis, and gets what was read last while Redis is away.
 """
@@ -76,12 +76,12 @@ class Reads:
             return None
         limit = get_identity().projects
         session = self._roster.get_session(identifier, limit)
-        is_here = rule in _CHANNEL_OF_RULE or rule in answers.ROUTES
-        if request.method not in ("GET", "HEAD") or not is_here or {*request.args} - {PROJECT}:
+        has_read = rule in _CHANNEL_OF_RULE or rule in answers.ROUTES
+        if request.method not in ("GET", "HEAD") or not has_read or {*request.args} - {PROJECT}:
             raise NotFound(_NOT_HERE)
         body = self._read(session, rule)
         if limit is not None and _CHANNEL_OF_RULE.get(rule) == protocol.PROJECTS:
-            body = self._keep_own(session, body)
+            body = self._limit_projects(session, body)
         response = Response(body, content_type="application/json")
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers[PROJECT_HEADER] = quote(session)
@@ -97,14 +97,14 @@ class Reads:
         is_of_project = rule not in _OF_SERVER and getattr(blueprint, "is_of_project", False)
         return rule in _CHANNEL_OF_RULE or (is_of_project and rule.startswith("/api/"))
 
-    def _keep_own(self, session: str, body: bytes) -> bytes:
-        """Return the list of a machine's projects with that of a session alone."""
+    def _limit_projects(self, session: str, body: bytes) -> bytes:
+        """Return only the project of a session from the list of its machine's projects."""
         own = self._roster.list_projects().get(session)
         listed = dicts_in(orjson.loads(body)) if own else []
         return orjson.dumps([each for each in listed if own and each.get("path") == own["path"]])
 
     def _read(self, session: str, rule: str) -> bytes:
-        """Return the answer of a machine; while Redis is away, the last one."""
+        """Return the answer of a machine; the last one while Redis does not answer."""
         channel = _CHANNEL_OF_RULE.get(rule)
         try:
             body = (

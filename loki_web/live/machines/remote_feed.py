@@ -252,7 +252,7 @@ class RemoteFeed:
             name = topic.channel
             standing.tokens[topic] = self._copy.get_token(name)
             if topic.limit is not None:
-                continue  # the list of the machine's projects, which is not told with a limit
+                continue  # the list of the machine's projects, which a limited token does not get
             missed = self._copy.since(name, known[name]) if name in known else []
             if missed is None and name in _VALUES:
                 standing.missed.extend(self._copy.whole(name)[-1:])

@@ -62,7 +62,7 @@ class Machines:
         """Return the hub of a session of another machine; None for one of this machine.
 
         :param limit: of the token, see `Sources.limit`.
-        :raises NotFound: when no machine tells of the session, or it may not be seen.
+        :raises NotFound: when no machine reports the session, or the limit excludes it.
         :raises Unavailable: when too many sessions are followed.
         """
         is_edge = self._sources.settings.is_edge

@@ -62,7 +62,7 @@ class Known:
 
 
 def find_root(sources: Sources, identifier: str) -> Path:
-    """Return the directory of the project with this id, alias, path or name among all machines.
+    """Return the directory of the project with this id, alias, path or session name.
 
     :raises NotFound: unless it is registered or that of this server.
     """

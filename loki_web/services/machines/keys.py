@@ -22,9 +22,9 @@ def events(session: str) -> str:
     return f"{_PREFIX}events:{session}"
 
 
-def asked(name: str) -> str:
-    """Return the set of reads of a machine's sessions that other servers were asked for."""
-    return f"{_PREFIX}asked:{name}"
+def reads(name: str) -> str:
+    """Return the set of reads that other servers request from a machine."""
+    return f"{_PREFIX}reads:{name}"
 
 
 def answer(session: str, rule: str) -> str:

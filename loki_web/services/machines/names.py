@@ -1,4 +1,4 @@
-"""The names of sessions among those of all machines, such as `alpha:3bc4ad811b0e`."""
+"""The names of sessions, unique among all machines, such as `alpha:3bc4ad811b0e`."""
 
 import hashlib
 import os

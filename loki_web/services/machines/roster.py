@@ -77,10 +77,12 @@ class Roster:
     def list_projects(self, limit: frozenset[str] | None = None) -> Mapping[str, FleetProjectDict]:
         """Return the projects of other machines by session.
 
-        :param limit: with the names of those that may be seen, see `Sources.limit`.
+        :param limit: of the token, see `Sources.limit`.
         """
-        every = self._heard.projects
-        return every if limit is None else {name: every[name] for name in limit & every.keys()}
+        projects = self._heard.projects
+        if limit is None:
+            return projects
+        return {session: projects[session] for session in limit & projects.keys()}
 
     def is_revoked(self, token: str, now: float) -> bool:
         """Return whether any machine has revoked a token."""
@@ -109,7 +111,7 @@ class Roster:
         That is the only one that runs, else the one that changed last.
 
         :param limit: as for `list_projects`.
-        :raises NotFound: when no machine tells of it, or it may not be seen.
+        :raises NotFound: when no machine reports it, or the limit excludes it.
         """
         projects = self.list_projects(limit)
         if identifier:
@@ -118,8 +120,8 @@ class Roster:
             return identifier
         listed = overview.sort_projects(projects.values())
         if not listed:
-            told = "No machine has published a session yet"
-            raise NotFound(told if limit is None else "Project not found")
+            detail = "No machine has published a session yet"
+            raise NotFound(detail if limit is None else "Project not found")
         return first_text(listed[0]["id"])
 
     def _run(self) -> None:

@@ -19,7 +19,7 @@ const CHANNEL_OF = lookup({
   checkpoint: 'checkpoints',
 });
 const TRANSPORTS = [openSocket, openStream];
-const LONGEST_START = 5000;
+const LONGEST_START = 5000; // ms
 const LONGEST_WAIT = 5; // seconds, while the page is seen
 const LONGEST_WAIT_HIDDEN = 30;
 
@@ -29,7 +29,7 @@ export const state = cell('connecting');
 export const nextTry = cell(0);
 
 const subscribers = new Map([['status', 1]]);
-/** The states of lists that the page has, by channel: the server tells whether they are still current. */
+/** The ETags of the loaded lists, by channel: the server tells whether they are still current. */
 const states = new Map();
 /** Channels whose messages arrive. */
 const begun = new Set();
@@ -54,7 +54,7 @@ export function want(channel) {
 /** Note the ETag of the list of a channel, as it was loaded. */
 export const note = (channel, etag) => states.set(channel, etag);
 
-/** Wait until nothing of a channel is missed from now on; only as long as it may begin soon. */
+/** Wait until messages of a channel arrive; not at all if there is no connection, and 5 seconds at most. */
 export function beginning(channel) {
   const isNear = !nextTry.value && ['connecting', 'live'].includes(state.value);
   if (!isNear || begun.has(channel)) return Promise.resolve();

@@ -14,7 +14,7 @@ import * as live from './live.js';
 /** @type {Map<string, Slice>} */
 const byPath = new Map();
 const LIVE_PERIOD = 60; // a second look, in case a message was missed
-const FIRST_PERIOD = 15; // the same for what cannot be compared when a channel begins: it may have changed before
+const FIRST_PERIOD = 15; // the same after a channel began, for data without an ETag or a message
 const LEAST_GAP = 1000;
 const RETRY = 10;
 const PROBE = 3; // between looks for a server that does not answer
@@ -133,14 +133,14 @@ class Slice {
     this.#timer = setTimeout(() => this.refresh(), Math.max(150, next - Date.now()));
   }
 
-  /** A channel has begun; `isCurrent` unless the server says otherwise. What cannot be compared is looked at later. */
+  /** A channel has begun; `isCurrent` if the server compares the data. What nobody compares is requested later. */
   begin(isCurrent) {
     if (this.message || isCurrent) return; // a channel with a message begins with its value
     if (!this.isList && (this.#running || Date.now() - this.at < FIRST_PERIOD * 1000)) this.#isNew = true;
     else this.touch();
   }
 
-  /** The channel begins with the value that was loaded: what else follows it has not changed either. */
+  /** The channel began with the value that was loaded: other data of the channel have not changed either. */
   settle() {
     this.#isNew = false;
   }
@@ -213,10 +213,10 @@ live.onMessage((type, data, channel, isCurrent) => {
   const before = holder?.data;
   holder?.put(data);
   if (isFirst && holder && before === undefined) return; // nothing to compare with
-  const isSame = isFirst && holder && JSON.stringify(before) === JSON.stringify(data);
+  const isKnown = isFirst && holder && JSON.stringify(before) === JSON.stringify(data);
   for (const each of followers) {
     if (each === holder) continue;
-    if (isSame) each.settle();
+    if (isKnown) each.settle();
     else if (type === 'reset' && each.isWatched) each.refresh();
     else each.touch();
   }
@@ -350,7 +350,7 @@ export class LogFeed {
 
   /** Append the fetched lines that follow the known ones; if none is known, replace all lines. */
   #merge(fetched, before) {
-    const early = this.#isFresh ? this.lines : []; // written while the first lines were on their way
+    const early = this.#isFresh ? this.lines : []; // sent by the feed while the first lines were requested
     if (!this.#isFresh && this.#append(fetched)) return;
     this.#isFresh = false;
     this.lines = [];

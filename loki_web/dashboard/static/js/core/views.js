@@ -43,7 +43,7 @@ export const VIEWS = lookup({
 /** The current {@link Route}. */
 export const route = cell(read());
 
-/** The time that charts show, as `6h`; empty for the whole session. It goes along into other views. */
+/** The time range of charts, as `6h`; empty for the whole session. All views keep it. */
 const range = () => route.value.query.get('range') ?? '';
 
 addEventListener('hashchange', () => {
@@ -70,10 +70,10 @@ function decoded(text) {
 
 const HOURS = lookup({ '1h': 1, '6h': 6, '24h': 24 });
 
-/** When the time begins that charts show, in ms; 0 for the whole session. */
+/** The start of the time range in ms; 0 for the whole session. */
 export const rangeStart = () => (HOURS[range()] ? now() - HOURS[range()] * 3_600_000 : 0);
 
-/** Return the points, each with its `timestamp`, of the time that charts show. */
+/** Return the points, each with a `timestamp`, inside the time range. */
 export function within(points = []) {
   const from = rangeStart();
   return from ? points.filter(({ timestamp }) => (moment(timestamp) ?? 0) >= from) : points;
@@ -183,7 +183,7 @@ export class ViewContext {
     this.#pending.add(redraw);
   }
 
-  /** Also call `redraw` when permissions, the connection or the time that charts show change. */
+  /** Also call `redraw` when permissions, the connection or the time range change. */
   redraws(redraw) {
     this.#redraws.add(redraw);
   }

@@ -139,7 +139,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   /** The parameters of the address, in an order that does not depend on how they came there. */
   function current() {
     const sorted = new URLSearchParams(ctx.route.query);
-    sorted.delete('range'); // is of all views
+    sorted.delete('range'); // not of this view alone
     sorted.sort();
     return sorted.toString();
   }

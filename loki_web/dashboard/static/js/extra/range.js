@@ -1,11 +1,11 @@
-// The choice of the time that charts show.
+// The choice of the time range.
 
 import { draw, h } from '../core/dom.js';
 import { replace } from '../core/views.js';
 
 const RANGES = { '': 'Session', '1h': 'Hour', '6h': '6 hours', '24h': 'Day' };
 
-/** Buttons for the time that the charts of all views show. It is in the address, and goes along into other views. */
+/** Buttons for the time range of all charts. It is in the address, and all views keep it. */
 export function ranges(ctx) {
   const group = h('div.tabs', { role: 'group', 'aria-label': 'Time range' });
   const choose = (range) => replace(ctx.route.view, ctx.route.parts, { ...Object.fromEntries(ctx.route.query), range });

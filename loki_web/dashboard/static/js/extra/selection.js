@@ -1,18 +1,18 @@
-// Selecting entries of a list, to do something with all of them at once.
+// Selecting entries of a list for an action on all of them.
 
 import { draw, h } from '../core/dom.js';
 import { count } from '../core/words.js';
 
 /**
  * @typedef {object} Selection
- * @property {HTMLElement} bar what is selected, and the buttons
+ * @property {HTMLElement} bar the number of selected entries, and the buttons
  * @property {(entries: any[]) => void} offer the entries that are listed now; call whenever the list is drawn
  * @property {(entry: any, name: string) => HTMLElement} box the checkbox of an entry
  * @property {() => void} clear call after an action
  */
 
 /**
- * The selection of a list whose entries have an `id`. Shift selects up to the checkbox that was used before.
+ * The selection of a list whose entries have an `id`. Shift extends it to the checkbox that was used last.
  *
  * @param {object} how
  * @param {string} how.noun of one entry
@@ -87,13 +87,13 @@ export function selection({ noun, actions, changed }) {
       }),
     );
 
-  /** Select nothing. The buttons go: the focus moves on to what stays. */
+  /** Clear the selection. The buttons disappear, so the focus moves to the checkbox for all entries. */
   function clear() {
     const isInside = bar.contains(document.activeElement);
     const all = /** @type {HTMLInputElement | null} */ (bar.querySelector('input'));
     select(listed, false);
     if (!all || !isInside) return;
-    all.checked = all.indeterminate = false; // `draw` leaves alone what has the focus
+    all.checked = all.indeterminate = false; // `draw` does not change the element with the focus
     all.focus();
   }
 
@@ -101,7 +101,7 @@ export function selection({ noun, actions, changed }) {
 }
 
 /**
- * Do the same for several entries, one after the other. The error after the first failures says how far it came.
+ * Call a function for each entry, one after the other. If calls fail, throw an error with the number that succeeded.
  *
  * @template T
  * @param {T[]} entries

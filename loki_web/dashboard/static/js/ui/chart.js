@@ -42,14 +42,14 @@ import { empty, table } from './elements.js';
 export const chart = (props) => h('x-chart', { props });
 
 /**
- * The chart of those points that are in the time that charts show.
+ * The chart of the points inside the time range.
  *
- * @param {any[]} points each with its `timestamp`
+ * @param {any[]} points each with a `timestamp`
  * @param {(shown: any[]) => ChartProps} propsOf
  */
 export function chartWithin(points, propsOf) {
   const shown = within(points);
-  return shown.length ? chart(propsOf(shown)) : empty('Nothing in this time', 'Choose a longer time.');
+  return shown.length ? chart(propsOf(shown)) : empty('Nothing in this time range', 'Choose a longer one.');
 }
 
 /** Where the crosshair of all charts with the same axis stands: the chart that moved it, and the index of its label. */

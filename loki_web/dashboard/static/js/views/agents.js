@@ -18,7 +18,7 @@ const COLUMNS = [
 
 export function view(ctx) {
   const summary = h('span.quiet', { role: 'status' });
-  const picks = selection({ noun: 'agent', actions: manyActions, changed: () => all.redraw() });
+  const picks = selection({ noun: 'agent', actions: bulkActions, changed: () => all.redraw() });
   const pick = { label: 'Select', class: 'pick', cell: (agent) => picks.box(agent, agent.name || agent.id) };
   const all = panel(ctx, {
     title: 'Agents',
@@ -47,15 +47,15 @@ export function view(ctx) {
     return agentTable({ ...data, agents: shown, first: [pick], columns: COLUMNS, isLong: true });
   }
 
-  /** Pause, Resume and Kill, each for those of the selected agents that can be. */
-  function manyActions(selected) {
+  /** Pause, Resume and Kill, each for the selected agents to which it applies. */
+  function bulkActions(selected) {
     const paused = selected.filter((agent) => agent.pause_requested);
     const awake = selected.filter((agent) => agent.alive && !agent.pause_requested);
     const killable = selected.filter((agent) => agent.alive && agent.pid);
     return [
-      many('Pause', 'paused', awake),
-      many('Resume', 'resumed', paused),
-      many('Kill', 'killed', killable, {
+      bulkButton('Pause', 'paused', awake),
+      bulkButton('Resume', 'resumed', paused),
+      bulkButton('Kill', 'killed', killable, {
         title: `Kill ${count(killable.length, 'agent')}?`,
         body: `${killable.map(({ name, id }) => name || id).join(', ')}: what they have not written is lost.`,
         isOfSession: true,
@@ -65,7 +65,7 @@ export function view(ctx) {
   }
 
   /** @param {import('../ui/actions.js').Action['confirm']} [confirm] */
-  const many = (verb, done, fitting, confirm) =>
+  const bulkButton = (verb, done, fitting, confirm) =>
     actionButton({
       label: `${verb} ${fitting.length}`,
       name: `${verb} ${count(fitting.length, 'agent')}`,

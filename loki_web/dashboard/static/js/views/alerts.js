@@ -141,14 +141,14 @@ export function view(ctx) {
         ...more,
         label: `Acknowledge ${selected.length}`,
         class: 'small',
-        run: () => run().then(andClear),
+        async run() {
+          const answer = await run();
+          picks.clear();
+          return answer;
+        },
       });
     },
   });
-  const andClear = (answer) => {
-    picks.clear();
-    return answer;
-  };
   const list = panel(ctx, {
     title: 'Notifications',
     class: 'w7',
@@ -178,7 +178,7 @@ const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowle
 
 const mark = (ids, acknowledged) => post('api/notifications/acknowledge', { ids, acknowledged });
 
-/** What acknowledges several alerts, and can be undone. */
+/** The action that acknowledges several alerts, with Undo. */
 function acknowledgeMany(alerts) {
   const refresh = [notifications];
   const ids = alerts.map(({ id }) => id);

@@ -37,7 +37,7 @@ export function view(ctx) {
   ctx.everySecond(() => ctx.schedule(redraw));
   for (const slice of Object.values(all)) ctx.watch(slice, () => ctx.schedule(redraw));
   const head = h('div');
-  // shown where the address has a time: of itself, this view is about the whole session
+  // shows the whole session, unless the address has a time range
   if (rangeStart()) import('../extra/range.js').then(({ ranges }) => head.append(h('div.head', ranges(ctx))));
   return [
     h('h1.spoken', 'Now'),
