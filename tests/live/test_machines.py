@@ -247,6 +247,26 @@ def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
             assert other not in json.dumps(heard)
 
 
+def test_a_feed_that_begins_without_entries_goes_on_with_the_next_one(machines: Machines) -> None:
+    """Redis has lost them, and the machine has published the states again."""
+    session, bench = machines.session_of("beta"), Bench()
+    link = Link(machines.redis.url, lambda: None)
+    bench.hub.source = remote_feed.RemoteFeed(session, link, bench.hub)
+    machines.other.write("queue/pending.json", [{"id": "lost"}])
+    wait_until(lambda: "lost" in machines.edge.get(f"/api/tasks?project={session}").text, "a state")
+    link.call(lambda client: client.delete(keys.events(session)))
+    peer = bench.client()
+
+    def hears(text: str) -> bool:
+        bench.turn()
+        return text in str(peer.heard())
+
+    wait_until(partial(hears, "connected"), "a welcome")
+    machines.other.write("queue/pending.json", [{"id": "next"}])
+    wait_until(partial(hears, "next"), "the task")
+    bench.close()
+
+
 @pytest.mark.slow
 def test_a_feed_that_nobody_hears_ends_and_starts_with_the_next_client(
     machines: Machines, monkeypatch: pytest.MonkeyPatch

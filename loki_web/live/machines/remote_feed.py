@@ -60,7 +60,9 @@ class Copy:
     """The end of a stream, and the states of its channels."""
 
     def __init__(self, entries: Sequence[Entry] = (), states: Mapping[str, State] = _NONE) -> None:
-        start = entries[0].before if entries else NO_ID  # the entry before the first one
+        # The entry before the first one. Redis may have lost the entries that states include.
+        latest = max((state.at for state in states.values()), default=NO_ID)
+        start = entries[0].before if entries else latest
         self.last = start
         self._entries: deque[Entry] = deque()
         self._bytes = 0
@@ -155,7 +157,7 @@ class RemoteFeed:
         last, over = None, threading.Event()
         self._used_at = time.monotonic()
         with suppress(AwayError):
-            self._copy = Copy(*self._load())
+            self._copy = self._load()
             last = self._copy.last
         reader = threading.Thread(
             target=self._read, args=(last, over), name="remote-reader", daemon=True
@@ -205,14 +207,15 @@ class RemoteFeed:
 
     def _begin(self, put: Put) -> Id:
         """Copy the stream anew, and let all clients begin anew; return the last entry."""
-        entries, states = self._load()
+        copy = self._load()
 
         def begin() -> None:
-            self._copy = Copy(entries, states)
+            self._copy = copy
             self._outlet.send_away()
 
+        last = copy.last  # before it is used in the other thread
         put(begin)
-        return entries[-1].id if entries else NO_ID
+        return last
 
     def _go_on(self, last: Id, put: Put) -> Id | None:
         """Wait for entries, and return the last one; None if some before them are missing."""
@@ -224,12 +227,15 @@ class RemoteFeed:
             last = entries[-1].id
         return last
 
-    def _load(self) -> tuple[list[Entry], dict[str, State]]:
-        """Return the entries of the stream that follow each other, and the states."""
-        entries = self._link.call(partial(load_entries, self._session), tries_anyway=True)
+    def _load(self) -> Copy:
+        """Copy the entries of the stream that follow each other, and the states.
+
+        States are loaded first: whatever one of them includes of another channel is in the entries.
+        """
         states = self._load_states()
+        entries = self._link.call(partial(load_entries, self._session), tries_anyway=True)
         breaks = [n for n in range(1, len(entries)) if entries[n].before != entries[n - 1].id]
-        return entries[breaks[-1] if breaks else 0 :], states
+        return Copy(entries[breaks[-1] if breaks else 0 :], states)
 
     def _load_states(self) -> dict[str, State]:
         return self._link.call(partial(load_states, self._session), tries_anyway=True)
