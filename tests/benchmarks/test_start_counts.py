@@ -3,7 +3,6 @@
 The counts are those of one more file or project, so they hold on every machine.
 """
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
 from tests.support import places
 from tests.support.places import Place
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until_settled
 
 
 def start(folder: Path, cache: Path) -> Collection:
@@ -39,8 +38,7 @@ def write_files(folder: Path, count: int) -> None:
     """Write so many files, and wait until their versions change with each change of theirs."""
     for n in range(count):
         places.write(folder / f"{n:04}.json", {"n": n})
-    latest = max(file.stat().st_ctime_ns for file in folder.iterdir())
-    wait_until(lambda: files.is_settled_at(latest, time.time_ns()), "the files to be settled")
+    wait_until_settled(folder)
 
 
 def count_starts(folder: Path, cache: Path, count: int) -> tuple[Counts, Counts]:

@@ -1,7 +1,6 @@
 """Values that are computed while a worker starts."""
 
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -11,10 +10,9 @@ from loki_web.services import warming
 from loki_web.services.context import Sources
 from loki_web.services.fleet import selection
 from loki_web.services.memory import index_rows
-from loki_web.store import files
 from tests.support.places import Place
 from tests.support.registered import add_project
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until_settled
 
 
 @pytest.mark.slow
@@ -35,8 +33,7 @@ def test_the_memory_can_be_searched_after_warming(session: Place) -> None:
 def test_the_folders_of_projects_are_not_listed_again_after_warming(place: Place) -> None:
     for name in ("one", "two", "three"):
         add_project(place, name)
-    latest = max(path.lstat().st_ctime_ns for path in place.home.rglob("*"))
-    wait_until(lambda: files.is_settled_at(latest, time.time_ns()), "the folders to be settled")
+    wait_until_settled(place.home)
     sources = place.sources()
     find = partial(selection.find_shown, sources)
     assert counted(partial(warming.warm, sources)).lists > 3

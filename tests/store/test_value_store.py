@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,12 +15,12 @@ import pytest
 from loki_web.store import collection as collections
 from loki_web.store import sqlite
 from loki_web.store.collection import Collection
-from loki_web.store.files import Version, is_settled_at
+from loki_web.store.files import Version
 from loki_web.store.inputs import Root
 from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
 from tests.store.test_collection import OLD, put
-from tests.support.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until_settled
 
 COUNT = collections.BULK + 10
 
@@ -212,8 +211,7 @@ def restarted(folder: Path, path: Path, counted: Counted) -> dict[str, Any]:
 
 def keep(folder: Path, path: Path) -> None:
     """Let a process read the files after they have settled, so that it stores their digests."""
-    latest = max(file.stat().st_ctime_ns for file in folder.iterdir())
-    wait_until(lambda: is_settled_at(latest, time.time_ns()), "the files to be settled")
+    wait_until_settled(folder)
     restarted(folder, path, Counted())
 
 

@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
+
+from loki_web.store import files
 
 # For a condition that always comes. A busy machine makes it late, so this is generous; how long
 # something takes is measured in benchmarks/.
@@ -22,3 +25,9 @@ def wait_until(condition: Callable[[], T], what: str, *, often: bool = False) ->
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0 if often else _STEP_SECONDS)
     return value
+
+
+def wait_until_settled(folder: Path) -> None:
+    """Wait until each further change of a file or folder below changes its version."""
+    latest = max(path.lstat().st_ctime_ns for path in folder.rglob("*"))
+    wait_until(lambda: files.is_settled_at(latest, time.time_ns()), "settled files")
