@@ -106,7 +106,7 @@ def post_worker_init(worker: Any) -> None:
     hooks.handle_parse_errors(worker)
     gc.freeze()
     hooks.warm(worker)
-    hooks.join_machines(worker)
+    hooks.start_live(worker)
     hooks.start_webhooks(worker)
 
 

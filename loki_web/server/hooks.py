@@ -193,8 +193,8 @@ def warm(worker: Any) -> None:
         start(heap.trim, lambda: getattr(worker, "is_serving", False))  # gthread has no is_serving
 
 
-def join_machines(worker: Any) -> None:
-    """Let the worker speak with other machines, if they share a Redis server."""
+def start_live(worker: Any) -> None:
+    """Prepare the live feed of the worker's application, see `Live.start`."""
     live = get_live(worker.wsgi)
     if live is not None:
         live.start()

@@ -79,7 +79,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a client subscribes to.
+    """A subscription to channels of a project.
 
     :param known: tokens of the states that a reconnecting client has, by channel.
     :param project: id, alias or path of the project; without it, the one that is shown.

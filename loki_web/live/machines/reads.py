@@ -100,8 +100,10 @@ class Reads:
     def _limit_projects(self, session: str, body: bytes) -> bytes:
         """Return only the project of a session from the list of its machine's projects."""
         own = self._roster.list_projects().get(session)
-        listed = dicts_in(orjson.loads(body)) if own else []
-        return orjson.dumps([each for each in listed if own and each.get("path") == own["path"]])
+        if own is None:
+            return b"[]"
+        listed = dicts_in(orjson.loads(body))
+        return orjson.dumps([each for each in listed if each.get("path") == own["path"]])
 
     def _read(self, session: str, rule: str) -> bytes:
         """Return the answer of a machine; the last one while Redis does not answer."""
