@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
 from loki_web.services.context import WritableSources, open_sources
-from tests.support.recordings import FIXTURE, get_recording, materialize
+from tests.support.recordings import FIXTURE, get_recording
 
 VARIANTS = FIXTURE / "variants"
 
@@ -72,14 +72,11 @@ def recorded(
     folder: Path, *, finished: bool = False, live_pid: int | None = None, today: bool = False
 ) -> Place:
     """The recorded session, its clock at the moment of recording or, with `today`, moved to now."""
-    if today:
-        values = materialize(folder, "--now", "now", *["--finished"] * finished)
-        place = Place(Path(values["HOME"]), Path(values["LOKI_DIR"]))
-    else:
-        recording = get_recording(finished=finished)
-        home = folder.resolve() / "home"
-        recording.write(home)
-        place = Place(home, home / recording.loki, datetime.fromisoformat(recording.as_of))
+    recording = get_recording(finished=finished, today=today)
+    home = folder.resolve() / "home"
+    recording.write(home)
+    moment = None if today else datetime.fromisoformat(recording.as_of)
+    place = Place(home, home / recording.loki, moment)
     if live_pid:  # written now: a process that began after it was recorded is another one
         place.write("loki.pid", f"{live_pid}\n")
     return place

@@ -1,6 +1,6 @@
 """The recorded session, made once by the fixture's own script and then written from memory.
 
-The script takes 20 to 50 ms for its 180 files, and thousands of tests have a session of their own.
+The script takes 20 to 90 ms for its 180 files, and thousands of tests have a session of their own.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import os
 import tempfile
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -68,7 +69,7 @@ class Recording:
         return content
 
 
-def materialize(folder: Path, *options: str) -> dict[str, str]:
+def _materialize(folder: Path, *options: str) -> dict[str, str]:
     """Run the fixture's own script in this process; return what it prints."""
     output = io.StringIO()
     arguments = ["materialize.py", str(FIXTURE), str(folder), *options]
@@ -77,11 +78,26 @@ def materialize(folder: Path, *options: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in output.getvalue().splitlines())
 
 
+def get_recording(*, finished: bool, today: bool = False) -> Recording:
+    """Return the session as it was while running, or after its end.
+
+    :param today: with all times moved by whole days, to the last 24 hours.
+    """
+    recording = _record(finished, 0)
+    if not today:
+        return recording
+    return _record(finished, (datetime.now(UTC) - datetime.fromisoformat(recording.as_of)).days)
+
+
 @cache
-def get_recording(*, finished: bool) -> Recording:
-    """Return the session as it was while running, or after its end."""
+def _record(finished: bool, days: int) -> Recording:
+    """Return the session with all times moved by whole days."""
+    options = ["--finished"] * finished
+    if days:
+        moment = datetime.fromisoformat(_record(finished, 0).as_of) + timedelta(days=days)
+        options += ["--now", moment.isoformat()]
     with tempfile.TemporaryDirectory() as folder:
-        values = materialize(Path(folder).resolve(), *["--finished"] * finished)
+        values = _materialize(Path(folder).resolve(), *options)
         home = Path(values["HOME"])
         paths = sorted(home.rglob("*"))
         return Recording(
