@@ -25,6 +25,8 @@ SIGNATURES = [
     (glogging.Logger.setup, "self, cfg"),
     (glogging.Logger.access, "self, resp, req, environ, request_time"),
     (gthread.ThreadWorker.__init__, "self, *args, **kwargs"),
+    (gthread.ThreadWorker.run, "self"),
+    (gthread.ThreadWorker.handle_quit, "self, sig, frame"),
     (gthread.ThreadWorker.accept, "self, listener"),
     (gthread.ThreadWorker.handle, "self, conn"),
     (gthread.ThreadWorker.enqueue_req, "self, conn"),
@@ -44,7 +46,11 @@ USES: list[tuple[Any, str]] = [
     (gthread.ThreadWorker.__init__, r"self\.pending_conns = deque\(\)"),
     (gthread.ThreadWorker.__init__, r"self\.nr_conns = 0"),
     (gthread.ThreadWorker.init_process, r"self\.poller = selectors\."),
+    (gthread.ThreadWorker.init_process, r"self\.method_queue\.init\(\)"),
+    (gthread.ThreadWorker.run, r"self\.method_queue\.run_callbacks"),
     (gthread.ThreadWorker.run, r"self\.murder_pending\(\)"),
+    (gthread.ThreadWorker.handle_quit, r"self\.tpool\.shutdown"),  # whose lock may be held
+    (gthread.PollableMethodQueue.defer, r"self, callback, \*args"),
     (gthread.ThreadWorker.finish_request, r"result is _DEFER"),
     (gthread.ThreadWorker.handle, r"self\._keepalive_after\(conn, self\.handle_request"),
     (gthread.ThreadWorker.handle, r"except StopIteration"),  # ends a request without a response
