@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from importlib import import_module
@@ -131,8 +132,26 @@ def _run(module: str, arguments: list[str], environment: dict[str, str]) -> NoRe
     server_clock.STARTED_AT = time.time()
     sys.argv = [module, *arguments]
     sys.orig_argv = [sys.executable, "-m", *sys.argv]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-    sys.exit()
+    code: Any = None
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    if isinstance(code, str):
+        sys.exit(code)
+    _exit(code or 0)
+
+
+def _exit(code: int) -> NoReturn:
+    """Do what the interpreter does at its end, but do not free each object.
+
+    This writes to all memory that the processes share, and took a third of the CPU of a server.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
