@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from functools import cache
@@ -23,10 +24,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from loki_web import server_clock
+from loki_web.config.settings import Settings
+from tests.support.compiled_rules import keep_compiled_rules
 
 _ROOT = Path(__file__).parents[2]
 # Not loki_web.server.conf, which reads the settings.
-_IMPORTED = ["gunicorn.app.wsgiapp", "loki_web.app", "loki_web.server.hooks", "loki_web.cli"]
+_IMPORTED = [
+    "gunicorn.app.wsgiapp", "gunicorn.glogging", "gunicorn.workers.gthread",
+    "loki_web.app", "loki_web.cli", "loki_web.live.shutdown", "loki_web.server.access_log",
+    "loki_web.server.heap", "loki_web.server.hooks", "loki_web.server.worker",
+]  # fmt: skip
 _MOST_BYTES = 1 << 17  # of a command with its environment
 _STATE, _STATE_BYTES = b"%16d", 16
 
@@ -92,6 +99,7 @@ def _server() -> socket.socket:
 def _serve(commands: socket.socket) -> None:
     for name in _IMPORTED:
         import_module(name)
+    _compile_rules()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who keep a process
@@ -104,6 +112,13 @@ def _serve(commands: socket.socket) -> None:
             _keep(json.loads(command), *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _compile_rules() -> None:
+    """Compile the rules of all routes, which are those of each application."""
+    keep_compiled_rules()
+    with tempfile.TemporaryDirectory() as folder:
+        import_module("loki_web.app").create_app(Settings.from_env({"HOME": folder}))
 
 
 def _keep(command: dict[str, Any], states: int, *streams: int) -> NoReturn:
