@@ -70,7 +70,7 @@ def check_demo(commands: Path, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_both_packages_install_and_serve_on_each_python(tmp_path: Path) -> None:
-    run(sys.executable, "-m", "build", "--outdir", tmp_path, ROOT)
+    run(sys.executable, "-m", "build", "--installer", "uv", "--outdir", tmp_path, ROOT)
     (sdist,), (wheel,) = tmp_path.glob("*.tar.gz"), tmp_path.glob("*.whl")
     check_contents(sdist, wheel)
     first, *others = interpreters()
