@@ -6,7 +6,7 @@ from typing import Any
 from loki_web.live import service
 
 GOODBYE_SECONDS = 1.0
-_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def close_on_signals(worker: Any) -> None:
@@ -14,7 +14,7 @@ def close_on_signals(worker: Any) -> None:
     feed = service.get_live(getattr(worker, "wsgi", None))
     if feed is None:
         return
-    for number in _ENDING:
+    for number in STOP_SIGNALS:
         _close_first(number, feed)
 
 

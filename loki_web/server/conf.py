@@ -17,7 +17,7 @@ from loki_web.config.parsers import WORKER_CLASSES
 from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, heap, hooks, inheritance, worker
+from loki_web.server import access_log, heap, hooks, inheritance, signals, worker
 
 try:
     _settings = get_process_settings()
@@ -64,6 +64,7 @@ def on_starting(server: Any) -> None:
     hooks.check_surroundings(_settings, server.cfg.address)
     hooks.raise_limit_of_descriptors()
     hooks.share_counts(_settings, server)
+    signals.hold_back(server)
     hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_sources)
     hooks.forget_focus(_sources)
@@ -102,6 +103,7 @@ def child_exit(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Prepare a worker that has loaded the application."""
     shutdown.close_on_signals(worker)
+    signals.receive()
     heap.configure()
     hooks.handle_parse_errors(worker)
     gc.freeze()

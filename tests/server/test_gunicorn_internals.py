@@ -70,6 +70,8 @@ USES: list[tuple[Any, str]] = [
     (arbiter.Arbiter.reexec, r"execvpe\(self\.START_CTX\[0\], self\.START_CTX\['args'\]"),
     (arbiter.Arbiter.reexec, r"self\.cfg\.pre_exec\(self\)"),
     (arbiter.Arbiter.reexec, r"self\.reexec_pid = os\.fork\(\)"),
+    (arbiter.Arbiter.spawn_workers, r"self\.spawn_worker\(\)"),
+    (arbiter.Arbiter.spawn_worker, r"os\.fork\(\)"),
     (arbiter.Arbiter.start, r"self\.LISTENERS = sock\.create_sockets"),
     (arbiter.Arbiter.start, r"self\.cfg\.when_ready\(self\)"),
     (sock.BaseSocket.__init__, r"self\.sock = "),

@@ -1,0 +1,59 @@
+"""Signals that stop a worker do so at any moment, from its fork on."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import places
+from tests.support.places import Place
+from tests.support.servers import Server, serving
+from tests.support.waiting import wait_until
+
+# What is added to CONF, whose `interrupt` sends the signal to the first worker.
+WHILE_A_THREAD_IS_STARTED = """
+start = threading.Thread.start
+def start_interrupted(thread):
+    if thread.name.startswith("ThreadPoolExecutor"):
+        interrupt()
+    start(thread)
+threading.Thread.start = start_interrupted
+"""
+AFTER_THE_FORK = """
+def post_fork(server, worker):
+    conf.post_fork(server, worker)
+    interrupt()
+"""
+WHILE_IT_LOADS = """
+from loki_web import app
+create_app = app.create_app
+def create_app_interrupted():
+    interrupt()
+    return create_app()
+app.create_app = create_app_interrupted
+"""
+CONF = """
+import os, signal, threading
+from loki_web.server import conf
+from loki_web.server.conf import *
+def interrupt():
+    if os.path.exists({flag!r}):
+        os.unlink({flag!r})
+        os.kill(os.getpid(), signal.{name})
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+@pytest.mark.parametrize("moment", [WHILE_A_THREAD_IS_STARTED, AFTER_THE_FORK, WHILE_IT_LOADS])
+def test_a_signal_ends_the_worker(place: Place, tmp_path: Path, name: str, moment: str) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    text = CONF.format(flag=str(flag), name=name) + moment
+    with serving(place, conf=places.write(tmp_path / "conf.py", text)) as server:
+        wait_until(lambda: count(server, "Booting worker") == 2, "another worker")
+        assert not flag.exists()
+        assert not count(server, "SIGKILL")
+        assert not count(server, "Traceback")
+
+
+def count(server: Server, words: str) -> int:
+    return len([line for line in server.errors if words in line])
