@@ -74,6 +74,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._may_wait = Shares(max(1, self.cfg.threads // 2), max(1, self.cfg.threads // 4))
         self._knows_clients = not get_process_settings().trusted_proxies
         self._is_looping = False
+        self._stops_at = float("inf")
 
     @property
     def is_serving(self) -> bool:
@@ -149,11 +150,14 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Send the rest of the response, and then close the connection or keep it alive."""
         self._busy.discard(conn)
-        if not (fs.cancelled() or fs.exception()) and fs.result() is _QUEUED:
+        result = None if fs.cancelled() or fs.exception() else fs.result()
+        if result is _QUEUED:
             self._queue(conn)
+        elif result is gthread._DEFER:
+            self._defer(conn)
         elif getattr(conn, "unsent", None):
             self._flush(conn, fs)
-        elif fs.cancelled() or fs.exception() or not fs.result():
+        elif not result:
             self._linger(conn)  # gunicorn's would wait for the client
         else:
             super().finish_request(conn, fs)
@@ -162,8 +166,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def murder_pending(self) -> None:
         """Close connections that are too slow or above the limit; called at least once a second."""
         now = time.monotonic()
-        for conn in [conn for conn in self.pending_conns if _is_late(conn, now)]:
-            if conn.initialized:
+        is_over = now > self._stops_at
+        for conn in [conn for conn in self.pending_conns if is_over or _is_late(conn, now)]:
+            if conn.initialized and conn.began is not None:
                 _refuse(conn, 408, "Request Timeout")
             self._drop(conn)
         for conn in [
@@ -178,6 +183,22 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             self._drop(conn)
         self._resume_queued()
         super().murder_pending()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Close connections without a complete head at `deadline` too; called when it stops."""
+        self._stops_at = deadline
+        super()._cap_keepalive(deadline)
+
+    def _defer(self, conn: Any) -> None:
+        """Wait for the head of a request without a thread, also while the worker stops."""
+        try:
+            conn.sock.setblocking(False)
+            conn.timeout = time.monotonic() + self.cfg.keepalive
+            self.pending_conns.append(conn)
+            ready = partial(self.on_pending_socket_readable, conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, ready)
+        except (OSError, ValueError):
+            self._drop(conn)
 
     def _queue(self, conn: Any) -> None:
         if len(self._queued) < _MAX_QUEUED * self.cfg.threads:

@@ -32,6 +32,7 @@ SIGNATURES = [
     (gthread.ThreadWorker.enqueue_req, "self, conn"),
     (gthread.ThreadWorker.finish_request, "self, conn, fs"),
     (gthread.ThreadWorker.murder_pending, "self"),
+    (gthread.ThreadWorker._cap_keepalive, "self, deadline"),
     (gthread.ThreadWorker._keepalive_after, "self, conn, keepalive"),
     (gthread.TConn.__init__, "self, cfg, sock, client, server"),
     (gthread.TConn.close, "self, graceful=False"),
@@ -51,7 +52,11 @@ USES: list[tuple[Any, str]] = [
     (gthread.ThreadWorker.run, r"self\.murder_pending\(\)"),
     (gthread.ThreadWorker.handle_quit, r"self\.tpool\.shutdown"),  # whose lock may be held
     (gthread.PollableMethodQueue.defer, r"self, callback, \*args"),
-    (gthread.ThreadWorker.finish_request, r"result is _DEFER"),
+    (gthread.ThreadWorker.finish_request, r"result is _DEFER and self\.alive"),
+    (
+        gthread.ThreadWorker.run,
+        r"self\._cap_keepalive\(time\.monotonic\(\) \+ STOP_KEEPALIVE_LINGER",
+    ),
     (gthread.ThreadWorker.handle, r"self\._keepalive_after\(conn, self\.handle_request"),
     (gthread.ThreadWorker.handle, r"except StopIteration"),  # ends a request without a response
     (gthread.ThreadWorker.handle_request, r"self\.cfg\.post_request\(self, req, environ, resp\)"),

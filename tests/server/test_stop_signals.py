@@ -1,5 +1,7 @@
 """Signals that stop a worker do so at any moment, from its fork on."""
 
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import Server, serving
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 # What is added to CONF, whose `interrupt` sends the signal to the first worker.
 WHILE_A_THREAD_IS_STARTED = """
@@ -53,6 +55,32 @@ def test_a_signal_ends_the_worker(place: Place, tmp_path: Path, name: str, momen
         assert not flag.exists()
         assert not count(server, "SIGKILL")
         assert not count(server, "Traceback")
+
+
+PATIENT = """
+from loki_web.server.conf import *
+graceful_timeout = 3600
+"""
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nHos"])
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_client_without_a_request_does_not_delay_the_end(
+    place: Place, tmp_path: Path, data: bytes, is_early: bool
+) -> None:
+    conf = places.write(tmp_path / "conf.py", PATIENT)
+    with serving(place, conf=conf) as server, connect(server) as client:
+        if is_early:
+            client.sendall(data)
+            assert server.get("/health").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        client.sendall(data)
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+
+
+def connect(server: Server) -> socket.socket:
+    host, port = server.host.split(":")
+    return socket.create_connection((host, int(port)))
 
 
 def count(server: Server, words: str) -> int:
