@@ -79,6 +79,29 @@ def test_reload_and_back_return_to_where_the_page_stood(
     expect_equal(page, lambda: top_of(page), 700)
 
 
+HOLD_NOTES = """
+window.notes = [];
+const start = window.setTimeout;
+window.setTimeout = (run, after, ...rest) =>
+  run.name === 'note' ? window.notes.push(() => run(...rest)) : start(run, after, ...rest);
+"""
+
+
+def test_the_place_in_one_view_is_not_noted_for_the_next(
+    grown: Server, open_page: OpenPage
+) -> None:
+    def prepare(page: Page) -> None:
+        page.add_init_script(HOLD_NOTES)
+
+    page = settled(open_page(f"{grown.url}/#/alerts", prepare=prepare)).page
+    page.evaluate("scrollTo(0, 700)")
+    expect_equal(page, lambda: page.evaluate("notes.length > 0"), True)
+    page.evaluate("location.hash = '#/admin'; for (const note of notes) note()")
+    expect(page.get_by_role("heading", name="Admin")).to_be_visible()
+    expect(page.locator("#main[aria-busy]")).to_have_count(0)
+    assert top_of(page) == 0
+
+
 def top_of(page: Page) -> int:
     top: float = page.evaluate("scrollY")
     return round(top)

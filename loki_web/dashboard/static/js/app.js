@@ -68,8 +68,13 @@ history.scrollRestoration = 'manual';
 addEventListener('scroll', () => {
   clearTimeout(noting);
   if (restoring) return; // the entry has the place to which the page returns
-  noting = setTimeout(() => history.replaceState({ ...history.state, top: scrollY }, ''), PAUSE);
+  noting = setTimeout(note, PAUSE, location.href);
 });
+
+/** Note where the page stands, unless its address is another one by now. */
+function note(address) {
+  if (address === location.href) history.replaceState({ ...history.state, top: scrollY }, '');
+}
 
 /** Scroll to where the page stood, until the view is loaded or somebody scrolls. */
 function standAt(top, ctx) {
