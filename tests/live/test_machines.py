@@ -55,13 +55,17 @@ class Machines:
     edge: Server
 
     def session_of(self, name: str) -> str:
-        """Wait until the edge knows the first project of a machine; return its name there."""
+        """Wait until beta and the edge know a machine; return its first project as others name it.
 
-        def find() -> str:
-            projects = self.edge.get("/api/fleet").json()["projects"]
+        They have one worker each. Another worker of alpha may not have heard of it yet.
+        """
+
+        def find(server: Server) -> str:
+            projects = server.get("/api/fleet").json()["projects"]
             return next((str(each["id"]) for each in projects if each["machine"] == name), "")
 
-        return wait_until(find, f"the sessions of {name}")
+        wait_until(lambda: find(self.beta), f"the sessions of {name} on beta")
+        return wait_until(lambda: find(self.edge), f"the sessions of {name} on the edge")
 
     def write_log(self, text: str) -> None:
         with (self.place.loki / "logs" / "session.log").open("a") as log:
@@ -96,6 +100,22 @@ def until(stream: Stream | Client, text: str) -> list[Message]:
     while text not in json.dumps(found[-1]):
         found.append(stream.hear())
     return found
+
+
+def listen_when_known(stack: ExitStack, server: Server, session: str) -> Client:
+    """Follow a session of another machine as soon as the worker that answers knows it."""
+
+    def listen() -> Client | None:
+        try:
+            return stack.enter_context(listening(server, path=f"/ws?project={session}"))
+        except websocket.WebSocketBadStatusException as refusal:
+            if refusal.status_code != 404:
+                raise
+            return None
+
+    client = wait_until(listen, "a worker that knows the session")
+    assert client is not None
+    return client
 
 
 def is_in_state(server: Server, status: str) -> bool:
@@ -233,11 +253,10 @@ def test_a_machine_knows_its_projects_by_the_names_that_others_have(
 
 def test_each_machine_can_be_heard_on_the_edge(machines: Machines) -> None:
     alpha, beta = machines.session_of("alpha"), machines.session_of("beta")
-    with (
-        listening(machines.edge, path=f"/ws?project={alpha}") as first,
-        listening(machines.edge, path=f"/ws?project={beta}") as second,
-        listening(machines.alpha, path=f"/ws?project={beta}") as third,
-    ):
+    with ExitStack() as stack:
+        first = stack.enter_context(listening(machines.edge, path=f"/ws?project={alpha}"))
+        second = stack.enter_context(listening(machines.edge, path=f"/ws?project={beta}"))
+        third = listen_when_known(stack, machines.alpha, beta)
         machines.place.write("queue/pending.json", [{"id": "of-alpha"}])
         machines.other.write("queue/pending.json", [{"id": "of-beta"}])
         for client, name in ((first, "of-alpha"), (second, "of-beta"), (third, "of-beta")):
