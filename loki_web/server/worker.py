@@ -267,9 +267,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Close the connection if the application left a body unread that does not arrive."""
-        # gunicorn looks at the deadline after each kilobyte, `_receive` after each piece.
+        # `_receive` ends it in time. With a deadline of gunicorn's, a thread that was interrupted
+        # for so long closed the connection after any request, and the next one was lost.
         conn.deadline = time.monotonic() + _REST_SECONDS
-        if not (keepalive and conn.parser.finish_body(deadline=conn.deadline)) or conn.is_cut:
+        if not (keepalive and conn.parser.finish_body()) or conn.is_cut:
             return False
         if self.cfg.is_ssl and conn.sock.pending():  # the poller sees only what is not decrypted
             _add(conn.parser.unreader, conn.sock.recv(conn.sock.pending()))

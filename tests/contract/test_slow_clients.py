@@ -7,6 +7,7 @@ answer; what an end is put to is tried with one that waits for a second or two.
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -109,6 +110,23 @@ def test_requests_in_one_breath_are_answered_in_order(server: Server) -> None:
     found = exchange(server, b"".join([*requests, last]))
     assert [answer.status_code for answer in found] == [200, 404, 200, 200, 200]
     assert "models" in found[2].json()
+
+
+NO_TIME_AFTER_A_RESPONSE = """
+from loki_web.server import worker
+from loki_web.server.conf import *
+worker._REST_SECONDS = -1.0
+"""
+
+
+def test_a_thread_that_is_interrupted_after_a_response_keeps_the_connection_alive(
+    place: Place, tmp_path: Path
+) -> None:
+    conf = places.write(tmp_path / "conf.py", NO_TIME_AFTER_A_RESPONSE)
+    with serving(place, conf=conf) as server:
+        data = head("GET /health HTTP/1.1") + head("GET /health HTTP/1.1", "Connection: close")
+        first, last = exchange(server, data)
+        assert (first.status_code, last.status_code) == (200, 200)
 
 
 def test_many_requests_on_one_connection_each_in_pieces(server: Server) -> None:
