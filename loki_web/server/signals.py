@@ -9,8 +9,8 @@ from loki_web.live.shutdown import STOP_SIGNALS
 def hold_back(server: Any) -> None:
     """Let such signals wait until a new worker handles them, see `receive`.
 
-    It begins with the handlers of the master, to whom its signals never come: a worker that got
-    one so early served on until it was killed.
+    A forked worker has the master's handlers at first. They note a signal for a loop that only the
+    master runs: a worker that got one so early served on until it was killed.
     """
     spawn = server.spawn_worker
 

@@ -73,7 +73,6 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._may_compute = threading.Semaphore(max(1, self.cfg.threads // 4))
         self._may_wait = Shares(max(1, self.cfg.threads // 2), max(1, self.cfg.threads // 4))
         self._knows_clients = not get_process_settings().trusted_proxies
-        self._is_looping = False
         self._stops_at = float("inf")
 
     @property
@@ -81,17 +80,12 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         """Whether a thread serves a request."""
         return bool(self._serving)
 
-    def run(self) -> None:
-        """Accept connections and assign them to threads until a signal ends this."""
-        self._is_looping = True
-        super().run()
-
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop at once, but between two events of the main loop.
 
         gunicorn's handler takes the lock of the thread pool, which the loop may hold already.
         """
-        if self._is_looping:
+        if self.booted:
             self.method_queue.defer(super().handle_quit, sig, frame)
         else:
             super().handle_quit(sig, frame)

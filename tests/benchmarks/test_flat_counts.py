@@ -1,6 +1,5 @@
 """What an unchanged GET costs in files, expressions and calls: nothing that grows."""
 
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -13,12 +12,10 @@ from werkzeug.test import create_environ
 from benchmarks import sessions
 from benchmarks.counts import Counts, counted
 from loki_web.services import system
-from loki_web.store import files
-from loki_web.store.files import Version
 from loki_web.store.inputs import Root
 from loki_web.store.look import recording
 from tests.support.places import Place
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until_settled
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ROUTES = (
@@ -34,7 +31,7 @@ class Measured:
 
     def __init__(self, name: str, where: Path) -> None:
         session = sessions.session(name, where / name, now=NOW.timestamp())
-        wait_until(lambda: is_settled(session.loki), "files that need not be read again")
+        wait_until_settled(session.loki)
         self.place = Place(session.home, session.loki, NOW)
         self.app = self.place.app(LOKI_CACHE_DIR=str(where / f"cache-{name}"))
 
@@ -53,13 +50,6 @@ class Measured:
 
         assert b"".join(self.app(environ, start))
         assert told == ["200 OK"]
-
-
-def is_settled(folder: Path) -> bool:
-    now = time.time_ns()
-    return all(
-        files.is_settled(Version.from_status(path.stat()), now) for path in folder.rglob("*")
-    )
 
 
 @pytest.fixture(scope="module")

@@ -119,10 +119,9 @@ class Bench:
 
     def meet(self, ours: socket.socket, theirs: socket.socket) -> Peer:
         """A client with sockets of the test's own, which are connected."""
-        theirs.setblocking(False)
-        self._peers.append(Peer(theirs))
+        peer = self._peer(theirs)
         self._adopt(WebSocket(ours))
-        return self._peers[-1]
+        return peer
 
     def refused(self, code: int) -> Peer:
         ours, peer = self._pair()
@@ -146,6 +145,11 @@ class Bench:
         for _ in range(6):
             self.loop.turn(0.0)
 
+    def hear(self, peer: Peer) -> list[Any]:
+        """Let the hub do what there is to do; return the messages that a client got."""
+        self.turn()
+        return peer.heard()
+
     def close(self) -> None:
         """End as a worker does; nobody is left."""
         self.hub.close()
@@ -162,9 +166,12 @@ class Bench:
 
     def _pair(self) -> tuple[socket.socket, Peer]:
         ours, theirs = socket.socketpair()
+        return ours, self._peer(theirs)
+
+    def _peer(self, theirs: socket.socket) -> Peer:
         theirs.setblocking(False)
         self._peers.append(Peer(theirs))
-        return ours, self._peers[-1]
+        return self._peers[-1]
 
     def _count(self) -> None:
         self.given_back += 1

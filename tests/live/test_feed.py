@@ -101,12 +101,8 @@ def test_a_feed_that_could_not_start_starts_with_the_next_client(
         threading.stack_size(usual)
     assert (bench.hub.count, bench.given_back) == (0, 1)
     peer = bench.client()
-
-    def heard() -> list[str]:
-        bench.turn()
-        return [message["type"] for message in peer.heard()]
-
-    assert wait_until(heard, "a message") == ["connected"]
+    heard = wait_until(lambda: bench.hear(peer), "a message")
+    assert [message["type"] for message in heard] == ["connected"]
     monkeypatch.setattr(feed, "LINGER_SECONDS", 0.0)
     bench.close()
     wait_until(lambda: list_feed_threads() <= before, "the end of the feed's threads")

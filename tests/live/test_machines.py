@@ -118,6 +118,10 @@ def listen_when_known(stack: ExitStack, server: Server, session: str) -> Client:
     return client
 
 
+def hears(bench: Bench, peer: Peer, text: str) -> bool:
+    return text in str(bench.hear(peer))
+
+
 def is_in_state(server: Server, status: str) -> bool:
     answer = server.get("/health/ready")
     return answer.status_code == 200 and answer.json()["status"] == status
@@ -275,14 +279,9 @@ def test_a_feed_that_begins_without_entries_goes_on_with_the_next_one(machines: 
     wait_until(lambda: "lost" in machines.edge.get(f"/api/tasks?project={session}").text, "a state")
     link.call(lambda client: client.delete(keys.events(session)))
     peer = bench.client()
-
-    def hears(text: str) -> bool:
-        bench.turn()
-        return text in str(peer.heard())
-
-    wait_until(partial(hears, "connected"), "a welcome")
+    wait_until(partial(hears, bench, peer, "connected"), "a welcome")
     machines.other.write("queue/pending.json", [{"id": "next"}])
-    wait_until(partial(hears, "next"), "the task")
+    wait_until(partial(hears, bench, peer, "next"), "the task")
     bench.close()
 
 
@@ -293,22 +292,15 @@ def test_a_feed_that_nobody_hears_ends_and_starts_with_the_next_client(
     bench, link = Bench(), Link(machines.redis.url, lambda: None)
     bench.hub.source = remote_feed.RemoteFeed(machines.session_of("alpha"), link, bench.hub)
 
-    def hear(peer: Peer) -> list[str]:
-        bench.turn()
-        return [json.dumps(message) for message in peer.heard()]
-
-    def hears(peer: Peer, text: str) -> bool:
-        return text in str(hear(peer))
-
     def has_ended() -> bool:
         bench.turn()
         return not {"remote-feed", "remote-reader"} & {each.name for each in threading.enumerate()}
 
     for name in ("heard-first", "heard-again"):
         peer = bench.client()
-        assert "connected" in wait_until(partial(hear, peer), "a welcome")[0]
+        assert wait_until(partial(bench.hear, peer), "a welcome")[0]["type"] == "connected"
         machines.place.write("queue/pending.json", [{"id": name}])
-        wait_until(partial(hears, peer, name), "the task")
+        wait_until(partial(hears, bench, peer, name), "the task")
         with monkeypatch.context() as patch:
             patch.setattr(remote_feed, "LINGER_SECONDS", 0.0)
             peer.socket.close()

@@ -1,7 +1,6 @@
 """Signals that stop a worker do so at any moment, from its fork on."""
 
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import Server, serving
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.wire import connect
 
 # What is added to CONF, whose `interrupt` sends the signal to the first worker.
 WHILE_A_THREAD_IS_STARTED = """
@@ -76,11 +76,6 @@ def test_a_client_without_a_request_does_not_delay_the_end(
         server.process.send_signal(signal.SIGTERM)
         client.sendall(data)
         assert server.process.wait(PATIENCE_SECONDS) == 0
-
-
-def connect(server: Server) -> socket.socket:
-    host, port = server.host.split(":")
-    return socket.create_connection((host, int(port)))
 
 
 def count(server: Server, words: str) -> int:

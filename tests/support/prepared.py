@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from loki_web import server_clock
-from loki_web.config.settings import Settings
+from tests.support import places
 from tests.support.compiled_rules import keep_compiled_rules
 
 _ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def _compile_rules() -> None:
     """Compile the rules of all routes, which are those of each application."""
     keep_compiled_rules()
     with tempfile.TemporaryDirectory() as folder:
-        import_module("loki_web.app").create_app(Settings.from_env({"HOME": folder}))
+        places.empty(Path(folder)).app()
 
 
 def _keep(command: dict[str, Any], states: int, *streams: int) -> NoReturn:

@@ -263,10 +263,10 @@ def _list_registered_sessions(sources: Sources) -> Iterator[Record]:
 
 @derived
 def _get_evidence(sources: Sources) -> _Evidence:
-    live: list[Record] = []
-    foreign: list[Record] = []
     if not sources.project.may_have(*_RECORDS):  # as most of many registered projects
         return _Evidence()
+    live: list[Record] = []
+    foreign: list[Record] = []
     records = list_records(sources)
     for record in records:
         verdict = judge(sources, record)
