@@ -54,7 +54,7 @@ def test_every_check_of_schemathesis_passes(tmp_path: Path, part: str) -> None:
         done = subprocess.run(
             [
                 *(str(Path(sys.executable).with_name("schemathesis")), f"--config-file={CONFIG}"),
-                *("run", str(document), f"--url={server.url}", "--max-examples=20"),
+                *("run", str(document), f"--url={server.url}", "--max-examples=10"),
                 *("--workers=1", "--seed=1"),
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=250,

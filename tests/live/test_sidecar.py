@@ -1,7 +1,6 @@
 """The feed as a process of its own, with nginx in front that sends its connections there."""
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from loki_web.cli.feed_client import follow
 from tests.live.clients import Client, listening, streaming
 from tests.support.nginx import Proxy, proxied
 from tests.support.places import Place
-from tests.support.servers import environment, free_port, running, serving
+from tests.support.servers import free_port, serving
 from tests.support.waiting import wait_until
 
 
@@ -30,10 +29,12 @@ def behind_nginx(place: Place, tmp_path: Path) -> Iterator[Proxy]:
 @contextmanager
 def serving_sidecar(place: Place, folder: Path) -> Iterator[None]:
     """A sidecar on a unix socket and, so that the test can wait for it, on a port."""
-    host = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:sidecar"]
-    command += ["--bind", f"unix:{folder}/live.sock", "--bind", host]
-    with running(command, environment(place, LOKI_WORKERS="1", LOKI_TRUSTED_PROXIES="1"), host):
+    port = free_port()
+    options = ["--bind", f"unix:{folder}/live.sock", "--bind", f"127.0.0.1:{port}"]
+    with serving(
+        place, target="wsgi:sidecar", options=options, LOKI_DASHBOARD_PORT=str(port),
+        LOKI_TRUSTED_PROXIES="1",
+    ):  # fmt: skip
         yield
 
 

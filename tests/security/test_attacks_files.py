@@ -16,7 +16,7 @@ from loki_web.store.shared.cache_dir import cache_folder
 from loki_web.store.writable import WritableFolder
 from tests.support.places import snapshot
 
-TRIES = 20_000
+TRIES = 4_000
 SECRET = b"secret"
 
 

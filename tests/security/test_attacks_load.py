@@ -125,7 +125,6 @@ TLS: dict[str, tuple[Callable[[int], socket.socket], bytes]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 @pytest.mark.parametrize("name", TLS)
 def test_no_client_takes_a_thread_over_tls(secure: int, name: str) -> None:
     made, said = TLS[name]
@@ -145,11 +144,13 @@ def test_no_client_takes_a_thread_over_tls(secure: int, name: str) -> None:
 def test_no_client_takes_a_thread_at_a_unix_socket(
     place: Place, patient: Path, tmp_path: Path, name: str
 ) -> None:
-    host, path = f"127.0.0.1:{free_port()}", str(tmp_path / "s")
-    command = [sys.executable, "-m", "gunicorn", "-c", str(patient), "wsgi:app"]
-    command += ["--bind", f"unix:{path}", "--bind", host]
-    settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": str(THREADS), "LOKI_ENTERPRISE_AUTH": "true"}
-    with running(command, environment(place, **settings), host), ExitStack() as stack:
+    port, path = free_port(), str(tmp_path / "s")
+    options = ["--bind", f"unix:{path}", "--bind", f"127.0.0.1:{port}"]
+    served = serving(
+        place, conf=patient, options=options, LOKI_DASHBOARD_PORT=str(port),
+        LOKI_THREADS=str(THREADS), LOKI_ENTERPRISE_AUTH="true",
+    )  # fmt: skip
+    with served, ExitStack() as stack:
         for said in [WITHOUT_A_THREAD[name]] * MANY + [MOVED]:
             sock = stack.enter_context(socket.socket(socket.AF_UNIX))
             sock.settimeout(PATIENCE_SECONDS)
@@ -249,18 +250,17 @@ EXPENSIVE = [
 def test_long_computations_use_a_quarter_of_the_threads(place: Place, tmp_path: Path) -> None:
     begun, over = tmp_path / "begun", tmp_path / "over"
     (tmp_path / "slow_app.py").write_text(SLOW_APP.format(begun=str(begun), over=str(over)))
-    host = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "slow_app:app"]
-    command += ["--bind", host, "--pythonpath", str(tmp_path)]
-    settings = {"LOKI_WORKERS": "1", "LOKI_THREADS": "4"}
-    with running(command, environment(place, **settings), host), ExitStack() as stack:
+    served = serving(
+        place, target="slow_app:app", options=["--pythonpath", str(tmp_path)], LOKI_THREADS="4"
+    )
+    with served as server, ExitStack() as stack:
         socks = []
         for target in EXPENSIVE * 3:
-            sock = stack.enter_context(plain(int(host.rpartition(":")[2])))
+            sock = stack.enter_context(connect(server))
             sock.sendall(head(f"GET {target} HTTP/1.1", "Connection: close"))
             socks.append(sock)
         wait_until(begun.exists, "a request at work")
-        serves(f"http://{host}")
+        serves(server.url)
         assert begun.read_text() == "x"
         over.touch()
         for sock in socks:

@@ -1,20 +1,18 @@
 """gunicorn's stock `gthread` worker serves the same; other classes are refused."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import is_one_complaint, run
 from tests.live.clients import listening
 from tests.support import answers, places
 from tests.support.places import Place
-from tests.support.servers import ROOT, Server, environment, free_port, running, serving
+from tests.support.servers import Server, serving
 from tests.support.wire import exchange, head
 
-GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
 CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
 
 
@@ -70,19 +68,16 @@ def test_the_live_feed_takes_no_thread(server: Server, place: Place) -> None:
 @pytest.mark.parametrize("name", ["gevent", "eventlet", "tornado", "sync", "asgi"])
 def test_other_classes_are_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
     place = places.empty(tmp_path)
-    by_setting = environment(place, LOKI_WORKER_CLASS=name)
-    by_option = environment(place, LOKI_THREADS="1", GUNICORN_CMD_ARGS=f"--worker-class {name}")
-    for env in (by_setting, by_option):
-        done = subprocess.run(GUNICORN, env=env, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode != 0
-        (line,) = done.stderr.splitlines()
-        assert line.startswith("loki-web: ")
-        assert "live feed" in line
+    by_setting = {"LOKI_WORKER_CLASS": name}
+    by_option = {"LOKI_THREADS": "1", "GUNICORN_CMD_ARGS": f"--worker-class {name}"}
+    for settings in (by_setting, by_option):
+        done = run(
+            place, "-c", "gunicorn.conf.py", "wsgi:app", module="gunicorn", settings=settings
+        )
+        assert is_one_complaint(done)
+        assert "live feed" in done.stderr
 
 
 def test_gunicorns_own_option_selects_the_stock_worker(tmp_path: Path) -> None:
-    port = free_port()
-    env = environment(places.empty(tmp_path), LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="1")
-    command = [*GUNICORN, "--worker-class", "gthread"]
-    with running(command, env, f"127.0.0.1:{port}") as server:
+    with serving(places.empty(tmp_path), options=["--worker-class", "gthread"]) as server:
         assert any("Using worker: gthread" in line for line in server.errors)

@@ -24,7 +24,9 @@ def certificate(folder: Path) -> tuple[str, str]:
         "req",
         "-x509",
         "-newkey",
-        "rsa:2048",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
         "-nodes",
         "-days",
         "2",
@@ -61,11 +63,16 @@ def serving_tls(
     assert not [line for line in said.read_text().splitlines() if "ERROR" in line]
 
 
-def secured(port: int) -> ssl.SSLSocket:
+def any_certificate() -> ssl.SSLContext:
+    """The settings of a client that trusts everybody."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(
+    return context
+
+
+def secured(port: int) -> ssl.SSLSocket:
+    return any_certificate().wrap_socket(
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
     )
 
