@@ -23,6 +23,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+import inotify_simple
+
 from loki_web import server_clock
 from tests.support import places
 from tests.support.compiled_rules import keep_compiled_rules
@@ -99,6 +101,7 @@ def _server() -> socket.socket:
 def _serve(commands: socket.socket) -> None:
     for name in _IMPORTED:
         import_module(name)
+    inotify_simple.INotify().close()  # the first one runs `ldconfig`
     _compile_rules()
     gc.collect()
     gc.freeze()
