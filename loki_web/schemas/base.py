@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
+# Clients check the pattern of the document with engines that call other characters space.
+_SPACE = r"\s\x1c-\x1f\x85\ufeff"
+NOT_BLANK = validate.Regexp(rf"^[{_SPACE}]*[^{_SPACE}]", error="Must not be blank.")
 
 
 class Answer(Schema):

@@ -2,7 +2,17 @@
 
 from marshmallow import INCLUDE, fields, validate
 
-from loki_web.schemas.base import Answer, Body, Integral, OptionalBody, Query, Whole, limit, offset
+from loki_web.schemas.base import (
+    NOT_BLANK,
+    Answer,
+    Body,
+    Integral,
+    OptionalBody,
+    Query,
+    Whole,
+    limit,
+    offset,
+)
 
 MAX_QUERY = 1000
 MAX_RESULTS = 100
@@ -124,10 +134,7 @@ class Consolidation(Answer):
     state = fields.Nested(Summary)
 
 
-_IS_QUESTION = [
-    validate.Length(max=MAX_QUERY),
-    validate.Regexp(r"\s*\S", error="Must not be empty."),
-]
+_IS_QUESTION = [validate.Length(max=MAX_QUERY), NOT_BLANK]
 
 
 class RetrieveBody(Body):

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import INCLUDE, ValidationError, fields, validate, validates_schema
 
 from loki_web.schemas import base
-from loki_web.schemas.base import Answer, Body, Query, Success, TrueFalse, optional
+from loki_web.schemas.base import NOT_BLANK, Answer, Body, Query, Success, TrueFalse, optional
 from loki_web.services.notifications.notifications import SEVERITIES
 
 _MOST = 1e12  # far above any meaningful threshold
@@ -117,7 +117,7 @@ def _regular_expression(pattern: str) -> None:
         raise ValidationError("Must be a regular expression.") from None
 
 
-_WORD = [validate.Length(1, 128), validate.Regexp(r"\s*\S", error="Must not be blank.")]
+_WORD = [validate.Length(1, 128), NOT_BLANK]
 
 
 class TriggerChange(Body):

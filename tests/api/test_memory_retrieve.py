@@ -233,6 +233,7 @@ REFUSED: list[Any] = [
         {"query": {}},
     ),
     *({"query": ""}, {"query": " \t\n"}, {"query": "x" * 1001}, {"query": "x" * 1_000_000}),
+    *({"query": space} for space in ("\x1c", "\x85", "\ufeff", "\u3000")),
     *({"query": "a", "topK": most} for most in (0, -1, 101, "5", 1.5, True)),
     *({"goal": "a", "top_k": most} for most in (0, 101, "5")),
     *({"query": "a", "taskType": kind} for kind in (5, "x" * 1001)),
