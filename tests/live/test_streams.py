@@ -1,6 +1,7 @@
 """The stream of a session, written and copied while Redis dies and loses what it had."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,11 +18,13 @@ from loki_web.live.machines.entries import (
     write_state,
 )
 from loki_web.live.machines.outbox import Outbox
-from loki_web.live.machines.remote_feed import Copy
+from loki_web.live.machines.remote_feed import Copy, RemoteFeed
 from loki_web.live.messages import Batch, Message, Topic
 from loki_web.services.machines import keys
 from loki_web.store.shared.redis import Link
+from tests.live.hubs import Bench
 from tests.support.redis import Redis, serving_redis
+from tests.support.waiting import wait_until
 
 SESSION = "alpha:0123456789ab"
 
@@ -233,3 +236,40 @@ def test_a_malformed_state_is_none() -> None:
         assert read_state(raw) is None
     state = State((1, 0), (1, 0), "t", (Message("status", {"a": 1}),))
     assert read_state(write_state(state)) == state
+
+
+class ExhaustedLink(Link):
+    """No thread can be started after the first call, until `usual` is the size of stacks again."""
+
+    usual: int | None = None
+
+    def call(self, action: Callable[[Any], Any], *, tries_anyway: bool = False) -> Any:
+        if self.usual is None:
+            self.usual = threading.stack_size(1 << 46)  # more than there is
+        return super().call(action, tries_anyway=tries_anyway)
+
+
+def test_a_feed_whose_reader_could_not_start_reads_what_came_meanwhile(
+    server: Redis, link: Link
+) -> None:
+    bench, outbox = Bench(), Outbox(SESSION)
+    flush(outbox, link)
+    exhausted = ExhaustedLink(server.url, lambda: None)
+    bench.hub.source = RemoteFeed(SESSION, exhausted, bench.hub)
+    peer, heard = bench.client(), list[Any]()
+
+    def hear(count: int) -> bool:
+        heard.extend(bench.hear(peer))
+        return len(heard) >= count
+
+    try:
+        wait_until(lambda: hear(1), "a welcome")
+        add(outbox, "meanwhile")
+        flush(outbox, link)
+    finally:
+        threading.stack_size(exhausted.usual or 0)
+    add(outbox, "later")
+    flush(outbox, link)
+    wait_until(lambda: hear(3), "the tasks")
+    assert [each["data"].get("id") for each in heard] == [None, "meanwhile", "later"]
+    bench.close()

@@ -154,22 +154,31 @@ class RemoteFeed:
 
     def _run(self) -> None:
         """Do what is in the inbox; only this thread uses the copy."""
-        last, over = None, threading.Event()
+        last, over, is_read = None, threading.Event(), False
         self._used_at = time.monotonic()
         with suppress(AwayError):
             self._copy = self._load()
             last = self._copy.last
-        reader = threading.Thread(
-            target=self._read, args=(last, over), name="remote-reader", daemon=True
-        )
-        reader.start()
         while not self._is_over(over):
+            is_read = is_read or self._start_reader(last, over)
             try:
                 self._inbox.get(timeout=_LOOK_SECONDS)()
             except queue.Empty:
                 pass
             except Exception:  # an error must not stop the feed of all clients
                 log.exception("the feed of another machine failed")
+
+    def _start_reader(self, last: Id | None, over: threading.Event) -> bool:
+        """Start to read the stream after `last`; return False if it has to be tried again."""
+        reader = threading.Thread(
+            target=self._read, args=(last, over), name="remote-reader", daemon=True
+        )
+        try:
+            reader.start()
+        except RuntimeError as error:  # no more threads: what comes waits in the stream
+            log.warning("the stream of another machine is not read yet: %s", error)
+            return False
+        return True
 
     def _is_over(self, over: threading.Event) -> bool:
         """Return whether nobody needs the feed any more; then end the reader.
