@@ -72,7 +72,8 @@ class Root:
             self._identities = identity, _folder_at(self._base)
             self.reports = self._events and files.reports_changes(self._base)
             now = self.watching
-            if self._base == str(self.path) and self._watch_itself():
+            is_there = identity is not None and self._base == str(self.path)
+            if is_there and self._watch_itself():
                 self._watched_itself = now
         return self._base
 

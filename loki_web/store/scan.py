@@ -14,14 +14,17 @@ MAX_DIRECTORIES = 20_000
 MAX_SECONDS = 5.0
 MAX_REMEMBERED = 4096
 MAX_KEPT = 1000
+MAX_LEVELS = 128  # of a path; each one that exists is watched
 
 
 def resolve(path: str) -> Path | None:
     """Return an absolute path with its links resolved, even if it does not exist.
 
-    :return: None for a relative path and one that is not valid text.
+    :return: None for a relative path, one that is not valid text, and one of too many levels.
     """
     if not os.path.isabs(path) or "\0" in path or not _is_text(path):
+        return None
+    if path.count(os.sep) > MAX_LEVELS:
         return None
     real: str = observe(_root(path))
     return Path(real) if _is_text(real) else None

@@ -39,7 +39,7 @@ def test_a_project_is_found_by_id_alias_and_path(
     "identifier",
     [
         *("nobody", "..", "..%2f..%2fetc", "a%0A", "a%00", "%2e%2e", ".", "a" * 5000, "%C3%A4"),
-        *("/", "//", "/etc", "%2Fetc%2Fpasswd", "/a%00b", "%FF"),
+        *("/", "//", "/etc", "%2Fetc%2Fpasswd", "/a%00b", "%FF", "/a" * 2000),
     ],
 )
 @pytest.mark.parametrize(

@@ -24,6 +24,14 @@ def test_only_absolute_paths_are_resolved(path: str) -> None:
     assert scan.resolve(path) is None
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_path_of_too_many_levels_is_not_resolved(tmp_path: Path, is_there: bool) -> None:
+    deep = tmp_path.joinpath(*"a" * 500)
+    if is_there:
+        deep.mkdir(parents=True)
+    assert scan.resolve(str(deep)) is None
+
+
 def test_links_and_dots_are_resolved_in_existing_and_missing_paths(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real").mkdir()
