@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loki_web.live.feed import feed
-from loki_web.live.feed.feed import Feed, Followed
+from loki_web.live.feed.feed import Feed, Followed, Standing, Wanted
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
 from loki_web.services.context import open_sources
@@ -106,3 +106,18 @@ def test_a_feed_that_could_not_start_starts_with_the_next_client(
     monkeypatch.setattr(feed, "LINGER_SECONDS", 0.0)
     bench.close()
     wait_until(lambda: list_feed_threads() <= before, "the end of the feed's threads")
+
+
+def test_each_subscription_gets_a_response_also_after_one_that_fails(place: Place) -> None:
+    bench = Bench()
+    feed, standings = Feed(place.sources(), bench.hub), list[Standing]()
+    for channels in ({"unheard-of"}, {"tasks"}):
+        feed.want(Wanted(frozenset(channels)), standings.append)
+
+    def have_responses() -> bool:
+        bench.turn()
+        return len(standings) == 2
+
+    wait_until(have_responses, "the responses")
+    assert [bool(standing.refusal) for standing in standings] == [True, False]
+    bench.close()

@@ -37,6 +37,7 @@ _ALL_SECONDS = 5.0  # poll what depends on the clock, such as age limits
 _MORE_SECONDS = 0.05
 _TOGETHER_SECONDS = 0.004  # writes within this time are read in one turn
 _APART_SECONDS = 0.02  # minimum between two turns while changes continue
+_FAILED = "The live feed could not be read. Try again later."
 
 log = logging.getLogger(__name__)
 
@@ -232,8 +233,7 @@ class Feed:
                 self._refresh(topic, is_touched=bool(events))
             for item in items:
                 if isinstance(item, tuple):
-                    wanted, then = item
-                    self._outlet.post(partial(then, self._serve(wanted)))
+                    self._respond(*item)
         if events:
             self._sources.counts.put(Gauge.FEED_LAG, time.monotonic() - min(events))
 
@@ -252,6 +252,15 @@ class Feed:
                 items.append(self._inbox.get_nowait())
         except queue.Empty:
             return items
+
+    def _respond(self, wanted: Wanted, then: Then) -> None:
+        """Respond to a subscription in any case: its client waits, and others come after it."""
+        try:
+            standing = self._serve(wanted)
+        except Exception:
+            log.exception("a subscription to the live feed failed")
+            standing = Standing(refusal=_FAILED)
+        self._outlet.post(partial(then, standing))
 
     def _serve(self, wanted: Wanted) -> Standing:
         """Read the channels of a subscription again and return their current state."""

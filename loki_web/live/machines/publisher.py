@@ -110,6 +110,8 @@ class Session:
             self._inbox(self.outbox.lose)  # lines of another log are lost
 
     def _tell_state(self, channel: str, standing: Standing) -> None:
+        if standing.refusal:  # the next change asks again
+            return
         messages = (*standing.missed, *standing.whole)
         token = standing.tokens[Topic(channel)]
         self._inbox(partial(self.outbox.put_state, channel, token, messages))
