@@ -125,7 +125,7 @@ class Roster:
         return first_text(listed[0]["id"])
 
     def _run(self) -> None:
-        last, is_new = "$", True
+        last, is_new = "0", True  # not "$": news that come between two reads would be missed
         while True:
             try:
                 self._tell()
@@ -160,16 +160,17 @@ class Roster:
                     del self._untold[token]
 
     def _hear(self, *, with_tokens: bool) -> None:
-        def read(client: Any) -> tuple[list[Any], dict[str, Any]]:
+        def read(client: Any) -> tuple[int, list[Any], dict[str, Any]]:
             names = client.zrevrange(keys.MACHINES, 0, _MOST_MACHINES)
             others = [name.decode() for name in names if name != self._own.encode()]
             texts = client.mget([keys.machine(name) for name in others]) if others else []
             told = dict(zip(others, texts, strict=True))
+            count = client.zcard(keys.REVOKED)
             if not with_tokens:
-                return [], told
-            return client.zrevrange(keys.REVOKED, 0, _MOST_REVOKED, withscores=True), told
+                return count, [], told
+            return count, client.zrevrange(keys.REVOKED, 0, _MOST_REVOKED, withscores=True), told
 
-        revoked, told = self._link.call(read, tries_anyway=True)
+        count, revoked, told = self._link.call(read, tries_anyway=True)
         now = time.monotonic()
         heard = {name: (now, list(_read_projects(text))) for name, text in told.items() if text}
         recent = {name: each for name, each in self._last.items() if now - each[0] < _KEPT_SECONDS}
@@ -179,6 +180,8 @@ class Roster:
         }
         tokens = {token.decode(): since for token, since in revoked}
         with self._lock:
+            if count < len(self._heard.revoked):  # Redis has lost some: tell them again
+                self._untold = {**self._heard.revoked, **self._untold}
             self._heard = Heard(projects, {**self._heard.revoked, **tokens})
 
 
