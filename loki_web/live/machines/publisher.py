@@ -152,12 +152,16 @@ class Publisher:
                     if folder is not None:
                         stack.enter_context(atomic.locked(str(folder / "publisher"), 0.0))
                     self._owner = self._identify(folder)
+                    if not self._sources.settings.is_edge:
+                        machine = self._sources.settings.machine
+                        Answers(self._link, machine, self._get_sessions).start()
                 except (OSError, StorageError):
                     time.sleep(_EACH_SECONDS)
                     continue
-                machine = self._sources.settings.machine
-                if not self._sources.settings.is_edge:
-                    Answers(self._link, machine, self._get_sessions).start()
+                except RuntimeError as error:  # no more threads: another process may have one
+                    log.warning("nothing is published yet: %s", error)
+                    time.sleep(_EACH_SECONDS)
+                    continue
                 while True:
                     self._turn_safely()
 
