@@ -67,7 +67,7 @@ def on_starting(server: Any) -> None:
     signals.hold_back(server)
     hooks.replace_workers_without_a_gap(server)
     hooks.sweep(_sources)
-    hooks.forget_focus(_sources)
+    hooks.forget_focus(_sources, server)
     hooks.sign_audit_log(_sources)
     hooks.report_missing_folder(_sources)
     gc.collect()

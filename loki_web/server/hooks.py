@@ -112,9 +112,13 @@ def sweep(sources: WritableSources) -> None:
     WritableFolder(sources.settings.audit_key.parent).sweep("")
 
 
-def forget_focus(sources: WritableSources) -> None:
-    """Show the project of this server again, as the runner expects of a new server."""
-    if sources.cache_folder is not None:
+def forget_focus(sources: WritableSources, server: Any) -> None:
+    """Show the project of this server again, as the runner expects of a new server.
+
+    A sidecar is none, and after an upgrade by USR2 the server goes on.
+    """
+    is_new = not server.master_pid and "sidecar" not in server.app.app_uri
+    if is_new and sources.cache_folder is not None:
         selection.forget_focus(sources)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.cli.feed_client import follow
+from loki_web.services.fleet import selection
 from tests.live.clients import Client, listening, streaming
 from tests.support.nginx import Proxy, proxied
 from tests.support.places import Place
@@ -39,7 +40,9 @@ def serving_sidecar(place: Place, folder: Path) -> Iterator[None]:
 
 
 def test_the_sidecar_has_the_feed_and_nothing_else(place: Place) -> None:
+    focus = selection.set_focus(place.sources(), str(place.loki.parent))
     with serving(place, target="wsgi:sidecar") as server:
+        assert selection.get_focus(place.sources()) == focus  # that of the server
         with listening(server) as client, streaming(server):
             place.write("queue/pending.json", [{"id": "a"}])
             assert client.hear()["type"] == "task_created"

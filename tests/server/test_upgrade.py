@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loki_web.services.fleet import selection
 from tests.support.activation import activated
 from tests.support.load import Load, load
 from tests.support.places import Place
@@ -71,12 +72,14 @@ def test_an_upgrade_loses_no_request(place: Place, name: str) -> None:
     env = environment(place, LOKI_DASHBOARD_PORT=str(port), LOKI_WORKERS="1")
     with running(command, env, f"127.0.0.1:{port}") as server:
         place.write("dashboard/dashboard.pid", f"{server.process.pid}\n")
+        focus = selection.set_focus(place.sources(), str(place.loki.parent))
         try:
             with load(server.host, "/health") as clients:
                 new = upgrade(server)
             assert clients.lost == []
             assert {status for _, status, _ in clients.answers} == {200}
             assert (place.loki / "dashboard/dashboard.pid").read_text() == f"{new}\n"
+            assert selection.get_focus(place.sources()) == focus
         finally:
             end_group(server)
 
