@@ -67,7 +67,9 @@ class Ledger:
         new = [key for key in keys if key not in self.seen]
         if not self.is_new:
             self.waiting |= dict.fromkeys(new, isoformat(now))
-        self.seen |= dict.fromkeys(new)
+        # What is still in the files comes last: it must not be forgotten, and sent again.
+        present = dict.fromkeys(keys)
+        self.seen = {key: None for key in self.seen if key not in present} | present
         self.is_new = False
         for key in list(self.seen)[: max(0, len(self.seen) - max(_MAX_SEEN, 2 * len(keys)))]:
             del self.seen[key]

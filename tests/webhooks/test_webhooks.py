@@ -274,6 +274,21 @@ def test_an_alert_that_returns_after_a_damaged_file_is_not_new(
     assert receiver.got == []
 
 
+def test_an_alert_that_stays_is_not_sent_again_after_many_others(
+    place: Place, receiver: Receiver
+) -> None:
+    server = Server(place, receiver)
+    server.write(alert("stays"))
+    server.turn()
+    content = json.loads((place.loki / ledger.FILE).read_text())
+    content["seen"] += [f"alert {number}" for number in range(6000)]  # of alerts that are gone
+    place.write(ledger.FILE, content)
+    for name in ("b", "c"):
+        server.write(alert("stays", "Stays"), alert(name, name))
+        server.turn()
+    assert [text.rpartition(": ")[2] for text in texts(receiver)] == ["b", "c"]
+
+
 DAMAGED: list[Any] = ["{", [], {"seen": 5, "waiting": [], "live": {}, "sent": "x"}]
 
 
