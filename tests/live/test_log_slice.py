@@ -188,6 +188,17 @@ def test_who_comes_back_gets_the_lines_in_between(log: Log) -> None:
     assert log.slice.since(log.slice.token) == []
 
 
+@pytest.mark.parametrize("before", ["old\none\n", "x" * 40_000 + "\none\n"])
+def test_a_place_in_a_log_that_began_anew_is_not_known(log: Log, before: str) -> None:
+    path = log.place.loki / "logs" / "agent.log"
+    path.write_text(before)
+    log.new()
+    known = log.slice.token
+    path.write_text("a new session, in the same file\n" * 2000)
+    assert len(log.new()) == 2000
+    assert log.slice.since(known) is None
+
+
 @pytest.mark.parametrize("token", ["", "none", "1.2", "x.y", "999999999999.0"])
 def test_a_place_in_no_log_that_is_followed_is_not_known(log: Log, token: str) -> None:
     log.append("one\n")

@@ -1,6 +1,7 @@
 """The channel `logs`: new lines of the session's log, redacted, in the form of `/api/logs`."""
 
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -44,8 +45,8 @@ class LogSlice:
 
     @property
     def token(self) -> str:
-        """Return inode and offset of the end of what was read; `none` without a log."""
-        return f"{self._place.inode}.{self._place.offset}" if self._place else "none"
+        """Return the place of the end of what was read; `none` without a log."""
+        return _name_place(self._place) if self._place else "none"
 
     def restore(self, value: object) -> None:
         """Begin at the end: `since` returns the lines after those that clients already have."""
@@ -81,16 +82,18 @@ class LogSlice:
         return []
 
     def since(self, token: str) -> list[Message] | None:
-        """Return the lines after an offset of the current file; None for another file."""
+        """Return the lines after a place in the current file; None if it was in another one."""
         if token == self.token:
             return []
-        inode, _, offset = token.partition(".")
-        if self._name is None or self._place is None or inode != str(self._place.inode):
+        offset = token.partition(".")[2].partition(".")[0]
+        if self._name is None or self._place is None:
             return None
         if not (offset.isascii() and offset.isdigit() and len(offset) < 20):
             return None
         missed: list[Message] = []
         place, above = self._place_before(int(offset))
+        if token != _name_place(place):  # the file may have been truncated and have grown again
+            return None
         while place.offset < self._place.offset:
             step = self._sources.project.log_after(self._name, place, self._place.offset)
             if step is None or step.skipped or step.place.offset <= place.offset:
@@ -137,7 +140,9 @@ class LogSlice:
             if self._name and offset
             else None
         )
-        return Place(inode, offset), step.lines if step else []
+        is_there = step is not None and step.place.offset == offset
+        mark = step.place.mark if step and is_there else b""
+        return Place(inode, offset, mark), step.lines if step else []
 
     def _versions(self) -> dict[str, Version]:
         project = self._sources.project
@@ -152,6 +157,11 @@ class LogSlice:
         written_at = datetime.now(UTC)
         entries += reader.parse_entries(step.lines, above=above, written_at=written_at)
         return [Message("log", entry) for entry in entries]
+
+
+def _name_place(place: Place) -> str:
+    """Return inode, offset, and a checksum of the bytes before it."""
+    return f"{place.inode}.{place.offset}.{zlib.crc32(place.mark):x}"
 
 
 def _skipped_entry(count: int) -> reader.LogEntryDict:
