@@ -69,7 +69,6 @@ def ours() -> Iterator[tuple[str, list[str], dict[str, str], set[str]]]:
     for name, service in compose()["services"].items():
         if service["image"] == "loki-web":
             folders = {each.rpartition(":")[2] for each in service["volumes"]}
-            folders |= {each.partition(":")[0] for each in service["tmpfs"]}
             command = service.get("command", json.loads(last("CMD")))
             yield f"compose {name}", command, service["environment"], folders
     for container in pod()["containers"]:
@@ -118,6 +117,18 @@ def test_each_use_of_the_image_starts(use: tuple[str, list[str], dict[str, str],
     written = {settings.loki_dir, settings.home / ".loki", settings.audit_key, settings.cache_dir}
     for path in written - {None}:
         assert any(Path(str(path)).is_relative_to(folder) for folder in folders), path
+
+
+def test_server_and_sidecar_share_the_cache() -> None:
+    """It has the focus, and the lock of the process that publishes for the machine."""
+    folder = image_environment()["LOKI_CACHE_DIR"]
+    services = [each for each in compose()["services"].values() if each["image"] == "loki-web"]
+    volumes = [dict(each.rsplit(":", 1)[::-1] for each in one["volumes"]) for one in services]
+    mounts = [
+        {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+        for container in pod()["containers"]
+    ]
+    assert [one.get(folder) for one in volumes + mounts] == ["cache"] * 4
 
 
 def test_probes_ask_the_command_of_the_image() -> None:
