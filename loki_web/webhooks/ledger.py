@@ -59,8 +59,12 @@ class Ledger:
         return cls(as_dict(sources.project.strict_document(FILE)))
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether there is a message that should be sent now."""
-        return bool(self.waiting) and (self.next_try is None or now >= self.next_try)
+        """Return whether there is a message that should be sent now.
+
+        A next attempt that is later than any pause was noted when the clock was wrong.
+        """
+        pause = self.next_try - now if self.next_try else timedelta()
+        return bool(self.waiting) and not timedelta() < pause <= _LONGEST_PAUSE
 
     def note(self, keys: Collection[str], now: datetime) -> None:
         """Let new messages wait; those that are there when the file is created count as sent."""

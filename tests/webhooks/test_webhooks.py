@@ -251,6 +251,19 @@ def test_a_receiver_that_is_gone_or_slow_delays_nothing_but_messages(
     assert server.state == ledger.State(True, 0, 0, 1)
 
 
+def test_messages_do_not_wait_for_a_time_that_the_clock_had_by_mistake(
+    place: Place, receiver: Receiver
+) -> None:
+    server = Server(place, receiver)
+    server.turn()
+    receiver.answers = [500]
+    server.write(alert("a"))
+    server.turn(days=400)
+    assert server.state.waiting == 1
+    server.turn(days=-400)
+    assert server.state == ledger.State(False, 0, 1, 0)
+
+
 def test_many_messages_that_wait_are_bounded(place: Place, receiver: Receiver) -> None:
     server = Server(place, receiver)
     server.turn()
