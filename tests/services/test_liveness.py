@@ -252,6 +252,30 @@ def test_a_session_of_another_namespace_lives_by_its_heartbeat(
     assert still_lives(child)
 
 
+@pytest.mark.parametrize("names", [("a",), ("a", "b"), ("a", "b", "c")])
+def test_sessions_with_one_number_in_containers_of_their_own_all_count(
+    place: Place, client: FlaskClient, children: Children, names: tuple[str, ...]
+) -> None:
+    younger = children.worker(place)  # the number is that of another process here
+    for name in names:
+        backdate(place.write(f"sessions/{name}/loki.pid", f"{younger.pid}\n"), DAY)
+    in_registration(place, younger.pid, DAY)
+    place.write(STATE, {})
+    answer = client.get("/api/status").get_json()
+    assert (answer["status"], answer["active_sessions"]) == ("running", len(names))
+    assert [each["session_id"] for each in answer["sessions"]] == list(names)
+
+
+def test_a_process_that_is_recorded_under_two_names_is_one_session(
+    place: Place, client: FlaskClient, children: Children
+) -> None:
+    worker = children.worker(place)
+    in_pid_file(place, worker.pid, 0)
+    place.write("sessions/a/loki.pid", f"{worker.pid}\n")
+    assert client.get("/api/status").get_json()["active_sessions"] == 1
+    assert stop(client)["process_signalled"] is True
+
+
 @pytest.mark.slow
 def test_a_session_that_is_process_1_of_its_container(place: Place, client: FlaskClient) -> None:
     need_namespaces()

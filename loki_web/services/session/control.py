@@ -6,7 +6,7 @@ from typing import Any, NotRequired
 from loki_web.errors import StorageError
 from loki_web.services.context import WritableSources
 from loki_web.services.session import liveness, signal_files, state
-from loki_web.services.session.liveness import Liveness
+from loki_web.services.session.liveness import Liveness, Record
 from loki_web.services.types import SuccessDict
 from loki_web.store.coerce import as_dict
 
@@ -90,9 +90,10 @@ def _explain(found: Liveness, reasons: list[str]) -> str:
 
 def _terminate(sources: WritableSources) -> tuple[bool, list[str]]:
     """Send SIGTERM to all recorded sessions; return whether any was sent, and why others not."""
-    records = liveness.list_records(sources)
-    pids = {record.pid for record in records}
-    reasons = [liveness.terminate(sources, record, pids) for record in records]
+    records: dict[int, Record] = {}
+    for record in liveness.list_records(sources):
+        records.setdefault(record.pid, record)
+    reasons = [liveness.terminate(sources, each, records.keys()) for each in records.values()]
     return None in reasons, [reason for reason in reasons if reason]
 
 

@@ -33,6 +33,7 @@ _START_KEYS = ("startedAt", "started", "start_time", "startTime")
 _START_SLACK = 2.0  # seconds; between the clock of the kernel and that of the file system
 _SKEW = 60.0  # seconds that the clock of a file server may be wrong
 _LATEST_RECORD = 3600.0  # seconds after its start within which a session writes its pid
+_NO_PID = (None, 0, "", "0")  # what writers put into `session.json` that know no pid
 _LARGEST_PID = 1 << 22  # PID_MAX_LIMIT of Linux
 _RUNNER_SILENCE = timedelta(minutes=5)  # the runner rewrites its state every few seconds
 _SKILL_SILENCE = timedelta(minutes=30)  # an agent without a runner writes after each step
@@ -192,12 +193,17 @@ def is_live(verdict: Verdict) -> bool:
 
 
 def list_records(sources: Sources) -> list[Record]:
-    """Return the recorded pids of sessions: the main one first, each number once."""
-    records: dict[int, Record] = {}
-    for record in (*_list_pid_files(sources), *_list_registered_sessions(sources)):
-        if record is not None:
-            records.setdefault(record.pid, record)
-    return list(records.values())
+    """Return the recorded pids of sessions, the main one first.
+
+    Each number once, except that of sessions with a folder each: these may run in a pid namespace
+    each, where all have the same number.
+    """
+    named: dict[tuple[str, int], Record] = {}
+    for record in filter(None, _list_pid_files(sources)):
+        named.setdefault((record.session, record.pid), record)
+    registered = {record.pid: record for record in _list_registered_sessions(sources)}
+    known = {record.pid for record in named.values()}
+    return [*named.values(), *(each for pid, each in registered.items() if pid not in known)]
 
 
 def read_pid_file(sources: Sources, name: str) -> int | None:
@@ -278,7 +284,7 @@ def _get_evidence(sources: Sources) -> _Evidence:
     if live:
         return evidence
     session = as_dict(sources.project.document(SESSION_FILE))
-    if session.get("status") == "running" and session.get("pid") is None:
+    if session.get("status") == "running" and session.get("pid") in _NO_PID:
         started = get_session_file_start(sources)
         evidence = replace(evidence, open_since=started.timestamp() if started else None)
     if foreign or evidence.open_since is not None:
@@ -295,7 +301,8 @@ def _is_counted(record: Record, live: list[Record]) -> bool:
     if record.session == GLOBAL and not record.file.startswith("pids/"):
         return any(other.session == GLOBAL for other in live)
     parents = {other.pid: _get_parent(other.pid) for other in live}
-    return _get_parent(record.pid) in parents or record.pid in parents.values()
+    related = {*parents, *parents.values()}
+    return record.pid in related or _get_parent(record.pid) in parents
 
 
 def _is_server(pid: int) -> bool:
