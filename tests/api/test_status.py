@@ -187,6 +187,30 @@ def test_files_of_an_earlier_session_do_not_count_as_iterations(
     assert client.get("/api/status").get_json()["iteration"] == 2
 
 
+@pytest.mark.parametrize("kind", ["loki.pid", "sessions/a/loki.pid", "pids", "session.json"])
+def test_an_earlier_session_does_not_count_wherever_the_one_that_runs_is_recorded(
+    place: Place, client: FlaskClient, children: Children, kind: str
+) -> None:
+    """The crash of the one before has left its pid file."""
+    for name in ("queue/in-progress.json", "queue/current-task.json"):
+        backdate(place.write(name, [{"id": "iteration-40", "title": "Old"}]), 7200)
+    backdate(place.write("metrics/efficiency/iteration-41.json", {"iteration": 41}), 7200)
+    backdate(place.write("loki.pid", "4990001\n"), 9000)
+    runner = children.sleeper()
+    started = datetime.now(UTC).timestamp() - 1
+    if kind == "pids":
+        entry = {"kind": "runner", "started": started}
+        place.write(f"pids/{runner.pid}.json", entry)
+    elif kind == "session.json":
+        place.write(kind, {"status": "running", "startedAt": started, "pid": None})
+    else:
+        place.write(kind, f"{runner.pid}\n")
+    place.write("events.jsonl", event("iteration_start", 2))
+    answer = client.get("/api/status").get_json()
+    assert (answer["active_sessions"], answer["iteration"]) == (1, 2)
+    assert answer["current_task"] == ""
+
+
 @pytest.mark.parametrize("content", ["[1,2]", '"x"', "5", "null", "{", "", "NaN", "[" * 100_000])
 @pytest.mark.parametrize(
     "name", ["dashboard-state.json", "session.json", "council/state.json", "state/agents.json"]

@@ -88,7 +88,10 @@ def get_version(sources: Sources) -> str:
 
 
 def get_started_at(sources: Sources) -> datetime | None:
-    """Return the start of the latest session: its pid file's time, else that of its event."""
+    """Return the start of the live session, else of the latest: by its pid file or its event."""
+    live = liveness.get_liveness(sources)
+    if live.alive and live.started_at is not None:
+        return datetime.fromtimestamp(live.started_at, UTC)
     for name in liveness.PID_FILES:
         version = sources.project.version(name)
         if version is not None:
@@ -126,7 +129,7 @@ def get_iteration(sources: Sources) -> int:
 
 
 def is_left(sources: Sources, name: str) -> bool:
-    """Return whether a file was left by the session before the one that the pid file names."""
+    """Return whether a file was left by the session before the one that runs or ran last."""
     return name in _list_left(sources)
 
 
@@ -134,7 +137,10 @@ def is_left(sources: Sources, name: str) -> bool:
 def _list_left(sources: Sources) -> frozenset[str]:
     versions = {name: sources.project.version(name) for name in (*_PROGRESS, *liveness.PID_FILES)}
     times = {name: version.mtime for name, version in versions.items() if version}
-    since = max(times.get(name, 0.0) for name in liveness.PID_FILES) - _START_SLACK
+    live = liveness.get_liveness(sources)
+    began = live.started_at if live.alive else None
+    since = began or max(times.get(name, 0.0) for name in liveness.PID_FILES)
+    since -= _START_SLACK
     left = frozenset(name for name in _PROGRESS if times.get(name, since) < since)
     has_written = any(times.get(name, 0.0) >= since for name in _PROGRESS)
     return left if has_written else frozenset()
