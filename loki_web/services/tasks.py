@@ -14,7 +14,7 @@ from loki_web.services.context import Sources
 from loki_web.services.ids import Identities
 from loki_web.services.redaction import redact
 from loki_web.services.session import state
-from loki_web.store.coerce import Json, as_count, as_dict, as_number, entries_under, first_text
+from loki_web.store.coerce import Json, as_count, as_dict, as_number, entries_in, first_text
 from loki_web.store.collection import BULK
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import parse_time, tidy_time
@@ -278,14 +278,8 @@ def _has_no_list(sources: Sources) -> bool:
 
 
 def get_task_entries(value: Any) -> list[Json]:
-    """Return the entries of a queue file: an array or a map by id, also under the key `tasks`."""
-    entries = entries_under(value, "tasks")
-    if entries is not None or not isinstance(value, dict):
-        return entries or []
-    mapped = value.get("tasks", value)
-    if not isinstance(mapped, dict) or not all(isinstance(one, dict) for one in mapped.values()):
-        return []
-    return [{"id": identity, **entry} for identity, entry in mapped.items()]
+    """Return the entries of a queue file: an array, a map by id or one, also under `tasks`."""
+    return entries_in(value, "tasks", ("id", "title", "type"))
 
 
 def build_plain_task(identity: str, entry: Json, status: str, position: int) -> TaskDict:

@@ -22,9 +22,34 @@ def dicts_in(value: Any) -> list[Json]:
 
 
 def entries_under(value: Any, key: str) -> list[Json] | None:
-    """Return the objects in `{key: [...]}` or in a bare array; None if the value is neither."""
+    """Return the objects in a bare array, or under a key as array or map by id; None otherwise."""
     entries = value.get(key) if isinstance(value, dict) else value
+    if isinstance(entries, dict):
+        return [entry for _, entry in entries_by_id(entries)]
     return dicts_in(entries) if isinstance(entries, list) else None
+
+
+def entries_by_id(entries: Json) -> list[tuple[str, Json]]:
+    """Return the keys and objects of a map by id, each with an id; other values are skipped."""
+    return [
+        (key, {**entry, "id": key if entry.get("id") is None else entry["id"]})
+        for key, entry in entries.items()
+        if isinstance(entry, dict)
+    ]
+
+
+def entries_in(value: Any, key: str, words: tuple[str, ...]) -> list[Json]:
+    """Return the same as `entries_under`; or the objects of a bare map by id, or a single entry.
+
+    :param words: keys whose value is a text in an entry, and not in a map.
+    """
+    entries = entries_under(value, key)
+    if entries is not None or not isinstance(value, dict) or key in value:
+        return entries or []
+    if any(isinstance(value.get(word), str) for word in words):
+        return [value]
+    is_map = not any(isinstance(each, list) for each in value.values())
+    return [entry for _, entry in entries_by_id(value)] if is_map else []
 
 
 def texts_in(value: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """/api/agents: every form of the list on disk; killing, pausing and resuming."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -165,6 +166,27 @@ def test_kill_ends_the_process_and_writes_it_down(
     answer = listed(client)
     assert [agent["status"] for agent in answer] == ["terminated", "running"]
     assert [agent["alive"] for agent in answer] == [False, True]
+
+
+@pytest.mark.parametrize("form", ["map", "wrapped map", "one"])
+def test_agents_in_a_map_by_id_are_listed_and_ended(
+    place: Place, client: FlaskClient, children: Children, form: str
+) -> None:
+    child = children.worker(place)
+    record = {"status": "running", "task": "t", "pid": child.pid}
+    one, by_id = {**record, "id": "agent-001"}, {"version": "2", "agent-001": record, "x": None}
+    stored: Any = {"map": by_id, "wrapped map": {"agents": by_id, "more": 1}, "one": one}[form]
+    place.write(FILE, stored)
+    assert [(agent["id"], agent["task"], agent["alive"]) for agent in listed(client)] == [
+        ("agent-001", "t", True)
+    ]
+    assert client.get("/api/status").get_json()["running_agents"] == 1
+    assert post(client, "agent-001", "kill")[1] == {
+        "success": True, "message": "Agent agent-001 terminated"
+    }  # fmt: skip
+    assert was_terminated(child)
+    ended = json.loads(json.dumps(stored).replace('"running"', '"terminated"'))
+    assert place.read(FILE) == ended
 
 
 def make_pid(kind: Any, children: Children) -> Any:

@@ -27,6 +27,15 @@ def test_wrapped_and_bare_patterns(place: Place, client: FlaskClient, wrapped: b
     assert get(client, "/api/memory/summary")["semantic"] == {"patterns": 1, "antiPatterns": 1}
 
 
+def test_patterns_in_maps_by_id(place: Place, client: FlaskClient) -> None:
+    place.write("memory/semantic/patterns.json", {"patterns": {"p-1": {"pattern": "Do"}, "n": 1}})
+    place.write("memory/semantic/anti-patterns.json", {"anti_patterns": {"a": {"what_fails": "x"}}})
+    place.write("memory/index.json", {"topics": {"t-1": {"summary": "s"}}})
+    assert [entry["id"] for entry in get(client, "/api/memory/patterns")] == ["p-1", "a"]
+    assert get(client, "/api/memory/summary")["semantic"] == {"patterns": 1, "antiPatterns": 1}
+    assert get(client, "/api/memory/index")["topics"] == [{"id": "t-1", "summary": "s"}]
+
+
 @pytest.mark.parametrize(
     ("variant", "fails"),
     [

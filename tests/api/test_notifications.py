@@ -155,6 +155,18 @@ def test_the_trigger_is_the_type_where_the_file_knows_it(place: Place, client: F
     ]
 
 
+def test_maps_by_id_are_read_like_lists(place: Place, client: FlaskClient) -> None:
+    entries = [notification("n-1"), notification("n-2")]
+    place.write(ACTIVE, {"notifications": {one["id"]: one for one in entries} | {"n-3": 5}})
+    place.write(TRIGGERS, {"triggers": {"mine": {"type": "file_access", "enabled": False}}})
+    assert listed(client) == ["n-1", "n-2"]
+    assert {name: one["enabled"] for name, one in triggers(client).items()} == {"mine": False}
+    assert put(client, {"id": "mine", "enabled": True}) == 200
+    assert {name: one["enabled"] for name, one in triggers(client).items()} == {"mine": True}
+    assert acknowledge(client, "n-2") == 200
+    assert listed(client, "?acknowledged=false") == ["n-1"]
+
+
 def test_secrets_do_not_leave(place: Place, client: FlaskClient) -> None:
     secret = "sk-ant-REDACTME0000000000000000"
     data = {"file": f"x {secret}", "nested": [{"note": secret}], "password": "hunter22"}

@@ -58,6 +58,24 @@ def test_a_map_by_id(place: Place, client: FlaskClient, wrapped: bool) -> None:
     assert client.get("/api/status").get_json()["pending_tasks"] == 3
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"t1": {"title": "First"}, "t2": None},
+        {"version": "1.0", "updated": 5, "t1": {"title": "First"}},
+        {"tasks": {"t1": {"title": "First"}, "t2": "text", "t3": []}},
+        {"tasks": {"t1": {"title": "First", "id": None}}},
+        {"id": "t1", "title": "First", "payload": {"title": "Other"}, "dependencies": []},
+    ],
+)
+def test_what_is_no_task_does_not_hide_those_beside_it(
+    place: Place, client: FlaskClient, content: Any
+) -> None:
+    place.write("queue/pending.json", content)
+    (task,) = client.get("/api/tasks").get_json()
+    assert (task["id"], task["title"]) == ("t1", "First")
+
+
 @pytest.mark.parametrize("content", [{}, {"tasks": {}}, {"tasks": 5}, {"a": 1}, {"a": {}, "b": []}])
 def test_what_is_no_map_of_tasks_has_none(place: Place, client: FlaskClient, content: Any) -> None:
     place.write("queue/pending.json", content)

@@ -9,6 +9,7 @@ from loki_web.services.context import Sources, WritableSources
 from loki_web.services.ids import check_id
 from loki_web.services.session import liveness, signal_files, state
 from loki_web.services.types import SuccessDict
+from loki_web.store.coerce import entries_by_id
 from loki_web.store.process import ancestors
 
 
@@ -139,9 +140,17 @@ def _terminate(
 
 def _mark_terminated(content: Any, ended: list[Agent]) -> Any:
     """Return the list in its form on disk, changing only the status of these agents."""
-    if isinstance(content, dict):
+    if isinstance(content, list):
+        return [_mark(entry, entry, ended) for entry in content]
+    if "agents" in content:
         return {**content, "agents": _mark_terminated(content["agents"], ended)}
-    return [
-        {**entry, "status": "terminated"} if any(entry is agent.entry for agent in ended) else entry
-        for entry in content
-    ]
+    if records.get_listed_entries(content) == [content]:
+        return _mark(content, content, ended)
+    marked = {key: _mark(content[key], entry, ended) for key, entry in entries_by_id(content)}
+    return {**content, **marked}
+
+
+def _mark(stored: Any, entry: Any, ended: list[Agent]) -> Any:
+    """Return a record as it is on disk, marked if its entry is that of one of these agents."""
+    has_ended = any(entry == agent.entry for agent in ended)
+    return {**stored, "status": "terminated"} if has_ended else stored

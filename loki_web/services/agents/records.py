@@ -11,7 +11,7 @@ from loki_web.services.ids import Identities, is_identifier
 from loki_web.services.redaction import redact
 from loki_web.services.session import liveness, processes, state
 from loki_web.services.session.liveness import KnownBy, Record
-from loki_web.store.coerce import Json, as_count, as_list, dicts_in, first_text
+from loki_web.store.coerce import Json, as_count, entries_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.times import parse_time, tidy_time
 
@@ -124,8 +124,8 @@ def _read_agents(sources: Sources, session_lives: bool, known_by: KnownBy) -> li
 
 
 def get_listed_entries(value: Any) -> list[Json]:
-    """Return the records of an agent list, which is bare or under the key `agents`."""
-    return dicts_in(as_list(value.get("agents") if isinstance(value, dict) else value))
+    """Return the records of an agent list or map by id, which is bare or under `agents`."""
+    return entries_in(value, "agents", ("id", "agent_id", "name", "status"))
 
 
 def identify_agents(entries: list[Json]) -> list[Agent]:

@@ -10,7 +10,7 @@ from loki_web.services.context import Sources
 from loki_web.services.cost import efficiency
 from loki_web.services.redaction import redact
 from loki_web.services.session import liveness
-from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
+from loki_web.store.coerce import Json, as_count, as_dict, entries_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 
@@ -157,8 +157,7 @@ def _get_council_iteration(sources: Sources) -> int:
 
 
 def _get_queue_iteration(sources: Sources, name: str) -> int:
-    content = sources.project.document(name)
-    entries = [as_dict(content), *dicts_in(as_dict(content).get("tasks", content))]
+    entries = entries_in(sources.project.document(name), "tasks", ("id", "title", "type"))
     ids = (_ITERATION_ID.fullmatch(first_text(entry.get("id"))) for entry in entries)
     return max((int(match[1]) for match in ids if match), default=0)
 
