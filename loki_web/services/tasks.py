@@ -84,6 +84,7 @@ class _Source(NamedTuple):
     is_copy: bool
 
 
+_Kind = Literal["created_at", "started_at", "completed_at"]
 _Choice = dict[str, tuple[_Source, int]]
 _QUEUES = [_Source(queue, is_copy=False) for queue in _STATUS_OF_QUEUE]
 _COPIES = [_Source(queue, is_copy=True) for queue in _STATE_KEYS]
@@ -214,13 +215,23 @@ def _list_copies(sources: Sources) -> list[_Source]:
 
 
 def _is_later(one: Json, other: Json) -> bool | None:
-    """Return whether an entry replaces another with the same id; None if one has no time."""
-    moment, than = _get_last_moment(one), _get_last_moment(other)
-    return moment >= than if moment and than else None
+    """Return whether an entry replaces another with the same id; None if their times do not tell.
+
+    An entry that has not begun may be older than its place in the queue: it was put back.
+    """
+    began, other_began = _get_last_moment(one, *_ACTS), _get_last_moment(other, *_ACTS)
+    moment = began or _get_last_moment(one, "created_at")
+    than = other_began or _get_last_moment(other, "created_at")
+    if moment is None or than is None:
+        return None
+    if began and other_began:
+        return moment >= than
+    may_be_put_back = (began and than <= moment) or (other_began and moment <= than)
+    return None if may_be_put_back or moment == than else moment > than
 
 
-def _get_last_moment(entry: Json) -> datetime | None:
-    moments = (parse_time(entry.get(name)) for names in _TIMES.values() for name in names)
+def _get_last_moment(entry: Json, *kinds: _Kind) -> datetime | None:
+    moments = (parse_time(entry.get(name)) for kind in kinds for name in _TIMES[kind])
     return max(filter(None, moments), default=None)
 
 
@@ -369,7 +380,7 @@ def _build_fields(identity: str, entry: Json, status: str, position: int) -> Tas
         if isinstance(entry.get(key), str):
             task[key] = redact(entry[key])
     for key, names in _TIMES.items():
-        moment = next((tidy_time(entry[name]) for name in names if name in entry), "")
+        moment = next(filter(None, (tidy_time(entry.get(name)) for name in names)), "")
         if moment:
             task[key] = moment
     if isinstance(entry.get("claimedBy"), str):
@@ -377,11 +388,12 @@ def _build_fields(identity: str, entry: Json, status: str, position: int) -> Tas
     return task
 
 
-_TIMES: dict[Literal["created_at", "started_at", "completed_at"], tuple[str, ...]] = {
+_TIMES: dict[_Kind, tuple[str, ...]] = {
     "created_at": ("created_at", "createdAt"),
     "started_at": ("startedAt", "claimedAt"),
     "completed_at": ("completedAt",),
 }
+_ACTS: tuple[_Kind, ...] = ("started_at", "completed_at")
 
 
 def _get_title(entry: Json) -> str:

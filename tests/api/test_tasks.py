@@ -125,6 +125,13 @@ NEW, OLD = "2026-02-20T09:00:00Z", "2026-02-19T09:00:00Z"
         (("in-progress", {"startedAt": OLD}), ("completed", {"completedAt": NEW}), "done"),
         (("in-progress", {"claimedAt": NEW}), ("failed", {"completedAt": OLD}), "in_progress"),
         (("completed", {}), ("in-progress", {"startedAt": NEW}), "in_progress"),
+        # A task that was put back keeps the time at which it was created.
+        (("failed", {"completedAt": NEW}), ("pending", {"createdAt": OLD}), "pending"),
+        (("pending", {"createdAt": OLD}), ("failed", {"completedAt": NEW}), "done"),
+        (("pending", {"created_at": NEW}), ("completed", {"completedAt": OLD}), "pending"),
+        (("pending", {"createdAt": OLD}), ("review", {"createdAt": OLD}), "review"),
+        (("review", {"createdAt": OLD}), ("pending", {"createdAt": OLD}), "pending"),
+        (("pending", {"createdAt": NEW}), ("review", {"createdAt": OLD}), "pending"),
         (("in-progress", {}), ("completed", {}), "done"),
         (("completed", {}), ("in-progress", {}), "in_progress"),
     ],
@@ -148,6 +155,16 @@ def test_a_copy_does_not_bring_back_what_left_its_newer_source(
         backdate(place.write(name, []), age_of_queue)
     assert [task["id"] for task in client.get("/api/tasks").get_json()] == listed
     assert [agent["id"] for agent in client.get("/api/agents").get_json()] == listed
+
+
+@pytest.mark.parametrize("nothing", [None, "", "soon", {}, True])
+def test_a_time_under_a_second_name_is_found_where_the_first_has_none(
+    place: Place, client: FlaskClient, nothing: Any
+) -> None:
+    entry = {"startedAt": nothing, "claimedAt": NEW, "created_at": nothing, "createdAt": OLD}
+    place.write("queue/in-progress.json", [{"id": "a", **entry}])
+    (task,) = client.get("/api/tasks").get_json()
+    assert (task["started_at"], task["created_at"]) == (NEW, OLD)
 
 
 def test_ids_are_unique_whatever_repeats_them(place: Place, client: FlaskClient) -> None:
