@@ -111,7 +111,7 @@ def compute_numbers(sources: Sources) -> Numbers:
         "loki_iteration_max": sources.settings.max_iterations,
         "loki_tasks_total": {(state,): by_state[state] for state in _TASK_STATES},
         "loki_agents_active": records.count_alive(sources, agents),
-        "loki_agents_total": len(agents),
+        "loki_agents_total": records.count_all(sources, agents),
         "loki_cost_usd": spend.cost_usd,
         "loki_events_total": events.count_ever(sources),
         "loki_uptime_seconds": round(session_state.get_uptime_seconds(sources), 3),

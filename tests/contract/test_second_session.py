@@ -211,3 +211,5 @@ def test_numbers_of_the_demo_count_where_there_is_no_list(
     answer = status(client)
     assert (answer["pending_tasks"], answer["running_agents"], answer["current_task"]) == counts
     assert f"\nloki_agents_active {counts[1]:.1f}\n" in client.get("/metrics").text
+    total = 10 if counts[1] else 0
+    assert f"\nloki_agents_total {total:.1f}\n" in client.get("/metrics").text

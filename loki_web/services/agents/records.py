@@ -173,9 +173,20 @@ def count_alive(sources: Sources, agents: list[Agent]) -> int:
 
     Without a list the number in the state file counts while the session lives: `loki demo`.
     """
+    return max(sum(agent.alive for agent in agents), _read_count(sources, agents, "running_agents"))
+
+
+def count_all(sources: Sources, agents: list[Agent]) -> int:
+    """Return how many agents there are: the listed ones, else as many as the state file counts."""
+    total = max(len(agents), _read_count(sources, agents, "total_agents"))
+    return max(total, count_alive(sources, agents))
+
+
+def _read_count(sources: Sources, agents: list[Agent], name: str) -> int:
+    """Return a number in the state file; 0 with a list of agents, or if the session is over."""
     if agents or sources.project.exists(AGENTS_FILE) or not liveness.get_liveness(sources).alive:
-        return sum(agent.alive for agent in agents)
-    return as_count(state.get_dashboard_state(sources).get("running_agents"))
+        return 0
+    return as_count(state.get_dashboard_state(sources).get(name))
 
 
 def _describe(sources: Sources, agent: Agent) -> AgentDict:
