@@ -205,11 +205,16 @@ def _is_enabled(stored: Json) -> bool:
 
 @derived
 def _merge_verdicts(sources: Sources) -> list[VerdictDict]:
-    """Return the latest verdict for each iteration and kind, by iteration and then by time."""
+    """Return the latest verdict for each iteration and kind, by iteration and then by time.
+
+    Those without an iteration are all there.
+    """
     latest: dict[tuple[int, str], VerdictDict] = {}
-    reviews = _read_reviews(sources)
-    for verdict in reviews + sources.project.collection(_VOTES).derive(_parse_evaluations):
-        latest[verdict["iteration"], verdict["kind"]] = verdict
+    verdicts = _read_reviews(sources) + sources.project.collection(_VOTES).derive(
+        _parse_evaluations
+    )
+    for number, verdict in enumerate(verdicts, 1):
+        latest[verdict["iteration"] or -number, verdict["kind"]] = verdict
     return sorted(latest.values(), key=_get_order)
 
 
