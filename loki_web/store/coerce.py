@@ -93,7 +93,9 @@ def as_count(value: Any, default: int = 0) -> int:
 
 
 def as_flag(value: Any, default: bool = False) -> bool:
-    """Return the value if it is a boolean, else the default."""
+    """Return the value if it is a boolean, also in a string; else the default."""
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.strip().lower())
     return value if isinstance(value, bool) else default
 
 

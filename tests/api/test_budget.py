@@ -53,6 +53,12 @@ def test_an_invalid_limit_is_ignored(place: Place, client: FlaskClient, stored: 
     assert (cost["budget_limit"], cost["budget_used"], cost["budget_remaining"]) == (None,) * 3
 
 
+@pytest.mark.parametrize("flag", [True, "true", "True"])
+def test_a_flag_is_believed_also_as_a_text(place: Place, client: FlaskClient, flag: Any) -> None:
+    place.write("metrics/budget.json", {"limit": "5.00", "budget_used": "1", "exceeded": flag})
+    assert budget(client)["budget_exceeded"] is True
+
+
 @pytest.mark.parametrize(
     ("stored", "setting", "limit"),
     [

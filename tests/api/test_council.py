@@ -64,6 +64,8 @@ def test_reviews_and_evaluations_are_verdicts_in_the_order_of_iterations(finishe
         ({"enabled": None, "last_track_iteration": 3}, False),
         ({"enabled": False, "last_track_iteration": 3}, False),
         ({"enabled": True}, True),
+        ({"enabled": "True"}, True),
+        ({"enabled": "false", "last_track_iteration": 3}, False),
         ({"consecutive_no_change": 0, "done_signals": 2, "last_track_iteration": 7}, True),
         (b'\xef\xbb\xbf{"enabled": true}', True),
         (b'{"enabled": true, "note": "\xff\\ud800"}', True),
@@ -101,6 +103,12 @@ def test_a_verdict_has_the_documented_fields(
     assert (entries["result"], entries["votes_complete"], entries["votes_continue"]) == expected
     assert (entries["approve"], entries["reject"]) == expected[1:]
     assert entries["iteration"] == 4
+
+
+def test_verdicts_without_an_iteration_are_all_there(place: Place, client: FlaskClient) -> None:
+    words = ["REJECTED", "APPROVED"]
+    place.write(STATE, {"verdicts": [{"result": word, "iteration": None} for word in words]})
+    assert {entry["raw_result"] for entry in verdicts(client)["verdicts"]} == set(words)
 
 
 def test_of_one_iteration_the_latest_verdict_of_each_kind_counts(
