@@ -114,6 +114,26 @@ def test_cached_tokens_are_priced_as_the_tracker_prices_them(
     ]
 
 
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        ({}, 0.3 + 3.75),
+        ({"cache_read": 1, "cache_write": 2}, 3.0),
+        ({"cache_read": 0, "cache_write": "2.5"}, 2.5),
+        ({"cache_read": -1, "cache_write": None}, 0.3 + 3.75),
+        ({"cache_write": 6}, 0.3 + 6),
+    ],
+)
+def test_the_price_list_can_have_prices_of_cached_tokens(
+    place: Place, client: FlaskClient, prices: Any, expected: float
+) -> None:
+    model = {"input": 3, "output": 15, **prices}
+    place.write("pricing.json", {"models": {"fable": model}})
+    tokens = {"cache_read_tokens": 10**6, "cache_creation_tokens": 10**6}
+    efficiency(place, {"model": "Fable", **tokens})
+    assert cost(client)["estimated_cost_usd"] == expected
+
+
 @pytest.mark.parametrize(("model", "prices"), BY_MODEL.items())
 def test_each_known_model_has_its_price(
     place: Place, client: FlaskClient, model: str, prices: tuple[float, float]

@@ -54,7 +54,8 @@ _DEFAULTS: dict[str, ModelPriceDict] = {
         "provider": "gemini",
     },
 }
-# The context tracker's prices of cached tokens, as factors of the price of new input.
+# The context tracker's prices of cached tokens, as factors of the price of new input, where
+# the price list has none.
 _CACHE_READ, _CACHE_CREATION = 0.1, 1.25
 
 
@@ -74,15 +75,21 @@ class PriceList:
     def compute_cost(self, model: str, tokens: Json) -> float:
         """Return the cost in USD of a record's tokens, including cached ones.
 
-        An unknown model has the prices of sonnet.
+        An unknown model has the prices of sonnet. Newer price lists have `cache_read` and
+        `cache_write`.
         """
         prices = self.models.get(model.lower()) or self.models[FALLBACK_MODEL]
-        fresh = as_count(tokens.get("input_tokens"))
-        read = as_count(tokens.get("cache_read_tokens"))
-        created = as_count(tokens.get("cache_creation_tokens"))
-        written = as_count(tokens.get("output_tokens"))
-        paid_as_input = fresh + _CACHE_READ * read + _CACHE_CREATION * created
-        return float(paid_as_input * prices["input"] + written * prices["output"]) / 1e6
+        reading = first_amount(prices.get("cache_read"), _CACHE_READ * prices["input"])
+        writing = first_amount(prices.get("cache_write"), _CACHE_CREATION * prices["input"])
+        paid = {
+            "input_tokens": prices["input"],
+            "output_tokens": prices["output"],
+            "cache_read_tokens": reading,
+            "cache_creation_tokens": writing,
+        }
+        return (
+            float(sum(as_count(tokens.get(kind)) * (usd or 0) for kind, usd in paid.items())) / 1e6
+        )
 
 
 def get_pricing(sources: Sources) -> PricingDict:
