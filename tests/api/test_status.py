@@ -157,6 +157,8 @@ def event(kind: str, iteration: Any = None) -> str:
         ({"queue/in-progress.json": {"id": "iteration-6", "title": "t"}}, 6),
         ({"queue/in-progress.json": [{"id": "iteration-6x"}, 5, None]}, 0),
         ({"council/state.json": {"last_track_iteration": 8}}, 8),
+        ({"autonomy-state.json": {"status": "running", "iterationCount": 3}}, 3),
+        ({"autonomy-state.json": {"iterationCount": None, "retryCount": 7}}, 0),
         ({"metrics/efficiency/iteration-9.json": {"iteration": 9}}, 9),
         ({"metrics/efficiency/summary-99.json": {"iteration": 99}}, 0),
         ({"events.jsonl": event("iteration_start", 5)}, 5),
@@ -188,6 +190,18 @@ def test_files_of_an_earlier_session_do_not_count_as_iterations(
     place.write("loki.pid", f"{children.sleeper().pid}\n")
     place.write("metrics/efficiency/iteration-2.json", {"iteration": 2})
     assert client.get("/api/status").get_json()["iteration"] == 2
+
+
+@pytest.mark.parametrize(("age", "iteration"), [(0, 4), (7200, 2)])
+def test_a_session_with_a_folder_counts_its_iterations_there(
+    place: Place, client: FlaskClient, children: Children, age: float, iteration: int
+) -> None:
+    place.write("sessions/a/loki.pid", f"{children.sleeper().pid}\n")
+    counted = {"status": "running", "iterationCount": 4}
+    backdate(place.write("sessions/a/autonomy-state.json", counted), age)
+    place.write("sessions/over/autonomy-state.json", {"iterationCount": 50})
+    place.write("events.jsonl", event("iteration_start", 2))
+    assert client.get("/api/status").get_json()["iteration"] == iteration
 
 
 @pytest.mark.parametrize("kind", ["loki.pid", "sessions/a/loki.pid", "pids", "session.json"])

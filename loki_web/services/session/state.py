@@ -18,6 +18,7 @@ STOPPED, RUNNING, PAUSED, AUTONOMOUS = "stopped", "running", "paused", "autonomo
 DASHBOARD_FILE = "dashboard-state.json"
 _ORCHESTRATOR_FILE = "state/orchestrator.json"
 _COUNCIL_FILE = "council/state.json"
+_RUN_FILE = "autonomy-state.json"  # of newer sessions also in the folder of each
 _CURRENT_TASK_FILE, IN_PROGRESS_FILE = "queue/current-task.json", "queue/in-progress.json"
 # Files that say which iteration runs.
 _PROGRESS = (
@@ -123,6 +124,7 @@ def get_iteration(sources: Sources) -> int:
         _CURRENT_TASK_FILE: _get_queue_iteration(sources, _CURRENT_TASK_FILE),
         IN_PROGRESS_FILE: _get_queue_iteration(sources, IN_PROGRESS_FILE),
         events.FILE: events.get_milestones(sources).iteration,
+        **{name: _get_run_iteration(sources, name) for name in _list_run_files(sources)},
     }
     counted = [iteration for name, iteration in iterations.items() if not is_left(sources, name)]
     return max(*counted, _get_efficiency_iteration(sources))
@@ -135,15 +137,27 @@ def is_left(sources: Sources, name: str) -> bool:
 
 @derived
 def _list_left(sources: Sources) -> frozenset[str]:
-    versions = {name: sources.project.version(name) for name in (*_PROGRESS, *liveness.PID_FILES)}
+    progress = (*_PROGRESS, *_list_run_files(sources))
+    versions = {name: sources.project.version(name) for name in (*progress, *liveness.PID_FILES)}
     times = {name: version.mtime for name, version in versions.items() if version}
     live = liveness.get_liveness(sources)
     began = live.started_at if live.alive else None
     since = began or max(times.get(name, 0.0) for name in liveness.PID_FILES)
     since -= _START_SLACK
-    left = frozenset(name for name in _PROGRESS if times.get(name, since) < since)
-    has_written = any(times.get(name, 0.0) >= since for name in _PROGRESS)
+    left = frozenset(name for name in progress if times.get(name, since) < since)
+    has_written = any(times.get(name, 0.0) >= since for name in progress)
     return left if has_written else frozenset()
+
+
+def _list_run_files(sources: Sources) -> list[str]:
+    """Return the files in which newer runners count their iterations."""
+    folders = (session for session, _ in liveness.get_liveness(sources).sessions)
+    own = [f"sessions/{name}/{_RUN_FILE}" for name in folders if name != liveness.GLOBAL]
+    return [_RUN_FILE, *own]
+
+
+def _get_run_iteration(sources: Sources, name: str) -> int:
+    return as_count(as_dict(sources.project.document(name)).get("iterationCount"))
 
 
 def _get_state_iteration(sources: Sources) -> int:
