@@ -30,6 +30,7 @@ class FleetProject(Answer):
     open_alerts = fields.Integer(metadata={"description": "Unacknowledged notifications"})
     running_agents = fields.Integer()
     last_change = fields.String(allow_none=True)
+    liveness = optional(fields.String(metadata={"description": "What tells whether it is alive"}))
 
 
 class Fleet(Answer):

@@ -180,6 +180,7 @@ def test_the_fleet_follows_each_project(
         "budget_limit": 2.0,
         "budget_remaining": 0.5,
         "open_alerts": 2,
+        "liveness": "process",
     }
     assert {key: first[key] for key in expected} == expected
     for number in range(4, 7):  # in a folder that is watched already

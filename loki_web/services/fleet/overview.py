@@ -27,6 +27,7 @@ _SEARCH_SECONDS = 300.0  # between two searches for projects that are not regist
 class _StateDict(TypedDict):
     """The state of a project's session. Amounts are USD; times are in ISO 8601.
 
+    :ivar liveness: what tells whether it is alive, see `session.liveness`.
     :ivar machine: where its files are, if several machines are one.
     """
 
@@ -40,6 +41,7 @@ class _StateDict(TypedDict):
     open_alerts: int
     running_agents: int
     last_change: str | None
+    liveness: NotRequired[str]
     machine: NotRequired[str]
 
 
@@ -207,6 +209,7 @@ def _read_state(sources: Sources) -> _StateDict:
         "open_alerts": count_unacknowledged(sources),
         "running_agents": records.count_running(sources),
         "last_change": isoformat(changed) if changed else None,
+        "liveness": liveness.get_liveness(sources).known_by,
     }
 
 

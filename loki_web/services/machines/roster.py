@@ -19,6 +19,7 @@ from loki_web.services.fleet import overview
 from loki_web.services.fleet.overview import FleetDict, FleetProjectDict
 from loki_web.services.machines import keys
 from loki_web.services.machines.names import SESSION
+from loki_web.services.session.liveness import UNKNOWN
 from loki_web.services.session.state import STOPPED
 from loki_web.store.coerce import (
     as_amount,
@@ -233,4 +234,5 @@ def _read_projects(text: bytes) -> Iterator[FleetProjectDict]:
                 "open_alerts": as_count(entry.get("open_alerts")),
                 "running_agents": as_count(entry.get("running_agents")),
                 "last_change": first_text(entry.get("last_change")) or None,
+                "liveness": first_text(entry.get("liveness"), default=UNKNOWN),
             }
