@@ -37,8 +37,10 @@ _FAILED_QUEUES = ("failed", "dead-letter")
 _SINGLE_FILE = re.compile(r"task-[0-9]{1,9}\.json")
 _QUEUE_OF_WORD = {
     **{queue: queue for queue in QUEUES},
-    "done": "completed",
-    "running": "in-progress",
+    **dict.fromkeys(("done", "complete", "cancelled", "canceled"), "completed"),
+    **dict.fromkeys(("running", "active", "doing"), "in-progress"),
+    **dict.fromkeys(("error", "crashed"), "failed"),
+    "in-review": "review",
 }
 _STATE_KEYS = {
     "pending": "pending",
@@ -293,13 +295,17 @@ def get_task_entries(value: Any) -> list[Json]:
     return entries_in(value, "tasks", ("id", "title", "type"))
 
 
-def build_plain_task(identity: str, entry: Json, status: str, position: int) -> TaskDict:
-    """Return the documented fields of a task that is stored outside the queues.
+def build_plain_task(identity: str, entry: Json, positions: Counter[str]) -> TaskDict:
+    """Return the documented fields of a task that is stored outside the queues, by its status.
 
-    :param status: a status of the API, such as `in_progress`.
-    :param position: from 0, within its status.
+    :param positions: how many tasks of each status there are; this one is added.
     """
-    return _build_fields(identity, entry, status, position)
+    queue = _find_queue(entry) or PENDING
+    status = _STATUS_OF_QUEUE[queue]
+    task = _build_fields(identity, entry, status, positions[status])
+    positions[status] += 1
+    task["failed"] = queue in _FAILED_QUEUES
+    return task
 
 
 @derived
@@ -343,10 +349,16 @@ def _read_single_files(sources: Sources) -> dict[str, list[Json]]:
     names = sources.project.file_names("queue", ".json")
     for name in sorted(filter(_SINGLE_FILE.fullmatch, names), key=lambda name: (len(name), name)):
         entry = as_dict(sources.project.document(f"queue/{name}"))
-        queue = _QUEUE_OF_WORD.get(first_text(entry.get("status")).lower().replace("_", "-"))
+        queue = _find_queue(entry)
         if queue:
             queued.setdefault(queue, []).append(entry)
     return queued
+
+
+def _find_queue(entry: Json) -> str | None:
+    """Return the queue that the status of an entry stands for; None for other words."""
+    words = re.split(r"[\s_-]+", first_text(entry.get("status")).strip().lower())
+    return _QUEUE_OF_WORD.get("-".join(words))
 
 
 def _identify(queue: str, entries: list[Json]) -> Iterator[tuple[str, Json]]:

@@ -133,6 +133,10 @@ def test_odd_entries_get_documented_fields(client: FlaskClient, projects: dict[s
         ("done", "done", False),
         ("completed", "done", False),
         ("failed", "done", True),
+        ("In progress", "in_progress", False),
+        ("in review", "review", False),
+        ("dead-letter", "done", True),
+        ("blocked", "pending", False),
         ("anything", "pending", False),
     ],
 )

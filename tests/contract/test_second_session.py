@@ -169,6 +169,9 @@ def test_events_of_the_runner_are_no_learning_signals(place: Place, client: Flas
         ([{"id": "task-0", "title": "A", "status": "in_progress"}], {"task-0": "in_progress"}),
         ([{"id": "task-0", "title": "A", "status": "pending"}], {"task-0": "pending"}),
         ([{"id": "task-0", "status": "failed"}, {"status": "review"}], ["done", "review"]),
+        ([{"id": "task-0", "status": "In Progress"}], {"task-0": "in_progress"}),
+        ([{"id": "task-0", "status": " cancelled"}], {"task-0": "done"}),
+        ([{"id": "task-0", "status": "active"}, {"status": "complete"}], ["done", "in_progress"]),
         ([{"id": "task-0", "status": "no word"}, "odd", [1]], {}),
     ],
 )

@@ -14,11 +14,6 @@ from loki_web.store.coerce import dicts_in
 
 # Task files outside the queues: the old server's and that of the MCP tools.
 _STORES = ("state/tasks.json", "state/task-queue.json")
-_STATUS_OF_WORD = {
-    **dict.fromkeys(("in_progress", "running", "active", "doing"), tasks.IN_PROGRESS),
-    **dict.fromkeys(("review", "in_review"), tasks.REVIEW),
-    **dict.fromkeys(("done", "completed", "complete", "failed", "cancelled"), tasks.DONE),
-}
 
 
 class ProjectTaskDict(TaskDict):
@@ -81,8 +76,4 @@ def _read_tasks(sources: Sources) -> Iterator[TaskDict]:
             if identity in ids:
                 continue
             ids.add(identity)
-            word = str(entry.get("status")).strip().lower().replace("-", "_")
-            status = _STATUS_OF_WORD.get(word, tasks.PENDING)
-            task = tasks.build_plain_task(identity, entry, status, positions[status])
-            positions[status] += 1
-            yield {**task, "failed": word == "failed"}
+            yield tasks.build_plain_task(identity, entry, positions)
