@@ -15,6 +15,9 @@ _ISO = re.compile(
     r"\s*([A-Z]{1,5}|[+-]\d{2}:?\d{2})?Z?",
     re.ASCII | re.IGNORECASE,
 )
+_TIDY = re.compile(
+    r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2}))Z?", re.ASCII
+)  # what browsers parse; a second suffix is left out
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?|\d{13}|\d{16}|\d{19}", re.ASCII)
 # Epochs in milliseconds, microseconds and nanoseconds, from 1973 to 2286: least, and how many
@@ -148,10 +151,8 @@ def tidy_time(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         return isoformat(instant)
-    text = value.strip()
-    if text.endswith("Z") and _has_offset(text[:-1]):
-        return text[:-1]
-    return text if text.endswith("Z") or _has_offset(text) else isoformat(instant)
+    usual = _TIDY.fullmatch(value.strip())
+    return usual[1] if usual else isoformat(instant)
 
 
 def isoformat(instant: datetime) -> str:
@@ -167,7 +168,3 @@ def format_utc(instant: datetime) -> str:
 def zoneless(instant: datetime) -> str:
     """Format a time as ISO 8601 in UTC with seconds and without a zone, as in log entries."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _has_offset(text: str) -> bool:
-    return bool(re.search(r"[+-]\d{2}:?\d{2}$", text)) and "T" in text
