@@ -70,6 +70,17 @@ def test_a_pid_file_without_a_pid_is_ignored(
     assert answer["dashboard"]["alive"] is True
 
 
+def test_a_dead_runner_is_not_revived_by_a_session_without_a_process(
+    place: Place, client: FlaskClient
+) -> None:
+    place.write("loki.pid", "4990001\n")  # no system gives this number
+    place.write("session.json", {"status": "running"})
+    place.write("events.jsonl", "{}\n")
+    answer = supervised(client)
+    assert answer["session"]["alive"] is True
+    assert known(answer["main_process"]) == (4990001, False)
+
+
 def test_the_process_of_a_session_file_is_the_main_process(
     place: Place, client: FlaskClient, children: Children
 ) -> None:

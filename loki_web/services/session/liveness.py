@@ -187,6 +187,20 @@ def terminate(sources: Sources, record: Record, sessions: Iterable[int]) -> str 
     return processes.send_term(found, sessions=sessions, others=sources.settings.signal_other_users)
 
 
+def may_run_elsewhere(sources: Sources, record: Record, verdict: Verdict) -> bool:
+    """Return whether a recorded pid may be that of a process which this server cannot see.
+
+    The number of such a process is that of another one here, or of none. A number that is free
+    in the first pid namespace of this machine, on a disk of its own, is that of a dead process;
+    one of a server there was written by mistake.
+    """
+    if verdict == "ended" or record.pid > _LARGEST_PID:
+        return False
+    if verdict == "another":
+        return True
+    return not sees_all_processes() or not files.reports_changes(sources.project.path)
+
+
 def is_live(verdict: Verdict) -> bool:
     """Return whether the recorded process runs."""
     return verdict in ("proven", "possible")
@@ -278,7 +292,7 @@ def _get_evidence(sources: Sources) -> _Evidence:
         verdict = judge(sources, record)
         if is_live(verdict) and not _is_server(record.pid):
             live += [record] * (not _is_counted(record, live))
-        elif _may_run_elsewhere(sources, record, verdict):
+        elif may_run_elsewhere(sources, record, verdict):
             foreign.append(record)
     evidence = _Evidence(tuple(live), tuple(foreign), is_recorded=bool(records))
     if live:
@@ -313,20 +327,6 @@ def _is_server(pid: int) -> bool:
 def _get_parent(pid: int) -> int | None:
     found = observe(get_process(pid))
     return found.parent if isinstance(found, Process) else None
-
-
-def _may_run_elsewhere(sources: Sources, record: Record, verdict: Verdict) -> bool:
-    """Return whether a recorded pid may be that of a process which this server cannot see.
-
-    The number of such a process is that of another one here, or of none. A number that is free
-    in the first pid namespace of this machine, on a disk of its own, is that of a dead process;
-    one of a server there was written by mistake.
-    """
-    if verdict == "ended" or record.pid > _LARGEST_PID:
-        return False
-    if verdict == "another":
-        return True
-    return not sees_all_processes() or not files.reports_changes(sources.project.path)
 
 
 @derived

@@ -100,10 +100,16 @@ def _get_main_process(sources: Sources, found: liveness.Liveness) -> ProcessDict
     A runner that this server cannot see is alive while its heartbeat is; its pid is another one's
     here.
     """
-    recorded = (liveness.read_pid_file(sources, name) for name in liveness.PID_FILES)
-    pid = found.pid or next((pid for pid in recorded if pid), None)
-    is_unseen = found.alive and found.pid is None and pid is not None
-    return {"pid": pid, "alive": found.pid is not None or is_unseen, "liveness": found.known_by}
+    files = {name: liveness.read_pid_file(sources, name) for name in liveness.PID_FILES}
+    name, pid = next(((name, pid) for name, pid in files.items() if pid), (None, None))
+    record = liveness.make_record(sources, name, pid) if name else None
+    is_unseen = found.alive and record and _may_be_unseen(sources, record)
+    alive = found.pid is not None or bool(is_unseen)
+    return {"pid": found.pid or pid, "alive": alive, "liveness": found.known_by}
+
+
+def _may_be_unseen(sources: Sources, record: liveness.Record) -> bool:
+    return liveness.may_run_elsewhere(sources, record, liveness.judge(sources, record))
 
 
 def _get_server(sources: Sources) -> ProcessDict:
