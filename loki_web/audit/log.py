@@ -307,7 +307,8 @@ def hash_entry(previous: str, text: str) -> str:
 
     :param previous: the hash of the entry before it, GENESIS for the first one.
     """
-    return hashlib.sha256((previous + text).encode()).hexdigest()
+    # A forged hash can be any text, also one that cannot be encoded.
+    return hashlib.sha256((previous + text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _chain(entry: Json, previous: str) -> Json:

@@ -76,11 +76,12 @@ class Seal:
         return self._is_signed(anchor, "anchor", anchor["file"], anchor["hash"])
 
     def _is_signed(self, signed: Json, *texts: str) -> bool:
-        mac = str(signed.get("mac")).encode()
+        mac = str(signed.get("mac")).encode("utf-8", "surrogatepass")
         return hmac.compare_digest(mac, self._sign(*texts).encode())
 
     def _sign(self, *texts: str) -> str:
-        return hmac.new(self._key, "\0".join(texts).encode(), hashlib.sha256).hexdigest()
+        message = "\0".join(texts).encode("utf-8", "surrogatepass")
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
 
 def open_seal(sources: Sources) -> Seal | None:

@@ -19,6 +19,7 @@ from loki_web.audit.log import (
 )
 from loki_web.audit.seal import Seal, open_seal
 from loki_web.services.context import Sources
+from loki_web.store import json_text
 from loki_web.store.coerce import Json
 
 MAX_REPORTED = 100
@@ -182,6 +183,9 @@ class _Walk:
         if _has_more_than_an_entry(line):
             self._note(self.result.faults, file, number, "more than one entry in a line")
             return None
+        if _is_listed(line):
+            self._note(self.result.faults, file, number, "not in the form of an entry")
+            return None
         if line.endswith(b"\n"):
             return Spot(file.name, number, "not a valid entry")
         self._note(self.result.torn, file, number, "truncated")
@@ -237,6 +241,14 @@ class _Walk:
     def _note(self, spots: list[Spot], file: AuditFile, number: int, about: str) -> None:
         if len(spots) < MAX_REPORTED:
             spots.append(Spot(file.name, number, about))
+
+
+def _is_listed(line: bytes) -> bool:
+    """Return whether queries read an entry from a malformed line; no crash leaves such a line."""
+    try:
+        return isinstance(json_text.parse(line), dict)
+    except json_text.Damaged:
+        return False
 
 
 def _has_more_than_an_entry(line: bytes) -> bool:

@@ -274,9 +274,24 @@ def replace_by_directory(path: Path, lines: list[bytes]) -> None:
     path.mkdir()
 
 
+def unreadable(stored: str) -> bytes:
+    """Return an entry that queries list, with something odd in place of its hash."""
+    entry = f'{{"timestamp": "{NOON.isoformat()}", "action": "create", "{HASH}": {stored}}}'
+    return entry.encode("latin-1") + b"\n"
+
+
+def insert(path: Path, lines: list[bytes], line: bytes) -> None:
+    path.write_bytes(b"".join([*lines[:2], line, *lines[2:]]))
+
+
 ATTACKS: dict[str, Callable[[Path, list[bytes]], object]] = {
     "unhashed entry": lambda path, lines: path.write_bytes(
         b"".join([*lines[:2], b'{"action": "create"}\n', *lines[2:]])
+    ),
+    "hash that is no text": partial(insert, line=unreadable('"\\ud800"')),
+    "number too long to parse": partial(insert, line=unreadable("9" * 5000)),
+    "byte order mark and a byte that is no text": partial(
+        insert, line=b"\xef\xbb\xbf" + unreadable('"\xff"')
     ),
     "fork": lambda path, lines: path.write_bytes(
         b"".join([*lines[:2], forge(hash_in(lines[0])), *lines[2:]])
