@@ -2,6 +2,7 @@
 
 import socket
 import urllib.request
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,8 +28,6 @@ def build_opener(
 def is_local(address: str) -> bool:
     """Return whether a URL is on this machine, however its host is written."""
     host = (urlsplit(address).hostname or "").removesuffix(".")
-    try:
+    with suppress(OSError):
         host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f000001, 2130706433
-    except OSError:
-        host = host.removeprefix("::ffff:")
     return is_this_machine(host) or host.endswith(".localhost")

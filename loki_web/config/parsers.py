@@ -25,6 +25,8 @@ ANY = "*"
 SELF = "'self'"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_PROXIES = 10
+_MAPPED_BITS = 96  # before the IPv4 address in an IPv6 address
+_DISCOVERY = "/.well-known/openid-configuration"
 _LOG_LEVELS = {
     **dict.fromkeys(("trace", "debug", "verbose"), "debug"),
     **dict.fromkeys(("info", "notice"), "info"),
@@ -158,6 +160,11 @@ def parse_address(text: str) -> Address | None:
         return None
 
 
+def unmapped(address: Address) -> Address:
+    """Return the IPv4 address in an IPv6 address such as `::ffff:10.0.0.1`, else the address."""
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def host_name(text: str) -> str:
     """Return a host as browsers send it: lower case, punycode, no final dot, no brackets.
 
@@ -264,7 +271,11 @@ def _network(word: str) -> Network:
     parsed = parse_address(address)
     if parsed is None:
         raise ValueError("is not an address")
-    return ipaddress.ip_network(f"{parsed}{slash}{length}", strict=False)
+    network = ipaddress.ip_network(f"{parsed}{slash}{length}", strict=False)
+    plain = unmapped(network.network_address)
+    if plain.version != network.version and network.prefixlen >= _MAPPED_BITS:
+        return ipaddress.ip_network(f"{plain}/{network.prefixlen - _MAPPED_BITS}")
+    return network
 
 
 def text(text: str) -> str:
@@ -348,7 +359,8 @@ def role_map(*roles: str) -> Callable[[str], tuple[str, ...]]:
             pairs = _pairs_of_object(text)
         else:
             listed = [pair for pair in re.split(r"[,;\n]", text) if pair.strip()]
-            pairs = [(group, role) for group, _, role in (pair.rpartition("=") for pair in listed)]
+            split = (pair.rpartition("=") for pair in listed)
+            pairs = [(_clean(group), role) for group, _, role in split]
         normal = [(normal_group(group), role.strip().lower()) for group, role in pairs]
         if not all(group and role in roles for group, role in normal):
             raise ValueError(f"must be group=role pairs with a role of {', '.join(roles)}")
@@ -371,7 +383,7 @@ def _pairs_of_object(text: str) -> list[tuple[str, str]]:
 
 def normal_group(name: str) -> str:
     """Return a group as it is compared: case and a leading slash do not count."""
-    return name.strip().lstrip("/").casefold()
+    return unicodedata.normalize("NFC", name.strip().lstrip("/").casefold())
 
 
 def issuer(text: str) -> str:
@@ -379,13 +391,16 @@ def issuer(text: str) -> str:
     address = text.strip()
     if not address:
         return ""
-    parts = urlsplit(address)
+    parts = _split_url(address)
     secure = parts.scheme == "https" or (
         parts.scheme == "http" and is_loopback(parts.hostname or "")
     )
     if not (secure and parts.hostname):
         raise ValueError("must be an https:// URL; http:// is allowed on loopback only")
-    return address
+    is_plain = parts.path.isascii() and address.isprintable() and " " not in address
+    if not is_plain or "@" in parts.netloc or "?" in address or "#" in address:
+        raise ValueError("must be an https:// URL without user, query, fragment and spaces")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.removesuffix(_DISCOVERY)}"
 
 
 def redis_url(text: str) -> str:
@@ -396,10 +411,10 @@ def redis_url(text: str) -> str:
     address = text.strip()
     if not address:
         return ""
-    parts = urlsplit(address)
+    parts = _split_url(address)
     if parts.scheme not in ("redis", "rediss", "unix"):
         raise ValueError("must begin with redis://, rediss:// or unix://")
-    if not (parts.path if parts.scheme == "unix" else parts.hostname and _has_port(parts)):
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise ValueError("must name a Redis server, such as rediss://user:password@host:6379/0")
     options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if options - _REDIS_OPTIONS:
@@ -407,8 +422,20 @@ def redis_url(text: str) -> str:
     return address
 
 
-def _has_port(parts: SplitResult) -> bool:
-    return parts.port != 0  # raises ValueError above 65535
+def _split_url(address: str) -> SplitResult:
+    """Split a URL.
+
+    :raises ValueError: for a host or port that there cannot be. The library's own text may contain
+        a part of a password.
+    """
+    try:
+        parts = urlsplit(address)
+        is_valid = parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ValueError("must be a URL with a valid host and port")
+    return parts
 
 
 def hide_password(text: str) -> str:
@@ -427,7 +454,7 @@ def machine(text: str) -> str:
 def webhook(text: str) -> str:
     """Return the URL of a receiver of webhooks. Any host: only the administrator sets it."""
     address = text.strip()
-    parts = urlsplit(address)
+    parts = _split_url(address)
     is_plain = address.isascii() and address.isprintable() and " " not in address
     if address and not (parts.scheme in ("http", "https") and parts.hostname and is_plain):
         raise ValueError("must be an http:// or https:// URL")
@@ -436,12 +463,19 @@ def webhook(text: str) -> str:
 
 def path(text: str) -> Path | None:
     """Return the absolute path, `~` expanded; None if the text is blank."""
-    return Path(text).expanduser().absolute() if text.strip() else None
+    return _expand(text.strip()) if text.strip() else None
 
 
 def directory(text: str) -> Path:
     """Return the absolute path of a `.loki/`, by default the one in the working directory."""
-    return Path(text.strip() or ".loki").expanduser().absolute()
+    return _expand(text.strip() or ".loki")
+
+
+def _expand(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("begins with ~, and there is no such home directory") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -453,4 +487,7 @@ def is_loopback(host: str) -> bool:
 def is_this_machine(host: str) -> bool:
     """Return whether a host is on loopback, or the address that stands for all of this machine."""
     address = parse_address(host)
-    return is_loopback(host) or (address is not None and address.is_unspecified)
+    if address is None:
+        return is_loopback(host)
+    plain = unmapped(address)
+    return plain.is_loopback or plain.is_unspecified

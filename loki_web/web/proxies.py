@@ -4,7 +4,7 @@ from typing import Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from loki_web.config.parsers import Address, Network, parse_address
+from loki_web.config.parsers import Address, Network, parse_address, unmapped
 
 _FORWARDED = "HTTP_X_FORWARDED_FOR"
 _PEER = "REMOTE_ADDR"
@@ -71,4 +71,4 @@ def parse_client(text: str) -> Address | None:
     elif bare.count(":") == 1:
         bare = bare.partition(":")[0]
     address = parse_address(bare.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
+    return unmapped(address) if address else None

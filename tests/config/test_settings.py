@@ -217,8 +217,8 @@ def test_what_env_files_and_other_programs_add(
     assert settings.warnings == ()
 
 
-def test_quotes_around_a_path_are_not_part_of_it(place: Place) -> None:
-    settings = place.settings(LOKI_DIR=f'"{place.loki}"\r', LOKI_SKILL_DIR=f"'{place.home}'")
+def test_quotes_and_blanks_around_a_path_are_not_part_of_it(place: Place) -> None:
+    settings = place.settings(LOKI_DIR=f'"{place.loki}"\r', LOKI_SKILL_DIR=f" '{place.home} ' ")
     assert (settings.loki_dir, settings.skill_dir) == (place.loki, place.home)
 
 
@@ -247,6 +247,8 @@ def test_values_with_another_meaning_are_ignored_with_a_warning(
         ("10.0.0.1,10.0.0.0/8", "10.0.0.1/32,10.0.0.0/8"),
         ("10.1.2.3/8", "10.0.0.0/8"),
         ("[::1] 2001:DB8::/32", "::1/128,2001:db8::/32"),
+        ("::ffff:10.0.0.1 [::FFFF:a00:0]/104", "10.0.0.1/32,10.0.0.0/8"),
+        ("::ffff:0:0/96 ::/0", "0.0.0.0/0,::/0"),
         ("", "0"),
     ],
 )
@@ -266,6 +268,8 @@ def test_proxies_that_there_cannot_be(place: Place, text: str) -> None:
         ("sre=operator", "sre=operator"),
         ("/SRE=Operator, Loki Admins = admin", "sre=operator,loki admins=admin"),
         ("a=b=viewer;c=auditor", "a=b=viewer,c=auditor"),
+        ("\"Loki Admins\"=admin, '/SRE' = viewer", "loki admins=admin,sre=viewer"),
+        ("A\u0308rzte=viewer", "\u00e4rzte=viewer"),
         ('{"CN=Admins,OU=x": "admin", "sre": ["viewer", "auditor"]}',
          "cn=admins,ou=x=admin,sre=viewer,sre=auditor"),
         *((f"x={role}", f"x={role}") for role in ROLES),
@@ -326,6 +330,41 @@ def test_redis_servers_that_are_refused(place: Place, text: str) -> None:
     assert is_refused(place, "LOKI_REDIS_URL", text)
 
 
+@pytest.mark.parametrize("name", ["LOKI_REDIS_URL", "LOKI_WEBHOOK_URL", "LOKI_OIDC_ISSUER"])
+@pytest.mark.parametrize(
+    "rest", ["me:s3cret#w@host", "me:s3cret/w@host", "me:s3cret?@host", "[s3cret", "host:s3cret"]
+)
+def test_a_refused_address_is_not_repeated(place: Place, name: str, rest: str) -> None:
+    scheme = "redis" if name == "LOKI_REDIS_URL" else "https"
+    with pytest.raises(SettingsError, match=f"{name} must ") as refused:
+        place.settings(**{name: f"{scheme}://{rest}"})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *((text, text) for text in ("https://id.example", "https://id.example/", "http://[::1]")),
+        ("HTTPS://ID.Example/realms/Main", "https://id.example/realms/Main"),
+        ("https://id.example/a/.well-known/openid-configuration", "https://id.example/a"),
+        ("http://127.0.0.1:8080/a/", "http://127.0.0.1:8080/a/"),
+        *((text, None) for text in ("http://id.example", "https://id.example:99999", "id.example")),
+        *((text, None) for text in ("https://me@id.example", "https://id.example?a", "https://a#")),
+        *((text, None) for text in ("https://id.example/a b", "https://id.example:0", "https://[")),
+    ],
+)
+def test_issuers_as_people_write_them(place: Place, text: str, meant: str | None) -> None:
+    if meant is None:
+        assert is_refused(place, "LOKI_OIDC_ISSUER", text)
+    else:
+        assert place.settings(LOKI_OIDC_ISSUER=text).oidc_issuer == meant
+
+
+@pytest.mark.parametrize("name", ["LOKI_DIR", "LOKI_CACHE_DIR", "LOKI_TLS_CERT"])
+def test_the_home_of_nobody(place: Place, name: str) -> None:
+    assert is_refused(place, name, "~no-such-user/x")
+
+
 def test_machines_have_plain_names(place: Place) -> None:
     assert place.settings(LOKI_MACHINE="alpha-1").machine == "alpha-1"
     assert place.settings().machine
@@ -346,6 +385,7 @@ def test_an_edge_needs_redis(place: Place) -> None:
         ("", True),
         *((text, False) for text in ("hooks.slack.com/x", "ftp://host/x", "https://", "http:x")),
         *((text, False) for text in ("https://host/a b", "https://hóst/", "https://[::1/")),
+        *((text, False) for text in ("https://host:99999/", "https://host:x/", "https://host:0/")),
     ],
 )
 def test_addresses_of_webhooks(place: Place, text: str, is_right: bool) -> None:
