@@ -14,6 +14,8 @@ from loki_web.services.secrets.patterns import TOKENS
 from tests.support.recordings import FIXTURE
 
 KEY = "9fK2xQ7bVn4TzL8w"
+HEX = "0123456789abcdef"
+UUID = "01234567-89ab-4cde-8f01-23456789abcd"
 WEB_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{KEY}"
 
 
@@ -47,6 +49,7 @@ WEB_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{KEY}"
         (f"sent Cookie: session={KEY}; id={KEY} to it", [KEY]),
         (f"Set-Cookie: sid={KEY}; Path=/", [KEY]),
         (f"export PASSWORD={KEY} done", [KEY]),
+        (f"password\uff1d{KEY} and token \u21d2 {KEY}9", [KEY]),
         (f'password: "{KEY} and more" done', [KEY, "and more"]),
         (f"password => '{KEY}' done", [KEY]),
         (f"if token == '{KEY}' then", [KEY]),
@@ -187,6 +190,26 @@ def test_a_secret_that_its_place_gives_away(text: str, secret: str) -> None:
         *(f"gsk_{KEY}{KEY}", f"xai-{KEY}{KEY}", f"hvs.{KEY}{KEY}", f"whsec_{KEY}{KEY}"),
         *("dapi" + "0123456789abcdef" * 2, "shpat_" + "0123456789abcdef" * 2),
         *(f"123456789:AA{KEY}{KEY}x", f"https://hooks.slack.com/services/T000/B000/{KEY}"),
+        *(f"{start}{KEY * 3}" for start in ("nvapi-", "fw_", "tgp_v1_", "jina_", "AQ.Ab8", "rpa_")),
+        *(f"{start}{KEY * 3}" for start in ("AKID", "AQVN", "vercel_blob_rw_", "vcp_", "vck_")),
+        *(f"{start}{KEY * 3}" for start in ("cfut_", "cfk_", "glffct-", "glwt-", "sk_org_live_")),
+        *(f"{start}{KEY * 3}" for start in ("tskey-auth-k123-", "npg_", "apify_api_", "phx_")),
+        *(f"{start}{KEY * 7}" for start in ("EAAB", "IGQ", "sl.u.", "CFPAT-", "wandb_v1_")),
+        *(f"{start}{HEX * 4}" for start in ("csk-", "crsr_", "key_", "dtn_", "napi_", "ctx7sk-")),
+        *(
+            f"fc-{HEX * 2}",
+            f"sk_{HEX * 3}",
+            f"e2b_{HEX * 2}01234567",
+            f"v1.0-{HEX}01234567-{HEX * 9}",
+        ),
+        *(f"pa-{KEY}{KEY}{KEY[:11]}", f"BSA{KEY}{KEY[:12]}", f"pat{KEY[:14]}.{HEX * 4}"),
+        *(
+            f"a1B8Q~{KEY}{KEY[:15]}",
+            f"{KEY[:14]}.atlasv1.{KEY * 4}",
+            f"sha256~{KEY}{KEY}{KEY[:11]}",
+        ),
+        *(f"eyJrIjoi{KEY * 4}", "sdk-01234567-89ab-4cde-8f01-23456789abcd"),
+        f"https://a.webhook.office.com/webhookb2/{UUID}@{UUID}/IncomingWebhook/{HEX * 2}/{UUID}",
     ],
 )
 def test_a_token_that_its_format_gives_away(token: str) -> None:
@@ -240,6 +263,9 @@ def test_the_words_around_a_secret_stay(text: str, clean: str | None) -> None:
         "npm install --save-dev eslint",
         "----- BEGIN OF REPORT -----",
         "token budget: 5000, tokens: 12000, max_tokens=4096",
+        "time to first token: 300ms, time per token: 0.02s, cost per token: $0.003",
+        "key_of_the_first_entry pa-rental-leave-and-other-absences-of-a-colleague",
+        f"image@sha256:{HEX * 4} task key_{HEX} layer sha256~{HEX}",
         "password reset flow, the password is required",
         "password is base64-encoded",
         "password: string; apiKey?: string; token: null",

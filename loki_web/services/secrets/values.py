@@ -17,7 +17,7 @@ _GAP = r"(?:[\ \t\u00a0*]|(?:\x1b|\\{1,7}(?:u001b|x1b|033|e))\[[\d;]{0,12}m)"
 _SEPARATOR = re.compile(
     rf"""(?x)
       \??\\{{0,7}}["'`]?\]?{_GAP}*+(?:for[ ][^\s:]{{1,60}}+(?=:))?
-      (?: [:=!：]{{1,3}}>?|->|→|%3[ADad]
+      (?: [:=!：＝]{{1,3}}>?|->|[→⇒]|%3[ADad]
         | ,?\s*+\\{{0,7}}["']?(?:value|val)\\{{0,7}}["']?[ \t]*+[:=]   # "name": "x", "value": "y"
       )
       ((?:{_GAP}++|(?:\\[ \t]*+)?\r?\n[ \t]++(?![\w.-]{{1,60}}+:\s))*+)
@@ -33,6 +33,7 @@ _PLAIN = re.compile(
     r"(?:(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional"
     r"|missing|invalid|unset|bool(?:ean)?|int(?:eger)?|number|object|enabled|disabled|expected"
     r"|expired|empty|not|must|should|see|please|handled)"
+    r"|(?<=oken: )(?:\$\d{1,9}\.\d{1,9}|\d{1,9}(?:\.\d{1,9})?m?s)"  # its price, its time
     r"|\$[A-Z_][A-Z0-9_]*+|\$\{[A-Za-z_]\w*+\}|\{\{-?[ ]?[.$]?[\w.]++[ ]?-?\}\}"  # references
     r"|process\.env\.\w++|os\.environ\[[\"']\w++[\"']\]"
     r"|(?:~|\.\.?)?/(?:home|etc|run|var|usr|tmp|root|opt|Users|mnt|srv|app|\.ssh)/[\w./-]++"
