@@ -4,7 +4,6 @@ A file is counted once for each of its versions. All workers share the counts of
 through the cache folder, since reading a year of entries takes seconds.
 """
 
-import json
 import re
 import threading
 from collections import Counter
@@ -18,7 +17,7 @@ from cachetools import LRUCache
 from loki_web.audit.log import HASH, AuditFile, AuditLog
 from loki_web.errors import Forbidden, StorageError
 from loki_web.services.context import Sources
-from loki_web.services.redaction import redact
+from loki_web.services.redaction import redact, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_count, as_dict, dicts_in, first_text
 from loki_web.store.files import Version
@@ -27,10 +26,11 @@ from loki_web.store.times import UNKNOWN, microseconds, parse_time, tidy_time
 from loki_web.store.writable import WritableFolder
 
 _MAX_FAILURES = 10
+_PLAIN = re.compile(r"[A-Za-z0-9 _.:-]+")
 _COUNTERS = ("by_action", "by_resource_type", "by_user")
 _MAX_TEXT = 200
 _MAX_CACHED = 1000
-_CACHE_FORMAT = 2
+_CACHE_FORMAT = 3
 _FAR = 1000  # from this offset on it is cheaper to count a file than to read past its entries
 
 
@@ -200,11 +200,19 @@ def summarize(sources: Sources, days: int) -> SummaryDict:
         "total_events": total.total,
         "successful_events": total.succeeded,
         "failed_events": total.failed,
-        "by_action": dict(total.by_action.most_common()),
-        "by_resource_type": dict(total.by_resource_type.most_common()),
-        "by_user": dict(total.by_user.most_common()),
+        "by_action": _redact_counts(total.by_action),
+        "by_resource_type": _redact_counts(total.by_resource_type),
+        "by_user": _redact_counts(total.by_user),
         "recent_failures": total.failures,
     }
+
+
+def _redact_counts(counts: Counter[str]) -> dict[str, int]:
+    """Return the counts by redacted name, largest first."""
+    redacted: Counter[str] = Counter()
+    for name, count in counts.items():
+        redacted[redact(name)] += count
+    return dict(redacted.most_common())
 
 
 def _check_enabled(sources: Sources) -> None:
@@ -227,12 +235,17 @@ def _read_entries(log: AuditLog, file: AuditFile, exact: dict[str, str]) -> Iter
 
 
 def _compile_filters(exact: dict[str, str]) -> tuple[re.Pattern[bytes], ...]:
-    """Compile what every matching line contains, so that other lines need not be parsed."""
-    written = {json.dumps(key): json.dumps(value) for key, value in exact.items()}
-    return tuple(
-        re.compile(rf"{re.escape(key)}\s*:\s*{re.escape(value)}".encode())
-        for key, value in written.items()
-    )
+    """Compile what every matching line contains, so that other lines need not be parsed.
+
+    Other writers may escape other characters than we do, or none; of such a value the longest
+    part without them counts.
+    """
+    patterns = []
+    for key, value in exact.items():
+        plain = max(_PLAIN.findall(value), key=len, default="")
+        whole = rf'"{key}"\s*:\s*"{re.escape(value)}"'
+        patterns.append(re.compile((whole if plain == value else re.escape(plain)).encode()))
+    return tuple(patterns)
 
 
 def _is_entry(value: Any) -> bool:
@@ -252,8 +265,8 @@ def _format_entry(entry: Json) -> EntryDict:
     """Return the documented fields with their types, and the entry's hash if it has one."""
     formatted: EntryDict = {
         "timestamp": tidy_time(entry["timestamp"]),
-        "action": entry["action"],
-        "resource_type": first_text(entry.get("resource_type")),
+        "action": redact(entry["action"]),
+        "resource_type": redact(first_text(entry.get("resource_type"))),
         "resource_id": _redact_text(entry.get("resource_id")),
         "user_id": _redact_text(entry.get("user_id")),
         "token_id": _redact_text(entry.get("token_id")),
@@ -261,7 +274,7 @@ def _format_entry(entry: Json) -> EntryDict:
         "user_agent": _redact_text(entry.get("user_agent")),
         "error": _redact_text(entry.get("error")),
         "success": entry.get("success") is not False,
-        "details": as_dict(entry.get("details")),
+        "details": redact_within(as_dict(entry.get("details"))),
     }
     if isinstance(entry.get(HASH), str):
         formatted["_integrity_hash"] = entry[HASH]

@@ -195,6 +195,32 @@ def test_queries(audit: FlaskClient, query: str, days: list[str]) -> None:
     assert [entry["timestamp"][8:10] for entry in answer] == days
 
 
+@pytest.mark.parametrize(
+    "identifier", ["café", "a/b", "a&<b>'", "é", 'a"b\\c', "日本", "a:b-c_d e.f"]
+)
+def test_a_query_finds_what_other_programs_have_written(place: Place, identifier: str) -> None:
+    entry = line("2026-02-20T10:00:00Z", resource_id=identifier)
+    ours, raw = json.dumps(entry), json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+    escaped = ours.replace("/", "\\/").replace("<", "\\u003c")
+    log(place, "2026-02-20", ours, raw, escaped, line("2026-02-20T11:00:00Z", resource_id="x"))
+    client = place.client(LOKI_ENTERPRISE_AUDIT="true")
+    query = {"resource_id": identifier, "action": "stop"}
+    assert len(client.get(AUDIT, query_string=query).get_json()) == 3
+
+
+def test_secrets_that_other_programs_have_recorded_are_redacted(place: Place) -> None:
+    now, secret = datetime.now(UTC), "ghp_9fK2xQ7bVn4TzL8w"
+    texts = ("action", "resource_type", "resource_id", "user_id", "user_agent", "error")
+    entry = line(now.isoformat(), **dict.fromkeys(texts, secret), success=False)
+    entry["details"] = {"password": "hunter2", "list": [secret]}
+    log(place, str(now.date()), entry)
+    client = place.client(LOKI_ENTERPRISE_AUDIT="true")
+    for path in (AUDIT, f"{AUDIT}/summary"):
+        text = client.get(path).get_data(as_text=True)
+        assert "[redacted]" in text
+        assert not any(word in text for word in (secret, "hunter2"))
+
+
 def test_entries_have_the_documented_types(audit: FlaskClient) -> None:
     for entry in audit.get(AUDIT).get_json():
         assert isinstance(entry["success"], bool)
