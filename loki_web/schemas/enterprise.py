@@ -10,6 +10,7 @@ from marshmallow import ValidationError, fields, validate
 from loki_web.auth.scopes import ROLES, SCOPES
 from loki_web.auth.tokens import MAX_EXPIRY_DAYS, MAX_NAME_LENGTH
 from loki_web.schemas.base import (
+    NOT_BLANK,
     Answer,
     Body,
     Integral,
@@ -51,7 +52,7 @@ class EnterpriseStatus(Answer):
 class NewToken(Body):
     EXAMPLE = {"name": "ci-bot", "scopes": ["read"], "expires_days": 30}
 
-    name = fields.String(required=True, validate=validate.Length(1, MAX_NAME_LENGTH + 100))
+    name = fields.String(required=True, validate=[validate.Length(1, MAX_NAME_LENGTH), NOT_BLANK])
     scopes = fields.List(
         fields.String(validate=validate.OneOf(SCOPES)),
         load_default=None,
@@ -124,7 +125,7 @@ class Day(fields.Field[date]):
 
     def __init__(self, description: str) -> None:
         metadata = {"description": description, "type": "string", "format": "date"}
-        super().__init__(load_default=None, metadata=metadata)
+        super().__init__(load_default=lambda: None, metadata=metadata)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

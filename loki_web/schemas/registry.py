@@ -37,7 +37,7 @@ class Listed(fields.String):
 
 class ProjectTasksQuery(Query):
     project_ids = Listed(
-        load_default=None,
+        load_default=lambda: None,
         metadata={"description": "Comma-separated ids, aliases or paths; all projects by default"},
     )
 

@@ -1,12 +1,14 @@
 """What the reference documents is there, and its own examples fit the description of the API."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from loki_web.auth import tokens
 from tests.support import places, reference
 from tests.support.answers import described
 from tests.support.reference import Route
@@ -46,6 +48,49 @@ def test_documented_defaults_are_the_defaults(document: Any, route: Route) -> No
     for name, default in route.parameters.items():
         held = parameters[name]["schema"].get("default")
         assert str(held) == default.strip("`") or (default == "-" and held is None)
+
+
+WORDS = ("null", "0h", "0000d", "0001m", "00010h", "9999d", "info,info", "0.0", "start", " ", "x")
+
+
+def test_words_that_the_document_allows_in_a_query_are_accepted(
+    document: Any, tmp_path: Path
+) -> None:
+    client = places.empty(tmp_path).client(LOKI_ENTERPRISE_AUDIT="true")
+    refused = [
+        (path, parameter["name"], word)
+        for path, item in document["paths"].items()
+        if "{" not in path
+        for parameter in item.get("get", {}).get("parameters", ())
+        if parameter["in"] == "query" and {"pattern", "default"} & parameter["schema"].keys()
+        for word in WORDS
+        if allows(parameter["schema"], word)
+        and client.get(path, query_string={parameter["name"]: word}).status_code == 400
+    ]
+    assert refused == []
+
+
+def allows(schema: Any, word: str) -> bool:
+    """Return whether a parameter may have this text; no client can send null otherwise."""
+    is_null = word == "null" and "null" in schema["type"]
+    fits = jsonschema.Draft202012Validator(schema).is_valid(word)
+    return is_null or (fits and "format" not in schema)
+
+
+@pytest.mark.parametrize(
+    "body", [{"name": " "}, {"name": "\x85"}, {"name": "x" * 256}, {"name": "y" * 255}]
+)
+def test_names_of_tokens_that_the_document_allows_are_accepted(
+    document: Any, tmp_path: Path, body: Any
+) -> None:
+    place = places.empty(tmp_path)
+    raw = tokens.create(place.sources(), "admin", role="admin")["token"]
+    answer = place.client(LOKI_ENTERPRISE_AUTH="true").post(
+        "/api/enterprise/tokens", json=body, headers={"Authorization": f"Bearer {raw}"}
+    )
+    schema = document["components"]["schemas"]["NewToken"]
+    is_allowed = jsonschema.Draft202012Validator(schema).is_valid(body)
+    assert answer.status_code == (201 if is_allowed else 400)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from loki_web.services.learning.views import (
 )
 from loki_web.store.times import UNKNOWN_TIME, from_microseconds, microseconds, parse_time
 
-TIME_RANGE = "^[0-9]{1,4}[hdm]$"
+TIME_RANGE = "^0{0,3}[1-9][0-9]{0,3}[hdm]$"
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "m": timedelta(minutes=1)}
 _LIST_PERIOD = timedelta(days=30)
 
@@ -88,9 +88,9 @@ class _Query(NamedTuple):
 def parse_time_range(time_range: str, now: datetime) -> datetime:
     """Return the start of a range that ends now: `90m` (minutes), `24h`, `7d`.
 
-    :raises BadRequest: unless it is one to four digits, not zero, and a unit.
+    :raises BadRequest: unless it is a number from 1 to 9999 and a unit.
     """
-    if not re.fullmatch(TIME_RANGE, time_range) or not int(time_range[:-1]):
+    if not re.fullmatch(TIME_RANGE, time_range):
         raise BadRequest("timeRange must be a number from 1 to 9999 and h, d or m, such as 24h")
     return now - int(time_range[:-1]) * _UNITS[time_range[-1]]
 
