@@ -48,7 +48,7 @@ def get_tokens(query: Json) -> list[TokenDict]:
     return tokens.list_tokens(server_sources(), include_revoked=query["include_revoked"])
 
 
-@blueprint.delete("/api/enterprise/tokens/<identifier>")
+@blueprint.delete("/api/enterprise/tokens/<name:identifier>")
 @blueprint.query(shapes.RemovalQuery)
 @blueprint.answers(204)
 @blueprint.errors({403: _TOKENS_OFF, 404: "Token not found"})

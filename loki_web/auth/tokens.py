@@ -89,7 +89,7 @@ def create(
     if projects is not None:
         entry["projects"] = _find_projects(sources, projects)
     with update_tokens(sources) as tokens:
-        if any(isinstance(other, dict) and other.get("name") == name for other in tokens.values()):
+        if any(_get_name(other) == name for other in tokens.values()):
             raise BadRequest("A token with this name already exists")
         tokens[entry["id"]] = entry
     return {**_format_token(entry["id"], entry), "token": raw}
@@ -240,12 +240,22 @@ def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
 
 
 def _check_name(name: str) -> str:
-    trimmed = name.strip()
+    trimmed = _normal_name(name)
     if not _is_valid_name(trimmed):
         raise BadRequest("name must have 1 to 255 characters and no control characters")
     if not is_name(trimmed):
         raise BadRequest("name must not have invisible characters or letters of mixed alphabets")
-    return unicodedata.normalize("NFC", trimmed)
+    return trimmed
+
+
+def _normal_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _get_name(entry: Any) -> str | None:
+    """Return the name of a stored token in the form in which names are compared."""
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return _normal_name(name) if isinstance(name, str) else None
 
 
 def _is_valid_name(text: str) -> bool:
@@ -258,10 +268,11 @@ def _find_id(tokens: dict[str, Any], identifier: str) -> str:
     usable = {identity: entry for identity, entry in tokens.items() if isinstance(entry, dict)}
     if identifier in usable:
         return identifier
-    named = [identity for identity, entry in usable.items() if entry.get("name") == identifier]
+    name = _normal_name(identifier)
+    named = [identity for identity, entry in usable.items() if _get_name(entry) == name]
     if not named:
         raise NotFound("Token not found")
-    return named[0]
+    return next((each for each in named if usable[each].get("name") == identifier), named[0])
 
 
 def _compute_expiry(now: datetime, days: int | None) -> datetime | None:

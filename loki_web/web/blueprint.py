@@ -34,6 +34,13 @@ class AnythingConverter(PathConverter):
     regex = "/.*?|[^/]+"
 
 
+class NameConverter(PathConverter):
+    """URL converter for the name of a token, which may have slashes except at its end."""
+
+    part_isolating = False
+    regex = "/.*?|[^/](?:.*?[^/])?"
+
+
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library has no types
     """The routes of one resource. The docstring of its module describes it in `/docs`.
 

@@ -13,7 +13,7 @@ from loki_web.schemas.base import Error
 from loki_web.store.coerce import Json
 from loki_web.web.access import CSRF_HEADER, KEY_HEADER, PROJECT
 from loki_web.web.answers import kept
-from loki_web.web.blueprint import AnythingConverter, Blueprint
+from loki_web.web.blueprint import AnythingConverter, Blueprint, NameConverter
 from loki_web.web.context import PROJECT_HEADER
 
 _EXTENSION = "loki_web.openapi"
@@ -124,7 +124,7 @@ def install(app: Flask, blueprints: Sequence[Blueprint]) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX=None,
     )
-    app.url_map.converters["anything"] = AnythingConverter
+    app.url_map.converters.update(anything=AnythingConverter, name=NameConverter)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.extensions[_EXTENSION] = _Description(app, blueprints)

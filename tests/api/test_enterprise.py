@@ -4,6 +4,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -169,6 +170,18 @@ def audit(place: Place) -> FlaskClient:
     )
     log(place, "2026-02-20", line("2026-02-20T10:00:00+00:00", resource_id="café"))
     return place.client(LOKI_ENTERPRISE_AUDIT="true")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        *((name, name) for name in ("ci/deploy", "a/../b", "/lead", "a//b", ".", "%2F", "a?b#c")),
+        *(("café", "cafe\u0301"), ("cafe\u0301", "café"), ("bot", " bot "), ("日本", "日本")),
+    ],
+)
+def test_a_token_is_found_by_its_name(admin: FlaskClient, name: str, written: str) -> None:
+    assert admin.post(TOKENS, json={"name": name}).status_code == 201
+    assert admin.delete(f"{TOKENS}/{quote(written, safe='')}").status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ PUBLIC = {
 }
 NEEDED = {
     "/api/enterprise/tokens": "admin",
-    "/api/enterprise/tokens/<identifier>": "admin",
+    "/api/enterprise/tokens/<name:identifier>": "admin",
     "/api/enterprise/audit": "audit",
     "/api/enterprise/audit/summary": "audit",
     "/api/secrets/status": "admin",
