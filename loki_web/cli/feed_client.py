@@ -46,7 +46,7 @@ def follow(
     """
     opener = _opener(url, ca_file)
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"
-    address += f"&project={quote(project)}" if project else ""
+    address += f"&project={quote(project, errors='surrogateescape')}" if project else ""
     headers = {"Accept": "text/event-stream"}
     seconds = FIRST_WAIT_SECONDS
     while True:

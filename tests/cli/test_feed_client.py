@@ -22,6 +22,12 @@ def test_it_tells_what_changes(place: Place) -> None:
         messages.close()
 
 
+@pytest.mark.parametrize("project", ["/srv/\udcff", "né/x", "a&b#c"])
+def test_a_project_that_is_not_there_is_refused_by_the_server(place: Place, project: str) -> None:
+    with serving(place) as server, pytest.raises(Refused, match="Project not found"):
+        next(follow(server.url, project=project))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
     place: Place, monkeypatch: pytest.MonkeyPatch, host: str
