@@ -203,13 +203,18 @@ def hosts(text: str) -> tuple[str, ...]:
 
 def _host_pattern(word: str) -> str:
     if word == ANY or parse_address(word):
-        return word if word == ANY else host_name(word)
+        return word if word == ANY else _without_zone(host_name(word))
     parts = _split(word if "://" in word else f"//{word}")
     if parts.path.strip("/") and not parts.scheme:
         raise ValueError("is a path")
     name = parts.hostname or ""
     prefix = next((prefix for prefix in ("*.", ".") if name.startswith(prefix)), "")
-    return prefix + host_name(name.removeprefix(prefix))
+    return prefix + _without_zone(host_name(name.removeprefix(prefix)))
+
+
+def _without_zone(name: str) -> str:
+    """Return an address without the zone, such as `%eth0`, which clients do not send."""
+    return name.partition("%")[0]
 
 
 def _split(text: str) -> SplitResult:

@@ -90,6 +90,7 @@ def is_refused(place: Place, name: str, text: str) -> bool:
         ("2001:DB8:0:0::1", "2001:db8::1"),
         ("[2001:db8::0001]", "2001:db8::1"),
         ("https://[2001:db8::1]:8443/", "2001:db8::1"),
+        ("fe80::1%eth0 [fe80::2%25eth0]:80", "fe80::1,fe80::2"),
         ("*", "*"),
         ("*.example.com", "*.example.com"),
         ("https://*.Example.com:8443", "*.example.com"),
