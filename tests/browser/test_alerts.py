@@ -430,6 +430,15 @@ window.Notification = class {
   }
 };
 Object.defineProperty(document, 'visibilityState', { get: () => window.seen ?? 'visible' });
+Object.defineProperty(document, 'hidden', { get: () => window.seen === 'hidden' });
+const paint = window.requestAnimationFrame;
+const held = []; // a hidden tab is not painted
+window.requestAnimationFrame = (draw) => (document.hidden ? held.push(draw) : paint(draw));
+window.see = (seen) => {
+  window.seen = seen;
+  document.dispatchEvent(new Event('visibilitychange'));
+  if (!document.hidden) held.splice(0).forEach(paint);
+};
 """
 
 
@@ -447,7 +456,7 @@ def test_new_alerts_notify_whoever_has_asked_for_it(alerting: Place, open_page: 
         expect(icon).to_have_attribute("href", re.compile("icon-alert.svg$"))
         switch = page.get_by_role("switch", name="Notify me")
         expect(switch).not_to_be_checked()
-        page.evaluate("window.seen = 'hidden'")
+        page.evaluate("see('hidden')")
         add(1)
         assert page.evaluate("[Notification.asked, notices]") == [0, []]
         page.evaluate("window.answer = 'denied'")
@@ -458,15 +467,16 @@ def test_new_alerts_notify_whoever_has_asked_for_it(alerting: Place, open_page: 
         switch.click()
         expect(switch).to_be_checked()
         add(2)
-        page.wait_for_function("notices.length")
+        page.wait_for_function("notices.length", polling=50)
         assert page.evaluate("notices.map(([title, ...more]) => more)") == [
             ["Message of m-2", "m-2"]
         ]
-        page.evaluate("window.seen = 'visible'")
+        page.evaluate("see('visible')")
         add(3)
-        page.evaluate("window.seen = 'hidden'")
+        page.evaluate("see('hidden')")
         add(4)
-        page.wait_for_function("notices.length > 1")
+        page.wait_for_function("notices.length > 1", polling=50)
+        expect(page).to_have_title(re.compile(r"^\(7\) "))
         assert [tag for _, _, tag in page.evaluate("notices")] == ["m-2", "m-4"]
         page.get_by_role("button", name="Acknowledge all").click()
         page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()

@@ -3,7 +3,8 @@
 import { address, authorization, BASE, cell, contact, credential, everySecond, locked, project, token } from './api.js';
 import { lookup } from './words.js';
 
-const ALWAYS = ['status', 'notifications']; // channels that a hidden tab follows too
+/** Channels that a hidden tab follows too, for its title and icon, and for notifications of the browser. */
+export const ALWAYS = ['status', 'notifications'];
 const CHANNEL_OF = lookup({
   task_created: 'tasks',
   task_updated: 'tasks',

@@ -128,7 +128,8 @@ class Slice {
   /** Request the data again soon, because it has changed; less often if responses take long. */
   touch() {
     this.#isDirty = true;
-    if (!this.isWatched || document.hidden || this.#timer) return;
+    const isUnseen = document.hidden && !this.channels.some((name) => live.ALWAYS.includes(name));
+    if (!this.isWatched || isUnseen || this.#timer) return;
     const next = this.#triedAt + Math.max(LEAST_GAP, this.#took * 8);
     this.#timer = setTimeout(() => this.refresh(), Math.max(150, next - Date.now()));
   }

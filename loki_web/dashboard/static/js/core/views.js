@@ -179,7 +179,7 @@ export class ViewContext {
   /** Call `redraw` once before the next paint, but not while a button is pressed. */
   schedule(redraw) {
     if (this.#pending.has(redraw)) return;
-    if (!this.#pending.size) requestAnimationFrame(() => whenReleased(() => this.#run()));
+    if (!this.#pending.size) soon(() => whenReleased(() => this.#run()));
     this.#pending.add(redraw);
   }
 
@@ -209,6 +209,24 @@ export class ViewContext {
     for (const redraw of pending) redraw();
   }
 }
+
+const due = new Set();
+
+/** Call before the next paint. A hidden tab is not painted, but its title and icon are seen. */
+function soon(listener) {
+  due.add(listener);
+  if (document.hidden) setTimeout(runDue);
+  else requestAnimationFrame(runDue);
+}
+
+function runDue() {
+  for (const each of [...due]) {
+    due.delete(each);
+    each();
+  }
+}
+
+document.addEventListener('visibilitychange', () => document.hidden && runDue());
 
 // Nothing is drawn between pressing and releasing a button: if it moved away from under the pointer,
 // the browser would send no click.
