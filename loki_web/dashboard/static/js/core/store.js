@@ -51,6 +51,7 @@ class Slice {
   #triedAt = 0;
   #took = 0;
   #timer = 0;
+  #version = 0; // grows with what makes a response that is on its way too old
 
   constructor(path, /** @type {How} */ { channels = [], every = 30, message = '', isList = false }) {
     this.path = path;
@@ -107,8 +108,11 @@ class Slice {
     this.#timer = 0;
     this.#isDirty = this.#isNew = false;
     this.#triedAt = Date.now();
+    const version = this.#version;
+    const hear = (headers) => version === this.#version && this.#note(headers.get('ETag'));
     try {
-      const text = await get(this.path, { hear: (headers) => this.#note(headers.get('ETag')) });
+      const text = await get(this.path, { hear });
+      if (version !== this.#version) return;
       const isNew = text !== this.#text || this.error;
       this.at = Date.now();
       this.#took = this.at - this.#triedAt;
@@ -148,6 +152,7 @@ class Slice {
 
   /** Take the value from a message of the feed. */
   put(data) {
+    this.#version += 1;
     clearTimeout(this.#timer);
     this.#timer = 0;
     this.#text = '';
@@ -166,6 +171,7 @@ class Slice {
   }
 
   forget() {
+    this.#version += 1;
     this.data = undefined;
     this.error = null;
     this.#text = '';
@@ -337,10 +343,11 @@ export class LogFeed {
       before = headers.get('X-Loki-Cursor');
     };
     this.#askedAt = Date.now();
+    const from = this.#isFresh ? 0 : this.#next;
     try {
       const isLater = this.isLoaded && live.state.value !== 'live';
       const lines = isLater ? Math.min(500, this.first) : this.first;
-      this.#merge(JSON.parse(await get(`api/logs?lines=${lines}${this.query}`, { hear })), before);
+      this.#merge(JSON.parse(await get(`api/logs?lines=${lines}${this.query}`, { hear })), before, from);
       this.error = null;
     } catch (error) {
       this.error = error;
@@ -350,14 +357,16 @@ export class LogFeed {
   }
 
   /** Append the fetched lines that follow the known ones; if none is known, replace all lines. */
-  #merge(fetched, before) {
-    const early = this.#isFresh ? this.lines : []; // sent by the feed while the first lines were requested
-    if (!this.#isFresh && this.#append(fetched)) return;
-    this.#isFresh = false;
-    this.lines = [];
-    this.before = before;
-    this.isCut = false;
-    this.#add(fetched);
+  #merge(fetched, before, from) {
+    const early = this.lines.filter(({ id }) => id >= from); // came while these were requested
+    this.lines = this.lines.filter(({ id }) => id < from);
+    if (this.#isFresh || !this.#append(fetched)) {
+      this.#isFresh = false;
+      this.lines = [];
+      this.before = before;
+      this.isCut = false;
+      this.#add(fetched);
+    }
     if (!this.#append(early)) this.#add(early);
   }
 
