@@ -264,4 +264,5 @@ addEventListener(
   true,
 );
 addEventListener('pointercancel', release, true);
+addEventListener('contextmenu', release, true); // no release follows where the menu opens at once
 addEventListener('blur', release);
