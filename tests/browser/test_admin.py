@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from loki_web import __version__
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import failing, retry
-from tests.browser.reading import Row, expect_facts, expect_rows, panel
+from tests.browser.reading import Row, expect_equal, expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import Watched, settled
 from tests.support import accounts, places, servers
@@ -233,6 +233,21 @@ def test_a_name_that_is_taken_is_said_in_the_dialog(own: Server, open_page: Open
     dialog = page.get_by_role("dialog", name="New token")
     expect(dialog.get_by_role("alert")).to_contain_text("A token with this name already exists")
     expect(dialog.get_by_label("Name")).to_have_value("viewer")
+    page.keyboard.press("Escape")
+    held: list[Route] = []
+    page.route("**/api/enterprise/tokens", lambda route: held.append(route))
+    for name in ("viewer", "late"):  # the dialog is closed before the server answers
+        with page.expect_request("**/api/enterprise/tokens"):
+            make(page, name, "viewer", "1")
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect_equal(page, lambda: len(held), 1)
+        held.pop().continue_()
+        if name == "viewer":
+            expect(page.locator("#warned")).to_contain_text("already exists")
+    expect(
+        page.get_by_role("dialog", name="Token “late”").get_by_label("The token")
+    ).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ class Held:
         urls = "".join
         expect_equal(
             self._page,
-            lambda: all(path in urls(route.request.url for route, _ in self._held) for path in paths),
+            lambda: all(
+                path in urls(route.request.url for route, _ in self._held) for path in paths
+            ),
             True,
         )
 

@@ -78,6 +78,11 @@ def test_pause_is_said_when_the_server_did_it_and_can_be_taken_back(
         assert (place.loki / "PAUSE").exists()
         page.locator("#toasts").get_by_role("button", name="Resume").click()
         expect(page.locator("#strip .state")).to_have_text("Running")
+        page.locator("#rail [data-view=tasks]").hover()
+        page.mouse.down(button="right")  # opens the browser's menu, which takes the release
+        place.write("PAUSE", "")
+        expect(page.locator("#strip .state")).to_have_text("Paused")
+        page.mouse.up(button="right")
 
 
 def test_stop_asks_first_and_does_nothing_when_it_is_declined(
@@ -89,7 +94,24 @@ def test_stop_asks_first_and_does_nothing_when_it_is_declined(
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     watched.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+    watched.page.get_by_role("button", name="Stop session").click()
+    box = dialog.bounding_box()
+    assert box
+    inside, beside = ((box["x"] + by, box["y"] + by) for by in (5, -20))
+    press(watched.page, inside)
+    press(watched.page, inside, beside)
+    expect(dialog).to_be_visible()
+    press(watched.page, beside)
+    expect(dialog).to_have_count(0)
     assert not [url for url in watched.asked if url.endswith("/stop")]
+
+
+def press(page: Page, begin: tuple[float, float], end: tuple[float, float] | None = None) -> None:
+    """Press the mouse at one point and release it there or at another one."""
+    page.mouse.move(*begin)
+    page.mouse.down()
+    page.mouse.move(*(end or begin))
+    page.mouse.up()
 
 
 def test_every_place_names_the_project_and_its_folder(running: Server, open_page: OpenPage) -> None:

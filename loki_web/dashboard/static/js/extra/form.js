@@ -2,6 +2,7 @@
 
 import { draw, h } from '../core/dom.js';
 import { openDialog, reasonOf } from '../ui/actions.js';
+import { toast } from '../ui/elements.js';
 
 /**
  * A field of a form; all other properties are attributes of its input.
@@ -51,7 +52,8 @@ export function askFor({ title, body, fields, verb, run }) {
       await run(Object.fromEntries(new FormData(form)));
       dialog.close();
     } catch (error) {
-      draw(problem, reasonOf(error));
+      if (dialog.open) draw(problem, reasonOf(error));
+      else toast(reasonOf(error), { failed: true });
     } finally {
       button.removeAttribute('aria-busy');
     }

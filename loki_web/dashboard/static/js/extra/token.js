@@ -27,8 +27,9 @@ export function open() {
     },
   });
   let wasLocked = locked.value;
-  locked.watch((why) => {
+  const unwatch = locked.watch((why) => {
     if (wasLocked && !why) dialog?.close(); // another tab has signed in
     wasLocked = why;
   });
+  dialog.addEventListener('close', unwatch);
 }

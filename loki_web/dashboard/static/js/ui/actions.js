@@ -149,7 +149,13 @@ export function openDialog({ title, class: more, onclose }, ...content) {
     dialog.remove();
     onclose?.();
   });
-  dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+  // a click beside it, not one that began inside, as when a text is selected
+  let isBeside = false;
+  dialog.addEventListener('pointerdown', ({ target, clientX: x, clientY: y }) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    isBeside = target === dialog && (x < left || x > right || y < top || y > bottom);
+  });
+  dialog.addEventListener('click', ({ target }) => target === dialog && isBeside && dialog.close());
   document.body.append(dialog);
   dialog.showModal();
   return dialog;

@@ -215,6 +215,7 @@ function create() {
         ...(projects.trim() && { projects: projects.split(',').map((each) => each.trim()) }),
       });
       known.refresh();
+      if (!dialog.open) showOnce(made); // closed meanwhile
     },
   });
   dialog.addEventListener('close', () => made && showOnce(made));
