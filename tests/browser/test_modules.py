@@ -65,6 +65,57 @@ def test_after_an_update_a_view_and_a_dialog_say_that_they_cannot_be_loaded(
     expect(page.locator("#main h2").first).to_have_text("Budget burn")
 
 
+IMPORT = """async () => {
+  const base = document.querySelector('[href$="core/words.js"]').href;
+  const load = (name) => import(base.replace('core/words.js', `${name}.js`));
+  const all = ['core/words', 'extra/facts', 'ui/chart', 'ui/elements'].map(load);
+  Object.assign(window, ...(await Promise.all(all)));
+  window.put = (element) => (document.body.append(element), element);
+  window.told = (selector, element) =>
+    [...element.querySelectorAll(selector)].map(({ textContent }) => textContent);
+}"""
+POINT = "{ iteration: 5, files_changed: 1, no_change_streak: 0, done_signals: 1 }"
+CHART = "{ label: '', axis: '', labels: [1], format: compact, series: [SERIES] }"
+SERIES = "{ name: '', kind: 'bar', tone: 't1', values: [1] }"
+# An expression, and its value.
+SHOWN = [
+    ("compact(999_499)", "999k"),
+    ("compact(999_500)", "1M"),
+    ("compact(-999_700)", "-1M"),
+    ("moment(1e20)", None),
+    ("dateTime(-1e300)", "–"),
+    ("moment('2026-11-20T10:00:00')", 1_795_168_800_000),
+    ("facts({ created_at: 1e300 }).textContent", "Created at1e+300"),
+    ("facts({ created_at: 1795168800.5 }).textContent", "Created at20 Nov 2026, 10:00:00"),
+    ("facts({ created_at: 1795168800500 }).textContent", "Created at20 Nov 2026, 10:00:00"),
+    ("facts({ last_used: 'never' }).textContent", "Last usednever"),
+    (
+        f"""progress({{ convergence: {{ dataPoints: [{POINT}] }}, verdicts: {{ verdicts:
+        ['continue', 'complete'].map((result) => ({{ iteration: 5, result }})) }} }}).headline""",
+        "Done, says the council",
+    ),
+    (f"told('svg text', put(chart({CHART.replace('SERIES', SERIES)})))", ["0", "0.5", "1", "1"]),
+    (
+        """(() => {
+        const columns = [{ label: 'A', cell: String, sort: (value) => value }];
+        const rows = [2, null, 10, undefined, NaN, 1];
+        const made = put(table({ caption: 'T', isPassing: true, key: String, rows, columns }));
+        const sorted = () => (made.querySelector('th button').click(), told('td', made).join());
+        return [sorted(), sorted()];
+        })()""",
+        ["1,2,10,null,undefined,NaN", "10,2,1,null,undefined,NaN"],
+    ),
+]
+
+
+def test_values_of_every_size_are_shown_as_they_are(running: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{running.url}/")).page
+    page.evaluate(IMPORT)
+    assert page.evaluate(f"[{','.join(expression for expression, _ in SHOWN)}]") == [
+        value for _, value in SHOWN
+    ]
+
+
 def lose(page: Page, module: str) -> None:
     """Answer 404 for a module, as a server of another version does."""
     page.route(f"**/assets/*/{module}", lambda route: route.fulfill(status=404, body=""))

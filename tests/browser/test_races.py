@@ -1,4 +1,4 @@
-"""Answers that arrive after something newer has come from the feed, or after the sign-in has ended."""
+"""Answers that arrive after something newer came from the feed, or after the sign-in ended."""
 
 from playwright.sync_api import APIResponse, Page, Route, expect
 

@@ -31,7 +31,7 @@ export const number = (value) => (isNumber(value) ? plain.format(value) : NONE);
 export function compact(value) {
   if (!isNumber(value)) return NONE;
   const size = Math.abs(value);
-  if (size >= 999_950) return `${round(value / 1e6)}M`;
+  if (size >= 999_500) return `${round(value / 1e6)}M`;
   return size >= 1000 ? `${round(value / 1000)}k` : plain.format(value);
 }
 
@@ -68,11 +68,13 @@ export function duration(seconds) {
 
 const two = (value) => String(value).padStart(2, '0');
 
+const LATEST = 8.64e15; // ms; what a Date can be
+
 /** Milliseconds of a moment in any form that the API gives, or null; without a zone it is UTC. */
 export function moment(value) {
   const text = /T[\d:.]+$/.test(value) ? `${value}Z` : value;
   const parsed = isNumber(value) ? value : Date.parse(text);
-  return Number.isFinite(parsed) ? parsed : null;
+  return Math.abs(parsed) <= LATEST ? parsed : null;
 }
 
 const by = (formatter) => (value) => {
@@ -207,7 +209,7 @@ export function progress(/** @type {Data} */ { status, convergence, verdicts }) 
   const signals = count(last.done_signals, 'done signal');
   const note = `${count(last.files_changed, 'file')} in iteration ${last.iteration}, ${signals}`;
   const values = points.slice(-30).map((point) => point.files_changed);
-  const verdict = verdicts?.verdicts.reduce((a, b) => (b.iteration > a.iteration ? b : a), { iteration: -1 });
+  const verdict = verdicts?.verdicts.reduce((a, b) => (b.iteration >= a.iteration ? b : a), { iteration: -1 });
   const say = (tone, headline) => ({ tone, headline, note, values });
   if (verdict?.result === 'complete' && verdict.iteration >= last.iteration - 1)
     return say('good', 'Done, says the council');

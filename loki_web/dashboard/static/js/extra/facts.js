@@ -5,14 +5,21 @@ import { dateTime, duration, moment, number, percent, words } from '../core/word
 
 const DEEPEST = 3;
 const AT_MOST = 200;
+const SECONDS = 1e11; // smaller numbers are no milliseconds
 /** @type {[RegExp, (value: any) => any][]} */
 const READ_AS = [
-  [/(_at|last_used|_accessed|_updated|timestamp)$/, (value) => (moment(value) === null ? value : dateTime(value))],
+  [/(_at|last_used|_accessed|_updated|timestamp)$/, whenOr],
   [/(^|_)seconds$/, (value) => duration(Number(value))],
   [/_ms$/, (value) => `${number(value)} ms`],
   [/(percent|_pct)$/, percent],
   [/(confidence|_rate|_score|efficiency)$/, (value) => (value <= 1 ? percent(value * 100) : number(value))],
 ];
+
+/** A time, also in seconds since 1970, as Python writes it; else the value itself. */
+function whenOr(value) {
+  const at = typeof value === 'number' && Math.abs(value) < SECONDS ? value * 1000 : value;
+  return moment(at) === null ? String(value) : dateTime(at);
+}
 
 const snake = (name) => name.replace(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase();
 const isBlank = (value) => value == null || value === '' || (typeof value === 'object' && !Object.keys(value).length);

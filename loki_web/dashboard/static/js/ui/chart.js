@@ -250,7 +250,8 @@ function ticks(most, wanted = 4) {
   if (!(most > 0)) return [0, 1];
   const rough = most / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 2.5, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);
+  const factors = power < 1 ? [1, 2, 5] : [1, 2, 2.5, 5]; // 0.25 would read as 0.3
+  const step = power * (factors.find((factor) => factor * power >= rough * 0.999) ?? 10);
   return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => index * step);
 }
 

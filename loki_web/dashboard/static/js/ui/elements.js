@@ -480,15 +480,17 @@ class Table extends Component {
     const sign = this.#isDown ? -1 : 1;
     return rows
       .map((row) => [value(row), row])
-      .sort(([a], [b]) => sign * compare(a, b))
+      .sort(([a], [b]) => (isMissing(a) || isMissing(b) ? isMissing(a) - isMissing(b) : sign * compare(a, b)))
       .map(([, row]) => row);
   }
 }
 
 const collator = new Intl.Collator('en', { numeric: true }); // each localeCompare would make one
 
+/** 1 for what stands last in either order, else 0. */
+const isMissing = (value) => Number(value == null || Number.isNaN(value));
+
 function compare(a, b) {
-  if (a == null || b == null) return Number(a == null) - Number(b == null);
   return typeof a === 'number' && typeof b === 'number' ? a - b : collator.compare(String(a), String(b));
 }
 

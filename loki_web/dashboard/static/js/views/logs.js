@@ -338,6 +338,7 @@ const warn = (error) => {
 function marked(text, needle) {
   if (!needle) return text;
   const low = text.toLowerCase();
+  if (low.length !== text.length) return text; // a letter that becomes two: the places would be wrong
   const parts = [];
   let from = 0;
   for (let at = low.indexOf(needle); at >= 0; at = low.indexOf(needle, from)) {
