@@ -39,6 +39,8 @@ export function view(ctx) {
   let seenUntil = 0;
   let chosen = at;
   let timer = 0;
+  /** @type {any} why the time in the address was not found */
+  let problem = null;
   /** @type {Reach | null} */
   let reach = null;
   const tools = h('div.head.log-tools');
@@ -149,11 +151,20 @@ export function view(ctx) {
     return toast(step < 0 ? 'No error before this line' : 'No error after this line');
   }
 
+  /** Go to the first line from the time in the address on, unless the address is another one by then. */
   async function toTime() {
-    const line =
-      (await findOne({ since: time }, 'after', 'start', ended.signal)) ??
-      (await findOne({ until: time }, 'before', feed.lines.at(-1)?.cursor, ended.signal));
-    replace('logs', [], { at: line?.cursor });
+    const wanted = time;
+    problem = null;
+    later();
+    try {
+      const line =
+        (await findOne({ since: wanted }, 'after', 'start', ended.signal)) ??
+        (await findOne({ until: wanted }, 'before', feed.lines.at(-1)?.cursor, ended.signal));
+      if (wanted === time) replace('logs', [], { at: line?.cursor });
+    } catch (error) {
+      if (wanted === time) problem = error;
+      later();
+    }
   }
 
   function drawTools() {
@@ -249,11 +260,12 @@ export function view(ctx) {
   function drawBody() {
     const shown = fitting();
     const source = at ? reach : feed;
-    const error = feed.error ?? reach?.error;
+    const error = problem ?? feed.error ?? reach?.error;
+    const retry = () => (time ? toTime() : at ? begin() : feed.load());
     const isReady = at ? reach && (reach.lines.length || !reach.isBusy) : feed.isLoaded && !time;
     if (isReady) drawStatus(shown);
     if (!isReady || (at && source?.error && !shown.length))
-      return draw(body, h('div.card', error ? failed(error, () => (at ? begin() : feed.load())) : loading(12)));
+      return draw(body, h('div.card', error ? failed(error, retry) : loading(12)));
     if (!shown.length)
       return draw(
         body,
@@ -308,7 +320,8 @@ export function view(ctx) {
     const before = at;
     ({ sought, levels, at, time } = read(route));
     if (field.value !== sought) field.value = sought;
-    if (time) return toTime().catch(warn);
+    problem = null;
+    if (time) return toTime();
     if (at !== before) {
       chosen = at;
       isFollowing = !at;
@@ -323,9 +336,10 @@ export function view(ctx) {
     reach?.end();
   });
   ctx.redraws(redraw);
+  ctx.onReturn(() => problem && toTime());
   ctx.watch(wrap, later);
   redraw();
-  feed.start().then(() => time && toTime().catch(warn));
+  feed.start().then(() => time && toTime());
   if (at) begin();
   return [h('h1.spoken', 'Logs'), tools, body];
 }
