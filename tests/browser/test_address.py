@@ -102,6 +102,27 @@ def test_the_place_in_one_view_is_not_noted_for_the_next(
     assert top_of(page) == 0
 
 
+FILTERED = ["tasks", "agents", "checkpoints", "projects", "fleet", "memory", "logs"]
+
+
+def test_an_address_shows_the_same_whether_it_is_opened_or_gone_to(
+    grown: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{grown.url}/#/now")).page
+    field = page.locator("#main input[type=search]").first
+    for view in FILTERED:
+        page.evaluate("view => { location.hash = `#/${view}?q=x`; }", view)
+        expect(field).to_have_value("x")
+        page.evaluate("view => { location.hash = `#/${view}`; }", view)
+        expect(field).to_have_value("")
+        page.go_back()
+        expect(field).to_have_value("x")
+    page.evaluate("location.hash = '#/logs?time=noon'")
+    expect(page.locator("#main [role=status] b")).to_have_text("This could not be loaded")
+    page.evaluate("location.hash = '#/logs'")
+    expect(page.locator("#main")).to_contain_text("The log is empty")
+
+
 def top_of(page: Page) -> int:
     top: float = page.evaluate("scrollY")
     return round(top)

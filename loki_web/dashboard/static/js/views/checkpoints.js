@@ -155,7 +155,13 @@ export function view(ctx) {
 
   ctx.redraws(() => draw(end, create()));
   ctx.watch(checkpoints, () => ctx.schedule(showPane));
-  ctx.onRoute(open);
+  ctx.onRoute(({ query }) => {
+    if (wanted !== (query.get('q') ?? '')) {
+      wanted = field.value = query.get('q') ?? '';
+      list.redraw();
+    }
+    open();
+  });
   ctx.onReturn(() => isFailed && retry());
   ctx.onLeave(() => {
     opened = null;

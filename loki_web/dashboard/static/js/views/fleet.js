@@ -40,6 +40,11 @@ export function view(ctx) {
       return table({ caption: 'Fleet', rows, key: ({ path }) => path, columns: columns(session) });
     },
   });
+  ctx.onRoute(({ query }) => {
+    if (wanted === (query.get('q') ?? '')) return;
+    wanted = field.value = query.get('q') ?? '';
+    list.redraw();
+  });
   return [h('div.head', h('h1', 'Fleet'), field, found), list];
 }
 

@@ -241,7 +241,13 @@ export function view(ctx) {
   ctx.onLeave(() => {
     for (const { end } of healths.values()) end();
   });
-  ctx.onRoute(open);
+  ctx.onRoute(({ query }) => {
+    if (wanted !== (query.get('q') ?? '')) {
+      wanted = field.value = query.get('q') ?? '';
+      for (const each of panels) each.redraw();
+    }
+    open();
+  });
   open();
   return [h('div.head', h('h1', 'Projects'), field, found, acts), h('div.grid', fleet, todo, lessons)];
 }
