@@ -31,5 +31,5 @@ export function open() {
     if (wasLocked && !why) dialog?.close(); // another tab has signed in
     wasLocked = why;
   });
-  dialog.addEventListener('close', unwatch);
+  dialog?.addEventListener('close', unwatch);
 }

@@ -163,6 +163,7 @@ function buttons({ id, name, revoked }) {
 }
 
 function create() {
+  /** @type {any} */
   let made = null;
   const own = h(
     'fieldset',
