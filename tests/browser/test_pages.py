@@ -103,6 +103,28 @@ def test_a_task_says_how_it_moved_and_leads_to_its_agent_and_iteration(
     assert watched.said == []
 
 
+def test_the_page_of_a_task_follows_it_from_waiting_to_done(
+    empty_place: Place, open_page: OpenPage
+) -> None:
+    task = {"id": "t-1", "title": "Ship"}
+    queue(empty_place, "pending", task)
+    lines = [f"2026-11-24 01:{minute:02}:00 INFO minute {minute}\n" for minute in range(60)]
+    empty_place.write("logs/session.log", "".join(lines))
+    with servers.serving(empty_place) as server:
+        page = settled(open_page(f"{server.url}/#/tasks/t-1")).page
+        expect(panel(page, "Log lines that name it")).to_contain_text("No line has “t-1”")
+        begun = {**task, "claimedAt": "2026-11-24T01:10:00Z"}
+        for name, entry, count in (
+            ("in-progress", begun, 50),
+            ("completed", {**begun, "completedAt": "2026-11-24T01:50:00Z"}, 41),
+        ):
+            queue(empty_place, "pending")
+            queue(empty_place, "in-progress")
+            queue(empty_place, name, entry)
+            expect(panel(page, "Log of this time").locator(".log-line")).to_have_count(count)
+        expect(panel(page, "Log lines that name it")).to_have_count(0)
+
+
 @pytest.mark.slow
 def test_pages_are_accessible_and_fit_a_phone(told: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{told.url}/#/tasks/t-1", viewport=PHONE))

@@ -8,6 +8,7 @@ import { count, money, NONE } from '../core/words.js';
 import { empty, failed, loading, logLine, panel } from '../ui/elements.js';
 import { setTitle } from '../ui/shell.js';
 import { happenings, iso, iterationsOf, lanesOf, logAt } from './lanes.js';
+import { stage } from './stage.js';
 
 const MOST_LINES = 200;
 
@@ -19,19 +20,21 @@ const MOST_LINES = 200;
  * @param {Record<string, any>} how.from the slices in which it is looked for, by name
  * @param {(data: any, id: string) => any} how.find
  * @param {(it: any, id: string) => string} how.nameOf
+ * @param {Record<string, any>} [how.also] other slices that it is looked for in, or from which its times are known
  * @param {any} how.missing what is said if it is not there
  * @param {(it: any, isListed: boolean) => any} how.head what stands beside its name
- * @param {(it: () => any) => any[]} how.parts panels, made once
+ * @param {(it: any) => any[]} how.spanOf when it began and ended
+ * @param {(part: import('../core/views.js').ViewContext, it: () => any, span: any[]) => any[]} how.parts panels, made
+ *   again when it has begun or ended
  */
-export function page(ctx, { from, find, nameOf, missing, head, parts }) {
+export function page(ctx, { from, also = {}, find, nameOf, missing, head, spanOf, parts }) {
   const { view, parts: path, query } = ctx.route;
   const [id] = path;
   const top = h('div.head');
-  const body = h('div.grid');
+  const body = stage(ctx, 'grid');
   const began = now();
   const slices = Object.values(from);
   let it = null;
-  let isBuilt = false;
 
   function redraw() {
     const data = Object.fromEntries(Object.entries(from).map(([name, { data: known }]) => [name, known]));
@@ -51,10 +54,10 @@ export function page(ctx, { from, find, nameOf, missing, head, parts }) {
       it && head(it, Boolean(found)),
       it && isReady && !found && h('p.warn', 'It is no longer in the list. This is what was last known.'),
     );
-    if (it && isBuilt) return;
-    isBuilt = Boolean(it);
-    if (it) body.replaceChildren(...parts(() => it));
-    else {
+    if (it) {
+      const span = spanOf(it);
+      body.show(span.join(), (part) => parts(part, () => it, span));
+    } else {
       const error = slices.find((each) => each.data === undefined && each.error)?.error;
       const retry = () => Promise.all(slices.map((each) => each.refresh()));
       draw(body, h('div.card', error ? failed(error, retry) : isReady ? missing : loading(8, began)));
@@ -64,7 +67,7 @@ export function page(ctx, { from, find, nameOf, missing, head, parts }) {
   const later = () => ctx.schedule(redraw);
   redraw();
   ctx.redraws(redraw);
-  for (const each of slices) ctx.watch(each, later);
+  for (const each of [...slices, ...Object.values(also)]) ctx.watch(each, later);
   return [top, body];
 }
 

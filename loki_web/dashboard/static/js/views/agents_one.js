@@ -30,25 +30,25 @@ export function view(ctx) {
       pill(agentState(agent)),
       h('div.end', copyButton('Copy id', agent.id, 'the id'), isListed && agentActions(agent)),
     ],
-    parts(agent) {
-      const from = moment(agent().started_at);
+    spanOf: (agent) => [moment(agent.started_at), moment(agent.completed_at)],
+    parts(part, agent, [from, to]) {
       const isIts = ({ assigned_agent_id: by }) => Boolean(by) && (by === id || by === agent().name);
       return [
         h(
           'div.stack.w4.lead',
-          panel(ctx, {
+          panel(part, {
             title: 'Facts',
             from: { agents },
             also: { cost, status, tasks },
             show: (data) => showFacts(agent(), data),
           }),
-          panel(ctx, {
+          panel(part, {
             title: 'Heartbeats',
             from: { agents },
             also: { processes },
             show: () => showBeats(agent(), beats),
           }),
-          panel(ctx, {
+          panel(part, {
             title: 'Context window',
             from: { contextWindow },
             also: { triggers },
@@ -58,9 +58,9 @@ export function view(ctx) {
         ),
         h(
           'div.stack.w8',
-          panel(ctx, { title: 'Tasks', from: { tasks }, show: (data) => showTasks(data.tasks.filter(isIts)) }),
-          from !== null && eventsPanel(ctx, { from, to: moment(agent().completed_at) }),
-          logPanel(ctx, { title: 'Log lines that name it', query: id }),
+          panel(part, { title: 'Tasks', from: { tasks }, show: (data) => showTasks(data.tasks.filter(isIts)) }),
+          from !== null && eventsPanel(part, { from, to }),
+          logPanel(part, { title: 'Log lines that name it', query: id }),
         ),
       ];
     },

@@ -22,6 +22,7 @@ export function view(ctx) {
   const isIts = ({ iteration }) => Number(iteration) === wanted;
   return page(ctx, {
     from: { cost, convergence, verdicts },
+    also: { status, tasks },
     find(data) {
       const point = data.convergence.dataPoints.findLast(isIts);
       const given = data.verdicts.verdicts.filter(isIts);
@@ -44,33 +45,33 @@ export function view(ctx) {
         copyButton('Copy link', location.href, 'the link'),
       ),
     ],
-    parts(it) {
-      const { ran, point } = it();
-      const to = ran?.to ?? moment(point?.timestamp);
-      const from = ran?.from ?? null;
-      const isRunning = ran && ran.cost === undefined;
+    spanOf: ({ ran, point }) => [
+      ran?.from ?? null,
+      ran ? (ran.cost === undefined ? null : ran.to) : moment(point?.timestamp),
+    ],
+    parts(part, it, [from, to]) {
       return [
         h(
           'div.stack.w4.lead',
-          panel(ctx, {
+          panel(part, {
             title: 'Facts',
             from: { cost },
             also: { contextWindow },
             show: ({ contextWindow: known }) => showFacts(it(), known?.per_iteration.findLast(isIts)),
           }),
-          panel(ctx, {
+          panel(part, {
             title: 'What changed',
             from: { checkpoints },
             also: { convergence },
-            show: (data) => showChanges(it(), from, to, data.checkpoints),
+            show: (data) => showChanges(it(), from, to ?? now(), data.checkpoints),
           }),
         ),
         h(
           'div.stack.w8',
-          panel(ctx, { title: 'Council', from: { verdicts }, show: () => grounds(it()) }),
-          from !== null && eventsPanel(ctx, { from, to: isRunning ? null : to }),
+          panel(part, { title: 'Council', from: { verdicts }, show: () => grounds(it()) }),
+          from !== null && eventsPanel(part, { from, to }),
         ),
-        from !== null && logPanel(ctx, { title: 'Log of this time', from, to: isRunning ? null : to }),
+        from !== null && logPanel(part, { title: 'Log of this time', from, to }),
       ].filter(Boolean);
     },
   });

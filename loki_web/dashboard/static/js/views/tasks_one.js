@@ -31,6 +31,7 @@ export function view(ctx) {
   });
   return page(ctx, {
     from: { tasks },
+    also: { cost, status },
     find: ({ tasks: all }) => all.find((each) => each.id === id),
     nameOf: (task) => task.title || task.id,
     missing: empty('There is no such task', 'It may have been removed since the link was made.'),
@@ -44,32 +45,32 @@ export function view(ctx) {
         copyText(task),
       ),
     ],
-    parts(task) {
-      const [from, to] = spanOf(task());
+    spanOf,
+    parts(part, task, [from, to]) {
       return [
         h(
           'div.stack.w4.lead',
-          panel(ctx, {
+          panel(part, {
             title: 'Facts',
             from: { tasks },
             also: { agents, cost, status },
             show: (data) => showFacts(task(), data),
           }),
-          panel(ctx, { title: 'Agent', from: { agents }, show: (data) => showAgent(task(), data.agents) }),
+          panel(part, { title: 'Agent', from: { agents }, show: (data) => showAgent(task(), data.agents) }),
         ),
         h(
           'div.stack.w8',
-          panel(ctx, {
+          panel(part, {
             title: 'Description',
             from: { tasks },
             show: () => h('p.keep', task().description || h('span.quiet', 'No description')),
           }),
-          panel(ctx, { title: 'History', from: { tasks }, show: () => showHistory(task(), seen, opened) }),
-          from !== null && eventsPanel(ctx, { from, to }),
+          panel(part, { title: 'History', from: { tasks }, show: () => showHistory(task(), seen, opened) }),
+          from !== null && eventsPanel(part, { from, to }),
         ),
         from === null
-          ? logPanel(ctx, { title: 'Log lines that name it', query: id })
-          : logPanel(ctx, { title: 'Log of this time', from, to }),
+          ? logPanel(part, { title: 'Log lines that name it', query: id })
+          : logPanel(part, { title: 'Log of this time', from, to }),
       ];
     },
   });
