@@ -60,7 +60,12 @@ def test_the_trend_has_every_hour_of_the_api_and_the_empty_ones_between(
     running: Server, open_page: OpenPage
 ) -> None:
     points = running.get("/api/learning/trends?timeRange=7d").json()["dataPoints"]
-    page = settled(open_page(f"{running.url}/#/learning")).page
+
+    def prepare(page: Page) -> None:
+        page.add_init_script("localStorage.setItem('loki-clock', 'utc')")
+
+    where = {"timezone_id": "Asia/Kolkata", "prepare": prepare}
+    page = settled(open_page(f"{running.url}/#/learning", **where)).page
     counts = {
         f"{hour.day} {hour:%b, %H}:00": str(point["count"])
         for point in points

@@ -17,8 +17,8 @@ const plain = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 });
 /** `utc` if times are written in UTC, else they are in the zone of the browser; read when the page is loaded. */
 export const clock = keptCell('clock', '');
 const zoned = clock.value === 'utc' ? { timeZone: 'UTC' } : {};
-/** @type {(how: Intl.DateTimeFormatOptions) => Intl.DateTimeFormat} */
-const dates = (how) => new Intl.DateTimeFormat('en-GB', { ...how, ...zoned });
+/** @type {(how: Intl.DateTimeFormatOptions) => Intl.DateTimeFormat} a format in the zone of the page */
+export const dates = (how) => new Intl.DateTimeFormat('en-GB', { ...how, ...zoned });
 const clockTime = dates({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const whole = dates({ dateStyle: 'medium', timeStyle: 'medium' });
 const day = dates({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });

@@ -4,7 +4,7 @@ import { address, now, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { slice } from '../core/store.js';
 import { link, replace } from '../core/views.js';
-import { compact, count, duration, number, percent, words } from '../core/words.js';
+import { clock, compact, count, dates, duration, number, percent, words } from '../core/words.js';
 import { inWords } from '../extra/facts.js';
 import { stage } from '../extra/stage.js';
 import { actionButton } from '../ui/actions.js';
@@ -16,8 +16,8 @@ const HOUR = 3_600_000;
 const MOST_HOURS = 200;
 const MOST_DAYS = 400; // older and future ones get their slots, but not what lies between
 const LEAST = 12;
-const hourly = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-const daily = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const hourly = dates({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const daily = dates({ day: 'numeric', month: 'short' });
 const RANGES = { '1h': 'Hour', '6h': '6 hours', '24h': 'Day', '7d': 'Week', '30d': 'Month', '365d': 'Year' };
 const latest = slice('api/learning/aggregation', { every: 60 });
 
@@ -306,5 +306,6 @@ function trendChart(points) {
 /** The beginning of the hour or, here, of the day. */
 const beginning = (isHourly) => (at) => {
   const date = new Date(at);
-  return isHourly ? Math.floor(at / HOUR) * HOUR : date.setHours(0, 0, 0, 0);
+  if (isHourly) return Math.floor(at / HOUR) * HOUR;
+  return clock.value === 'utc' ? date.setUTCHours(0, 0, 0, 0) : date.setHours(0, 0, 0, 0);
 };
