@@ -1,5 +1,6 @@
 """Opening a view: one request for each address, nothing that moves, and a word if it takes long."""
 
+import re
 from collections import Counter
 from contextlib import ExitStack
 from functools import partial
@@ -51,11 +52,38 @@ def test_a_view_requests_each_address_once(running: Server, open_page: OpenPage,
     assert [url for url, times in asked.items() if times > 1] == []
 
 
+TWO_TASKS = [{"id": f"t-{number}", "title": f"Task {number}"} for number in (1, 2)]
+# A view, its channel and an address, and how the file of the channel is first and then.
+BEGINNINGS = [
+    ("tasks", "tasks", "api/tasks", "queue/pending.json", TWO_TASKS[:1], TWO_TASKS),
+    (
+        *("now", "council", "api/council/convergence", "council/state.json"),
+        *({"last_track_iteration": number} for number in (1, 2)),
+    ),
+]
+
+TOLD = """async (channel) => {
+  const store = await import(document.querySelector('[href$="core/store.js"]').href);
+  return channel !== 'council' || store.council.data !== undefined;
+}"""
+
+
 @pytest.mark.parametrize("has_changed", [True, False])
-def test_a_list_that_changed_before_its_channel_began_is_requested_again_without_a_poll(
-    empty_place: Place, open_page: OpenPage, has_changed: bool
+@pytest.mark.parametrize(("view", "channel", "path", "file", "first", "second"), BEGINNINGS)
+def test_what_changed_before_its_channel_began_is_requested_again_without_a_poll(
+    empty_place: Place,
+    open_page: OpenPage,
+    view: str,
+    channel: str,
+    path: str,
+    file: str,
+    first: object,
+    second: object,
+    has_changed: bool,
 ) -> None:
-    empty_place.write("queue/pending.json", [{"id": "t-1", "title": "First"}])
+    empty_place.write(file, first)
+    log = "council/convergence.log"
+    empty_place.write(log, "1795492800|1|7|0|1\n")
     with servers.serving(empty_place) as server, ExitStack() as held:
         sent: list[str] = []
 
@@ -63,18 +91,21 @@ def test_a_list_that_changed_before_its_channel_began_is_requested_again_without
             page.clock.install()
             page.route_web_socket("**/ws", partial(delay, until=held, sent=sent))
 
-        watched = open_page(f"{server.url}/#/tasks", prepare=prepare)
-        page, address = watched.page, f"{server.url}/api/tasks"
-        expect(page.locator("#main")).to_contain_text("First")
-        expect_equal(page, lambda: any('"tasks"' in text for text in sent), True)
+        watched = open_page(f"{server.url}/#/{view}", prepare=prepare)
+        page, address = watched.page, f"{server.url}/{path}"
+        expect(page.locator("#main")).to_contain_text(re.compile("(Task|Iteration) 1"))
+        expect_equal(page, lambda: any(f'"{channel}"' in text for text in sent), True)
         page.clock.pause_at(page.evaluate("Date.now() / 1000 + 5"))  # no timer runs from now on
         before = watched.asked.count(address)
         if has_changed:
-            empty_place.write("queue/in-progress.json", [{"id": "t-2", "title": "Second"}])
+            empty_place.write(file, second)
+            empty_place.write(log, "1795492800|1|7|0|1\n1795493800|2|7|0|1\n")
             with page.expect_request(address):
                 held.close()
+                page.wait_for_function(TOLD, arg=channel, polling=50)
+                page.clock.run_for(1000)  # as long as a change may wait
             page.clock.resume()
-            expect(page.locator("#main")).to_contain_text("Second")
+            expect(page.locator("#main")).to_contain_text(re.compile("(Task|Iteration) 2"))
         else:
             held.close()
             page.clock.resume()

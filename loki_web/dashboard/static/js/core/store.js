@@ -8,6 +8,8 @@ import * as live from './live.js';
  * @property {string[]} [channels] messages of these channels mean that the data has changed
  * @property {number} [every] seconds between polls while no live feed reports changes
  * @property {string} [message] the type of the messages that contain the new data
+ * @property {(data: any, value: any) => boolean} [agrees] whether what was loaded is current, by the value with which
+ *   the channel begins
  * @property {boolean} [isList] whether the data are the list of the first channel, known by their ETag
  */
 
@@ -17,6 +19,7 @@ const LIVE_PERIOD = 60; // a second look, in case a message was missed
 const FIRST_PERIOD = 15; // the same after a channel began, for data without an ETag or a message
 const LEAST_GAP = 1000;
 const RETRY = 10;
+const MOST_TOLD = 100; // verdicts in the message about the council
 const PROBE = 3; // between looks for a server that does not answer
 
 /**
@@ -53,12 +56,13 @@ class Slice {
   #timer = 0;
   #version = 0; // grows with what makes a response that is on its way too old
 
-  constructor(path, /** @type {How} */ { channels = [], every = 30, message = '', isList = false }) {
+  constructor(path, /** @type {How} */ { channels = [], every = 30, message = '', isList = false, agrees }) {
     this.path = path;
     this.channels = channels;
     this.every = every;
     this.message = message;
     this.isList = isList;
+    this.agrees = agrees;
   }
 
   get isLoading() {
@@ -219,11 +223,12 @@ live.onMessage((type, data, channel, isCurrent) => {
   const holder = followers.find(({ message }) => message === type);
   const before = holder?.data;
   holder?.put(data);
-  if (isFirst && holder && before === undefined) return; // nothing to compare with
   const isKnown = isFirst && holder && JSON.stringify(before) === JSON.stringify(data);
   for (const each of followers) {
+    const canTell = isFirst && each.agrees && each.data !== undefined;
     if (each === holder) continue;
-    if (isKnown) each.settle();
+    if (isFirst && holder && before === undefined && !canTell) continue; // nothing to compare with
+    if (canTell ? each.agrees?.(each.data, data) : isKnown) each.settle();
     else if (type === 'reset' && each.isWatched) each.refresh();
     else each.touch();
   }
@@ -255,8 +260,17 @@ export const processes = slice('api/health/processes', { channels: ['agents'], e
 export const cost = slice('api/cost', { channels: ['cost'], message: 'cost', every: 10 });
 export const contextWindow = slice('api/context', { channels: ['cost'], every: 10 });
 export const council = slice('api/council/state', { channels: ['council'], message: 'council', every: 10 });
-export const convergence = slice('api/council/convergence', { channels: ['council'], every: 10 });
-export const verdicts = slice('api/council/verdicts?limit=200', { channels: ['council'], every: 10 });
+export const convergence = slice('api/council/convergence', {
+  channels: ['council'],
+  every: 10,
+  agrees: ({ dataPoints }, { last_track_iteration: last = 0 }) => last <= (dataPoints.at(-1)?.iteration ?? 0),
+});
+export const verdicts = slice('api/council/verdicts?limit=200', {
+  channels: ['council'],
+  every: 10,
+  agrees: ({ verdicts: known }, { verdicts: latest }) =>
+    JSON.stringify(known.slice(-MOST_TOLD)) === JSON.stringify(latest),
+});
 export const notifications = slice('api/notifications?limit=1000', {
   channels: ['notifications'],
   isList: true,
