@@ -87,15 +87,6 @@ export const shortDate = by(day);
 /** The day of a moment, as 24 Nov 2026. */
 export const date = by(dates({ dateStyle: 'medium' }));
 
-/** The zone in which the page writes times, as `Europe/Berlin (UTC+1)`. */
-export function zone() {
-  if (clock.value === 'utc') return 'UTC';
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'shortOffset' }).formatToParts(now());
-  const offset = parts.find(({ type }) => type === 'timeZoneName')?.value.replace('GMT', 'UTC');
-  const { timeZone: name } = Intl.DateTimeFormat().resolvedOptions();
-  return !name || name === offset ? `${offset}` : `${name} (${offset})`;
-}
-
 /** `in_progress` → In progress; `QA` stays. */
 export function words(value) {
   const text = String(value ?? '')
@@ -104,15 +95,6 @@ export function words(value) {
   if (!text) return NONE;
   const calm = text.length > 3 && text === text.toUpperCase() ? text.toLowerCase() : text;
   return calm[0].toUpperCase() + calm.slice(1);
-}
-
-/** Whether a text has every word of a query, in any order, upper or lower case. */
-export function matches(query, text) {
-  const lower = text.toLowerCase();
-  return query
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => lower.includes(word));
 }
 
 /** 1 task, 3 tasks. */

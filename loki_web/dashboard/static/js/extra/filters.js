@@ -3,9 +3,10 @@
 import { keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { link, replace } from '../core/views.js';
-import { matches, words } from '../core/words.js';
+import { words } from '../core/words.js';
 import { toast } from '../ui/elements.js';
 import { askFor } from './form.js';
+import { matches } from './matches.js';
 
 const NOTHING = '-'; // the value of a facet that an item does not have
 

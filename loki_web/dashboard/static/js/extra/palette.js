@@ -2,12 +2,13 @@ import { credential, post, signOut } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { agents, checkpoints, cost, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
-import { clock, isPaused, isRunning, lookup, matches } from '../core/words.js';
+import { clock, isPaused, isRunning, lookup } from '../core/words.js';
 import { forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
 import { hasOthers, hasRecords, openProjects } from '../ui/shell.js';
 import { readSaved } from './filters.js';
 import { askFor } from './form.js';
+import { matches } from './matches.js';
 
 const MOST = 60;
 const isOffered = lookup({ fleet: hasOthers, records: hasRecords });

@@ -4,11 +4,12 @@ import { address, getJson } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { checkpoints } from '../core/store.js';
 import { go, link, replace } from '../core/views.js';
-import { count, dateTime, matches, number } from '../core/words.js';
+import { count, dateTime, number } from '../core/words.js';
 import { comparison } from '../extra/compare.js';
 import { command } from '../extra/copy.js';
 import { drawer } from '../extra/drawer.js';
 import { facts } from '../extra/facts.js';
+import { matches } from '../extra/matches.js';
 import { actionButton } from '../ui/actions.js';
 import { ago, empty, failed, loading, panel, table } from '../ui/elements.js';
 

@@ -4,7 +4,8 @@ import { projectLink } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { fleet, status } from '../core/store.js';
 import { replace } from '../core/views.js';
-import { count, lookup, matches, money, NONE, number, words } from '../core/words.js';
+import { count, lookup, money, NONE, number, words } from '../core/words.js';
+import { matches } from '../extra/matches.js';
 import { ago, empty, meter, panel, pill, table } from '../ui/elements.js';
 
 const TONES = lookup({ running: 'good', autonomous: 'good', paused: 'warn', missing: 'bad' });

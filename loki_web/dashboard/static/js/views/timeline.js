@@ -4,9 +4,10 @@ import { now } from '../core/api.js';
 import { h } from '../core/dom.js';
 import { agents, checkpoints, cost, enterprise, notifications, slice, status, tasks, verdicts } from '../core/store.js';
 import { rangeStart } from '../core/views.js';
-import { clock, count, dateTime, duration, shortDate, time, zone } from '../core/words.js';
+import { clock, count, dateTime, duration, shortDate, time } from '../core/words.js';
 import { happenings, lanesOf, logAt } from '../extra/lanes.js';
 import { ranges } from '../extra/range.js';
+import { zone } from '../extra/zone.js';
 import { empty, panel } from '../ui/elements.js';
 
 const HOUR = 3_600_000;
