@@ -22,16 +22,24 @@ __all__ = ["REDACTED", "redact", "redact_lines", "redact_within"]
 
 _RUN = re.compile(rf"[A-Za-z0-9_.-]{{{SHORTEST_RUN}}}")
 _PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in TOKENS))
-_HINTS = (*secrets_names.HINTS, "://", "-----begin ", "bearer ", "basic ", " -", "identified by ")
-_BEGIN = r"-----BEGIN [A-Z0-9 ]{1,40}-----"
-_PEM_BEGIN = re.compile(_BEGIN)
-_PEM_END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
+_HINTS = (
+    *(*secrets_names.HINTS, "://", "bearer ", "basic ", " -", "identified by "),
+    *("-----begin ", "---- begin ssh2 ", "private-lines: "),
+)
+_ASCII_HINTS = tuple(filter(str.isascii, _HINTS))
+# Key blocks as PEM, of SSH2 and of PuTTY.
+_PEM_BEGIN = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{1,40}-----|---- BEGIN SSH2 [A-Z0-9 ]{1,40}----|Private-Lines: \d{1,4}"
+)
+_PEM_END = re.compile(
+    r"-----END [A-Z0-9 ]{1,40}-----|---- END SSH2 [A-Z0-9 ]{1,40}----|Private-MAC: [0-9a-f]{8,}+"
+)
 _MARGIN = r"[\s|>\"'+#*]*+"
 _BASE64 = r"[A-Za-z0-9+/]"
 _END_OF_LINE = r"(?:\\n)?[\s\"'+,]*+"
 _PEM_BODY = re.compile(rf"{_MARGIN}{_BASE64}{{40,}}+={{0,2}}{_END_OF_LINE}")
 _PEM_LINE = re.compile(
-    rf"{_MARGIN}(?:{_BASE64}{{8,}}+={{0,2}}|(?:Proc-Type|DEK-Info): .*){_END_OF_LINE}"
+    rf"{_MARGIN}(?:{_BASE64}{{8,}}+={{0,2}}|(?:Proc-Type|DEK-Info|Comment): .*){_END_OF_LINE}"
     rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
 )
 _MOST_PEM_LINES = 300
@@ -59,6 +67,12 @@ _COMMANDS = (
     (("sshpass", "mysql", "mariadb"), r"p(?=[^\s-])"),
     (("sshpass", "docker login", "podman login", "az login", "oc login"), r"p[ =]"),
     (("redis-cli",), r"(?:a|-pass) "),
+    (
+        ("openssl",),
+        r"(?:[kK] |hmac |pass(?:in|out|word)?[ =](?:(\\{0,7})([\"']))?pass:)",
+    ),
+    (("zip ", "sqlcmd", "mosquitto_", "ipmitool"), r"[a-zA-OQ-Z0-9]{0,8}P ?(?=[^\s-])"),
+    (("7z ", "7za ", "7zr ", "7zz ", "rar "), r"h?p(?=[^\s-])"),
 )
 _OPTIONS = tuple(
     (names, re.compile(rf"(?<=\s)-{option}{_NEXT_LINE}")) for names, option in _COMMANDS
@@ -84,7 +98,8 @@ def redact(text: str) -> str:
 def _find_hints(text: str) -> tuple[str, list[str]]:
     """Return the text in lower case, and the hints in it."""
     lowered = secrets_names.lower_text(text)
-    return lowered, [hint for hint in _HINTS if hint in lowered]
+    hints = _ASCII_HINTS if text.isascii() else _HINTS
+    return lowered, [hint for hint in hints if hint in lowered]
 
 
 def _find_spans(text: str, lowered: str, hints: list[str]) -> list[Span]:
@@ -263,6 +278,8 @@ def _find_sql_password(text: str, lowered: str, at: int) -> Span | None:
 _READERS = {
     "://": _find_user_info,
     "-----begin ": _find_key_block,
+    "---- begin ssh2 ": _find_key_block,
+    "private-lines: ": _find_key_block,
     "bearer ": _find_credential,
     "basic ": _find_credential,
     "identified by ": _find_sql_password,
@@ -278,7 +295,8 @@ def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
             command = lowered[max(0, match.start() - _COMMAND_REACH) : match.start()]
             command = command.replace("\\\n", "  ")
             command = command[max(map(command.rfind, "\n;|&")) + 1 :]
-            if any(name in command for name in names):
+            # `a.zip -P` is an option of another command.
+            if any(name in command.replace(f".{name}", "") for name in names):
                 span = _find_argument(text, match)
                 if span:
                     yield span
@@ -351,11 +369,11 @@ def _continues(lines: list[str], index: int) -> bool:
     before, line = lines[index - 1], lines[index]
     if not (line.startswith((" ", "\t", "]", "}")) or before.endswith(_OPEN_ENDS)):
         return False
-    return not any(mark in each for mark in ("\n", "-----") for each in (before, line))
+    return not any(mark in each for mark in ("\n", "----", "Private-") for each in (before, line))
 
 
 def _has_marker(mark: re.Pattern[str], line: str) -> bool:
-    return "-----" in line and mark.search(line) is not None
+    return ("----" in line or "Private-" in line) and mark.search(line) is not None
 
 
 def _is_open_at_end(line: str) -> bool:

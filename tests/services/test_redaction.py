@@ -114,6 +114,17 @@ def test_a_secret_is_replaced(text: str, secrets: list[str]) -> None:
         ("mysql -u root -phunter2 db", "hunter2"),
         ("docker login -u x -p hunter2", "hunter2"),
         ("redis-cli -a hunter2", "hunter2"),
+        ("openssl enc -aes-256-cbc -k hunterx -in a", "hunterx"),
+        ("openssl dgst -hmac hunterx a", "hunterx"),
+        ("openssl rsa -passin pass:hunterx -in a", "hunterx"),
+        ("openssl pkcs12 -export -passout 'pass:hun terx'", "terx"),
+        ("zip -P hunterx a.zip b", "hunterx"),
+        ("zip -r9P hunterx a.zip b", "hunterx"),
+        ("unzip -Phunterx a.zip", "hunterx"),
+        ("7z a -phunterx a.7z b", "hunterx"),
+        ("unrar x -hphunterx a.rar", "hunterx"),
+        ("sqlcmd -S h -U sa -P hunterx", "hunterx"),
+        ("ipmitool -H h -U a -P hunterx power on", "hunterx"),
         ('["run", "--password", "hunter2"] end', "hunter2"),
         ("redis://:hunter2@h:6379/0", "hunter2"),
         ("postgres://a:hun/ter2@h/db", "ter2"),
@@ -209,6 +220,12 @@ def test_a_secret_that_its_place_gives_away(text: str, secret: str) -> None:
             f"sha256~{KEY}{KEY}{KEY[:11]}",
         ),
         *(f"eyJrIjoi{KEY * 4}", "sdk-01234567-89ab-4cde-8f01-23456789abcd"),
+        f"https://ptb.discord.com/api/v10/webhooks/123456789012345678/{KEY}{KEY}",
+        *(
+            f"{bot}.GabcdE.{KEY}{KEY}"
+            for bot in ("MTk4NjIyNDgzNDcxOTI1MjQ4", "MTA4NjIyNDgzNDcxOTI1MjQ4OQ")
+        ),
+        f"OTk4NjIyNDgzNDcxOTI1MjQ.Cl2FMQ.{KEY}{KEY[:11]}",
         f"https://a.webhook.office.com/webhookb2/{UUID}@{UUID}/IncomingWebhook/{HEX * 2}/{UUID}",
     ],
 )
@@ -280,6 +297,8 @@ def test_the_words_around_a_secret_stay(text: str, clean: str | None) -> None:
         "https://alice@example.com/r.git https://unpkg.com/react@18",
         "http://localhost:5173/@vite/client s3://bucket/key@v1",
         "docker run -u 1000:1000 img && mkdir -p src/app",
+        "rsync a.zip -P host: && cp -P b.7z c; mkdir a.rar -parents; 7z a -p a.7z; zip -P",
+        "openssl req -key /home/me/k.pem -keyout k.pem",
         "model claude-sonnet-4-5-20250929, gpt-4o-2024-08-06",
         "commit key 4b825dc642cb6eb9a060e54bf8d69288fbee4904",
         "key iteration-7-council in tests/services/test_redaction_of_lines2.py",
@@ -347,6 +366,13 @@ def test_a_value_in_the_line_below_its_name(lines: list[str], hidden: int) -> No
     assert not any(secret in "".join(clean) for secret in ("hunter", KEY))
 
 
+SSH2 = [
+    "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----",
+    'Comment: "a key"',
+    KEY * 4,
+    "---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+]
+PUTTY = ["Private-Lines: 2", KEY * 4, KEY, f"Private-MAC: {HEX * 4}"]
 PEM = ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBg", f"{KEY * 4}", "-----END PRIVATE KEY-----"]
 
 
@@ -359,6 +385,11 @@ PEM = ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBg", f"{KEY * 4}", "-----END 
         (["pattern '-----BEGIN PRIVATE KEY-----' is searched", "one", "two"], {0}),
         (["one", " ".join(PEM), "two"], {1}),
         ([*PEM, "between", *PEM], {0, 1, 2, 3, 5, 6, 7, 8}),
+        (["one", *SSH2, "two"], {1, 2, 3, 4}),
+        (["one", *SSH2[:-1], "the end is missing here"], {1, 2, 3}),
+        (["Public-Lines: 1", "AAAA", *PUTTY, "two"], {2, 3, 4, 5}),
+        ([PUTTY[1], PUTTY[3], "two"], {0, 1}),
+        (["one", "\\n".join(PUTTY), "two"], {1}),
     ],
 )
 def test_key_blocks_over_several_lines(lines: list[str], hidden: set[int]) -> None:

@@ -12,6 +12,12 @@ import re
 SHORTEST_RUN = 15
 _LONG = "[A-Za-z0-9_-]{16,}+"
 _ALNUM = "[A-Za-z0-9]{16,}+"
+_DISCORD_WEBHOOK = r"(?:v[0-9]{1,2}/)?webhooks/[0-9]{10,24}/[A-Za-z0-9_-]{16,}+"
+# The id of a bot, 17 to 19 digits in Base64, then a time and a signature.
+_DISCORD_BOT = (
+    r"[DTjz][AEIMQUYcgk][w-z0-5](?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){4,5}[A-Za-z]{0,3}"
+    r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}+"
+)
 
 _ROWS = (
     ("sk-", r"[A-Za-z0-9_-]{12,}+", "OpenAI, Anthropic, OpenRouter, DeepSeek"),
@@ -54,8 +60,9 @@ _ROWS = (
     ("hooks.slack.com/", r"(?:services|workflows|triggers)/[A-Za-z0-9/_-]{16,}+", "Slack webhook"),
     (".webhook.office.com/webhookb2/", r"[A-Za-z0-9@/_-]{36,}+", "Teams webhook"),
     ("outlook.office.com/webhook/", r"[A-Za-z0-9@/_-]{36,}+", "Teams webhook"),
-    ("discord.com/api/webhooks/", r"[0-9]{10,24}/[A-Za-z0-9_-]{16,}+", "Discord webhook"),
-    ("discordapp.com/api/webhooks/", r"[0-9]{10,24}/[A-Za-z0-9_-]{16,}+", "Discord webhook"),
+    ("discord.com/api/", _DISCORD_WEBHOOK, "Discord webhook"),
+    ("discordapp.com/api/", _DISCORD_WEBHOOK, "Discord webhook"),
+    *((first, _DISCORD_BOT, "Discord bot") for first in "MNO"),
     (":AA", r"(?<=[0-9]{8}:AA)[A-Za-z0-9_-]{30,40}+", "Telegram bot"),
     ("AIza", r"[A-Za-z0-9_-]{30,}+", "Google API"),
     ("AQ.A", r"[A-Za-z0-9_-]{40,}+", "Google API"),
