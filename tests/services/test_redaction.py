@@ -158,6 +158,22 @@ def test_a_secret_is_replaced(text: str, secrets: list[str]) -> None:
         ("mysql \\\n  --password \\\n  hunter2", "hunter2"),
         ("sshpass -p \\\n hunter2 ssh h", "hunter2"),
         ("SSHPASS=hunter2", "hunter2"),
+        *(
+            (f"{name}: hunterx", "hunterx")
+            for name in ("Mot de passe ", "contraseña", "Contrasena")
+        ),
+        *(
+            (f"{name}=hunterx", "hunterx")
+            for name in ("db_senha", "Kennwort", "wachtwoord", "ПАРОЛЬ")
+        ),
+        *((f"{name}：hunterx", "hunterx") for name in ("密码", "口令", "パスワード", "비밀번호")),
+        *((f'{{"{name}": "hunterx"}}', "hunterx") for name in ("MOT_DE_PASSE", "ŞİFRE", "dbPw")),
+        ("DB_PW=hunterx pw=hunter2", "hunter"),
+        ("using credentials: {user: bob, pw: hunterx}", "hunterx"),
+        ("creds = {'user': 'bob', 'x': 'hunterx'}", "hunterx"),
+        *((f"{name}={HEX * 2}", HEX) for name in ("PHPSESSID", "JSESSIONID", "ASP.NET_SessionId")),
+        *((f"/x;jsessionid={HEX * 2}?a=b", HEX), (f"connect.sid=s%3A{KEY}.{KEY}", KEY)),
+        (f'jar: {{"laravel_session": "{KEY}"}}', KEY),
         ("REDISCLI_AUTH=hunter2", "hunter2"),
         ("password%3Dhunter2", "hunter2"),
         ("('password', 'hunter2')", "hunter2"),
@@ -291,6 +307,11 @@ def test_the_words_around_a_secret_stay(text: str, clean: str | None) -> None:
         "key: value, primary key: id, cache_key: user-list-v2",
         "key-value store, cookie banner, Authorization header missing",
         "PWD=/home/me make",
+        "pw:api => page.goto started, pwsh: 7, session_id: a1b2, sessionId=a1b2 session: b1",
+        "credentials: include, credentials=same-origin, credentials: [optional]",
+        "passe: 12 tests, contraseña incorrecta, пароль неверный, mot de passe oublié",
+        '{"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "[UNK]"}',
+        "pad_token=<pad> mask_token: [MASK]",
         "PASS: 12, FAIL: 3, pass=12 fail=3, bypass: yes",
         "author: Bob Smith, authentication: enabled by default",
         "ssh://git@github.com/x/y git+ssh://git@github.com:org/repo@v1",
@@ -470,6 +491,13 @@ def _lines(path: Path) -> list[str]:
         *("eyJ", "a=", "://", "x://a:@", "password", "password: ", "password: a ", "password=,a"),
         *("key", "key=", "key='", 'key="\\"', "key\n", "key is ", "key>", "pwd=/", "pass=1,"),
         *("SG.", "npm_", " -u a:b", "curl -u a:b ", " -pa", '"name":"key","value":', "sig=%"),
+        *(
+            "creds: {",
+            "Private-Lines: 1\n",
+            "пароль: a ",
+            "7z -pa ",
+            "NTk4NTk4NTk4NTk4NTk4.aaaaaa.",
+        ),
         *("\u0130", "identified by '", "login a password ", "hooks.slack.com/services/", "1//0"),
     ],
 )

@@ -11,18 +11,34 @@ class Kind(Enum):
     PHRASE = "a password: several words where blanks separate it from its name"
     WORD = "a token or key: one word"
     PATH = "pwd: a password unless it is a path, as in PWD=/home/me"
-    BARE = "pass: a password unless it counts tests, as in pass=12"
+    BARE = "pass, pw: a password unless it counts tests, as in pass=12"
     QUALIFIED = "token_github, passwordHash: one word with letters and digits"
-    WEAK = "a key, credential or signature: redacted only where it looks random"
+    WEAK = "a key or signature: redacted only where it looks random"
+    CREDENTIALS = "a map of them, or a word that looks random"
     AUTHORIZATION = "a scheme and its credentials or parameters"
     COOKIE = "several pairs"
 
 
-HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "sig")
-_NAME = re.compile(
-    r"(pass(?:(?:word|wort)s?|wd|phrase|code)?|pwd|secret|token|key|auth(?:orization)?|cookie"
-    r"|cred(?:ential)?s?|sig(?:nature)?)(?:[_-]?(?:base|value|text|plain|\d{1,3}))?+"
+_PASSWORD_ABROAD = (
+    *("senha", "contrasena", "kennwort", "wachtwoord", "contraseña", "lösenord", "şifre", "hasło"),
+    *("jelszó", "пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "סיסמה", "كلمة المرور"),
 )
+HINTS = (
+    *("pass", "pw", "secret", "token", "key", "auth", "cookie", "cred", "sig"),
+    *("sess", "connect.sid", *_PASSWORD_ABROAD),
+)
+_NAME = re.compile(
+    r"(pass(?:(?:word|wort)s?|wd|phrase|code|e)?|pwd?|secret|token|key|auth(?:orization)?|cookie"
+    rf"|cred(?:ential)?s?|sig(?:nature)?|sess(?:id|ion(?:_?id)?)|connect\.sid"
+    rf"|{'|'.join(_PASSWORD_ABROAD)})(?:[_-]?(?:base|value|text|plain|\d{{1,3}}))?+"
+)
+_SESSION_COOKIES = (
+    *("phpsessid", "jsessionid", "aspsessionid", "asp.net_sessionid", "laravel_session"),
+    *("ci_session", "__host-session", "__secure-session"),
+)
+_PASSE = ("mot de ", "mot_de_", "motde", "mot-de-", "palavra-", "palavra ", "palavra_")
+# Marks of a language model's vocabulary.
+_VOCABULARY = tuple(f"{mark}_" for mark in ("pad", "eos", "bos", "unk", "cls", "sep", "mask"))
 # What follows the decisive word of a name: TOKEN_GITHUB, passwordConfirm.
 _QUALIFIER = re.compile(r"(?:[_-][A-Za-z0-9]{1,30}|(?<=[a-z])[A-Z][a-z0-9]{1,30}){1,4}+")
 _ATTRIBUTES = (
@@ -33,7 +49,8 @@ _KEYS = (
     *("api", "access", "auth", "secret", "private", "account", "encryption", "encrypt", "signing"),
     *("master", "shared", "storage", "license", "subscription", "session", "consumer"),
 )
-_SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE}
+_SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE, "connect.sid": Kind.WORD}
+_SURE |= dict.fromkeys(_PASSWORD_ABROAD, Kind.PHRASE)
 _QUALIFIABLE = (Kind.PHRASE, Kind.WORD)
 _PLURALS = ("secrets", "credentials", "apikeys", "api_keys", "accesstokens", "access_tokens")
 
@@ -79,7 +96,9 @@ def classify_key(key: str) -> Kind | None:
 
 def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if word in _SURE:
-        return _SURE[word]
+        return None if word == "token" and lowered.endswith(_VOCABULARY, 0, at) else _SURE[word]
+    if word.startswith("sess"):
+        return Kind.WORD if lowered.endswith(_SESSION_COOKIES, 0, at + len(word)) else None
     if word == "key":
         before = lowered[max(0, at - 16) : at].rstrip(" _-")
         return Kind.WORD if before.endswith(_KEYS) else Kind.WEAK
@@ -87,8 +106,14 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
         return Kind.BARE
     if word == "authorization":
         return Kind.AUTHORIZATION
-    if not word.startswith(("pass", "pwd")):
-        return Kind.WEAK
+    if not word.startswith(("pass", "pw")):
+        return Kind.CREDENTIALS if word.startswith("cred") else Kind.WEAK
+    return _classify_password(text, lowered, at, word)
+
+
+def _classify_password(text: str, lowered: str, at: int, word: str) -> Kind | None:
+    if word == "passe":
+        return Kind.PHRASE if lowered.endswith(_PASSE, 0, at) else None
     if len(word) > len("pass"):
         return Kind.PHRASE
     before = text[max(0, at - 1) : at]
@@ -96,5 +121,5 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
         return Kind.PHRASE
     if before.isalnum():
         is_name = text[at].isupper() or lowered.endswith(("store", "key", "user"), 0, at)
-        return Kind.PHRASE if word != "pass" else Kind.BARE if is_name else None
-    return Kind.BARE if word == "pass" else Kind.PATH
+        return Kind.PHRASE if word == "pwd" else Kind.BARE if is_name else None
+    return Kind.PATH if word == "pwd" else Kind.BARE

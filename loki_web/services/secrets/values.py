@@ -8,7 +8,7 @@ from functools import lru_cache
 from loki_web.services.secrets.names import Kind
 
 REDACTED = "[redacted]"
-DOUBTFUL = (Kind.WEAK, Kind.BARE, Kind.PATH, Kind.QUALIFIED)
+DOUBTFUL = (Kind.WEAK, Kind.CREDENTIALS, Kind.BARE, Kind.PATH, Kind.QUALIFIED)
 Span = tuple[int, int]
 
 _MOST_LINES_OF_A_GROUP = 8
@@ -122,7 +122,7 @@ def find_word(text: str, at: int) -> Span | None:
 
 def is_secret(value: str, kind: Kind) -> bool:
     """Return whether a value after a name of this kind is to be redacted."""
-    if kind is Kind.WEAK:
+    if kind is Kind.WEAK or kind is Kind.CREDENTIALS:
         return looks_random(value, hexadecimal=False)
     if kind is Kind.PATH:
         return not value.startswith(("/", "~", ".", "$", "%")) and value[1:3] != ":\\"
@@ -156,7 +156,8 @@ def _find_value(text: str, at: int, kind: Kind, *, apart: bool) -> Span | None:
         return None
     if block := _BLOCK.match(text, at):
         return block.span()
-    if text[at : at + 1] in ("[", "{") and kind not in DOUBTFUL:
+    brackets = ("{",) if kind is Kind.CREDENTIALS else () if kind in DOUBTFUL else ("[", "{")
+    if text[at : at + 1] in brackets:
         return at, _find_group_end(text, at)
     if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
         pattern = _CREDENTIALS if kind is Kind.AUTHORIZATION else _PAIRS
