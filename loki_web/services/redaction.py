@@ -97,8 +97,10 @@ def redact(text: str) -> str:
 
 def _find_hints(text: str) -> tuple[str, list[str]]:
     """Return the text in lower case, and the hints in it."""
-    lowered = secrets_names.lower_text(text)
-    hints = _ASCII_HINTS if text.isascii() else _HINTS
+    if text.isascii():
+        lowered, hints = text.lower(), _ASCII_HINTS
+    else:
+        lowered, hints = secrets_names.lower_text(text), _HINTS
     return lowered, [hint for hint in hints if hint in lowered]
 
 
@@ -179,7 +181,10 @@ def _hide(value: Any, *, numbers: bool) -> Any:
     if isinstance(value, dict):
         return {_redact_key(key): _hide(item, numbers=numbers) for key, item in value.items()}
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return REDACTED if (isinstance(value, str) and value) or (numbers and is_number) else value
+    is_secret = (
+        values.is_secret(value, Kind.WORD) if isinstance(value, str) else numbers and is_number
+    )
+    return REDACTED if is_secret else value
 
 
 def _redact_json(text: str) -> str | None:

@@ -29,12 +29,28 @@ _AFTER_FLAG = re.compile(r"(?:\\{0,7}[\"'],)?[ \t]{1,4}(?:\\\n[ \t]{1,40}+)?(?!-
 _ARGUMENT = re.compile(r"\\{0,7}[\"'`],[ \t]{0,4}(?=\\{0,7}[\"'`])")
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*+\r?\n(?P<indent>[ \t]++)[^\n]*+(?:\n(?P=indent)[^\n]*+)*+")
 _QUOTE = re.compile(r"[bfru@$]{0,2}(\\{0,7})([\"'`])")
+_REFERENCE = r"\$[A-Z_][A-Z0-9_]*+|\$\{[A-Za-z_]\w*+\}|\$?\{\{-?[ ]?[.$]?[\w.]++[ ]?-?\}\}"
+_WHOLE_REFERENCE = re.compile(rf"{_REFERENCE}|\$\(cat [\w./-]{{1,100}}+\)")
+_IDENTIFIER = r"[A-Za-z_]{1,40}+(?:\.[A-Za-z_]{1,40}+){0,6}+"
+_OWNERS = (
+    "self|this|cls|config|cfg|settings|args|opts|options|props|params|state|ctx|context|req|request"
+    "|res|response|user|account|session|data|payload|env|var|local|module|secrets"
+)
+# Code that gets a value from elsewhere: a call, an item, an attribute of a well-known owner.
+_CODE = (
+    rf"(?:await |new )?{_IDENTIFIER}\((?:\)(?:\[(?=[\"']))?|\d{{1,4}}\)|(?=[\"'`]))"
+    rf"|{_IDENTIFIER}\[(?=[\"'])"
+    rf"|(?:{_OWNERS})(?:\.[A-Za-z_]{{1,40}}+){{1,6}}+(?!\.\w)"
+    r"|[A-Za-z_]{1,40}+(?:\.[A-Za-z_]{1,40}+){1,6}+\([A-Za-z_., ]{1,60}+\)"
+    r"|(?:Optional|Mapped|Annotated|Union)\[[\w., |]{1,60}+\]"
+)
 _PLAIN = re.compile(
     r"(?:(?i:null|none|nil|true|false|undefined|yes|no|string|str|bytes|any|required|optional"
     r"|missing|invalid|unset|bool(?:ean)?|int(?:eger)?|number|object|enabled|disabled|expected"
     r"|expired|empty|not|must|should|see|please|handled)"
     r"|(?<=oken: )(?:\$\d{1,9}\.\d{1,9}|\d{1,9}(?:\.\d{1,9})?m?s)"  # its price, its time
-    r"|\$[A-Z_][A-Z0-9_]*+|\$\{[A-Za-z_]\w*+\}|\{\{-?[ ]?[.$]?[\w.]++[ ]?-?\}\}"  # references
+    rf"|{_REFERENCE}|\$\((?!echo|printf)[a-z][\w-]{{0,30}}+(?=[ )])|{_CODE}"
+    r"|(?i:jwts?|json|opaque)(?=[ \t]*+(?:[\r\n,;)}\]|(]|\Z))"  # kinds of tokens
     r"|process\.env\.\w++|os\.environ\[[\"']\w++[\"']\]"
     r"|(?:~|\.\.?)?/(?:home|etc|run|var|usr|tmp|root|opt|Users|mnt|srv|app|\.ssh)/[\w./-]++"
     r")(?![^\s\"'`,;:.)}\]|<\\])"
@@ -122,6 +138,8 @@ def find_word(text: str, at: int) -> Span | None:
 
 def is_secret(value: str, kind: Kind) -> bool:
     """Return whether a value after a name of this kind is to be redacted."""
+    if _WHOLE_REFERENCE.fullmatch(value):
+        return False
     if kind is Kind.WEAK or kind is Kind.CREDENTIALS:
         return looks_random(value, hexadecimal=False)
     if kind is Kind.PATH:
