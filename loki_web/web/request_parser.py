@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import marshmallow
 from flask import Request
+from marshmallow.exceptions import SCHEMA
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -93,7 +94,8 @@ def _sentence(messages: dict[str, Any]) -> str:
     error: Any = next(iter(messages.values()))
     while isinstance(error, dict):
         name, error = next(iter(error.items()))
-        names.append(str(name))
+        if name != SCHEMA:
+            names.append(str(name))
     text = error[0] if isinstance(error, list) and error else error
     sentence = f"{'.'.join(names)}: {text}" if names else str(text)
     return printable(sentence[:_MAX_DETAIL])[:_MAX_DETAIL]
