@@ -29,7 +29,8 @@ _HINTS = (
 _ASCII_HINTS = tuple(filter(str.isascii, _HINTS))
 # Key blocks as PEM, of SSH2 and of PuTTY.
 _PEM_BEGIN = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{1,40}-----|---- BEGIN SSH2 [A-Z0-9 ]{1,40}----|Private-Lines: \d{1,4}"
+    r"-----BEGIN [A-Z0-9 ]{1,40}-----|---- BEGIN SSH2 [A-Z0-9 ]{1,40}----"
+    r"|Private-Lines: \d{1,4}+(?! ?\w)"
 )
 _PEM_END = re.compile(
     r"-----END [A-Z0-9 ]{1,40}-----|---- END SSH2 [A-Z0-9 ]{1,40}----|Private-MAC: [0-9a-f]{8,}+"

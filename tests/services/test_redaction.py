@@ -329,6 +329,7 @@ def test_the_words_around_a_secret_stay(text: str, clean: str | None) -> None:
         "docker run -u 1000:1000 img && mkdir -p src/app",
         "rsync a.zip -P host: && cp -P b.7z c; mkdir a.rar -parents; 7z a -p a.7z; zip -P",
         "openssl req -key /home/me/k.pem -keyout k.pem",
+        "Private-Lines: 14 is the head of a block",
         "model claude-sonnet-4-5-20250929, gpt-4o-2024-08-06",
         "commit key 4b825dc642cb6eb9a060e54bf8d69288fbee4904",
         "key iteration-7-council in tests/services/test_redaction_of_lines2.py",
