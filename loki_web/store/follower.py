@@ -1,6 +1,7 @@
 """Read the lines that are appended to a log, from the place where reading stopped."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,9 +62,10 @@ def end(root: Path, relative: str, seen: files.Version) -> Place | None:
 def step(root: Path, relative: str, place: Place | None, until: int | None = None) -> Step | None:
     """Return what was appended after `place`, at most MAX_STEP_BYTES of it.
 
-    In a log that was replaced or truncated, resume after the bytes of the mark if they are version
-    again, else at the beginning. Lines are cut at MAX_LINE_BYTES. If the reader is more than
-    MAX_BEHIND_BYTES behind, resume MAX_STEP_BYTES before the end.
+    Of a log that was renamed within its folder, first read the rest. In a log that was replaced or
+    truncated, resume after the bytes of the mark if they are there again, else at the beginning.
+    Lines are cut at MAX_LINE_BYTES. If the reader is more than MAX_BEHIND_BYTES behind, resume
+    MAX_STEP_BYTES before the end.
 
     :param place: None for the beginning.
     :param until: the offset at which to stop; by default the end of the file.
@@ -72,18 +74,48 @@ def step(root: Path, relative: str, place: Place | None, until: int | None = Non
     try:
         with files.opened(root, relative) as (stream, version):
             here = _find_again(stream, version, place)
-            last, skipped = min(version.size, until or version.size), 0
-            if last - here.offset > MAX_BEHIND_BYTES:
-                ahead = Place(version.inode, last - MAX_STEP_BYTES, inside=True)
-                skipped, here = ahead.offset - here.offset, ahead
-            lines, there = _lines(stream, here, last)
-            has_more = there != here and last - here.offset > MAX_STEP_BYTES
-            return Step(lines, there, has_more, skipped)
+            if place and place.mark and not here.offset and until is None:
+                rest = _rest_of_renamed(root, relative, place, is_replaced=True)
+                if rest and rest.place != place:
+                    return replace(rest, has_more=True)
+            return _step(stream, here, min(version.size, until or version.size))
+    except OSError:
+        return _rest_of_renamed(root, relative, place) if place and until is None else None
+
+
+def _step(stream: BinaryIO, here: Place, last: int, *, is_complete: bool = False) -> Step:
+    skipped = 0
+    if last - here.offset > MAX_BEHIND_BYTES:
+        ahead = Place(here.inode, last - MAX_STEP_BYTES, inside=True)
+        skipped, here = ahead.offset - here.offset, ahead
+    lines, there = _lines(stream, here, last, is_complete)
+    return Step(lines, there, there != here and last - here.offset > MAX_STEP_BYTES, skipped)
+
+
+def _rest_of_renamed(
+    root: Path, relative: str, place: Place, *, is_replaced: bool = False
+) -> Step | None:
+    """Return what a log has after a place, if it was renamed within its folder; else None.
+
+    :param is_replaced: whether there is a new log, so that a line without line end is complete.
+    """
+    folder = os.path.dirname(relative)
+    located = files.locate(root, folder)
+    try:
+        if located is None or not place.mark:
+            return None
+        with files.entered(*located) as path, os.scandir(path) as entries:
+            name = next((each.name for each in entries if each.inode() == place.inode), None)
+        if name is None:
+            return None
+        with files.opened(root, os.path.join(folder, name)) as (stream, version):
+            is_same = _is_at(stream, version, place)
+            return _step(stream, place, version.size, is_complete=is_replaced) if is_same else None
     except OSError:
         return None
 
 
-def _lines(stream: BinaryIO, here: Place, last: int) -> tuple[list[str], Place]:
+def _lines(stream: BinaryIO, here: Place, last: int, is_complete: bool) -> tuple[list[str], Place]:
     left = last - here.offset
     data = _at(stream, here.offset, min(MAX_STEP_BYTES, left))
     if b"\n" not in data and not here.inside:
@@ -94,6 +126,8 @@ def _lines(stream: BinaryIO, here: Place, last: int) -> tuple[list[str], Place]:
         whole = [rest]
     elif here.inside:
         whole = whole[1:]
+    if is_complete and not inside and len(data) == left:
+        whole, rest = [*whole, rest], b""
     read = len(data) if inside else len(data) - len(rest)
     if not read:
         return [], here
@@ -106,8 +140,7 @@ def _lines(stream: BinaryIO, here: Place, last: int) -> tuple[list[str], Place]:
 def _find_again(stream: BinaryIO, version: files.Version, place: Place | None) -> Place:
     if place is None:
         return Place(version.inode, 0)
-    is_same = version.inode == place.inode and version.size >= place.offset
-    if is_same and _at(stream, place.offset - len(place.mark), len(place.mark)) == place.mark:
+    if _is_at(stream, version, place):
         return place
     start = max(0, version.size - _SEARCHED_BYTES)
     data = _at(stream, start, version.size - start)
@@ -115,6 +148,13 @@ def _find_again(stream: BinaryIO, version: files.Version, place: Place | None) -
     if index < 0:
         return Place(version.inode, 0)
     return Place(version.inode, start + index + len(place.mark), place.mark)
+
+
+def _is_at(stream: BinaryIO, version: files.Version, place: Place) -> bool:
+    """Return whether an open file is the one of a place, with the same bytes before it."""
+    is_same = version.inode == place.inode and version.size >= place.offset
+    before = len(place.mark)
+    return is_same and _at(stream, place.offset - before, before) == place.mark
 
 
 def _after_last_line(stream: BinaryIO, version: files.Version) -> Place:

@@ -111,6 +111,55 @@ def test_a_log_that_goes_and_comes_back_is_followed(log: Log) -> None:
     assert log.new() == ["back again"]
 
 
+MANY = [f"line number {number} {'x' * 200}" for number in range(1000)]
+
+
+@pytest.mark.parametrize("name", ["agent.log.1", "agent-1.log", ".old"])
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        ("", []),
+        ("last\n", ["last"]),
+        ("last\nwithout line end", ["last", "without line end"]),
+        ("\n".join(MANY), MANY),
+    ],
+)
+def test_a_log_that_is_renamed_is_read_to_its_end_before_the_next(
+    log: Log, name: str, rest: str, told: list[str]
+) -> None:
+    path = log.place.loki / "logs/agent.log"
+    log.append("seen\n")
+    assert log.new() == ["seen"]
+    log.append(rest)
+    path.rename(path.with_name(name))
+    log.append("first\n")
+    assert log.new() == [*told, "first"]
+    log.append("second\n")
+    assert log.new() == ["second"]
+
+
+@pytest.mark.parametrize("name", ["agent.log.1", "agent-1.log"])
+def test_a_log_that_is_renamed_without_another_is_read_to_its_end(log: Log, name: str) -> None:
+    path = log.place.loki / "logs/agent.log"
+    log.append("last\nbeg")
+    path.rename(path.with_name(name))
+    assert log.new() == ["last"]
+    log.append("un\n", name)
+    assert log.new() == ["begun"]
+    log.time.now += 3
+    assert log.new() == []
+    log.append("next\n")
+    assert log.new() + log.new() == ["next"]
+
+
+def test_of_another_file_with_the_inode_of_a_removed_log_nothing_is_told(log: Log) -> None:
+    path = log.place.loki / "logs/agent.log"
+    path.rename(path.with_name("other.txt"))
+    path.with_name("other.txt").write_text("not of the log\n" * 9)
+    log.append("first\n")
+    assert log.new() == ["first"]
+
+
 def test_a_first_log_is_told_from_its_beginning(place: Place) -> None:
     log = Log(place)
     log.append("first\n")

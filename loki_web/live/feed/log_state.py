@@ -118,7 +118,11 @@ class LogSlice:
         name = reader.find_session_log(self._sources)
         if name is None or name == self._name:
             return []
-        self._follow(name)
+        version = self._sources.project.version(name)
+        if self._place and version and version.inode == self._place.inode:
+            self._name = name  # the same file, renamed
+        else:
+            self._follow(name)
         return self._new_lines()
 
     def _follow(self, name: str | None) -> None:
