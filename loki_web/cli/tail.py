@@ -185,6 +185,7 @@ _SUMMARIES: dict[str, Callable[[Any], str]] = {
     "agents": _agents,
     "log": _values_of("level", "message"),
     "notification": _values_of("severity", "message"),
+    "notification_removed": _values_of("severity", "message"),
     "cost": _cost,
     "council": _council,
     "checkpoint": _values_of("id", "message"),

@@ -114,6 +114,11 @@ _SENT_TO_CLIENTS = {
     "agents": _Described("agents: all agents, after subscribing and on each change.", [Agent]),
     "log": _Described("logs: a new line of the session's log, redacted.", LogEntry),
     "notification": _Described("notifications: a new or changed notification.", Notification),
+    "notification_removed": _Described(
+        "notifications: a notification has been missing from its file for 3 seconds; its last "
+        "state. If it comes back, it is a new notification.",
+        Notification,
+    ),
     "cost": _Described("cost: after subscribing, and on each change.", Cost),
     "council": _Described("council: after subscribing, and on each change.", CouncilState),
     "checkpoint": _Described("checkpoints: a new checkpoint.", Checkpoint),

@@ -222,12 +222,14 @@ def test_a_refusal_to_acknowledge_all_is_told_and_changes_nothing(
         expect(listed(page).get_by_text("Acknowledged", exact=True)).to_have_count(3)
 
 
-def test_a_new_alert_appears_by_itself(alerting: Place, open_page: OpenPage) -> None:
+def test_alerts_come_and_go_by_themselves(alerting: Place, open_page: OpenPage) -> None:
     with servers.serving(alerting) as server:
         page = settled(open_page(f"{server.url}/#/alerts")).page
         expect(listed(page)).to_have_count(5)
         alerting.write(NOTIFICATIONS, {"notifications": [*ALERTS, alert("n-6", "critical")]})
         expect(listed(page).first).to_contain_text("Message of n-6")
+        alerting.write(NOTIFICATIONS, {"notifications": ALERTS})
+        expect(listed(page)).to_have_count(5)
 
 
 def test_many_alerts_come_fifty_at_a_time(alerting: Place, open_page: OpenPage) -> None:

@@ -163,7 +163,7 @@ def test_an_announced_entry_is_told_once() -> None:
 
 
 def test_a_reported_entry_is_told_at_each_change() -> None:
-    listed = Listed(state.send_changed_entries("notification"))
+    listed = Listed(state.send_changed_entries("notification", "notification_removed"))
     listed.told()
     seen = {"id": "n", "acknowledged": False}
     assert listed.told(seen) == [("notification", "n")]
@@ -273,6 +273,35 @@ def test_an_entry_is_told_when_its_file_appears(
     slice_ = made(channel)
     place.write(path, content)
     assert told([{"type": m.type, "data": m.data} for m in slice_.refresh()]) == [expected]
+    assert slice_.refresh() == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "content", "expected"),
+    [
+        ("tasks", "queue/pending.json", [{"id": "t1"}, {"id": "t2"}], ("task_removed", "t1")),
+        (
+            *("notifications", "notifications/active.json"),
+            *([{"id": "t1"}, {"id": "t2"}], ("notification_removed", "t1")),
+        ),
+    ],
+)
+def test_an_entry_that_has_left_its_file_is_told_as_removed(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    made: Callable[[str], Slice],
+    *,
+    channel: str,
+    path: str,
+    content: list[Entry],
+    expected: tuple[str, str],
+) -> None:
+    monkeypatch.setattr(state, "GONE_SECONDS", 0.0)
+    place.write(path, content)
+    slice_ = made(channel)
+    place.write(path, content[1:])
+    messages = [*slice_.refresh(), *slice_.refresh()]
+    assert told([{"type": m.type, "data": m.data} for m in messages]) == [expected]
     assert slice_.refresh() == []
 
 

@@ -37,7 +37,7 @@ def _projects(sources: Sources, show: Show) -> Slice:
 def _notifications(sources: Sources, show: Show) -> Slice:
     return ListSlice(
         protocol.NOTIFICATIONS,
-        state.send_changed_entries("notification"),
+        state.send_changed_entries("notification", "notification_removed"),
         lambda: notifications.list_notifications(show(), limit=_MAX_ENTRIES),
     )
 

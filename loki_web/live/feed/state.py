@@ -130,9 +130,13 @@ def send_new_entries(message_type: str) -> ListKind:
     )
 
 
-def send_changed_entries(message_type: str) -> ListKind:
-    """Return the kind of a list that sends an entry when it is new and whenever it changes."""
-    return ListKind(lambda before, after: message_type if before != after else None, lambda e: e)
+def send_changed_entries(message_type: str, removed_type: str) -> ListKind:
+    """Return the kind of a list that sends an entry when it is new, changes or has gone."""
+    return ListKind(
+        lambda before, after: message_type if before != after else None,
+        lambda entry: entry,
+        removed_type=removed_type,
+    )
 
 
 def _task_event(before: Entry | None, after: Entry) -> str | None:

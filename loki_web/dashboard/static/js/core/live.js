@@ -15,6 +15,7 @@ const CHANNEL_OF = lookup({
   agents: 'agents',
   log: 'logs',
   notification: 'notifications',
+  notification_removed: 'notifications',
   cost: 'cost',
   council: 'council',
   checkpoint: 'checkpoints',
