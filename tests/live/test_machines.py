@@ -19,9 +19,10 @@ import websocket
 from requests import Response
 
 from loki_web.auth import tokens
-from loki_web.live.machines import answers, remote_feed
+from loki_web.live.machines import answers, remote_feed, service
 from loki_web.services.cells import Counter
 from loki_web.services.machines import keys
+from loki_web.services.machines.roster import get_roster
 from loki_web.store.shared.redis import Link
 from loki_web.web.context import EXTENSION
 from tests.live.clients import Client, Message, Stream, listening, streaming, told
@@ -322,6 +323,25 @@ def test_sessions_that_nobody_follows_make_room_for_others(machines: Machines) -
             pass
     finally:
         client.delete(keys.machine("many"))
+
+
+def test_a_hub_is_the_one_of_its_session_until_a_request_has_opened_its_connection(
+    machines: Machines, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [machines.session_of("alpha"), machines.session_of("beta")]
+    sources = place.sources(LOKI_REDIS_URL=machines.redis.url, LOKI_EDGE="true")
+    link, roster = sources.link, get_roster(sources)
+    assert link
+    assert roster
+    roster.start()
+    wait_until(lambda: set(sessions) <= roster.list_projects().keys(), "the sessions")
+    monkeypatch.setattr(service, "_MOST_HUBS", 1)
+    followed = service.Machines(sources, link, roster, lambda: None)
+    first = followed.find_hub(sessions[0], None)
+    second = followed.find_hub(sessions[1], None)  # makes room
+    assert second is not first
+    assert first in followed.hubs  # it is closed at the end of the process
+    assert followed.find_hub(sessions[0], None) is first
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from loki_web.errors import AwayError, Unavailable
 from loki_web.live.hub.connection import Connection
@@ -41,7 +41,9 @@ class Machines:
         self._roster = roster
         self._give_back = give_back
         self._loop = Loop()  # of all these hubs
-        self._followed: dict[str, tuple[Hub, RemoteFeed]] = {}  # by session
+        self._followed: dict[str, Hub] = {}  # by session
+        # Also hubs that were forgotten while a request had them, before it opened its connection.
+        self._hubs: WeakValueDictionary[str, Hub] = WeakValueDictionary()
         self._places: WeakKeyDictionary[Connection, tuple[str, str]] = WeakKeyDictionary()
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = threading.Lock()
@@ -49,7 +51,7 @@ class Machines:
     @property
     def hubs(self) -> list[Hub]:
         """Return the hubs of other machines' sessions, also of some without a connection."""
-        return [hub for hub, _ in list(self._followed.values())]
+        return [hub for reference in self._hubs.valuerefs() if (hub := reference())]
 
     def start(self) -> None:
         """Listen, publish or stand by, and renew places from now on."""
@@ -71,11 +73,14 @@ class Machines:
         session = self._roster.get_session(project, limit)
         with self._lock:
             if session in self._followed:
-                return self._followed[session][0]
+                return self._followed[session]
             self._make_room()
-            hub = Hub(self._loop, self._give_back, self._sources.counts)
-            hub.source = feed = RemoteFeed(session, self._link, hub)
-            self._followed[session] = hub, feed
+            hub = self._hubs.get(session)
+            if hub is None:
+                hub = Hub(self._loop, self._give_back, self._sources.counts)
+                hub.source = RemoteFeed(session, self._link, hub)
+                self._hubs[session] = hub
+            self._followed[session] = hub
             return hub
 
     def _make_room(self) -> None:
@@ -85,9 +90,7 @@ class Machines:
         """
         if len(self._followed) >= _MOST_HUBS:
             self._followed = {
-                session: (hub, feed)
-                for session, (hub, feed) in self._followed.items()
-                if hub.count or feed.runs
+                session: hub for session, hub in self._followed.items() if hub.count or _runs(hub)
             }
         if len(self._followed) >= _MOST_HUBS:
             raise Unavailable("Too many sessions are followed.", _RETRY_SECONDS)
@@ -125,3 +128,7 @@ class Machines:
                 self._taken[owner] -= names
                 if not self._taken[owner]:
                     del self._taken[owner]
+
+
+def _runs(hub: Hub) -> bool:
+    return isinstance(hub.source, RemoteFeed) and hub.source.runs
