@@ -238,6 +238,66 @@ def test_a_malformed_state_is_none() -> None:
     assert read_state(write_state(state)) == state
 
 
+class CountingLink(Link):
+    """Counts the reads that have found nothing."""
+
+    idle = 0
+
+    def read_streams(self, after: dict[str, str]) -> list[tuple[str, list[Any]]]:
+        found = super().read_streams(after)
+        self.idle += not found
+        return found
+
+
+def begin_anew_with_lower_ids(server: Redis, _: Outbox) -> Outbox:
+    """As when the clock of the next publisher is behind."""
+    lose_everything(server)
+    return Outbox(SESSION, clock=lambda: 0.0)
+
+
+def go_on_after_the_end_was_lost(server: Redis, outbox: Outbox) -> Outbox:
+    lose_the_end(server)
+    outbox.doubt()
+    return outbox
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("go_on", "is_sent_away"),
+    [(begin_anew_with_lower_ids, True), (go_on_after_the_end_was_lost, False)],
+)
+def test_a_stream_that_begins_anew_is_followed_whatever_its_ids(
+    server: Redis, link: Link, go_on: Callable[[Redis, Outbox], Outbox], *, is_sent_away: bool
+) -> None:
+    bench, outbox = Bench(), Outbox(SESSION)
+    add(outbox, "a", "b")
+    flush(outbox, link)
+    reader = CountingLink(server.url, lambda: None)
+    bench.hub.source = RemoteFeed(SESSION, reader, bench.hub)
+    peer = bench.client()
+
+    def is_closed() -> bool:
+        bench.turn()
+        return peer.closing() is not None
+
+    wait_until(lambda: bench.hear(peer), "a welcome")
+    next_one = go_on(server, outbox)
+    if is_sent_away:
+        add(next_one, "new")
+        flush(next_one, link)
+        wait_until(is_closed, "the end of the connection")
+        peer = bench.client()
+        wait_until(lambda: bench.hear(peer), "a welcome")
+    else:
+        before = reader.idle
+        wait_until(lambda: reader.idle > before + 1, "a look at the end of the stream")
+    add(next_one, "last")
+    flush(next_one, link)
+    heard = wait_until(lambda: bench.hear(peer), "the task")
+    assert [each["data"].get("id") for each in heard] == ["last"]
+    bench.close()
+
+
 class ExhaustedLink(Link):
     """No thread can be started after the first call, until `usual` is the size of stacks again."""
 

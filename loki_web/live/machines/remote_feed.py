@@ -84,6 +84,10 @@ class Copy:
             self._bytes -= oldest.size
             self._floor[oldest.channel] = oldest.id
 
+    def has(self, entry_id: Id) -> bool:
+        """Return whether an entry is in the copy; for any thread."""
+        return any(entry.id == entry_id for entry in tuple(self._entries))
+
     def put_states(self, states: Mapping[str, State]) -> None:
         """Replace states by newer ones."""
         self._states.update(states)
@@ -233,8 +237,19 @@ class RemoteFeed:
             if not _is_chain(last, entries):
                 return None
             put(partial(self._take, entries))
-            last = entries[-1].id
-        return last
+            return entries[-1].id
+        return None if self._is_another(last) else last
+
+    def _is_another(self, last: Id) -> bool:
+        """Return whether the stream was begun anew with ids below `last`.
+
+        Redis was emptied, and the clock of the next publisher is behind. A stream that has lost its
+        end only has entries that are in the copy.
+        """
+        stream = keys.events(self._session)
+        raw = self._link.call(lambda client: client.xrevrange(stream, count=1), tries_anyway=True)
+        end = read_entry(raw[0]).id if raw else last
+        return end < last and not self._copy.has(end)
 
     def _load(self) -> Copy:
         """Copy the entries of the stream that follow each other, and the states.
