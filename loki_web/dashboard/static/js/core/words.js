@@ -111,12 +111,6 @@ const RUNNING = new Set(['running', 'autonomous']);
 
 export const isRunning = (status) => RUNNING.has(status?.status);
 export const isPaused = (status) => status?.status === 'paused';
-/** The column of a task; a failed task is in `failed`, whatever its queue is. */
-export const taskState = (task) => (task.failed ? 'failed' : task.status);
-
-/** The position of a task's priority, highest first. */
-export const priorityRank = ({ priority }) => ['critical', 'high', 'medium', 'low'].indexOf(priority);
-
 export const isAtWork = (agent) => agent.alive && agent.status === 'running';
 
 /** Whether this project has never had a session. */

@@ -3,9 +3,10 @@
 import { h } from '../core/dom.js';
 import { agents, contextWindow, cost, processes, status, tasks, triggers } from '../core/store.js';
 import { link } from '../core/views.js';
-import { agentState, count, dateTime, duration, lookup, moment, NONE, taskState, words } from '../core/words.js';
+import { agentState, count, dateTime, duration, lookup, moment, NONE, words } from '../core/words.js';
 import { copyButton } from '../extra/copy.js';
 import { eventsPanel, factList, logPanel, page, spentIn } from '../extra/page.js';
+import { taskState } from '../extra/tasks.js';
 import { windows } from '../extra/windows.js';
 import { agentActions } from '../ui/actions.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';

@@ -4,9 +4,10 @@ import { address, del, post, projectLink } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { projects, slice, fleet as states } from '../core/store.js';
 import { go } from '../core/views.js';
-import { count, dateTime, lookup, money, NONE, taskState, words } from '../core/words.js';
+import { count, dateTime, lookup, money, NONE, words } from '../core/words.js';
 import { askFor } from '../extra/form.js';
 import { stage } from '../extra/stage.js';
+import { taskState } from '../extra/tasks.js';
 import { actionButton, openDialog } from '../ui/actions.js';
 import { ago, empty, panel, pill, toast } from '../ui/elements.js';
 

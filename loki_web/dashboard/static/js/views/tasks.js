@@ -4,8 +4,9 @@ import { keptCell } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { tasks } from '../core/store.js';
 import { keep, link } from '../core/views.js';
-import { count, lookup, moment, priorityRank, taskState, words } from '../core/words.js';
+import { count, lookup, moment, words } from '../core/words.js';
 import { filters } from '../extra/filters.js';
+import { priorityRank, taskState } from '../extra/tasks.js';
 import { empty, panel, pill, table } from '../ui/elements.js';
 import { rows } from '../ui/rows.js';
 

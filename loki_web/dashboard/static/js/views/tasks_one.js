@@ -4,11 +4,12 @@ import { now } from '../core/api.js';
 import { h } from '../core/dom.js';
 import { agents, cost, status, tasks } from '../core/store.js';
 import { link } from '../core/views.js';
-import { dateTime, duration, lookup, moment, NONE, taskState, words } from '../core/words.js';
+import { dateTime, duration, lookup, moment, NONE, words } from '../core/words.js';
 import { copyButton } from '../extra/copy.js';
 import { inWords } from '../extra/facts.js';
 import { iterationsOf } from '../extra/lanes.js';
 import { eventsPanel, factList, logPanel, page, spentIn } from '../extra/page.js';
+import { taskState } from '../extra/tasks.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
 
 const PRIORITIES = lookup({ high: 'warn', critical: 'bad' });
