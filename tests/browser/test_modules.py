@@ -71,12 +71,16 @@ IMPORT = """async () => {
   const all = ['core/words', 'extra/facts', 'ui/chart', 'ui/elements'].map(load);
   Object.assign(window, ...(await Promise.all(all)));
   window.put = (element) => (document.body.append(element), element);
+  window.dots = (props) => put(chart(props)).querySelectorAll('svg .dot');
   window.told = (selector, element) =>
     [...element.querySelectorAll(selector)].map(({ textContent }) => textContent);
 }"""
 POINT = "{ iteration: 5, files_changed: 1, no_change_streak: 0, done_signals: 1 }"
 CHART = "{ label: '', axis: '', labels: [1], format: compact, series: [SERIES] }"
 SERIES = "{ name: '', kind: 'bar', tone: 't1', values: [1] }"
+GAPS = "[[4], [null, 1, null], [1, null, 2, 3], [0, NaN, 2], [1, 2, null, 3, 4], [null], []]"
+LINE = """{ label: '', axis: '', labels: values, format: compact,
+  series: [{ name: '', kind: 'line', tone: 't1', values }] }"""
 # An expression, and its value.
 SHOWN = [
     ("compact(999_499)", "999k"),
@@ -95,6 +99,7 @@ SHOWN = [
         "Done, says the council",
     ),
     (f"told('svg text', put(chart({CHART.replace('SERIES', SERIES)})))", ["0", "0.5", "1", "1"]),
+    (f"{GAPS}.map((values) => dots({LINE}).length)", [1, 1, 1, 2, 0, 0, 0]),
     (
         """(() => {
         const columns = [{ label: 'A', cell: String, sort: (value) => value }];

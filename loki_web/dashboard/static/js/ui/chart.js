@@ -344,6 +344,7 @@ function plot(props, place) {
   ];
 }
 
+const isKnown = Number.isFinite;
 const DRAWN = {
   bar({ values, tone }, { x, y, slot, bottom }) {
     const width = Math.max(1, Math.min(34, slot * 0.72));
@@ -367,7 +368,13 @@ const DRAWN = {
     return s(
       'g',
       s('path.line', { class: tone, d: path(values, place) }),
-      values.length === 1 && s('circle.dot', { class: tone, cx: place.x(0), cy: place.y(values[0] ?? 0), r: 3 }),
+      values.map(
+        (value, at) =>
+          isKnown(value) &&
+          !isKnown(values[at - 1]) &&
+          !isKnown(values[at + 1]) &&
+          s('circle.dot', { class: tone, cx: place.x(at), cy: place.y(value), r: 3 }),
+      ),
     );
   },
   area({ values, tone }, place) {
