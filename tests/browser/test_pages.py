@@ -149,6 +149,28 @@ def test_a_point_of_a_chart_is_shown_in_others_and_opens_its_iteration(
     expect(others).to_contain_text("Iteration 2")
     page.keyboard.press("Enter")
     expect(heading(page)).to_have_text("Iterations / Iteration 2")
+    page.go_back()
+    for shown in (
+        page.locator(".chart-key").first,
+        panel(page, "Budget burn").locator(".chart-key"),
+    ):
+        expect(shown).to_contain_text("Iteration 2")
+    tap(chart)
+    expect(others).to_contain_text("Iteration 1")
+    expect(heading(page)).to_have_text("Cost and context")
+    tap(chart)
+    expect(heading(page)).to_have_text("Iterations / Iteration 1")
+
+
+def tap(chart: Locator) -> None:
+    """Tap with a finger on the first iteration of a chart."""
+    bar = chart.locator(".bar").first.bounding_box()
+    assert bar is not None
+    touching = chart.page.context.new_cdp_session(chart.page)
+    point = {"x": bar["x"] + bar["width"] / 2, "y": bar["y"] + bar["height"] / 2}
+    for kind, points in (("touchStart", [point]), ("touchEnd", [])):
+        touching.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    touching.detach()
 
 
 def test_the_palette_finds_agents_and_switches_to_utc(told: Server, open_page: OpenPage) -> None:

@@ -63,6 +63,8 @@ class Chart extends Component {
   /** @type {ReturnType<typeof condense> | null} what is drawn; the table has every value */
   #shown = null;
   #end = () => {};
+  /** Where the crosshair stood when a press began. */
+  #from = null;
   #key = h('p.chart-key', { 'aria-live': 'polite' });
   #svg = s('svg', { tabindex: 0, role: 'img' });
   #table = h('details', { ontoggle: () => this.#drawTable() });
@@ -70,9 +72,16 @@ class Chart extends Component {
   #resized = new ResizeObserver(() => this.#drawPlot());
 
   connected() {
-    this.#svg.onpointermove = ({ offsetX }) => this.#move(Math.floor((offsetX - this.#place.left) / this.#place.slot));
-    this.#svg.onpointerleave = () => this.#move(null);
-    this.#svg.onclick = () => this.#open();
+    const point = ({ offsetX }) => this.#move(Math.floor((offsetX - this.#place.left) / this.#place.slot));
+    this.#svg.onpointermove = point;
+    this.#svg.onpointerdown = () => {
+      this.#from = this.#at;
+    };
+    this.#svg.onpointerleave = ({ pointerType }) => pointerType === 'mouse' && this.#move(null);
+    this.#svg.onclick = (event) => {
+      point(event);
+      if (this.#at === this.#from) this.#open(); // the first tap of a finger shows the value
+    };
     this.#svg.onblur = () => this.#move(null);
     this.#svg.onkeydown = (event) => this.#press(event);
     draw(this, this.#key, this.#figure, this.#table);
