@@ -12,6 +12,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
+from tests.support.places import Place
 from tests.support.servers import Server
 
 
@@ -93,6 +94,32 @@ def test_it_is_accessible_fits_a_phone_and_shows_only_text(
     is_no_wider(watched, PHONE["width"])
     is_only_text(watched)
     is_accessible(watched)
+
+
+@pytest.mark.parametrize(
+    ("zone", "ended", "ticks"),
+    [
+        (
+            "Europe/Berlin",
+            ("2026-10-24", "2026-10-27"),
+            [f"{day} Oct, 00:00" for day in range(22, 28)],
+        ),
+        (
+            "Africa/Cairo",  # where the 24th begins at one o'clock
+            ("2026-04-23", "2026-04-26"),
+            [f"{day} Apr, {'01' if day == 24 else '00'}:00" for day in range(21, 27)],
+        ),
+    ],
+)
+def test_days_begin_at_midnight_also_after_the_clocks_have_changed(
+    empty_place: Place, open_page: OpenPage, zone: str, ended: tuple[str, str], ticks: list[str]
+) -> None:
+    for number, day in enumerate(ended):
+        moment = {"iteration": number, "timestamp": f"{day}T06:00:00Z", "cost_usd": 1}
+        empty_place.write(f"metrics/efficiency/iteration-{number}.json", moment)
+    with servers.serving(empty_place) as server:
+        page = open_page(f"{server.url}/#/timeline", timezone_id=zone).page
+        expect(page.locator(".axis span")).to_have_text(ticks)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])

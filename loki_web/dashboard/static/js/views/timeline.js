@@ -162,9 +162,13 @@ function away(item, at) {
 /** The times of the axis, on whole hours or minutes where the page's zone has them. */
 function ticks(from, to) {
   const step = STEPS.find((each) => (to - from) / each <= TICKS) ?? 7 * 24 * HOUR;
-  const shift = clock.value === 'utc' ? 0 : new Date(from).getTimezoneOffset() * 60_000;
-  const first = Math.ceil((from - shift) / step) * step + shift;
-  return Array.from({ length: Math.max(0, Math.floor((to - first) / step) + 1) }, (_, index) => first + index * step);
+  const shift = (at) => (clock.value === 'utc' ? 0 : new Date(at).getTimezoneOffset() * 60_000);
+  const first = Math.ceil((from - shift(from)) / step) * step + shift(from);
+  return Array.from({ length: Math.max(0, Math.floor((to - first) / step) + 2) }, (_, index) => {
+    const at = first + index * step;
+    const moved = at + ((shift(at) - shift(from)) % step); // clocks may have changed since
+    return shift(moved) === shift(at) ? moved : at; // a day may begin at one o'clock
+  });
 }
 
 const tick = (at, left, length) =>
