@@ -65,6 +65,8 @@ export function view(ctx) {
 
   const isAll = () => levels.size === LEVELS.length;
   const isFiltered = () => !isAll() || sought !== '';
+  /** The parameters of the address that keep what is searched for and shown. */
+  const kept = (shown = levels) => ({ q: sought, levels: shown.size === LEVELS.length ? '' : [...shown].join() });
   const filter = () => ({
     query: sought,
     ...(isAll()
@@ -148,7 +150,7 @@ export function view(ctx) {
     const edge = step < 0 ? shown[0]?.cursor : at && shown.at(-1)?.cursor;
     const query = { query: sought, level: NAMES.error };
     const line = await findOne(query, step < 0 ? 'before' : 'after', edge, ended.signal);
-    if (line) return go('logs', [], { at: line.cursor, q: sought });
+    if (line) return go('logs', [], { at: line.cursor, ...kept(new Set(levels).add('error')) });
     return toast(step < 0 ? 'No error before this line' : 'No error after this line');
   }
 
@@ -202,7 +204,7 @@ export function view(ctx) {
         button('Previous error', 'Go to the error before', () => toError(-1).catch(warn)),
         button('Next error', 'Go to the error after', () => toError(1).catch(warn)),
         at
-          ? h('a.chip', { href: link('logs', [], { q: sought }), key: 'end' }, 'To the end')
+          ? h('a.chip', { href: link('logs', [], kept()), key: 'end' }, 'To the end')
           : h(
               'button.chip',
               { type: 'button', 'aria-pressed': String(isFollowing), onclick: () => follow(!isFollowing) },
@@ -303,7 +305,7 @@ export function view(ctx) {
             logLine(
               line,
               needle ? marked(line.message, needle) : colored(line),
-              line.cursor ? link('logs', [], { at: line.cursor, q: sought }) : null,
+              line.cursor ? link('logs', [], { at: line.cursor, ...kept() }) : null,
             ),
           ),
         ],
