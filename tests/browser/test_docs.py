@@ -3,7 +3,7 @@
 import json
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.seen import is_accessible
@@ -42,18 +42,31 @@ def test_a_route_is_found_copied_and_tried(running: Server, open_page: OpenPage)
         ("api/events", "endless stream"),
         ("//evil.example/x", "404"),
         ("https://evil.example/x", "not a path of this server"),
+        ("http://[", "not a path of this server"),
     ]:
         field.fill(path)
         status.get_by_role("button", name="Send").click()
         expect(answer).to_contain_text(text)
+    held: list[Route] = []
+    page.route("**/api/agents", lambda route: held.append(route))
+    for path in ("api/agents", "api/council/verdicts"):
+        field.fill(path)
+        status.get_by_role("button", name="Send").click()
+    expect(answer).to_contain_text('"verdicts"')
+    with page.expect_request_finished(lambda request: request.url.endswith("/api/agents")):
+        held[0].continue_()
+    page.evaluate("new Promise((resolve) => setTimeout(resolve))")
+    expect(answer).to_contain_text('"verdicts"')
     opened(page, "message-task_moved")
     expect(page.locator("#message-task_moved pre")).to_contain_text('"type": "task_moved"')
     assert not [url for url in watched.asked if not url.startswith(running.url)]
 
 
 def test_a_link_opens_its_route(running: Server, open_page: OpenPage) -> None:
-    watched = open_page(f"{running.url}/docs#post-api-control-pause")
+    watched = open_page(f"{running.url}/docs#%E0%A4%A")
     page = watched.page
+    assert watched.said == []
+    page.goto(f"{running.url}/docs#post%2Dapi-control-pause")
     route = page.locator("#post-api-control-pause")
     expect(route).to_have_attribute("open", "")
     expect(route.locator(".curl")).to_have_text('curl -X POST "$URL/api/control/pause"')

@@ -53,18 +53,23 @@ function addSender(pre) {
   const answer = element('pre', { tabIndex: 0, hidden: true });
   const field = element('input', { value: path, spellcheck: false, ariaLabel: 'Path and query' });
   const form = element('form', { className: 'tools' }, 'GET /', field, element('button', { textContent: 'Send' }));
+  let sent = 0;
   form.onsubmit = async (event) => {
     event.preventDefault();
+    sent += 1;
+    const own = sent;
     answer.hidden = false;
     answer.textContent = '…';
-    answer.textContent = await send(field.value);
+    const text = await send(field.value);
+    if (own === sent) answer.textContent = text; // answers may come in another order
   };
   pre.after(form, answer);
 }
 
 async function send(path) {
-  const url = new URL(path.replace(/^\/+/, './'), base);
-  if (url.origin !== base.origin || !url.pathname.startsWith(base.pathname))
+  const place = path.replace(/^\/+/, './');
+  const url = URL.canParse(place, base) && new URL(place, base);
+  if (!url || url.origin !== base.origin || !url.pathname.startsWith(base.pathname))
     return 'This is not a path of this server.';
   const end = new AbortController();
   try {
@@ -90,9 +95,17 @@ function format(text) {
   }
 }
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** Open what the address names. */
 function openNamed() {
-  const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const named = document.getElementById(decoded(location.hash.slice(1)));
   if (named instanceof HTMLDetailsElement) named.open = true;
 }
 
