@@ -261,15 +261,35 @@ def test_what_is_discovered_can_be_registered(
     expect(row(page, "found")).to_be_visible()
 
 
+FOLLOWING = """async () => {
+  const { ViewContext } = await import(document.querySelector('[href$="core/views.js"]').href);
+  const { onRoute, leave } = ViewContext.prototype;
+  const following = new Set();
+  ViewContext.prototype.onRoute = function (listener) {
+    following.add(this);
+    onRoute.call(this, listener);
+  };
+  ViewContext.prototype.leave = function () {
+    following.delete(this);
+    leave.call(this);
+  };
+  window.following = following;
+}"""
+
+
 def test_how_deep_to_look_can_be_chosen(serving: Server, fleet: Place, open_page: OpenPage) -> None:
     registered.directory(fleet, "projects/a/b/c/kelp")
     page = opened(open_page, serving)
+    page.evaluate(FOLLOWING)  # what is opened from here on and hears of the address
     page.get_by_role("button", name="Discover…").click()
     dialog = page.get_by_role("dialog", name="Discover projects")
     expect(dialog.locator("li b").first).to_be_visible()
     expect(dialog.locator("li", has_text="kelp")).to_have_count(0)
     dialog.get_by_label("Levels of folders to look into").select_option("4")
     expect(dialog.locator("li", has_text="kelp")).to_have_count(1)
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    assert page.evaluate("window.following.size") == 0
 
 
 def test_what_another_program_registers_appears(

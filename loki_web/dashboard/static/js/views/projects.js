@@ -227,7 +227,7 @@ export function view(ctx) {
     draw(
       acts,
       actionButton({ label: 'Register…', run: async () => register() }),
-      h('button.button', { type: 'button', onclick: () => discover(ctx) }, 'Discover…'),
+      h('button.button', { type: 'button', onclick: discover }, 'Discover…'),
       actionButton({
         label: 'Sync',
         run: () => post('api/registry/sync', {}),

@@ -3,7 +3,7 @@
 import { address, del, post, projectLink } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { projects, slice, fleet as states } from '../core/store.js';
-import { go } from '../core/views.js';
+import { go, route, ViewContext } from '../core/views.js';
 import { count, dateTime, lookup, money, NONE, words } from '../core/words.js';
 import { askFor } from '../extra/form.js';
 import { stage } from '../extra/stage.js';
@@ -141,7 +141,8 @@ export const register = () =>
   });
 
 /** What lies in the usual folders, registered or not. */
-export function discover(ctx) {
+export function discover() {
+  const ctx = new ViewContext(route.value); // ends with the dialog
   const place = stage(ctx);
   place.tabIndex = 0;
   const depth = h(
@@ -166,7 +167,7 @@ export function discover(ctx) {
     );
   look();
   openDialog(
-    { title: 'Discover projects', onclose: () => place.show('', () => null) },
+    { title: 'Discover projects', onclose: () => ctx.leave() },
     h('label.row', 'Levels of folders to look into', depth),
     place,
     h(
