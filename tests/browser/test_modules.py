@@ -100,6 +100,10 @@ SHOWN = [
     ),
     (f"told('svg text', put(chart({CHART.replace('SERIES', SERIES)})))", ["0", "0.5", "1", "1"]),
     (f"{GAPS}.map((values) => dots({LINE}).length)", [1, 1, 1, 2, 0, 0, 0]),
+    ("isolated('a\u202eb')", "\u2068a\u202eb\u2069"),
+    ("isolated('\u2069a\u2067b')", "\u2068ab\u2069"),
+    ("isolated('שלום')", "שלום"),
+    ("isolated(undefined)", None),
     (
         """(() => {
         const columns = [{ label: 'A', cell: String, sort: (value) => value }];

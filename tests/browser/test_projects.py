@@ -321,15 +321,16 @@ def test_without_projects_it_says_how_to_get_some(
 
 
 def test_what_projects_are_called_stays_text(empty_place: Place, open_page: OpenPage) -> None:
-    folder = registered.directory(empty_place, "projects/<img src=x onerror=alert(2)>")
+    folder = registered.directory(empty_place, "projects/<img src=x onerror=alert(2)>\u202e")
     registered.queue(folder, HOSTILE)
     registered.register(empty_place, registered.entry(folder, id="h", name=HOSTILE, alias=HOSTILE))
     [identity] = registered.held(empty_place)
     learned = {"project": HOSTILE, "category": HOSTILE, "description": HOSTILE}
     empty_place.write_home("learnings/patterns.jsonl", json.dumps(learned) + "\n")
     with servers.serving(empty_place) as server:
-        watched = settled(open_page(f"{server.url}/#/projects/{identity}"))
+        watched = settled(open_page(f"{server.url}/?project={identity}#/projects/{identity}"))
         page = watched.page
+        expect(page).to_have_title(re.compile("\u2068<img src=x onerror=alert.2.>\u202e\u2069$"))
         expect(page.locator("dialog.drawer[open]")).to_contain_text("onerror=alert(2)>")
         for name in ("Registered", "Tasks of all projects", "Learned"):
             expect(panel(page, name)).to_contain_text("onerror=alert(1)>")

@@ -97,6 +97,10 @@ export function words(value) {
   return calm[0].toUpperCase() + calm.slice(1);
 }
 
+const BIDI = /[\u202a-\u202e\u2066-\u2069]/;
+/** A name for a title or sentence: its bidi controls do not reach what follows it. */
+export const isolated = (name) => (BIDI.test(name) ? `\u2068${name.replace(/[\u2066-\u2069]/g, '')}\u2069` : name);
+
 /** 1 task, 3 tasks. */
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
@@ -268,16 +272,26 @@ export function needs(/** @type {Data} */ { status, agents = [], cost, tasks = [
   if (isRunning(status)) {
     // without contact nobody is heard of
     for (const agent of contact.value.lost ? [] : agents.filter(isSilent))
-      add(`s-${agent.id}`, 'warning', `${agent.name || agent.id} has been silent for ${duration(silence(agent))}`, {
-        view: 'agents',
-        id: agent.id,
-        at: moment(agent.heartbeat),
-      });
+      add(
+        `s-${agent.id}`,
+        'warning',
+        `${isolated(agent.name || agent.id)} has been silent for ${duration(silence(agent))}`,
+        {
+          view: 'agents',
+          id: agent.id,
+          at: moment(agent.heartbeat),
+        },
+      );
     for (const agent of agents.filter((each) => !each.alive && each.status === 'running'))
-      add(`d-${agent.id}`, 'critical', `${agent.name || agent.id} should be running, but its process is gone`, {
-        view: 'agents',
-        id: agent.id,
-      });
+      add(
+        `d-${agent.id}`,
+        'critical',
+        `${isolated(agent.name || agent.id)} should be running, but its process is gone`,
+        {
+          view: 'agents',
+          id: agent.id,
+        },
+      );
   }
   const broken = tasks.filter((task) => task.failed);
   if (broken.length)

@@ -3,7 +3,7 @@
 import { keptCell } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { link, replace } from '../core/views.js';
-import { words } from '../core/words.js';
+import { isolated, words } from '../core/words.js';
 import { toast } from '../ui/elements.js';
 import { askFor } from './form.js';
 import { matches } from './matches.js';
@@ -93,7 +93,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
         h(
           'option',
           { value, key: `is ${value}` },
-          `${value === NOTHING ? `No ${title.toLowerCase()}` : word(value)} (${counts.get(value)})`,
+          `${value === NOTHING ? `No ${title.toLowerCase()}` : isolated(word(value))} (${counts.get(value)})`,
         ),
       ),
     );

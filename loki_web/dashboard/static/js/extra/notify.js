@@ -3,7 +3,7 @@
 import { h } from '../core/dom.js';
 import { notifications, status } from '../core/store.js';
 import { go } from '../core/views.js';
-import { words } from '../core/words.js';
+import { isolated, words } from '../core/words.js';
 import { toast } from '../ui/elements.js';
 import { wantsNotice } from '../ui/shell.js';
 
@@ -30,7 +30,7 @@ export function open() {
 /** Show a notice; several tabs show the same one, since its tag is the same. */
 function notify(tag, kind, body) {
   try {
-    const notice = new Notification(`${kind} · ${status.data?.project || 'Loki Web'}`, { tag, body });
+    const notice = new Notification(`${kind} · ${isolated(status.data?.project) || 'Loki Web'}`, { tag, body });
     notice.onclick = () => {
       window.focus();
       go('alerts');

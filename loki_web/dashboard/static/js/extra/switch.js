@@ -1,6 +1,6 @@
 import { getJson, project, projectLink } from '../core/api.js';
 import { route } from '../core/views.js';
-import { words } from '../core/words.js';
+import { isolated, words } from '../core/words.js';
 import { toast } from '../ui/elements.js';
 import { choose } from './palette.js';
 
@@ -24,6 +24,6 @@ export async function open() {
 const command = ({ id, name, alias, path, status }, show) => ({
   icon: 'projects',
   label: name,
-  note: [alias, words(status), path].filter(Boolean).join(' · '),
+  note: [isolated(alias), words(status), path].filter(Boolean).join(' · '),
   run: () => show(id ?? path),
 });

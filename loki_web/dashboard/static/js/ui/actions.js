@@ -2,7 +2,7 @@ import { address, contact, denied, post } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { agents, council, processes, status } from '../core/store.js';
 import { link } from '../core/views.js';
-import { agentState, isPaused, isRunning, NONE, percent, silence } from '../core/words.js';
+import { agentState, isolated, isPaused, isRunning, NONE, percent, silence } from '../core/words.js';
 import { ago, empty, meter, pill, table, toast } from './elements.js';
 
 // Actions on the session and its agents: buttons, dialogs and messages about the outcome.
@@ -237,9 +237,9 @@ function drawWindow(agent, windows) {
 export function agentActions(agent) {
   const refresh = [agents, processes];
   const call = (verb) => () => post(address(['api/agents', agent.id, verb]));
-  const name = agent.name || agent.id;
+  const name = isolated(agent.name || agent.id);
   const off = agent.alive ? null : 'Its process is not running';
-  const unfinished = agent.task ? `, and “${agent.task}” stays unfinished` : '';
+  const unfinished = agent.task ? `, and “${isolated(agent.task)}” stays unfinished` : '';
   const noProcess = agent.pid ? off : 'It has no process of its own';
   const resume = { label: 'Resume', run: call('resume'), refresh };
   return [

@@ -18,6 +18,7 @@ import { go, VIEWS } from '../core/views.js';
 import {
   count,
   isAtWork,
+  isolated,
   isRunning,
   lastSign,
   money,
@@ -182,7 +183,8 @@ export function setTitle(name) {
 function drawTitle(data) {
   const { word } = stateOf(data.status, status.error);
   const waiting = needs(data).length;
-  document.title = `${waiting ? `(${waiting}) ` : ''}${word} · ${view} · ${data.status?.project || 'Loki Web'}`;
+  const title = `${word} · ${view} · ${isolated(data.status?.project) || 'Loki Web'}`;
+  document.title = waiting ? `(${waiting}) ${title}` : title;
   draw(byId('brand-name'), data.status?.project || 'Loki Web');
   byId('brand-name').closest('a').title = data.status?.project_path ?? '';
   draw(

@@ -3,7 +3,7 @@
 import { address, del, now, post } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { slice } from '../core/store.js';
-import { moment, words } from '../core/words.js';
+import { isolated, moment, words } from '../core/words.js';
 import { askFor } from '../extra/form.js';
 import { actionButton, openDialog } from '../ui/actions.js';
 import { ago, empty, panel, pill, table, until } from '../ui/elements.js';
@@ -122,7 +122,8 @@ const drawList = (shown) =>
     ],
   });
 
-function buttons({ id, name, revoked }) {
+function buttons({ id, name: given, revoked }) {
+  const name = isolated(given);
   const end = (query) => () => del(address(['api/enterprise/tokens', id], query));
   const common = { scope: 'admin', refresh: [known] };
   return [
@@ -245,7 +246,7 @@ function showOnce({ name, token }) {
     'Copy',
   );
   const dialog = openDialog(
-    { title: `Token “${name}”` },
+    { title: `Token “${isolated(name)}”` },
     h('p', 'Copy it now. It is shown only this once, and the server keeps nothing from which it could be shown again.'),
     field,
     said,

@@ -4,7 +4,7 @@ import { address, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { agents, contextWindow, processes, status, triggers } from '../core/store.js';
 import { link } from '../core/views.js';
-import { agentState, count, isSilent, moment, NONE, words } from '../core/words.js';
+import { agentState, count, isolated, isSilent, moment, NONE, words } from '../core/words.js';
 import { filters } from '../extra/filters.js';
 import { forEach, selection } from '../extra/selection.js';
 import { windows } from '../extra/windows.js';
@@ -57,7 +57,7 @@ export function view(ctx) {
       bulkButton('Resume', 'resumed', paused),
       bulkButton('Kill', 'killed', killable, {
         title: `Kill ${count(killable.length, 'agent')}?`,
-        body: `${killable.map(({ name, id }) => name || id).join(', ')}: what they have not written is lost.`,
+        body: `${killable.map(({ name, id }) => isolated(name || id)).join(', ')}: what they have not written is lost.`,
         isOfSession: true,
         verb: 'Kill agents',
       }),

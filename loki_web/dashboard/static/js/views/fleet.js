@@ -4,7 +4,7 @@ import { projectLink } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { fleet, status } from '../core/store.js';
 import { replace } from '../core/views.js';
-import { count, lookup, money, NONE, number, words } from '../core/words.js';
+import { count, isolated, lookup, money, NONE, number, words } from '../core/words.js';
 import { matches } from '../extra/matches.js';
 import { ago, empty, meter, panel, pill, table } from '../ui/elements.js';
 
@@ -91,7 +91,7 @@ const columns = (session) => [
 
 /** Only the project of the server and registered ones can be shown. */
 function name(each, session) {
-  if (!each.id && !each.is_server_project) return [h('span', each.name), h('span.quiet', ' not registered')];
+  if (!each.id && !each.is_server_project) return [h('bdi', each.name), h('span.quiet', ' not registered')];
   return [
     h(
       'a.strong',
@@ -112,7 +112,7 @@ function budget(each) {
   if (each.budget_limit === null) return h('span.quiet', NONE);
   return [
     `${money(each.budget_remaining)} of ${money(each.budget_limit)} left`,
-    meter(share(each), `Budget used by ${each.name}`),
+    meter(share(each), `Budget used by ${isolated(each.name)}`),
     each.budget_exceeded && h('span.bad', ' exceeded'),
   ];
 }

@@ -4,7 +4,7 @@ import { post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { projects, slice } from '../core/store.js';
 import { go, link, replace } from '../core/views.js';
-import { count, NONE, words } from '../core/words.js';
+import { count, isolated, NONE, words } from '../core/words.js';
 import { drawer } from '../extra/drawer.js';
 import { matches } from '../extra/matches.js';
 import { stage } from '../extra/stage.js';
@@ -120,7 +120,7 @@ export function view(ctx) {
             label: '',
             class: 'acts',
             cell: (each) => [
-              h('a.button.small', { href: place(each.id), 'aria-label': `Open ${each.name}` }, 'Open'),
+              h('a.button.small', { href: place(each.id), 'aria-label': `Open ${isolated(each.name)}` }, 'Open'),
               removeButton(each, { class: 'small danger' }),
             ],
           },
@@ -201,7 +201,7 @@ export function view(ctx) {
                     h('p', each.description || NONE),
                     h(
                       'small.quiet',
-                      [each.project, each.category].filter(Boolean).join(' · '),
+                      [each.project, each.category].filter(Boolean).map(isolated).join(' · '),
                       ' · ',
                       ago(each.timestamp),
                     ),

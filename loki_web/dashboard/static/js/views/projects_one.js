@@ -4,7 +4,7 @@ import { address, del, post, projectLink } from '../core/api.js';
 import { h, icon } from '../core/dom.js';
 import { projects, slice, fleet as states } from '../core/store.js';
 import { go, route, ViewContext } from '../core/views.js';
-import { count, dateTime, lookup, money, NONE, words } from '../core/words.js';
+import { count, dateTime, isolated, lookup, money, NONE, words } from '../core/words.js';
 import { askFor } from '../extra/form.js';
 import { stage } from '../extra/stage.js';
 import { taskState } from '../extra/tasks.js';
@@ -29,8 +29,9 @@ export function healthPill(health) {
   return h('span.quiet', health?.error ? 'unknown' : '…');
 }
 
-export const removeButton = ({ id, name, path }, more) =>
-  actionButton({
+export function removeButton({ id, name: given, path }, more) {
+  const [name, folder] = [given, path].map(isolated);
+  return actionButton({
     label: 'Remove',
     class: 'danger',
     key: 'remove',
@@ -44,10 +45,11 @@ export const removeButton = ({ id, name, path }, more) =>
     },
     confirm: {
       title: `Remove ${name}?`,
-      body: `The project is taken off this list, with its alias and when it was used. Nothing in ${path} is touched.`,
+      body: `The project is taken off this list, with its alias and when it was used. Nothing in ${folder} is touched.`,
       verb: 'Remove project',
     },
   });
+}
 
 /** The content of the drawer; `id` may be an alias or a path as well. */
 export function details(part, id) {
@@ -95,7 +97,7 @@ export function details(part, id) {
             label: 'Mark as used now',
             key: 'access',
             run: () => post(read(its.id, 'access')),
-            done: `Noted that ${its.name} was used`,
+            done: `Noted that ${isolated(its.name)} was used`,
             refresh: [project, projects],
           }),
           removeButton(its),
@@ -135,7 +137,7 @@ export const register = () =>
     ],
     async run({ path, name, alias }) {
       const made = await post('api/registry/projects', { path: path.trim(), name: name || null, alias: alias || null });
-      toast(`${made.name} is registered`);
+      toast(`${isolated(made.name)} is registered`);
       projects.refresh();
     },
   });
@@ -192,9 +194,9 @@ function drawFound({ path, name, has_state: hasRun, has_prd: hasPrd }, known) {
       : actionButton({
           label: 'Register',
           class: 'small',
-          name: `Register ${name}`,
+          name: `Register ${isolated(name)}`,
           run: () => post('api/registry/projects', { path }),
-          done: `${name} is registered`,
+          done: `${isolated(name)} is registered`,
           refresh: [projects],
         }),
   );
