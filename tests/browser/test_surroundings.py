@@ -56,6 +56,9 @@ COLORED = [
     ("now", "#strip .meter i"),
     ("cost", ".legend .swatch"),
     ("learning", ".parts .meter i"),
+    ("timeline", ".track a:first-child"),
+    ("cost", ".lined > i"),
+    ("alerts", ".switch:checked"),
 ]
 
 
@@ -71,11 +74,19 @@ def test_forced_colors_keep_what_is_said_by_color(
     assert page.locator("body").evaluate(color) not in colors
 
 
-def test_forced_colors_mark_what_is_chosen(grown: Server, open_page: OpenPage) -> None:
+def test_forced_colors_mark_what_is_chosen_and_decide_the_theme(
+    grown: Server, open_page: OpenPage
+) -> None:
     page = settled(open_page(f"{grown.url}/#/learning", forced_colors="active")).page
     for selector in ('.chip[aria-pressed="true"]', "#rail a[aria-current]"):
         style = "(element) => getComputedStyle(element).outlineStyle"
         assert page.locator(selector).first.evaluate(style) == "solid"
+    colors = set()
+    for theme in ("light", "dark"):
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        lamp = page.locator("#strip .lamp")
+        colors.add(lamp.evaluate("(element) => getComputedStyle(element).backgroundColor"))
+    assert len(colors) == 1
 
 
 @pytest.mark.parametrize("view", ["now", "learning"])
