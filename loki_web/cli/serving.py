@@ -1,6 +1,7 @@
 """Commands that start a server: `serve`, `sidecar`, `demo`."""
 
 import os
+import re
 import socket
 import sys
 import time
@@ -18,6 +19,9 @@ from loki_web.logging_setup import TEXT
 _SERVER = ("loki_web.app:create_app()",)
 _SIDECAR = ("--workers", "1", "loki_web.app:create_sidecar()")
 _POLL_SECONDS = 0.1
+_UNIX = "unix:"
+_MAX_PORT = 65535
+_ADDRESS = re.compile(r"unix:.+|fd://[0-9]+|(?:\[[^]\s]+\]|[^\s\[\]:,/]*):(?P<port>[0-9]{1,5})")
 
 _open_option = click.option(
     "--open", "opens_page", is_flag=True, help="Open the page in a browser when the server is ready"
@@ -55,7 +59,7 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
     settings = Settings.from_env(variables)
     address = _address(settings, bind)
     host, _, port = address.rpartition(":")
-    if port.isdecimal():
+    if port.isdecimal() and not address.startswith(_UNIX):
         settings.check_free(host.strip("[]"), int(port))
     _announce(settings, address, what="live feed ")
     _replace_process(_gunicorn(*_SIDECAR, "--bind", address), variables)
@@ -116,7 +120,11 @@ def _open_page(settings: Settings) -> None:
 
 def _address(settings: Settings, bind: str | None) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    if bind is None and settings.port == 65535:
+    if bind is None and settings.port == _MAX_PORT:
         raise click.UsageError("LOKI_DASHBOARD_PORT + 1 is not a valid port. Set --bind.")
     port = bind if bind is not None else str(settings.port + 1)
-    return f"{host}:{port}" if port.isdecimal() else port
+    address = f"{host}:{port}" if port.isdecimal() else port
+    match = _ADDRESS.fullmatch(address)  # gunicorn would take port 8000 where there is none
+    if not match or int(match["port"] or 0) > _MAX_PORT:
+        raise click.UsageError("--bind must be a port, host:port, [IPv6]:port or unix:/path")
+    return address
