@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(1)
         _exit(str(error), 1)
     except OSError as error:
-        _exit(error.strerror or "operating system error", 1)
+        reason = error.strerror or "operating system error"
+        _exit(f"{error.filename}: {reason}" if error.filename else reason, 1)
     except (click.Abort, KeyboardInterrupt):
         _exit("interrupted", 130)
     sys.exit(code if isinstance(code, int) else 0)

@@ -35,3 +35,10 @@ def test_an_existing_file_stays_as_it_is(place: Place, tmp_path: Path, is_link: 
 def test_other_files_of_the_folder_do_not_matter(place: Place, tmp_path: Path) -> None:
     (tmp_path / "other.conf").touch()
     assert run(place, "deploy", str(tmp_path)).returncode == 0
+
+
+def test_an_error_names_the_folder(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(place, "deploy", str(tmp_path / "file" / "below"))
+    assert is_one_complaint(done)
+    assert str(tmp_path / "file") in done.stderr
