@@ -113,7 +113,7 @@ def _describe_versions(sources: Sources) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Loki Web {__version__}, Python {platform.python_version()}, {libraries}; "
-        f"Loki Mode {state.get_version(sources)}"
+        f"Loki Mode {state.get_loki_mode_version(sources) or 'unknown'}"
     )
 
 

@@ -26,6 +26,12 @@ def test_versions_and_settings_are_told(finished: Place) -> None:
     assert "LOKI_CONTROL_RATE_LIMIT=100000" in said
 
 
+def test_no_version_of_loki_mode_is_made_up(tmp_path: Path) -> None:
+    code, said = doctor(Place(tmp_path, tmp_path / "project/.loki"))
+    assert "Loki Mode unknown\n" in said
+    assert code == 0
+
+
 def test_a_live_session_is_told(tmp_path: Path, sleeper: int) -> None:
     code, said = doctor(places.recorded(tmp_path / "s", live_pid=sleeper))
     assert f"process {sleeper} is alive" in said

@@ -81,11 +81,16 @@ def get_complexity(sources: Sources) -> str:
 
 
 def get_version(sources: Sources) -> str:
-    """Return the version of Loki Mode: the session's, the installed one, or else this server's."""
+    """Return the version of Loki Mode, or this server's if that is not known."""
+    return get_loki_mode_version(sources) or __version__
+
+
+def get_loki_mode_version(sources: Sources) -> str:
+    """Return the version of Loki Mode: the session's, else the installed one; empty if unknown."""
     skill_dir = sources.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
     recorded = get_dashboard_state(sources).get("version")
-    return redact(first_text(recorded, (installed or "").strip(), default=__version__))
+    return redact(first_text(recorded, (installed or "").strip(), default=""))
 
 
 def get_started_at(sources: Sources) -> datetime | None:
