@@ -19,9 +19,10 @@ from loki_web.logging_setup import TEXT
 _SERVER = ("loki_web.app:create_app()",)
 _SIDECAR = ("--workers", "1", "loki_web.app:create_sidecar()")
 _POLL_SECONDS = 0.1
-_UNIX = "unix:"
 _MAX_PORT = 65535
-_ADDRESS = re.compile(r"unix:.+|fd://[0-9]+|(?:\[[^]\s]+\]|[^\s\[\]:,/]*):(?P<port>[0-9]{1,5})")
+_ADDRESS = re.compile(
+    r"unix:.+|fd://[0-9]+|(?:\[(?P<v6>[^]\s]+)\]|(?P<host>[^\s\[\]:,/]*)):(?P<port>[0-9]{1,5})"
+)
 
 _open_option = click.option(
     "--open", "opens_page", is_flag=True, help="Open the page in a browser when the server is ready"
@@ -57,12 +58,11 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
     """
     variables = environment(chosen)
     settings = Settings.from_env(variables)
-    address = _address(settings, bind)
-    host, _, port = address.rpartition(":")
-    if port.isdecimal() and not address.startswith(_UNIX):
-        settings.check_free(host.strip("[]"), int(port))
-    _announce(settings, address, what="live feed ")
-    _replace_process(_gunicorn(*_SIDECAR, "--bind", address), variables)
+    address = _parse_address(settings, bind)
+    if address["port"]:
+        settings.check_free(address["v6"] or address["host"], int(address["port"]))
+    _announce(settings, address[0], what="live feed ")
+    _replace_process(_gunicorn(*_SIDECAR, "--bind", address[0]), variables)
 
 
 @click.command(cls=SettingsCommand)
@@ -118,7 +118,7 @@ def _open_page(settings: Settings) -> None:
     os._exit(0)
 
 
-def _address(settings: Settings, bind: str | None) -> str:
+def _parse_address(settings: Settings, bind: str | None) -> re.Match[str]:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     if bind is None and settings.port == _MAX_PORT:
         raise click.UsageError("LOKI_DASHBOARD_PORT + 1 is not a valid port. Set --bind.")
@@ -127,4 +127,4 @@ def _address(settings: Settings, bind: str | None) -> str:
     match = _ADDRESS.fullmatch(address)  # gunicorn would take port 8000 where there is none
     if not match or int(match["port"] or 0) > _MAX_PORT:
         raise click.UsageError("--bind must be a port, host:port, [IPv6]:port or unix:/path")
-    return address
+    return match

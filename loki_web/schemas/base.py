@@ -89,13 +89,20 @@ class TrueFalse(fields.Boolean):
         return bool(word == "true")
 
 
+def left_out() -> None:
+    """Return None for a parameter that is left out.
+
+    As the default itself, None would be in the OpenAPI document as a value that can be sent.
+    """
+
+
 def limit(default: int | None, most: int = 1000) -> Whole:
     """Return the `limit` parameter. Values out of range are an error, not clamped.
 
     :param default: None for all entries.
     """
     return Whole(
-        load_default=(lambda: None) if default is None else default,
+        load_default=left_out if default is None else default,
         validate=validate.Range(1, most),
         metadata={"description": "Maximum number of entries"},
     )
@@ -113,7 +120,7 @@ def offset() -> Whole:
 def text(data_key: str | None = None, **metadata: Any) -> fields.String:
     """Return a filter parameter that matches exactly; None, the default, matches everything."""
     return fields.String(
-        load_default=lambda: None,
+        load_default=left_out,
         validate=validate.Length(max=100),
         data_key=data_key,
         metadata=metadata,

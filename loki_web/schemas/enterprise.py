@@ -17,6 +17,7 @@ from loki_web.schemas.base import (
     Query,
     TrueFalse,
     Whole,
+    left_out,
     limit,
     offset,
     optional,
@@ -125,7 +126,7 @@ class Day(fields.Field[date]):
 
     def __init__(self, description: str) -> None:
         metadata = {"description": description, "type": "string", "format": "date"}
-        super().__init__(load_default=lambda: None, metadata=metadata)
+        super().__init__(load_default=left_out, metadata=metadata)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

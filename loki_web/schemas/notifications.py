@@ -16,7 +16,7 @@ _MOST = 1e12  # far above any meaningful threshold
 class NotificationsQuery(Query):
     severity = base.text(description="Only this severity: info, warning or critical")
     acknowledged = TrueFalse(
-        load_default=lambda: None,
+        load_default=base.left_out,
         metadata={"description": "Filter by whether it was acknowledged"},
     )
     limit = base.limit(50)

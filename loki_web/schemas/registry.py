@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from loki_web.schemas.base import Answer, Body, Query, TrueFalse, Whole, limit
+from loki_web.schemas.base import Answer, Body, Query, TrueFalse, Whole, left_out, limit
 from loki_web.schemas.tasks import Task
 from loki_web.services.registry.discovery import DEFAULT_DEPTH, MAX_DEPTH
 from loki_web.text import is_clean, is_name
@@ -37,7 +37,7 @@ class Listed(fields.String):
 
 class ProjectTasksQuery(Query):
     project_ids = Listed(
-        load_default=lambda: None,
+        load_default=left_out,
         metadata={"description": "Comma-separated ids, aliases or paths; all projects by default"},
     )
 

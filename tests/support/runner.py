@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import requests
 
 from tests.support.places import Place
-from tests.support.servers import environment, start
+from tests.support.servers import environment, is_healthy, start
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 # Locks descriptor 200, records its pid, starts the server under `nohup`, waits.
@@ -64,7 +63,8 @@ def session(place: Place, command: list[str], port: int, **settings: str) -> Ite
         cwd=place.loki.parent, env={**env, **settings}, start_new_session=True,
     )  # fmt: skip
     try:
-        wait_until(lambda: is_healthy(port) or process.poll() is not None, "a healthy server")
+        host = f"127.0.0.1:{port}"
+        wait_until(lambda: is_healthy(host) or process.poll() is not None, "a healthy server")
         assert process.poll() is None, (place.loki / "server.log").read_text()
         pid = int((place.loki / "dashboard.pid").read_text())
         yield Session(place, process, psutil.Process(pid))
@@ -72,13 +72,6 @@ def session(place: Place, command: list[str], port: int, **settings: str) -> Ite
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def is_healthy(port: int) -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/health", timeout=PATIENCE_SECONDS).ok
-    except requests.ConnectionError:
-        return False
 
 
 def is_free(lock: Path) -> bool:

@@ -60,14 +60,6 @@ class Server:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         return requests.request(method, self.url + path, timeout=PATIENCE_SECONDS, **options)
 
-    def is_healthy(self) -> bool:
-        """Return whether `/health` answers 200, without the work of `get` for each look."""
-        connection = HTTPConnection(self.host, timeout=PATIENCE_SECONDS)
-        with closing(connection), suppress(OSError, HTTPException):
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        return False
-
     def workers(self) -> list[int]:
         """The pids of the processes that answer."""
         return [child.pid for child in psutil.Process(self.process.pid).children()]
@@ -230,9 +222,18 @@ def _collect(errors: IO[str], lines: list[str]) -> None:
         lines.append(line.rstrip("\n"))
 
 
+def is_healthy(host: str) -> bool:
+    """Return whether `/health` answers 200, without the work of `Server.get` for each look."""
+    connection = HTTPConnection(host, timeout=PATIENCE_SECONDS)
+    with closing(connection), suppress(OSError, HTTPException):
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    return False
+
+
 def _wait_until_healthy(server: Server) -> None:
     def is_healthy_or_over() -> bool:
-        return server.process.poll() is not None or server.is_healthy()
+        return server.process.poll() is not None or is_healthy(server.host)
 
     wait_until(is_healthy_or_over, "a healthy server")
     assert server.process.poll() is None, "\n".join(server.errors)

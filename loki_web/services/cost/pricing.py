@@ -6,7 +6,7 @@ from typing import Any, TypedDict, cast
 from loki_web.services.context import Sources
 from loki_web.services.redaction import redact_within
 from loki_web.services.session import state
-from loki_web.store.coerce import Json, as_count, as_dict, first_amount, first_text
+from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_amount, first_text
 from loki_web.store.derived import derived
 
 FALLBACK_MODEL = "sonnet"
@@ -54,9 +54,12 @@ _DEFAULTS: dict[str, ModelPriceDict] = {
         "provider": "gemini",
     },
 }
-# The context tracker's prices of cached tokens, as factors of the price of new input, where
-# the price list has none.
-_CACHE_READ, _CACHE_CREATION = 0.1, 1.25
+# Of cached tokens: key in the price list, and the context tracker's price without one, as a factor
+# of the price of new input.
+_CACHED = {
+    "cache_read_tokens": ("cache_read", 0.1),
+    "cache_creation_tokens": ("cache_write", 1.25),
+}
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,14 @@ class PriceList:
         `cache_write`.
         """
         prices = self.models.get(model.lower()) or self.models[FALLBACK_MODEL]
-        reading = first_amount(prices.get("cache_read"), _CACHE_READ * prices["input"])
-        writing = first_amount(prices.get("cache_write"), _CACHE_CREATION * prices["input"])
-        paid = {
-            "input_tokens": prices["input"],
-            "output_tokens": prices["output"],
-            "cache_read_tokens": reading,
-            "cache_creation_tokens": writing,
-        }
-        return (
-            float(sum(as_count(tokens.get(kind)) * (usd or 0) for kind, usd in paid.items())) / 1e6
-        )
+        usd = as_count(tokens.get("input_tokens")) * prices["input"]
+        usd += as_count(tokens.get("output_tokens")) * prices["output"]
+        for kind, (name, factor) in _CACHED.items():
+            count = as_count(tokens.get(kind))
+            if count:
+                price = as_amount(prices.get(name))
+                usd += count * (factor * prices["input"] if price is None else price)
+        return float(usd) / 1e6
 
 
 def get_pricing(sources: Sources) -> PricingDict:

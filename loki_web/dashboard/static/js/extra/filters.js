@@ -6,7 +6,7 @@ import { link, replace } from '../core/views.js';
 import { isolated, words } from '../core/words.js';
 import { toast } from '../ui/elements.js';
 import { askFor } from './form.js';
-import { matches } from './matches.js';
+import { matches, searchField } from './search.js';
 
 const NOTHING = '-'; // the value of a facet that an item does not have
 
@@ -34,14 +34,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   const saved = savedOf(view);
   const bar = h('div.facets', { role: 'group', 'aria-label': 'Filters' });
   const chips = h('div.tabs.saved', { role: 'group', 'aria-label': 'Saved views' });
-  const field = h('input.input', {
-    type: 'search',
-    placeholder,
-    'aria-label': label,
-    'data-search': '',
-    value: ctx.route.query.get('q') ?? '',
-    oninput: () => set('q', field.value),
-  });
+  const field = searchField(ctx, { label, placeholder, keep: (words) => set('q', words) });
   /** @type {any[]} */
   let items = [];
   let drawn = '';
@@ -163,10 +156,7 @@ export function filters(ctx, { label, placeholder, text, facets }) {
   }
 
   redraw();
-  ctx.onRoute(() => {
-    if (field.value !== chosen('q')) field.value = chosen('q');
-    drawChips();
-  });
+  ctx.onRoute(drawChips);
   ctx.watch(saved, drawChips);
   return { bar, chips, fit, query, isFiltered };
 }

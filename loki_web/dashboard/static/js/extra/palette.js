@@ -8,7 +8,7 @@ import { askForToken, toast } from '../ui/elements.js';
 import { hasOthers, hasRecords, openProjects } from '../ui/shell.js';
 import { readSaved } from './filters.js';
 import { askFor } from './form.js';
-import { matches } from './matches.js';
+import { matches } from './search.js';
 
 const MOST = 60;
 const isOffered = lookup({ fleet: hasOthers, records: hasRecords });

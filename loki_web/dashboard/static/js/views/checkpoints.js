@@ -9,7 +9,7 @@ import { comparison } from '../extra/compare.js';
 import { command } from '../extra/copy.js';
 import { drawer } from '../extra/drawer.js';
 import { facts } from '../extra/facts.js';
-import { matches } from '../extra/matches.js';
+import { matches, searchField } from '../extra/search.js';
 import { actionButton } from '../ui/actions.js';
 import { ago, empty, failed, loading, panel, table } from '../ui/elements.js';
 
@@ -40,19 +40,15 @@ const create = () =>
   });
 
 export function view(ctx) {
-  let wanted = ctx.route.query.get('q') ?? '';
-  const place = (id) => link('checkpoints', id ? [id] : [], { q: wanted });
-  const pane = drawer(ctx, () => go('checkpoints', [], { q: wanted }));
+  const field = searchField(ctx, {
+    label: 'Filter checkpoints',
+    placeholder: 'Filter by message, id or commit',
+    redraw: () => list.redraw(),
+  });
+  const place = (id) => link('checkpoints', id ? [id] : [], { q: field.value });
+  const pane = drawer(ctx, () => go('checkpoints', [], { q: field.value }));
   const found = h('span.quiet', { role: 'status' });
   const end = h('div.end');
-  const field = h('input.input', {
-    type: 'search',
-    placeholder: 'Filter by message, id or commit',
-    'aria-label': 'Filter checkpoints',
-    'data-search': '',
-    value: wanted,
-    oninput: () => filter(field.value),
-  });
   const list = panel(ctx, {
     title: 'Checkpoints',
     class: 'bare',
@@ -66,14 +62,8 @@ export function view(ctx) {
   /** @type {any[] | null} the checkpoint in the pane, and the one that it is compared with */
   let shown = null;
 
-  function filter(next) {
-    wanted = next;
-    replace('checkpoints', ctx.route.parts, { q: wanted });
-    list.redraw();
-  }
-
   function show(all) {
-    const shown = all.filter((each) => matches(wanted, `${each.message} ${each.id} ${each.git_sha}`));
+    const shown = all.filter((each) => matches(field.value, `${each.message} ${each.id} ${each.git_sha}`));
     draw(
       found,
       shown.length === all.length
@@ -86,7 +76,7 @@ export function view(ctx) {
         'The session makes them as tasks are done, and you can make one before something risky. ' +
           'They hold its state files and queues.',
       );
-    if (!shown.length) return empty('No checkpoint fits', `Nothing has “${wanted}” in its message, id or commit.`);
+    if (!shown.length) return empty('No checkpoint fits', `Nothing has “${field.value}” in its message, id or commit.`);
     return h(
       'div.card',
       drawList(shown, place),
@@ -138,7 +128,8 @@ export function view(ctx) {
           'aria-label': 'Compare with',
           key: one.id,
           value: other?.id ?? '',
-          onchange: ({ currentTarget }) => replace('checkpoints', [one.id], { q: wanted, with: currentTarget.value }),
+          onchange: ({ currentTarget }) =>
+            replace('checkpoints', [one.id], { q: field.value, with: currentTarget.value }),
         },
         h('option', { value: '' }, 'Choose another checkpoint'),
         all.map(({ id, message, created_at: made }) =>
@@ -156,13 +147,7 @@ export function view(ctx) {
 
   ctx.redraws(() => draw(end, create()));
   ctx.watch(checkpoints, () => ctx.schedule(showPane));
-  ctx.onRoute(({ query }) => {
-    if (wanted !== (query.get('q') ?? '')) {
-      wanted = field.value = query.get('q') ?? '';
-      list.redraw();
-    }
-    open();
-  });
+  ctx.onRoute(open);
   ctx.onReturn(() => isFailed && retry());
   ctx.onLeave(() => {
     opened = null;

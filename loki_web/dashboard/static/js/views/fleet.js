@@ -3,27 +3,18 @@
 import { projectLink } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { fleet, status } from '../core/store.js';
-import { replace } from '../core/views.js';
 import { count, isolated, lookup, money, NONE, number, words } from '../core/words.js';
-import { matches } from '../extra/matches.js';
+import { matches, searchField } from '../extra/search.js';
 import { ago, empty, meter, panel, pill, table } from '../ui/elements.js';
 
 const TONES = lookup({ running: 'good', autonomous: 'good', paused: 'warn', missing: 'bad' });
 const ORDER = ['running', 'autonomous', 'paused', 'stopped', 'missing'];
 
 export function view(ctx) {
-  let wanted = ctx.route.query.get('q') ?? '';
-  const field = h('input.input', {
-    type: 'search',
+  const field = searchField(ctx, {
+    label: 'Filter projects',
     placeholder: 'Filter by name, path, state or phase',
-    'aria-label': 'Filter projects',
-    'data-search': '',
-    value: wanted,
-    oninput() {
-      wanted = field.value;
-      replace('fleet', [], { q: wanted });
-      list.redraw();
-    },
+    redraw: () => list.redraw(),
   });
   const found = h('span.quiet', { role: 'status' });
   const list = panel(ctx, {
@@ -33,18 +24,13 @@ export function view(ctx) {
     lines: 8,
     show({ fleet: { projects, running, total, total_cost_usd: spent }, status: session }) {
       const rows = projects.filter((each) =>
-        matches(wanted, [each.name, each.alias, each.path, each.status, each.phase].filter(Boolean).join(' ')),
+        matches(field.value, [each.name, each.alias, each.path, each.status, each.phase].filter(Boolean).join(' ')),
       );
       const all = [count(total, 'project'), `${number(running)} running`, `${money(spent)} spent`].join(', ');
       draw(found, rows.length < total ? `${number(rows.length)} of ${all}` : all);
-      if (!rows.length) return empty('No project fits', `None has “${wanted}” in its name, path, state or phase.`);
+      if (!rows.length) return empty('No project fits', `None has “${field.value}” in its name, path, state or phase.`);
       return table({ caption: 'Fleet', rows, key: ({ path }) => path, columns: columns(session) });
     },
-  });
-  ctx.onRoute(({ query }) => {
-    if (wanted === (query.get('q') ?? '')) return;
-    wanted = field.value = query.get('q') ?? '';
-    list.redraw();
   });
   return [h('div.head', h('h1', 'Fleet'), field, found), list];
 }

@@ -3,10 +3,10 @@
 import { post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { projects, slice } from '../core/store.js';
-import { go, link, replace } from '../core/views.js';
+import { go, link } from '../core/views.js';
 import { count, isolated, NONE, words } from '../core/words.js';
 import { drawer } from '../extra/drawer.js';
-import { matches } from '../extra/matches.js';
+import { matches, searchField } from '../extra/search.js';
 import { stage } from '../extra/stage.js';
 import { priorityRank, taskState } from '../extra/tasks.js';
 import { actionButton } from '../ui/actions.js';
@@ -18,30 +18,22 @@ const learnings = slice('api/registry/learnings?limit=1000', { every: 60 });
 const ORDER = ['active', 'idle', 'uninitialized', 'missing'];
 
 export function view(ctx) {
-  let wanted = ctx.route.query.get('q') ?? '';
   let kind = 'patterns';
   const healths = new Map();
-  const field = h('input.input', {
-    type: 'search',
+  const field = searchField(ctx, {
+    label: 'Filter projects',
     placeholder: 'Filter by name, alias or path',
-    'aria-label': 'Filter projects',
-    'data-search': '',
-    value: wanted,
-    oninput: () => filter(field.value),
+    redraw() {
+      for (const each of panels) each.redraw();
+    },
   });
   const found = h('span.quiet', { role: 'status' });
   const acts = h('div.end');
   const inside = stage(ctx);
-  const pane = drawer(ctx, () => go('projects', [], { q: wanted }));
+  const pane = drawer(ctx, () => go('projects', [], { q: field.value }));
 
-  const fits = (text) => matches(wanted, text);
+  const fits = (text) => matches(field.value, text);
   const shown = (all) => all.filter(({ name, alias, path }) => fits(`${name} ${alias ?? ''} ${path}`));
-
-  function filter(next) {
-    wanted = next;
-    replace('projects', ctx.route.parts, { q: wanted });
-    for (const each of panels) each.redraw();
-  }
 
   function follow({ data = [] }) {
     const known = new Set(data.map(({ id }) => id));
@@ -58,7 +50,7 @@ export function view(ctx) {
   }
 
   const health = (id) => healths.get(id)?.source;
-  const place = (id) => link('projects', id, { q: wanted });
+  const place = (id) => link('projects', id, { q: field.value });
 
   const fleet = panel(ctx, {
     title: 'Registered',
@@ -76,7 +68,7 @@ export function view(ctx) {
           'No project is registered',
           'Loki Mode registers a project when it starts there. Or register one by its folder, or let them be found.',
         );
-      if (!rows.length) return empty('No project fits', `None has “${wanted}” in its name, alias or path.`);
+      if (!rows.length) return empty('No project fits', `None has “${field.value}” in its name, alias or path.`);
       const of = byFolder(todo);
       return table({
         caption: 'Projects',
@@ -141,7 +133,7 @@ export function view(ctx) {
         return empty(
           'No tasks',
           all.length
-            ? `None in the projects that have “${wanted}”.`
+            ? `None in the projects that have “${field.value}”.`
             : 'The tasks of every registered project stand here.',
         );
       return table({
@@ -243,13 +235,7 @@ export function view(ctx) {
   ctx.onLeave(() => {
     for (const { end } of healths.values()) end();
   });
-  ctx.onRoute(({ query }) => {
-    if (wanted !== (query.get('q') ?? '')) {
-      wanted = field.value = query.get('q') ?? '';
-      for (const each of panels) each.redraw();
-    }
-    open();
-  });
+  ctx.onRoute(open);
   open();
   return [h('div.head', h('h1', 'Projects'), field, found, acts), h('div.grid', fleet, todo, lessons)];
 }
