@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from loki_web.services.machines import keys
 from loki_web.services.machines.roster import Roster
 from loki_web.store.shared.redis import Link
 from tests.support.places import Place
@@ -23,6 +24,7 @@ class HeldLink(Link):
     """Does something before it waits for news. After the test it waits for ever, as a daemon."""
 
     is_over = False
+    last = ""
 
     def __init__(self, url: str, before_waiting: Callable[[], None]) -> None:
         super().__init__(url, lambda: None)
@@ -31,6 +33,7 @@ class HeldLink(Link):
     def read_streams(self, after: dict[str, str]) -> list[tuple[str, list[Any]]]:
         if self.is_over:
             threading.Event().wait()
+        self.last = after[keys.NEWS]
         self._before_waiting()
         self._before_waiting = do_nothing
         return super().read_streams(after)
@@ -43,9 +46,10 @@ class Machines:
         self._place = place
         self._redis = redis
         self._stack = stack
+        self.links: dict[str, HeldLink] = {}
 
     def add(self, name: str, before_waiting: Callable[[], None] = do_nothing) -> Roster:
-        link = HeldLink(self._redis.url, before_waiting)
+        link = self.links[name] = HeldLink(self._redis.url, before_waiting)
         self._stack.callback(setattr, link, "is_over", True)
         roster = Roster(self._place.sources(LOKI_MACHINE=name), link)
         roster.start()
@@ -82,3 +86,19 @@ def test_a_revocation_that_redis_has_lost_is_told_again(machines: Machines, redi
     two = machines.add("two")
     two.revoke({"another": 0.0})  # as many as there were before
     wait_until(refuses(two, "lost"), "the revocation")
+
+
+@pytest.mark.parametrize("is_seen_empty", [True, False])
+def test_news_are_heard_though_redis_was_emptied_and_its_clock_is_behind(
+    machines: Machines, redis: Redis, *, is_seen_empty: bool
+) -> None:
+    later = f"{10**14}-0"
+    redis.client.xadd(keys.NEWS, {"revoked": 1}, id=later)
+    one, two = machines.add("one"), machines.add("two")
+    waiting = machines.links["two"]
+    wait_until(lambda: waiting.last == later, "the news of the other clock")
+    redis.client.flushall()
+    if is_seen_empty:
+        wait_until(lambda: waiting.last != later, "a look at the empty stream")
+    one.revoke({"behind": 0.0})
+    wait_until(refuses(two, "behind"), "the revocation")

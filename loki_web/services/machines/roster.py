@@ -39,6 +39,7 @@ _MOST_MACHINES = 1000
 _MOST_REVOKED = 10_000
 _MOST_WAITING = 1000
 _PAUSE_SECONDS = 1.0
+_BEGINNING = "0-0"  # of a stream
 _KEPT_SECONDS = 15.0  # for which a machine is kept that Redis has lost
 
 log = logging.getLogger(__name__)
@@ -126,20 +127,30 @@ class Roster:
         return first_text(listed[0]["id"])
 
     def _run(self) -> None:
-        last, is_new = "0", True  # not "$": news that come between two reads would be missed
+        last, is_new = _BEGINNING, True  # not "$": news that come between two reads would be missed
         while True:
             try:
                 self._tell()
                 self._hear(with_tokens=is_new)
                 found = self._link.read_streams({keys.NEWS: last})
                 is_new = bool(found)
-                last = found[0][1][-1][0].decode() if found else last
+                last = found[0][1][-1][0].decode() if found else self._find_again(last)
             except AwayError:
                 is_new = True
                 time.sleep(_PAUSE_SECONDS)
             except Exception:  # whatever it is, the next turn may succeed
                 log.exception("other machines could not be heard")
                 time.sleep(_PAUSE_SECONDS)
+
+    def _find_again(self, last: str) -> str:
+        """Return where to go on after a wait without news: at the beginning of another stream.
+
+        Redis was emptied, and its clock is behind: what comes next has lower ids than `last`.
+        """
+        raw = self._link.call(
+            lambda client: client.xrevrange(keys.NEWS, count=1), tries_anyway=True
+        )
+        return last if raw and raw[0][0].decode() == last else _BEGINNING
 
     def _tell(self) -> None:
         with self._lock:
