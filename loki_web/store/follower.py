@@ -1,6 +1,8 @@
 """Read the lines that are appended to a log, from the place where reading stopped."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -62,8 +64,8 @@ def end(root: Path, relative: str, seen: files.Version) -> Place | None:
 def step(root: Path, relative: str, place: Place | None, until: int | None = None) -> Step | None:
     """Return what was appended after `place`, at most MAX_STEP_BYTES of it.
 
-    Of a log that was renamed within its folder, first read the rest. In a log that was replaced or
-    truncated, resume after the bytes of the mark if they are there again, else at the beginning.
+    Of a log that was rotated, first read the rest. In a log that was replaced or truncated, resume
+    after the bytes of the mark if they are there again, else at the beginning.
     Lines are cut at MAX_LINE_BYTES. If the reader is more than MAX_BEHIND_BYTES behind, resume
     MAX_STEP_BYTES before the end.
 
@@ -74,13 +76,13 @@ def step(root: Path, relative: str, place: Place | None, until: int | None = Non
     try:
         with files.opened(root, relative) as (stream, version):
             here = _find_again(stream, version, place)
-            if place and place.mark and not here.offset and until is None:
-                rest = _rest_of_renamed(root, relative, place, is_replaced=True)
-                if rest and rest.place != place:
-                    return replace(rest, has_more=True)
+            if place and here is not place and until is None:
+                rest = _rest_of_rotated(root, relative, place, is_replaced=True)
+                if rest and (rest.place != place or not version.size):
+                    return replace(rest, has_more=rest.place != place)
             return _step(stream, here, min(version.size, until or version.size))
     except OSError:
-        return _rest_of_renamed(root, relative, place) if place and until is None else None
+        return _rest_of_rotated(root, relative, place) if place and until is None else None
 
 
 def _step(stream: BinaryIO, here: Place, last: int, *, is_complete: bool = False) -> Step:
@@ -92,27 +94,69 @@ def _step(stream: BinaryIO, here: Place, last: int, *, is_complete: bool = False
     return Step(lines, there, there != here and last - here.offset > MAX_STEP_BYTES, skipped)
 
 
-def _rest_of_renamed(
+def _rest_of_rotated(
     root: Path, relative: str, place: Place, *, is_replaced: bool = False
 ) -> Step | None:
-    """Return what a log has after a place, if it was renamed within its folder; else None.
+    """Return what a log has after a place, if it was rotated within its folder; else None.
+
+    If it was rotated more than once, `.1` follows on `.2`.
 
     :param is_replaced: whether there is a new log, so that a line without line end is complete.
     """
-    folder = os.path.dirname(relative)
-    located = files.locate(root, folder)
+    rest, modified = None, 0
     try:
-        if located is None or not place.mark:
-            return None
-        with files.entered(*located) as path, os.scandir(path) as entries:
-            name = next((each.name for each in entries if each.inode() == place.inode), None)
-        if name is None:
-            return None
-        with files.opened(root, os.path.join(folder, name)) as (stream, version):
-            is_same = _is_at(stream, version, place)
-            return _step(stream, place, version.size, is_complete=is_replaced) if is_same else None
+        name, here = _find_rotated(root, relative, place) if place.mark else ("", place)
+        while name and (rest is None or rest.place == here):
+            newer = _get_newer_name(name, relative)
+            with files.opened(root, name) as (stream, version):
+                if version.mtime_ns < modified:  # numbered in another order
+                    break
+                here = Place(version.inode, 0) if rest else here
+                rest = _step(stream, here, version.size, is_complete=is_replaced or bool(newer))
+            name, modified = newer, version.mtime_ns
     except OSError:
-        return None
+        pass
+    return rest
+
+
+def _get_newer_name(name: str, relative: str) -> str:
+    """Return the name of the file that was rotated after `.2` or above; empty for others."""
+    base, _, number = name.rpartition(".")
+    is_numbered = os.path.basename(base) == os.path.basename(relative) and number.isdecimal()
+    return f"{base}.{int(number) - 1}" if is_numbered and int(number) > 1 else ""
+
+
+def _find_rotated(root: Path, relative: str, place: Place) -> tuple[str, Place]:
+    """Return the path of the file that a log was renamed or copied to, and the place in it.
+
+    :return: an empty path if it is neither in the folder of the log nor in a folder of this one. A
+        copy has the same bytes at the same offset, and a name that begins as that of the log.
+    """
+    folder, log = os.path.split(relative)
+    stem = log.partition(".")[0]
+    entries = list(_entries(root, folder, depth=1))
+    for name, inode in sorted(entries, key=lambda each: each[1] != place.inode):
+        is_copy = len(place.mark) >= _LEAST_MARK_BYTES and os.path.basename(name).startswith(stem)
+        if name != relative and (inode == place.inode or is_copy):
+            with suppress(OSError), files.opened(root, name) as (stream, version):
+                here = replace(place, inode=version.inode)
+                if _is_at(stream, version, here):
+                    return name, here
+    return "", place
+
+
+def _entries(root: Path, folder: str, *, depth: int) -> Iterator[tuple[str, int]]:
+    """Yield the paths and inodes of the files in a folder and, to a depth, in folders of it."""
+    located = files.locate(root, folder)
+    if located is None:
+        return
+    with suppress(OSError), files.entered(*located) as path, os.scandir(path) as entries:
+        for each in entries:
+            name = os.path.join(folder, each.name)
+            if not each.is_dir(follow_symlinks=False):
+                yield name, each.inode()
+            elif depth:
+                yield from _entries(root, name, depth=depth - 1)
 
 
 def _lines(stream: BinaryIO, here: Place, last: int, is_complete: bool) -> tuple[list[str], Place]:

@@ -1,12 +1,14 @@
 """The new lines of the session's log: each once, redacted, through all that happens to a log."""
 
 import os
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 from loki_web.live.feed.log_state import LogSlice
 from tests.live.hubs import Time
+from tests.support.children import backdate
 from tests.support.places import Place
 
 
@@ -114,7 +116,7 @@ def test_a_log_that_goes_and_comes_back_is_followed(log: Log) -> None:
 MANY = [f"line number {number} {'x' * 200}" for number in range(1000)]
 
 
-@pytest.mark.parametrize("name", ["agent.log.1", "agent-1.log", ".old"])
+@pytest.mark.parametrize("name", ["agent.log.1", "agent-1.log", ".old", "old/agent.log"])
 @pytest.mark.parametrize(
     ("rest", "told"),
     [
@@ -131,7 +133,8 @@ def test_a_log_that_is_renamed_is_read_to_its_end_before_the_next(
     log.append("seen\n")
     assert log.new() == ["seen"]
     log.append(rest)
-    path.rename(path.with_name(name))
+    path.with_name("old").mkdir()
+    path.rename(path.parent / name)
     log.append("first\n")
     assert log.new() == [*told, "first"]
     log.append("second\n")
@@ -150,6 +153,76 @@ def test_a_log_that_is_renamed_without_another_is_read_to_its_end(log: Log, name
     assert log.new() == []
     log.append("next\n")
     assert log.new() + log.new() == ["next"]
+
+
+@pytest.mark.parametrize("name", ["agent.log.1", "agent-1.log", "old/agent.log"])
+@pytest.mark.parametrize("rest", ["", "last\n", "last\nwithout line end"])
+@pytest.mark.parametrize("first", ["first\n", "first line that is longer than the former log\n"])
+def test_a_log_that_is_copied_and_truncated_is_read_to_its_end_before_the_next(
+    log: Log, name: str, rest: str, first: str
+) -> None:
+    path = log.place.loki / "logs/agent.log"
+    log.append("seen before it was copied\n")
+    log.new()
+    log.append(rest)
+    path.with_name("old").mkdir()
+    shutil.copyfile(path, path.parent / name)
+    os.truncate(path, 0)
+    log.append(first)
+    assert log.new() == [*rest.splitlines(), first.strip()]
+    log.append("second\n")
+    assert log.new() == ["second"]
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+@pytest.mark.parametrize("folder", ["", "old/"])
+def test_a_log_that_is_rotated_twice_between_two_looks_is_read_whole(
+    log: Log, folder: str, *, is_copied: bool
+) -> None:
+    path = log.place.loki / "logs/agent.log"
+    (path.parent / "old").mkdir()
+    log.append("seen before it was rotated\n")
+    log.new()
+    for number, text in ((2, "last\nwithout line end"), (1, "between\n" * 3)):
+        log.append(text)
+        target = path.parent / f"{folder}agent.log.{number}"
+        if is_copied:
+            shutil.copyfile(path, target)
+            os.truncate(path, 0)
+        else:
+            path.rename(target)
+    log.append("first\n")
+    assert log.new() == ["last", "without line end", *["between"] * 3, "first"]
+
+
+def test_a_log_with_a_higher_number_is_not_taken_for_an_older_one(log: Log) -> None:
+    path = log.place.loki / "logs/agent.log"
+    log.place.write("logs/agent.log.1", "of another day\n")
+    backdate(path.with_name("agent.log.1"), 60)
+    log.append("seen\n")
+    log.new()
+    path.rename(path.with_name("agent.log.2"))
+    log.append("first\n")
+    assert log.new() == ["first"]
+
+
+@pytest.mark.parametrize("rotate", ["rename", "copy"])
+def test_a_rotated_log_is_not_told_again_while_the_next_is_empty(log: Log, rotate: str) -> None:
+    path = log.place.loki / "logs/agent.log"
+    log.append("seen before it was rotated\n")
+    log.new()
+    if rotate == "rename":
+        path.rename(path.with_name("agent-1.log"))
+    else:
+        shutil.copyfile(path, path.with_name("agent-1.log"))
+    path.write_text("")
+    assert log.new() == []
+    log.time.now += 3
+    assert log.new() == []
+    first = "first line that is longer than the former log, which was short"
+    log.append(f"{first}\n")
+    assert log.new() == [first]
+    assert log.new() == []
 
 
 def test_of_another_file_with_the_inode_of_a_removed_log_nothing_is_told(log: Log) -> None:

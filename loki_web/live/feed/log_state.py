@@ -120,7 +120,8 @@ class LogSlice:
             return []
         version = self._sources.project.version(name)
         if self._place and version and version.inode == self._place.inode:
-            self._name = name  # the same file, renamed
+            self._seen.pop(self._name or "", None)  # what comes under the former name is new
+            self._name = name  # the same file, renamed or copied
         else:
             self._follow(name)
         return self._new_lines()
