@@ -211,9 +211,12 @@ class Journal(PathInput, Generic[R]):
         data = b"".join(self.lines_at([(self._place.offset - size, size)]))
         return data[:-1].rpartition(b"\n")[2]
 
-    def lines_backwards(self) -> Iterator[bytes]:
-        """Yield the lines that the file has now, newest first, without line ends or empty ones."""
-        return lines.backwards(self._root.path, self.relative)
+    def lines_backwards(self, suffix: str = "") -> Iterator[bytes]:
+        """Yield the lines that the file has now, newest first, without line ends or empty ones.
+
+        :param suffix: of the name, for a file that it was rotated to.
+        """
+        return lines.backwards(self._root.path, self.relative + suffix)
 
     def lines_at(self, places: Iterable[tuple[int, int]]) -> list[bytes]:
         """Return the bytes of lines; empty if the file was replaced since it was read.

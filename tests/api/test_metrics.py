@@ -258,6 +258,29 @@ def test_the_number_of_events_never_falls(
     assert more == [expected + 2] * 3
 
 
+@pytest.mark.parametrize(
+    ("rotated", "new", "expected"),
+    [
+        ((0, 105), (105, 107), 107),
+        ((0, 100), (100, 107), 107),
+        ((60, 105), (105, 107), 107),
+        ((0, 90), (105, 107), 102),  # of another time
+        ((105, 110), (110, 112), 102),  # rotated twice
+        ((0, 105), (0, 0), 100),  # counted when there are lines again
+    ],
+)
+def test_events_are_counted_that_were_rotated_before_they_were_seen(
+    place: Place, rotated: tuple[int, int], new: tuple[int, int], expected: int
+) -> None:
+    path = place.loki / "events.jsonl"
+    write_events(path, 0, 100)
+    clients = [place.client() for _ in range(2)]
+    assert scrape(clients[0])["loki_events_total"] == 100
+    write_events(path.with_name("events.jsonl.1"), *rotated)
+    write_events(path, *new, end="\n" if new[1] else "")
+    assert [scrape(each)["loki_events_total"] for each in clients * 2] == [expected] * 4
+
+
 @pytest.mark.slow
 def test_a_large_journal_is_counted_once(place: Place, client: FlaskClient) -> None:
     line = b'{"type": "iteration_start", "data": {"text": "' + b"x" * 950 + b'"}}\n'

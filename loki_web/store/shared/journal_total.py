@@ -2,14 +2,16 @@
 
 All processes share the count, in a small file in the cache folder. It has the last line that was
 counted: what follows it in another file is new, so a file that is trimmed to its last lines does
-not change the count. If the file is lost, the count begins with the lines that are there.
+not change the count. If the file was rotated to `.1`, what follows it there is counted too. If the
+small file is lost, the count begins with the lines that are there.
 """
 
 import hashlib
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass
-from itertools import takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from loki_web.store.journal import Journal
 
 _LOCK_SECONDS = 0.1
 _MOST_BYTES = 4096  # of a line, to recognize it
+_MOST_LINES = 100_000  # of a rotated file
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,20 @@ def _count_on(known: _Known, journal: Journal[Any]) -> _Known:
     last = _digest(journal.end_of_last_line(_MOST_BYTES))
     new = lines - known.lines
     if first != known.first or new < 0:
-        backwards = map(_digest, journal.lines_backwards())
-        after = min(lines, sum(1 for _ in takewhile(known.last.__ne__, backwards)))
-        is_cut_off = first == known.first and after == lines
-        new = 0 if is_cut_off else after
+        after = _count_after(known.last, journal.lines_backwards())
+        if after is not None:
+            new = min(lines, after)
+        elif first == known.first:  # cut off
+            new = 0
+        else:
+            rotated = islice(journal.lines_backwards(".1"), _MOST_LINES if known.last else 0)
+            new = lines + (_count_after(known.last, rotated) or 0)
     return _Known(known.total + new, lines, first, last)
+
+
+def _count_after(last: str, backwards: Iterable[bytes]) -> int | None:
+    """Return how many lines follow the one with a digest; None if it is not there."""
+    return next((n for n, line in enumerate(backwards) if _digest(line) == last), None)
 
 
 def _read(path: Path | None) -> _Known:
