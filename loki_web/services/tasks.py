@@ -121,7 +121,13 @@ def list_tasks(
     :param status: return only tasks of this status.
     :param limit: how many to return after skipping `offset`; None for all.
     """
-    tasks = get_task_list(sources).tasks
+    return select_tasks(get_task_list(sources).tasks, status=status, limit=limit, offset=offset)
+
+
+def select_tasks(
+    tasks: list[TaskDict], *, status: str | None, limit: int | None, offset: int
+) -> list[TaskDict]:
+    """Return those of a list of tasks that `list_tasks` returns."""
     if status is not None:
         tasks = [task for task in tasks if task["status"] == status]
     return tasks[offset : None if limit is None else offset + limit]

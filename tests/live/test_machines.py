@@ -20,6 +20,7 @@ from requests import Response
 
 from loki_web.auth import tokens
 from loki_web.live.machines import answers, remote_feed, service
+from loki_web.schemas.logs import LEVELS
 from loki_web.services.cells import Counter
 from loki_web.services.machines import keys
 from loki_web.services.machines.roster import get_roster
@@ -30,7 +31,7 @@ from tests.live.hubs import Bench, Peer
 from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
-from tests.support.registered import add_project, entry, register
+from tests.support.registered import add_project, entry, held, register
 from tests.support.routes import routes
 from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import wait_until
@@ -158,6 +159,39 @@ def test_an_edge_reads_what_the_machine_answers(machines: Machines) -> None:
     assert machines.edge.get("/api/tasks", headers=headers).status_code == 304
 
 
+def test_an_edge_reads_with_the_parameters_that_select_from_what_it_has(
+    machines: Machines,
+) -> None:
+    session = machines.session_of("alpha")
+    gone = entry(machines.place.home / "gone", id="id-gone")
+    add_project(machines.place, "kept")
+    register(machines.place, *held(machines.place).values(), gone)
+    reads = (
+        *("/api/tasks?status=done", "/api/tasks?limit=2&offset=1", "/api/tasks?limit=x"),
+        *("/api/notifications?limit=1000", "/api/notifications?severity=warning&offset=1"),
+        *("/api/notifications?acknowledged=false&limit=1", "/api/notifications?limit=0"),
+        *("/api/checkpoints?limit=200", "/api/checkpoints?limit=1", "/api/checkpoints?limit=201"),
+        *("/api/registry/projects?include_inactive=true", "/api/registry/projects"),
+        *("/api/agents?unknown=1", "/api/logs?lines=5", "/api/logs?lines=0"),
+        *("/api/memory/episodes?limit=1", "/api/memory/episodes?limit=1000"),
+        *("/api/learning/signals?limit=2&timeRange=7d", "/api/learning/errors?limit=1"),
+    )
+    for path in reads:
+
+        def is_same(path: str = path) -> bool:
+            joint = "&" if "?" in path else "?"
+            answer, truth = machines.edge.get(path), machines.alpha.get(path)
+            named = machines.beta.get(f"{path}{joint}project={session}")
+            expected = (truth.status_code, truth.json())
+            return all((each.status_code, each.json()) == expected for each in (answer, named))
+
+        wait_until(is_same, path)
+    truth, every = machines.alpha.get("/api/logs").json(), ",".join(LEVELS)
+    path = f"/api/logs?lines=2000&level={every}"
+    wait_until(lambda: machines.edge.get(path).json() == truth, "the lines that there are")
+    assert "id-gone" in machines.edge.get("/api/registry/projects?include_inactive=true").text
+
+
 def test_every_read_of_logs_memory_and_learning_is_answered_for_others(place: Place) -> None:
     folders = ("/api/logs", "/api/memory/", "/api/learning/")
     reads = {each.rule for each in routes(place.app()) if not each.changes and "<" not in each.rule}
@@ -188,10 +222,8 @@ def test_an_answer_that_is_too_large_is_not_sent_to_others(machines: Machines) -
 def test_an_edge_says_what_it_does_not_have(machines: Machines) -> None:
     session = machines.session_of("alpha")
     for path in (
-        "/api/records",
-        "/api/logs?lines=5",
-        "/api/tasks?status=pending",
-        "/api/checkpoints/x",
+        *("/api/records", "/api/checkpoints/x", "/api/logs?level=error", "/api/logs?query=x"),
+        *("/api/memory/episodes?offset=1", "/api/learning/metrics?timeRange=1h"),
     ):
         answer = machines.edge.get(path)
         assert answer.status_code == 404

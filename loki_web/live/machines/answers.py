@@ -18,7 +18,7 @@ import orjson
 from loki_web.errors import AwayError, NotFound, PublicError, Unavailable
 from loki_web.schemas.base import Query
 from loki_web.schemas.learning import LatestSignals, SignalFilter, SignalPage
-from loki_web.schemas.logs import LogsQuery
+from loki_web.schemas.logs import LEVELS, LogsQuery
 from loki_web.schemas.memory import EpisodesQuery
 from loki_web.services.context import Sources
 from loki_web.services.fleet import selection
@@ -26,6 +26,7 @@ from loki_web.services.learning import aggregation, queries
 from loki_web.services.logs import reader
 from loki_web.services.machines import keys
 from loki_web.services.memory import episodes, overview, patterns, skills
+from loki_web.store.coerce import Json
 
 if TYPE_CHECKING:
     from loki_web.store.shared.redis import Link
@@ -59,12 +60,26 @@ _SERVICES: Mapping[str, tuple[Callable[..., Any], type[Query]]] = {
     "/api/learning/tools": (queries.list_tool_uses, LatestSignals),
 }
 ROUTES = frozenset(_SERVICES)
+QUERIES = {rule: query for rule, (_, query) in _SERVICES.items()}
+_COUNTS = frozenset({"limit", "lines"})
 
 
-def ask(link: "Link", session: str, rule: str) -> bytes:
+def can_select(rule: str, wanted: Json) -> bool:
+    """Return whether the answer without parameters has what a request wants: the first of it.
+
+    :param wanted: the parameters of the request; a larger count than usual gets what there is.
+    """
+    usual = QUERIES[rule]().load({})
+    has_all_levels = wanted.get("level") in (None, frozenset(LEVELS))
+    others = wanted.keys() - _COUNTS - {"level"}
+    return has_all_levels and all(wanted[name] == usual.get(name) for name in others)
+
+
+def ask(link: "Link", session: str, rule: str, wanted: Json) -> bytes:
     """Request a read of another machine's session, and return its answer.
 
-    :param rule: the route of the read, one of `ROUTES`; it has no parameters.
+    :param rule: the route of the read, one of `ROUTES`.
+    :param wanted: the parameters of the request, see `can_select`.
     :raises Unavailable: on the first request; the machine answers within a second or two.
     :raises NotFound: if the answer is too large, or the machine does not publish the session.
     :raises AwayError: when Redis does not answer.
@@ -84,6 +99,17 @@ def ask(link: "Link", session: str, rule: str) -> bytes:
         raise Unavailable("Requested from the machine of the session. Try again.", 1)
     if body == _NO_ANSWER:
         raise NotFound("The machine does not publish this, or it is too large. Ask that machine.")
+    return _shorten(rule, wanted, body)
+
+
+def _shorten(rule: str, wanted: Json, body: bytes) -> bytes:
+    """Return an answer with at most as many entries as a request wants."""
+    usual = QUERIES[rule]().load({})
+    for name in wanted.keys() & _COUNTS:
+        most = wanted[name]
+        if most < usual[name]:
+            listed = orjson.loads(body)
+            return orjson.dumps(listed[-most:] if name == "lines" else listed[:most])
     return body
 
 

@@ -5,6 +5,7 @@ A request reads from Redis, and gets what was read last while Redis is away.
 
 import hashlib
 import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,14 +17,21 @@ from loki_web.errors import AwayError, NotFound, Unavailable
 from loki_web.live import protocol
 from loki_web.live.machines import answers
 from loki_web.live.machines.entries import read_state
+from loki_web.schemas.base import Query
 from loki_web.schemas.checkpoints import CheckpointsQuery
 from loki_web.schemas.notifications import NotificationsQuery
+from loki_web.schemas.registry import ProjectsQuery
+from loki_web.schemas.tasks import TasksQuery
+from loki_web.services import tasks
 from loki_web.services.context import Sources
 from loki_web.services.machines import keys
 from loki_web.services.machines.names import is_elsewhere
 from loki_web.services.machines.roster import Roster, get_roster
-from loki_web.store.coerce import dicts_in
+from loki_web.services.notifications import notifications
+from loki_web.services.registry import registry
+from loki_web.store.coerce import Json, dicts_in
 from loki_web.web.access import EVENT_STREAM, PROJECT, PUBLIC, get_identity
+from loki_web.web.blueprint import Blueprint
 from loki_web.web.context import PROJECT_HEADER
 
 if TYPE_CHECKING:
@@ -39,14 +47,21 @@ _CHANNEL_OF_RULE = {
     "/api/council/state": protocol.COUNCIL,
     "/api/checkpoints": protocol.CHECKPOINTS,
 }
-_QUERIES = {protocol.NOTIFICATIONS: NotificationsQuery, protocol.CHECKPOINTS: CheckpointsQuery}
+# The parameters of lists, and what they select from the list of the channel.
+_SELECTIONS: Mapping[str, tuple[type[Query], Callable[..., Any]]] = {
+    protocol.TASKS: (TasksQuery, tasks.select_tasks),
+    protocol.PROJECTS: (ProjectsQuery, registry.select_projects),
+    protocol.NOTIFICATIONS: (NotificationsQuery, notifications.select_notifications),
+    protocol.CHECKPOINTS: (CheckpointsQuery, lambda listed, limit: listed[:limit]),
+}
 # Routes that answer for this server, although their blueprints are about the project.
 _OF_SERVER = frozenset({"/api/auth/info", "/api/secrets/status", "/api/health/processes"})
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 5
 _NOT_HERE = (
     "The session is on another machine, of which this server has "
-    f"{', '.join([*_CHANNEL_OF_RULE, *sorted(answers.ROUTES)])} without parameters. "
+    f"{', '.join(_CHANNEL_OF_RULE)}, and with no parameters but `limit` and `lines` "
+    f"{', '.join(sorted(answers.ROUTES))}. "
     "Ask that machine for everything else."
 )
 
@@ -58,7 +73,7 @@ class Reads:
         self._sources = sources
         self._link = link
         self._roster = roster
-        self._kept: LRUCache[tuple[str, str], bytes] = LRUCache(_MAX_KEPT_BYTES, getsizeof=len)
+        self._kept: LRUCache[tuple[str, str, str], bytes] = LRUCache(_MAX_KEPT_BYTES, getsizeof=len)
         self._lock = threading.Lock()
 
     def respond(self) -> Response | None:
@@ -77,9 +92,12 @@ class Reads:
         limit = get_identity().projects
         session = self._roster.get_session(identifier, limit)
         has_read = rule in _CHANNEL_OF_RULE or rule in answers.ROUTES
-        if request.method not in ("GET", "HEAD") or not has_read or {*request.args} - {PROJECT}:
+        if request.method not in ("GET", "HEAD") or not has_read:
             raise NotFound(_NOT_HERE)
-        body = self._read(session, rule)
+        wanted = _parse_parameters(rule)
+        if rule in answers.ROUTES and not answers.can_select(rule, wanted):
+            raise NotFound(_NOT_HERE)
+        body = self._read(session, rule, wanted)
         if limit is not None and _CHANNEL_OF_RULE.get(rule) == protocol.PROJECTS:
             body = self._limit_projects(session, body)
         response = Response(body, content_type="application/json")
@@ -105,18 +123,19 @@ class Reads:
         listed = dicts_in(orjson.loads(body))
         return orjson.dumps([each for each in listed if each.get("path") == own["path"]])
 
-    def _read(self, session: str, rule: str) -> bytes:
+    def _read(self, session: str, rule: str, wanted: Json) -> bytes:
         """Return the answer of a machine; the last one while Redis does not answer."""
         channel = _CHANNEL_OF_RULE.get(rule)
+        key = (session, rule, str(wanted))
         try:
             body = (
-                self._read_state(session, channel)
+                self._read_state(session, channel, wanted)
                 if channel
-                else answers.ask(self._link, session, rule)
+                else answers.ask(self._link, session, rule, wanted)
             )
         except AwayError:
             with self._lock:
-                kept = self._kept.get((session, rule))
+                kept = self._kept.get(key)
             if kept is None:
                 raise Unavailable(
                     "Redis does not answer. Try again later.", _RETRY_SECONDS
@@ -124,15 +143,18 @@ class Reads:
             return kept
         with self._lock:
             if len(body) < _MAX_KEPT_BYTES:
-                self._kept[session, rule] = body
+                self._kept[key] = body
         return body
 
-    def _read_state(self, session: str, channel: str) -> bytes:
+    def _read_state(self, session: str, channel: str, wanted: Json) -> bytes:
         raw = self._link.call(lambda client: client.hget(keys.state(session), channel))
         state = read_state(raw) if raw else None
         if state is None or not state.messages:
             raise NotFound("The machine has not published this yet")
-        return orjson.dumps(_shorten(channel, state.messages[0].data))
+        value = state.messages[0].data
+        if channel in _SELECTIONS:
+            value = _SELECTIONS[channel][1](dicts_in(value), **wanted)
+        return orjson.dumps(value)
 
 
 def install(app: Flask, sources: Sources) -> None:
@@ -142,7 +164,12 @@ def install(app: Flask, sources: Sources) -> None:
         app.before_request(Reads(sources, link, roster).respond)
 
 
-def _shorten(channel: str, value: Any) -> Any:
-    """Return as many entries as the route does without parameters."""
-    query = _QUERIES.get(channel)
-    return value[: query().load({})["limit"]] if query and isinstance(value, list) else value
+def _parse_parameters(rule: str) -> Json:
+    """Return the parameters of the current request as the route itself gets them.
+
+    :raises BadRequest: if one is malformed.
+    """
+    query, _ = _SELECTIONS.get(_CHANNEL_OF_RULE.get(rule, ""), (Query, None))
+    query = answers.QUERIES.get(rule, query)
+    parsed: Json = Blueprint.ARGUMENTS_PARSER.parse(query, request, location="query")
+    return parsed

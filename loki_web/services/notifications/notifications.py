@@ -64,6 +64,20 @@ def list_notifications(
     entries = _identify(sources.project.document(_FILE))
     entries.sort(key=lambda item: sort_key(item[1].get("timestamp")), reverse=True)
     notifications = [_build_notification(identity, entry, types) for identity, entry in entries]
+    return select_notifications(
+        notifications, severity=severity, acknowledged=acknowledged, limit=limit, offset=offset
+    )
+
+
+def select_notifications(
+    notifications: list[NotificationDict],
+    *,
+    severity: str | None,
+    acknowledged: bool | None,
+    limit: int,
+    offset: int,
+) -> list[NotificationDict]:
+    """Return those of a list of notifications that `list_notifications` returns."""
     matching = [
         entry
         for entry in notifications

@@ -38,10 +38,16 @@ def list_projects(sources: Sources, *, include_inactive: bool) -> list[ProjectDi
 
     :param include_inactive: include projects whose directory does not exist.
     """
+    listed = [project.describe() for project in load_projects(sources)]
+    return select_projects(listed, include_inactive=include_inactive)
+
+
+def select_projects(projects: list[ProjectDict], *, include_inactive: bool) -> list[ProjectDict]:
+    """Return those of a list of projects that `list_projects` returns."""
     return [
-        project.describe()
-        for project in load_projects(sources)
-        if include_inactive or project.status == registry_project.ACTIVE
+        project
+        for project in projects
+        if include_inactive or project["status"] == registry_project.ACTIVE
     ]
 
 
