@@ -110,6 +110,10 @@ _SENT_TO_CLIENTS = {
         Task,
     ),
     "project_created": _Described("projects: a new registered project.", Project),
+    "project_removed": _Described(
+        "projects: a project has been missing from the registry for 3 seconds; its last state.",
+        Project,
+    ),
     "status": _Described("status: after subscribing, and on each change.", Status),
     "agents": _Described("agents: all agents, after subscribing and on each change.", [Agent]),
     "log": _Described("logs: a new line of the session's log, redacted.", LogEntry),
@@ -122,6 +126,11 @@ _SENT_TO_CLIENTS = {
     "cost": _Described("cost: after subscribing, and on each change.", Cost),
     "council": _Described("council: after subscribing, and on each change.", CouncilState),
     "checkpoint": _Described("checkpoints: a new checkpoint.", Checkpoint),
+    "checkpoint_removed": _Described(
+        "checkpoints: a checkpoint has been missing from the list of the newest 1000 for 3 "
+        "seconds; its last state.",
+        Checkpoint,
+    ),
     "reset": _Described(
         "The state that the client sent is unknown or no longer available. On an event stream the "
         "whole lists follow; on a WebSocket the client requests them from the API.",

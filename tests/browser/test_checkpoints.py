@@ -1,6 +1,7 @@
 """The view Checkpoints: made with a message, listed, looked into by their addresses."""
 
 import re
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -189,11 +190,16 @@ def test_the_filter_is_in_the_address(keeping: Server, open_page: OpenPage) -> N
     expect(page.locator("#main")).to_contain_text("No checkpoint fits")
 
 
-def test_one_made_elsewhere_appears_by_itself(kept: Place, open_page: OpenPage) -> None:
+def test_what_is_made_or_removed_elsewhere_comes_and_goes_by_itself(
+    kept: Place, open_page: OpenPage
+) -> None:
     with servers.serving(kept) as server:
         page = settled(open_page(f"{server.url}/#/checkpoints")).page
-        assert server.post("/api/checkpoints", json={"message": "from afar"}).status_code == 201
+        made = server.post("/api/checkpoints", json={"message": "from afar"})
+        assert made.status_code == 201
         expect(page.get_by_role("link", name="from afar")).to_be_visible()
+        shutil.rmtree(kept.loki / FOLDER / made.json()["id"])
+        expect(page.get_by_role("link", name="from afar")).to_have_count(0)
 
 
 def test_rows_are_walked_by_keys(keeping: Server, open_page: OpenPage) -> None:

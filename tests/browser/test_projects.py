@@ -292,7 +292,7 @@ def test_how_deep_to_look_can_be_chosen(serving: Server, fleet: Place, open_page
     assert page.evaluate("window.following.size") == 0
 
 
-def test_what_another_program_registers_appears(
+def test_what_another_program_registers_or_removes_comes_and_goes(
     serving: Server, fleet: Place, open_page: OpenPage
 ) -> None:
     page = opened(open_page, serving)
@@ -301,6 +301,9 @@ def test_what_another_program_registers_appears(
     held["projects"]["late"] = registered.entry(path, id="late", name="Late")
     registered.file(fleet).write_text(json.dumps(held))
     expect(row(page, "Late").locator(".pill")).to_have_text("Idle")
+    del held["projects"]["late"]
+    registered.file(fleet).write_text(json.dumps(held))
+    expect(row(page, "Late")).to_have_count(0)
 
 
 @pytest.mark.parametrize("registry", ["", "[5", '{"projects": 5}'])

@@ -141,14 +141,6 @@ def test_a_channel_is_read_again_while_something_is_about_to_be_removed(listed: 
     assert are_current(recorded.inputs)
 
 
-def test_entries_of_other_lists_go_without_a_word() -> None:
-    listed = Listed(state.send_new_entries("checkpoint"))
-    listed.told(task("a"))
-    listed.told()
-    listed.time.now += GONE_SECONDS
-    assert listed.told() == []
-
-
 def test_a_task_that_comes_back_much_later_is_made_anew(listed: Listed) -> None:
     listed.told()
     listed.time.now += GONE_SECONDS + 1
@@ -156,7 +148,7 @@ def test_a_task_that_comes_back_much_later_is_made_anew(listed: Listed) -> None:
 
 
 def test_an_announced_entry_is_told_once() -> None:
-    listed = Listed(state.send_new_entries("project_created"))
+    listed = Listed(state.send_new_entries("project_created", "project_removed"))
     listed.told()
     assert listed.told({"id": "p", "name": "n"}) == [("project_created", "p")]
     assert listed.told({"id": "p", "name": "m"}) == []
@@ -276,13 +268,29 @@ def test_an_entry_is_told_when_its_file_appears(
     assert slice_.refresh() == []
 
 
+CHECKPOINT, PROJECT = "cp-1-1771578784", {"id": "p1", "path": "/p", "name": "demo"}
+TWO = [{"id": "t1"}, {"id": "t2"}]
+
+
 @pytest.mark.parametrize(
-    ("channel", "path", "content", "expected"),
+    ("channel", "path", "content", "rest", "expected"),
     [
-        ("tasks", "queue/pending.json", [{"id": "t1"}, {"id": "t2"}], ("task_removed", "t1")),
+        ("tasks", "queue/pending.json", TWO, TWO[1:], ("task_removed", "t1")),
         (
             *("notifications", "notifications/active.json"),
-            *([{"id": "t1"}, {"id": "t2"}], ("notification_removed", "t1")),
+            *(TWO, TWO[1:], ("notification_removed", "t1")),
+        ),
+        (
+            *("checkpoints", f"state/checkpoints/{CHECKPOINT}/metadata.json"),
+            *({"id": CHECKPOINT}, None, ("checkpoint_removed", CHECKPOINT)),
+        ),
+        (
+            *("projects", "dashboard/projects.json"),
+            *({"projects": {"p1": PROJECT}}, {"projects": {}}, ("project_removed", "p1")),
+        ),
+        (
+            *("projects", "dashboard/projects.json"),
+            *({"projects": {"p1": PROJECT}}, None, ("project_removed", "p1")),
         ),
     ],
 )
@@ -293,13 +301,18 @@ def test_an_entry_that_has_left_its_file_is_told_as_removed(
     *,
     channel: str,
     path: str,
-    content: list[Entry],
+    content: Any,
+    rest: Any,
     expected: tuple[str, str],
 ) -> None:
     monkeypatch.setattr(state, "GONE_SECONDS", 0.0)
-    place.write(path, content)
+    write = place.write_home if channel == "projects" else place.write
+    file = write(path, content)
     slice_ = made(channel)
-    place.write(path, content[1:])
+    if rest is None:
+        file.unlink()
+    else:
+        write(path, rest)
     messages = [*slice_.refresh(), *slice_.refresh()]
     assert told([{"type": m.type, "data": m.data} for m in messages]) == [expected]
     assert slice_.refresh() == []

@@ -29,7 +29,7 @@ def _tasks(sources: Sources, show: Show) -> Slice:
 def _projects(sources: Sources, show: Show) -> Slice:
     return ListSlice(
         protocol.PROJECTS,
-        state.send_new_entries("project_created"),
+        state.send_new_entries("project_created", "project_removed"),
         lambda: registry.list_projects(sources, include_inactive=True),
     )
 
@@ -45,7 +45,7 @@ def _notifications(sources: Sources, show: Show) -> Slice:
 def _checkpoints(sources: Sources, show: Show) -> Slice:
     return ListSlice(
         protocol.CHECKPOINTS,
-        state.send_new_entries("checkpoint"),
+        state.send_new_entries("checkpoint", "checkpoint_removed"),
         lambda: list_checkpoints(show(), limit=_MAX_ENTRIES),
     )
 

@@ -111,22 +111,24 @@ class ListKind:
 
     :param message_type: returns the type of the message for a changed entry, or None.
     :param mark: returns the part of an entry that goes into the token of the list.
+    :param removed_type: the type of the message for an entry that has gone.
     :param moved: returns the ids of entries that changed their order; each gives a message of the
         type `moved_type`.
-    :param removed_type: the type of the message for an entry that has gone; empty for none.
     """
 
     message_type: MessageType
     mark: Callable[[Entry], Any]
+    removed_type: str
     moved: MovedEntries = lambda known, entries: set()
     moved_type: str = ""
-    removed_type: str = ""
 
 
-def send_new_entries(message_type: str) -> ListKind:
-    """Return the kind of a list that sends an entry once, when it is new."""
+def send_new_entries(message_type: str, removed_type: str) -> ListKind:
+    """Return the kind of a list that sends an entry when it is new or has gone."""
     return ListKind(
-        lambda before, _: message_type if before is None else None, lambda entry: entry.get("id")
+        lambda before, _: message_type if before is None else None,
+        lambda entry: entry.get("id"),
+        removed_type,
     )
 
 
@@ -135,7 +137,7 @@ def send_changed_entries(message_type: str, removed_type: str) -> ListKind:
     return ListKind(
         lambda before, after: message_type if before != after else None,
         lambda entry: entry,
-        removed_type=removed_type,
+        removed_type,
     )
 
 
@@ -185,7 +187,7 @@ def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
             yield task_id
 
 
-TASKS = ListKind(_task_event, _without_position, _moved_tasks, "task_moved", "task_removed")
+TASKS = ListKind(_task_event, _without_position, "task_removed", _moved_tasks, "task_moved")
 
 
 class ListSlice:
@@ -231,7 +233,7 @@ class ListSlice:
         if not self._is_read:
             messages, self._is_read = [], True
         self._entries, self._etag = entries, ""
-        if self._gone and self._kind.removed_type:
+        if self._gone:
             observe(UNREPEATABLE)  # read again without a change: the entry may have to be removed
         before, self.token = self.token, self._identify()
         if messages or self.token != before:
@@ -263,7 +265,7 @@ class ListSlice:
 
     def _identify(self) -> str:
         """Return the token of what clients have, with the entries not yet reported as removed."""
-        missing = [key.encode() for key in self._gone] if self._kind.removed_type else []
+        missing = [key.encode() for key in self._gone]
         return _hash(b"".join([*self._marks.values(), *missing])).hex()
 
     def _compare(self, entries: Sequence[Entry]) -> list[Message]:
@@ -291,9 +293,7 @@ class ListSlice:
     def _forget_gone(self, now: float) -> list[Message]:
         """Forget entries missing for GONE_SECONDS; return the messages that report it."""
         expired = [key for key, (at, _) in self._gone.items() if now - at >= GONE_SECONDS]
-        forgotten = [self._gone.pop(key)[1] for key in expired]
-        kind = self._kind.removed_type
-        return [Message(kind, entry) for entry in forgotten if kind]
+        return [Message(self._kind.removed_type, self._gone.pop(key)[1]) for key in expired]
 
 
 class _History:

@@ -5,17 +5,14 @@ import { lookup } from './words.js';
 
 /** Channels that a hidden tab follows too, for its title and icon, and for notifications of the browser. */
 export const ALWAYS = ['status', 'notifications'];
+/** By the first word of the type of a message. */
 const CHANNEL_OF = lookup({
-  task_created: 'tasks',
-  task_updated: 'tasks',
-  task_moved: 'tasks',
-  task_removed: 'tasks',
-  project_created: 'projects',
+  task: 'tasks',
+  project: 'projects',
   status: 'status',
   agents: 'agents',
   log: 'logs',
   notification: 'notifications',
-  notification_removed: 'notifications',
   cost: 'cost',
   council: 'council',
   checkpoint: 'checkpoints',
@@ -147,12 +144,13 @@ function lose() {
 }
 
 function hear({ type, data }) {
+  const changed = CHANNEL_OF[type.split('_')[0]];
   if (type === 'subscribed') {
     for (const channel of data.channels) {
       begun.add(channel);
       tell('begun', undefined, channel, channel in data.known);
     }
-  } else if (type in CHANNEL_OF) tell(type, data, CHANNEL_OF[type]);
+  } else if (changed) tell(type, data, changed);
   else if (type === 'reset') for (const channel of data.channels) tell(type, undefined, channel);
 }
 
