@@ -77,7 +77,7 @@ def step(root: Path, relative: str, place: Place | None, until: int | None = Non
         with files.opened(root, relative) as (stream, version):
             here = _find_again(stream, version, place)
             if place and here is not place and until is None:
-                rest = _rest_of_rotated(root, relative, place, is_replaced=True)
+                rest = _rest_of_rotated(root, relative, place, is_replaced=version.size > 0)
                 if rest and (rest.place != place or not version.size):
                     return replace(rest, has_more=rest.place != place)
             return _step(stream, here, min(version.size, until or version.size))
@@ -101,7 +101,7 @@ def _rest_of_rotated(
 
     If it was rotated more than once, `.1` follows on `.2`.
 
-    :param is_replaced: whether there is a new log, so that a line without line end is complete.
+    :param is_replaced: whether the new log has lines, so that a line without line end is complete.
     """
     rest, modified = None, 0
     try:

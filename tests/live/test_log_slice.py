@@ -225,6 +225,18 @@ def test_a_rotated_log_is_not_told_again_while_the_next_is_empty(log: Log, rotat
     assert log.new() == []
 
 
+def test_a_rotated_log_is_followed_until_the_next_one_has_lines(log: Log) -> None:
+    path = log.place.loki / "logs/agent.log"
+    path.rename(path.with_name("agent.log.1"))
+    path.write_text("")
+    told = [log.new()]
+    for text in ("beg", "un\nlast"):  # the writer has not opened the next one yet
+        log.append(text, "agent.log.1")
+        told.append(log.new())
+    log.append("first\n")
+    assert [*told, log.new()] == [[], [], ["begun"], ["last", "first"]]
+
+
 def test_of_another_file_with_the_inode_of_a_removed_log_nothing_is_told(log: Log) -> None:
     path = log.place.loki / "logs/agent.log"
     path.rename(path.with_name("other.txt"))
