@@ -87,7 +87,7 @@ class _Source(NamedTuple):
 
 
 _Kind = Literal["created_at", "started_at", "completed_at"]
-_Choice = dict[str, tuple[_Source, int]]
+_Choice = dict[str, _Source]
 _QUEUES = [_Source(queue, is_copy=False) for queue in _STATUS_OF_QUEUE]
 _COPIES = [_Source(queue, is_copy=True) for queue in _STATE_KEYS]
 
@@ -140,21 +140,16 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     The state file is a copy. Its entry is used only for an id that is in no queue, and only if the
     queue file was not written after the state file.
     """
-    entries: dict[_Source, dict[str, Json]] = {}
-
-    def read(source: _Source, identity: str) -> Json:
-        if source not in entries:
-            entries[source] = _read_chosen_entries(sources, source)
-        return entries[source][identity]
-
-    chosen = _choose_copies(sources, _choose_queued(sources, read))
     previous = before.chosen if before else _load_tasks(sources)
+    fingerprints: dict[_Source, dict[str, int]] = {}
+    read = _reader(sources)
     changed = 0
     positions: Counter[str] = Counter()
     merged: dict[str, _Chosen] = {}
-    for identity, (source, fingerprint) in sorted(
-        chosen.items(), key=lambda item: _ORDER[item[1][0].queue]
-    ):
+    for identity, source in _choose(sources).items():
+        if source not in fingerprints:
+            fingerprints[source] = _fingerprint_entries(sources, source)
+        fingerprint = fingerprints[source][identity]
         queue = source.queue
         status = _STATUS_OF_QUEUE[queue]
         position = positions[status]
@@ -172,37 +167,57 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     return TaskList([choice.task for choice in merged.values()], merged)
 
 
-def _choose_queued(sources: Sources, read: Callable[[_Source, str], Json]) -> _Choice:
-    """Return for each id in the queue files the source and fingerprint of the latest entry."""
+@derived
+def _choose(sources: Sources) -> _Choice:
+    """Return for each id the source whose entry is used, pending ones first."""
+    chosen = _choose_copies(sources, _choose_queued(sources))
+    return dict(sorted(chosen.items(), key=lambda item: _ORDER[item[1].queue]))
+
+
+def _choose_queued(sources: Sources) -> _Choice:
+    """Return for each id in the queue files the source of the latest entry."""
     queued: _Choice = {}
+    read = _reader(sources)
     for source in _list_queues(sources):
-        for identity, fingerprint in _fingerprint_entries(sources, source).items():
+        for identity in _list_identities(sources, source):
             other = queued.get(identity)
             if other is not None:
                 # Ids repeat in each session, so the times of the entries decide. If they have
                 # none, the times of the files decide, then the order of the queues.
-                is_later = _is_later(read(source, identity), read(other[0], identity))
+                is_later = _is_later(read(source, identity), read(other, identity))
                 if is_later is None:
-                    paths = _get_path(other[0].queue), _get_path(source.queue)
+                    paths = _get_path(other.queue), _get_path(source.queue)
                     is_later = not sources.project.is_newer(*paths)
                 if not is_later:
                     continue
-            queued[identity] = source, fingerprint
+            queued[identity] = source
     return queued
 
 
 def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
-    """Return the chosen entries, and those of the state file for ids in no queue."""
+    """Return the chosen sources, and those of the state file for ids in no queue."""
     chosen = dict(queued)
     for source in _list_copies(sources):
-        for identity, fingerprint in _fingerprint_entries(sources, source).items():
+        for identity in _list_identities(sources, source):
             path = _get_path(source.queue)
             if identity in queued or sources.project.is_newer(path, state.DASHBOARD_FILE):
                 continue
             other = chosen.get(identity)
-            if other is None or _RANK[source.queue] > _RANK[other[0].queue]:
-                chosen[identity] = source, fingerprint
+            if other is None or _RANK[source.queue] > _RANK[other.queue]:
+                chosen[identity] = source
     return chosen
+
+
+def _reader(sources: Sources) -> Callable[[_Source, str], Json]:
+    """Return a function that returns the entry of an id, and reads each source once."""
+    entries: dict[_Source, dict[str, Json]] = {}
+
+    def read(source: _Source, identity: str) -> Json:
+        if source not in entries:
+            entries[source] = _read_chosen_entries(sources, source)
+        return entries[source][identity]
+
+    return read
 
 
 def _list_queues(sources: Sources) -> list[_Source]:
@@ -266,9 +281,10 @@ def count_tasks(sources: Sources) -> dict[str, int]:
     if _has_no_list(sources):
         state_file = state.get_dashboard_state(sources)
         return {name: as_count(state_file.get(f"{name}_tasks")) for name in counts}
-    for task in get_task_list(sources).tasks:
-        done = "failed" if task["failed"] else "completed"
-        counts[done if task["status"] == DONE else task["status"]] += 1
+    for source in _choose(sources).values():
+        status = _STATUS_OF_QUEUE[source.queue]
+        done = "failed" if source.queue in _FAILED_QUEUES else "completed"
+        counts[done if status == DONE else status] += 1
     return counts
 
 
@@ -283,17 +299,21 @@ def get_current_task(sources: Sources) -> str:
         return redact(first_text(state.get_dashboard_state(sources).get("current_task")))
     if state.is_left(sources, state.IN_PROGRESS_FILE):
         return ""
-    active = list_tasks(sources, status=IN_PROGRESS)
-    for task in active:
-        if task["type"] != "iteration":
-            return task["title"]
-    return active[0]["title"] if active else ""
+    read = _reader(sources)
+    active = [
+        read(source, identity)
+        for identity, source in _choose(sources).items()
+        if _STATUS_OF_QUEUE[source.queue] == IN_PROGRESS
+    ]
+    others = (entry for entry in active if first_text(entry.get("type")) != "iteration")
+    current = next(others, active[0] if active else None)
+    return "" if current is None else redact(_get_title(current))
 
 
 def _has_no_list(sources: Sources) -> bool:
     """Return whether there is neither a task nor a list of tasks in the state file."""
     is_listed = "tasks" in as_dict(sources.project.document(state.DASHBOARD_FILE))
-    return not is_listed and not get_task_list(sources).tasks
+    return not is_listed and not _choose(sources)
 
 
 def get_task_entries(value: Any) -> list[Json]:
@@ -312,6 +332,11 @@ def build_plain_task(identity: str, entry: Json, positions: Counter[str]) -> Tas
     positions[status] += 1
     task["failed"] = queue in _FAILED_QUEUES
     return task
+
+
+@derived
+def _list_identities(sources: Sources, source: _Source) -> list[str]:
+    return list(_read_chosen_entries(sources, source))
 
 
 @derived
