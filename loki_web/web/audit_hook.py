@@ -1,4 +1,4 @@
-"""Record every state change and every refused request in the audit log."""
+"""Record state changes, and refused reads within limits, in the audit log."""
 
 from typing import Any
 
