@@ -6,6 +6,7 @@ from urllib.parse import quote
 from flask import Flask, Response, jsonify, request
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import WebsocketMismatch
 
 from loki_web.errors import PublicError
 from loki_web.web import access
@@ -20,6 +21,11 @@ _SENTENCES = {
     415: "The content type is not supported",
     431: "The header fields are too large",
 }
+_ONLY_SOCKET = (
+    f"{access.SOCKET} is a WebSocket: connect with ws:// or wss://. If a proxy removes the Upgrade "
+    f"header, configure it to pass it, or use {access.EVENT_STREAM}."
+)
+_NO_SOCKET = f"This path is not a WebSocket; connect to {access.SOCKET}."
 _API = ("/api/", "/health", access.METRICS)
 
 log = logging.getLogger(__name__)
@@ -43,11 +49,17 @@ def _http(error: HTTPException) -> Response:
     if error.code == 404 and (address := _without_slash()):
         return _moved(address)
     status = error.code or 500
-    response = _detail(_SENTENCES.get(status, error.name), status)
+    response = _detail(_describe(error, status), status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
+
+
+def _describe(error: HTTPException, status: int) -> str:
+    if isinstance(error, WebsocketMismatch):
+        return _ONLY_SOCKET if request.path == access.SOCKET else _NO_SOCKET
+    return _SENTENCES.get(status, error.name)
 
 
 def _without_slash() -> str | None:

@@ -154,28 +154,31 @@ def test_compression_is_not_negotiated(shared: Server) -> None:
         assert "sec-websocket-extensions" not in client.socket.headers
 
 
+UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("path", "headers", "status", "words"),
     [
-        ({}, 400),
-        ({"Upgrade": "websocket", "Connection": "Upgrade"}, 426),
+        ("/ws", {}, 400, ["ws://", "Upgrade header", "/api/events"]),
+        ("/ws", UPGRADE, 426, ["version 13"]),
         (
-            {
-                "Upgrade": "websocket",
-                "Connection": "Upgrade",
-                "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "short",
-            },
+            "/ws",
+            {**UPGRADE, "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "short"},
             400,
+            ["Sec-WebSocket-Key"],
         ),
+        ("/", UPGRADE, 400, ["connect to /ws"]),
+        ("/api/events", UPGRADE, 400, ["connect to /ws"]),
     ],
 )
 def test_what_is_no_handshake_is_refused_in_words(
-    shared: Server, headers: dict[str, str], status: int
+    shared: Server, path: str, headers: dict[str, str], status: int, words: list[str]
 ) -> None:
-    answer = shared.get("/ws", headers=headers)
+    answer = shared.get(path, headers=headers)
     assert answer.status_code == status
     assert set(answer.json()) == {"detail"}
+    assert [word for word in words if word not in answer.json()["detail"]] == []
 
 
 def test_large_cookies_do_not_break_the_handshake(shared: Server) -> None:
