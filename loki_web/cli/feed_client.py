@@ -7,11 +7,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 from loki_web import outgoing
+from loki_web.cli.options import explain_failure
 
 SILENCE_SECONDS = 45.0  # the server sends a heartbeat every 15 seconds
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
@@ -22,13 +22,21 @@ class Refused(Exception):
     """The server refused the request, and a retry would not help; the text is its reason."""
 
 
+class _Busy(Exception):
+    """The server refused the request for now; the text is its reason."""
+
+
+def _wait(seconds: float, _reason: str) -> None:
+    time.sleep(seconds)
+
+
 def follow(
     url: str,
     channels: Iterable[str] = (),
     token: str | None = None,
     *,
     ca_file: str | None = None,
-    wait: Callable[[float], None] = time.sleep,
+    wait: Callable[[float, str], None] = _wait,
     project: str | None = None,
 ) -> Generator[dict[str, Any], None, None]:
     """Yield the messages of the feed without end, and reconnect when the connection breaks.
@@ -40,9 +48,11 @@ def follow(
     :param channels: the channels to subscribe to; default: tasks and projects.
     :param token: the access token, if the server requires one.
     :param ca_file: a PEM file of the CA certificates to check the server's certificate against.
-    :param wait: sleeps between two attempts; doubles from FIRST to LONGEST_WAIT_SECONDS.
+    :param wait: sleeps between two attempts, with the reason for the next one; the seconds double
+        from FIRST to LONGEST_WAIT_SECONDS.
     :param project: the id, alias or path of the project to follow; default: the one that is shown.
     :raises Refused: when the server refuses the connection or its certificate is not trusted.
+    :raises ValueError: when the server is another program.
     """
     opener = _opener(url, ca_file)
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"
@@ -50,13 +60,18 @@ def follow(
     headers = {"Accept": "text/event-stream"}
     seconds = FIRST_WAIT_SECONDS
     while True:
-        with suppress(*_BROKEN):
+        reason = "the server closed it"
+        try:
             for message, last_id in _messages(opener, _request(address, headers, token)):
                 if last_id:
                     headers["Last-Event-ID"] = last_id
                 seconds = FIRST_WAIT_SECONDS
                 yield message
-        wait(seconds)
+        except _Busy as error:
+            reason = str(error)
+        except _BROKEN as error:
+            reason = explain_failure(error, url, SILENCE_SECONDS)
+        wait(seconds, reason)
         seconds = min(LONGEST_WAIT_SECONDS, seconds * 2)
 
 
@@ -87,13 +102,15 @@ def _messages(
     except urllib.error.HTTPError as error:
         with error:
             if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
-                return
+                raise _Busy(_reason(error)) from None
             raise Refused(_reason(error)) from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise Refused("The certificate of the server is not trusted: see --cacert") from None
         raise
     with stream:
+        if stream.headers.get_content_type() != "text/event-stream":
+            raise ValueError("not an event stream")
         fields: dict[str, str] = {}
         for line in stream:
             name, _, value = line.decode("utf-8", errors="replace").rstrip("\r\n").partition(": ")

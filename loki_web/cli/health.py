@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from loki_web.cli.options import cacert_option, checked_url
+from loki_web.cli.options import cacert_option, checked_url, explain_failure
 from loki_web.config.parsers import is_this_machine
 from loki_web.config.settings import Settings
 from loki_web.store.coerce import as_dict, texts_in
@@ -58,7 +58,7 @@ def health(url: str | None, is_live: bool, seconds: float, cacert: str | None) -
     server on this machine may use the certificate in LOKI_TLS_CERT, whatever names are in it.
     """
     settings = Settings.read()
-    address = url or settings.url
+    address = settings.url if url is None else url
     connection, prefix = _connection_to(address, settings.tls_cert, cacert, seconds)
     expected = "live" if is_live else "ready"
     status, body = _get(connection, f"{prefix}/health/{expected}", address)
@@ -78,7 +78,7 @@ def _connection_to(
         path = os.path.normpath(address.removeprefix(_UNIX))
         context = _tls_context(certificate, ca_file) if certificate else None
         return _UnixConnection(path, context, seconds), ""
-    parts = urlsplit(checked_url(address))
+    parts = urlsplit(checked_url(address, more=", or unix:/path/of/its/socket"))
     host, prefix = parts.hostname or "", parts.path.rstrip("/")
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port, timeout=seconds), prefix
@@ -115,14 +115,8 @@ def _get(connection: http.client.HTTPConnection, path: str, address: str) -> tup
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read(_MAX_BYTES)
-    except ssl.SSLCertVerificationError as error:
-        reason = f"its certificate is not trusted: {error.verify_message}"
-    except TimeoutError:
-        reason = f"it took longer than {connection.timeout:g} seconds"
-    except OSError as error:
-        reason = error.strerror or "the connection was closed"
-    except http.client.HTTPException:
-        reason = "it does not speak HTTP"
+    except (OSError, http.client.HTTPException) as error:
+        reason = explain_failure(error, address, connection.timeout)
     finally:
         connection.close()
     raise click.ClickException(f"no answer from {address}: {reason}")

@@ -1,7 +1,10 @@
 """Shared by several commands: settings as options, and formatting of output."""
 
+import ssl
+import urllib.error
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,19 +71,44 @@ def setting_options(*, without: Sequence[str] = ()) -> Callable[..., Any]:
     return decorate
 
 
-def checked_url(url: str) -> str:
+def checked_url(url: str, *, more: str = "") -> str:
     """Return the URL of a server without query and fragment.
 
+    :param more: other addresses that the command accepts, for the error.
     :raises click.UsageError: for anything else than an http or https URL.
     """
     try:
         parts = urlsplit(url)
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.port != 0
+        is_valid = is_valid and bool((parts.hostname or "").encode("idna"))
     except ValueError:
         is_valid = False
     if not is_valid or "@" in url or not url.isascii() or not url.isprintable() or " " in url:
-        raise click.UsageError("URL must be an http or https URL such as http://localhost:57374")
+        raise click.UsageError(
+            "URL must be an http or https URL such as http://localhost:57374" + more
+        )
     return url.partition("?")[0].partition("#")[0]
+
+
+def explain_failure(error: OSError | HTTPException, address: str, timeout: float | None) -> str:
+    """Return in a few words why a server gave no answer.
+
+    :param address: its URL.
+    :param timeout: of the connection, in seconds.
+    """
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError) or "handshake" in str(cause):
+        return "no TLS handshake; if it has no certificate, use http:// or unset LOKI_TLS_CERT"
+    if isinstance(cause, TimeoutError):
+        return f"it took longer than {timeout:g} seconds"
+    if isinstance(cause, ConnectionError) and not cause.strerror:
+        hint = "; if it has a certificate, use https://" if address.startswith("http:") else ""
+        return f"the connection was closed{hint}"
+    if isinstance(cause, OSError):
+        return cause.strerror or str(cause)
+    return "it does not speak HTTP"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

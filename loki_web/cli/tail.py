@@ -93,9 +93,11 @@ def _channels_in(lists: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _wait_and_report(address: str) -> Callable[[float], None]:
-    def wait(seconds: float) -> None:
-        click.echo(f"loki-web: no connection to {address}; retrying in {seconds:.0f} s", err=True)
+def _wait_and_report(address: str) -> Callable[[float, str], None]:
+    def wait(seconds: float, reason: str) -> None:
+        shown = printable(" ".join(reason.split())).rstrip(".")
+        message = f"no connection to {address}: {shown}; retrying in {seconds:.0f} s"
+        click.echo(f"loki-web: {message}", err=True)
         time.sleep(seconds)
 
     return wait

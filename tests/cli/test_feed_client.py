@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loki_web.cli.feed_client import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Refused, follow
+from tests.cli.commands import answering
 from tests.live.clients import listening
 from tests.support import accounts
 from tests.support.places import Place
@@ -48,7 +49,7 @@ def test_it_comes_back_and_misses_nothing(place: Place) -> None:
     with serving(place, workers=2) as server:
         place.write("queue/pending.json", [{"id": "a"}])
 
-        def change_meanwhile(seconds: float) -> None:
+        def change_meanwhile(seconds: float, _: str) -> None:
             waits.append(seconds)
             if len(waits) == 1:
                 place.write("queue/pending.json", [{"id": "a"}, {"id": "b"}])
@@ -67,13 +68,41 @@ def test_it_comes_back_and_misses_nothing(place: Place) -> None:
     assert waits[0] == FIRST_WAIT_SECONDS
 
 
-def test_it_waits_longer_and_longer_for_a_server_that_is_not_there() -> None:
-    class Enough(Exception):
-        pass
+class Enough(Exception):
+    """Ends what retries without end."""
 
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b'503 No\r\n\r\n{"detail": "Too many live connections."}', "Too many live connections."),
+        (b'429 No\r\n\r\n{"detail": "Slow down."}', "Slow down."),
+        (b"502 Bad Gateway\r\n\r\n<html>", "The server answered 502"),
+        (b"200 OK\r\nContent-Type: text/event-stream\r\n\r\n", "the server closed it"),
+    ],
+)
+def test_the_reason_of_the_server_is_told_before_the_next_attempt(
+    answer: bytes, reason: str
+) -> None:
+    def wait(_: float, why: str) -> None:
+        raise Enough(why)
+
+    with answering(b"HTTP/1.1 " + answer) as url, pytest.raises(Enough) as end:
+        next(follow(url, wait=wait))
+    assert str(end.value) == reason
+
+
+def test_a_page_is_no_feed() -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>"
+    with answering(page) as url, pytest.raises(ValueError, match="event stream"):
+        next(follow(url))
+
+
+def test_it_waits_longer_and_longer_for_a_server_that_is_not_there() -> None:
     waits: list[float] = []
 
-    def wait(seconds: float) -> None:
+    def wait(seconds: float, why: str) -> None:
+        assert why == "Connection refused"
         waits.append(seconds)
         if len(waits) == 8:
             raise Enough

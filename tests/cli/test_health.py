@@ -3,16 +3,14 @@
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from loki_web.cli import loki_web
-from tests.cli.commands import COMMAND, is_one_complaint, run
+from tests.cli.commands import COMMAND, answering, is_one_complaint, run
 from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import Server, environment, free_port, serving, start
@@ -102,23 +100,6 @@ def test_the_certificate_of_this_server_is_trusted_and_no_other(
         assert "no answer from http:" in check(f"http://{host}").output
 
 
-@contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """A server that sends these bytes to one client."""
-    with socket.create_server(("127.0.0.1", free_port())) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join()
-
-
 def test_a_server_that_works_alone_is_not_restarted() -> None:
     body = b'{"status": "degraded", "warnings": ["Redis does not answer"]}'
     with answering(b"HTTP/1.1 200 OK\r\n\r\n" + body) as url:
@@ -129,7 +110,7 @@ def test_a_server_that_works_alone_is_not_restarted() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"", "the connection was closed"),
+        (b"", "the connection was closed; if it has a certificate, use https://"),
         (b"220 mail.example ESMTP\r\n", "it does not speak HTTP"),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "(200) is not Loki Web's"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"status": "up"}', "(200) is not Loki Web's"),
@@ -145,6 +126,16 @@ def test_what_is_not_loki_web_is_not_healthy(answer: bytes, reason: str) -> None
     assert reason in done.output
 
 
+def test_a_server_without_tls_is_named() -> None:
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        refused = check(url.replace("http:", "https:"))
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
+        silent = check(f"https://127.0.0.1:{listener.getsockname()[1]}", "--timeout", "0.1")
+    for done in (refused, silent):
+        assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
+        assert "no TLS handshake; if it has no certificate, use http://" in done.output
+
+
 def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", free_port())) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -152,6 +143,19 @@ def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
     assert (done.exit_code, "longer than 0.1 seconds" in done.output) == (1, True)
 
 
-@pytest.mark.parametrize("url", ["localhost:57374", "ftp://localhost", "http://a b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "foo", "/run/s", "localhost:57374", "ftp://localhost"),
+        *("http://", "http://a b", "http://a..b", f"http://{'a' * 64}.example"),
+    ],
+)
 def test_a_malformed_address_is_a_usage_error(url: str) -> None:
-    assert check(url).exit_code == 2
+    done = check(url)
+    assert done.exit_code == 2
+    assert "http://localhost:57374, or unix:/path/of/its/socket" in done.output
+
+
+def test_the_path_of_a_socket_may_be_too_long() -> None:
+    done = check(f"unix:/{'a' * 200}")
+    assert (done.exit_code, "too long" in done.output) == (1, True)

@@ -154,6 +154,7 @@ def test_the_token_comes_from_the_variable_or_the_option(place: Place) -> None:
         ["ftp://localhost"],
         ["http://"],
         ["http://localhost:x"],
+        ["http://a..b"],
         ["http://a b"],
         ["http://localhost", "-c", "bogus"],
         ["http://localhost", "-c", "tasks,bogus"],
