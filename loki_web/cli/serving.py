@@ -21,7 +21,8 @@ _SIDECAR = ("--workers", "1", "loki_web.app:create_sidecar()")
 _POLL_SECONDS = 0.1
 _MAX_PORT = 65535
 _ADDRESS = re.compile(
-    r"unix:.+|fd://[0-9]+|(?:\[(?P<v6>[^]\s]+)\]|(?P<host>[^\s\[\]:,/]*)):(?P<port>[0-9]{1,5})"
+    r"unix:(?://)?(?P<path>.+)|fd://(?P<fd>[0-9]{1,9})|"
+    r"(?:\[(?P<v6>[^]\s]+)\]|(?P<host>[^\s\[\]:,/]*)):(?P<port>[0-9]{1,5})"
 )
 
 _open_option = click.option(
@@ -60,7 +61,9 @@ def sidecar(bind: str | None, **chosen: Any) -> NoReturn:
     settings = Settings.from_env(variables)
     address = _parse_address(settings, bind)
     if address["port"]:
-        settings.check_free(address["v6"] or address["host"], int(address["port"]))
+        settings.check_free(address["v6"] or address["host"], int(address["port"]), "--bind")
+    else:
+        settings.check_socket(address["path"] or int(address["fd"]))
     _announce(settings, address[0], what="live feed ")
     _replace_process(_gunicorn(*_SIDECAR, "--bind", address[0]), variables)
 

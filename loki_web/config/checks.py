@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import ssl
+import stat
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ import psutil
 
 from loki_web.config.parsers import is_loopback
 from loki_web.errors import SettingsError
+
+_MAX_SOCKET_PATH = 107  # bytes, see unix(7)
 
 
 def check_exposure(host: str, *, may_be_open: bool) -> None:
@@ -112,9 +115,10 @@ def check_loki_dir(path: Path) -> None:
         raise SettingsError(f"LOKI_DIR is not a readable directory: {path}")
 
 
-def check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int, setting: str) -> None:
     """Check that the server can listen on an address.
 
+    :param setting: what names the port, for the error.
     :raises SettingsError: when another process listens there, or the address is not ours.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -125,11 +129,38 @@ def check_free(host: str, port: int) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise SettingsError(
-                f"port {port} of {host} is in use: end what listens there, or set another "
-                "LOKI_DASHBOARD_PORT"
+                f"port {port} of {host} is in use: end what listens there, or set another {setting}"
             ) from None
         reason = error.strerror or "unknown error"
         raise SettingsError(f"cannot listen on port {port} of {host}: {reason}") from None
+
+
+def check_socket(address: str | int) -> None:
+    """Check that the server can listen on a unix socket; gunicorn would retry for seconds.
+
+    :param address: its path, or the number of an open descriptor.
+    :raises SettingsError: otherwise.
+    """
+    if isinstance(address, int):
+        try:
+            is_socket = stat.S_ISSOCK(os.fstat(address).st_mode)
+        except OSError:
+            is_socket = False
+        if not is_socket:
+            raise SettingsError(f"descriptor {address} is not an open socket")
+        return
+    folder = os.path.dirname(os.path.abspath(address))
+    if not os.path.isdir(folder):
+        reason = f"there is no folder {folder}"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"the folder {folder} is not writable"
+    elif os.path.lexists(address) and not Path(address).is_socket():
+        reason = "the file exists and is not a socket"
+    elif len(os.fsencode(address)) > _MAX_SOCKET_PATH:
+        reason = f"the path is longer than {_MAX_SOCKET_PATH} bytes"
+    else:
+        return
+    raise SettingsError(f"cannot listen on unix:{address}: {reason}")
 
 
 def check_audit_key(path: Path, *folders: Path) -> None:

@@ -16,6 +16,7 @@ from loki_web.config.checks import (
     check_loki_dir,
     check_oidc,
     check_redis,
+    check_socket,
     check_tls,
 )
 
@@ -403,15 +404,24 @@ class Settings:
         scheme = "https" if self.tls_cert else "http"
         return f"{scheme}://{self.authority}"
 
-    def check_free(self, host: str, port: int) -> None:
+    def check_free(self, host: str, port: int, setting: str = "LOKI_DASHBOARD_PORT") -> None:
         """Check that the server can listen there, unless it inherits its sockets.
 
         Sockets are inherited from systemd, or from the old server at an upgrade.
 
+        :param setting: what names the port.
         :raises SettingsError: when another process listens there, or the address is not ours.
         """
         if not self.has_sockets:
-            check_free(host, port)
+            check_free(host, port, setting)
+
+    def check_socket(self, address: str | int) -> None:
+        """Check a unix socket or descriptor, as `check_free` does an address.
+
+        :raises SettingsError: when it cannot be listened on.
+        """
+        if not self.has_sockets:
+            check_socket(address)
 
     def in_force(self) -> list[str]:
         """Return each setting as `NAME=value`, for display."""

@@ -81,11 +81,13 @@ def repeat_command(server: Any) -> None:
 
 
 def check_surroundings(settings: Settings, addresses: Iterable[Any]) -> None:
-    """Exit with one line when an address is in use; log the warnings of the settings."""
+    """Exit with one line for an address that cannot be used; log the warnings of the settings."""
     try:
         for address in addresses:
             if isinstance(address, tuple):
                 settings.check_free(str(address[0]), int(address[1]))
+            else:
+                settings.check_socket(address)
     except SettingsError as error:
         sys.exit(f"loki-web: {error}")
     for warning in settings.warnings:

@@ -104,6 +104,7 @@ def test_a_port_in_use_is_one_line_and_nothing_else(place: Place, command: list[
     assert done.returncode != 0
     assert done.stderr.splitlines() == [done.stderr.strip()]
     assert done.stderr.startswith(f"loki-web: port {port} of 127.0.0.1 is in use")
+    assert done.stderr.rstrip().endswith("--bind" if more else "LOKI_DASHBOARD_PORT")
 
 
 # The place is still there, below another name, when the folders for temporary files are not.
