@@ -133,6 +133,11 @@ def delete(sources: WritableSources, identifier: str) -> None:
     _tell_machines(sources, identity, sources.now())
 
 
+def check_exists(sources: Sources, identifier: str) -> None:
+    """Check that a token can be found by its id or name; raises as `delete`."""
+    _find_id(load_tokens(sources), identifier)
+
+
 def rotate(
     sources: WritableSources, identifier: str, *, grace_seconds: int = GRACE_SECONDS
 ) -> RotatedTokenDict:

@@ -80,8 +80,7 @@ def create(
 def list_tokens(everything: bool, as_json: bool) -> None:
     """List the tokens, without their secrets."""
     sources = open_accounts()
-    if not token_store.is_readable(sources):
-        raise click.ClickException(f"{_path(sources)} is damaged or unreadable")
+    _check_readable(sources)
     entries = tokens.list_tokens(sources, include_revoked=everything)
     if as_json:
         click.echo(json.dumps(entries, indent=2))
@@ -107,9 +106,11 @@ def revoke(identifier: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation")
 def delete(identifier: str, yes: bool) -> None:
     """Delete a token and its data permanently."""
+    sources = open_accounts()
+    _check_readable(sources)
+    tokens.check_exists(sources, identifier)
     if not yes and not _confirmed(f"Delete {printable(identifier)} permanently?"):
         raise click.ClickException("nothing was deleted; use --yes to delete without confirmation")
-    sources = open_accounts()
     tokens.delete(sources, identifier)
     record(sources, "delete", identifier)
     click.echo(f"Deleted {printable(identifier)}", err=True)
@@ -130,6 +131,11 @@ def rotate(identifier: str, grace: int) -> None:
     created = tokens.rotate(sources, identifier, grace_seconds=grace)
     record(sources, "rotate", created["replaces"], replaced_by=created["id"], grace_seconds=grace)
     _print_token(sources, created)
+
+
+def _check_readable(sources: Sources) -> None:
+    if not token_store.is_readable(sources):
+        raise click.ClickException(f"{_path(sources)} is damaged or unreadable")
 
 
 def _confirmed(question: str) -> bool:

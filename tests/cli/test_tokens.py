@@ -214,6 +214,8 @@ def test_it_needs_nothing_but_a_home(tmp_path: Path) -> None:
         ["create", "x", "--expires-days", "soon"],
         ["revoke", "nobody"],
         ["delete", "nobody", "--yes"],
+        ["delete", "nobody"],
+        ["delete", ""],
         ["rotate", "nobody"],
         ["rotate", "revoked"],
         ["rotate", "viewer", "--grace", "forever"],
@@ -228,7 +230,9 @@ def test_what_cannot_be_is_one_line_and_changes_nothing(place: Place, arguments:
     assert store(place).read_bytes() == before
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["create", "x"], ["revoke", "viewer"]])
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["create", "x"], ["revoke", "viewer"], ["delete", "viewer"]]
+)
 @pytest.mark.parametrize("content", ['{"tokens": {', "[]", '{"tokens": []}', ""])
 def test_a_store_in_disorder_is_told_and_left_as_it_is(
     place: Place, arguments: list[str], content: str
