@@ -13,6 +13,7 @@ from loki_web.services.session import liveness, state
 from loki_web.store import files, json_text
 from loki_web.store.inputs import MAX_DOCUMENT_BYTES
 
+_STATE = ".loki"
 _MAX_LISTED = 20  # paths of each kind
 _LIBRARIES = ("flask", "gunicorn", "marshmallow")
 _JSON, _OBJECT, _LINES, _ANY = (
@@ -118,10 +119,14 @@ def _describe_versions(sources: Sources) -> str:
 
 
 def _check_files(sources: Sources, diagnosis: Diagnosis) -> None:
+    path = sources.project.path
     if not sources.project.is_folder(""):
-        diagnosis.lines.append(
-            f"{sources.project.path}: there is no such folder, so no session to show"
-        )
+        diagnosis.lines.append(f"{path}: there is no such folder, so no session to show")
+        if not (path.parent.is_dir() or sources.settings.is_edge):
+            diagnosis.add_fault(f"there is no {path.parent} either: correct LOKI_DIR")
+        return
+    if path.name != _STATE and sources.project.is_folder(_STATE):
+        diagnosis.add_fault(f"{path} has a {_STATE}/ of its own: set LOKI_DIR to {path / _STATE}")
         return
     if files.leads_out(sources.project.path) and not sources.settings.allow_linked_dir:
         diagnosis.add_fault(

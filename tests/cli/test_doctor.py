@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import run
 from tests.support import places
 from tests.support.places import Place
@@ -27,7 +29,7 @@ def test_versions_and_settings_are_told(finished: Place) -> None:
 
 
 def test_no_version_of_loki_mode_is_made_up(tmp_path: Path) -> None:
-    code, said = doctor(Place(tmp_path, tmp_path / "project/.loki"))
+    code, said = doctor(Place(tmp_path, tmp_path / ".loki"))
     assert "Loki Mode unknown\n" in said
     assert code == 0
 
@@ -74,7 +76,26 @@ def test_settings_that_are_ignored_are_told(finished: Place) -> None:
     assert code == 0
 
 
-def test_no_folder_is_told(tmp_path: Path) -> None:
-    code, said = doctor(Place(tmp_path, tmp_path / "nowhere" / ".loki"))
+@pytest.mark.parametrize(
+    ("folder", "settings", "words"),
+    [
+        ("project/.loki", {}, []),
+        ("nowhere/.loki", {}, ["there is no {}/nowhere either: correct LOKI_DIR"]),
+        ("nowhere/.loki", {"LOKI_EDGE": "true", "LOKI_REDIS_URL": "redis://127.0.0.1:1/0"}, []),
+    ],
+)
+def test_a_project_may_have_no_session_but_must_be_there(
+    tmp_path: Path, folder: str, settings: dict[str, str], words: list[str]
+) -> None:
+    (tmp_path / "project").mkdir()
+    code, said = doctor(Place(tmp_path, tmp_path / folder), **settings)
     assert "there is no such folder" in said
-    assert code == 0
+    assert [word for word in words if word.format(tmp_path) not in said] == []
+    assert code == (1 if words else 0)
+
+
+def test_the_folder_of_a_project_is_not_its_state(finished: Place) -> None:
+    project = finished.loki.parent
+    code, said = doctor(Place(finished.home, project))
+    assert f"has a .loki/ of its own: set LOKI_DIR to {finished.loki}" in said
+    assert code == 1
