@@ -76,6 +76,21 @@ def test_settings_that_are_ignored_are_told(finished: Place) -> None:
     assert code == 0
 
 
+def test_misspelled_settings_are_told_and_variables_of_others_are_not(finished: Place) -> None:
+    misspelled = {
+        "LOKI_ALOWED_HOSTS": "LOKI_ALLOWED_HOSTS",
+        "LOKI_DASHBOARD_PROT": "LOKI_DASHBOARD_PORT",
+        "LOKI_WORKER": "LOKI_WORKERS",
+    }
+    others = ["LOKI_DASHBOARD", "LOKI_DASHBOARD_SERVICE_PORT", "LOKI_PROVIDER", "LOKI_TOKEN"]
+    code, said = doctor(finished, **dict.fromkeys([*misspelled, *others], "x"))
+    assert [line for line in said.splitlines() if line.startswith("warning: ")] == [
+        f"warning: {name} is not a setting of this server; did you mean {meant}?"
+        for name, meant in misspelled.items()
+    ]
+    assert code == 0
+
+
 @pytest.mark.parametrize(
     ("folder", "settings", "words"),
     [
