@@ -52,7 +52,7 @@ def tail(
     URL is the address of the server; default: from the settings. Default channels: all. A broken
     connection is re-established, and missed messages are shown.
     """
-    address = Settings.from_env().url if url is None else checked_url(url)
+    address = Settings.read().url if url is None else checked_url(url)
     token = _checked_token(token)
     write = _as_json if as_json else _as_line
     try:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from loki_web.cli import loki_web
 from loki_web.demo.places import places_in
-from tests.cli.commands import COMMAND, is_one_complaint, run
+from tests.cli.commands import COMMAND, answering, is_one_complaint, run
 from tests.support import accounts
 from tests.support.places import Place
 from tests.support.servers import Server, environment, free_port, running, serving
@@ -145,6 +147,21 @@ def test_the_token_comes_from_the_variable_or_the_option(place: Place) -> None:
             assert "connected" in tail.line()
         for settings in ({}, {"LOKI_TOKEN": accounts.raw("revoked")}):
             assert is_one_complaint(run(place, "tail", server.url, settings=settings))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LOKI_DASHBOARD_HOST": "0.0.0.0"},
+        {"LOKI_DIR": __file__},
+        {"LOKI_AUDIT_REQUIRED": "true", "LOKI_AUDIT_DISABLED": "true"},
+    ],
+)
+def test_only_the_address_of_the_settings_matters(settings: dict[str, str]) -> None:
+    with answering(b'HTTP/1.1 403 No\r\n\r\n{"detail": "Not for you"}') as url:
+        port = {"LOKI_DASHBOARD_PORT": url.rpartition(":")[2]}
+        done = CliRunner().invoke(loki_web, ["tail"], env={**settings, **port})
+    assert (done.exit_code, done.output) == (1, "Error: Not for you\n")
 
 
 @pytest.mark.parametrize(
