@@ -10,7 +10,7 @@ from loki_web.auth.scopes import ROLES, SCOPES
 from loki_web.auth.tokens import CreatedTokenDict, TokenDict
 from loki_web.cli.accounts import open_accounts, record
 from loki_web.cli.options import moment, table
-from loki_web.services.context import Sources
+from loki_web.services.context import Sources, WritableSources
 from loki_web.store.times import parse_time
 from loki_web.text import printable
 
@@ -58,7 +58,7 @@ def create(
 
     Without scopes and role it can only read.
     """
-    sources = open_accounts()
+    sources = _open_store()
     created = tokens.create(
         sources,
         name,
@@ -79,8 +79,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array")
 def list_tokens(everything: bool, as_json: bool) -> None:
     """List the tokens, without their secrets."""
-    sources = open_accounts()
-    _check_readable(sources)
+    sources = _open_store()
     entries = tokens.list_tokens(sources, include_revoked=everything)
     if as_json:
         click.echo(json.dumps(entries, indent=2))
@@ -95,7 +94,7 @@ def list_tokens(everything: bool, as_json: bool) -> None:
 @click.argument("identifier", metavar="ID_OR_NAME")
 def revoke(identifier: str) -> None:
     """Revoke a token. It stays in the list."""
-    sources = open_accounts()
+    sources = _open_store()
     tokens.revoke(sources, identifier)
     record(sources, "revoke", identifier)
     click.echo(f"Revoked {printable(identifier)}", err=True)
@@ -106,8 +105,7 @@ def revoke(identifier: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation")
 def delete(identifier: str, yes: bool) -> None:
     """Delete a token and its data permanently."""
-    sources = open_accounts()
-    _check_readable(sources)
+    sources = _open_store()
     tokens.check_exists(sources, identifier)
     if not yes and not _confirmed(f"Delete {printable(identifier)} permanently?"):
         raise click.ClickException("nothing was deleted; use --yes to delete without confirmation")
@@ -127,15 +125,17 @@ def delete(identifier: str, yes: bool) -> None:
 )
 def rotate(identifier: str, grace: int) -> None:
     """Replace a token by a new one with the same name and scopes, and print it."""
-    sources = open_accounts()
+    sources = _open_store()
     created = tokens.rotate(sources, identifier, grace_seconds=grace)
     record(sources, "rotate", created["replaces"], replaced_by=created["id"], grace_seconds=grace)
     _print_token(sources, created)
 
 
-def _check_readable(sources: Sources) -> None:
+def _open_store() -> WritableSources:
+    sources = open_accounts()
     if not token_store.is_readable(sources):
         raise click.ClickException(f"{_path(sources)} is damaged or unreadable")
+    return sources
 
 
 def _confirmed(question: str) -> bool:

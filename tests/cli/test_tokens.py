@@ -231,12 +231,15 @@ def test_what_cannot_be_is_one_line_and_changes_nothing(place: Place, arguments:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["create", "x"], ["revoke", "viewer"], ["delete", "viewer"]]
+    "arguments",
+    [["list"], ["create", "x"], *([each, "viewer"] for each in ("revoke", "delete", "rotate"))],
 )
 @pytest.mark.parametrize("content", ['{"tokens": {', "[]", '{"tokens": []}', ""])
 def test_a_store_in_disorder_is_told_and_left_as_it_is(
     place: Place, arguments: list[str], content: str
 ) -> None:
     place.write_home("dashboard/tokens.json", content)
-    assert is_one_complaint(run(place, "token", *arguments))
+    done = run(place, "token", *arguments)
+    assert is_one_complaint(done)
+    assert f"{store(place)} is damaged" in done.stderr
     assert store(place).read_text() == content
