@@ -21,8 +21,9 @@ def deploy(folder: Path) -> None:
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     targets = {folder / source.relative_to(_SOURCE): source for source in sources}
     for target in targets:
-        if os.path.lexists(target):
-            raise click.ClickException(f"{target} exists; nothing was written")
+        for path in (target, *target.parents):
+            if os.path.lexists(path) and not (path != target and path.is_dir()):
+                raise click.ClickException(f"{path} exists; nothing was written")
     for target, source in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)

@@ -32,6 +32,17 @@ def test_an_existing_file_stays_as_it_is(place: Place, tmp_path: Path, is_link: 
     assert not existing.exists() or existing.stat().st_size == 0
 
 
+@pytest.mark.parametrize("name", ["nginx", "nginx/loki-web", "prometheus/rules"])
+def test_a_file_in_place_of_a_folder_stops_all(place: Place, tmp_path: Path, name: str) -> None:
+    existing = tmp_path / name
+    existing.parent.mkdir(exist_ok=True)
+    existing.touch()
+    done = run(place, "deploy", str(tmp_path))
+    assert is_one_complaint(done)
+    assert f"{existing} exists; nothing was written" in done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [existing]
+
+
 def test_other_files_of_the_folder_do_not_matter(place: Place, tmp_path: Path) -> None:
     (tmp_path / "other.conf").touch()
     assert run(place, "deploy", str(tmp_path)).returncode == 0
