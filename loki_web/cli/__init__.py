@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _exit(str(error), 1)
     except OSError as error:
         reason = error.strerror or "operating system error"
+        if isinstance(error, FileNotFoundError) and not error.filename:  # of os.getcwd
+            reason = "the current folder has been deleted: change to another one"
         _exit(f"{error.filename}: {reason}" if error.filename else reason, 1)
     except (click.Abort, KeyboardInterrupt):
         _exit("interrupted", 130)

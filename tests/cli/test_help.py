@@ -89,6 +89,20 @@ def test_a_port_in_use_is_one_line(place: Place, command: list[str]) -> None:
     assert f"port {port} of 127.0.0.1 is in use" in done.stderr
 
 
+def test_a_deleted_current_folder_is_one_line(place: Place, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *COMMAND, "serve"],
+        cwd=gone,
+        env=environment(place, LOKI_LOG_FORMAT="json", LOKI_DASHBOARD_PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+    )
+    assert is_one_complaint(done)
+    assert "the current folder has been deleted" in done.stderr
+
+
 def test_the_page_opens_in_a_browser_and_a_missing_folder_is_told(tmp_path: Path) -> None:
     place = Place(tmp_path / "home", tmp_path / "nowhere" / ".loki")
     place.home.mkdir()
