@@ -467,8 +467,9 @@ class Collection:
         data = self._value_store.load(self._name, _FORMAT) if self._value_store else None
         if data is None:
             return []
-        self._entries.load(data)
-        for name in set(self._entries).difference(self._names()):
+        names = self._names()
+        self._entries.load(data, names)
+        for name in set(self._entries).difference(names):
             self._entries.remove(name)
         if not self._is_trusted:
             self._recent.update(dict.fromkeys(reversed(self._entries.latest(_MAX_RECENT))))

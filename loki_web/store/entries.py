@@ -1,7 +1,7 @@
 """The state of the files of a collection, in columns: a year of history has tens of thousands."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
 from typing import Any, NamedTuple
 
@@ -137,11 +137,15 @@ class Entries:
         header = orjson.dumps([list(rows), kept])
         return b"\n".join([header, b"".join(column.tobytes() for column in columns)])
 
-    def load(self, data: bytes) -> None:
-        """Replace all entries by those that `dump` returned."""
+    def load(self, data: bytes, names: Iterable[str]) -> None:
+        """Replace all entries by those that `dump` returned.
+
+        :param names: paths whose strings are used instead of equal ones.
+        """
         end = data.index(b"\n")
         paths, values = orjson.loads(data[:end])
-        self._rows = dict(zip(paths, range(len(paths)), strict=True))
+        known = {name: name for name in names}
+        self._rows = {known.get(path, path): row for row, path in enumerate(paths)}
         both = array("q", data[end + 1 :])
         self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
         self._values = [RELEASED if value is None else value for value in values]
