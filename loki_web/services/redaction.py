@@ -62,6 +62,7 @@ _COMMANDS = (
     (("curl",), rf"(?:[a-tv-zA-TV-Z#]{{0,8}}[uU]|-user|-proxy-user){_USER}"),
     (("http ", "https ", "xh "), rf"(?:a|-auth){_USER}"),
     (("curl",), r"-oauth2-bearer[ =]"),
+    (("curl",), r"(?:[a-ac-zA-Z#]{0,8}b|-cookie)[ =]?+(?:(\\{0,7})([\"']))?[^\s=\"'\\]{1,100}+="),
     (("ldap",), r"w ?"),
     (("smbclient", "rpcclient"), r"(?:U|-user)[ =]?[^\s%]{1,100}+%"),
     (("htpasswd",), r"[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,200}+ \S{1,100}+ "),
@@ -140,12 +141,12 @@ def _redact_list(items: list[Any]) -> list[Any]:
 
 def _is_named(name: Any, value: Any) -> bool:
     """Return whether an item after a name, as in `["X-API-Key", "x1"]`, is a secret."""
-    return (
-        isinstance(name, str)
-        and isinstance(value, str)
-        and secrets_names.classify_key(name) in (Kind.PHRASE, Kind.WORD)
-        and values.is_secret(value, Kind.QUALIFIED)
-    )
+    if not (isinstance(name, str) and isinstance(value, str)):
+        return False
+    kind = secrets_names.classify_key(name)
+    if kind is Kind.COOKIE:
+        return "=" in value
+    return kind in (Kind.PHRASE, Kind.WORD) and values.is_secret(value, Kind.QUALIFIED)
 
 
 def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +171,9 @@ def _redact_under(name: str, value: Any) -> Any:
         return redact_within(value)
     if kind not in values.DOUBTFUL:
         return _hide(value, numbers=kind is Kind.PHRASE)
-    if isinstance(value, str) and value and values.is_secret(value, kind):
+    is_number = kind is Kind.DIGITS and isinstance(value, int)
+    content = str(value) if is_number else value
+    if isinstance(content, str) and content and values.is_secret(content, kind):
         return REDACTED
     return redact_within(value)
 

@@ -13,6 +13,7 @@ class Kind(Enum):
     PATH = "pwd: a password unless it is a path, as in PWD=/home/me"
     BARE = "pass, pw: a password unless it counts tests, as in pass=12"
     QUALIFIED = "token_github, passwordHash: one word with letters and digits"
+    DIGITS = "PIN, OTP: digits, more than the number of a connector's pin has"
     WEAK = "a key or signature: redacted only where it looks random"
     CREDENTIALS = "a map of them, or a word that looks random"
     AUTHORIZATION = "a scheme and its credentials or parameters"
@@ -25,11 +26,12 @@ _PASSWORD_ABROAD = (
 )
 HINTS = (
     *("pass", "pw", "secret", "token", "key", "auth", "cookie", "cred", "sig"),
-    *("sess", "connect.sid", *_PASSWORD_ABROAD),
+    *("sess", "connect.sid", "sid=", "pin", "puk", "otp", *_PASSWORD_ABROAD),
 )
 _NAME = re.compile(
-    r"(pass(?:(?:word|wort)s?|wd|phrase|code|e)?|pwd?|secret|token|key|auth(?:orization)?|cookie"
-    rf"|cred(?:ential)?s?|sig(?:nature)?|sess(?:id|ion(?:_?id)?)|connect\.sid"
+    r"(pass(?:(?:word|wort)s?|wd|phrase|code|e)?|pwd?|secret|token|key|auth(?:orization)?|cookies?"
+    rf"|cred(?:ential)?s?|sig(?:nature)?|sess(?:id|ion(?:_?id)?)|connect\.sid|sid(?==)"
+    rf"|pin(?:[ _-]code)?|puk|otp"
     rf"|{'|'.join(_PASSWORD_ABROAD)})(?:[_-]?(?:base|value|text|plain|\d{{1,3}}))?+"
 )
 _SESSION_COOKIES = (
@@ -50,9 +52,18 @@ _KEYS = (
     *("master", "shared", "storage", "license", "subscription", "session", "consumer"),
 )
 _SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE, "connect.sid": Kind.WORD}
+_SURE |= {"cookies": Kind.CREDENTIALS}
 _SURE |= dict.fromkeys(_PASSWORD_ABROAD, Kind.PHRASE)
 _QUALIFIABLE = (Kind.PHRASE, Kind.WORD)
-_PLURALS = ("secrets", "credentials", "apikeys", "api_keys", "accesstokens", "access_tokens")
+_PLURALS = (
+    "secrets",
+    "credentials",
+    "cookies",
+    "apikeys",
+    "api_keys",
+    "accesstokens",
+    "access_tokens",
+)
 
 
 def find_name(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
@@ -97,11 +108,16 @@ def classify_key(key: str) -> Kind | None:
 def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if word in _SURE:
         return None if word == "token" and lowered.endswith(_VOCABULARY, 0, at) else _SURE[word]
-    if word.startswith("sess"):
-        return Kind.WORD if lowered.endswith(_SESSION_COOKIES, 0, at + len(word)) else None
     if word == "key":
         before = lowered[max(0, at - 16) : at].rstrip(" _-")
         return Kind.WORD if before.endswith(_KEYS) else Kind.WEAK
+    if word.startswith(("sess", "sid")):
+        return _classify_session(text, lowered, at, word)
+    if word.startswith(("pin", "puk", "otp")):
+        is_part = text[max(0, at - 1) : at].isalpha() and not _is_camel_case(text, at)
+        return (
+            None if is_part or text[at + len(word) : at + len(word) + 1].isdigit() else Kind.DIGITS
+        )
     if word == "auth" and text[max(0, at - 1) : at + 4] == "_AUTH":
         return Kind.BARE
     if word == "authorization":
@@ -111,13 +127,27 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     return _classify_password(text, lowered, at, word)
 
 
+def _classify_session(text: str, lowered: str, at: int, word: str) -> Kind | None:
+    """Tell cookies from the ids of our sessions, which are written as `session_id`, `sessionId`."""
+    end = at + len(word)
+    is_part = text[max(0, at - 1) : at].isalnum()
+    if lowered.endswith(_SESSION_COOKIES, 0, end) or (text[at:end] == "sessionid" and not is_part):
+        return Kind.WORD
+    is_cookie = word in ("session", "sid") and text.startswith("=", end) and not is_part
+    return Kind.WEAK if is_cookie else None
+
+
+def _is_camel_case(text: str, at: int) -> bool:
+    return text[max(0, at - 1) : at].islower() and text[at].isupper()
+
+
 def _classify_password(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if word == "passe":
         return Kind.PHRASE if lowered.endswith(_PASSE, 0, at) else None
     if len(word) > len("pass"):
         return Kind.PHRASE
     before = text[max(0, at - 1) : at]
-    if before in ("_", "-", ".") or (before.islower() and text[at].isupper()):
+    if before in ("_", "-", ".") or _is_camel_case(text, at):
         return Kind.PHRASE
     if before.isalnum():
         is_name = text[at].isupper() or lowered.endswith(("store", "key", "user"), 0, at)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from loki_web.services.secrets.names import Kind
 
 REDACTED = "[redacted]"
-DOUBTFUL = (Kind.WEAK, Kind.CREDENTIALS, Kind.BARE, Kind.PATH, Kind.QUALIFIED)
+DOUBTFUL = (Kind.WEAK, Kind.CREDENTIALS, Kind.BARE, Kind.PATH, Kind.QUALIFIED, Kind.DIGITS)
 Span = tuple[int, int]
 
 _MOST_LINES_OF_A_GROUP = 8
@@ -49,7 +49,7 @@ _PLAIN = re.compile(
     r"|missing|invalid|unset|bool(?:ean)?|int(?:eger)?|number|object|enabled|disabled|expected"
     r"|expired|empty|not|must|should|see|please|handled)"
     r"|(?<=oken: )(?:\$\d{1,9}\.\d{1,9}|\d{1,9}(?:\.\d{1,9})?m?s)"  # its price, its time
-    rf"|{_REFERENCE}|\$\((?!echo|printf)[a-z][\w-]{{0,30}}+(?=[ )])|{_CODE}"
+    rf"|\{{\}}|\[\]|{_REFERENCE}|\$\((?!echo|printf)[a-z][\w-]{{0,30}}+(?=[ )])|{_CODE}"
     r"|(?i:jwts?|json|opaque)(?=[ \t]*+(?:[\r\n,;)}\]|(]|\Z))"  # kinds of tokens
     r"|process\.env\.\w++|os\.environ\[[\"']\w++[\"']\]"
     r"|(?:~|\.\.?)?/(?:home|etc|run|var|usr|tmp|root|opt|Users|mnt|srv|app|\.ssh)/[\w./-]++"
@@ -91,6 +91,7 @@ _BESIDE = re.compile(
 )
 _NETRC = re.compile(r"\blogin[ \t]+\S{1,80}\s+\Z")
 _MIXED = re.compile(r"(?=[^\d]{0,99}\d)(?=[^A-Za-z]{0,99}[A-Za-z])\S{5,}")
+_DIGITS = re.compile(r"\d{4,12}[.!?]?")
 _ALGORITHM = re.compile(r"(?i)(?:sha|md|base|utf|aes|rsa|ed|hs|rs|es|bcrypt|argon|oauth|v)-?\d")
 _HASH = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
 _PARTS = re.compile(r"[A-Za-z0-9+=]+")
@@ -104,7 +105,11 @@ def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
     """
     if match := _SEPARATOR.match(text, end):
         return _find_value(text, match.end(), kind, apart=bool(match[1]))
-    if kind is Kind.AUTHORIZATION or kind is Kind.COOKIE:
+    if kind is Kind.COOKIE:  # ("Set-Cookie", "a=b")
+        match = _ARGUMENT.match(text, end)
+        span = find_quoted(text, match.end()) if match else None
+        return span if span and "=" in text[slice(*span)] else None
+    if kind is Kind.AUTHORIZATION:
         return None
     if match := _ELEMENT.match(text, end):
         value = _ELEMENT_TEXT.match(text, match.end())
@@ -146,6 +151,8 @@ def is_secret(value: str, kind: Kind) -> bool:
         return not value.startswith(("/", "~", ".", "$", "%")) and value[1:3] != ":\\"
     if kind is Kind.QUALIFIED:
         return _is_mixed_word(value)
+    if kind is Kind.DIGITS:
+        return _DIGITS.fullmatch(value) is not None
     if kind is Kind.BARE:
         return _MIXED.fullmatch(value) is not None and not value[0].isdigit()
     return bool(value)
@@ -207,6 +214,9 @@ def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
         return None
     sure = kind in (Kind.PHRASE, Kind.WORD)
     candidate = match[3].rstrip(".:!?)|")
+    if kind is Kind.DIGITS:
+        is_said = match[1] or text[start:end].isupper()
+        return match.span(3) if is_said and is_secret(candidate, kind) else None
     if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
         return match.span(3)
     if sure and (match[1] or text[start:end].isupper()):  # SQL: PASSWORD 'x'
