@@ -82,7 +82,7 @@ _OPTIONS = tuple(
 _COMMAND_REACH = 500
 _ARGUMENT = re.compile(r"[^\s\"'\\|;&]++")
 _NAME_KEYS = ("name", "key", "field", "header", "variable")
-_VALUE_KEYS = frozenset(("value", "values", "val"))
+_VALUE_KEYS = ("value", "values", "val")
 
 
 def redact(text: str) -> str:
@@ -150,13 +150,15 @@ def _is_named(name: Any, value: Any) -> bool:
 
 
 def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
-    """Redact by keys, and the value in `{"name": "password", "value": "x"}`."""
+    """Redact by keys, and the value in `{"name": "password", "value": "x"}`, in any case."""
     clean = {_redact_key(key): _redact_under(key, item) for key, item in items.items()}
-    if not _VALUE_KEYS.isdisjoint(items):
-        names = [name for key in _NAME_KEYS if isinstance(name := items.get(key), str)]
-        for key in _VALUE_KEYS & items.keys():
-            for name in names:
-                clean[key] = _redact_under(name, clean[key])
+    value_keys = [key for key in items if key.lower() in _VALUE_KEYS]
+    if value_keys:
+        named = [item for key, item in items.items() if key.lower() in _NAME_KEYS]
+        for key in value_keys:
+            for name in named:
+                if isinstance(name, str):
+                    clean[key] = _redact_under(name, clean[key])
     return clean
 
 

@@ -134,6 +134,8 @@ def test_a_secret_is_replaced(text: str, secrets: list[str]) -> None:
         ('{"secrets": {"a": "hunter2"}}', "hunter2"),
         ('{"name": "password", "value": "hunter2"}', "hunter2"),
         ('{"value": "hunter2", "name": "DB_PASSWORD"}', "hunter2"),
+        ('{"Name": "Password", "Value": "hunterx"}', "hunterx"),
+        ('{"VALUE": ["hunterx"], "Key": "api_key"}', "hunterx"),
         ('sent {"key": "api_key", "value": "hunter2"} to it', "hunter2"),
         ('sent {"password": {"a": {"b": "hunter2"}}} to it', "hunter2"),
         ('sent {"password": ["a]b", "hunter2"]} to it', "hunter2"),
