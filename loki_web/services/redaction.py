@@ -22,8 +22,9 @@ __all__ = ["REDACTED", "redact", "redact_lines", "redact_within"]
 
 _RUN = re.compile(rf"[A-Za-z0-9_.-]{{{SHORTEST_RUN}}}")
 _PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in TOKENS))
+_CALLS = ("login(", "basicauth(", "auth=(")
 _HINTS = (
-    *(*secrets_names.HINTS, "://", "bearer ", "basic ", " -", "identified by "),
+    *(*secrets_names.HINTS, "://", "bearer ", "basic ", " -", "identified by ", *_CALLS),
     *("-----begin ", "---- begin ssh2 ", "private-lines: "),
 )
 _ASCII_HINTS = tuple(filter(str.isascii, _HINTS))
@@ -56,6 +57,10 @@ _USER_INFO_WITH_SLASHES = re.compile(
 )
 _USER_NAME = re.compile(r"[A-Z]?[a-z][a-z._-]{0,22}\d{0,4}")
 _IDENTIFIED = re.compile(r"identified by (?:password )?", re.IGNORECASE)
+# login("user", "password"), auth=("user", "password")
+_FIRST_ARGUMENT = re.compile(
+    r"[^(]{5,9}\(\s?\\{0,7}([\"'])[^\s\"'\\]{1,100}+\\{0,7}\1,\s?(?=\\{0,7}[\"']\S)"
+)
 _NEXT_LINE = r"(?:\\\n[ \t]{1,40}+)?"
 _USER = rf"[ =]?+{_NEXT_LINE}(?:(\\{{0,7}})([\"']))?[^\s:\"'\\]{{1,100}}+:"
 _COMMANDS = (
@@ -65,8 +70,9 @@ _COMMANDS = (
     (("curl",), r"(?:[a-ac-zA-Z#]{0,8}b|-cookie)[ =]?+(?:(\\{0,7})([\"']))?[^\s=\"'\\]{1,100}+="),
     (("ldap",), r"w ?"),
     (("smbclient", "rpcclient"), r"(?:U|-user)[ =]?[^\s%]{1,100}+%"),
-    (("htpasswd",), r"[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,200}+ \S{1,100}+ "),
-    (("sshpass", "mysql", "mariadb"), r"p(?=[^\s-])"),
+    (("htpasswd",), r"(?![a-zA-Z]{0,6}n)[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,200}+ \S{1,100}+ "),
+    (("htpasswd",), r"(?=[a-zA-Z]{0,6}n)[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,100}+ "),
+    (("sshpass", "mysql", "mariadb", "docker login", "podman login"), r"p(?=[^\s-])"),
     (("sshpass", "docker login", "podman login", "az login", "oc login"), r"p[ =]"),
     (("redis-cli",), r"(?:a|-pass) "),
     (
@@ -286,7 +292,14 @@ def _find_sql_password(text: str, lowered: str, at: int) -> Span | None:
     return values.find_quoted(text, match.end()) if match else None
 
 
+def _find_second_argument(text: str, lowered: str, at: int) -> Span | None:
+    match = _FIRST_ARGUMENT.match(text, at)
+    span = values.find_quoted(text, match.end()) if match else None
+    return span if span and values.is_secret(text[slice(*span)][:300], Kind.QUALIFIED) else None
+
+
 _READERS = {
+    **dict.fromkeys(_CALLS, _find_second_argument),
     "://": _find_user_info,
     "-----begin ": _find_key_block,
     "---- begin ssh2 ": _find_key_block,

@@ -156,6 +156,12 @@ def test_a_secret_is_replaced(text: str, secrets: list[str]) -> None:
         ("ldapsearch -D cn=x -w hunter2", "hunter2"),
         ("smbclient -U bob%hunter2 //h/x", "hunter2"),
         ("htpasswd -b f bob hunter2", "hunter2"),
+        ("htpasswd -nbB bob hunter2 && ls", "hunter2"),
+        ("docker login -u x -phunterx", "hunterx"),
+        ('client.login("bob", "hunter2")', "hunter2"),
+        ("get(url, auth=('bob', 'hunter2'))", "hunter2"),
+        ('{"code": "HTTPBasicAuth(\\"bob\\", \\"hunter2\\")"} end', "hunter2"),
+        *((f"https://h/x?X-{who}-Signature={HEX * 4}&a=b", HEX) for who in ("Amz", "Goog")),
         ("keytool -storepass hunter2", "hunter2"),
         ("mysql \\\n  --password \\\n  hunter2", "hunter2"),
         ("sshpass -p \\\n hunter2 ssh h", "hunter2"),
@@ -395,6 +401,7 @@ def test_a_harmless_line_is_left_alone(text: str) -> None:
         "PASS src/auth/login2.test.ts, bypass=rule12",
         "the password src/login2.ts, a password base64-encoded, password 4b825dc642",
         "docker run -u 1000:1000 img; ls -u a:b",
+        "login('email', 'password'), page.login(\"/login\", \"is redirected\"), auth=('a', b)",
     ],
 )
 def test_words_about_secrets_are_left_alone(text: str) -> None:

@@ -38,6 +38,7 @@ _SESSION_COOKIES = (
     *("phpsessid", "jsessionid", "aspsessionid", "asp.net_sessionid", "laravel_session"),
     *("ci_session", "__host-session", "__secure-session"),
 )
+_SIGNED_BY = ("x-amz-", "x-goog-")  # in a presigned URL
 _PASSE = ("mot de ", "mot_de_", "motde", "mot-de-", "palavra-", "palavra ", "palavra_")
 # Marks of a language model's vocabulary.
 _VOCABULARY = tuple(f"{mark}_" for mark in ("pad", "eos", "bos", "unk", "cls", "sep", "mask"))
@@ -120,6 +121,8 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
         )
     if word == "auth" and text[max(0, at - 1) : at + 4] == "_AUTH":
         return Kind.BARE
+    if word == "signature" and lowered.endswith(_SIGNED_BY, 0, at):
+        return Kind.WORD
     if word == "authorization":
         return Kind.AUTHORIZATION
     if not word.startswith(("pass", "pw")):
