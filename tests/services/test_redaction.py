@@ -183,6 +183,8 @@ def test_a_secret_is_replaced(text: str, secrets: list[str]) -> None:
             (f"{name}=hunterx", "hunterx")
             for name in ("db_senha", "Kennwort", "wachtwoord", "ПАРОЛЬ")
         ),
+        *((f"{name}: hunter2", "hunter2") for name in ("clave", "Parola", "db_clave")),
+        *((f"{name}: hunterx", "hunterx") for name in ("heslo", "passord", "Mật khẩu", "รหัสผ่าน")),
         *((f"{name}：hunterx", "hunterx") for name in ("密码", "口令", "パスワード", "비밀번호")),
         *((f'{{"{name}": "hunterx"}}', "hunterx") for name in ("MOT_DE_PASSE", "ŞİFRE", "dbPw")),
         ("DB_PW=hunterx pw=hunter2", "hunter"),
@@ -347,6 +349,7 @@ def test_the_words_around_a_secret_stay(text: str, clean: str | None) -> None:
         f"spinning: 1234, gpio pin: 13, pin=7, pins: 4000, pin13: 1024, pinned: 2026, sid={HEX}",
         "pin: 1.2.3, pin the version 2024, OTP 26, OTP=26.2.1, shopping: 4000, pin is 13",
         "self._cookies = {}; credentials = {}, 'password': [], cookies={} end",
+        "palabra clave: seguridad, clave primaria: id, enclave: prod22, parola: ciao",
         "cookies: enabled, the cookies are set, curl -b cookies.txt h, ('cookie', 'banner')",
         "credentials: include, credentials=same-origin, credentials: [optional]",
         "passe: 12 tests, contraseña incorrecta, пароль неверный, mot de passe oublié",

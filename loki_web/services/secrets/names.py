@@ -22,17 +22,21 @@ class Kind(Enum):
 
 _PASSWORD_ABROAD = (
     *("senha", "contrasena", "kennwort", "wachtwoord", "contraseña", "lösenord", "şifre", "hasło"),
-    *("jelszó", "пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "סיסמה", "كلمة المرور"),
+    *("salasana", "adgangskode", "kodeord", "heslo", "lozinka", "haslo", "jelszo", "sifre"),
+    *("jelszó", "mật khẩu", "kata sandi", "पासवर्ड", "รหัสผ่าน", "رمز عبور", "كلمة المرور"),
+    *("пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "סיסמה"),
 )
+_MAYBE_PASSWORD = ("clave", "parola")  # other words too: "palabra clave" is a keyword
 HINTS = (
     *("pass", "pw", "secret", "token", "key", "auth", "cookie", "cred", "sig"),
     *("sess", "connect.sid", "sid=", "pin", "puk", "otp", *_PASSWORD_ABROAD),
+    *_MAYBE_PASSWORD,
 )
+_PASSWORD_NAMES = "|".join((*_PASSWORD_ABROAD, *_MAYBE_PASSWORD))
 _NAME = re.compile(
-    r"(pass(?:(?:word|wort)s?|wd|phrase|code|e)?|pwd?|secret|token|key|auth(?:orization)?|cookies?"
-    rf"|cred(?:ential)?s?|sig(?:nature)?|sess(?:id|ion(?:_?id)?)|connect\.sid|sid(?==)"
-    rf"|pin(?:[ _-]code)?|puk|otp"
-    rf"|{'|'.join(_PASSWORD_ABROAD)})(?:[_-]?(?:base|value|text|plain|\d{{1,3}}))?+"
+    r"(pass(?:(?:word|wort|ord)s?|wd|phrase|code|e)?|pwd?|secret|token|key|auth(?:orization)?"
+    rf"|cookies?|cred(?:ential)?s?|sig(?:nature)?|sess(?:id|ion(?:_?id)?)|connect\.sid|sid(?==)"
+    rf"|pin(?:[ _-]code)?|puk|otp|{_PASSWORD_NAMES})(?:[_-]?(?:base|value|text|plain|\d{{1,3}}))?+"
 )
 _SESSION_COOKIES = (
     *("phpsessid", "jsessionid", "aspsessionid", "asp.net_sessionid", "laravel_session"),
@@ -112,6 +116,8 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
     if word == "key":
         before = lowered[max(0, at - 16) : at].rstrip(" _-")
         return Kind.WORD if before.endswith(_KEYS) else Kind.WEAK
+    if word in _MAYBE_PASSWORD:
+        return None if text[max(0, at - 1) : at].isalpha() else Kind.QUALIFIED
     if word.startswith(("sess", "sid")):
         return _classify_session(text, lowered, at, word)
     if word.startswith(("pin", "puk", "otp")):
