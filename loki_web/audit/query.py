@@ -277,7 +277,7 @@ def _format_entry(entry: Json) -> EntryDict:
         "details": redact_within(as_dict(entry.get("details"))),
     }
     if isinstance(entry.get(HASH), str):
-        formatted["_integrity_hash"] = entry[HASH]
+        formatted["_integrity_hash"] = redact(entry[HASH])
     return formatted
 
 
