@@ -1,6 +1,7 @@
 """What the page says while the server is gone, and that it comes back with the server."""
 
 import re
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def test_without_contact_nothing_passes_for_current_and_all_is_loaded_when_it_is
             expect(tab.page).to_have_title(re.compile("Running"))
             expect(tab.page.locator("#banner")).to_be_empty()
             expect(tab.page.locator("#main")).to_contain_text(BACK[view])
+        shutil.rmtree(place.loki)
+        for tab in tabs.values():
+            expect(tab.strip.locator(".state")).to_have_text("State folder gone")
 
 
 def is_without_contact(tab: Watched) -> None:

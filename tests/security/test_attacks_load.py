@@ -192,9 +192,11 @@ def test_silent_connections_make_room_at_the_cost_of_their_own_address(
 
 def test_a_server_starts_with_few_descriptors(place: Place) -> None:
     host = f"127.0.0.1:{free_port()}"
-    command = ["prlimit", "--nofile=64:64", sys.executable, "-m", "gunicorn"]
+    command = ["prlimit", "--nofile=48:64", sys.executable, "-m", "gunicorn"]
     command += ["-c", "gunicorn.conf.py", "wsgi:app", "--bind", host]
     with running(command, environment(place, LOKI_WORKERS="1"), host) as server:
+        (pid,) = server.workers()
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (64, 64)
         with ExitStack() as stack:
             for _ in range(100):
                 stack.enter_context(plain(int(host.rpartition(":")[2]))).sendall(HANDSHAKE)
