@@ -2,7 +2,14 @@
 
 from urllib.parse import urlsplit
 
-from loki_web.config.parsers import ANY, DEFAULT_PORTS, host_name, is_loopback, parse_address
+from loki_web.config.parsers import (
+    ANY,
+    DEFAULT_PORTS,
+    host_name,
+    is_loopback,
+    parse_address,
+    unmapped,
+)
 from loki_web.config.settings import Settings
 
 
@@ -15,7 +22,9 @@ def host_is_allowed(host_header: str, settings: Settings) -> bool:
     name = _host_name(host_header)
     if name is None:
         return False
-    if is_loopback(name) or any(_matches(name, pattern) for pattern in _patterns(settings)):
+    plain = _without_mapping(name)
+    patterns = map(_without_mapping, _patterns(settings))
+    if is_loopback(name) or any(_matches(plain, pattern) for pattern in patterns):
         return True
     return not settings.is_loopback and not settings.allowed_hosts
 
@@ -43,6 +52,12 @@ def _patterns(settings: Settings) -> set[str]:
     """Return the configured hosts in the forms of `parsers.hosts`."""
     names = {urlsplit(origin).hostname or "" for origin in settings.cors_origins}
     return {*settings.allowed_hosts, *names, settings.host} - {""}
+
+
+def _without_mapping(name: str) -> str:
+    """Return 10.0.0.1 for ::ffff:10.0.0.1, and any other name as it is."""
+    address = parse_address(name) if name.startswith("::ffff:") else None
+    return str(unmapped(address)) if address else name
 
 
 def _matches(name: str, pattern: str) -> bool:
