@@ -133,19 +133,22 @@ def _check_files(sources: Sources, diagnosis: Diagnosis) -> None:
             "the state folder is a link out of the project: nothing is written to it, unless "
             "LOKI_ALLOW_LINKED_DIR=true"
         )
-    total, unknown, damaged = 0, [], []
+    total, unknown, damaged, too_large = 0, [], [], []
     for relative in sources.project.walk():
         total += 1
         form = _get_format(relative)
         if form is None:
             unknown.append(relative)
+        elif form not in (_ANY, _LINES) and sources.project.is_too_large(relative):
+            too_large.append(f"{relative}: more than {MAX_DOCUMENT_BYTES >> 20} MB are not read")
         elif fault := _find_fault(sources, relative, form):
             damaged.append(f"{relative}: {fault}")
     diagnosis.lines.append(
         f"{sources.project.path}: {total} files, {len(damaged)} damaged, {len(unknown)} unknown"
     )
-    diagnosis.lines += _list_paths("damaged", damaged) + _list_paths("unknown", unknown)
-    diagnosis.faults += damaged
+    diagnosis.lines += _list_paths("damaged", damaged) + _list_paths("too large", too_large)
+    diagnosis.lines += _list_paths("unknown", unknown)
+    diagnosis.faults += damaged + too_large
 
 
 def _get_format(relative: str) -> str | None:
@@ -162,8 +165,6 @@ def _find_fault(sources: Sources, relative: str, form: str) -> str | None:
         return "not a regular file of this folder, or not readable"
     if form == _ANY:
         return None
-    if form != _LINES and sources.project.is_too_large(relative):
-        return f"too large: more than {MAX_DOCUMENT_BYTES >> 20} MB are not read"
     data = sources.project.consistent_copy(relative)
     if data is None:
         return f"not {form}, or not readable"
