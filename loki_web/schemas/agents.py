@@ -40,6 +40,9 @@ class AgentKilled(Success):
     recorded = optional(
         fields.Boolean(metadata={"description": "False when the list could not be written"})
     )
+    liveness = optional(
+        fields.String(metadata={"description": "What tells whether it is alive, if not signalled"})
+    )
 
 
 class AgentPaused(Success):

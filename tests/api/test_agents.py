@@ -229,7 +229,7 @@ def test_kill_spares_a_process_that_is_younger_than_the_agent(
     place.write(FILE, [entry(pid=child.pid, **{key: "2026-02-20T09:03:00Z"})])
     before = (place.loki / FILE).read_bytes()
     code, answer = post(client, "agent-001", "kill")
-    assert (code, answer["success"]) == (200, False)
+    assert (code, answer["success"], answer["liveness"]) == (200, False, "process")
     assert "not signalled" in answer["message"]
     assert still_lives(child)
     assert (place.loki / FILE).read_bytes() == before

@@ -242,11 +242,16 @@ def test_a_session_of_another_namespace_lives_by_its_heartbeat(
     place.write("loki.pid", f"{child.pid}\n")
     place.write("state/agents.json", [{"id": "a", "status": "active", "pid": child.pid}])
     backdate(place.write(STATE, {}), silent)
-    code = "tell(get('/api/status'), get('/api/agents'), post('/api/control/stop'))"
-    seen, (agent,), stopped = ask_elsewhere(place, code, *NAMESPACE)
+    code = (
+        "tell(get('/api/status'), get('/api/agents'), post('/api/agents/a/kill'),"
+        " post('/api/control/stop'))"
+    )
+    seen, (agent,), spared, stopped = ask_elsewhere(place, code, *NAMESPACE)
     assert (seen["status"], seen["stale"]) == (("running", False) if alive else ("stopped", True))
     assert (seen["liveness"], seen["pid"], seen["active_sessions"]) == ("heartbeat", None, alive)
-    assert (agent["alive"], agent["liveness"]) == (alive, "heartbeat" if alive else "process")
+    known_by = "heartbeat" if alive else "process"
+    assert (agent["alive"], agent["liveness"]) == (alive, known_by)
+    assert (spared["success"], spared["liveness"]) == (False, known_by)
     assert (stopped["process_signalled"], stopped["marker_written"]) == (False, True)
     assert ("cannot see" in stopped["message"]) is alive
     assert still_lives(child)

@@ -17,9 +17,11 @@ class KilledDict(SuccessDict):
     """The answer to a kill.
 
     :ivar recorded: False if the list could not be written.
+    :ivar liveness: if no signal was sent, what tells whether the agent is alive.
     """
 
     recorded: NotRequired[bool]
+    liveness: NotRequired[str]
 
 
 def kill_agent(sources: WritableSources, agent_id: str) -> KilledDict:
@@ -43,6 +45,7 @@ def kill_agent(sources: WritableSources, agent_id: str) -> KilledDict:
         return {
             "success": False,
             "message": f"Agent {agent_id} was not signalled: {'; '.join(reasons)}",
+            "liveness": addressed[0].known_by,
         }
     answer: KilledDict = {"success": True, "message": f"Agent {agent_id} terminated"}
     if not is_recorded:
