@@ -32,7 +32,6 @@ from tests.support import accounts, places
 from tests.support.places import Place
 from tests.support.redis import Redis, serving_redis
 from tests.support.registered import add_project, entry, held, register
-from tests.support.routes import routes
 from tests.support.servers import ROOT, Server, free_port, serving
 from tests.support.waiting import wait_until
 
@@ -175,6 +174,7 @@ def test_an_edge_reads_with_the_parameters_that_select_from_what_it_has(
         *("/api/agents?unknown=1", "/api/logs?lines=5", "/api/logs?lines=0"),
         *("/api/memory/episodes?limit=1", "/api/memory/episodes?limit=1000"),
         *("/api/learning/signals?limit=2&timeRange=7d", "/api/learning/errors?limit=1"),
+        *("/api/council/verdicts?limit=1", "/api/council/verdicts?limit=0", "/api/records?limit=1"),
     )
     for path in reads:
 
@@ -192,10 +192,22 @@ def test_an_edge_reads_with_the_parameters_that_select_from_what_it_has(
     assert "id-gone" in machines.edge.get("/api/registry/projects?include_inactive=true").text
 
 
-def test_every_read_of_logs_memory_and_learning_is_answered_for_others(place: Place) -> None:
-    folders = ("/api/logs", "/api/memory/", "/api/learning/")
-    reads = {each.rule for each in routes(place.app()) if not each.changes and "<" not in each.rule}
-    assert {rule for rule in reads if rule.startswith(folders)} == answers.ROUTES
+def test_every_list_and_value_of_a_project_is_answered_for_others(place: Place) -> None:
+    app = place.app()
+    of_project = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/")
+        and "GET" in (rule.methods or ())
+        and not rule.arguments
+        and getattr(app.blueprints.get(rule.endpoint.split(".")[0]), "is_of_project", False)
+    }
+    published = {*READS, *answers.ROUTES}
+    assert of_project - published == {
+        "/api/auth/info",
+        "/api/secrets/status",
+        "/api/health/processes",
+    }
 
 
 def test_an_answer_that_is_too_large_is_not_sent_to_others(machines: Machines) -> None:
@@ -222,7 +234,7 @@ def test_an_answer_that_is_too_large_is_not_sent_to_others(machines: Machines) -
 def test_an_edge_says_what_it_does_not_have(machines: Machines) -> None:
     session = machines.session_of("alpha")
     for path in (
-        *("/api/records", "/api/checkpoints/x", "/api/logs?level=error", "/api/logs?query=x"),
+        *("/api/checkpoints/x", "/api/logs?level=error", "/api/logs?query=x"),
         *("/api/memory/episodes?offset=1", "/api/learning/metrics?timeRange=1h"),
     ):
         answer = machines.edge.get(path)

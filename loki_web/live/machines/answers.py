@@ -1,7 +1,7 @@
-"""Reads on demand: logs, memory and learning, which have no channel, for servers without the files.
+"""Reads on demand: those that have no channel of the feed, for servers without the files.
 
 A server that gets a request for such a read adds the read to a set in Redis. The machine with the
-files writes the answer to Redis, and keeps it up to date until there was no request for a minute.
+files writes the answer to Redis, and keeps it up to date until there was no request for 2 minutes.
 Answers expire after seconds, so that no server shows an old one.
 """
 
@@ -17,15 +17,20 @@ import orjson
 
 from loki_web.errors import AwayError, NotFound, PublicError, Unavailable
 from loki_web.schemas.base import Query
+from loki_web.schemas.council import VerdictsQuery
 from loki_web.schemas.learning import LatestSignals, SignalFilter, SignalPage
 from loki_web.schemas.logs import LEVELS, LogsQuery
 from loki_web.schemas.memory import EpisodesQuery
+from loki_web.schemas.records import RecordsQuery
+from loki_web.services import council, records
 from loki_web.services.context import Sources
+from loki_web.services.cost import budget, context_window, pricing
 from loki_web.services.fleet import selection
 from loki_web.services.learning import aggregation, queries
 from loki_web.services.logs import reader
 from loki_web.services.machines import keys
 from loki_web.services.memory import episodes, overview, patterns, skills
+from loki_web.services.notifications import triggers
 from loki_web.store.coerce import Json
 
 if TYPE_CHECKING:
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 * 1024  # of an answer
 _NO_ANSWER = b""  # written if the read fails or its answer is too large
-_DEMAND_SECONDS = 60  # for which a read is answered after the last request
+_DEMAND_SECONDS = 120  # for which a read is answered after the last request; the page polls each 60
 _EXPIRY_SECONDS = 15
 _RENEW_SECONDS = 5.0
 _TURN_SECONDS = 1.0
@@ -42,6 +47,14 @@ _MOST_READS = 256
 log = logging.getLogger(__name__)
 
 _SERVICES: Mapping[str, tuple[Callable[..., Any], type[Query]]] = {
+    "/api/budget": (budget.get_budget, Query),
+    "/api/context": (context_window.get_context_window, Query),
+    "/api/council/convergence": (council.get_convergence, Query),
+    "/api/council/report": (council.get_report, Query),
+    "/api/council/verdicts": (council.list_verdicts, VerdictsQuery),
+    "/api/notifications/triggers": (triggers.list_triggers, Query),
+    "/api/pricing": (pricing.get_pricing, Query),
+    "/api/records": (records.get_records, RecordsQuery),
     "/api/logs": (reader.list_entries, LogsQuery),
     "/api/memory/summary": (overview.get_summary, Query),
     "/api/memory/episodes": (episodes.list_episodes, EpisodesQuery),
@@ -62,6 +75,7 @@ _SERVICES: Mapping[str, tuple[Callable[..., Any], type[Query]]] = {
 ROUTES = frozenset(_SERVICES)
 QUERIES = {rule: query for rule, (_, query) in _SERVICES.items()}
 _COUNTS = frozenset({"limit", "lines"})
+_NEWEST_LAST = frozenset({"/api/logs", "verdicts"})
 
 
 def can_select(rule: str, wanted: Json) -> bool:
@@ -108,9 +122,16 @@ def _shorten(rule: str, wanted: Json, body: bytes) -> bytes:
     for name in wanted.keys() & _COUNTS:
         most = wanted[name]
         if most < usual[name]:
-            listed = orjson.loads(body)
-            return orjson.dumps(listed[-most:] if name == "lines" else listed[:most])
+            answer = orjson.loads(body)
+            if isinstance(answer, dict):
+                return orjson.dumps({key: _take(each, most, key) for key, each in answer.items()})
+            return orjson.dumps(_take(answer, most, rule))
     return body
+
+
+def _take(entries: list[Json], most: int, name: str) -> list[Json]:
+    """Return the newest entries of a route or of a list in its answer."""
+    return entries[-most:] if name in _NEWEST_LAST else entries[:most]
 
 
 @dataclass
@@ -170,7 +191,7 @@ class Answers:
             demand.body, demand.written_at = body, now
 
     def _read_demands(self) -> None:
-        """Take new requests from Redis, and forget reads without a request for a minute."""
+        """Take new requests from Redis, and forget reads that nobody has requested lately."""
         reads = keys.reads(self._machine)
         new = self._link.call(lambda client: client.spop(reads, _MOST_READS), tries_anyway=True)
         now = time.monotonic()
