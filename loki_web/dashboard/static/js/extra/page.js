@@ -4,9 +4,10 @@ import { address, now } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { agents, checkpoints, cost, notifications, slice, status, tasks, verdicts } from '../core/store.js';
 import { link, VIEWS } from '../core/views.js';
-import { count, money, NONE } from '../core/words.js';
+import { count, moment, money, NONE } from '../core/words.js';
 import { empty, failed, loading, logLine, panel } from '../ui/elements.js';
 import { setTitle } from '../ui/shell.js';
+import { command } from './copy.js';
 import { happenings, iso, iterationsOf, lanesOf, logAt } from './lanes.js';
 import { stage } from './stage.js';
 
@@ -79,6 +80,26 @@ export const factList = (pairs) =>
       .filter(([, value]) => value != null && value !== '' && value !== false)
       .map(([name, value]) => [h('dt', { key: `${name}-name` }, name), h('dd', { key: name }, value)]),
   );
+
+/** The checkpoints of a time, and what changed between the commits of the ones around it, after other facts. */
+export function changesIn(all, from, to, more = []) {
+  const made = all
+    .map((each) => ({ ...each, at: moment(each.created_at) }))
+    .filter(({ at }) => at !== null)
+    .sort((a, b) => a.at - b.at);
+  const during = made.filter(({ at }) => from !== null && at >= from && at <= to);
+  const before = from === null ? null : made.findLast(({ at, git_sha: sha }) => sha && at < from);
+  const after = during.findLast(({ git_sha: sha }) => sha);
+  const names = during.map(({ id, message }) =>
+    h('li', { key: id }, h('a', { href: link('checkpoints', id) }, message || id)),
+  );
+  return [
+    factList([...more, ['Checkpoints', names.length ? h('ul', names) : NONE]]),
+    before && after && before.git_sha !== after.git_sha
+      ? command(`git diff ${before.git_sha.slice(0, 12)} ${after.git_sha.slice(0, 12)}`)
+      : null,
+  ];
+}
 
 /** The iterations that ran in a time, with links and what they cost together; whoever worked in them. */
 export function spentIn({ cost: spent, status: session, tasks: all = [] }, from, to) {

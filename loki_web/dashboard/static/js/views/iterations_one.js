@@ -5,10 +5,10 @@ import { h } from '../core/dom.js';
 import { checkpoints, contextWindow, convergence, cost, status, tasks, verdicts } from '../core/store.js';
 import { link } from '../core/views.js';
 import { compact, count, dateTime, duration, lookup, moment, money, NONE, number, words } from '../core/words.js';
-import { command, copyButton } from '../extra/copy.js';
+import { copyButton } from '../extra/copy.js';
 import { iterationsOf } from '../extra/lanes.js';
 import { markdown } from '../extra/markdown.js';
-import { eventsPanel, factList, logPanel, page } from '../extra/page.js';
+import { changesIn, eventsPanel, factList, logPanel, page } from '../extra/page.js';
 import { empty, panel, pill } from '../ui/elements.js';
 
 /** The kinds of verdicts. */
@@ -93,36 +93,13 @@ function showFacts({ ran, spent, point }, known) {
   ]);
 }
 
-/** How much it changed, and what it changed: between the commits of the checkpoints around it. */
+/** How much it changed, and what it changed. */
 function showChanges({ point }, from, to, all) {
-  const made = all
-    .map((each) => ({ ...each, at: moment(each.created_at) }))
-    .filter(({ at }) => at !== null)
-    .sort((a, b) => a.at - b.at);
-  const during = made.filter(({ at }) => from !== null && at >= from && at <= to);
-  const before = from === null ? null : made.findLast(({ at, git_sha: sha }) => sha && at < from);
-  const after = during.findLast(({ git_sha: sha }) => sha);
-  return [
-    factList([
-      ['Files changed', point ? number(point.files_changed) : NONE],
-      ['Done signals', point && number(point.done_signals)],
-      ['Without change', point && count(point.no_change_streak, 'iteration')],
-      [
-        'Checkpoints',
-        during.length
-          ? h(
-              'ul',
-              during.map(({ id, message }) =>
-                h('li', { key: id }, h('a', { href: link('checkpoints', id) }, message || id)),
-              ),
-            )
-          : NONE,
-      ],
-    ]),
-    before && after && before.git_sha !== after.git_sha
-      ? command(`git diff ${before.git_sha.slice(0, 12)} ${after.git_sha.slice(0, 12)}`)
-      : null,
-  ];
+  return changesIn(all, from, to, [
+    ['Files changed', point ? number(point.files_changed) : NONE],
+    ['Done signals', point && number(point.done_signals)],
+    ['Without change', point && count(point.no_change_streak, 'iteration')],
+  ]);
 }
 
 /** The verdicts on an iteration, and what the members wrote. */

@@ -2,13 +2,13 @@
 
 import { now } from '../core/api.js';
 import { h } from '../core/dom.js';
-import { agents, cost, status, tasks } from '../core/store.js';
+import { agents, checkpoints, cost, status, tasks } from '../core/store.js';
 import { link } from '../core/views.js';
 import { dateTime, duration, lookup, moment, NONE, words } from '../core/words.js';
 import { copyButton } from '../extra/copy.js';
 import { inWords } from '../extra/facts.js';
 import { iterationsOf } from '../extra/lanes.js';
-import { eventsPanel, factList, logPanel, page, spentIn } from '../extra/page.js';
+import { changesIn, eventsPanel, factList, logPanel, page, spentIn } from '../extra/page.js';
 import { taskState } from '../extra/tasks.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
 
@@ -58,6 +58,12 @@ export function view(ctx) {
             show: (data) => showFacts(task(), data),
           }),
           panel(part, { title: 'Agent', from: { agents }, show: (data) => showAgent(task(), data.agents) }),
+          from !== null &&
+            panel(part, {
+              title: 'What changed',
+              from: { checkpoints },
+              show: (data) => changesIn(data.checkpoints, from, to ?? now()),
+            }),
         ),
         h(
           'div.stack.w8',
