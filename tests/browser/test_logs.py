@@ -127,3 +127,19 @@ def test_a_line_has_a_link_and_errors_are_found_in_order(long: Server, open_page
         follow.click()
         expect(texts).to_have_text(shown)
         expect(page).to_have_url(re.compile("levels=error"))
+
+
+def test_errors_are_found_though_they_are_not_shown(long: Server, open_page: OpenPage) -> None:
+    page = settled(open_page(f"{long.url}/#/logs?levels=info")).page
+    chosen = page.locator(".chosen .log-line > :last-child")
+    expect(page.locator(".log-line").last).to_contain_text("Line 4999")
+    for name, text in (
+        *(("Previous error", "Build failed"), ("Previous error", "Disk is full")),
+        ("Next error", "Build failed"),
+    ):
+        page.get_by_role("button", name=name).click()
+        expect(chosen).to_have_text(text)
+        page.evaluate("location.hash = location.hash.replace(/%2Cerror|error%2C/, '')")
+        expect(page.get_by_role("button", name=re.compile("^error "))).to_have_attribute(
+            "aria-pressed", "false"
+        )

@@ -140,18 +140,30 @@ export function view(ctx) {
     if (place?.isConnected) place.scrollTop = place.scrollHeight - rest;
   }
 
-  /** Go to the error before or after the line that is marked, or else the last line. */
+  /** Go to the error before or after the line that is marked, or else the last line, even if errors are not shown. */
   async function toError(step) {
-    const shown = fitting();
-    const found = shown.findIndex((line) => keyOf(line) === chosen);
-    const from = found < 0 ? shown.length : found;
-    for (let index = from + step; index >= 0 && index < shown.length; index += step)
-      if (levelOf(shown[index]) === 'error') return point(keyOf(shown[index]));
-    const edge = step < 0 ? shown[0]?.cursor : at && shown.at(-1)?.cursor;
+    const all = new Set(levels).add('error');
+    const isShown = levels.has('error');
+    // beyond those of the feed, only lines of the levels that are shown are known
+    const here = !isShown && chosen.includes('.') ? chosen : '';
+    const lines = here ? [] : isShown ? fitting() : fitting(feed.lines, all);
+    const found = lines.findIndex((line) => keyOf(line) === chosen);
+    const from = found < 0 ? lines.length : found;
+    for (let index = from + step; index >= 0 && index < lines.length; index += step)
+      if (levelOf(lines[index]) === 'error') return isShown ? point(keyOf(lines[index])) : reveal(lines[index], all);
+    const first = isShown ? lines[0]?.cursor : feed.before;
+    const edge = here || (step < 0 ? first : at && lines.at(-1)?.cursor);
     const query = { query: sought, level: NAMES.error };
     const line = await findOne(query, step < 0 ? 'before' : 'after', edge, ended.signal);
-    if (line) return go('logs', [], { at: line.cursor, ...kept(new Set(levels).add('error')) });
+    if (line) return reveal(line, all);
     return toast(step < 0 ? 'No error before this line' : 'No error after this line');
+  }
+
+  /** Go to a line, with these levels shown. */
+  function reveal(line, shown) {
+    if (line.cursor) return go('logs', [], { at: line.cursor, ...kept(shown) });
+    show({ levels: shown }); // a line that has just come; it has a cursor when it is loaded again
+    return point(keyOf(line));
   }
 
   /** Go to the first line from the time in the address on, unless the address is another one by then. */
@@ -237,11 +249,9 @@ export function view(ctx) {
     save(parts, last);
   }
 
-  function fitting() {
+  function fitting(lines = known(), shown = levels) {
     const needle = sought.toLowerCase();
-    return known().filter(
-      (line) => levels.has(levelOf(line)) && (!needle || line.message.toLowerCase().includes(needle)),
-    );
+    return lines.filter((line) => shown.has(levelOf(line)) && (!needle || line.message.toLowerCase().includes(needle)));
   }
 
   function drawStatus(shown) {
