@@ -268,6 +268,15 @@ def test_an_iteration_that_ends_appears_by_itself(spending: Place, open_page: Op
         expect(key).to_contain_text("$3.25")
         expect(panel(page, "By phase")).to_contain_text("Deployment")
         expect(panel(page, "Budget burn").locator(".pill")).to_have_text("81% used")
+        limit = "In 1m 05s at this rate; 42s to 2m 24s"  # 0.5, 0.5, 0.5 and 1.25 dollars
+        expect_facts(panel(page, "Budget burn"), {"Limit reached": limit})
+        iteration(spending, 6, timestamp="2026-11-26T10:00:00Z", cost_usd=0.25)
+        days: list[Row] = [
+            {"Day": "24 Nov 2026", "spent": "$3.25"},
+            {"Day": "25 Nov 2026", "spent": "–"},
+            {"Day": "26 Nov 2026", "spent": "$0.25"},
+        ]
+        expect_rows(table_behind(panel(page, "By day")), days)
 
 
 def test_names_of_phases_and_models_stay_texts(empty_place: Place, open_page: OpenPage) -> None:

@@ -110,7 +110,7 @@ export const count = (value, one, many = `${one}s`) => `${number(value)} ${value
 
 const SILENT_SECONDS = 60;
 const STALLED = 3; // iterations without a change
-const RATE_OVER = 8; // iterations
+export const RATE_OVER = 8; // iterations
 const RUNNING = new Set(['running', 'autonomous']);
 
 export const isRunning = (status) => RUNNING.has(status?.status);

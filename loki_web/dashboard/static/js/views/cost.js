@@ -2,7 +2,21 @@
 
 import { h } from '../core/dom.js';
 import { contextWindow, cost, slice, status, triggers } from '../core/store.js';
-import { compact, count, duration, isRunning, money, NONE, percent, spend, time, words } from '../core/words.js';
+import {
+  compact,
+  count,
+  date,
+  duration,
+  isRunning,
+  moment,
+  money,
+  NONE,
+  percent,
+  RATE_OVER,
+  spend,
+  time,
+  words,
+} from '../core/words.js';
 import { ranges } from '../extra/range.js';
 import { thresholds, windows } from '../extra/windows.js';
 import { chartWithin, iterationPage, spendChart } from '../ui/chart.js';
@@ -10,6 +24,9 @@ import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
 
 const budget = slice('api/budget', { channels: ['cost'], every: 10 });
 const CENT = 0.01;
+const DAY = 86_400_000;
+const MOST_DAYS = 400; // between which days without an iteration are shown
+const LEAST_ERROR = 0.02; // of a forecast; less is not worth saying
 const pricing = slice('api/pricing', { every: 300 });
 
 export function view(ctx) {
@@ -50,6 +67,7 @@ export function view(ctx) {
           show: showBurn,
         }),
         tokens,
+        panel(ctx, { title: 'By day', from: { cost }, lines: 10, show: (data) => showDays(data.cost) }),
       ),
       h(
         'div.stack.w4.pairs',
@@ -129,7 +147,7 @@ function showBurn({ cost: spent, status: state, triggers: known }) {
                     ? 'nothing is running'
                     : secondsLeft === null
                       ? 'not known yet'
-                      : 'at this rate',
+                      : `at this rate${between(spent, secondsLeft)}`,
               ],
             ]),
         ['Tokens', `${compact(spent.total_input_tokens)} in`, `${compact(spent.total_output_tokens)} out`],
@@ -144,6 +162,49 @@ function showBurn({ cost: spent, status: state, triggers: known }) {
         }))
       : empty('Nothing was spent yet', 'The cost of each iteration appears when it ends.'),
   ];
+}
+
+/** How much sooner or later the limit may be reached: twice the standard error of the cost of the last iterations. */
+function between({ by_iteration: all }, seconds) {
+  const costs = all
+    .slice(1)
+    .slice(1 - RATE_OVER)
+    .map((each) => each.cost_usd);
+  const mean = costs.reduce((sum, each) => sum + each, 0) / costs.length;
+  const variance = costs.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (costs.length - 1);
+  const error = (2 * Math.sqrt(variance / costs.length)) / mean;
+  if (!(error > LEAST_ERROR)) return ''; // also of too few
+  const first = duration(seconds / (1 + error));
+  return error < 1 ? `; ${first} to ${duration(seconds / (1 - error))}` : `; ${first} or more`;
+}
+
+function showDays({ by_iteration: all = [] }) {
+  const timed = all.filter(({ timestamp }) => moment(timestamp) !== null);
+  return timed.length
+    ? chartWithin(timed, daysChart)
+    : empty('Nothing was spent yet', 'Each day with an iteration appears here.');
+}
+
+/**
+ * What was spent on each day of the page's zone, from the first to the last.
+ *
+ * @returns {import('../ui/chart.js').ChartProps}
+ */
+function daysChart(points) {
+  const spent = points.map((each) => ({ ...each, at: moment(each.timestamp) })).sort((a, b) => a.at - b.at);
+  const days = new Map();
+  const [from, to] = [spent[0].at, spent.at(-1).at];
+  // half days: a day of 23 hours is not left out
+  if (to - from < MOST_DAYS * DAY) for (let at = from; at < to; at += DAY / 2) days.set(date(at), null);
+  for (const { at, cost_usd: usd } of spent) days.set(date(at), (days.get(date(at)) ?? 0) + usd);
+  return {
+    label: 'Spent each day',
+    axis: 'Day',
+    labels: [...days.keys()],
+    format: money,
+    height: 150,
+    series: [{ name: 'spent', kind: 'bar', tone: 't2', join: 'sum', values: [...days.values()] }],
+  };
 }
 
 function showParts(spent, parts, nameOf, areModels = false) {
