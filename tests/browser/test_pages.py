@@ -176,7 +176,7 @@ def tap(chart: Locator) -> None:
     touching.detach()
 
 
-def test_the_palette_finds_agents_and_switches_to_utc(told: Server, open_page: OpenPage) -> None:
+def test_the_palette_finds_agents_and_lines_and_switches_to_utc(told: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{told.url}/#/iterations", timezone_id="Asia/Tokyo")).page
     first = page.locator("tbody tr").last
     expect(first).to_contain_text("24 Nov 2026, 09:00:00")
@@ -188,6 +188,13 @@ def test_the_palette_finds_agents_and_switches_to_utc(told: Server, open_page: O
     page.get_by_role("combobox").fill("backend")
     page.keyboard.press("Enter")
     expect(heading(page)).to_have_text("Agents / Backend")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("MINUTE 5")
+    found = page.get_by_role("option")
+    expect(found.first).to_have_text(re.compile("^a-1: minute 59"))
+    expect(found.last).to_have_text("Search the log for “MINUTE 5”")
+    found.nth(1).click()
+    expect(page.locator(".chosen .log-line > :last-child")).to_have_text("a-1: minute 58")
 
 
 def test_filters_are_in_the_address_and_can_be_kept_under_a_name(

@@ -1,8 +1,8 @@
-import { credential, post, signOut } from '../core/api.js';
+import { address, credential, getJson, post, signOut } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { agents, checkpoints, cost, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
-import { clock, isPaused, isRunning, lookup } from '../core/words.js';
+import { clock, dateTime, isPaused, isRunning, lookup } from '../core/words.js';
 import { forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
 import { hasOthers, hasRecords, openProjects } from '../ui/shell.js';
@@ -11,6 +11,10 @@ import { askFor } from './form.js';
 import { matches } from './search.js';
 
 const MOST = 60;
+const MOST_LINES = 5; // of the log
+const LONGEST = 160; // characters of a line
+const LEAST_LETTERS = 3; // of what is looked for in it
+const PAUSE = 200; // ms after typing
 const isOffered = lookup({ fleet: hasOthers, records: hasRecords });
 
 /** Make a checkpoint, asking for its message. */
@@ -90,18 +94,31 @@ function commands({ switchTheme }) {
   ].filter(Boolean);
 }
 
+/** The newest lines of the log with a text, and the search for all of them. */
+async function findLines(query) {
+  const lines = await getJson(address('api/logs', { query, lines: MOST_LINES }));
+  const found = lines.reverse().map(({ message, timestamp, cursor }) => ({
+    icon: 'logs',
+    label: message.slice(0, LONGEST),
+    note: dateTime(timestamp),
+    run: () => go('logs', [], { at: cursor, q: query }),
+  }));
+  return [...found, { icon: 'logs', label: `Search the log for “${query}”`, run: () => go('logs', [], { q: query }) }];
+}
+
 /** Everything that can be gone to or done, by typing a part of its name. */
 export const open = (offered) =>
-  choose(commands(offered), { title: 'Commands', label: 'Command', placeholder: 'Go to or do…' });
+  choose(commands(offered), { title: 'Commands', label: 'Command', placeholder: 'Go to or do…', findMore: findLines });
 
 /**
  * One of a list, by typing a part of its label or note.
  *
  * @param {any[]} all each has `icon`, `label` and `run`; and it may have `note`, `keys` and `place`, see `commands`
- * @param {{title: string, label: string, placeholder: string}} how
+ * @param {{title: string, label: string, placeholder: string, findMore?: (query: string) => Promise<any[]>}} how
  */
-export function choose(all, { title, label, placeholder }) {
+export function choose(all, { title, label, placeholder, findMore }) {
   let shown = [];
+  let timer = 0;
   let at = 0;
   const list = h('ul', { id: 'palette-list', role: 'listbox', 'aria-label': title });
   const field = h('input.input', {
@@ -123,6 +140,15 @@ export function choose(all, { title, label, placeholder }) {
     const fits = ({ label, note = '', place }) => (query || !place) && matches(query, `${label} ${note}`);
     shown = all.filter(fits).slice(0, MOST);
     at = 0;
+    show();
+    clearTimeout(timer);
+    if (findMore && query.length >= LEAST_LETTERS) timer = setTimeout(() => add(query), PAUSE);
+  }
+
+  async function add(query) {
+    const found = await findMore?.(query).catch(() => []);
+    if (!found || query !== field.value.trim() || !dialog.open) return;
+    shown = [...shown, ...found];
     show();
   }
 
