@@ -206,6 +206,15 @@ def test_alerts_are_selected_by_keys_and_acknowledged_together(
         page.locator("#said").get_by_role("button", name="Undo").click()
         expect(listed(page).get_by_role("checkbox")).to_have_count(3)
         assert seen(alerting) == {"n-3", "n-4"}
+        page.get_by_role("button", name="Grouped").click()
+        expect(page).to_have_url(f"{server.url}/#/alerts?grouped=1")
+        groups = panel(page, "Notifications").locator("li:visible")
+        expect(groups).to_have_text([re.compile(f"Message of n-{n}") for n in (5, 3, 2)])
+        groups.first.get_by_text("2 earlier").click()
+        expect(groups).to_have_count(5)
+        groups.first.get_by_role("button", name="Acknowledge 2").click()
+        expect(page.locator("#said")).to_contain_text("2 alerts acknowledged")
+        assert seen(alerting) == {"n-1", "n-3", "n-4", "n-5"}
 
 
 def test_a_refusal_to_acknowledge_all_is_told_and_changes_nothing(

@@ -30,12 +30,12 @@ const PLACES = lookup({
 export function view(ctx) {
   const head = h('div.head');
   const notice = noticeSwitch();
-  let { severity, isOpen } = read(ctx.route);
+  let { severity, isOpen, isGrouped } = read(ctx.route);
   let shown = AT_ONCE;
   const fits = (each) => (!severity || each.severity === severity) && !(isOpen && each.acknowledged);
   const filter = (next) => {
-    const now = { severity, isOpen, ...next };
-    replace('alerts', [], { severity: now.severity, open: now.isOpen ? 1 : '' });
+    const now = { severity, isOpen, isGrouped, ...next };
+    replace('alerts', [], { severity: now.severity, open: now.isOpen ? 1 : '', grouped: now.isGrouped ? 1 : '' });
   };
 
   function drawHead() {
@@ -70,6 +70,16 @@ export function view(ctx) {
         'Not acknowledged',
       ),
       h(
+        'button.chip',
+        {
+          type: 'button',
+          title: 'Show what one trigger has found as one',
+          'aria-pressed': String(isGrouped),
+          onclick: () => filter({ isGrouped: !isGrouped }),
+        },
+        'Grouped',
+      ),
+      h(
         'div.end',
         notice,
         actionButton({
@@ -88,7 +98,9 @@ export function view(ctx) {
 
   function show(all) {
     const found = all.filter(fits);
-    picks.offer(found.slice(0, shown).filter((each) => !each.acknowledged));
+    const groups = isGrouped ? groupsOf(found) : found.map((each) => [each]);
+    const drawn = groups.slice(0, shown);
+    picks.offer(drawn.flat().filter((each) => !each.acknowledged));
     if (!all.length)
       return empty(
         'No alerts',
@@ -110,9 +122,9 @@ export function view(ctx) {
     return [
       h(
         'ul.needs',
-        found.slice(0, shown).map((each) => drawAlert(each, picks)),
+        drawn.map(([each, ...earlier]) => drawAlert(each, picks, earlier)),
       ),
-      found.length > shown &&
+      groups.length > shown &&
         h(
           'p.row',
           h(
@@ -126,7 +138,7 @@ export function view(ctx) {
             },
             'Show more',
           ),
-          h('span.quiet', `${number(shown)} of ${count(found.length, 'alert')}`),
+          h('span.quiet', `${number(shown)} of ${count(groups.length, isGrouped ? 'group' : 'alert')}`),
         ),
       all.length >= MOST && h('p.quiet', `Only the newest ${number(MOST)} are known here.`),
     ];
@@ -158,7 +170,7 @@ export function view(ctx) {
     show: (data) => show(data.notifications),
   });
   ctx.onRoute((route) => {
-    ({ severity, isOpen } = read(route));
+    ({ severity, isOpen, isGrouped } = read(route));
     shown = AT_ONCE;
     drawHead();
     list.redraw();
@@ -171,8 +183,17 @@ export function view(ctx) {
 
 function read({ query }) {
   const wanted = query.get('severity');
-  return { severity: SEVERITIES.includes(wanted) ? wanted : '', isOpen: query.get('open') === '1' };
+  return {
+    severity: SEVERITIES.includes(wanted) ? wanted : '',
+    isOpen: query.get('open') === '1',
+    isGrouped: query.get('grouped') === '1',
+  };
 }
+
+/** The alerts of each trigger and severity together, in the order of the newest one. */
+const groupsOf = (alerts) => [
+  ...Map.groupBy(alerts, ({ trigger, trigger_id: id, severity }) => `${severity} ${id || trigger}`).values(),
+];
 
 const acknowledge = ({ id }) => post(address(['api/notifications', id, 'acknowledge']));
 
@@ -195,8 +216,10 @@ function acknowledgeMany(alerts) {
   };
 }
 
-function drawAlert(each, picks) {
+/** An alert, with the earlier ones of its group. */
+function drawAlert(each, picks, earlier = []) {
   const { id, trigger, message, data, acknowledged } = each;
+  const waiting = earlier.length ? [each, ...earlier].filter((one) => !one.acknowledged) : [];
   const place = PLACES[trigger];
   return h(
     'li',
@@ -218,7 +241,19 @@ function drawAlert(each, picks) {
         h('a', { href: link('logs', [], { time: each.timestamp }) }, 'log lines'),
       ),
       h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data })),
+      earlier.length > 0 &&
+        h(
+          'details',
+          { key: 'earlier' },
+          h('summary', `${number(earlier.length)} earlier`),
+          h(
+            'ul.needs',
+            earlier.map((one) => drawAlert(one, picks)),
+          ),
+        ),
     ),
+    waiting.length > 1 &&
+      actionButton({ ...acknowledgeMany(waiting), label: `Acknowledge ${waiting.length}`, class: 'small' }),
     actionButton({
       label: acknowledged ? 'Acknowledged' : 'Acknowledge',
       name: `${acknowledged ? 'Acknowledged' : 'Acknowledge'}: ${message}`,
