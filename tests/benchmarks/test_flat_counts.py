@@ -14,7 +14,9 @@ from benchmarks.counts import Counts, counted
 from loki_web.services import system
 from loki_web.store.inputs import Root
 from loki_web.store.look import recording
+from tests.support import places
 from tests.support.places import Place
+from tests.support.registered import add_project
 from tests.support.waiting import wait_until_settled
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -70,6 +72,33 @@ def test_an_unchanged_get_does_the_same_whatever_there_is(
         if route != "/metrics":  # its series, which are bounded, are written again
             assert found.regexes <= 4, (route, found)  # of the request's own headers
             assert found.calls < 250, (route, found)
+
+
+def count_fleet(place: Place, iterations: int) -> Counts:
+    """Return the least that a request for the fleet does while nothing changes."""
+    for number in range(3):
+        project = add_project(place, f"project-{number}")
+        for iteration in range(iterations):
+            record = {"iteration": iteration, "cost_usd": 1}
+            project.write(f"metrics/efficiency/iteration-{iteration}.json", record)
+    client = place.client()
+
+    def ask() -> None:
+        assert client.get("/api/fleet").get_json()["total_cost_usd"] == 3 * iterations
+
+    ask()
+    wait_until_settled(place.home)
+    ask()
+    seen = [asdict(counted(ask)) for _ in range(_TIMES)]
+    return Counts(**{field: min(one[field] for one in seen) for field in seen[0]})
+
+
+def test_the_fleet_costs_the_same_whatever_its_histories(tmp_path: Path) -> None:
+    short, long = (
+        count_fleet(places.empty(tmp_path / str(iterations)), iterations) for iterations in (1, 40)
+    )
+    assert short == long
+    assert (short.opens, short.lists, short.read) == (0, 0, 0)
 
 
 def test_mounts_of_keys_that_are_one_folder_are_examined_once(place: Place) -> None:

@@ -176,7 +176,9 @@ def tap(chart: Locator) -> None:
     touching.detach()
 
 
-def test_the_palette_finds_agents_and_lines_and_switches_to_utc(told: Server, open_page: OpenPage) -> None:
+def test_the_palette_finds_agents_and_lines_and_switches_to_utc(
+    told: Server, open_page: OpenPage
+) -> None:
     page = settled(open_page(f"{told.url}/#/iterations", timezone_id="Asia/Tokyo")).page
     first = page.locator("tbody tr").last
     expect(first).to_contain_text("24 Nov 2026, 09:00:00")

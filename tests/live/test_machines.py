@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -570,6 +571,17 @@ def test_a_token_is_refused_on_all_machines_after_its_revocation(
 
         outlasting = {"viewer", "operator", "revoked"}
         wait_until(lambda: list_revoked() == outlasting, "a revocation that outlasts Redis")
+        (log,) = (one.home / ".loki/dashboard/audit").glob("*.jsonl")
+        last = json.loads(log.read_text().splitlines()[-1])
+
+        def list_announced() -> list[Any]:
+            announced: Any = machines.redis.client.xrange(keys.AUDIT)
+            return [fields for _, fields in announced]
+
+        expected = {"machine": "one", **{name: last[name] for name in ("timestamp", "action")}}
+        tail = {key.encode(): value.encode() for key, value in expected.items()}
+        tail[b"hash"] = last["_integrity_hash"].encode()
+        wait_until(lambda: tail in list_announced(), "the end of the audit log")
 
 
 def test_reads_of_own_files_do_not_ask_redis(place: Place) -> None:
