@@ -81,6 +81,8 @@ class Pages:
         self._kept.emulate_media(
             color_scheme=options.get("color_scheme", "light"),
             forced_colors=options.get("forced_colors", "none"),
+            contrast="no-preference",
+            media="screen",
         )
         return self._kept
 

@@ -74,7 +74,7 @@ def test_forced_colors_keep_what_is_said_by_color(
     assert page.locator("body").evaluate(color) not in colors
 
 
-def test_forced_colors_mark_what_is_chosen_and_decide_the_theme(
+def test_forced_colors_more_contrast_and_paper_have_styles_of_their_own(
     grown: Server, open_page: OpenPage
 ) -> None:
     page = settled(open_page(f"{grown.url}/#/learning", forced_colors="active")).page
@@ -87,6 +87,16 @@ def test_forced_colors_mark_what_is_chosen_and_decide_the_theme(
         lamp = page.locator("#strip .lamp")
         colors.add(lamp.evaluate("(element) => getComputedStyle(element).backgroundColor"))
     assert len(colors) == 1
+    page.emulate_media(forced_colors="none")
+    quiet = "getComputedStyle(document.querySelector('#main .quiet')).color"
+    usual = page.evaluate(quiet)
+    page.emulate_media(contrast="more")
+    assert page.evaluate(quiet) != usual
+    page.emulate_media(contrast="no-preference", media="print")
+    expect(page.locator("#rail")).to_be_hidden()
+    expect(page.locator("#main h1")).to_be_visible()
+    scheme = "getComputedStyle(document.documentElement).colorScheme"
+    assert page.evaluate(scheme) == "light"  # though dark was chosen
 
 
 @pytest.mark.parametrize("view", ["now", "learning"])
