@@ -17,12 +17,13 @@ from tests.support.servers import Server, serving
 WIDE, TABLET, PHONE = (1440, 900), (1024, 768), (390, 844)
 PICTURES = [
     *((view, "light", WIDE) for view in ("now", "tasks", "agents", "timeline", "logs", "cost")),
-    *((view, "light", WIDE) for view in ("council", "memory", "learning")),
+    *((view, "light", WIDE) for view in ("council", "memory", "learning", "fleet")),
+    *((view, "light", TABLET) for view in ("checkpoints", "projects", "admin")),
     *((view, "dark", WIDE) for view in ("now", "cost")),
     *((view, "dark", TABLET) for view in ("alerts", "iterations")),
     *((view, "light", PHONE) for view in ("now", "tasks")),
 ]
-_QUALITY = 50  # of JPEG: all together stay below a megabyte
+_QUALITY = 33  # of JPEG: all together stay below a megabyte
 
 
 @contextmanager
