@@ -23,12 +23,6 @@ def check(*arguments: str, **settings: str) -> Result:
     return CliRunner().invoke(loki_web, command, env=settings)
 
 
-def accepts(path: Path) -> bool:
-    """Return whether a server listens at a unix socket; it is bound a moment earlier."""
-    with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(path)) == 0
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(places.empty(tmp_path_factory.mktemp("health"))) as server:

@@ -21,7 +21,16 @@ from tests.support import answers, places, registered
 from tests.support.places import Place
 from tests.support.programs import in_namespaces
 from tests.support.routes import routes
-from tests.support.servers import ROOT, Server, environment, free_port, running, serving, start
+from tests.support.servers import (
+    ROOT,
+    Server,
+    accepts,
+    environment,
+    free_port,
+    running,
+    serving,
+    start,
+)
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.wire import Answer, answers_in, head, received
 
@@ -70,7 +79,7 @@ def without_a_network(place: Place, settings: Path, **more: str) -> Iterator[tup
             return answer
 
     try:
-        wait_until(address.exists, "a server")
+        wait_until(lambda: accepts(address), "a server")
         yield ask, errors
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=PATIENCE_SECONDS) == 0

@@ -87,6 +87,12 @@ class Server:
         return code
 
 
+def accepts(path: Path) -> bool:
+    """Return whether a server listens at a unix socket; it is bound a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 def free_port() -> int:
     """Reserve a port of the loopback address for a server that this test process starts.
 
