@@ -1,7 +1,7 @@
 """Application factories: the complete server and the sidecar."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 
@@ -24,6 +24,8 @@ from loki_web.web.json_provider import OrjsonProvider
 from loki_web.web.proxies import TrustedProxies
 from loki_web.web.request_parser import MAX_BODY_BYTES
 from loki_web.webhooks import ledger
+
+_READS = "loki_web.live.machines.reads"
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
@@ -62,14 +64,24 @@ def create_sidecar(
 
 
 def preload(settings: Settings) -> None:
-    """Read what the package holds beside its modules, for the processes that are forked later.
+    """Read all that a worker would read of the package, for the processes that are forked later.
 
     They answer with one version, whatever is installed in the meantime.
     """
     dashboard.read_assets(settings.auth_required)
     docs.read_files()
+    for name in _get_modules_of(settings):
+        importlib.import_module(name)
+
+
+def _get_modules_of(settings: Settings) -> Iterator[str]:
+    """Yield the modules that are imported late, because only these settings need them."""
     if settings.oidc_enabled:
-        importlib.import_module("loki_web.auth.oidc")
+        yield "loki_web.auth.oidc"
+    if settings.redis_url:
+        yield from ("loki_web.store.shared.redis", "loki_web.live.machines.service", _READS)
+    if settings.webhook_url:
+        yield "loki_web.webhooks.sender"
 
 
 def _get_settings() -> Settings:
@@ -100,7 +112,7 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     answers.install(app, request_guard)
     live.install(app, sources)
     if sources.link is not None:
-        importlib.import_module("loki_web.live.machines.reads").install(app, sources)
+        importlib.import_module(_READS).install(app, sources)
     if settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
             app.wsgi_app, settings.trusted_proxies

@@ -1,9 +1,11 @@
 """Upgrades and reloads under load: no request is lost, and one version answers."""
 
+import ast
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
@@ -135,6 +137,47 @@ def test_after_an_installation_in_place_one_version_answers(place: Place, tmp_pa
             end_group(server)
     assert versions(reloading) == {False}
     assert versions(upgraded) == {True}
+
+
+IMPORTS = """
+import sys
+import loki_web.server.conf
+from loki_web.app import create_app
+before = set(sys.modules)
+create_app()
+print(*(name for name in set(sys.modules) - before if name.startswith("loki_web")))
+print(*before)
+"""
+
+
+@pytest.mark.slow
+def test_workers_import_nothing_that_the_master_has_not_read(place: Place) -> None:
+    """Whatever is on: what a later worker imports would be of the version installed since."""
+    nobody = f"127.0.0.1:{free_port()}"
+    env = environment(
+        place, LOKI_REDIS_URL=f"redis://{nobody}", LOKI_WEBHOOK_URL=f"http://{nobody}",
+        LOKI_OIDC_ISSUER="https://issuer.example", LOKI_OIDC_CLIENT_ID="loki",
+        LOKI_ENTERPRISE_AUDIT="true", LOKI_AUDIT_SYSLOG_HOST="127.0.0.1",
+    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", IMPORTS], env=env, capture_output=True, text=True)
+    further, before = done.stdout.split("\n")[:2]
+    assert further == ""
+    assert late_imports() <= set(before.split())
+
+
+def late_imports() -> set[str]:
+    """Return our modules that functions import."""
+    functions = [
+        node
+        for path in (ROOT / "loki_web").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    nodes = [node for function in functions for node in ast.walk(function)]
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    found = {name for name in names if name.startswith("loki_web.")}
+    assert found
+    return found
 
 
 @pytest.mark.slow
