@@ -218,6 +218,17 @@ class Folder:
         observe(self._root)
         return bool(observe(self._presence) == GONE)
 
+    def is_readable(self) -> bool:
+        """Return whether the folder can be listed and entered, as far as there is one."""
+        try:
+            os.lstat(os.path.join(self.path, "."))
+            with os.scandir(self.path):
+                return True
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
     def begin_presence(self) -> None:
         """Note whether the folder is there when a server starts, for all its processes."""
         self._presence.begin()

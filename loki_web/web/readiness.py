@@ -95,6 +95,8 @@ class Readiness:
         warnings: list[str] = []
         if found.is_gone:
             reasons.append("The state folder is gone")
+        elif not self._sources.project.is_readable():
+            reasons.append("The state folder cannot be read")
         if not found.is_audit_writable:
             is_required = self._sources.settings.audit_required
             (reasons if is_required else warnings).append("The audit log cannot be written")

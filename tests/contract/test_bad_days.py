@@ -12,7 +12,7 @@ from tests.support.children import Children, still_lives, was_terminated
 from tests.support.elsewhere import ask_elsewhere
 from tests.support.places import Place
 from tests.support.rights import need_namespaces, need_root
-from tests.support.servers import serving
+from tests.support.servers import serving, without_privileges
 
 NOBODY = 65534
 ALL = (
@@ -196,6 +196,23 @@ def test_a_folder_that_was_there_and_is_gone(
     assert sum("is gone" in message for message in caplog.messages) == 1
     shutil.move(place.home / "aside", place.loki)
     assert seen(client) == (True, "autonomous", True, True, 200)
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_read(place: Place) -> None:
+    code = """
+folder = os.environ["LOKI_DIR"]
+answers = []
+for mode in (0o700, 0o000, 0o300, 0o600, 0o700):
+    os.chmod(folder, mode)
+    answers.append((client.get("/health/ready").status_code, get("/health/ready")["reasons"]))
+os.rename(folder, folder + ".aside")
+open(folder, "w").close()
+tell(*answers, (client.get("/health/ready").status_code, get("/health/ready")["reasons"]))
+"""
+    ready, refused = [200, []], [503, ["The state folder cannot be read"]]
+    expected = [ready, refused, refused, refused, ready, refused]
+    assert ask_elsewhere(place, code, *without_privileges([])) == expected
 
 
 @pytest.mark.parametrize(
