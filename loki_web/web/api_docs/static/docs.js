@@ -1,7 +1,7 @@
 // Makes /docs more than a text: filter, copy, and sending a GET to this server.
 
 const MOST = 100_000; // characters of an answer that are shown
-const base = new URL(document.body.dataset.base, location.href);
+const base = new URL(/** @type {string} */ (document.body.dataset.base), location.href);
 const operations = [...document.querySelectorAll('details')];
 
 function element(name, properties = {}, ...children) {
@@ -17,7 +17,7 @@ function button(label, onclick) {
 function showFilter() {
   const status = element('span', { role: 'status' });
   const field = element('input', { type: 'search', oninput: () => filter(field.value, status) });
-  document.getElementById('filter').append(element('label', {}, 'Filter ', field), ' ', status);
+  document.getElementById('filter')?.append(element('label', {}, 'Filter ', field), ' ', status);
 }
 
 function filter(text, status) {
@@ -40,7 +40,7 @@ function addCopy(pre) {
       await navigator.clipboard.writeText(text);
       copy.textContent = 'Copied';
     } catch {
-      getSelection().selectAllChildren(pre);
+      getSelection()?.selectAllChildren(pre);
       copy.textContent = 'Selected: press Ctrl C'; // the clipboard needs HTTPS, or localhost
     }
   });
@@ -49,7 +49,7 @@ function addCopy(pre) {
 
 /** Add a form that sends a GET; its path can be edited, as for the names in capitals. */
 function addSender(pre) {
-  const path = /\$URL\/(.*)"$/.exec(pre.textContent)[1];
+  const [, path] = /\$URL\/(.*)"$/.exec(pre.textContent) ?? [];
   const answer = element('pre', { tabIndex: 0, hidden: true });
   const field = element('input', { value: path, spellcheck: false, ariaLabel: 'Path and query' });
   const form = element('form', { className: 'tools' }, 'GET /', field, element('button', { textContent: 'Send' }));
