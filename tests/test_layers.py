@@ -34,6 +34,8 @@ LIBRARIES = {
 }
 MAY_TOUCH_THE_ENVIRONMENT = {"config/settings.py"}
 OPENS_A_FILE = {"open", ".read_text", ".read_bytes", ".write_text"}
+# Is read as `@derived`.
+NAMED_AS_ITS_MODULE = {"store/derived.py"}
 # What sources consist of, see services/context.py. Nobody hands on a part of them.
 SOURCES = {"Sources", "WritableSources"}
 PARTS = {"Folder", "WritableFolder", "Settings", "Clock", "IndexFile"}
@@ -143,6 +145,17 @@ def test_views_and_services_open_no_file() -> None:
         if layer_of(module) in ("api", "services", "schemas")
         for name in called(module)
         if name in OPENS_A_FILE
+    ]
+
+
+def test_functions_do_not_have_the_name_of_their_module() -> None:
+    """Commands of click are no functions: they have the name under which they are called."""
+    assert not [
+        name_of(module)
+        for module in MODULES
+        if layer_of(module) != "cli" and name_of(module) not in NAMED_AS_ITS_MODULE
+        for name, function in public_functions(module)
+        if name == function.name == module.stem
     ]
 
 

@@ -30,5 +30,5 @@ def get_logs(query: Json) -> tuple[list[LogEntryDict], dict[str, str]]:
     """
     if query.keys() == {"lines"}:
         return reader.list_entries(sources(), query["lines"]), {}
-    entries, cursor = search.search(sources(), **query)
+    entries, cursor = search.find_entries(sources(), **query)
     return entries, {CURSOR_HEADER: str(cursor)} if cursor else {}

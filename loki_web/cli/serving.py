@@ -13,7 +13,7 @@ import click
 from loki_web import ROOT, __version__
 from loki_web.cli.options import SettingsCommand, setting_options
 from loki_web.config.settings import Settings, environment
-from loki_web.demo.show import show
+from loki_web.demo.show import play_and_serve
 from loki_web.logging_setup import TEXT
 
 _SERVER = ("loki_web.app:create_app()",)
@@ -80,7 +80,7 @@ def demo(speed: float, opens_page: bool, **chosen: Any) -> int:
     _announce(settings, settings.url, session="a demo session")
     if opens_page:
         _open_page(settings)
-    return show(_gunicorn(*_SERVER), speed, variables)
+    return play_and_serve(_gunicorn(*_SERVER), speed, variables)
 
 
 def _gunicorn(*arguments: str) -> tuple[str, ...]:

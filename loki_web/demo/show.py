@@ -14,7 +14,7 @@ _WRITER = (sys.executable, "-m", "loki_web.demo")
 _END_SECONDS = 15
 
 
-def show(server: Sequence[str], speed: float, variables: Mapping[str, str]) -> int:
+def play_and_serve(server: Sequence[str], speed: float, variables: Mapping[str, str]) -> int:
     """Play a session and serve it until the server ends.
 
     :param server: the command that starts the server.

@@ -36,7 +36,7 @@ class Cursor:
 START = Cursor(None, -1)
 
 
-def search(
+def find_entries(
     sources: Sources,
     *,
     lines: int,
