@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from loki_web.services import warming
+from tests.support.places import Place
+from tests.support.registered import add_project
+
 ROOT = Path(__file__).parent.parent
 SOURCES = [
     *ROOT.glob("*.py"),
@@ -71,3 +75,25 @@ def test_documents_that_are_named_exist(path: Path) -> None:
 def test_sections_inside_files_md_exist() -> None:
     text = read(ROOT / "docs" / "files.md")
     assert numbers(SECTIONS, text) <= headings()
+
+
+def test_each_file_of_the_cache_folder_is_described(session: Place) -> None:
+    add_project(session, "other").write("events.jsonl", "{}\n")
+    session.write_home("dashboard/audit/audit-2026-02-01.jsonl", "{}\n")
+    settings = {"LOKI_ENTERPRISE_AUDIT": "true", "LOKI_CONTROL_RATE_LIMIT": "60"}
+    client = session.client(**settings)
+    for path in ("/metrics", "/metrics?project=id-other", "/api/enterprise/audit/summary?days=365"):
+        assert client.get(path).status_code == 200, path
+    assert (
+        client.post("/api/focus", json={"project_dir": str(session.loki.parent)}).status_code < 300
+    )
+    warming.warm(session.sources(**settings))
+    (folder,) = (session.home / ".cache/loki-web").iterdir()
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    text = (ROOT / "docs/files.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \|", text.partition('id="s19"')[2].partition("<a id")[0], re.M)
+    described = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    patterns = [re.sub("<[^>]+>", "[^/]+", re.escape(name)) for name in described]
+    known = re.compile(rf"({'|'.join(patterns)})(\.lock|-journal)?")
+    assert {"focus", "event-total"} <= names
+    assert [name for name in sorted(names) if not known.fullmatch(name)] == []
