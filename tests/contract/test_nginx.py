@@ -211,6 +211,16 @@ def test_a_client_that_asks_too_often_is_told_so(app: Server, tmp_path: Path) ->
     assert all("Try again later" in reply.json()["detail"] for reply in refused)
 
 
+def test_an_address_has_its_share_of_connections(app: Server, tmp_path: Path) -> None:
+    with proxied(app.host, tmp_path, live=app.host, connections="1") as proxy:
+        with proxy.get("/api/events?channels=tasks", stream=True) as stream:
+            content = stream.iter_content(1)  # the connection ends with it
+            assert next(content)
+            refused = proxy.get("/health")
+            assert (refused.status_code, set(refused.json())) == (429, {"detail"})
+        wait_until(lambda: proxy.get("/health").status_code == 200, "the end of the stream")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_configuration_has_no_known_weakness(tmp_path: Path, sample: str) -> None:

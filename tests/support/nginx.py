@@ -75,7 +75,7 @@ def proxied(
 
     :param app: host and port of the server.
     :param live: the address of the live feed; default: a unix socket of the folder.
-    :param limits: `rate` and `burst`; default: more than a test sends.
+    :param limits: `rate`, `burst` and `connections`; default: more than a test needs.
     """
     port, other, ready = free_port(), free_port(), f"127.0.0.1:{free_port()}"
     ca = certificate(folder)[0] if sample == "tls.conf" else None
@@ -89,6 +89,7 @@ def proxied(
             "/etc/nginx/loki-web": str(folder),
             "rate=50r/s": f"rate={limits.get('rate', '10000r/s')}",
             "burst=200": f"burst={limits.get('burst', '1000')}",
+            "loki_connections 100": f"loki_connections {limits.get('connections', '100')}",
             "listen 443": f"listen 127.0.0.1:{port}",
             "listen 80": f"listen 127.0.0.1:{other if ca else port}",
             "loki.example.com": "localhost",
