@@ -14,6 +14,7 @@ import pytest
 from tests.support.places import Place
 from tests.support.programs import needed
 from tests.support.servers import ROOT, environment, free_port, serving
+from tests.support.waiting import wait_until
 
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 NOT_RUN = {
@@ -74,6 +75,7 @@ def test_the_commands_work_in_this_order(place: Place, machine: Path, tmp_path: 
     commands = "\n".join(blocks("sh"))
     commands = re.sub(r"(?<![\w.~}])/(etc|opt|srv)/", rf"{machine}/\1/", commands)
     with serving(place, LOKI_AUDIT_DISABLED="true") as server:
+        wait_until(lambda: server.get("/health/ready").ok, "a server that is ready")
         port = server.host.rpartition(":")[2]
         env = environment(place, LOKI_DASHBOARD_PORT=port)
         env["PATH"] = f"{machine}/bin:{env['PATH']}"

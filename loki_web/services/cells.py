@@ -27,6 +27,8 @@ class Counter(IntEnum):
     MESSAGES_SENT = auto()
     MESSAGES_DROPPED = auto()
     REDIS_FAILURES = auto()
+    WARMING_BEGUN = auto()
+    WARMING_ENDED = auto()
     REFUSED = auto()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from loki_web.errors import StorageError
+from loki_web.services.cells import Counter
 from loki_web.services.context import Sources
 from loki_web.services.cost import usage
 from loki_web.services.fleet import selection
@@ -52,12 +53,23 @@ def start_warming(
 
     def run() -> None:
         warm(sources, is_busy)
+        sources.counts.add(Counter.WARMING_ENDED)
         gc.collect()
         then()
 
+    sources.counts.add(Counter.WARMING_BEGUN)
     thread = threading.Thread(target=run, name="warming", daemon=True)
     thread.start()
     return thread
+
+
+def is_cold(sources: Sources) -> bool:
+    """Return whether this server has begun to warm its caches, and no worker has finished yet.
+
+    A worker that replaces another one finds warm values in the derived index.
+    """
+    begun = sources.counts.total(Counter.WARMING_BEGUN)
+    return begun > 0 and sources.counts.total(Counter.WARMING_ENDED) == 0
 
 
 def warm(sources: Sources, is_busy: Callable[[], bool] = lambda: False) -> None:

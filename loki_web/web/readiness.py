@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from loki_web.audit.log import AuditState
+from loki_web.services import warming
 from loki_web.services.cells import Gauge
 from loki_web.services.context import POLL, Sources, WritableSources
 from loki_web.store.look import observe
@@ -97,9 +98,10 @@ class Readiness:
             reasons.append("The state folder is gone")
         elif not self._sources.project.is_readable():
             reasons.append("The state folder cannot be read")
+        if warming.is_cold(self._sources):
+            reasons.append("The first answers are still being computed")
         if not found.is_audit_writable:
-            is_required = self._sources.settings.audit_required
-            (reasons if is_required else warnings).append("The audit log cannot be written")
+            reasons.append("The audit log cannot be written")
         if found.is_watch_failed:
             warnings.append("File system events have failed: files are polled")
         if found.is_redis_away:

@@ -13,7 +13,7 @@ from loki_web.cli import loki_web
 from tests.cli.commands import COMMAND, answering, is_one_complaint, run
 from tests.support import places
 from tests.support.places import Place
-from tests.support.servers import Server, environment, free_port, serving, start
+from tests.support.servers import Server, accepts, environment, free_port, serving, start
 from tests.support.tls import certificate, serving_tls
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -26,6 +26,7 @@ def check(*arguments: str, **settings: str) -> Result:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(places.empty(tmp_path_factory.mktemp("health"))) as server:
+        wait_until(lambda: check(server.url).exit_code == 0, "a server that is ready")
         yield server
 
 
@@ -68,7 +69,7 @@ def test_a_unix_socket_is_asked(place: Place, tmp_path: Path, is_secured: bool) 
     command = [*COMMAND, "sidecar", "--bind", address]
     with start(command, env=environment(place, **tls), stderr=subprocess.DEVNULL) as process:
         try:
-            wait_until((tmp_path / "s").exists, "a socket")
+            wait_until(lambda: accepts(tmp_path / "s"), "a socket")
             done = check(address, **tls)
             assert (done.exit_code, done.output) == (0, "ready\n")
         finally:
@@ -84,6 +85,7 @@ def test_the_certificate_of_this_server_is_trusted_and_no_other(
     with serving_tls(place, tmp_path) as host:
         own = {"LOKI_TLS_CERT": str(tmp_path / "cert.pem")}
         port = {"LOKI_DASHBOARD_PORT": host.rpartition(":")[2]}
+        wait_until(lambda: check(**own, **port).exit_code == 0, "a server that is ready")
         assert check(**own, **port).output == "ready\n"
         assert check(f"https://{host}", **own).output == "ready\n"
         assert check(f"https://{host}", "--cacert", own["LOKI_TLS_CERT"]).output == "ready\n"

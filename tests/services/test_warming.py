@@ -52,3 +52,26 @@ def test_a_fault_of_one_value_leaves_the_others(
     src = place.sources()
     warming.warm(src)
     assert computed == [src]
+
+
+def test_a_server_is_not_ready_until_a_worker_has_computed_the_first_answers(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, goes_on = place.app(), threading.Event()
+    client = app.test_client()
+    monkeypatch.setattr(warming, "VALUES", {"slow": lambda _: goes_on.wait()})
+    assert client.get("/health/ready").status_code == 200  # nothing has begun
+    thread = app.extensions[warming.EXTENSION]()
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.get_json()["reasons"]) == (
+        503, ["The first answers are still being computed"]
+    )  # fmt: skip
+    assert client.get("/health/live").status_code == 200
+    goes_on.set()
+    thread.join()
+    assert client.get("/health/ready").status_code == 200
+    goes_on.clear()
+    later = app.extensions[warming.EXTENSION]()  # of a worker that replaces another one
+    assert client.get("/health/ready").status_code == 200
+    goes_on.set()
+    later.join()
