@@ -4,9 +4,9 @@
     python -m benchmarks.machines --connections 100 1000 10000 --changes 12
 
 Prints tables in Markdown: the time from the change of a file on one machine to the last subscriber
-of the edge; what happens to lines that are written while Redis is killed and started again; and
-requests a second with and without Redis. Everything runs on one machine, which it has to itself:
-only the ratios of one run mean anything.
+of the edge; what happens to what is written while Redis is killed and started again, with one
+subscriber and with the most; and requests a second with and without Redis. Everything runs on one
+machine, which it has to itself: only the ratios of one run mean anything.
 """
 
 import argparse
@@ -26,10 +26,11 @@ from statistics import median
 
 import requests
 
-from benchmarks.sockets import ROOT, Subscribers, throughput
+from benchmarks.sockets import ROOT, TASK, Subscribers, throughput
 
 _KILLS = 3
 _LINES = 300
+_TASKS = 24
 
 
 class Redis:
@@ -84,7 +85,7 @@ def measure_delay(folder: Path, edge: int, count: int, changes: int) -> tuple[fl
     for number in range(changes):
         changed = time.perf_counter()
         write_tasks(folder, f"t{count}-{number}")
-        times = subscribers.times_to_hear()
+        times = subscribers.times_to_hear(TASK)
         firsts.append((times[0] - changed) * 1000)
         lasts.append((times[-1] - changed) * 1000)
         subscribers.hear_once(0.5)
@@ -125,9 +126,37 @@ def measure_outages(folder: Path, edge: int, redis: Redis) -> tuple[int, int, fl
     return _LINES - len(set(heard)), len(heard) - len(set(heard)), time.monotonic() - written
 
 
-def write_tasks(folder: Path, name: str) -> None:
+def measure_outages_of_many(
+    folder: Path, edge: int, redis: Redis, count: int
+) -> tuple[int, int, int]:
+    """:return: how often subscribers were told of a new task, and were not, and were again."""
+    subscribers = Subscribers(edge, count)
+    subscribers.hear_once()
+    heard = [b""] * count
+
+    def listen(seconds: float) -> None:
+        for number, data in subscribers.hear(seconds):
+            heard[number] += data
+
+    period = _TASKS // (_KILLS + 1)
+    for number in range(_TASKS):
+        step, within = divmod(number, period)
+        if step and within == 0:
+            redis.kill()
+        if step and within == period // 2:
+            redis.start()
+        write_tasks(folder, *(f"crowd-{each:03}" for each in range(number + 1)))
+        listen(1.0)
+    listen(15.0)
+    subscribers.close()
+    marks = [f'"crowd-{number:03}"'.encode() for number in range(_TASKS)]
+    told = [data.count(mark) for data in heard for mark in marks]
+    return sum(told), told.count(0), sum(times - 1 for times in told if times)
+
+
+def write_tasks(folder: Path, *names: str) -> None:
     path = folder / "alpha/.loki/queue/pending.json"
-    path.write_text(json.dumps([{"id": name, "title": "A task"}]))
+    path.write_text(json.dumps([{"id": name, "title": "A task"} for name in names]))
 
 
 def _free_port() -> int:
@@ -171,6 +200,10 @@ def main() -> None:
         lost, twice, seconds = measure_outages(folder, edge, redis)
         say(f"\n{_LINES} lines, Redis killed {_KILLS} times: {lost} lost, {twice} twice,")
         say(f"the last one {seconds:.1f} s after it was written")
+        most = max(options.connections)
+        told, lost, twice = measure_outages_of_many(folder, edge, redis, most)
+        say(f"{_TASKS} tasks and {most} subscribers, Redis killed {_KILLS} times:")
+        say(f"{told} messages, {lost} missing, {twice} too many")
         say("\n| `GET /api/tasks`, requests a second | |\n|---|---|")
         for label, port in (("without Redis", alone), ("with Redis", alpha), ("edge", edge)):
             say(f"| {label} | {throughput(port, options.seconds):.0f} |")

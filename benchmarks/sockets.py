@@ -29,6 +29,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parent.parent
+TASK = b'"task'  # in messages of tasks
+_MOST_SECONDS = 30.0  # until all clients have a message
 KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="
 COMMANDS = {
     "gunicorn + hub": ("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"),
@@ -55,9 +57,9 @@ class Subscribers:
 
     def __init__(self, port: int, count: int) -> None:
         self._selector = selectors.DefaultSelector()
-        self._sockets = [self._connected(port) for _ in range(count)]
+        self._sockets = [self._connected(port, number) for number in range(count)]
 
-    def _connected(self, port: int) -> socket.socket:
+    def _connected(self, port: int, number: int) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", port), timeout=30)
         lines = ("GET /ws HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket")
         more = ("Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}")
@@ -65,27 +67,30 @@ class Subscribers:
         if not sock.recv(4096).startswith(b"HTTP/1.1 101"):
             raise SystemExit("a connection was refused: is the limit of open files high enough?")
         sock.setblocking(False)
-        self._selector.register(sock, selectors.EVENT_READ)
+        self._selector.register(sock, selectors.EVENT_READ, number)
         return sock
 
-    def hear_once(self, seconds: float = 2.0) -> None:
-        """Take what there is until it has been quiet."""
-        while ready := self._selector.select(min(seconds, 1.0)):
-            for key, _ in ready:
-                key.fileobj.recv(65536)  # type: ignore[union-attr]
+    def hear(self, seconds: float) -> Iterator[tuple[int, bytes]]:
+        """Yield the number of a client and what it gets, for some seconds."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
+                yield key.data, key.fileobj.recv(65536)  # type: ignore[union-attr]
 
-    def times_to_hear(self) -> list[float]:
-        """When each client gets its next message, in the order of their arrival."""
-        waiting = len(self._sockets)
-        times: list[float] = []
-        while len(times) < waiting:
-            ready = self._selector.select(10)
-            if not ready:
-                raise SystemExit(f"only {len(times)} of {waiting} clients were told")
-            for key, _ in ready:
-                key.fileobj.recv(65536)  # type: ignore[union-attr]
-                times.append(time.perf_counter())
-        return times
+    def hear_once(self, seconds: float = 2.0) -> None:
+        """Take what comes within some seconds."""
+        for _ in self.hear(seconds):
+            pass
+
+    def times_to_hear(self, mark: bytes = b"") -> list[float]:
+        """When each client gets a message with these bytes, in the order of their arrival."""
+        times: dict[int, float] = {}
+        for number, data in self.hear(_MOST_SECONDS):
+            if mark in data:
+                times.setdefault(number, time.perf_counter())
+            if len(times) == len(self._sockets):
+                return sorted(times.values())
+        raise SystemExit(f"only {len(times)} of {len(self._sockets)} clients were told")
 
     def close(self) -> None:
         for one in self._sockets:
@@ -149,7 +154,7 @@ def measure(name: str, count: int, changes: int, seconds: float) -> Figures:
             for number in range(changes if count else 0):
                 changed = time.perf_counter()
                 pending.write_text(json.dumps([{"id": f"t{number}", "title": "A task"}]))
-                times = subscribers.times_to_hear()
+                times = subscribers.times_to_hear(TASK)
                 firsts.append((times[0] - changed) * 1000)
                 lasts.append((times[-1] - times[0]) * 1000)
                 subscribers.hear_once(0.3)

@@ -55,9 +55,10 @@ def _patterns(settings: Settings) -> set[str]:
 
 
 def _without_mapping(name: str) -> str:
-    """Return 10.0.0.1 for ::ffff:10.0.0.1, and any other name as it is."""
+    """Return 10.0.0.1 for ::ffff:10.0.0.1, and any other name as it is, also a loopback one."""
     address = parse_address(name) if name.startswith("::ffff:") else None
-    return str(unmapped(address)) if address else name
+    plain = str(unmapped(address)) if address else name
+    return name if is_loopback(plain) else plain
 
 
 def _matches(name: str, pattern: str) -> bool:
