@@ -1,9 +1,13 @@
-"""Every documented route through a real gunicorn, on every state that a session can be in."""
+"""Every documented route through a real gunicorn, on every state that a session can be in.
+
+One worker is asked directly, three through nginx, with each of its configurations.
+"""
 
 import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +16,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import answers, places
+from tests.support.nginx import Proxy, proxied
 from tests.support.places import Place
 from tests.support.servers import Server, serving
 
-STATES = ("running", "finished", "empty", "missing")
+SAMPLE_OF_STATE = {
+    "running": "plain.conf",
+    "finished": "tls.conf",
+    "empty": "prefix.conf",
+    "missing": "plain.conf",
+}
 FAMILIES = [
     "loki_session_status",
     "loki_iteration_current",
@@ -33,7 +43,7 @@ FAMILIES = [
 class Case:
     state: str
     place: Place
-    server: Server
+    server: Server | Proxy
     document: Any
 
 
@@ -49,15 +59,22 @@ def made(state: str, folder: Path, live_pid: int) -> Place:
 
 
 @pytest.fixture(
-    scope="module", params=[(state, workers) for state in STATES for workers in (1, 3)],
-    ids=lambda param: f"{param[0]}-{param[1]}",
+    scope="module",
+    params=[(state, sample) for state, own in SAMPLE_OF_STATE.items() for sample in ("", own)],
+    ids=lambda param: f"{param[0]}-{param[1] or 'direct'}",
 )  # fmt: skip
 def case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sleeper: int
 ) -> Iterator[Case]:
-    state, workers = request.param
+    state, sample = request.param
     place = made(state, tmp_path_factory.mktemp("place") / "p", sleeper)
-    with serving(place, workers=workers, LOKI_ENTERPRISE_AUDIT="true") as server:
+    settings = {"LOKI_ENTERPRISE_AUDIT": "true", "LOKI_TRUSTED_PROXIES": "1" if sample else "0"}
+    with ExitStack() as stack:
+        server: Server | Proxy
+        server = app = stack.enter_context(serving(place, workers=3 if sample else 1, **settings))
+        if sample:
+            folder = tmp_path_factory.mktemp("proxy")
+            server = stack.enter_context(proxied(app.host, folder, sample, live=app.host))
         yield Case(state, place, server, server.get("/openapi.json").json())
 
 

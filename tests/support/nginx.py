@@ -63,6 +63,9 @@ class Proxy:
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.request("GET", path, **options)
 
+    def head(self, path: str) -> requests.Response:
+        return self.request("HEAD", path)
+
     def log(self, name: str = "loki-web.log") -> str:
         return (self.folder / name).read_text()
 
