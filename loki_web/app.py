@@ -64,7 +64,7 @@ def create_sidecar(
 
 
 def preload(settings: Settings) -> None:
-    """Read all that a worker would read of the package, for the processes that are forked later.
+    """Read the files and modules of the package that workers need, before they are forked.
 
     They answer with one version, whatever is installed in the meantime.
     """

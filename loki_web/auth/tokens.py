@@ -134,7 +134,10 @@ def delete(sources: WritableSources, identifier: str) -> None:
 
 
 def check_exists(sources: Sources, identifier: str) -> None:
-    """Check that a token can be found by its id or name; raises as `delete`."""
+    """Check that there is a token with an id or name, before its deletion is confirmed.
+
+    :raises: as `delete`.
+    """
     _find_id(load_tokens(sources), identifier)
 
 

@@ -52,7 +52,7 @@ def follow(
         from FIRST to LONGEST_WAIT_SECONDS.
     :param project: the id, alias or path of the project to follow; default: the one that is shown.
     :raises Refused: when the server refuses the connection or its certificate is not trusted.
-    :raises ValueError: when the server is another program.
+    :raises ValueError: when the answer is not an event stream: another program listens there.
     """
     opener = _opener(url, ca_file)
     address = f"{url.rstrip('/')}/api/events?channels={quote(','.join(channels))}"

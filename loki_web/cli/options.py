@@ -93,7 +93,7 @@ def checked_url(url: str, *, more: str = "") -> str:
 def explain_failure(error: OSError | HTTPException, address: str, timeout: float | None) -> str:
     """Return in a few words why a server gave no answer.
 
-    :param address: its URL.
+    :param address: its URL, or the address of its unix socket.
     :param timeout: of the connection, in seconds.
     """
     cause = error.reason if isinstance(error, urllib.error.URLError) else error

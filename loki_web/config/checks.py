@@ -118,7 +118,7 @@ def check_loki_dir(path: Path) -> None:
 def check_free(host: str, port: int, setting: str) -> None:
     """Check that the server can listen on an address.
 
-    :param setting: what names the port, for the error.
+    :param setting: the variable or option that sets the port, for the error.
     :raises SettingsError: when another process listens there, or the address is not ours.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

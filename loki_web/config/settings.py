@@ -409,16 +409,17 @@ class Settings:
 
         Sockets are inherited from systemd, or from the old server at an upgrade.
 
-        :param setting: what names the port.
+        :param setting: the variable or option that sets the port, for the error.
         :raises SettingsError: when another process listens there, or the address is not ours.
         """
         if not self.has_sockets:
             check_free(host, port, setting)
 
     def check_socket(self, address: str | int) -> None:
-        """Check a unix socket or descriptor, as `check_free` does an address.
+        """Check that the server can listen on a unix socket, unless it inherits its sockets.
 
-        :raises SettingsError: when it cannot be listened on.
+        :param address: its path, or the number of an open descriptor.
+        :raises SettingsError: when the server cannot listen on it.
         """
         if not self.has_sockets:
             check_socket(address)

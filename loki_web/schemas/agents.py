@@ -41,7 +41,7 @@ class AgentKilled(Success):
         fields.Boolean(metadata={"description": "False when the list could not be written"})
     )
     liveness = optional(
-        fields.String(metadata={"description": "What tells whether it is alive, if not signalled"})
+        fields.String(metadata={"description": "If not signalled: what tells whether it is alive"})
     )
 
 

@@ -140,7 +140,7 @@ class Entries:
     def load(self, data: bytes, names: Iterable[str]) -> None:
         """Replace all entries by those that `dump` returned.
 
-        :param names: paths whose strings are used instead of equal ones.
+        :param names: paths of which the strings are shared: a second copy would cost memory.
         """
         end = data.index(b"\n")
         paths, values = orjson.loads(data[:end])

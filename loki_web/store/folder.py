@@ -219,9 +219,9 @@ class Folder:
         return bool(observe(self._presence) == GONE)
 
     def is_readable(self) -> bool:
-        """Return whether the folder can be listed and entered, as far as there is one."""
+        """Return whether the folder can be listed and entered; True if there is none."""
         try:
-            os.lstat(os.path.join(self.path, "."))
+            os.lstat(os.path.join(self.path, "."))  # fails without the right to enter the folder
             with os.scandir(self.path):
                 return True
         except FileNotFoundError:

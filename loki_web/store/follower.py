@@ -97,9 +97,9 @@ def _step(stream: BinaryIO, here: Place, last: int, *, is_complete: bool = False
 def _rest_of_rotated(
     root: Path, relative: str, place: Place, *, is_replaced: bool = False
 ) -> Step | None:
-    """Return what a log has after a place, if it was rotated within its folder; else None.
+    """Return what a rotated log has after a place; None if it cannot be found.
 
-    If it was rotated more than once, `.1` follows on `.2`.
+    If it was rotated more than once, `.1` is read after `.2`.
 
     :param is_replaced: whether the new log has lines, so that a line without line end is complete.
     """
@@ -129,8 +129,9 @@ def _get_newer_name(name: str, relative: str) -> str:
 def _find_rotated(root: Path, relative: str, place: Place) -> tuple[str, Place]:
     """Return the path of the file that a log was renamed or copied to, and the place in it.
 
-    :return: an empty path if it is neither in the folder of the log nor in a folder of this one. A
-        copy has the same bytes at the same offset, and a name that begins as that of the log.
+    A copy has the same bytes at the same offset, and a name that begins like that of the log.
+
+    :return: an empty path if it is neither in the folder of the log nor in a folder of that one.
     """
     folder, log = os.path.split(relative)
     stem = log.partition(".")[0]
@@ -146,7 +147,7 @@ def _find_rotated(root: Path, relative: str, place: Place) -> tuple[str, Place]:
 
 
 def _entries(root: Path, folder: str, *, depth: int) -> Iterator[tuple[str, int]]:
-    """Yield the paths and inodes of the files in a folder and, to a depth, in folders of it."""
+    """Yield the paths and inodes of the files in a folder, and in its folders down to a depth."""
     located = files.locate(root, folder)
     if located is None:
         return

@@ -214,7 +214,7 @@ class Journal(PathInput, Generic[R]):
     def lines_backwards(self, suffix: str = "") -> Iterator[bytes]:
         """Yield the lines that the file has now, newest first, without line ends or empty ones.
 
-        :param suffix: of the name, for a file that it was rotated to.
+        :param suffix: appended to the name, to read a file that it was rotated to.
         """
         return lines.backwards(self._root.path, self.relative + suffix)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 * 1024  # of an answer
 _NO_ANSWER = b""  # written if the read fails or its answer is too large
-_DEMAND_SECONDS = 120  # for which a read is answered after the last request; the page polls each 60
+_DEMAND_SECONDS = 120  # after the last request; the page polls some reads every 60 seconds
 _EXPIRY_SECONDS = 15
 _RENEW_SECONDS = 5.0
 _TURN_SECONDS = 1.0
@@ -75,13 +75,16 @@ _SERVICES: Mapping[str, tuple[Callable[..., Any], type[Query]]] = {
 ROUTES = frozenset(_SERVICES)
 QUERIES = {rule: query for rule, (_, query) in _SERVICES.items()}
 _COUNTS = frozenset({"limit", "lines"})
-_NEWEST_LAST = frozenset({"/api/logs", "verdicts"})
+_NEWEST_LAST = frozenset({"/api/logs", "verdicts"})  # lists whose last entries are kept
 
 
 def can_select(rule: str, wanted: Json) -> bool:
-    """Return whether the answer without parameters has what a request wants: the first of it.
+    """Return whether a request can be answered from the answer without parameters.
 
-    :param wanted: the parameters of the request; a larger count than usual gets what there is.
+    It can if it only limits the number of entries. If it allows more than the default, it gets the
+    default number.
+
+    :param wanted: the parameters of the request.
     """
     usual = QUERIES[rule]().load({})
     has_all_levels = wanted.get("level") in (None, frozenset(LEVELS))

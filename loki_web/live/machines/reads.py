@@ -47,7 +47,7 @@ _CHANNEL_OF_RULE = {
     "/api/council/state": protocol.COUNCIL,
     "/api/checkpoints": protocol.CHECKPOINTS,
 }
-# The parameters of lists, and what they select from the list of the channel.
+# The schema of a list's parameters, and the function that applies them to the channel's list.
 _SELECTIONS: Mapping[str, tuple[type[Query], Callable[..., Any]]] = {
     protocol.TASKS: (TasksQuery, tasks.select_tasks),
     protocol.PROJECTS: (ProjectsQuery, registry.select_projects),

@@ -143,9 +143,9 @@ class Roster:
                 time.sleep(_PAUSE_SECONDS)
 
     def _find_again(self, last: str) -> str:
-        """Return where to go on after a wait without news: at the beginning of another stream.
+        """Return the id after which to read on; the beginning if the stream is another one.
 
-        Redis was emptied, and its clock is behind: what comes next has lower ids than `last`.
+        That is so if Redis was emptied. If its clock is behind, the new ids are lower than `last`.
         """
         raw = self._link.call(
             lambda client: client.xrevrange(keys.NEWS, count=1), tries_anyway=True

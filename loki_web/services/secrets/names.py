@@ -13,7 +13,7 @@ class Kind(Enum):
     PATH = "pwd: a password unless it is a path, as in PWD=/home/me"
     BARE = "pass, pw: a password unless it counts tests, as in pass=12"
     QUALIFIED = "token_github, passwordHash: one word with letters and digits"
-    DIGITS = "PIN, OTP: digits, more than the number of a connector's pin has"
+    DIGITS = "PIN, OTP: four digits or more; fewer are the number of a connector's pin"
     WEAK = "a key or signature: redacted only where it looks random"
     CREDENTIALS = "a map of them, or a word that looks random"
     AUTHORIZATION = "a scheme and its credentials or parameters"
@@ -122,9 +122,8 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
         return _classify_session(text, lowered, at, word)
     if word.startswith(("pin", "puk", "otp")):
         is_part = text[max(0, at - 1) : at].isalpha() and not _is_camel_case(text, at)
-        return (
-            None if is_part or text[at + len(word) : at + len(word) + 1].isdigit() else Kind.DIGITS
-        )
+        is_numbered = text[at + len(word) : at + len(word) + 1].isdigit()
+        return None if is_part or is_numbered else Kind.DIGITS
     if word == "auth" and text[max(0, at - 1) : at + 4] == "_AUTH":
         return Kind.BARE
     if word == "signature" and lowered.endswith(_SIGNED_BY, 0, at):
@@ -137,7 +136,7 @@ def _classify(text: str, lowered: str, at: int, word: str) -> Kind | None:
 
 
 def _classify_session(text: str, lowered: str, at: int, word: str) -> Kind | None:
-    """Tell cookies from the ids of our sessions, which are written as `session_id`, `sessionId`."""
+    """Return the kind of a session cookie; None for `session_id`, `sessionId`: ids of Loki Mode."""
     end = at + len(word)
     is_part = text[max(0, at - 1) : at].isalnum()
     if lowered.endswith(_SESSION_COOKIES, 0, end) or (text[at:end] == "sessionid" and not is_part):
@@ -147,6 +146,7 @@ def _classify_session(text: str, lowered: str, at: int, word: str) -> Kind | Non
 
 
 def _is_camel_case(text: str, at: int) -> bool:
+    """Return whether a word of a name begins at `at` with a capital, as in `userPin`."""
     return text[max(0, at - 1) : at].islower() and text[at].isupper()
 
 

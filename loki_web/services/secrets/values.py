@@ -215,8 +215,8 @@ def _find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
     sure = kind in (Kind.PHRASE, Kind.WORD)
     candidate = match[3].rstrip(".:!?)|")
     if kind is Kind.DIGITS:
-        is_said = match[1] or text[start:end].isupper()
-        return match.span(3) if is_said and is_secret(candidate, kind) else None
+        is_sure = match[1] or text[start:end].isupper()  # "pin is 4711", "PIN 4711"
+        return match.span(3) if is_sure and is_secret(candidate, kind) else None
     if kind is Kind.PHRASE and _NETRC.search(text[max(0, start - 100) : start]):
         return match.span(3)
     if sure and (match[1] or text[start:end].isupper()):  # SQL: PASSWORD 'x'

@@ -2,8 +2,8 @@
 
 All processes share the count, in a small file in the cache folder. It has the last line that was
 counted: what follows it in another file is new, so a file that is trimmed to its last lines does
-not change the count. If the file was rotated to `.1`, what follows it there is counted too. If the
-small file is lost, the count begins with the lines that are there.
+not change the count. If the file was rotated to `.1`, the lines that follow there are counted too.
+If the small file is lost, the count begins with the lines that are there.
 """
 
 import hashlib

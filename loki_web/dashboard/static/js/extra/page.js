@@ -83,12 +83,12 @@ export const factList = (pairs) =>
 
 /** The checkpoints of a time, and what changed between the commits of the ones around it, after other facts. */
 export function changesIn(all, from, to, more = []) {
-  const made = all
+  const points = all
     .map((each) => ({ ...each, at: moment(each.created_at) }))
     .filter(({ at }) => at !== null)
     .sort((a, b) => a.at - b.at);
-  const during = made.filter(({ at }) => from !== null && at >= from && at <= to);
-  const before = from === null ? null : made.findLast(({ at, git_sha: sha }) => sha && at < from);
+  const during = points.filter(({ at }) => from !== null && at >= from && at <= to);
+  const before = from === null ? null : points.findLast(({ at, git_sha: sha }) => sha && at < from);
   const after = during.findLast(({ git_sha: sha }) => sha);
   const names = during.map(({ id, message }) =>
     h('li', { key: id }, h('a', { href: link('checkpoints', id) }, message || id)),

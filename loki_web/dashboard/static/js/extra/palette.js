@@ -13,7 +13,7 @@ import { matches } from './search.js';
 const MOST = 60;
 const MOST_LINES = 5; // of the log
 const LONGEST = 160; // characters of a line
-const LEAST_LETTERS = 3; // of what is looked for in it
+const LEAST_LETTERS = 3; // of a text that the log is searched for
 const PAUSE = 200; // ms after typing
 const isOffered = lookup({ fleet: hasOthers, records: hasRecords });
 
@@ -94,7 +94,7 @@ function commands({ switchTheme }) {
   ].filter(Boolean);
 }
 
-/** The newest lines of the log with a text, and the search for all of them. */
+/** The newest lines of the log that have a text, and a link to the search for all. */
 async function findLines(query) {
   const lines = await getJson(address('api/logs', { query, lines: MOST_LINES }));
   const found = lines.reverse().map(({ message, timestamp, cursor }) => ({

@@ -113,7 +113,7 @@ function entryPanel(ctx, entries, page, go, form) {
     show: ({ entries: found }) =>
       found.length
         ? drawEntries(found)
-        : empty('No entries', 'Nothing was done that fits. Every change and every refusal would be listed here.'),
+        : empty('No entries', 'Nothing was done that fits. Changes and refused reads are listed here.'),
   });
 }
 

@@ -73,7 +73,7 @@ export function view(ctx) {
         'button.chip',
         {
           type: 'button',
-          title: 'Show what one trigger has found as one',
+          title: 'Show the alerts of one trigger and severity as one',
           'aria-pressed': String(isGrouped),
           onclick: () => filter({ isGrouped: !isGrouped }),
         },

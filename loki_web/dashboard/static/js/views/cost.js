@@ -173,7 +173,7 @@ function between({ by_iteration: all }, seconds) {
   const mean = costs.reduce((sum, each) => sum + each, 0) / costs.length;
   const variance = costs.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (costs.length - 1);
   const error = (2 * Math.sqrt(variance / costs.length)) / mean;
-  if (!(error > LEAST_ERROR)) return ''; // also of too few
+  if (!(error > LEAST_ERROR)) return ''; // also NaN: fewer than two iterations, or no cost
   const first = duration(seconds / (1 + error));
   return error < 1 ? `; ${first} to ${duration(seconds / (1 - error))}` : `; ${first} or more`;
 }
