@@ -69,7 +69,7 @@ def test_it_comes_back_and_misses_nothing(place: Place) -> None:
 
 
 class Enough(Exception):
-    """Ends what retries without end."""
+    """Raised by a test to stop the retries."""
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_reason_of_the_server_is_told_before_the_next_attempt(
     assert str(end.value) == reason
 
 
-def test_a_page_is_no_feed() -> None:
+def test_an_answer_that_is_no_event_stream_ends_the_feed() -> None:
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>"
     with answering(page) as url, pytest.raises(ValueError, match="event stream"):
         next(follow(url))

@@ -152,6 +152,6 @@ def test_a_malformed_address_is_a_usage_error(url: str) -> None:
     assert "http://localhost:57374, or unix:/path/of/its/socket" in done.output
 
 
-def test_the_path_of_a_socket_may_be_too_long() -> None:
+def test_a_path_that_is_too_long_for_a_socket_is_told() -> None:
     done = check(f"unix:/{'a' * 200}")
     assert (done.exit_code, "too long" in done.output) == (1, True)

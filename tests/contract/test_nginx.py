@@ -211,7 +211,7 @@ def test_a_client_that_asks_too_often_is_told_so(app: Server, tmp_path: Path) ->
     assert all("Try again later" in reply.json()["detail"] for reply in refused)
 
 
-def test_an_address_has_its_share_of_connections(app: Server, tmp_path: Path) -> None:
+def test_an_address_with_too_many_connections_is_refused(app: Server, tmp_path: Path) -> None:
     with proxied(app.host, tmp_path, live=app.host, connections="1") as proxy:
         with proxy.get("/api/events?channels=tasks", stream=True) as stream:
             content = stream.iter_content(1)  # the connection ends with it

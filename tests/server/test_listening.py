@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.activation import activated
 from tests.support.places import Place
-from tests.support.servers import ROOT, environment, free_port, running, start
+from tests.support.servers import ROOT, accepts, environment, free_port, running, start
 from tests.support.waiting import wait_until
 
 GUNICORN = [sys.executable, "-m", "gunicorn"]
@@ -73,7 +73,7 @@ def test_a_unix_socket_is_for_user_and_group(place: Place, tmp_path: Path, name:
     command = [*COMMANDS[name], "--bind", f"unix:{path}"]
     with start(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
         try:
-            wait_until(path.exists, "a socket")
+            wait_until(lambda: accepts(path), "a socket")
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
         finally:
             process.terminate()
