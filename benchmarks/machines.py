@@ -129,7 +129,11 @@ def measure_outages(folder: Path, edge: int, redis: Redis) -> tuple[int, int, fl
 def measure_outages_of_many(
     folder: Path, edge: int, redis: Redis, count: int
 ) -> tuple[int, int, int]:
-    """:return: how often subscribers were told of a new task, and were not, and were again."""
+    """Write tasks while Redis is killed and started again.
+
+    :return: how many messages of new tasks all subscribers got, how many are missing, and how many
+        came more than once.
+    """
     subscribers = Subscribers(edge, count)
     subscribers.hear_once()
     heard = [b""] * count

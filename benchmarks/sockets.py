@@ -31,7 +31,7 @@ import psutil
 ROOT = Path(__file__).parent.parent
 TASK = b'"task'  # in messages of tasks
 _PING, _PONG = b"\x89", b"\x8a\x80\0\0\0\0"  # the server closes connections that do not answer
-_MOST_SECONDS = 30.0  # until all clients have a message
+_MOST_SECONDS = 30.0  # within which all clients must have a message
 KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="
 COMMANDS = {
     "gunicorn + hub": ("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"),
@@ -78,6 +78,8 @@ class Subscribers:
             for key, _ in self._selector.select(left):
                 sock = self._sockets[key.data]
                 data = sock.recv(65536)
+                if not data:
+                    self._selector.unregister(sock)  # closed by the server: readable for ever
                 if _PING in data:
                     sock.sendall(_PONG)
                 yield key.data, data
@@ -88,7 +90,7 @@ class Subscribers:
             pass
 
     def times_to_hear(self, mark: bytes = b"") -> list[float]:
-        """When each client gets a message with these bytes, in the order of their arrival."""
+        """Return when each client gets a message with these bytes, the first one first."""
         times: dict[int, float] = {}
         for number, data in self.hear(_MOST_SECONDS):
             if mark in data:
