@@ -22,7 +22,7 @@ def deploy(folder: Path) -> None:
     targets = {folder / source.relative_to(_SOURCE): source for source in sources}
     for target in targets:
         for path in (target, *target.parents):
-            if os.path.lexists(path) and not (path != target and path.is_dir()):
+            if os.path.lexists(path) and (path == target or not path.is_dir()):
                 raise click.ClickException(f"{path} exists; nothing was written")
     for target, source in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -80,6 +80,7 @@ def checked_url(url: str, *, more: str = "") -> str:
     try:
         parts = urlsplit(url)
         is_valid = parts.scheme in ("http", "https") and parts.port != 0
+        # http.client encodes the host too, and would fail with a traceback for one such as a..b
         is_valid = is_valid and bool((parts.hostname or "").encode("idna"))
     except ValueError:
         is_valid = False
@@ -99,6 +100,7 @@ def explain_failure(error: OSError | HTTPException, address: str, timeout: float
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {cause.verify_message}"
+    # A server that waits for a request in plain HTTP lets the handshake time out.
     if isinstance(cause, ssl.SSLError) or "handshake" in str(cause):
         return "no TLS handshake; if it has no certificate, use http:// or unset LOKI_TLS_CERT"
     if isinstance(cause, TimeoutError):

@@ -224,7 +224,7 @@ def test_an_address_with_too_many_connections_is_refused(app: Server, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_configuration_has_no_known_weakness(tmp_path: Path, sample: str) -> None:
-    """As gixy knows them."""
+    """Of those that gixy finds."""
     program = installed("gixy")
     shutil.copytree(nginx.SAMPLES, tmp_path, dirs_exist_ok=True)
     (tmp_path / "nginx.conf").write_text(f"events {{}}\nhttp {{ include {sample}; }}\n")
