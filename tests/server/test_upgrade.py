@@ -152,7 +152,7 @@ print(*before)
 
 @pytest.mark.slow
 def test_workers_import_nothing_that_the_master_has_not_read(place: Place) -> None:
-    """Whatever is on: what a later worker imports would be of the version installed since."""
+    """Modules imported by a worker that starts after an installation would be of that version."""
     nobody = f"127.0.0.1:{free_port()}"
     env = environment(
         place, LOKI_REDIS_URL=f"redis://{nobody}", LOKI_WEBHOOK_URL=f"http://{nobody}",
@@ -160,6 +160,7 @@ def test_workers_import_nothing_that_the_master_has_not_read(place: Place) -> No
         LOKI_ENTERPRISE_AUDIT="true", LOKI_AUDIT_SYSLOG_HOST="127.0.0.1",
     )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", IMPORTS], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     further, before = done.stdout.split("\n")[:2]
     assert further == ""
     assert late_imports() <= set(before.split())
