@@ -113,11 +113,7 @@ def measure_outages(folder: Path, edge: int, redis: Redis) -> tuple[int, int, fl
     threading.Thread(target=listen, daemon=True).start()
     is_listening.wait()
     for number in range(_LINES):
-        step, within = divmod(number, _LINES // (_KILLS + 1))
-        if step and within == 0:
-            redis.kill()
-        if step and within == _LINES // (_KILLS + 1) // 2:
-            redis.start()
+        _kill_or_start(redis, number, _LINES)
         with (folder / "alpha/.loki/logs/session.log").open("a") as log:
             log.write(f"benchmark line {number}\n")
         time.sleep(0.02)
@@ -142,13 +138,8 @@ def measure_outages_of_many(
         for number, data in subscribers.hear(seconds):
             heard[number] += data
 
-    period = _TASKS // (_KILLS + 1)
     for number in range(_TASKS):
-        step, within = divmod(number, period)
-        if step and within == 0:
-            redis.kill()
-        if step and within == period // 2:
-            redis.start()
+        _kill_or_start(redis, number, _TASKS)
         write_tasks(folder, *(f"crowd-{each:03}" for each in range(number + 1)))
         listen(1.0)
     listen(15.0)
@@ -161,6 +152,16 @@ def measure_outages_of_many(
 def write_tasks(folder: Path, *names: str) -> None:
     path = folder / "alpha/.loki/queue/pending.json"
     path.write_text(json.dumps([{"id": name, "title": "A task"} for name in names]))
+
+
+def _kill_or_start(redis: Redis, number: int, steps: int) -> None:
+    """Before a step: _KILLS times Redis is killed, and started again half a period later."""
+    period = steps // (_KILLS + 1)
+    turn, within = divmod(number, period)
+    if turn and within == 0:
+        redis.kill()
+    if turn and within == period // 2:
+        redis.start()
 
 
 def _free_port() -> int:

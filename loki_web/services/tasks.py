@@ -141,14 +141,12 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     queue file was not written after the state file.
     """
     previous = before.chosen if before else _load_tasks(sources)
-    fingerprints: dict[_Source, dict[str, int]] = {}
-    read = _reader(sources)
+    chosen, read = _choose(sources), _reader(sources)
+    fingerprints = {source: _fingerprint_entries(sources, source) for source in {*chosen.values()}}
     changed = 0
     positions: Counter[str] = Counter()
     merged: dict[str, _Chosen] = {}
-    for identity, source in _choose(sources).items():
-        if source not in fingerprints:
-            fingerprints[source] = _fingerprint_entries(sources, source)
+    for identity, source in chosen.items():
         fingerprint = fingerprints[source][identity]
         queue = source.queue
         status = _STATUS_OF_QUEUE[queue]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -86,10 +86,17 @@ def can_select(rule: str, wanted: Json) -> bool:
 
     :param wanted: the parameters of the request.
     """
-    usual = QUERIES[rule]().load({})
+    usual = _get_defaults(rule)
     has_all_levels = wanted.get("level") in (None, frozenset(LEVELS))
     others = wanted.keys() - _COUNTS - {"level"}
     return has_all_levels and all(wanted[name] == usual.get(name) for name in others)
+
+
+@cache
+def _get_defaults(rule: str) -> Json:
+    """Return the parameters of a request without any; do not change them."""
+    defaults: Json = QUERIES[rule]().load({})
+    return defaults
 
 
 def ask(link: "Link", session: str, rule: str, wanted: Json) -> bytes:
@@ -121,7 +128,7 @@ def ask(link: "Link", session: str, rule: str, wanted: Json) -> bytes:
 
 def _shorten(rule: str, wanted: Json, body: bytes) -> bytes:
     """Return an answer with at most as many entries as a request wants."""
-    usual = QUERIES[rule]().load({})
+    usual = _get_defaults(rule)
     for name in wanted.keys() & _COUNTS:
         most = wanted[name]
         if most < usual[name]:

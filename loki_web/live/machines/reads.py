@@ -54,6 +54,10 @@ _SELECTIONS: Mapping[str, tuple[type[Query], Callable[..., Any]]] = {
     protocol.NOTIFICATIONS: (NotificationsQuery, notifications.select_notifications),
     protocol.CHECKPOINTS: (CheckpointsQuery, lambda listed, limit: listed[:limit]),
 }
+_QUERY_OF_RULE = {
+    **{rule: _SELECTIONS.get(name, (Query,))[0] for rule, name in _CHANNEL_OF_RULE.items()},
+    **answers.QUERIES,
+}
 # Routes that answer for this server, although their blueprints are about the project.
 _OF_SERVER = frozenset({"/api/auth/info", "/api/secrets/status", "/api/health/processes"})
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
@@ -169,7 +173,5 @@ def _parse_parameters(rule: str) -> Json:
 
     :raises BadRequest: if one is malformed.
     """
-    query, _ = _SELECTIONS.get(_CHANNEL_OF_RULE.get(rule, ""), (Query, None))
-    query = answers.QUERIES.get(rule, query)
-    parsed: Json = Blueprint.ARGUMENTS_PARSER.parse(query, request, location="query")
+    parsed: Json = Blueprint.ARGUMENTS_PARSER.parse(_QUERY_OF_RULE[rule], request, location="query")
     return parsed
