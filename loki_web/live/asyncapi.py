@@ -20,6 +20,7 @@ from loki_web.schemas.registry import Project
 from loki_web.schemas.session import Status
 from loki_web.schemas.tasks import Task
 from loki_web.store.coerce import Json
+from loki_web.web.answers import kept
 
 _ABOUT = (
     "Changes of a session, as they happen. A connection without subscriptions gets the channels "
@@ -149,6 +150,7 @@ blueprint = Blueprint("asyncapi", __name__)
 
 
 @blueprint.get("/asyncapi.json")
+@kept
 def show() -> Response:
     """Return the document for the host of the request."""
     return jsonify(document(request.host, request.script_root))

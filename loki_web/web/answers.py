@@ -46,7 +46,7 @@ _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
 _OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of its inputs
 # The only header besides the content coding that a response depends on.
-_HEADER_OF_PATH = {"/": "HTTP_HOST"}
+_HEADER_OF_PATH = {"/": "HTTP_HOST", "/asyncapi.json": "HTTP_HOST"}
 
 Environ = dict[str, Any]
 Key = tuple[str | frozenset[str] | None, ...]

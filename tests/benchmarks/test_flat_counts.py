@@ -24,6 +24,7 @@ ROUTES = (
     *("/health", "/api/status", "/api/tasks", "/api/logs?lines=100", "/api/memory/summary"),
     *("/api/memory/episodes", "/api/cost", "/api/council/verdicts", "/api/learning/metrics"),
     *("/api/learning/signals", "/api/agents", "/api/notifications", "/api/checkpoints", "/metrics"),
+    *("/", "/openapi.json", "/asyncapi.json"),
 )
 _TIMES = 5
 

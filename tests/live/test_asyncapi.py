@@ -46,6 +46,14 @@ def test_it_is_an_asyncapi_3_document(document: dict[str, Any]) -> None:
         assert {"host", "protocol"} <= set(server)
 
 
+def test_each_host_and_prefix_is_told_its_own_address(client: FlaskClient) -> None:
+    for host, prefix in (("localhost", ""), ("127.0.0.1:9", ""), ("localhost", "/x")) * 2:
+        base = f"http://{host}{prefix}"
+        answer = client.get("/asyncapi.json", base_url=base)
+        server = answer.get_json()["servers"]["socket"]
+        assert (server["host"], server["pathname"]) == (host, prefix or "/")
+
+
 def test_everything_that_is_referred_to_is_there(document: dict[str, Any]) -> None:
     for reference in references(document):
         assert isinstance(resolved(document, reference), dict)
