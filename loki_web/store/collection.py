@@ -146,7 +146,9 @@ class Collection:
     @property
     def is_notified(self) -> bool:
         """Whether an event is sent for each change since the collection was examined."""
-        return self._is_trusted and not (self._touched or self._is_lost or self._unsettled)
+        is_reported = self._listing.exists or self._folder.is_watched
+        is_marked = self._touched or self._is_lost or self._unsettled
+        return self._is_trusted and is_reported and not is_marked
 
     def examine(self) -> int:
         """Bring the entries up to date. Return the generation, which grows with each change."""
@@ -384,13 +386,19 @@ class Collection:
     def _relist(self, base: str, was_lost: bool) -> set[str]:
         """List the directories again. Return the paths of the files to examine because of it."""
         relisted = self._listing.refresh(base)
-        self._is_trusted = self._listing.is_watched and not self._listing.linked
+        self._is_trusted = self._is_reported()
         names = self._names()
         if relisted is None:
             return set(names) if was_lost else set()
         listed = set(names)
         gone = {name for name in self._entries if name not in listed}
         return gone | (listed if was_lost else listed & relisted)
+
+    def _is_reported(self) -> bool:
+        """Return whether events report each later change, of a missing folder its creation."""
+        if not self._listing.exists:
+            return self._folder.is_watched
+        return self._listing.is_watched and not self._listing.linked
 
     def _read_changed(self, due: set[str], doubtful: set[str], base: str) -> None:
         """Examine files, and read those that have changed.

@@ -63,11 +63,14 @@ class Listing:
         self._directories: dict[str, _Directory] = {}
 
     @property
+    def exists(self) -> bool:
+        """Whether the folder was there when it was last listed."""
+        return bool(self._directories)
+
+    @property
     def is_watched(self) -> bool:
         """Whether an event is sent for each change in any of the directories."""
-        return bool(self._directories) and all(
-            one.is_watched and not one.is_linked for one in self._directories.values()
-        )
+        return all(one.is_watched and not one.is_linked for one in self._directories.values())
 
     def refresh(self, base: str) -> set[str] | None:
         """List the directories that have changed.

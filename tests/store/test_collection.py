@@ -12,6 +12,7 @@ import pytest
 from loki_web.store import collection as store
 from loki_web.store.collection import Collection
 from loki_web.store.inputs import Root
+from loki_web.store.look import Dependencies, recording
 from tests.support.places import write
 from tests.support.waiting import wait_until
 
@@ -162,6 +163,39 @@ def test_a_folder_may_be_missing_created_and_removed(folder: Path) -> None:
     (folder / "a.json").unlink()
     folder.rmdir()
     assert collection.items() == []
+
+
+def move_into_place(folder: Path) -> None:
+    put(folder.parent / "prepared", "a.json", {"n": 1}).parent.rename(folder)
+
+
+def make_and_fill(folder: Path) -> None:
+    folder.mkdir()
+    put(folder, "a.json", {"n": 1})
+
+
+def link_to_another(folder: Path) -> None:
+    put(folder.parent / "elsewhere", "a.json", {"n": 1})
+    folder.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("appear", [move_into_place, make_and_fill, link_to_another])
+@pytest.mark.parametrize("relative", ["things", "deep/below/things"])
+def test_a_missing_folder_is_looked_for_again_only_after_an_event(
+    tmp_path: Path, relative: str, appear: Callable[[Path], None]
+) -> None:
+    collection = Collection(Root(tmp_path), relative)
+    with recording() as recorded:
+        assert collection.items() == []
+    dependencies = Dependencies(recorded.inputs, seconds=3600)
+    for _ in range(2):
+        assert dependencies.are_current()
+        assert dependencies.is_notified
+    (tmp_path / relative).parent.mkdir(parents=True, exist_ok=True)
+    assert dependencies.are_current()
+    appear(tmp_path / relative)
+    assert not dependencies.are_current()
+    assert contents(collection) == {"a.json": {"n": 1}}
 
 
 def test_two_changes_within_the_clock_granularity_are_both_detected(folder: Path) -> None:
