@@ -17,6 +17,7 @@ from loki_web.services.cells import Counter
 from loki_web.store.derived import Values
 from loki_web.store.folder import Folder
 from loki_web.store.look import observe, state_of
+from loki_web.store.notifier import read_max_watches
 from loki_web.store.search_index import SearchIndex
 from loki_web.store.shared.cache_dir import cache_folder
 from loki_web.store.shared.counts import Counts, open_counts
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from loki_web.store.shared.redis import Link
 
 _MAX_OTHER_PROJECTS = 2048
-_MAX_WATCHED_PROJECTS = 64  # the user may watch only so many folders
+# Of those that the user may have, a share for each project: enough for its folders in each process
+# of several servers, with room for other programs.
+_WATCHES_OF_PROJECT = 512
+_MIN_WATCHED_PROJECTS = 64
 POLL = "poll"  # a value of LOKI_WATCH
 
 
@@ -212,7 +216,7 @@ class Sources:
         with self._lock:
             other = self._others.get(loki_dir)
             if other is None:
-                is_watched = len(self._others) < _MAX_WATCHED_PROJECTS
+                is_watched = len(self._others) < _get_max_watched_projects()
                 events = is_watched and self.settings.watch != POLL
                 other = self._others[loki_dir] = Sources(
                     self.settings,
@@ -253,6 +257,10 @@ class WritableSources(Sources):
             self.clock,
             self._find_cache_folder,
         )
+
+
+def _get_max_watched_projects() -> int:
+    return max(read_max_watches() // _WATCHES_OF_PROJECT, _MIN_WATCHED_PROJECTS)
 
 
 def open_sources(

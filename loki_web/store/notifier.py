@@ -12,6 +12,8 @@ import os
 import termios
 import threading
 from collections.abc import Hashable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -26,6 +28,9 @@ _ADD = int(flags.MASK_ADD)
 _GONE = int(flags.IGNORED | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
 _MOVED = int(flags.MOVE_SELF)
 _OVERFLOW, _IGNORED, _IS_FOLDER = int(flags.Q_OVERFLOW), int(flags.IGNORED), int(flags.ISDIR)
+
+_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
+_MIN_LIMIT = 8192  # of any kernel
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +86,18 @@ class Ancestry:
         """Report that one of the folders may be another one."""
         self._is_watched = False
         _report_lost(self._subscribers)
+
+
+@cache
+def read_max_watches(limit: Path = _LIMIT) -> int:
+    """Return how many folders all processes of a user together may watch.
+
+    :param limit: the file in which the kernel says it.
+    """
+    try:
+        return max(int(limit.read_text()), _MIN_LIMIT)
+    except (OSError, ValueError):
+        return _MIN_LIMIT
 
 
 class Notifier:

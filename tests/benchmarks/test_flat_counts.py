@@ -14,6 +14,7 @@ from benchmarks.counts import Counts, counted
 from loki_web.services import system
 from loki_web.store.inputs import Root
 from loki_web.store.look import recording
+from loki_web.store.notifier import read_max_watches
 from tests.support import places
 from tests.support.places import Place
 from tests.support.registered import add_project
@@ -100,6 +101,17 @@ def test_the_fleet_costs_the_same_whatever_its_histories(tmp_path: Path) -> None
     )
     assert short == long
     assert (short.opens, short.lists, short.read) == (0, 0, 0)
+
+
+def test_the_tasks_of_many_projects_are_examined_only_after_events(place: Place) -> None:
+    for number in range(projects := 70):
+        add_project(place, f"project-{number}")
+    client = place.client()
+    assert len(client.get("/api/registry/tasks").get_json()) == projects
+    wait_until_settled(place.home)
+    client.get("/api/registry/tasks")
+    seen = [counted(lambda: client.get("/api/registry/tasks")).stats for _ in range(_TIMES)]
+    assert (min(seen) == 0) == (read_max_watches() >= projects * 512)
 
 
 def test_mounts_of_keys_that_are_one_folder_are_examined_once(place: Place) -> None:

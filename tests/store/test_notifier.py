@@ -6,7 +6,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from loki_web.store.notifier import get_notifier
+import pytest
+
+from loki_web.store.notifier import get_notifier, read_max_watches
 from tests.support.servers import ROOT, without_privileges
 
 
@@ -36,6 +38,25 @@ def test_a_drain_waits_for_subscriber_calls_of_another_thread(tmp_path: Path) ->
     assert slow.other is not None
     slow.other.join()
     assert slow.seen
+
+
+@pytest.mark.parametrize(
+    ("text", "watches"),
+    [
+        ("1048576\n", 1048576),
+        ("8192", 8192),
+        ("0\n", 8192),
+        ("", 8192),
+        ("many", 8192),
+        (None, 8192),
+    ],
+)
+def test_the_limit_of_watches_is_that_of_the_kernel(
+    tmp_path: Path, text: str | None, watches: int
+) -> None:
+    if text is not None:
+        (tmp_path / "limit").write_text(text)
+    assert read_max_watches(tmp_path / "limit") == watches
 
 
 _CLOSED_FOLDER = """
