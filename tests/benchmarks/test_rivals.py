@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import bare, plain, servers, sessions
 from benchmarks.sessions import SIZES
+from tests.support import servers as servers_of_tests
+from tests.support.places import Place
 from tests.support.programs import needed
 
 S = SIZES["S"]
@@ -63,3 +65,23 @@ def test_a_run_gives_figures_and_a_table(tmp_path: Path) -> None:
         assert found[name]["requests"] > 0
         assert found[name]["p50"] > 0
         assert found[name]["errors"] == 0
+
+
+@pytest.mark.slow
+def test_views_are_timed_beside_the_bare_view_of_the_same_bytes(session: Place) -> None:
+    paths = ["/api/checkpoints/{checkpoint_id}", "/api/status", "/api/enterprise/audit"]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.views", *paths],
+        env=servers_of_tests.environment(session), cwd=servers.ROOT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    rows = [row.strip("| ").split(" | ") for row in run.stdout.splitlines()[2:]]
+    ratios = [float(ratio) for *_, ratio in rows]
+    assert ratios == sorted(ratios, reverse=True)
+    client = session.client()
+    checkpoint = f"/api/checkpoints/{client.get('/api/checkpoints').get_json()[0]['id']}"
+    seen = {path.strip("`"): (int(status), int(size)) for path, status, size, *_ in rows}
+    for path in (checkpoint, "/api/enterprise/audit"):
+        answer = client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert seen.pop(path) == (answer.status_code, len(answer.data))
+    assert seen.keys() == {"/api/status"}  # its size depends on the clock
