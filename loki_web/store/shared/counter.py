@@ -3,7 +3,8 @@
 Each process has a file in a shared folder: the size of the file is the count of the process, and
 the lock on it shows that the process is alive. A sparse file takes no disk space, and reading its
 size needs no lock. Files that cannot be written or read count as zero: a broken cache folder must
-not make the server refuse clients.
+not make the server refuse clients. Why neither a share for each process nor a database:
+docs/decisions/029-connections-counted-by-file-size.md.
 """
 
 import os
