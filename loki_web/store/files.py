@@ -242,9 +242,11 @@ def give_to_owner(folder: str | int, new: str | int, *, inside: int | None = Non
         return
     is_open = isinstance(new, int)  # a link that has replaced a folder is not followed
     with suppress(OSError):  # not on each file system
-        status, made = os.stat(folder), os.stat(new, dir_fd=inside, follow_symlinks=is_open)
-        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-            os.chown(new, status.st_uid, status.st_gid, dir_fd=inside, follow_symlinks=is_open)
+        owner = os.stat(folder)
+        uid, gid = owner.st_uid, owner.st_gid
+        status = os.stat(new, dir_fd=inside, follow_symlinks=is_open)
+        if (status.st_uid, status.st_gid) != (uid, gid):
+            os.chown(new, uid, gid, dir_fd=inside, follow_symlinks=is_open)
 
 
 class OpenFolders:
@@ -336,6 +338,12 @@ def read_up_to(stream: BinaryIO, count: int) -> bytes:
         blocks.append(block)
         count -= len(block)
     return b"".join(blocks)
+
+
+def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
+    """Read `count` bytes from an offset, or fewer at the end of the file."""
+    stream.seek(offset)
+    return read_up_to(stream, count)
 
 
 def is_listed(name: str) -> bool:

@@ -160,17 +160,17 @@ class Folder:
         observe(self._input(ContentInput, relative))
         return store_lines.between(self.path, relative, start, stop)
 
-    def end_of_log(self, relative: str, seen: files.Version) -> follower.Place | None:
-        """Return the end that a log had in a version, see `follower.end`."""
+    def end_of_log(self, relative: str, former: files.Version) -> follower.Cursor | None:
+        """Return the end that a log had in a version, see `follower.find_end`."""
         observe(UNREPEATABLE)
-        return follower.end(self.path, relative, seen)
+        return follower.find_end(self.path, relative, former)
 
     def log_after(
-        self, relative: str, place: follower.Place | None, until: int | None = None
-    ) -> follower.Step | None:
-        """Return the lines that were appended to a log after a place, see `follower.step`."""
+        self, relative: str, cursor: follower.Cursor | None, until: int | None = None
+    ) -> follower.Chunk | None:
+        """Return the lines of a log after a cursor, see `follower.read_chunk`."""
         observe(UNREPEATABLE)
-        return follower.step(self.path, relative, place, until)
+        return follower.read_chunk(self.path, relative, cursor, until)
 
     def consistent_copy(self, relative: str) -> bytes | None:
         """Return the bytes of a file at one moment, or None.

@@ -1,4 +1,4 @@
-"""Read the lines that are appended to a log, from the place where reading stopped."""
+"""Read the lines that are appended to a log, from the cursor at which reading stopped."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import BinaryIO
 from loki_web.store import files
 from loki_web.store.lines import MAX_LINE_BYTES, decode
 
-MAX_STEP_BYTES = 64 * 1024
+MAX_CHUNK_BYTES = 64 * 1024
 MAX_BEHIND_BYTES = 4 * 1024 * 1024
 _MARK_BYTES = 256
 _LEAST_MARK_BYTES = 16
@@ -18,7 +18,7 @@ _SEARCHED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """A position in a log.
 
     :param mark: the bytes just before it, to find the position again in a truncated log.
@@ -32,91 +32,98 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The result of one read.
+class Chunk:
+    """The lines of one read.
 
     :param lines: complete lines, oldest first, without line ends.
-    :param place: where to resume.
+    :param cursor: where to resume.
     :param has_more: True if more can be read at once.
     :param skipped: how many bytes were skipped because the reader was too far behind.
     """
 
     lines: list[str]
-    place: Place
+    cursor: Cursor
     has_more: bool = False
     skipped: int = 0
 
 
-def end(root: Path, relative: str, seen: files.Version) -> Place | None:
-    """Return the place after the last complete line of a file as it was.
+def find_end(root: Path, relative: str, former: files.Version) -> Cursor | None:
+    """Return the cursor after the last complete line of a file as it was.
 
-    :param seen: the version of the file at that time.
+    :param former: the version of the file at that time.
     :return: None if the file was replaced or truncated since, or cannot be read.
     """
     try:
         with files.opened(root, relative) as (stream, version):
-            is_same = version.inode == seen.inode and version.size >= seen.size
-            return _after_last_line(stream, seen) if is_same else None
+            is_same = version.inode == former.inode and version.size >= former.size
+            return _after_last_line(stream, former) if is_same else None
     except OSError:
         return None
 
 
-def step(root: Path, relative: str, place: Place | None, until: int | None = None) -> Step | None:
-    """Return what was appended after `place`, at most MAX_STEP_BYTES of it.
+def read_chunk(
+    root: Path, relative: str, cursor: Cursor | None, until: int | None = None
+) -> Chunk | None:
+    """Return what was appended after a cursor, at most MAX_CHUNK_BYTES of it.
 
     Of a log that was rotated, first read the rest. In a log that was replaced or truncated, resume
     after the bytes of the mark if they are there again, else at the beginning.
     Lines are cut at MAX_LINE_BYTES. If the reader is more than MAX_BEHIND_BYTES behind, resume
-    MAX_STEP_BYTES before the end.
+    MAX_CHUNK_BYTES before the end.
 
-    :param place: None for the beginning.
+    :param cursor: None for the beginning.
     :param until: the offset at which to stop; by default the end of the file.
     :return: None if the file cannot be read.
     """
     try:
         with files.opened(root, relative) as (stream, version):
-            here = _find_again(stream, version, place)
-            if place and here is not place and until is None:
-                rest = _rest_of_rotated(root, relative, place, is_replaced=version.size > 0)
-                if rest and (rest.place != place or not version.size):
-                    return replace(rest, has_more=rest.place != place)
-            return _step(stream, here, min(version.size, until or version.size))
+            start = _find_again(stream, version, cursor)
+            if cursor and start is not cursor and until is None:
+                rest = _read_rest_of_rotated(root, relative, cursor, is_replaced=version.size > 0)
+                if rest and (rest.cursor != cursor or not version.size):
+                    return replace(rest, has_more=rest.cursor != cursor)
+            return _read_chunk(stream, start, min(version.size, until or version.size))
     except OSError:
-        return _rest_of_rotated(root, relative, place) if place and until is None else None
+        return _read_rest_of_rotated(root, relative, cursor) if cursor and until is None else None
 
 
-def _step(stream: BinaryIO, here: Place, last: int, *, is_complete: bool = False) -> Step:
+def _read_chunk(stream: BinaryIO, start: Cursor, last: int, *, is_complete: bool = False) -> Chunk:
+    """Return the lines between a cursor and an offset, at most MAX_CHUNK_BYTES.
+
+    :param is_complete: whether a last line without line end is complete.
+    """
     skipped = 0
-    if last - here.offset > MAX_BEHIND_BYTES:
-        ahead = Place(here.inode, last - MAX_STEP_BYTES, inside=True)
-        skipped, here = ahead.offset - here.offset, ahead
-    lines, there = _lines(stream, here, last, is_complete)
-    return Step(lines, there, there != here and last - here.offset > MAX_STEP_BYTES, skipped)
+    if last - start.offset > MAX_BEHIND_BYTES:
+        ahead = Cursor(start.inode, last - MAX_CHUNK_BYTES, inside=True)
+        skipped, start = ahead.offset - start.offset, ahead
+    lines, stop = _read_lines(stream, start, last, is_complete)
+    return Chunk(lines, stop, stop != start and last - start.offset > MAX_CHUNK_BYTES, skipped)
 
 
-def _rest_of_rotated(
-    root: Path, relative: str, place: Place, *, is_replaced: bool = False
-) -> Step | None:
-    """Return what a rotated log has after a place; None if it cannot be found.
+def _read_rest_of_rotated(
+    root: Path, relative: str, cursor: Cursor, *, is_replaced: bool = False
+) -> Chunk | None:
+    """Return what a rotated log has after a cursor; None if the log cannot be found.
 
     If it was rotated more than once, `.1` is read after `.2`.
 
     :param is_replaced: whether the new log has lines, so that a line without line end is complete.
     """
-    rest, modified = None, 0
+    chunk, modified = None, 0
     try:
-        name, here = _find_rotated(root, relative, place) if place.mark else ("", place)
-        while name and (rest is None or rest.place == here):
+        name, start = _find_rotated(root, relative, cursor) if cursor.mark else ("", cursor)
+        while name and (chunk is None or chunk.cursor == start):
             newer = _get_newer_name(name, relative)
             with files.opened(root, name) as (stream, version):
                 if version.mtime_ns < modified:  # numbered in another order
                     break
-                here = Place(version.inode, 0) if rest else here
-                rest = _step(stream, here, version.size, is_complete=is_replaced or bool(newer))
+                start = Cursor(version.inode, 0) if chunk else start
+                is_complete = is_replaced or bool(newer)
+                chunk = _read_chunk(stream, start, version.size, is_complete=is_complete)
             name, modified = newer, version.mtime_ns
     except OSError:
         pass
-    return rest
+    return chunk
 
 
 def _get_newer_name(name: str, relative: str) -> str:
@@ -126,8 +133,8 @@ def _get_newer_name(name: str, relative: str) -> str:
     return f"{base}.{int(number) - 1}" if is_numbered and int(number) > 1 else ""
 
 
-def _find_rotated(root: Path, relative: str, place: Place) -> tuple[str, Place]:
-    """Return the path of the file that a log was renamed or copied to, and the place in it.
+def _find_rotated(root: Path, relative: str, cursor: Cursor) -> tuple[str, Cursor]:
+    """Return the path of the file that a log was renamed or copied to, and the cursor in it.
 
     A copy has the same bytes at the same offset, and a name that begins like that of the log.
 
@@ -136,14 +143,14 @@ def _find_rotated(root: Path, relative: str, place: Place) -> tuple[str, Place]:
     folder, log = os.path.split(relative)
     stem = log.partition(".")[0]
     entries = list(_entries(root, folder, depth=1))
-    for name, inode in sorted(entries, key=lambda each: each[1] != place.inode):
-        is_copy = len(place.mark) >= _LEAST_MARK_BYTES and os.path.basename(name).startswith(stem)
-        if name != relative and (inode == place.inode or is_copy):
+    for name, inode in sorted(entries, key=lambda entry: entry[1] != cursor.inode):
+        is_copy = len(cursor.mark) >= _LEAST_MARK_BYTES and os.path.basename(name).startswith(stem)
+        if name != relative and (inode == cursor.inode or is_copy):
             with suppress(OSError), files.opened(root, name) as (stream, version):
-                here = replace(place, inode=version.inode)
-                if _is_at(stream, version, here):
-                    return name, here
-    return "", place
+                same = replace(cursor, inode=version.inode)
+                if _is_at(stream, version, same):
+                    return name, same
+    return "", cursor
 
 
 def _entries(root: Path, folder: str, *, depth: int) -> Iterator[tuple[str, int]]:
@@ -152,66 +159,65 @@ def _entries(root: Path, folder: str, *, depth: int) -> Iterator[tuple[str, int]
     if located is None:
         return
     with suppress(OSError), files.entered(*located) as path, os.scandir(path) as entries:
-        for each in entries:
-            name = os.path.join(folder, each.name)
-            if not each.is_dir(follow_symlinks=False):
-                yield name, each.inode()
+        for entry in entries:
+            name = os.path.join(folder, entry.name)
+            if not entry.is_dir(follow_symlinks=False):
+                yield name, entry.inode()
             elif depth:
                 yield from _entries(root, name, depth=depth - 1)
 
 
-def _lines(stream: BinaryIO, here: Place, last: int, is_complete: bool) -> tuple[list[str], Place]:
-    left = last - here.offset
-    data = _at(stream, here.offset, min(MAX_STEP_BYTES, left))
-    if b"\n" not in data and not here.inside:
-        data = _at(stream, here.offset, min(MAX_LINE_BYTES, left))
-    *whole, rest = data.split(b"\n")
-    inside = not whole and (here.inside or len(rest) == MAX_LINE_BYTES)
-    if inside and not here.inside:
-        whole = [rest]
-    elif here.inside:
-        whole = whole[1:]
-    if is_complete and not inside and len(data) == left:
-        whole, rest = [*whole, rest], b""
-    read = len(data) if inside else len(data) - len(rest)
-    if not read:
-        return [], here
-    offset = here.offset + read
-    size = min(offset, _MARK_BYTES)
-    there = Place(here.inode, offset, _at(stream, offset - size, size), inside)
-    return [decode(line) for line in whole if line.strip()], there
+def _read_lines(
+    stream: BinaryIO, start: Cursor, last: int, is_complete: bool
+) -> tuple[list[str], Cursor]:
+    """Return the lines of one chunk, and the cursor after them."""
+    size = last - start.offset
+    data = files.read_at(stream, start.offset, min(MAX_CHUNK_BYTES, size))
+    if b"\n" not in data and not start.inside:
+        data = files.read_at(stream, start.offset, min(MAX_LINE_BYTES, size))
+    *lines, rest = data.split(b"\n")
+    inside = not lines and (start.inside or len(rest) == MAX_LINE_BYTES)
+    if inside and not start.inside:
+        lines = [rest]
+    elif start.inside:
+        lines = lines[1:]
+    if is_complete and not inside and len(data) == size:
+        lines, rest = [*lines, rest], b""
+    length = len(data) if inside else len(data) - len(rest)
+    if not length:
+        return [], start
+    stop = _cursor_at(stream, start.inode, start.offset + length, inside)
+    return [decode(line) for line in lines if line.strip()], stop
 
 
-def _find_again(stream: BinaryIO, version: files.Version, place: Place | None) -> Place:
-    if place is None:
-        return Place(version.inode, 0)
-    if _is_at(stream, version, place):
-        return place
+def _find_again(stream: BinaryIO, version: files.Version, cursor: Cursor | None) -> Cursor:
+    if cursor is None:
+        return Cursor(version.inode, 0)
+    if _is_at(stream, version, cursor):
+        return cursor
     start = max(0, version.size - _SEARCHED_BYTES)
-    data = _at(stream, start, version.size - start)
-    index = data.rfind(place.mark) if len(place.mark) >= _LEAST_MARK_BYTES else -1
+    data = files.read_at(stream, start, version.size - start)
+    index = data.rfind(cursor.mark) if len(cursor.mark) >= _LEAST_MARK_BYTES else -1
     if index < 0:
-        return Place(version.inode, 0)
-    return Place(version.inode, start + index + len(place.mark), place.mark)
+        return Cursor(version.inode, 0)
+    return Cursor(version.inode, start + index + len(cursor.mark), cursor.mark)
 
 
-def _is_at(stream: BinaryIO, version: files.Version, place: Place) -> bool:
-    """Return whether an open file is the one of a place, with the same bytes before it."""
-    is_same = version.inode == place.inode and version.size >= place.offset
-    before = len(place.mark)
-    return is_same and _at(stream, place.offset - before, before) == place.mark
+def _is_at(stream: BinaryIO, version: files.Version, cursor: Cursor) -> bool:
+    """Return whether an open file is the one of a cursor, with the same bytes before it."""
+    is_same = version.inode == cursor.inode and version.size >= cursor.offset
+    size = len(cursor.mark)
+    return is_same and files.read_at(stream, cursor.offset - size, size) == cursor.mark
 
 
-def _after_last_line(stream: BinaryIO, version: files.Version) -> Place:
+def _after_last_line(stream: BinaryIO, version: files.Version) -> Cursor:
     start = max(0, version.size - MAX_LINE_BYTES)
-    data = _at(stream, start, version.size - start)
+    data = files.read_at(stream, start, version.size - start)
     line_end = data.rfind(b"\n") + 1
     inside = not line_end and start > 0
-    offset = version.size if inside else start + line_end
+    return _cursor_at(stream, version.inode, version.size if inside else start + line_end, inside)
+
+
+def _cursor_at(stream: BinaryIO, inode: int, offset: int, inside: bool) -> Cursor:
     size = min(offset, _MARK_BYTES)
-    return Place(version.inode, offset, _at(stream, offset - size, size), inside)
-
-
-def _at(stream: BinaryIO, offset: int, count: int) -> bytes:
-    stream.seek(offset)
-    return files.read_up_to(stream, count)
+    return Cursor(inode, offset, files.read_at(stream, offset - size, size), inside)

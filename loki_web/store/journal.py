@@ -23,9 +23,9 @@ import orjson
 from loki_web.store import files, json_text, lines
 from loki_web.store.coerce import Json
 from loki_web.store.inputs import PathInput, Root
+from loki_web.store.lines import MAX_LINE_BYTES
 from loki_web.store.look import observe, state_of
 
-MAX_LINE_BYTES = 1024 * 1024
 SMALL_BYTES = 256 * 1024  # smaller files are compared completely when they have grown
 _MARK_BYTES = 512
 _BLOCK_BYTES = 1 << 20
@@ -90,30 +90,34 @@ R = TypeVar("R", bound=Reader)
 T = TypeVar("T")
 
 
-class _Place(NamedTuple):
-    """The end of the last complete line that was read, with checksums to recognize the file.
+class _Prefix(NamedTuple):
+    """The part of the file that was read, from its beginning, with checksums to recognize it.
 
+    Unlike a `follower.Cursor`, it is never searched for at another offset: the state of the reader
+    stands for all of its lines, so if they have changed, reading begins at the first line again.
+
+    :ivar length: in bytes. It ends with a complete line, or inside one that is too long.
     :ivar head: the checksum of the first bytes, which contain the time of the first line.
-    :ivar end: the checksum of the bytes before the place: all of a small file, else _MARK_BYTES.
+    :ivar end: the checksum of the last bytes: all of a small file, else _MARK_BYTES.
     """
 
     device: int = -1
     inode: int = -1
-    offset: int = 0
+    length: int = 0
     head: int = 0
     end: int = 0
 
     @classmethod
-    def at(cls, offset: int, stream: BinaryIO, version: files.Version) -> "_Place":
-        """Return the place at an offset of an open file."""
-        size = offset if offset <= SMALL_BYTES else _MARK_BYTES
-        head = zlib.crc32(_bytes_at(stream, 0, min(offset, _MARK_BYTES)))
-        end = zlib.crc32(_bytes_at(stream, offset - size, size))
-        return cls(version.device, version.inode, offset, head, end)
+    def measure(cls, length: int, stream: BinaryIO, version: files.Version) -> "_Prefix":
+        """Return the first `length` bytes of an open file."""
+        size = length if length <= SMALL_BYTES else _MARK_BYTES
+        head = zlib.crc32(files.read_at(stream, 0, min(length, _MARK_BYTES)))
+        end = zlib.crc32(files.read_at(stream, length - size, size))
+        return cls(version.device, version.inode, length, head, end)
 
     def is_in(self, stream: BinaryIO, version: files.Version) -> bool:
-        """Return whether an open file still has the content that was read up to this place."""
-        return version.size >= self.offset and self == _Place.at(self.offset, stream, version)
+        """Return whether an open file still begins with these lines."""
+        return version.size >= self.length and self == _Prefix.measure(self.length, stream, version)
 
 
 class Journal(PathInput, Generic[R]):
@@ -122,7 +126,7 @@ class Journal(PathInput, Generic[R]):
     Only appended lines are read. Malformed lines and lines longer than MAX_LINE_BYTES are skipped;
     a last line without line end is processed when its object is complete. A file that was
     replaced, truncated, rotated or edited is read from its beginning: it has another inode, the
-    same size with another version, or other content before the place where reading stopped. Of a
+    same size with another version, or other content where it was read. Of a
     file larger than SMALL_BYTES only the first and last bytes that were read are compared.
 
     :param make: creates the reader.
@@ -153,10 +157,10 @@ class Journal(PathInput, Generic[R]):
     def _begin(self) -> None:
         """Set the state of a file that was not read yet.
 
-        :ivar _inside: whether the place is inside a line that is too long.
-        :ivar _rest: the bytes after the place: a line without line end.
+        :ivar _inside: whether the bytes after the prefix continue a line that is too long.
+        :ivar _rest: the bytes after the prefix: a line without line end.
         """
-        self._place = _Place()
+        self._prefix = _Prefix()
         self._lines = 0
         self._inside = False
         self._rest = b""
@@ -207,8 +211,8 @@ class Journal(PathInput, Generic[R]):
 
     def end_of_last_line(self, limit: int) -> bytes:
         """Return the end of the last complete line that was read, at most `limit` bytes."""
-        size = min(self._place.offset, limit + 1)
-        data = b"".join(self.lines_at([(self._place.offset - size, size)]))
+        size = min(self._prefix.length, limit + 1)
+        data = b"".join(self.lines_at([(self._prefix.length - size, size)]))
         return data[:-1].rpartition(b"\n")[2]
 
     def lines_backwards(self, suffix: str = "") -> Iterator[bytes]:
@@ -225,9 +229,9 @@ class Journal(PathInput, Generic[R]):
         """
         try:
             with files.opened(self._root.path, self.relative) as (stream, version):
-                if (version.device, version.inode) != self._place[:2]:
+                if (version.device, version.inode) != self._prefix[:2]:
                     return []
-                return [_bytes_at(stream, offset, length) for offset, length in places]
+                return [files.read_at(stream, offset, length) for offset, length in places]
         except OSError:
             return []
 
@@ -255,20 +259,20 @@ class Journal(PathInput, Generic[R]):
         """Return whether the file begins with the content that was read."""
         before = self._version
         is_edited = before is not None and version.size == before.size and version != before
-        return not is_edited and self._place.is_in(stream, version)
+        return not is_edited and self._prefix.is_in(stream, version)
 
     def _reset(self) -> None:
-        if self._place.offset or self._rest:
+        if self._prefix.length or self._rest:
             self._generation += 1
         self._begin()
         self._stored_at = 0
         self.reader.clear()
 
     def _read(self, stream: BinaryIO, version: files.Version) -> None:
-        """Read the lines after the place."""
+        """Read the lines after the prefix."""
         if self._rest_is_taken:
             self.reader.take_back()
-        offset = position = self._place.offset
+        offset = position = self._prefix.length
         rest, rest_before = b"", self._rest
         stream.seek(offset)
         while position < version.size:
@@ -283,8 +287,8 @@ class Journal(PathInput, Generic[R]):
         self._rest = rest
         self._rest_is_taken = self._is_wanted(rest) and self._take(rest, offset)
         self._rest_counts = self._rest_is_taken or _begins_with_object(rest)
-        if offset != self._place.offset or version.inode != self._place.inode:
-            self._place = _Place.at(offset, stream, version)
+        if offset != self._prefix.length or version.inode != self._prefix.inode:
+            self._prefix = _Prefix.measure(offset, stream, version)
             self._generation += 1
         elif rest != rest_before:
             self._generation += 1
@@ -328,10 +332,10 @@ class Journal(PathInput, Generic[R]):
             return
         try:
             end = data.index(b"\n")
-            version, place, self._lines = orjson.loads(data[:end])
-            self._version, self._place = files.Version(*version), _Place(*place)
+            version, prefix, self._lines = orjson.loads(data[:end])
+            self._version, self._prefix = files.Version(*version), _Prefix(*prefix)
             reader.load(memoryview(data)[end + 1 :])
-            self._stored_at = self._place.offset
+            self._stored_at = self._prefix.length
         except Exception:
             log.warning("the stored state of %s cannot be used", self.relative)
             self._version = None
@@ -339,7 +343,7 @@ class Journal(PathInput, Generic[R]):
 
     def _store_if_due(self) -> None:
         """Store the state after many new bytes: when it is used, as that may store it too."""
-        if self._place.offset - self._stored_at >= _STORE_BYTES:
+        if self._prefix.length - self._stored_at >= _STORE_BYTES:
             self.store()
 
     def store(self) -> None:
@@ -347,9 +351,9 @@ class Journal(PathInput, Generic[R]):
         states, reader = self._states(), self.reader
         is_whole = self._version is not None and not (self._inside or self._rest_is_taken)
         if states is not None and isinstance(reader, StoredReader) and is_whole:
-            header = orjson.dumps([list(self._version or ()), list(self._place), self._lines])
+            header = orjson.dumps([list(self._version or ()), list(self._prefix), self._lines])
             states.store(self._state_name, reader.STAMP, header + b"\n" + reader.dump())
-            self._stored_at = self._place.offset
+            self._stored_at = self._prefix.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,8 +381,3 @@ def _line_count(journal: Journal[Any]) -> int:
 def _begins_with_object(line: bytes) -> bool:
     values = json_text.values_in(line.decode("utf-8-sig", errors="replace"))
     return isinstance(next(values, None), dict)
-
-
-def _bytes_at(stream: BinaryIO, offset: int, count: int) -> bytes:
-    stream.seek(offset)
-    return files.read_up_to(stream, count)

@@ -58,8 +58,7 @@ def backwards(root: Path, relative: str, holding: Patterns = ()) -> Iterator[byt
             while start > 0:
                 size = min(_BLOCK_BYTES, start)
                 start -= size
-                stream.seek(start)
-                block = files.read_up_to(stream, size) + rest
+                block = files.read_at(stream, start, size) + rest
                 rest, whole = _split(block) if start else (b"", block)
                 if all(pattern.search(whole) for pattern in holding):
                     yield from _matching_lines(whole, holding)
@@ -76,8 +75,7 @@ def between(root: Path, relative: str, start: int, stop: int) -> list[tuple[int,
     before = max(0, start - 1)  # a line begins at `start` if a line end is before it
     try:
         with files.opened(root, relative) as (stream, _):
-            stream.seek(before)
-            data = files.read_up_to(stream, stop - before)
+            data = files.read_at(stream, before, stop - before)
             if not data.endswith(b"\n"):
                 data += files.read_up_to(stream, MAX_LINE_BYTES).partition(b"\n")[0]
     except OSError:
@@ -103,8 +101,7 @@ def end_of(stream: BinaryIO, size: int, lines: int) -> bytes:
     while start > lowest and count <= lines:
         length = min(_TAIL_BLOCK_BYTES, start - lowest)
         start -= length
-        stream.seek(start)
-        block = files.read_up_to(stream, length)
+        block = files.read_at(stream, start, length)
         blocks.insert(0, block)
         count += _line_count(block)
     return (b"\n" if not start else b"") + b"".join(blocks)
@@ -172,8 +169,7 @@ class JsonStream(FileInput):
         return objects
 
     def _read(self, stream: BinaryIO, version: Version) -> bytes:
-        stream.seek(max(0, version.size - WINDOW_BYTES))
-        return files.read_up_to(stream, WINDOW_BYTES)
+        return files.read_at(stream, max(0, version.size - WINDOW_BYTES), WINDOW_BYTES)
 
     def _parse(self, data: bytes | None) -> list[Json]:
         return objects_in(json_text.decode(data or b""))

@@ -1,4 +1,4 @@
-"""Reading a growing log from a place."""
+"""Reading of a growing log from a cursor."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.store import files, follower
-from loki_web.store.follower import MAX_STEP_BYTES, Place
+from loki_web.store.follower import MAX_CHUNK_BYTES, Cursor
 
 
 def append(path: Path, text: str) -> None:
@@ -25,52 +25,52 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_lines_after_a_place_are_read_once(log: Path) -> None:
-    place = follower.end(log.parent, log.name, version(log))
+def test_lines_after_a_cursor_are_read_once(log: Path) -> None:
+    cursor = follower.find_end(log.parent, log.name, version(log))
     append(log, "one\n\ntwo\nthr")
-    step = follower.step(log.parent, log.name, place)
-    assert step is not None
-    assert step.lines == ["one", "two"]
+    chunk = follower.read_chunk(log.parent, log.name, cursor)
+    assert chunk is not None
+    assert chunk.lines == ["one", "two"]
     append(log, "ee\n")
-    again = follower.step(log.parent, log.name, step.place)
+    again = follower.read_chunk(log.parent, log.name, chunk.cursor)
     assert again is not None
     assert again.lines == ["three"]
 
 
-def test_without_a_place_reading_begins_at_the_start(log: Path) -> None:
-    step = follower.step(log.parent, log.name, None)
-    assert step is not None
-    assert step.lines == ["old"]
+def test_without_a_cursor_reading_begins_at_the_start(log: Path) -> None:
+    chunk = follower.read_chunk(log.parent, log.name, None)
+    assert chunk is not None
+    assert chunk.lines == ["old"]
 
 
 def test_reading_stops_at_the_given_offset(log: Path) -> None:
     append(log, "one\ntwo\n")
-    start = Place(log.stat().st_ino, 0)
-    step = follower.step(log.parent, log.name, start, until=8)
-    assert step is not None
-    assert step.lines == ["old", "one"]
+    start = Cursor(log.stat().st_ino, 0)
+    chunk = follower.read_chunk(log.parent, log.name, start, until=8)
+    assert chunk is not None
+    assert chunk.lines == ["old", "one"]
 
 
-def test_many_lines_are_read_in_steps_without_loss(log: Path) -> None:
-    place = follower.end(log.parent, log.name, version(log))
+def test_many_lines_are_read_in_chunks_without_loss(log: Path) -> None:
+    cursor = follower.find_end(log.parent, log.name, version(log))
     written = [f"line {number} {'x' * (number % 300)}" for number in range(5000)]
     append(log, "".join(f"{line}\n" for line in written))
     read: list[str] = []
-    while (step := follower.step(log.parent, log.name, place)) and step.lines:
-        read += step.lines
-        assert step.has_more == (
-            log.stat().st_size - (place.offset if place else 0) > MAX_STEP_BYTES
+    while (chunk := follower.read_chunk(log.parent, log.name, cursor)) and chunk.lines:
+        read += chunk.lines
+        assert chunk.has_more == (
+            log.stat().st_size - (cursor.offset if cursor else 0) > MAX_CHUNK_BYTES
         )
-        place = step.place
+        cursor = chunk.cursor
     assert read == written
 
 
 def test_the_end_is_that_of_the_version_and_not_of_today(log: Path) -> None:
     seen = version(log)
     append(log, "one\n")
-    place = follower.end(log.parent, log.name, seen)
-    assert place is not None
-    assert place.offset == len("old\n")
+    cursor = follower.find_end(log.parent, log.name, seen)
+    assert cursor is not None
+    assert cursor.offset == len("old\n")
 
 
 def replace(log: Path) -> None:
@@ -84,11 +84,11 @@ def test_another_file_does_not_have_the_end_of_the_one_before(
 ) -> None:
     seen = version(log)
     change(log)
-    assert follower.end(log.parent, log.name, seen) is None
+    assert follower.find_end(log.parent, log.name, seen) is None
 
 
 @pytest.mark.parametrize("name", ["missing.log", "folder"])
 def test_a_path_that_is_not_a_file_has_no_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    assert follower.end(tmp_path, name, version(tmp_path)) is None
-    assert follower.step(tmp_path, name, None) is None
+    assert follower.find_end(tmp_path, name, version(tmp_path)) is None
+    assert follower.read_chunk(tmp_path, name, None) is None

@@ -11,7 +11,8 @@ import pytest
 from loki_web.store import json_text
 from loki_web.store.coerce import Json
 from loki_web.store.inputs import Root
-from loki_web.store.journal import MAX_LINE_BYTES, SMALL_BYTES, Journal
+from loki_web.store.journal import SMALL_BYTES, Journal
+from loki_web.store.lines import MAX_LINE_BYTES
 from loki_web.store.look import are_current, recording
 from tests.store.readers import Taken
 from tests.support.children import backdate

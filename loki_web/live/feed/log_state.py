@@ -10,7 +10,7 @@ from loki_web.live.messages import Message
 from loki_web.services.context import Sources
 from loki_web.services.logs import reader
 from loki_web.store.files import Version
-from loki_web.store.follower import Place, Step
+from loki_web.store.follower import Chunk, Cursor
 
 _CONTEXT_BYTES = 32 * 1024
 _QUIET_SECONDS = 2.0
@@ -36,17 +36,17 @@ class LogSlice:
         self._sources = sources  # of the project that is shown
         self._clock = clock
         self._name: str | None = None
-        self._place: Place | None = None
+        self._cursor: Cursor | None = None
         self._above: deque[str] = deque(maxlen=reader.CONTEXT_LINES)
-        self._seen: dict[str, Version] = {}  # all logs, when the followed one last had new lines
+        self._versions: dict[str, Version] = {}  # of all logs, when this one last had new lines
         self._last_moment = 0.0
         self._is_read = False
         self.has_more = False
 
     @property
     def token(self) -> str:
-        """Return the place of the end of what was read; `none` without a log."""
-        return _name_place(self._place) if self._place else "none"
+        """Return the cursor after the last line that was read; `none` without a log."""
+        return _format_cursor(self._cursor) if self._cursor else "none"
 
     def restore(self, value: object) -> None:
         """Begin at the end: `since` returns the lines after those that clients already have."""
@@ -61,14 +61,14 @@ class LogSlice:
             self._sources = shown
             self._above.clear()
             self._is_read = True
-            self._seen = self._versions()
+            self._versions = self._read_versions()
             self._follow(reader.find_session_log(self._sources))
             return []
-        versions = self._versions()
+        versions = self._read_versions()
         messages = self._new_lines()
         if messages:
             self._last_moment = self._clock()
-            self._seen = versions
+            self._versions = versions
         elif self._clock() - self._last_moment >= _QUIET_SECONDS:
             return self._switch_file()
         return messages
@@ -82,35 +82,35 @@ class LogSlice:
         return []
 
     def since(self, token: str) -> list[Message] | None:
-        """Return the lines after a place in the current file; None if it was in another one."""
+        """Return the lines after a cursor in the current file; None if it is of another one."""
         if token == self.token:
             return []
         offset = token.partition(".")[2].partition(".")[0]
-        if self._name is None or self._place is None:
+        if self._name is None or self._cursor is None:
             return None
         if not (offset.isascii() and offset.isdigit() and len(offset) < 20):
             return None
         missed: list[Message] = []
-        place, above = self._place_before(int(offset))
-        if token != _name_place(place):  # the file may have been truncated and have grown again
+        cursor, above = self._cursor_at(int(offset))
+        if token != _format_cursor(cursor):  # the file may have been truncated and have grown again
             return None
-        while place.offset < self._place.offset:
-            step = self._sources.project.log_after(self._name, place, self._place.offset)
-            if step is None or step.skipped or step.place.offset <= place.offset:
+        while cursor.offset < self._cursor.offset:
+            chunk = self._sources.project.log_after(self._name, cursor, self._cursor.offset)
+            if chunk is None or chunk.skipped or chunk.cursor.offset <= cursor.offset:
                 return None
-            missed += self._messages(step, above)
-            place, above = step.place, [*above, *step.lines][-reader.CONTEXT_LINES :]
+            missed += self._messages(chunk, above)
+            cursor, above = chunk.cursor, [*above, *chunk.lines][-reader.CONTEXT_LINES :]
         return missed
 
     def _new_lines(self) -> list[Message]:
-        step = self._sources.project.log_after(self._name, self._place) if self._name else None
-        self.has_more = step is not None and step.has_more
-        if step is None:
+        chunk = self._sources.project.log_after(self._name, self._cursor) if self._name else None
+        self.has_more = chunk is not None and chunk.has_more
+        if chunk is None:
             return []
-        is_new = step.lines or step.skipped
-        messages = self._messages(step, list(self._above)) if is_new else []
-        self._above.extend(step.lines)
-        self._place = step.place
+        is_new = chunk.lines or chunk.skipped
+        messages = self._messages(chunk, list(self._above)) if is_new else []
+        self._above.extend(chunk.lines)
+        self._cursor = chunk.cursor
         return messages
 
     def _switch_file(self) -> list[Message]:
@@ -119,8 +119,8 @@ class LogSlice:
         if name is None or name == self._name:
             return []
         version = self._sources.project.version(name)
-        if self._place and version and version.inode == self._place.inode:
-            self._seen.pop(self._name or "", None)  # what comes under the former name is new
+        if self._cursor and version and version.inode == self._cursor.inode:
+            self._versions.pop(self._name or "", None)  # what comes under the former name is new
             self._name = name  # the same file, renamed or copied
         else:
             self._follow(name)
@@ -128,45 +128,45 @@ class LogSlice:
 
     def _follow(self, name: str | None) -> None:
         """Follow a file from the end that it had when last seen, a new one from its start."""
-        self._name, self._place = name, None
+        self._name, self._cursor = name, None
         self._above.clear()
-        seen = self._seen.get(name) if name else None
-        if name and seen:
-            self._place = self._sources.project.end_of_log(name, seen)
-        if self._place:
-            self._above.extend(self._place_before(self._place.offset)[1])
+        version = self._versions.get(name) if name else None
+        if name and version:
+            self._cursor = self._sources.project.end_of_log(name, version)
+        if self._cursor:
+            self._above.extend(self._cursor_at(self._cursor.offset)[1])
 
-    def _place_before(self, offset: int) -> tuple[Place, list[str]]:
+    def _cursor_at(self, offset: int) -> tuple[Cursor, list[str]]:
         """Return the cursor at an offset of the current file, and the lines before it."""
-        inode = self._place.inode if self._place else -1
-        start = Place(inode, max(0, offset - _CONTEXT_BYTES), inside=offset > _CONTEXT_BYTES)
-        step = (
+        inode = self._cursor.inode if self._cursor else -1
+        start = Cursor(inode, max(0, offset - _CONTEXT_BYTES), inside=offset > _CONTEXT_BYTES)
+        chunk = (
             self._sources.project.log_after(self._name, start, offset)
             if self._name and offset
             else None
         )
-        is_there = step is not None and step.place.offset == offset
-        mark = step.place.mark if step and is_there else b""
-        return Place(inode, offset, mark), step.lines if step else []
+        is_there = chunk is not None and chunk.cursor.offset == offset
+        mark = chunk.cursor.mark if chunk and is_there else b""
+        return Cursor(inode, offset, mark), chunk.lines if chunk else []
 
-    def _versions(self) -> dict[str, Version]:
+    def _read_versions(self) -> dict[str, Version]:
         project = self._sources.project
         names = [f"logs/{name}" for name in project.file_names("logs", ".log")]
         versions = {name: project.version(name) for name in names}
         return {name: version for name, version in versions.items() if version}
 
-    def _messages(self, step: Step, above: list[str]) -> list[Message]:
+    def _messages(self, chunk: Chunk, above: list[str]) -> list[Message]:
         entries: list[reader.LogEntryDict] = []
-        if step.skipped:
-            entries.append(_skipped_entry(step.skipped))
+        if chunk.skipped:
+            entries.append(_skipped_entry(chunk.skipped))
         written_at = datetime.now(UTC)
-        entries += reader.parse_entries(step.lines, above=above, written_at=written_at)
+        entries += reader.parse_entries(chunk.lines, above=above, written_at=written_at)
         return [Message("log", entry) for entry in entries]
 
 
-def _name_place(place: Place) -> str:
+def _format_cursor(cursor: Cursor) -> str:
     """Return inode, offset, and a checksum of the bytes before it."""
-    return f"{place.inode}.{place.offset}.{zlib.crc32(place.mark):x}"
+    return f"{cursor.inode}.{cursor.offset}.{zlib.crc32(cursor.mark):x}"
 
 
 def _skipped_entry(count: int) -> reader.LogEntryDict:
