@@ -37,14 +37,14 @@ _trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 log = logging.getLogger(__name__)
 
 
-def begin_request(given: str = "", traceparent: str = "") -> str:
+def begin_request(sent_id: str = "", traceparent: str = "") -> str:
     """Set the ids for the log lines of this thread.
 
-    :param given: the X-Request-ID of the client or proxy.
+    :param sent_id: the X-Request-ID of the client or proxy.
     :param traceparent: the header of that name, whose trace id is logged.
     :return: the given id if it is valid, else a new one.
     """
-    _request_id.set(given if _ID.fullmatch(given) else uuid.uuid4().hex)
+    _request_id.set(sent_id if _ID.fullmatch(sent_id) else uuid.uuid4().hex)
     _trace_id.set(_parse_trace(traceparent) if traceparent else "")
     return request_id()
 

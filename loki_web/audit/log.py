@@ -150,9 +150,9 @@ class WritableAuditLog(AuditLog):
         now = self._sources.now()
         entry = {"timestamp": isoformat(now), **_redact_event(event)}
         try:
-            written = self._append(entry, now)
+            stored_entry = self._append(entry, now)
             self._sources.audit_failure.clear()
-            return written
+            return stored_entry
         except StorageError as error:
             self._sources.audit_failure.set()
             self._sources.counts.add(Counter.AUDIT_FAILURES)

@@ -69,10 +69,10 @@ class Authenticator:
         holder, expires = self._restore(entry), parse_time(entry.get("expires_at"))
         return replace(holder, sign_in=key, expires_at=expires) if holder else None
 
-    def is_csrf_token(self, given: str, holder: Identity) -> bool:
+    def is_csrf_token(self, token: str, holder: Identity) -> bool:
         """Return whether a CSRF token is that of the holder's sign-in."""
         entry = sign_ins.find_entry(self._sources, holder.sign_in) or {}
-        stored, computed = first_text(entry.get("csrf")), sign_ins.hash_secret(given)
+        stored, computed = first_text(entry.get("csrf")), sign_ins.hash_secret(token)
         return hmac.compare_digest(computed.encode(), stored.encode("utf-8", "surrogatepass"))
 
     def is_still_valid(self, identity: Identity) -> bool:

@@ -241,10 +241,10 @@ def _find_projects(sources: Sources, identifiers: Iterable[str]) -> list[str]:
                 raise BadRequest("projects: No project has this id, alias or path.") from None
             return str(root)
 
-    found = {find(identifier) for identifier in identifiers}
-    if not found:
+    roots = {find(identifier) for identifier in identifiers}
+    if not roots:
         raise BadRequest("projects: Name at least one.")
-    return sorted(found)
+    return sorted(roots)
 
 
 def _check_name(name: str) -> str:

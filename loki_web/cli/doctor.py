@@ -38,10 +38,10 @@ def doctor(**chosen: Any) -> int:
 
 def _find_misspellings(variables: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable that is almost one of ours."""
-    known = [item.metadata["name"] for item in fields(Settings) if item.metadata]
-    unknown = sorted(name for name in variables if name.startswith("LOKI_") and name not in known)
+    names = [item.metadata["name"] for item in fields(Settings) if item.metadata]
+    unknown = sorted(name for name in variables if name.startswith("LOKI_") and name not in names)
     return [
         f"{name} is not a setting of this server; did you mean {close[0]}?"
         for name in unknown
-        if (close := get_close_matches(name, known, 1, _CLOSE))
+        if (close := get_close_matches(name, names, 1, _CLOSE))
     ]

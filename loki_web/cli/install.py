@@ -28,18 +28,18 @@ def install(folder: Path | None, yes: bool) -> int:
     Without DIR: LOKI_SKILL_DIR, else the installation of the command `loki`. Loki Mode 9 uses a
     server that already runs, and nothing is changed.
     """
-    found = _find(folder)
-    click.echo(f"Loki Mode {found.version} in {found.folder}")
-    if found.uses_running_server:
+    loki_mode = _find(folder)
+    click.echo(f"Loki Mode {loki_mode.version} in {loki_mode.folder}")
+    if loki_mode.uses_running_server:
         click.echo("Nothing to change: start `loki-web serve` first, and a session uses it.")
         return 0
-    if found.is_current:
+    if loki_mode.is_current:
         click.echo("Nothing to change: it starts this server.")
         return 0
-    click.echo(f"  write  {found.program}: starts `loki-web serve`")
-    if found.interpreter is None and os.path.lexists(found.program):
-        click.echo(f"  keep   what is there now as {found.kept.name}")
-    return _change(yes, lambda: installation.install(found))
+    click.echo(f"  write  {loki_mode.program}: starts `loki-web serve`")
+    if loki_mode.interpreter is None and os.path.lexists(loki_mode.program):
+        click.echo(f"  keep   what is there now as {loki_mode.kept.name}")
+    return _change(yes, lambda: installation.install(loki_mode))
 
 
 @click.command()
@@ -47,15 +47,15 @@ def install(folder: Path | None, yes: bool) -> int:
 @_yes_option
 def uninstall(folder: Path | None, yes: bool) -> int:
     """Let Loki Mode, installed in DIR, start its own dashboard again."""
-    found = _find(folder)
-    click.echo(f"Loki Mode {found.version} in {found.folder}")
-    if found.interpreter is None:
+    loki_mode = _find(folder)
+    click.echo(f"Loki Mode {loki_mode.version} in {loki_mode.folder}")
+    if loki_mode.interpreter is None:
         click.echo("Nothing to change: it does not start this server.")
         return 0
-    click.echo(f"  remove  {found.program}")
-    if os.path.lexists(found.kept):
-        click.echo(f"  restore what was there before, from {found.kept.name}")
-    return _change(yes, lambda: installation.uninstall(found))
+    click.echo(f"  remove  {loki_mode.program}")
+    if os.path.lexists(loki_mode.kept):
+        click.echo(f"  restore what was there before, from {loki_mode.kept.name}")
+    return _change(yes, lambda: installation.uninstall(loki_mode))
 
 
 def describe_start(variables: Mapping[str, str]) -> tuple[str, str | None]:
@@ -63,20 +63,21 @@ def describe_start(variables: Mapping[str, str]) -> tuple[str, str | None]:
 
     :param variables: the environment, in which `LOKI_DASHBOARD=false` is for the runner.
     """
-    found = _search(variables)
-    if found is None:
+    loki_mode = _search(variables)
+    if loki_mode is None:
         return _NONE, None
-    name = f"Loki Mode {found.version} in {found.folder}"
+    name = f"Loki Mode {loki_mode.version} in {loki_mode.folder}"
     if variables.get("LOKI_DASHBOARD", "").lower() == "false":
         return f"{name} starts no server (LOKI_DASHBOARD=false): run `loki-web serve`", None
-    if found.uses_running_server:
+    if loki_mode.uses_running_server:
         return f"{name} uses a server that runs before it: run `loki-web serve` first", None
-    if found.interpreter is None:
+    if loki_mode.interpreter is None:
         return f"{name} starts its own dashboard: `loki-web install` changes that", None
-    said = f"{name} starts this server"
-    if not os.access(found.interpreter, os.X_OK):
-        return said, f"{found.program} needs {found.interpreter}, which is gone: `loki-web install`"
-    return said if found.is_current else f"{said}, with {found.interpreter}", None
+    text = f"{name} starts this server"
+    if not os.access(loki_mode.interpreter, os.X_OK):
+        fault = f"{loki_mode.program} needs {loki_mode.interpreter}, which is gone"
+        return text, f"{fault}: `loki-web install`"
+    return text if loki_mode.is_current else f"{text}, with {loki_mode.interpreter}", None
 
 
 def _change(yes: bool, change: Callable[[], None]) -> int:
@@ -96,10 +97,10 @@ def _confirm() -> bool:
 
 
 def _find(folder: Path | None) -> Installation:
-    found = _search(environment({}), folder)
-    if found is None:
+    loki_mode = _search(environment({}), folder)
+    if loki_mode is None:
         raise click.ClickException(f"{folder} has no Loki Mode" if folder else _NONE)
-    return found
+    return loki_mode
 
 
 def _search(variables: Mapping[str, str], folder: Path | None = None) -> Installation | None:

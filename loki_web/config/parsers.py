@@ -256,11 +256,11 @@ def _ancestor(word: str) -> str:
 def _origin(word: str) -> str:
     parts = _split(word)
     name = host_name(parts.hostname or "")
-    written = f"[{name}]" if ":" in name else name
+    url_host = f"[{name}]" if ":" in name else name
     is_usual = parts.port in (None, DEFAULT_PORTS[parts.scheme] if parts.scheme else None)
     if not parts.scheme:
         raise ValueError("has no scheme")
-    return f"{parts.scheme}://{written}" + ("" if is_usual else f":{parts.port}")
+    return f"{parts.scheme}://{url_host}" + ("" if is_usual else f":{parts.port}")
 
 
 def proxies(text: str) -> int | tuple[Network, ...]:
@@ -312,10 +312,10 @@ def some_of(*allowed: str) -> Callable[[str], tuple[str, ...]]:
     """Return a parser of a list of these words, in upper or lower case."""
 
     def parse(text: str) -> tuple[str, ...]:
-        given = words(text.lower())
-        if not set(given) <= set(allowed):
+        chosen = words(text.lower())
+        if not set(chosen) <= set(allowed):
             raise ValueError(f"must be some of {', '.join(allowed)}")
-        return given
+        return chosen
 
     return parse
 

@@ -358,9 +358,11 @@ class Settings:
 
         :raises SettingsError: as `from_env`.
         """
-        kept = {name: text for name, text in os.environ.items() if name.startswith(_OF_ACCOUNTS)}
+        variables = {
+            name: text for name, text in os.environ.items() if name.startswith(_OF_ACCOUNTS)
+        }
         home = os.environ.get("HOME") or "/"
-        return cls.from_env({**kept, "HOME": home, "LOKI_DIR": os.path.join(home, ".loki")})
+        return cls.from_env({**variables, "HOME": home, "LOKI_DIR": os.path.join(home, ".loki")})
 
     @property
     def oidc_enabled(self) -> bool:
@@ -473,9 +475,9 @@ def environment(chosen: Mapping[str, Any]) -> dict[str, str]:
     :param chosen: values by field name of `Settings`; None for an option that was not given.
     """
     names = {item.name: item.metadata["name"] for item in fields(Settings) if item.metadata}
-    given = {
+    overrides = {
         names[key]: parsers.format_setting(value)
         for key, value in chosen.items()
         if value is not None
     }
-    return {**os.environ, **given}
+    return {**os.environ, **overrides}

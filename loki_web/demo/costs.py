@@ -37,9 +37,10 @@ class Costs:
         self._save_budget(exceeded=self._spent >= _LIMIT)
 
     def end_iteration(self, number: int, phase: str, succeeded: bool, milliseconds: int) -> None:
-        given, taken = self._chance.randint(4_000, 16_000), self._chance.randint(1_500, 7_000)
+        input_tokens = self._chance.randint(4_000, 16_000)
+        output_tokens = self._chance.randint(1_500, 7_000)
         cached = self._chance.randint(20_000, 60_000)
-        cost = round((given * 3 + taken * 15 + cached * 0.3) / 1e6, 4)
+        cost = round((input_tokens * 3 + output_tokens * 15 + cached * 0.3) / 1e6, 4)
         self._spent += cost
         self._used += self._chance.randint(12_000, 40_000)
         compacted = self._used > _WINDOW * 0.95
@@ -47,8 +48,8 @@ class Costs:
             at = {"at_iteration": number, "timestamp": micros(), "tokens_before": self._used}
             self._compactions.append({**at, "line": number * 4})
             self._used = 35_000
-        tokens = {"input_tokens": given, "output_tokens": taken}
-        cache = {"cache_read_tokens": cached, "cache_creation_tokens": given // 2}
+        tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+        cache = {"cache_read_tokens": cached, "cache_creation_tokens": input_tokens // 2}
         self._per_iteration.append(
             {"iteration": number, **tokens, **cache, "cost_usd": cost, "timestamp": micros(),
              "compacted": compacted}

@@ -92,10 +92,10 @@ class Queues:
         self._write.in_place("queue/current-task.json", {})
 
     def _move(self, task: Task, source: str, target: str) -> None:
-        kept = [other for other in self.lists[source] if other["id"] != task["id"]]
+        others = [other for other in self.lists[source] if other["id"] != task["id"]]
         self.lists[target] = [*self.lists[target], task][-_KEPT_COMPLETED:]
         self._save(target)
-        self.lists[source] = kept
+        self.lists[source] = others
         self._save(source)
 
     def _save(self, name: str) -> None:

@@ -188,11 +188,11 @@ class Session:
 
     def _chatter(self, title: str) -> None:
         text = self._chance.choice((*story.SENTENCES, f"Working on: {title}"))
-        said: dict[str, Any] = {"type": "text", "text": text}
+        content: dict[str, Any] = {"type": "text", "text": text}
         if self._chance.random() < 0.4:
             command = {"command": self._chance.choice(story.COMMANDS)}
-            said = {"type": "tool_use", "id": "toolu_demo", "name": "Bash", "input": command}
-        message = {"role": "assistant", "content": [said]}
+            content = {"type": "tool_use", "id": "toolu_demo", "name": "Bash", "input": command}
+        message = {"role": "assistant", "content": [content]}
         self._log({"type": "assistant", "message": message, "session_id": "demo"})
 
     def _say(self, level: str, text: str) -> None:

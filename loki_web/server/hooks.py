@@ -208,9 +208,9 @@ def start_live(worker: Any) -> None:
 
 def start_webhooks(worker: Any) -> None:
     """Send webhooks from the worker, if there is an address; the sidecar sends none."""
-    found = getattr(worker.wsgi, "extensions", {}).get(ledger.EXTENSION)
-    if found is not None:
-        found.start()
+    sender = getattr(worker.wsgi, "extensions", {}).get(ledger.EXTENSION)
+    if sender is not None:
+        sender.start()
 
 
 def hand_on_pid_file(sources: WritableSources, server: Any) -> None:

@@ -251,8 +251,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         if conn.waits_as is None and seconds > 0:
             address = self._find_address(conn)
             conn.waits_as = address if self._may_wait.take(address) else None
-        rest = began + seconds - time.monotonic()
-        return conn.waits_as is not None and _is_readable(conn.sock, rest)
+        remaining = began + seconds - time.monotonic()
+        return conn.waits_as is not None and _is_readable(conn.sock, remaining)
 
     def _find_address(self, conn: Any) -> str:
         """Return the address of a client; empty if only that of its proxy could be known."""

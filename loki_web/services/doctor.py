@@ -182,13 +182,13 @@ def _is_json(data: bytes, kind: type | UnionType) -> bool:
 
 
 def _check_session(sources: Sources, diagnosis: Diagnosis) -> None:
-    found = liveness.get_liveness(sources)
+    session = liveness.get_liveness(sources)
     diagnosis.lines.append(
         f"session: {state.get_status_word(sources)}, iteration {state.get_iteration(sources)}"
-        + (f", process {found.pid} is alive" if found.pid else "")
+        + (f", process {session.pid} is alive" if session.pid else "")
     )
     for name in liveness.PID_FILES:
-        if sources.project.exists(name) and not found.alive:
+        if sources.project.exists(name) and not session.alive:
             diagnosis.add_fault(f"{name} names a process that is gone: the session was killed")
     diagnosis.lines.append(f"agents running: {records.count_running(sources)}")
 

@@ -107,28 +107,28 @@ def find(folder: Path | None, home: Path, command: str | None) -> Installation |
     return None
 
 
-def install(found: Installation) -> None:
+def install(installation: Installation) -> None:
     """Make the installation start Loki Web; what was there before is kept beside it.
 
     :raises PublicError: if another program would be lost.
     """
-    if found.interpreter is None and os.path.lexists(found.program):
-        if os.path.lexists(found.kept):
-            raise PublicError(f"{found.kept} exists: remove it, or rename it to {_PROGRAM}")
-        os.rename(found.program, found.kept)
-    atomic.make_folders(str(found.program.parent))
-    atomic.write_whole(str(found.program), _build_program().encode(), mode=0o755)
+    if installation.interpreter is None and os.path.lexists(installation.program):
+        if os.path.lexists(installation.kept):
+            raise PublicError(f"{installation.kept} exists: remove it, or rename it to {_PROGRAM}")
+        os.rename(installation.program, installation.kept)
+    atomic.make_folders(str(installation.program.parent))
+    atomic.write_whole(str(installation.program), _build_program().encode(), mode=0o755)
 
 
-def uninstall(found: Installation) -> None:
+def uninstall(installation: Installation) -> None:
     """Remove the program and put back what was there before."""
-    if os.path.lexists(found.kept):
-        os.replace(found.kept, found.program)
+    if os.path.lexists(installation.kept):
+        os.replace(installation.kept, installation.program)
         return
-    found.program.unlink()
+    installation.program.unlink()
     with suppress(OSError):  # not empty: others use it
-        found.program.parent.rmdir()
-        found.program.parent.parent.rmdir()
+        installation.program.parent.rmdir()
+        installation.program.parent.parent.rmdir()
 
 
 def _build_program() -> str:

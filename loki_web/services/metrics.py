@@ -134,20 +134,20 @@ def compute_all_numbers(sources: Sources) -> Numbers:
 
     At most _MOST_PROJECTS have samples: running ones first, then those that changed last.
     """
-    known = overview.list_by_activity(sources)
+    projects = overview.list_by_activity(sources)
     watched: Watched = sources.values.get(
         (Watched, compute_numbers), lambda _: Watched(sources, compute_numbers)
     )
-    shown = known[:_MOST_PROJECTS]
+    shown = projects[:_MOST_PROJECTS]
     numbers: dict[str, dict[Labels, float]] = {}
-    for project, found in zip(shown, watched.observe(shown), strict=True):
+    for project, values in zip(shown, watched.observe(shown), strict=True):
         labels = (_shorten(project.name), _shorten(project.id or ""))
-        for name, value in found.items():
+        for name, value in values.items():
             samples = value if isinstance(value, Mapping) else {(): value}
             numbers.setdefault(name, {}).update(
                 {(*labels, *own): number for own, number in samples.items()}
             )
-    return {**numbers, PROJECTS.name: len(known)}
+    return {**numbers, PROJECTS.name: len(projects)}
 
 
 def _shorten(text: str) -> str:

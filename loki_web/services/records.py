@@ -193,7 +193,7 @@ def _list_result_costs(sources: Sources, limit: int) -> list[ResultCostDict]:
     matches = map(_RESULT_COST.fullmatch, sources.project.file_names("metrics", ".json"))
     numbered = sorted(((int(match[1]), match[0]) for match in matches if match), reverse=True)
     documents = ((number, sources.project.document(f"metrics/{name}")) for number, name in numbered)
-    found = islice(((number, each) for number, each in documents if isinstance(each, dict)), limit)
+    entries = ((number, each) for number, each in documents if isinstance(each, dict))
     return [
         {
             "iteration": number,
@@ -203,7 +203,7 @@ def _list_result_costs(sources: Sources, limit: int) -> list[ResultCostDict]:
             "cache_read_tokens": as_count(entry.get("cache_read_tokens")),
             "cache_creation_tokens": as_count(entry.get("cache_creation_tokens")),
         }
-        for number, entry in found
+        for number, entry in islice(entries, limit)
     ]
 
 
@@ -228,18 +228,18 @@ def _read_decisions(sources: Sources) -> Iterator[DecisionDict]:
 
 
 def _list_escalations(sources: Sources, limit: int) -> list[EscalationDict]:
-    found: list[tuple[int, str]] = []
+    files: list[tuple[int, str]] = []
     for name in sources.project.file_names(_ESCALATIONS, ".md"):
         version = sources.project.version(f"{_ESCALATIONS}/{name}")
         if version is not None:
-            found.append((version.mtime_ns, name))
+            files.append((version.mtime_ns, name))
     return [
         {
             "name": _text(name),
-            "timestamp": isoformat(datetime.fromtimestamp(written / 1e9, UTC)),
+            "timestamp": isoformat(datetime.fromtimestamp(mtime_ns / 1e9, UTC)),
             "text": _text(sources.project.text(f"{_ESCALATIONS}/{name}", _MOST_BYTES)),
         }
-        for written, name in sorted(found, reverse=True)[:limit]
+        for mtime_ns, name in sorted(files, reverse=True)[:limit]
     ]
 
 

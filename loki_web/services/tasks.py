@@ -281,8 +281,8 @@ def count_tasks(sources: Sources) -> dict[str, int]:
         return {name: as_count(state_file.get(f"{name}_tasks")) for name in counts}
     for source in _choose(sources).values():
         status = _STATUS_OF_QUEUE[source.queue]
-        done = "failed" if source.queue in _FAILED_QUEUES else "completed"
-        counts[done if status == DONE else status] += 1
+        outcome = "failed" if source.queue in _FAILED_QUEUES else "completed"
+        counts[outcome if status == DONE else status] += 1
     return counts
 
 

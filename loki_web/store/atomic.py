@@ -264,14 +264,14 @@ def _append(descriptor: int, data: bytes, size: int) -> None:
 
     :param size: the size of the file before.
     """
-    written = 0
+    count = 0
     try:
-        written = os.write(descriptor, data)
-        if written < len(data):
+        count = os.write(descriptor, data)
+        if count < len(data):
             raise OSError(errno.ENOSPC, "only a part of the line could be written")
         os.fsync(descriptor)
     except OSError:
-        if written and os.fstat(descriptor).st_size == size + written:
+        if count and os.fstat(descriptor).st_size == size + count:
             os.ftruncate(descriptor, size)
         raise
 

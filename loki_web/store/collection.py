@@ -431,16 +431,16 @@ class Collection:
 
         Files that are damaged or cannot be read are left out.
         """
-        known = []
+        paths = []
         with files.OpenFolders(base) as folders:
             for name in sorted(due):
                 with suppress(OSError):
                     content = self._read(name, folders)
                     if content is not None:
                         self._keep(name, content)
-                        known.append(name)
+                        paths.append(name)
         self._recent.update(dict.fromkeys(reversed(self._entries.latest(_MAX_RECENT))))
-        return known
+        return paths
 
     def _compare(self, due: set[str], doubtful: set[str]) -> tuple[dict[str, Version], list[str]]:
         """Return the files to read with their versions, and the files that are gone."""

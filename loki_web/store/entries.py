@@ -129,12 +129,12 @@ class Entries:
             for path, row in self._rows.items()
             if values[row] is not None and is_lasting(path)
         }
-        kept = [None if values[row] is RELEASED else values[row] for row in rows.values()]
+        stored_values = [None if values[row] is RELEASED else values[row] for row in rows.values()]
         columns = (
             array("q", map(column.__getitem__, rows.values()))
             for column in (self._stamps, self._mtimes)
         )
-        header = orjson.dumps([list(rows), kept])
+        header = orjson.dumps([list(rows), stored_values])
         return b"\n".join([header, b"".join(column.tobytes() for column in columns)])
 
     def load(self, data: bytes, names: Iterable[str]) -> None:
@@ -144,8 +144,8 @@ class Entries:
         """
         end = data.index(b"\n")
         paths, values = orjson.loads(data[:end])
-        known = {name: name for name in names}
-        self._rows = {known.get(path, path): row for row, path in enumerate(paths)}
+        interned = {name: name for name in names}
+        self._rows = {interned.get(path, path): row for row, path in enumerate(paths)}
         both = array("q", data[end + 1 :])
         self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
         self._values = [RELEASED if value is None else value for value in values]

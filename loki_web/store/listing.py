@@ -163,10 +163,10 @@ class Listing:
         version = _version(real, stat.S_ISDIR)
         if version is None:
             return None
-        known = self._directories.get(below)
-        if known and known.is_settled and (known.path, known.version) == (real, version):
-            known.is_watched = is_watched
-            return known
+        former = self._directories.get(below)
+        if former and former.is_settled and (former.path, former.version) == (real, version):
+            former.is_watched = is_watched
+            return former
         directory = _Directory(real, version, is_settled(version, looked_at), is_linked, is_watched)
         with files.entries_of(self._base, real) as entries:
             for entry in entries:

@@ -84,23 +84,23 @@ class ProcessInput:
             elif self.is_notified and time.monotonic() - self._looked_at < _GONE_SECONDS:
                 return self._state
             self._release()
-            before, found = self._state, read_process(self._pid)
-            if found is None and isinstance(before, Process) and not before.is_odd:
+            before, process = self._state, read_process(self._pid)
+            if process is None and isinstance(before, Process) and not before.is_odd:
                 self._state = Ended(time.time())
-            elif found is not None or not isinstance(before, Ended):
-                self._state = found
+            elif process is not None or not isinstance(before, Ended):
+                self._state = process
             self._looked_at = time.monotonic()
-            if found is not None:
-                self._open(found)
+            if process is not None:
+                self._open(process)
             return self._state
 
-    def _open(self, found: Process) -> None:
+    def _open(self, process: Process) -> None:
         """Open a pidfd, and drop it if another process has got the pid since."""
         try:
             self._descriptor = os.pidfd_open(self._pid)
         except OSError:
             return  # no pidfd on this system, or a thread: look the process up each time
-        if read_process(self._pid) != found:
+        if read_process(self._pid) != process:
             self._release()
             return
         self._end = select.poll()
@@ -157,12 +157,12 @@ def terminate(process: Process) -> None:
 
 def ancestors(pid: int) -> frozenset[int]:
     """Return the pids of the parent of a process, its parent and so on."""
-    known: set[int] = set()
+    pids: set[int] = set()
     current = read_process(pid)
-    while current is not None and current.parent and current.parent not in known:
-        known.add(current.parent)
+    while current is not None and current.parent and current.parent not in pids:
+        pids.add(current.parent)
         current = read_process(current.parent)
-    return frozenset(known)
+    return frozenset(pids)
 
 
 def sees_all_processes() -> bool:
@@ -219,21 +219,21 @@ def _read_hidden(pid: int) -> Process | None:
 def _read_elsewhere(pid: int) -> Process | None:
     """Return what psutil knows on a system without `/proc`."""
     try:
-        known = psutil.Process(pid)
-        with known.oneshot():
-            if known.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+        process = psutil.Process(pid)
+        with process.oneshot():
+            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
                 return None
-            started = known.create_time()
+            started = process.create_time()
             return Process(
                 pid,
                 token=started,
                 started=started,
-                folder=known.cwd(),
-                command=tuple(known.cmdline()),
+                folder=process.cwd(),
+                command=tuple(process.cmdline()),
                 own_pid=pid,
-                parent=known.ppid(),
-                user=known.uids().effective,
-                has_terminal=known.terminal() is not None,
+                parent=process.ppid(),
+                user=process.uids().effective,
+                has_terminal=process.terminal() is not None,
             )
     except psutil.AccessDenied:
         return Process(pid, token=None)

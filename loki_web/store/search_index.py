@@ -110,8 +110,8 @@ class _Mirror:
     def _read(self, database: sqlite3.Connection, contents: Contents, deadline: float) -> bool:
         paths = iter(sorted(self._due))
         while chunk := list(islice(paths, _CHUNK)):
-            wanted = _still_differing(database, {path: contents.version(path) for path in chunk})
-            entries = {path: contents.rows(path) if wanted[path] else None for path in wanted}
+            versions = _still_differing(database, {path: contents.version(path) for path in chunk})
+            entries = {path: contents.rows(path) if versions[path] else None for path in versions}
             _put(database, entries)
             doubtful = {path for path, rows in entries.items() if rows and not rows[0]}
             self._due = self._due.difference(chunk) | doubtful

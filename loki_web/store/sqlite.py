@@ -212,10 +212,10 @@ def make_tables(database: sqlite3.Connection) -> None:
     :raises Damaged: if it has other tables.
     """
     with transaction(database):
-        known = _schema(database)
-        if known == _SCHEMA_VERSION:
+        schema = _schema(database)
+        if schema == _SCHEMA_VERSION:
             return
-        if known or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if schema or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise Damaged("it has another schema")
         for statement in _TABLES.split(";"):
             database.execute(statement)

@@ -57,8 +57,8 @@ def parse_time(value: Any) -> datetime | None:
             offset = find_offset(zone.upper()) if zone else _NO_OFFSET
             if offset is None:
                 return None
-            written = datetime.fromisoformat(f"{day}T{clock}{micros}")
-            return written.replace(tzinfo=timezone(offset)).astimezone(UTC)
+            local = datetime.fromisoformat(f"{day}T{clock}{micros}")
+            return local.replace(tzinfo=timezone(offset)).astimezone(UTC)
         if _EPOCH.fullmatch(text):
             return _from_epoch(float(text) if "." in text else int(text))
         if _DATE.fullmatch(text):

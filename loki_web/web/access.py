@@ -128,8 +128,8 @@ def _find_holder(req: Request, rule: str | None, checker: Authenticator) -> Iden
     if not session_cookie.is_from_own_page(req, must_tell=rule == SOCKET):
         raise Forbidden("Only pages of this server can use its session cookie")
     holder = checker.find_signed_in(cookie)
-    given, is_change = req.headers.get(CSRF_HEADER, ""), req.method not in _READING
-    if holder and is_change and not checker.is_csrf_token(given, holder):
+    csrf_token, is_change = req.headers.get(CSRF_HEADER, ""), req.method not in _READING
+    if holder and is_change and not checker.is_csrf_token(csrf_token, holder):
         raise Forbidden(f"The header {CSRF_HEADER} is missing or wrong. Sign in again.")
     return holder
 

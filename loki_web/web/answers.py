@@ -131,9 +131,9 @@ class Answers:
     def keep_form(self, environ: Environ, headers: Iterable[tuple[str, str]], body: bytes) -> _Form:
         """Cache the response of Flask, without the headers of this one request."""
         answer: Answer = environ[_ANSWER]
-        kept = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
+        kept_headers = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
         body = answer.body if body == answer.body else body  # one copy of equal bytes
-        form = _Form(answer.rule, answer.etag, answer.dependencies, kept, body)
+        form = _Form(answer.rule, answer.etag, answer.dependencies, kept_headers, body)
         with self._lock:
             if len(body) + _OVERHEAD < MAX_FORM_BYTES and _limit(environ) is None:
                 self._forms[(*_key(environ), environ[_ACCEPTED])] = form
@@ -158,11 +158,11 @@ class Answers:
         :return: whether this thread has waited for another one.
         """
         with self._lock:
-            done = self._computing.get(key)
-            if done is None:
-                mine = self._computing[key] = threading.Event()
-        if done is not None:
-            done.wait()
+            other_event = self._computing.get(key)
+            if other_event is None:
+                own_event = self._computing[key] = threading.Event()
+        if other_event is not None:
+            other_event.wait()
             yield True
             return
         try:
@@ -170,7 +170,7 @@ class Answers:
         finally:
             with self._lock:
                 del self._computing[key]
-            mine.set()
+            own_event.set()
 
 
 class KeptAnswers:

@@ -24,11 +24,11 @@ def sources() -> Sources:
     """
     own, identifier = server_sources(), request.args.get(PROJECT)
     if identifier:
-        found = selection.open_project(own, selection.find_root(own, identifier))
+        project_sources = selection.open_project(own, selection.find_root(own, identifier))
     else:
-        found = selection.choose(own)
-    _note_project(found)
-    return found
+        project_sources = selection.choose(own)
+    _note_project(project_sources)
+    return project_sources
 
 
 def writable_sources() -> WritableSources:
@@ -40,13 +40,16 @@ def writable_sources() -> WritableSources:
     :raises Forbidden: if it names none, and the token is limited to other projects.
     :raises Conflict: if another project has no state folder.
     """
-    own, identifier, seen = _get_sources(), request.args.get(PROJECT), server_sources()
-    root = selection.find_root(seen, identifier) if identifier else selection.get_own_root(seen)
-    found = own if root == selection.get_root(own) else own.writable_at_project(root)
-    if found is not own and not found.project.is_folder(""):
+    own, visible, identifier = _get_sources(), server_sources(), request.args.get(PROJECT)
+    if identifier:
+        root = selection.find_root(visible, identifier)
+    else:
+        root = selection.get_own_root(visible)
+    project_sources = own if root == selection.get_root(own) else own.writable_at_project(root)
+    if project_sources is not own and not project_sources.project.is_folder(""):
         raise Conflict("The state folder is gone, so nothing was changed")
-    _note_project(found)
-    return found
+    _note_project(project_sources)
+    return project_sources
 
 
 def server_sources() -> Sources:
@@ -89,5 +92,5 @@ def complete_headers(response: Response) -> None:
         response.headers[PROJECT_HEADER] = quote(os.fsencode(root))
 
 
-def _note_project(found: Sources) -> None:
-    setattr(g, _ROOT, selection.get_root(found))
+def _note_project(project_sources: Sources) -> None:
+    setattr(g, _ROOT, selection.get_root(project_sources))

@@ -188,8 +188,8 @@ def _open_window(sources: WritableSources) -> SharedWindow:
 
 def _begin(environ: dict[str, Any]) -> None:
     """Set the ids of a request for its log lines."""
-    given, trace = environ.get("HTTP_X_REQUEST_ID", ""), environ.get("HTTP_TRACEPARENT", "")
-    logging_setup.begin_request(given, trace)
+    sent_id, trace = environ.get("HTTP_X_REQUEST_ID", ""), environ.get("HTTP_TRACEPARENT", "")
+    logging_setup.begin_request(sent_id, trace)
 
 
 def _restrict_frames(headers: Headers, ancestors: tuple[str, ...]) -> None:

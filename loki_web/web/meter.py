@@ -52,8 +52,8 @@ class Histograms:
             for rule in app.url_map.iter_rules()
             for method in rule.methods or ()
         }
-        known = sorted((method, rule) for method, rule in pairs if method in METHODS)
-        self._pairs = [*known, *((method, UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
+        routes = sorted((method, rule) for method, rule in pairs if method in METHODS)
+        self._pairs = [*routes, *((method, UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
         self._places = {pair: place for place, pair in enumerate(self._pairs)}
         self._counts = counts
         if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):

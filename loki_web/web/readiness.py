@@ -91,27 +91,27 @@ class Readiness:
 
     def explain(self) -> ReadyDict:
         """Return whether requests should be sent here, and what keeps it from serving."""
-        found = self.examine()
+        conditions = self.examine()
         reasons: list[str] = []
         warnings: list[str] = []
-        if found.is_gone:
+        if conditions.is_gone:
             reasons.append("The state folder is gone")
         elif not self._sources.project.is_readable():
             reasons.append("The state folder cannot be read")
         if warming.is_cold(self._sources):
             reasons.append("The first answers are still being computed")
-        if not found.is_audit_writable:
+        if not conditions.is_audit_writable:
             reasons.append("The audit log cannot be written")
-        if found.is_watch_failed:
+        if conditions.is_watch_failed:
             warnings.append("File system events have failed: files are polled")
-        if found.is_redis_away:
+        if conditions.is_redis_away:
             warnings.append("Redis does not answer: this machine works alone")
-        if found.is_name_taken:
+        if conditions.is_name_taken:
             warnings.append("Another server publishes under the name of this machine")
-        if found.webhooks and found.webhooks.is_failing:
+        if conditions.webhooks and conditions.webhooks.is_failing:
             warnings.append("Webhook messages cannot be delivered")
         if not reasons:
-            is_degraded = found.is_redis_away or found.is_name_taken
+            is_degraded = conditions.is_redis_away or conditions.is_name_taken
             return {
                 "status": "degraded" if is_degraded else "ready",
                 "reasons": reasons,

@@ -57,8 +57,8 @@ def list_messages(sources: Sources) -> dict[str, MessageDict]:
         )
         for verdict in council.list_verdicts(sources, limit=_MOST)["verdicts"]
     ]
-    wanted = sources.settings.webhook_events
-    return {message["id"]: message for message in messages if message["event"] in wanted}
+    events = sources.settings.webhook_events
+    return {message["id"]: message for message in messages if message["event"] in events}
 
 
 def build_end(sources: Sources, started: str) -> MessageDict:

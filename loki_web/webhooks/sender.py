@@ -67,19 +67,19 @@ class Sender:
         if not self._sources.project.is_folder(""):
             return
         with looking():
-            found: dict[str, MessageDict] = self._messages.examine()
+            messages: dict[str, MessageDict] = self._messages.examine()
             live = self._find_live()
-            known = Ledger.read(self._sources)
-            ended = self._find_ended(known, live)
-        is_new = known.is_new or not known.seen.keys() >= {*found, *ended}
-        if not (is_new or (live and live != known.live) or known.is_due(self._sources.now())):
+            current = Ledger.read(self._sources)
+            ended = self._find_ended(current, live)
+        is_new = current.is_new or not current.seen.keys() >= {*messages, *ended}
+        if not (is_new or (live and live != current.live) or current.is_due(self._sources.now())):
             return
         try:
             with ledgers.opened(self._sources) as ledger:
-                ledger.note([*found, *self._find_ended(ledger, live)], self._sources.now())
+                ledger.note([*messages, *self._find_ended(ledger, live)], self._sources.now())
                 ledger.live = live or ledger.live
                 ledgers.write(self._sources, ledger)
-                self._deliver(ledger, found)
+                self._deliver(ledger, messages)
         except StorageError:  # mostly because another process sends
             if not ledgers.can_be_written(self._sources):
                 self._warn("webhook messages cannot be sent: the state folder cannot be written")
@@ -100,13 +100,13 @@ class Sender:
         is_over = self._sources.now() - self._stopped_at >= SETTLE_TIME
         return [f"{SESSION_ENDED} {ledger.live}"] if is_over else []
 
-    def _deliver(self, ledger: Ledger, found: dict[str, MessageDict]) -> None:
+    def _deliver(self, ledger: Ledger, messages: dict[str, MessageDict]) -> None:
         """Send what waits, until an attempt fails; what has been sent is stored each time."""
         while ledger.is_due(self._sources.now()):
             key = next(iter(ledger.waiting))
             event, _, started = key.partition(" ")
             is_end = event == SESSION_ENDED
-            message = build_end(self._sources, started) if is_end else found.get(key)
+            message = build_end(self._sources, started) if is_end else messages.get(key)
             try:
                 if message is None:
                     raise _Refused("it is no longer in the files")

@@ -13,7 +13,7 @@ from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionType
 from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
-from loki_web.live.feed.feed import Standing, Then, Wanted
+from loki_web.live.feed.feed import Standing, Subscription, Then
 from loki_web.live.hub.connection import Connection
 from loki_web.live.hub.event_loop import Loop
 from loki_web.live.hub.event_stream import EventStream
@@ -37,9 +37,10 @@ class Source:
 
     hub: Hub
 
-    def want(self, wanted: Wanted, then: Then) -> None:
-        root = Path(wanted.project) if wanted.project else None
-        standing = Standing(root, tokens=dict.fromkeys(topics_of(wanted.channels, root), "aa"))
+    def subscribe(self, subscription: Subscription, then: Then) -> None:
+        root = Path(subscription.project) if subscription.project else None
+        topics = topics_of(subscription.channels, root)
+        standing = Standing(root, tokens=dict.fromkeys(topics, "aa"))
         self.hub.post(lambda: then(standing))
 
 

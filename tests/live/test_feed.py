@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loki_web.live.feed import feed
-from loki_web.live.feed.feed import Feed, Followed, Standing, Wanted
+from loki_web.live.feed.feed import Feed, Followed, Standing, Subscription
 from loki_web.live.feed.state import ValueSlice
 from loki_web.live.messages import Message
 from loki_web.services.context import open_sources
@@ -112,7 +112,7 @@ def test_each_subscription_gets_a_response_also_after_one_that_fails(place: Plac
     bench = Bench()
     feed, standings = Feed(place.sources(), bench.hub), list[Standing]()
     for channels in ({"unheard-of"}, {"tasks"}):
-        feed.want(Wanted(frozenset(channels)), standings.append)
+        feed.subscribe(Subscription(frozenset(channels)), standings.append)
 
     def have_responses() -> bool:
         bench.turn()

@@ -79,7 +79,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Subscription:
     """A subscription to channels of a project.
 
     :param known: tokens of the states that a reconnecting client has, by channel.
@@ -100,8 +100,8 @@ Then = Callable[[Standing], None]
 class Source(Protocol):
     """The feed as the hub sees it, see `Feed`."""
 
-    def want(self, wanted: Wanted, then: Then) -> None:
-        """Start a subscription, see `Feed.want`."""
+    def subscribe(self, subscription: Subscription, then: Then) -> None:
+        """Start a subscription, see `Feed.subscribe`."""
 
 
 @dataclass
@@ -150,8 +150,8 @@ class Followed:
 class Feed:
     """Reads the channels in its own thread.
 
-    :param outlet: gets the changes and the responses to `want` in the order of reading. After its
-        response a subscriber therefore gets each later change and no earlier one.
+    :param outlet: gets the changes and the responses to `subscribe` in the order of reading. After
+        its response a subscriber therefore gets each later change and no earlier one.
     :param begin: values of channels that all clients already have.
     """
 
@@ -162,19 +162,19 @@ class Feed:
         self._outlet = outlet
         self._begin = begin or {}
         # A number is the time of a file system event.
-        self._inbox: queue.SimpleQueue[tuple[Wanted, Then] | float] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Subscription, Then] | float] = queue.SimpleQueue()
         self._tracked: dict[Topic, Followed] = {}
         self._turned_at = 0.0
         self._lock = threading.Lock()
         self._runs = False
 
-    def want(self, wanted: Wanted, then: Then) -> None:
+    def subscribe(self, subscription: Subscription, then: Then) -> None:
         """Follow channels of a project and respond with their current state.
 
         :param then: called with the response in the outlet's thread.
         """
         with self._lock:
-            self._inbox.put((wanted, then))
+            self._inbox.put((subscription, then))
             if not self._runs:
                 threading.Thread(target=self._run, name="live-feed", daemon=True).start()
                 self._runs = True  # if a thread could be started
@@ -237,11 +237,11 @@ class Feed:
         if events:
             self._sources.counts.put(Gauge.FEED_LAG, time.monotonic() - min(events))
 
-    def _wait_for_turn(self) -> list[tuple[Wanted, Then] | float]:
+    def _wait_for_turn(self) -> list[tuple[Subscription, Then] | float]:
         """Wait for a request, an event or the time of the next turn; return the queued items."""
         has_more = any(one.slice.has_more for one in self._tracked.values())
         due = self._turned_at + (_MORE_SECONDS if has_more else _LOOK_SECONDS)
-        items: list[tuple[Wanted, Then] | float] = []
+        items: list[tuple[Subscription, Then] | float] = []
         try:
             items.append(self._inbox.get(timeout=max(0.0, due - time.monotonic())))
             if isinstance(items[0], float):
@@ -253,24 +253,23 @@ class Feed:
         except queue.Empty:
             return items
 
-    def _respond(self, wanted: Wanted, then: Then) -> None:
+    def _respond(self, subscription: Subscription, then: Then) -> None:
         """Respond to a subscription in any case: its client waits, and others come after it."""
         try:
-            standing = self._serve(wanted)
+            standing = self._serve(subscription)
         except Exception:
             log.exception("a subscription to the live feed failed")
             standing = Standing(refusal=_FAILED)
         self._outlet.post(partial(then, standing))
 
-    def _serve(self, wanted: Wanted) -> Standing:
+    def _serve(self, subscription: Subscription) -> Standing:
         """Read the channels of a subscription again and return their current state."""
         try:
-            standing = Standing(self._find_project(wanted.project, wanted.limit))
+            standing = Standing(self._find_project(subscription.project, subscription.limit))
         except PublicError as error:
             return Standing(refusal=error.detail)
-        for topic in sorted(
-            topics_of(wanted.channels, standing.project, wanted.limit), key=itemgetter(0)
-        ):
+        topics = topics_of(subscription.channels, standing.project, subscription.limit)
+        for topic in sorted(topics, key=itemgetter(0)):
             name = topic.channel
             if topic not in self._tracked:
                 self._tracked[topic] = self._track(topic)
@@ -280,11 +279,11 @@ class Feed:
             self._refresh(topic, is_touched=True, thoroughly=True)
             channel = self._tracked[topic].slice
             standing.tokens[topic] = channel.token
-            missed = channel.since(wanted.known[name]) if name in wanted.known else []
+            missed = channel.since(subscription.known[name]) if name in subscription.known else []
             if missed is None:
                 standing.unknown.append(name)
                 standing.whole.extend(channel.whole())
-            elif name in wanted.known:
+            elif name in subscription.known:
                 standing.missed.extend(missed)
             else:
                 standing.current.extend(channel.current())
@@ -298,11 +297,11 @@ class Feed:
         """
         if not identifier and limit is None:
             return None
-        seen = self._limited(limit)
+        sources = self._limited(limit)
         root = (
-            selection.find_root(seen, identifier)
+            selection.find_root(sources, identifier)
             if identifier
-            else selection.get_root(selection.choose(seen))
+            else selection.get_root(selection.choose(sources))
         )
         self.check_room(root)
         return root

@@ -158,11 +158,11 @@ def _without_position(task: Entry) -> Entry:
     return {key: value for key, value in task.items() if key != "position"}
 
 
-def _moved_tasks(known: Mapping[str, Entry], tasks: Sequence[Entry]) -> set[str]:
+def _moved_tasks(former: Mapping[str, Entry], tasks: Sequence[Entry]) -> set[str]:
     """Return the ids of tasks reordered within their status: the smallest set that explains it."""
     queues: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for task in tasks:
-        before = known.get(task["id"])
+        before = former.get(task["id"])
         if before is not None and before["status"] == task["status"]:
             queues[task["status"]].append((before["position"], task["id"]))
     return {task_id for queue in queues.values() for task_id in _out_of_order(queue)}
@@ -179,10 +179,10 @@ def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
         length = bisect_right(ends, position)
         ends[length : length + 1] = [position]
         lengths.append(length + 1)
-    wanted = len(ends)
+    next_length = len(ends)
     for length, (_, task_id) in zip(reversed(lengths), reversed(queue), strict=True):
-        if length == wanted:
-            wanted -= 1
+        if length == next_length:
+            next_length -= 1
         else:
             yield task_id
 
@@ -314,8 +314,8 @@ class _History:
 
     def since(self, token: str) -> list[Message] | None:
         missed: list[Message] = []
-        for known, messages, _ in reversed(self._states):
-            if known == token:
+        for former_token, messages, _ in reversed(self._states):
+            if former_token == token:
                 return missed
             missed = messages + missed
         return None

@@ -102,6 +102,6 @@ def _states(last_id: str, channels: frozenset[str], project: list[str]) -> dict[
     parts = last_id[:MAX_ID_LENGTH].split(",")
     matches = [match for part in parts if (match := _STATE.fullmatch(part))]
     states = {match[1]: match[2] for match in matches}
-    named = [match[0] for match in matches if match[1] == protocol.PROJECT]
-    known = {name: states[name] for name in channels if name in states and named == project}
-    return known or dict.fromkeys(channels, "")
+    is_same = project == [match[0] for match in matches if match[1] == protocol.PROJECT]
+    channel_states = {name: states[name] for name in channels if name in states and is_same}
+    return channel_states or dict.fromkeys(channels, "")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from loki_web.live.feed.feed import Source, Standing, Wanted
+from loki_web.live.feed.feed import Source, Standing, Subscription
 from loki_web.live.hub import socket_takeover
 from loki_web.live.hub.connection import Connection
 from loki_web.live.hub.event_loop import Loop
@@ -150,8 +150,10 @@ class Hub:
             connection.subscribe = partial(self._subscribe, weakref.ref(connection))
         then = partial(self._begin, connection)
         project = str(connection.project) if connection.project else None
-        wanted = Wanted(connection.channels, connection.known, project, connection.limit)
-        self._guarded(connection, partial(self.source.want, wanted, then))
+        subscription = Subscription(
+            connection.channels, connection.known, project, connection.limit
+        )
+        self._guarded(connection, partial(self.source.subscribe, subscription, then))
 
     def _begin(self, connection: Connection, standing: Standing) -> None:
         def welcome() -> None:
@@ -176,8 +178,8 @@ class Hub:
         elif connection.project is not None:
             project = str(connection.project)
         then = partial(self._subscribed, connection, command)
-        wanted = Wanted(channels, command.known, project, connection.limit)
-        self.source.want(wanted, then)
+        subscription = Subscription(channels, command.known, project, connection.limit)
+        self.source.subscribe(subscription, then)
 
     def _subscribed(self, connection: WebSocket, command: Command, standing: Standing) -> None:
         def go_on() -> None:

@@ -78,18 +78,18 @@ _COUNTS = frozenset({"limit", "lines"})
 _NEWEST_LAST = frozenset({"/api/logs", "verdicts"})  # lists whose last entries are kept
 
 
-def can_select(rule: str, wanted: Json) -> bool:
+def can_select(rule: str, parameters: Json) -> bool:
     """Return whether a request can be answered from the answer without parameters.
 
     It can if it only limits the number of entries. If it allows more than the default, it gets the
     default number.
 
-    :param wanted: the parameters of the request.
+    :param parameters: the parameters of the request.
     """
     usual = _get_defaults(rule)
-    has_all_levels = wanted.get("level") in (None, frozenset(LEVELS))
-    others = wanted.keys() - _COUNTS - {"level"}
-    return has_all_levels and all(wanted[name] == usual.get(name) for name in others)
+    has_all_levels = parameters.get("level") in (None, frozenset(LEVELS))
+    others = parameters.keys() - _COUNTS - {"level"}
+    return has_all_levels and all(parameters[name] == usual.get(name) for name in others)
 
 
 @cache
@@ -99,11 +99,11 @@ def _get_defaults(rule: str) -> Json:
     return defaults
 
 
-def ask(link: "Link", session: str, rule: str, wanted: Json) -> bytes:
+def ask(link: "Link", session: str, rule: str, parameters: Json) -> bytes:
     """Request a read of another machine's session, and return its answer.
 
     :param rule: the route of the read, one of `ROUTES`.
-    :param wanted: the parameters of the request, see `can_select`.
+    :param parameters: the parameters of the request, see `can_select`.
     :raises Unavailable: on the first request; the machine answers within a second or two.
     :raises NotFound: if the answer is too large, or the machine does not publish the session.
     :raises AwayError: when Redis does not answer.
@@ -123,14 +123,14 @@ def ask(link: "Link", session: str, rule: str, wanted: Json) -> bytes:
         raise Unavailable("Requested from the machine of the session. Try again.", 1)
     if body == _NO_ANSWER:
         raise NotFound("The machine does not publish this, or it is too large. Ask that machine.")
-    return _shorten(rule, wanted, body)
+    return _shorten(rule, parameters, body)
 
 
-def _shorten(rule: str, wanted: Json, body: bytes) -> bytes:
+def _shorten(rule: str, parameters: Json, body: bytes) -> bytes:
     """Return an answer with at most as many entries as a request wants."""
     usual = _get_defaults(rule)
-    for name in wanted.keys() & _COUNTS:
-        most = wanted[name]
+    for name in parameters.keys() & _COUNTS:
+        most = parameters[name]
         if most < usual[name]:
             answer = orjson.loads(body)
             if isinstance(answer, dict):

@@ -62,10 +62,10 @@ def fold(state: State, entries: Iterable[Entry]) -> Any:
         if message.type == state.messages[0].type or not isinstance(value, list):
             value = message.data
             continue
-        gone = as_dict(message.data).get("id")
-        kept = [each for each in dicts_in(value) if each.get("id") != gone]
+        removed_id = as_dict(message.data).get("id")
+        others = [each for each in dicts_in(value) if each.get("id") != removed_id]
         is_removed = message.type.endswith("_removed")
-        value = kept if is_removed else [*kept, message.data]
+        value = others if is_removed else [*others, message.data]
     return value
 
 

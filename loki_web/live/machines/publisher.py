@@ -21,7 +21,7 @@ from loki_web.audit.log import get_tail
 from loki_web.auth import token_store, tokens
 from loki_web.errors import AwayError, PublicError, StorageError
 from loki_web.live import protocol
-from loki_web.live.feed.feed import Feed, Standing, Wanted
+from loki_web.live.feed.feed import Feed, Standing, Subscription
 from loki_web.live.machines.answers import Answers
 from loki_web.live.machines.entries import fold, load_entries, load_states
 from loki_web.live.machines.outbox import Outbox
@@ -81,8 +81,8 @@ class Session:
         :param log_token: the place in the log up to which lines were published.
         """
         self._feed = Feed(self.sources, self, values)
-        known = {protocol.LOGS: log_token} if log_token else {}
-        self._feed.want(Wanted(CHANNELS, known), self._tell_missed)
+        known_tokens = {protocol.LOGS: log_token} if log_token else {}
+        self._feed.subscribe(Subscription(CHANNELS, known_tokens), self._tell_missed)
         self.changed |= CHANNELS
 
     def ask_state(self) -> None:
@@ -90,7 +90,7 @@ class Session:
         if self._feed is not None:
             for channel in self.changed:
                 then = partial(self._tell_state, channel)
-                self._feed.want(Wanted(frozenset({channel}), {channel: _NO_STATE}), then)
+                self._feed.subscribe(Subscription(frozenset({channel}), {channel: _NO_STATE}), then)
         self.changed = set()
 
     def post(self, action: Callable[[], None]) -> None:
@@ -277,8 +277,8 @@ class Publisher:
         name = name_session(self._sources, root)
 
         entries = self._link.call(partial(load_entries, name), tries_anyway=True)
-        found = self._link.call(partial(load_states, name), tries_anyway=True)
-        states = {channel: state for channel, state in found.items() if channel in CHANNELS}
+        stored_states = self._link.call(partial(load_states, name), tries_anyway=True)
+        states = {channel: state for channel, state in stored_states.items() if channel in CHANNELS}
         values, log_token = {}, ""
         for channel, state in states.items():
             later = [each for each in entries if each.channel == channel and each.id > state.at]
@@ -313,10 +313,10 @@ class Publisher:
 
     def _tell_revoked(self) -> None:
         """Tell which tokens are revoked in the file, and revoke in it those of other machines."""
-        known, now = token_store.load_tokens(self._sources), time.time()
-        revoked = [key for key, entry in known.items() if token_store.is_revoked(entry)]
+        entries, now = token_store.load_tokens(self._sources), time.time()
+        revoked = [key for key, entry in entries.items() if token_store.is_revoked(entry)]
         self._roster.revoke(dict.fromkeys(revoked, 0.0))
-        for key in set(known) - set(revoked):
+        for key in set(entries) - set(revoked):
             if self._roster.is_revoked(key, now):
                 with suppress(PublicError):
                     tokens.revoke(self._sources, key)
@@ -338,7 +338,7 @@ class Publisher:
         if folder is None:
             return own
         shared = WritableFolder(folder)
-        known = shared.text(_OWNER, limit=64)
-        if not known:
+        stored_id = shared.text(_OWNER, limit=64)
+        if not stored_id:
             shared.write_bytes(_OWNER, own.encode(), mode=0o600)
-        return known or own
+        return stored_id or own

@@ -98,10 +98,10 @@ class Reads:
         has_read = rule in _CHANNEL_OF_RULE or rule in answers.ROUTES
         if request.method not in ("GET", "HEAD") or not has_read:
             raise NotFound(_NOT_HERE)
-        wanted = _parse_parameters(rule)
-        if rule in answers.ROUTES and not answers.can_select(rule, wanted):
+        parameters = _parse_parameters(rule)
+        if rule in answers.ROUTES and not answers.can_select(rule, parameters):
             raise NotFound(_NOT_HERE)
-        body = self._read(session, rule, wanted)
+        body = self._read(session, rule, parameters)
         if limit is not None and _CHANNEL_OF_RULE.get(rule) == protocol.PROJECTS:
             body = self._limit_projects(session, body)
         response = Response(body, content_type="application/json")
@@ -127,37 +127,37 @@ class Reads:
         listed = dicts_in(orjson.loads(body))
         return orjson.dumps([each for each in listed if each.get("path") == own["path"]])
 
-    def _read(self, session: str, rule: str, wanted: Json) -> bytes:
+    def _read(self, session: str, rule: str, parameters: Json) -> bytes:
         """Return the answer of a machine; the last one while Redis does not answer."""
         channel = _CHANNEL_OF_RULE.get(rule)
-        key = (session, rule, str(wanted))
+        key = (session, rule, str(parameters))
         try:
             body = (
-                self._read_state(session, channel, wanted)
+                self._read_state(session, channel, parameters)
                 if channel
-                else answers.ask(self._link, session, rule, wanted)
+                else answers.ask(self._link, session, rule, parameters)
             )
         except AwayError:
             with self._lock:
-                kept = self._kept.get(key)
-            if kept is None:
+                last_answer = self._kept.get(key)
+            if last_answer is None:
                 raise Unavailable(
                     "Redis does not answer. Try again later.", _RETRY_SECONDS
                 ) from None
-            return kept
+            return last_answer
         with self._lock:
             if len(body) < _MAX_KEPT_BYTES:
                 self._kept[key] = body
         return body
 
-    def _read_state(self, session: str, channel: str, wanted: Json) -> bytes:
+    def _read_state(self, session: str, channel: str, parameters: Json) -> bytes:
         raw = self._link.call(lambda client: client.hget(keys.state(session), channel))
         state = read_state(raw) if raw else None
         if state is None or not state.messages:
             raise NotFound("The machine has not published this yet")
         value = state.messages[0].data
         if channel in _SELECTIONS:
-            value = _SELECTIONS[channel][1](dicts_in(value), **wanted)
+            value = _SELECTIONS[channel][1](dicts_in(value), **parameters)
         return orjson.dumps(value)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from loki_web.errors import AwayError
 from loki_web.live import protocol
-from loki_web.live.feed.feed import Outlet, Standing, Then, Wanted
+from loki_web.live.feed.feed import Outlet, Standing, Subscription, Then
 from loki_web.live.machines.entries import (
     MOST_BYTES,
     MOST_ENTRIES,
@@ -108,11 +108,11 @@ class Copy:
 
         :param token: an id, or the token of a server that has the files.
         """
-        known = parse_id(token) or self._find(channel, token)
+        start = parse_id(token) or self._find(channel, token)
         last = self._last_of.get(channel, NO_ID)
-        if known is None or known > last or known < min(self._floor[channel], last):
+        if start is None or start > last or start < min(self._floor[channel], last):
             return None
-        return self._after(channel, known)
+        return self._after(channel, start)
 
     def whole(self, channel: str) -> list[Message]:
         """Return the state of a channel and the messages since."""
@@ -126,15 +126,15 @@ class Copy:
         state = self._states.get(channel)
         return state.last if state is not None and state.token == token else None
 
-    def _after(self, channel: str, known: Id) -> list[Message]:
-        entries = (each for each in self._entries if each.channel == channel and each.id > known)
+    def _after(self, channel: str, start: Id) -> list[Message]:
+        entries = (each for each in self._entries if each.channel == channel and each.id > start)
         return [message for entry in entries for message in entry.messages]
 
 
 class RemoteFeed:
     """Follows a session for a hub, while there are subscribers and LINGER_SECONDS longer.
 
-    :param outlet: gets the changes and the responses to `want` in the order of the stream.
+    :param outlet: gets the changes and the responses to `subscribe` in the order of the stream.
     :ivar runs: whether it has threads and a copy.
     """
 
@@ -148,10 +148,10 @@ class RemoteFeed:
         self._lock = threading.Lock()
         self.runs = False
 
-    def want(self, wanted: Wanted, then: Then) -> None:
-        """Respond with the state of channels, see `Feed.want`; of this session alone."""
+    def subscribe(self, subscription: Subscription, then: Then) -> None:
+        """Respond with the state of channels, see `Feed.subscribe`; of this session alone."""
         with self._lock:
-            self._inbox.put(lambda: self._outlet.post(partial(then, self._serve(wanted))))
+            self._inbox.put(lambda: self._outlet.post(partial(then, self._serve(subscription))))
             if not self.runs:
                 threading.Thread(target=self._run, name="remote-feed", daemon=True).start()
                 self.runs = True  # if a thread could be started
@@ -271,25 +271,25 @@ class RemoteFeed:
                 batch = Batch.encode(Topic(entry.channel), entry.messages, format_id(entry.id))
                 self._outlet.publish(batch)
 
-    def _serve(self, wanted: Wanted) -> Standing:
-        is_seen = wanted.limit is None or self._session in wanted.limit
-        if not is_seen or wanted.project not in (None, "", self._session):
+    def _serve(self, subscription: Subscription) -> Standing:
+        is_seen = subscription.limit is None or self._session in subscription.limit
+        if not is_seen or subscription.project not in (None, "", self._session):
             return Standing(refusal="Project not found")
-        standing, known, self._used_at = Standing(), wanted.known, time.monotonic()
-        if not all(map(self._copy.has_state, wanted.channels)):
+        standing, known_tokens, self._used_at = Standing(), subscription.known, time.monotonic()
+        if not all(map(self._copy.has_state, subscription.channels)):
             self._refresh_states()
-        for topic in sorted(topics_of(wanted.channels, None, wanted.limit)):
+        for topic in sorted(topics_of(subscription.channels, None, subscription.limit)):
             name = topic.channel
             standing.tokens[topic] = self._copy.get_token(name)
             if topic.limit is not None:
                 continue  # the list of the machine's projects, which a limited token does not get
-            missed = self._copy.since(name, known[name]) if name in known else []
+            missed = self._copy.since(name, known_tokens[name]) if name in known_tokens else []
             if missed is None and name in _VALUES:
                 standing.missed.extend(self._copy.whole(name)[-1:])
             elif missed is None:
                 standing.unknown.append(name)
                 standing.whole.extend(self._copy.whole(name))
-            elif name in known:
+            elif name in known_tokens:
                 standing.missed.extend(missed)
             elif name in _VALUES:
                 standing.current.extend(self._copy.whole(name)[-1:])

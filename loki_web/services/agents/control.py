@@ -102,8 +102,8 @@ def _terminate_recorded(
     try:
         with sources.project.locked(AGENTS_FILE):
             content = sources.project.document_for_update(AGENTS_FILE)
-            known = records.identify_agents(records.get_listed_entries(content))
-            latest = records.find_agents(known, agent_id)
+            agents = records.identify_agents(records.get_listed_entries(content))
+            latest = records.find_agents(agents, agent_id)
             signalled, reasons = _terminate(sources, latest, AGENTS_FILE)
             if signalled:
                 sources.project.write_json(AGENTS_FILE, _mark_terminated(content, signalled))

@@ -98,8 +98,8 @@ def list_agents(sources: Sources) -> list[Agent]:
     The list in the state file is a copy: it is used only if it was written after an empty
     `state/agents.json`, or if there is none.
     """
-    found = liveness.get_liveness(sources)
-    return _read_agents(sources, found.alive, found.known_by)
+    session = liveness.get_liveness(sources)
+    return _read_agents(sources, session.alive, session.known_by)
 
 
 @derived
@@ -135,15 +135,15 @@ def identify_agents(entries: list[Json]) -> list[Agent]:
     gets a suffix that does not change when the others are removed.
     """
     identities = Identities("agent")
-    written = [
+    written_ids = [
         identities.assign(_get_written_id(entry), _get_type(entry), _get_task(entry))
         for entry in entries
     ]
-    shared = Counter(written)
+    counts = Counter(written_ids)
     ids: set[str] = set()
     agents = []
-    for entry, identity in zip(entries, written, strict=True):
-        suffix = _get_suffix(entry) if shared[identity] > 1 else ""
+    for entry, identity in zip(entries, written_ids, strict=True):
+        suffix = _get_suffix(entry) if counts[identity] > 1 else ""
         unique = _make_unique(ids, f"{identity}-{suffix}" if suffix else identity)
         ids.add(unique)
         agents.append(Agent(unique, identity, entry, processes.parse_pid(entry.get("pid"))))

@@ -83,17 +83,17 @@ def get_spend(sources: Sources) -> Spend:
     tracking = as_dict(sources.project.document("context/tracking.json"))
     tracked = _read_iterations(tracking, prices, recorded)
     uses = _merge(recorded, tracked)
-    read, written = _sum_tokens(uses)
+    input_tokens, output_tokens = _sum_tokens(uses)
     cost = sum_usd(use.cost_usd for use in uses)
     if any(use.has_tokens for use in recorded):
-        return Spend(uses, read, written, cost, "efficiency")
+        return Spend(uses, input_tokens, output_tokens, cost, "efficiency")
     total = _read_total(tracking, prices)
-    if total.has_tokens or (tracked and (read or written)):
-        read = total.input_tokens or read
-        written = total.output_tokens or written
+    if total.has_tokens or (tracked and (input_tokens or output_tokens)):
+        input_tokens = total.input_tokens or input_tokens
+        output_tokens = total.output_tokens or output_tokens
         cost = sum_usd([max(total.cost_usd, cost)])
-        return Spend(uses if tracked else [total], read, written, cost, "tracking")
-    return Spend(uses, read, written, cost, "efficiency" if cost else "none")
+        return Spend(uses if tracked else [total], input_tokens, output_tokens, cost, "tracking")
+    return Spend(uses, input_tokens, output_tokens, cost, "efficiency" if cost else "none")
 
 
 def sum_usd(amounts: Iterable[float]) -> float:

@@ -12,7 +12,7 @@ from loki_web.services.context import Sources
 from loki_web.services.cost.budget import compute_budget
 from loki_web.services.cost.usage import get_spend
 from loki_web.services.fleet import selection
-from loki_web.services.fleet.selection import Known, Watched
+from loki_web.services.fleet.selection import KnownProject, Watched
 from loki_web.services.notifications.notifications import count_unacknowledged
 from loki_web.services.redaction import redact
 from loki_web.services.registry import discovery
@@ -119,26 +119,28 @@ def _get_rank(project: FleetProjectDict) -> tuple[bool, str]:
     return _is_running(project["status"]), project["last_change"] or ""
 
 
-def _list_all(sources: Sources) -> list[tuple[Known, FleetProjectDict]]:
+def _list_all(sources: Sources) -> list[tuple[KnownProject, FleetProjectDict]]:
     """Return the projects with their descriptions, running ones first."""
-    known = [*selection.list_known(sources)]
-    roots = {project.real for project in known}
+    projects = [*selection.list_known(sources)]
+    roots = {project.real for project in projects}
     search = _get_search(sources.unlimited)
-    found = [each for each in search.get_roots() if each not in roots and sources.allows(each)]
-    known += [Known(None, redact(root.name), str(root), root, root, ()) for root in found]
+    others = [root for root in search.get_roots() if root not in roots and sources.allows(root)]
+    projects += [
+        KnownProject(None, redact(root.name), str(root), root, root, ()) for root in others
+    ]
     shown = selection.find_shown(sources)
     watched: Watched = sources.values.get(Watched, lambda _: Watched(sources, _read_state))
-    states: list[_StateDict] = watched.observe(known)
+    states: list[_StateDict] = watched.observe(projects)
     own = selection.get_root(sources)
     listed = [
-        (project, _describe(project, found, own, shown))
-        for project, found in zip(known, states, strict=True)
+        (project, _describe(project, session_state, own, shown))
+        for project, session_state in zip(projects, states, strict=True)
     ]
     listed.sort(key=lambda pair: _get_rank(pair[1]), reverse=True)
     return listed
 
 
-def list_by_activity(sources: Sources) -> list[Known]:
+def list_by_activity(sources: Sources) -> list[KnownProject]:
     """Return the projects that can be named, running ones first, then those that changed last."""
     own = selection.get_root(sources)
     return [
@@ -170,7 +172,9 @@ def list_running(sources: Sources) -> RunningProjectsDict:
     return {"projects": pinned + others[:room], "active_project_dir": focus}
 
 
-def _describe(project: Known, found: _StateDict, own: Path, shown: Path | None) -> FleetProjectDict:
+def _describe(
+    project: KnownProject, session_state: _StateDict, own: Path, shown: Path | None
+) -> FleetProjectDict:
     return {
         "id": project.id,
         "name": project.name,
@@ -179,7 +183,7 @@ def _describe(project: Known, found: _StateDict, own: Path, shown: Path | None) 
         "registered": project.id is not None,
         "is_server_project": project.root == own,
         "is_shown": project.root == shown,
-        **found,
+        **session_state,
     }
 
 

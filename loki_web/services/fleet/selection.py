@@ -40,7 +40,7 @@ class FocusDict(TypedDict):
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownProject:
     """A project that can be named.
 
     :param id: None if it is not registered, as may be that of this server.
@@ -129,13 +129,13 @@ def get_own_root(sources: Sources) -> Path:
     return root
 
 
-def list_known(sources: Sources) -> list[Known]:
+def list_known(sources: Sources) -> list[KnownProject]:
     """Return the project of this server, then the registered ones, most recently used first.
 
     One entry for each directory that may be seen.
     """
-    known: list[Known] = observe(keep(sources, _read_known, sources.user))
-    return known
+    projects: list[KnownProject] = observe(keep(sources, _read_known, sources.user))
+    return projects
 
 
 def get_focus(sources: Sources) -> FocusDict:
@@ -207,13 +207,13 @@ class Watched:
         self._compute = compute
         self._kept: tuple[list[Path], list[Summary], _Late] = [], [], _Late([])  # replaced whole
 
-    def observe(self, projects: list[Known]) -> list[Any]:
+    def observe(self, projects: list[KnownProject]) -> list[Any]:
         """Return the state of each project; after the first 64, some are seconds old.
 
         The work for one request is limited, however many projects there are.
         """
-        roots, (known, summaries, late) = [project.root for project in projects], self._kept
-        if roots != known:
+        roots, (former_roots, summaries, late) = [project.root for project in projects], self._kept
+        if roots != former_roots:
             others = [open_project(self._sources, root) for root in roots]
             summaries = [keep(other, self._compute) for other in others]
             late = _Late(summaries[_MAX_EXACT:])
@@ -229,11 +229,11 @@ def keep(
     :param folder: in which its inputs are; by default that of the project.
     """
     count_events = (folder or sources.project).count_events
-    kept: Summary = sources.values.get(
+    summary: Summary = sources.values.get(
         (Summary, compute),
         lambda _: Summary(lambda: compute(sources), count_events, _QUIET_SECONDS),
     )
-    return kept
+    return summary
 
 
 @dataclass(frozen=True)
@@ -248,9 +248,9 @@ class _Choice:
         own, focus = self.sources, _find_focus(self.sources)
         if focus is not None:
             return focus
-        known = list_known(own)
-        roots = [project.root for project in known]
-        others = [project for project in known if project.root != get_root(own)]
+        projects = list_known(own)
+        roots = [project.root for project in projects]
+        others = [project for project in projects if project.root != get_root(own)]
         if get_root(own) in roots and (not others or observe(keep(own.unlimited, _is_live))):
             return get_root(own)
         states = self.others.observe(others)
@@ -269,22 +269,22 @@ def _is_live(sources: Sources) -> bool:
     return get_liveness(sources).alive
 
 
-def _read_known(sources: Sources) -> list[Known]:
+def _read_known(sources: Sources) -> list[KnownProject]:
     own = get_root(sources)
     real = scan.resolve(str(own)) or own
-    found = {real: Known(None, redact(own.name), str(own), own, real, _name(str(own)))}
+    projects = {real: KnownProject(None, redact(own.name), str(own), own, real, _name(str(own)))}
     for project in registry.load_projects(sources):
         root = project.root
         if root is None:
             continue
         names = _name(project.path, project.id, project.alias)
-        before = found.get(root)
-        if before is not None:
-            names = tuple(map(frozenset.union, before.names, names))
-        if before is not None and before.id is not None:
-            found[root] = replace(before, names=names)
+        former = projects.get(root)
+        if former is not None:
+            names = tuple(map(frozenset.union, former.names, names))
+        if former is not None and former.id is not None:
+            projects[root] = replace(former, names=names)
             continue
-        found[root] = Known(
+        projects[root] = KnownProject(
             project.id,
             redact(project.name),
             project.path,
@@ -294,7 +294,7 @@ def _read_known(sources: Sources) -> list[Known]:
             project.alias and redact(project.alias),
             as_count(project.entry.get("port")) or None,
         )
-    return [each for each in found.values() if sources.allows(each.real)]
+    return [each for each in projects.values() if sources.allows(each.real)]
 
 
 def _name(

@@ -82,8 +82,8 @@ def pack_signal(signal: Any) -> str | None:
 def unpack_signal(text: str) -> Record:
     """Return the record that `pack_signal` has packed."""
     *fields, lesson = json_text.parse(text.encode())
-    when, kind, written, source, confidence = fields
-    names = (sys.intern(kind), sys.intern(written), sys.intern(source))
+    when, kind, written_type, source, confidence = fields
+    names = (sys.intern(kind), sys.intern(written_type), sys.intern(source))
     return Record(when, *names, confidence, Lesson(*lesson) if lesson else None)
 
 
@@ -105,28 +105,28 @@ def _get_names(fields: tuple[Any, ...]) -> _Names | None:
 def _derive_names(
     kind: Any, event: Any, word: Any, word_in_data: Any, source: Any, source_in_data: Any
 ) -> _Names | None:
-    written = kind = first_text(kind, event)
-    if written == _LEARNING_EVENT:
-        word = first_text(word, word_in_data, default=written)
+    written_type = kind = first_text(kind, event)
+    if written_type == _LEARNING_EVENT:
+        word = first_text(word, word_in_data, default=written_type)
         kind = _TYPE_OF_LEARNING_EVENT.get(word, word)
-    return _make_names(kind, written, source, source_in_data) if kind else None
+    return _make_names(kind, written_type, source, source_in_data) if kind else None
 
 
-def _make_names(kind: str, written: str, *sources: Any) -> _Names:
+def _make_names(kind: str, written_type: str, *sources: Any) -> _Names:
     return _Names(
         _redact_name(kind),
-        _redact_name(written),
+        _redact_name(written_type),
         _redact_name(first_text(*sources, default="unknown")),
     )
 
 
 def _make_record(content: Json, data: Json, names: _Names) -> Record:
-    kind, written, source = names
+    kind, written_type, source = names
     confidences = content.get("confidence"), data.get("confidence")
     fields = (
         microseconds_of(content.get("timestamp"), UNKNOWN_TIME),
         kind,
-        written,
+        written_type,
         source,
         None if confidences == _NO_CONFIDENCE else _first_share(*confidences),
         _make_lesson(kind, content, data) if kind in SUBJECTS else None,

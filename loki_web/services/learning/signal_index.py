@@ -334,14 +334,14 @@ class SignalIndex:
         :param limit: how many to return at most.
         """
         count = self._make_counter(selection)
-        wanted = self._match_groups(selection)
+        is_selected = self._match_groups(selection)
         page: list[int] = []
         for rows in self._iterate_chunks(selection.since):
             here = count(rows)
             if here <= offset:
                 offset -= here
                 continue
-            chosen = [row for row in reversed(rows) if wanted[self._groups[row]]]
+            chosen = [row for row in reversed(rows) if is_selected[self._groups[row]]]
             page += chosen[offset : offset + limit - len(page)]
             offset = 0
             if len(page) == limit:

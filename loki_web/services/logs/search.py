@@ -89,44 +89,44 @@ def find_entries(
         )
 
     scan = _scan_forwards if after and not before else _scan_backwards
-    found, offset = scan(log, low, high, lines, matches)
+    hits, offset = scan(log, low, high, lines, matches)
     return (
-        [{**entry, "cursor": str(Cursor(version.inode, at))} for at, entry in found],
+        [{**entry, "cursor": str(Cursor(version.inode, at))} for at, entry in hits],
         None if offset is None else Cursor(version.inode, offset),
     )
 
 
-_Found = tuple[list[tuple[int, LogEntryDict]], int | None]
+_Hits = tuple[list[tuple[int, LogEntryDict]], int | None]
 
 
 def _scan_backwards(
     log: "_Log", low: int, high: int, lines: int, matches: Callable[[LogEntryDict], bool]
-) -> _Found:
-    found: list[tuple[int, LogEntryDict]] = []
+) -> _Hits:
+    hits: list[tuple[int, LogEntryDict]] = []
     lowest = max(low, high - MAX_BYTES)
-    while high > lowest and len(found) < lines:
+    while high > lowest and len(hits) < lines:
         start = max(lowest, high - _BLOCK_BYTES)
-        found = [pair for pair in log.entries(start, high) if matches(pair[1])] + found
+        hits = [pair for pair in log.entries(start, high) if matches(pair[1])] + hits
         high = start
-    if len(found) > lines:
-        found = found[-lines:]
-        return found, found[0][0]
-    return found, high if high > low else None
+    if len(hits) > lines:
+        hits = hits[-lines:]
+        return hits, hits[0][0]
+    return hits, high if high > low else None
 
 
 def _scan_forwards(
     log: "_Log", low: int, high: int, lines: int, matches: Callable[[LogEntryDict], bool]
-) -> _Found:
-    found: list[tuple[int, LogEntryDict]] = []
+) -> _Hits:
+    hits: list[tuple[int, LogEntryDict]] = []
     highest = min(high, low + MAX_BYTES)
-    while low < highest and len(found) < lines:
+    while low < highest and len(hits) < lines:
         stop = min(highest, low + _BLOCK_BYTES)
-        found += [pair for pair in log.entries(low, stop) if matches(pair[1])]
+        hits += [pair for pair in log.entries(low, stop) if matches(pair[1])]
         low = stop
-    if len(found) > lines:
-        found = found[:lines]
-        return found, found[-1][0]
-    return found, low - 1 if low < high else None
+    if len(hits) > lines:
+        hits = hits[:lines]
+        return hits, hits[-1][0]
+    return hits, low - 1 if low < high else None
 
 
 class _Log:

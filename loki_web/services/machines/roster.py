@@ -132,9 +132,9 @@ class Roster:
             try:
                 self._tell()
                 self._hear(with_tokens=is_new)
-                found = self._link.read_streams({keys.NEWS: last})
-                is_new = bool(found)
-                last = found[0][1][-1][0].decode() if found else self._find_again(last)
+                streams = self._link.read_streams({keys.NEWS: last})
+                is_new = bool(streams)
+                last = streams[0][1][-1][0].decode() if streams else self._find_again(last)
             except AwayError:
                 is_new = True
                 time.sleep(_PAUSE_SECONDS)
@@ -176,19 +176,19 @@ class Roster:
             names = client.zrevrange(keys.MACHINES, 0, _MOST_MACHINES)
             others = [name.decode() for name in names if name != self._own.encode()]
             texts = client.mget([keys.machine(name) for name in others]) if others else []
-            told = dict(zip(others, texts, strict=True))
+            reports = dict(zip(others, texts, strict=True))
             count = client.zcard(keys.REVOKED)
             if not with_tokens:
-                return count, [], told
-            return count, client.zrevrange(keys.REVOKED, 0, _MOST_REVOKED, withscores=True), told
+                return count, [], reports
+            return count, client.zrevrange(keys.REVOKED, 0, _MOST_REVOKED, withscores=True), reports
 
-        count, revoked, told = self._link.call(read, tries_anyway=True)
+        count, revoked, reports = self._link.call(read, tries_anyway=True)
         now = time.monotonic()
-        heard = {name: (now, list(_read_projects(text))) for name, text in told.items() if text}
+        heard = {name: (now, list(_read_projects(text))) for name, text in reports.items() if text}
         recent = {name: each for name, each in self._last.items() if now - each[0] < _KEPT_SECONDS}
         self._last = {**recent, **heard}
         projects = {
-            str(project["id"]): project for _, told_by in self._last.values() for project in told_by
+            str(project["id"]): project for _, listed in self._last.values() for project in listed
         }
         tokens = {token.decode(): since for token, since in revoked}
         with self._lock:
@@ -221,10 +221,10 @@ def get_fleet(sources: Sources) -> FleetDict:
 def _read_projects(text: bytes) -> Iterator[FleetProjectDict]:
     """Yield what a machine tells about its projects, in the shape of our own fleet."""
     try:
-        told = as_dict(orjson.loads(text))
+        report = as_dict(orjson.loads(text))
     except orjson.JSONDecodeError:
         return
-    for entry in dicts_in(told.get("projects")):
+    for entry in dicts_in(report.get("projects")):
         if (session := first_text(entry.get("id"))) and SESSION.fullmatch(session):
             yield {
                 "id": session,

@@ -120,18 +120,18 @@ def get_economics(sources: Sources) -> EconomicsDict:
     entry = as_dict(clean_value(content))
     metrics = as_dict(entry.get("metrics"))
     discovery = int(_get_amount(entry, metrics, "discoveryTokens", "discovery_tokens"))
-    read = int(_get_amount(entry, metrics, "readTokens", "read_tokens"))
+    reading = int(_get_amount(entry, metrics, "readTokens", "read_tokens"))
     total = first_amount(entry.get("totalTokens"), entry.get("total_tokens"))
     savings = _get_savings(entry, metrics)
     documented: EconomicsDict = {
         "discoveryTokens": discovery,
-        "readTokens": read,
+        "readTokens": reading,
         "savingsPercent": savings,
     }
     snake_case = {
         "discovery_tokens": discovery,
-        "read_tokens": read,
-        "total_tokens": discovery + read if total is None else int(total),
+        "read_tokens": reading,
+        "total_tokens": discovery + reading if total is None else int(total),
         "savings_percent": savings,
     }
     return cast(EconomicsDict, {**entry, **documented, **snake_case})

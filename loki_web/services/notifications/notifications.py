@@ -126,7 +126,7 @@ def acknowledge_notifications(
     :return: `changed` has the ids that were different before: with them the call can be undone.
     :raises StorageError: when the file is damaged or cannot be written; it is not changed then.
     """
-    wanted = set(ids or ())
+    id_set = set(ids or ())
     changed: list[str] = []
     if sources.project.exists(_FILE):
         with sources.project.locked(_FILE):
@@ -135,7 +135,7 @@ def acknowledge_notifications(
             changed = [
                 identity
                 for identity, entry in entries
-                if (every or identity in wanted)
+                if (every or identity in id_set)
                 and as_flag(entry.get("acknowledged")) is not acknowledged
             ]
             if changed:

@@ -44,24 +44,24 @@ def stop_session(sources: WritableSources) -> StoppedDict:
 
     :raises StorageError: when the marker cannot be written and no signal was sent.
     """
-    found = liveness.get_liveness(sources)
+    session = liveness.get_liveness(sources)
     fault = _attempt(lambda: signal_files.write_signal_file(sources, "STOP"))
     signalled, reasons = _terminate(sources)
     if fault and not signalled:
-        raise type(fault)(f"{fault.detail}, and no signal was sent: {_explain(found, reasons)}")
-    if not (found.record and found.record.file == liveness.SESSION_FILE):
+        raise type(fault)(f"{fault.detail}, and no signal was sent: {_explain(session, reasons)}")
+    if not (session.record and session.record.file == liveness.SESSION_FILE):
         _attempt(lambda: _mark_session_stopped(sources))
     answer: StoppedDict = {
         "success": True,
-        "message": _describe_stop(found, signalled, reasons),
+        "message": _describe_stop(session, signalled, reasons),
         "process_signalled": signalled,
         "marker_written": fault is None,
-        "liveness": found.known_by,
+        "liveness": session.known_by,
     }
     if fault:
         answer["message"] = f"Stop signal sent, but the STOP file was not written: {fault.detail}"
     if not signalled:
-        answer["reason"] = _explain(found, reasons)
+        answer["reason"] = _explain(session, reasons)
     return answer
 
 
@@ -74,16 +74,16 @@ def _attempt(step: Callable[[], None]) -> StorageError | None:
     return None
 
 
-def _describe_stop(found: Liveness, signalled: bool, reasons: list[str]) -> str:
+def _describe_stop(session: Liveness, signalled: bool, reasons: list[str]) -> str:
     if signalled:
         return "Stop signal sent"
-    what = "no signal was sent" if found.alive else "Loki process not found"
-    return f"Stop file written; {what}: {_explain(found, reasons)}"
+    what = "no signal was sent" if session.alive else "Loki process not found"
+    return f"Stop file written; {what}: {_explain(session, reasons)}"
 
 
-def _explain(found: Liveness, reasons: list[str]) -> str:
+def _explain(session: Liveness, reasons: list[str]) -> str:
     """Return why no signal was sent."""
-    if found.known_by == liveness.HEARTBEAT and found.alive:
+    if session.known_by == liveness.HEARTBEAT and session.alive:
         return "the session runs where this server cannot see its process"
     return "; ".join(reasons) or "no process is recorded"
 

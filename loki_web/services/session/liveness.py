@@ -137,36 +137,37 @@ def get_liveness(sources: Sources) -> Liveness:
 
 def judge(sources: Sources, record: Record) -> Verdict:
     """Return whether the process with the recorded number is the recorded one."""
-    found: Process | Ended | None = observe(get_process(record.pid))
-    if isinstance(found, Ended):
-        return "ended" if found.at >= record.written_at else "absent"
-    return "absent" if found is None else compare(sources, record, found)
+    process: Process | Ended | None = observe(get_process(record.pid))
+    if isinstance(process, Ended):
+        return "ended" if process.at >= record.written_at else "absent"
+    return "absent" if process is None else compare(sources, record, process)
 
 
-def compare(sources: Sources, record: Record, found: Process) -> Verdict:
+def compare(sources: Sources, record: Record, process: Process) -> Verdict:
     """Return whether a running process is the recorded one.
 
     `proven` needs evidence of the process itself: its working directory is below the project.
     """
     project = sources.project.path.parent
-    if found.is_odd or found.own_pid not in (None, record.pid):
+    if process.is_odd or process.own_pid not in (None, record.pid):
         return "another"
-    is_inside = found.folder is not None and files.is_below(str(project.resolve()), found.folder)
-    if found.started is not None:
+    folder = process.folder
+    is_inside = folder is not None and files.is_below(str(project.resolve()), folder)
+    if process.started is not None:
         slack = _SKEW if is_inside else _START_SLACK
-        begun_later = found.started > record.written_at + slack
-        if begun_later or (record.started_at and found.started > record.started_at + _SKEW):
+        begun_later = process.started > record.written_at + slack
+        if begun_later or (record.started_at and process.started > record.started_at + _SKEW):
             return "another"
     if is_inside:
         return "proven"
-    if record.pid == 1 or (found.folder and _has_begun_before(record, found)):
+    if record.pid == 1 or (folder and _has_begun_before(record, process)):
         return "another"
     return "possible"
 
 
-def _has_begun_before(record: Record, found: Process) -> bool:
+def _has_begun_before(record: Record, process: Process) -> bool:
     """Return whether a process is too old to be the one that was new when it was recorded."""
-    began_at, started = record.began_at, found.started
+    began_at, started = record.began_at, process.started
     return began_at is not None and started is not None and started < began_at - _LATEST_RECORD
 
 
@@ -176,15 +177,16 @@ def terminate(sources: Sources, record: Record, sessions: Iterable[int]) -> str 
     :param sessions: the recorded pids of sessions.
     :return: why nothing was sent; None when the signal was sent.
     """
-    found = read_process(record.pid)
-    if found is None:
+    process = read_process(record.pid)
+    if process is None:
         return f"process {record.pid} does not run here"
-    verdict = compare(sources, record, found)
+    verdict = compare(sources, record, process)
     if verdict == "another":
         return f"process {record.pid} is not the recorded one"
     if verdict == "possible":
         return f"process {record.pid} does not work in the folder of the project"
-    return processes.send_term(found, sessions=sessions, others=sources.settings.signal_other_users)
+    others = sources.settings.signal_other_users
+    return processes.send_term(process, sessions=sessions, others=others)
 
 
 def may_run_elsewhere(sources: Sources, record: Record, verdict: Verdict) -> bool:
@@ -216,8 +218,8 @@ def list_records(sources: Sources) -> list[Record]:
     for record in filter(None, _list_pid_files(sources)):
         named.setdefault((record.session, record.pid), record)
     registered = {record.pid: record for record in _list_registered_sessions(sources)}
-    known = {record.pid for record in named.values()}
-    return [*named.values(), *(each for pid, each in registered.items() if pid not in known)]
+    pids = {record.pid for record in named.values()}
+    return [*named.values(), *(each for pid, each in registered.items() if pid not in pids)]
 
 
 def read_pid_file(sources: Sources, name: str) -> int | None:
@@ -320,13 +322,13 @@ def _is_counted(record: Record, live: list[Record]) -> bool:
 
 
 def _is_server(pid: int) -> bool:
-    found = observe(get_process(pid))
-    return isinstance(found, Process) and processes.is_server(found)
+    process = observe(get_process(pid))
+    return isinstance(process, Process) and processes.is_server(process)
 
 
 def _get_parent(pid: int) -> int | None:
-    found = observe(get_process(pid))
-    return found.parent if isinstance(found, Process) else None
+    process = observe(get_process(pid))
+    return process.parent if isinstance(process, Process) else None
 
 
 @derived

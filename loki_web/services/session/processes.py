@@ -27,34 +27,34 @@ def parse_pid(value: Any, *, least: int = 2) -> int | None:
     return value if least <= value <= _LARGEST_PID else None
 
 
-def send_term(found: Process, *, sessions: Iterable[int], others: bool) -> str | None:
+def send_term(process: Process, *, sessions: Iterable[int], others: bool) -> str | None:
     """Send SIGTERM to a process that is proven to be the recorded one, if it may be signalled.
 
     :param sessions: the pids of live sessions.
     :param others: whether processes of other users may be signalled.
     :return: why nothing was sent; None when the signal was sent.
     """
-    refusal = _find_refusal(found, frozenset(sessions), others=others)
+    refusal = _find_refusal(process, frozenset(sessions), others=others)
     if refusal is None:
         try:
-            terminate(found)
+            terminate(process)
         except PermissionError:
-            return f"this server may not signal process {found.pid}"
+            return f"this server may not signal process {process.pid}"
         except OSError:
-            return f"process {found.pid} has ended"
+            return f"process {process.pid} has ended"
     return refusal
 
 
-def is_server(found: Process) -> bool:
+def is_server(process: Process) -> bool:
     """Return True for a process of Loki Web: this one, its master, workers, sidecar, or another."""
-    is_parent = found.pid == os.getppid() and found.pid != 1 and not _is_runner(found.command)
-    if is_parent or found.pid in (os.getpid(), get_server_pid()):
+    is_parent = process.pid == os.getppid() and process.pid != 1 and not _is_runner(process.command)
+    if is_parent or process.pid in (os.getpid(), get_server_pid()):
         return True
-    if any(w.startswith(_SERVER_WORDS) or "loki_web.server.conf" in w for w in found.command):
+    if any(w.startswith(_SERVER_WORDS) or "loki_web.server.conf" in w for w in process.command):
         return True
-    programs = [os.path.basename(word) for word in found.command[:3]]
+    programs = [os.path.basename(word) for word in process.command[:3]]
     return any(program in _SERVER_PROGRAMS for program in programs) and any(
-        word in _SERVER_COMMANDS for word in found.command
+        word in _SERVER_COMMANDS for word in process.command
     )
 
 
@@ -65,23 +65,23 @@ def get_server_pid() -> int:
     return os.getppid() if is_worker else os.getpid()
 
 
-def _find_refusal(found: Process, sessions: frozenset[int], *, others: bool) -> str | None:
-    is_runner = _is_runner(found.command)
-    if found.pid == 1:
+def _find_refusal(process: Process, sessions: frozenset[int], *, others: bool) -> str | None:
+    is_runner = _is_runner(process.command)
+    if process.pid == 1:
         return "the session is process 1 of this system"
-    if is_server(found):
-        return f"process {found.pid} belongs to a server"
-    if found.pid in ancestors(os.getpid()) and not is_runner:
-        return f"this server was started by process {found.pid}"
-    if found.user != os.geteuid() and not others:
-        return f"process {found.pid} belongs to another user"
-    if found.has_terminal and not is_runner and not _has_runner(ancestors(found.pid) & sessions):
-        return f"process {found.pid} belongs to a terminal"
-    return None
+    if is_server(process):
+        return f"process {process.pid} belongs to a server"
+    if process.pid in ancestors(os.getpid()) and not is_runner:
+        return f"this server was started by process {process.pid}"
+    if process.user != os.geteuid() and not others:
+        return f"process {process.pid} belongs to another user"
+    if not process.has_terminal or is_runner or _has_runner(ancestors(process.pid) & sessions):
+        return None
+    return f"process {process.pid} belongs to a terminal"
 
 
 def _has_runner(pids: frozenset[int]) -> bool:
-    return any(found and _is_runner(found.command) for found in map(read_process, pids))
+    return any(process and _is_runner(process.command) for process in map(read_process, pids))
 
 
 def _is_runner(command: tuple[str, ...]) -> bool:

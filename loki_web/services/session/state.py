@@ -110,10 +110,10 @@ def get_uptime_seconds(sources: Sources) -> float:
 
     `startedAt` of the state file is the first start of the project, not that of the session.
     """
-    found = liveness.get_liveness(sources)
-    if not found.alive or found.started_at is None:
+    session = liveness.get_liveness(sources)
+    if not session.alive or session.started_at is None:
         return 0.0
-    return max(0.0, sources.now().timestamp() - found.started_at)
+    return max(0.0, sources.now().timestamp() - session.started_at)
 
 
 @derived

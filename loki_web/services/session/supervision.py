@@ -73,9 +73,9 @@ class ProcessesDict(TypedDict):
 def get_processes(sources: Sources) -> ProcessesDict:
     """Return the expected processes, and for each whether it is alive and how that is known."""
     now = sources.now()
-    found = liveness.get_liveness(sources)
+    session = liveness.get_liveness(sources)
     return {
-        "main_process": _get_main_process(sources, found),
+        "main_process": _get_main_process(sources, session),
         "dashboard": _get_server(sources),
         "agents": [
             _describe_agent(agent, agent.pid, now)
@@ -84,9 +84,9 @@ def get_processes(sources: Sources) -> ProcessesDict:
         ],
         "session": {
             "status": state.get_status_word(sources),
-            "alive": found.alive,
-            "liveness": found.known_by,
-            "stale": found.is_stale,
+            "alive": session.alive,
+            "liveness": session.known_by,
+            "stale": session.is_stale,
         },
         "registered_processes": _list_helpers(sources),
         "watchdog_enabled": sources.settings.watchdog,
@@ -94,7 +94,7 @@ def get_processes(sources: Sources) -> ProcessesDict:
     }
 
 
-def _get_main_process(sources: Sources, found: liveness.Liveness) -> ProcessDict:
+def _get_main_process(sources: Sources, session: liveness.Liveness) -> ProcessDict:
     """Return the live runner, else the pid in a pid file that a dead one left behind.
 
     A runner that this server cannot see is alive while its heartbeat is; its pid is another one's
@@ -103,9 +103,9 @@ def _get_main_process(sources: Sources, found: liveness.Liveness) -> ProcessDict
     files = {name: liveness.read_pid_file(sources, name) for name in liveness.PID_FILES}
     name, pid = next(((name, pid) for name, pid in files.items() if pid), (None, None))
     record = liveness.make_record(sources, name, pid) if name else None
-    is_unseen = found.alive and record and _may_be_unseen(sources, record)
-    alive = found.pid is not None or bool(is_unseen)
-    return {"pid": found.pid or pid, "alive": alive, "liveness": found.known_by}
+    is_unseen = session.alive and record and _may_be_unseen(sources, record)
+    alive = session.pid is not None or bool(is_unseen)
+    return {"pid": session.pid or pid, "alive": alive, "liveness": session.known_by}
 
 
 def _may_be_unseen(sources: Sources, record: liveness.Record) -> bool:

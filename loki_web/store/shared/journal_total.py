@@ -27,7 +27,7 @@ _MOST_LINES = 100_000  # of a rotated file
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Tally:
     """What was counted.
 
     :param lines: of the file at that time.
@@ -49,7 +49,7 @@ class JournalTotal:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._known = _Known()
+        self._tally = _Tally()
         self._lock = threading.Lock()
 
     def update(self, journal: Journal[Any]) -> int:
@@ -60,31 +60,31 @@ class JournalTotal:
                 with suppress(OSError, StorageError):  # without a lock, count anyway
                     stack.enter_context(atomic.locked(str(path), _LOCK_SECONDS))
             stored = _read(path)
-            known = stored if stored.total >= self._known.total else self._known
-            self._known = _count_on(known, journal)
-            if path is not None and self._known != stored:
+            tally = stored if stored.total >= self._tally.total else self._tally
+            self._tally = _count_on(tally, journal)
+            if path is not None and self._tally != stored:
                 with suppress(OSError):  # then only this process knows
-                    atomic.write_whole(str(path), orjson.dumps(astuple(self._known)), 0o600)
-            return self._known.total
+                    atomic.write_whole(str(path), orjson.dumps(astuple(self._tally)), 0o600)
+            return self._tally.total
 
 
-def _count_on(known: _Known, journal: Journal[Any]) -> _Known:
+def _count_on(tally: _Tally, journal: Journal[Any]) -> _Tally:
     lines = journal.count_now()  # another process may have counted more than in the current look
     if not lines:
-        return _Known(known.total, last=known.last)
+        return _Tally(tally.total, last=tally.last)
     first = _digest(journal.start_of_first_line(_MOST_BYTES))
     last = _digest(journal.end_of_last_line(_MOST_BYTES))
-    new = lines - known.lines
-    if first != known.first or new < 0:
-        after = _count_after(known.last, journal.lines_backwards())
+    new = lines - tally.lines
+    if first != tally.first or new < 0:
+        after = _count_after(tally.last, journal.lines_backwards())
         if after is not None:
             new = min(lines, after)
-        elif first == known.first:  # cut off
+        elif first == tally.first:  # cut off
             new = 0
         else:
-            rotated = islice(journal.lines_backwards(".1"), _MOST_LINES if known.last else 0)
-            new = lines + (_count_after(known.last, rotated) or 0)
-    return _Known(known.total + new, lines, first, last)
+            rotated = islice(journal.lines_backwards(".1"), _MOST_LINES if tally.last else 0)
+            new = lines + (_count_after(tally.last, rotated) or 0)
+    return _Tally(tally.total + new, lines, first, last)
 
 
 def _count_after(last: str, backwards: Iterable[bytes]) -> int | None:
@@ -92,14 +92,14 @@ def _count_after(last: str, backwards: Iterable[bytes]) -> int | None:
     return next((n for n, line in enumerate(backwards) if _digest(line) == last), None)
 
 
-def _read(path: Path | None) -> _Known:
+def _read(path: Path | None) -> _Tally:
     try:
         values = orjson.loads(path.read_bytes()) if path else ()
-        known = _Known(*values)
+        tally = _Tally(*values)
     except (OSError, ValueError, TypeError):
-        return _Known()
-    kinds = [type(value) for value in astuple(known)]
-    return known if kinds == [int, int, str, str] else _Known()
+        return _Tally()
+    kinds = [type(value) for value in astuple(tally)]
+    return tally if kinds == [int, int, str, str] else _Tally()
 
 
 def _digest(line: bytes) -> str:

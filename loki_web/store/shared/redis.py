@@ -81,12 +81,12 @@ class Link:
         :raises AwayError: when Redis does not answer.
         """
         milliseconds = int(_BLOCK_SECONDS * 1000)
-        found: list[Any] | None = self._call(
+        streams: list[Any] | None = self._call(
             self._blocking,
             lambda client: client.xread(after, count=1000, block=milliseconds),
             tries_anyway=True,
         )
-        return [(name.decode(), entries) for name, entries in found or []]
+        return [(name.decode(), entries) for name, entries in streams or []]
 
     def _call(self, client: Any, action: Callable[[Any], T], *, tries_anyway: bool) -> T:
         if not tries_anyway and time.monotonic() < self._away_until:
