@@ -220,7 +220,7 @@ class RedisCollector(Collector):
 
 
 def _compute_conditions(readiness: Readiness, index: IndexState) -> Numbers:
-    conditions, written = readiness.examine(), observe(index)
+    conditions, index_file = readiness.examine(), observe(index)
     numbers: dict[str, float | dict[Labels, float]] = {
         "loki_up": not conditions.is_gone,
         "loki_audit_writable": conditions.is_audit_writable,
@@ -229,8 +229,10 @@ def _compute_conditions(readiness: Readiness, index: IndexState) -> Numbers:
     }
     for name, number in conditions.webhooks._asdict().items() if conditions.webhooks else ():
         numbers[_WEBHOOKS[name]] = number
-    if written:
-        numbers["loki_index_size_bytes"], numbers["loki_index_updated_timestamp_seconds"] = written
+    if index_file:
+        numbers["loki_index_size_bytes"], numbers["loki_index_updated_timestamp_seconds"] = (
+            index_file
+        )
     return numbers
 
 

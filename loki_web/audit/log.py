@@ -182,11 +182,11 @@ class WritableAuditLog(AuditLog):
             # Read from the files each time: the CLI and other workers append here as well.
             last = self._find_last_hash()
             end = self._find_end(last)
-            signed = _chain(entry, end.last)
-            if self._write_end(replace(end, pending=signed[HASH])):
-                self._user.append_json_line(path, signed)
-                self._write_end(replace(end, last=signed[HASH]))
-                return signed
+            chained_entry = _chain(entry, end.last)
+            if self._write_end(replace(end, pending=chained_entry[HASH])):
+                self._user.append_json_line(path, chained_entry)
+                self._write_end(replace(end, last=chained_entry[HASH]))
+                return chained_entry
             unsigned = _chain(entry, last)
             self._user.append_json_line(path, unsigned)
             return unsigned

@@ -263,7 +263,7 @@ def _parse_timestamp(entry: Json) -> datetime:
 
 def _format_entry(entry: Json) -> EntryDict:
     """Return the documented fields with their types, and the entry's hash if it has one."""
-    formatted: EntryDict = {
+    answer: EntryDict = {
         "timestamp": tidy_time(entry["timestamp"]),
         "action": redact(entry["action"]),
         "resource_type": redact(first_text(entry.get("resource_type"))),
@@ -277,8 +277,8 @@ def _format_entry(entry: Json) -> EntryDict:
         "details": redact_within(as_dict(entry.get("details"))),
     }
     if isinstance(entry.get(HASH), str):
-        formatted["_integrity_hash"] = redact(entry[HASH])
-    return formatted
+        answer["_integrity_hash"] = redact(entry[HASH])
+    return answer
 
 
 def _redact_text(value: Any) -> str | None:

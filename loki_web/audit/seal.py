@@ -53,19 +53,19 @@ class Seal:
         """Return the stored end; None if it is missing or not signed with this key."""
         try:
             data, _ = files.read(self._end.parent, self._end.name, _MAX_BYTES)
-            stored = as_dict(json.loads(data))
-            end = End(*(str(stored.get(name)) for name in ("start", "last", "pending")))
+            content = as_dict(json.loads(data))
+            end = End(*(str(content.get(name)) for name in ("start", "last", "pending")))
         except (OSError, ValueError, RecursionError):
             return None
-        return end if self._is_signed(stored, *asdict(end).values()) else None
+        return end if self._is_signed(content, *asdict(end).values()) else None
 
     def write_end(self, end: End) -> None:
         """Store the end.
 
         :raises OSError: if it cannot be written.
         """
-        signed = {**asdict(end), "mac": self._sign(*asdict(end).values())}
-        atomic.write_whole(str(self._end), json.dumps(signed).encode(), _PRIVATE)
+        content = {**asdict(end), "mac": self._sign(*asdict(end).values())}
+        atomic.write_whole(str(self._end), json.dumps(content).encode(), _PRIVATE)
 
     def sign_anchor(self, file: str, last_hash: str) -> Json:
         """Return the anchor of a file that is about to be deleted."""
@@ -75,8 +75,8 @@ class Seal:
         """Return whether an anchor is signed with this key."""
         return self._is_signed(anchor, "anchor", anchor["file"], anchor["hash"])
 
-    def _is_signed(self, signed: Json, *texts: str) -> bool:
-        mac = str(signed.get("mac")).encode("utf-8", "surrogatepass")
+    def _is_signed(self, content: Json, *texts: str) -> bool:
+        mac = str(content.get("mac")).encode("utf-8", "surrogatepass")
         return hmac.compare_digest(mac, self._sign(*texts).encode())
 
     def _sign(self, *texts: str) -> str:

@@ -88,8 +88,10 @@ def verify_log(sources: Sources) -> Verification:
     """
     log, seal = AuditLog(sources), open_seal(sources)
     files, anchors = log.list_files(), log.list_anchors()
-    signed = {anchor["hash"] for anchor in anchors if seal and seal.has_signed(anchor)}
-    walk = _Walk([GENESIS, *(anchor["hash"] for anchor in anchors)], {GENESIS, *signed}, seal)
+    signed_hashes = {anchor["hash"] for anchor in anchors if seal and seal.has_signed(anchor)}
+    walk = _Walk(
+        [GENESIS, *(anchor["hash"] for anchor in anchors)], {GENESIS, *signed_hashes}, seal
+    )
     for name in log.list_irregular_names():
         walk.result.faults.append(Spot(name, 1, "not a regular file"))
     for file in files:
@@ -162,16 +164,16 @@ class _Walk:
         if spot:
             self.result.unproven.append(replace(spot, about=about))
 
-    def _compare_with_end(self, spot: Spot, stored: object) -> None:
+    def _compare_with_end(self, spot: Spot, entry_hash: object) -> None:
         """Note where an entry is: before the key came into use, or after the signed end."""
         self._last = spot
         if self._end is None:
             return
-        if stored == self._end.start:
+        if entry_hash == self._end.start:
             self._old = spot
-        if stored in (self._end.last, self._end.pending):
+        if entry_hash in (self._end.last, self._end.pending):
             self._reached = True
-            self._is_complete = self._is_complete or stored == self._end.pending
+            self._is_complete = self._is_complete or entry_hash == self._end.pending
         elif self._reached:
             self._added = self._added or spot
 
@@ -199,9 +201,11 @@ class _Walk:
 
     def _follow(self, file: AuditFile, number: int, body: bytes, entry: Json) -> None:
         self.result.entries += 1
-        stored = entry[HASH]
+        entry_hash = entry[HASH]
         text = serialize_entry(entry)
-        previous = next((head for head in self._heads if hash_entry(head, text) == stored), None)
+        previous = next(
+            (head for head in self._heads if hash_entry(head, text) == entry_hash), None
+        )
         if previous is None:
             self._settle_doubt(proven=True)
             self._note(
@@ -212,9 +216,9 @@ class _Walk:
             self._settle_doubt(proven=False)
             self._note_oddities(file, number, body, entry, previous)
         self._ends -= self._starts  # only the first entry continues from one of these
-        if isinstance(stored, str):
-            self._extend(stored)
-        self._compare_with_end(Spot(file.name, number, ""), stored)
+        if isinstance(entry_hash, str):
+            self._extend(entry_hash)
+        self._compare_with_end(Spot(file.name, number, ""), entry_hash)
 
     def _note_oddities(
         self, file: AuditFile, number: int, body: bytes, entry: Json, previous: str
@@ -231,9 +235,9 @@ class _Walk:
 
     def _extend(self, head: str) -> None:
         if len(self._heads) == self._heads.maxlen:
-            gone = self._heads.pop()
-            self._seen.discard(gone)
-            self._ends.discard(gone)
+            oldest = self._heads.pop()
+            self._seen.discard(oldest)
+            self._ends.discard(oldest)
         self._heads.appendleft(head)
         self._seen.add(head)
         self._ends.add(head)

@@ -134,9 +134,9 @@ class IssuerKeys:
 _HEADERS = {"User-Agent": f"loki-web/{__version__}", "Accept": "application/json"}
 
 
-def is_issuer(named: Any, issuer: str) -> bool:
-    """Return whether `named` is the issuer's URL, with or without a slash at its end."""
-    return isinstance(named, str) and named.removesuffix("/") == issuer.removesuffix("/")
+def is_issuer(value: Any, issuer: str) -> bool:
+    """Return whether `value` is the issuer's URL, with or without a slash at its end."""
+    return isinstance(value, str) and value.removesuffix("/") == issuer.removesuffix("/")
 
 
 def check_address(address: str, issuer: str) -> None:

@@ -120,11 +120,11 @@ class Verifier:
     def _roles(self, claims: Json) -> Iterable[str]:
         """Return the known roles in the roles claim. Users without a role are viewers."""
         roles_and_groups = {*ROLES, *(group for group, _ in self._role_map)}
-        named = _names_in(_get_claim(claims, self._roles_claim), roles_and_groups)
+        names = _names_in(_get_claim(claims, self._roles_claim), roles_and_groups)
         if self._role_map:
-            groups = set(map(normal_group, named))
-            named = {role for group, role in self._role_map if group in groups}
-        return [role for role in ROLES if role in named] or [LEAST_ROLE]
+            groups = set(map(normal_group, names))
+            names = {role for group, role in self._role_map if group in groups}
+        return [role for role in ROLES if role in names] or [LEAST_ROLE]
 
     def _log(self, reason: str) -> None:
         now = time.monotonic()

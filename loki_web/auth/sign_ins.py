@@ -129,10 +129,10 @@ def _update(sources: WritableSources) -> Iterator[dict[str, Any]]:
     user.make_private("dashboard")
     with user.locked(FILE):
         document = user.document_for_update(FILE)
-        stored = document.get("sign_ins", {}) if isinstance(document, dict) else document or {}
-        if not isinstance(stored, dict):
+        content = document.get("sign_ins", {}) if isinstance(document, dict) else document or {}
+        if not isinstance(content, dict):
             raise StorageError("The file of sign-ins is malformed; it was not changed")
-        entries = dict(stored)
+        entries = dict(content)
         yield entries
         user.write_json(FILE, {"version": "1.0", "sign_ins": entries}, mode=0o600)
 

@@ -277,10 +277,10 @@ def _find_id(tokens: dict[str, Any], identifier: str) -> str:
     if identifier in usable:
         return identifier
     name = _normal_name(identifier)
-    named = [identity for identity, entry in usable.items() if _get_name(entry) == name]
-    if not named:
+    matches = [identity for identity, entry in usable.items() if _get_name(entry) == name]
+    if not matches:
         raise NotFound("Token not found")
-    return next((each for each in named if usable[each].get("name") == identifier), named[0])
+    return next((each for each in matches if usable[each].get("name") == identifier), matches[0])
 
 
 def _compute_expiry(now: datetime, days: int | None) -> datetime | None:

@@ -25,8 +25,8 @@ def doctor(**chosen: Any) -> int:
     variables = environment(chosen)
     settings = Settings.from_env(variables)
     result = diagnose(open_sources(settings, time.time()))
-    way, fault = describe_start(variables)
-    result.lines.append(f"start: {way}")
+    start, fault = describe_start(variables)
+    result.lines.append(f"start: {start}")
     if fault:
         result.add_fault(fault)
     for line in [*result.lines, "settings:", *(f"  {line}" for line in settings.in_force())]:

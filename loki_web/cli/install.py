@@ -104,7 +104,7 @@ def _find(folder: Path | None) -> Installation:
 
 
 def _search(variables: Mapping[str, str], folder: Path | None = None) -> Installation | None:
-    named = variables.get("LOKI_SKILL_DIR")
+    setting = variables.get("LOKI_SKILL_DIR")
     command = shutil.which("loki", path=variables.get("PATH"))
-    folder = folder or (Path(named) if named else None)
+    folder = folder or (Path(setting) if setting else None)
     return installation.find(folder, Path(variables.get("HOME") or "/"), command)

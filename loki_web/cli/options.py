@@ -138,7 +138,7 @@ def counted(number: int, singular: str, plural: str) -> str:
 def _option(field: str, setting: Any) -> Callable[..., Any]:
     name, variable, default = field.replace("_", "-"), setting["name"], setting["default"]
     flag = default in ("true", "false")
-    shown = f"{variable}; default: {default}" if default else variable
+    hint = f"{variable}; default: {default}" if default else variable
     return click.option(
         f"--{name}/--no-{name}" if flag else f"--{name}",
         field,
@@ -147,5 +147,5 @@ def _option(field: str, setting: Any) -> Callable[..., Any]:
         default=None,
         show_default=False,
         metavar=None if flag else "VALUE",
-        help=f"{setting['about']} [{shown}]".replace("`", ""),
+        help=f"{setting['about']} [{hint}]".replace("`", ""),
     )

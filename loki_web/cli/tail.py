@@ -95,8 +95,8 @@ def _channels_in(lists: Sequence[str]) -> tuple[str, ...]:
 
 def _wait_and_report(address: str) -> Callable[[float, str], None]:
     def wait(seconds: float, reason: str) -> None:
-        shown = printable(" ".join(reason.split())).rstrip(".")
-        message = f"no connection to {address}: {shown}; retrying in {seconds:.0f} s"
+        text = printable(" ".join(reason.split())).rstrip(".")
+        message = f"no connection to {address}: {text}; retrying in {seconds:.0f} s"
         click.echo(f"loki-web: {message}", err=True)
         time.sleep(seconds)
 
@@ -111,8 +111,8 @@ def _as_line(message: Any) -> str:
     """Return local time, type and a summary of the data."""
     kind, data = str(as_dict(message).get("type")), as_dict(message).get("data")
     summary = " ".join(_SUMMARIES.get(kind, _plain)(data).split())
-    shown = printable(summary)[:_MAX_LENGTH]
-    return f"{datetime.now():%H:%M:%S}  {printable(kind):16}  {shown}".rstrip()
+    text = printable(summary)[:_MAX_LENGTH]
+    return f"{datetime.now():%H:%M:%S}  {printable(kind):16}  {text}".rstrip()
 
 
 def _plain(data: Any) -> str:

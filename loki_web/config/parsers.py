@@ -363,9 +363,9 @@ def role_map(*roles: str) -> Callable[[str], tuple[str, ...]]:
         if text.lstrip().startswith("{"):
             pairs = _pairs_of_object(text)
         else:
-            listed = [pair for pair in re.split(r"[,;\n]", text) if pair.strip()]
-            split = (pair.rpartition("=") for pair in listed)
-            pairs = [(_clean(group), role) for group, _, role in split]
+            parts = [pair for pair in re.split(r"[,;\n]", text) if pair.strip()]
+            split_parts = (pair.rpartition("=") for pair in parts)
+            pairs = [(_clean(group), role) for group, _, role in split_parts]
         normal = [(normal_group(group), role.strip().lower()) for group, role in pairs]
         if not all(group and role in roles for group, role in normal):
             raise ValueError(f"must be group=role pairs with a role of {', '.join(roles)}")

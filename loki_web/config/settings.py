@@ -429,14 +429,14 @@ class Settings:
     def in_force(self) -> list[str]:
         """Return each setting as `NAME=value`, for display."""
         settings = [item for item in fields(self) if item.metadata]
-        shown = [
+        values = [
             "***"
             if item.metadata["is_secret"] and getattr(self, item.name)
             else parsers.hide_password(parsers.format_setting(getattr(self, item.name)))
             for item in settings
         ]
         return [
-            f"{item.metadata['name']}={value}" for item, value in zip(settings, shown, strict=True)
+            f"{item.metadata['name']}={value}" for item, value in zip(settings, values, strict=True)
         ]
 
     def _check(self) -> None:

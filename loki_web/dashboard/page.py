@@ -97,8 +97,8 @@ def policy(host: str) -> str:
 
 def _preload_data(project: str | None) -> str:
     """Return the hints for what every view reads first, of the project that the address names."""
-    named = urlencode({PROJECT: project}) if project else ""
-    urls = [f"{url}{'&' if '?' in url else '?'}{named}" if named else url for url in FIRST_DATA]
+    query = urlencode({PROJECT: project}) if project else ""
+    urls = [f"{url}{'&' if '?' in url else '?'}{query}" if query else url for url in FIRST_DATA]
     return "".join(_PRELOAD.format(url=html.escape(url)) for url in (*urls, OTHER_PROJECTS))
 
 

@@ -143,22 +143,25 @@ def get_state(sources: Sources) -> CouncilStateDict:
     `total_votes` is the count in the file: the single votes in forced reviews, the sum of
     `approve_votes` and `reject_votes`. It does not include votes of routine evaluations.
     """
-    stored = as_dict(sources.project.document("council/state.json"))
-    approved, rejected = as_count(stored.get("approve_votes")), as_count(stored.get("reject_votes"))
+    content = as_dict(sources.project.document("council/state.json"))
+    approved, rejected = (
+        as_count(content.get("approve_votes")),
+        as_count(content.get("reject_votes")),
+    )
     answer: CouncilStateDict = {
-        "enabled": _is_enabled(stored),
-        "total_votes": as_count(stored.get("total_votes"), default=approved + rejected),
+        "enabled": _is_enabled(content),
+        "total_votes": as_count(content.get("total_votes"), default=approved + rejected),
         "verdicts": _merge_verdicts(sources)[-_MAX_RECENT:],
-        "initialized": as_flag(stored.get("initialized")),
+        "initialized": as_flag(content.get("initialized")),
         "approve_votes": approved,
         "reject_votes": rejected,
-        "last_track_iteration": as_count(stored.get(_LAST_TRACKED)),
-        "consecutive_no_change": as_count(stored.get("consecutive_no_change")),
-        "done_signals": as_count(stored.get("done_signals")),
-        "last_check_iteration": as_count(stored.get("last_check_iteration")),
-        "files_changed": as_count(stored.get("files_changed")),
+        "last_track_iteration": as_count(content.get(_LAST_TRACKED)),
+        "consecutive_no_change": as_count(content.get("consecutive_no_change")),
+        "done_signals": as_count(content.get("done_signals")),
+        "last_check_iteration": as_count(content.get("last_check_iteration")),
+        "files_changed": as_count(content.get("files_changed")),
     }
-    interval = as_amount(stored.get("check_interval"))
+    interval = as_amount(content.get("check_interval"))
     if interval is not None:
         answer["check_interval"] = int(interval)
     return answer
@@ -197,10 +200,10 @@ def force_review(sources: WritableSources) -> SuccessDict:
     return {"success": True, "message": "Council review requested"}
 
 
-def _is_enabled(stored: Json) -> bool:
+def _is_enabled(content: Json) -> bool:
     """Return the flag `enabled`; if it is missing, whether a council has written its progress."""
-    is_lost = "enabled" not in stored
-    return as_flag(stored.get("enabled"), default=is_lost and _LAST_TRACKED in stored)
+    is_lost = "enabled" not in content
+    return as_flag(content.get("enabled"), default=is_lost and _LAST_TRACKED in content)
 
 
 @derived

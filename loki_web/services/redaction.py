@@ -160,9 +160,9 @@ def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
     clean = {_redact_key(key): _redact_under(key, item) for key, item in items.items()}
     value_keys = [key for key in items if key.lower() in _VALUE_KEYS]
     if value_keys:
-        named = [item for key, item in items.items() if key.lower() in _NAME_KEYS]
+        names = [item for key, item in items.items() if key.lower() in _NAME_KEYS]
         for key in value_keys:
-            for name in named:
+            for name in names:
                 if isinstance(name, str):
                     clean[key] = _redact_under(name, clean[key])
     return clean

@@ -168,8 +168,8 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
 @derived
 def _choose(sources: Sources) -> _Choice:
     """Return for each id the source whose entry is used, pending ones first."""
-    chosen = _choose_copies(sources, _choose_queued(sources))
-    return dict(sorted(chosen.items(), key=lambda item: _ORDER[item[1].queue]))
+    choice = _choose_copies(sources, _choose_queued(sources))
+    return dict(sorted(choice.items(), key=lambda item: _ORDER[item[1].queue]))
 
 
 def _choose_queued(sources: Sources) -> _Choice:
@@ -265,8 +265,8 @@ def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
     data = (
         sources.project.value_store.load(_STORED, _FORMAT) if sources.project.value_store else None
     )
-    stored: dict[str, Any] = orjson.loads(data) if data else {}
-    return {identity: _Chosen(**choice) for identity, choice in stored.items()}
+    choices: dict[str, Any] = orjson.loads(data) if data else {}
+    return {identity: _Chosen(**choice) for identity, choice in choices.items()}
 
 
 @derived
@@ -367,8 +367,8 @@ def _read_entries(sources: Sources, source: _Source) -> Iterator[tuple[str, Json
     if is_copy:
         groups = as_dict(as_dict(sources.project.document(state.DASHBOARD_FILE)).get("tasks"))
         return _identify(queue, get_task_entries(groups.get(_STATE_KEYS[queue])))
-    listed = get_task_entries(sources.project.document(_get_path(queue)))
-    return _identify(queue, [*listed, *_read_single_files(sources).get(queue, ())])
+    entries = get_task_entries(sources.project.document(_get_path(queue)))
+    return _identify(queue, [*entries, *_read_single_files(sources).get(queue, ())])
 
 
 @derived

@@ -390,9 +390,9 @@ class Collection:
         names = self._names()
         if relisted is None:
             return set(names) if was_lost else set()
-        listed = set(names)
-        gone = {name for name in self._entries if name not in listed}
-        return gone | (listed if was_lost else listed & relisted)
+        paths = set(names)
+        gone = {name for name in self._entries if name not in paths}
+        return gone | (paths if was_lost else paths & relisted)
 
     def _is_reported(self) -> bool:
         """Return whether events report each later change, of a missing folder its creation."""

@@ -373,10 +373,10 @@ def entries_of(
             readable = os.open(".", _LIST, dir_fd=inside)
             stack.callback(os.close, readable)
             with os.scandir(readable) as scanned:
-                listed = [entry for entry in scanned if is_wanted(entry.name)]
+                entries = [entry for entry in scanned if is_wanted(entry.name)]
         except OSError:
-            listed = []
-        yield sorted(listed, key=lambda entry: entry.name)
+            entries = []
+        yield sorted(entries, key=lambda entry: entry.name)
 
 
 def reports_changes(path: Path | str) -> bool:

@@ -240,8 +240,8 @@ class Folder:
         """
         names = self._names(relative)
         linked = [name for name in names.links if self.version(os.path.join(relative, name))]
-        listed = sorted([*names.files, *linked]) if linked else names.files
-        return [name for name in listed if name.endswith(suffix)]
+        regular = sorted([*names.files, *linked]) if linked else names.files
+        return [name for name in regular if name.endswith(suffix)]
 
     def folder_names(self, relative: str) -> list[str]:
         """List the names of the directories in a folder, sorted. Links are skipped."""
@@ -254,10 +254,10 @@ class Folder:
 
     def may_have(self, *names: str) -> bool:
         """Return whether one of these names is in the folder, by one look at all of its names."""
-        listed = self._names("")
-        if not any(listed):
+        present = self._names("")
+        if not any(present):
             return self.is_folder("")  # it may be entered without the permission to list it
-        return any(map(set(names).intersection, listed))
+        return any(map(set(names).intersection, present))
 
     def other_names(self, relative: str) -> list[str]:
         """List the names in a folder that are neither regular files nor links to them."""

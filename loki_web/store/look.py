@@ -244,14 +244,14 @@ class Recording:
 @contextmanager
 def recording() -> Iterator[Recording]:
     """Record the inputs that are observed inside the block, in one look."""
-    recorded = Recording()
-    outer, _thread.recording = _thread.recording, recorded._observed
+    observations = Recording()
+    outer, _thread.recording = _thread.recording, observations._observed
     try:
         with looking():
-            yield recorded
+            yield observations
     finally:
         _thread.recording = outer
-        depend_on(recorded.inputs)
+        depend_on(observations.inputs)
 
 
 class Unsettled:

@@ -141,8 +141,8 @@ def get_identity() -> Identity:
 
 def get_identity_in(environ: Mapping[str, Any]) -> Identity:
     """Return the identity of the request of an environ."""
-    stored: Identity = environ.get(_IDENTITY, UNAUTHENTICATED)
-    return stored
+    identity: Identity = environ.get(_IDENTITY, UNAUTHENTICATED)
+    return identity
 
 
 def _is_public(req: Request, rule: str | None, sources: WritableSources) -> bool:

@@ -66,18 +66,21 @@ class Histograms:
         """
         pair = method if method in METHODS else _OTHER, rule or UNMATCHED
         place = self._places.get(pair, len(self._pairs) - 1)
-        which = int(status[:1] or "5") - 1
-        number = which * len(self._pairs) + place
-        return _cell(number if self._admit(number, which) else (which + 1) * len(self._pairs) - 1)
+        status_class = int(status[:1] or "5") - 1
+        number = status_class * len(self._pairs) + place
+        others = (status_class + 1) * len(self._pairs) - 1
+        return _cell(number if self._admit(number, status_class) else others)
 
-    def _admit(self, number: int, which: int) -> bool:
+    def _admit(self, number: int, status_class: int) -> bool:
         """Give a kind of requests a series, unless its class has as many as it may have.
 
         Two processes may do so at the same moment: then there is one more of them.
         """
         flags, size = self._counts.flags, len(self._pairs)
         if not flags[number]:
-            first, last, most = next(limit for limit in _MOST if limit[0] <= which < limit[1])
+            first, last, most = next(
+                limit for limit in _MOST if limit[0] <= status_class < limit[1]
+            )
             if bytes(flags[first * size : last * size]).count(1) >= most:
                 return False
             flags[number] = 1
@@ -89,9 +92,9 @@ class Histograms:
         size = len(self._pairs)
         flags = self._counts.flags[: size * len(_CLASSES)].tolist()
         for number, flag in enumerate(flags):
-            which, place = divmod(number, size)
+            status_class, place = divmod(number, size)
             if flag or place == size - 1:
-                self._add(family, (*self._pairs[place], _CLASSES[which]), _cell(number))
+                self._add(family, (*self._pairs[place], _CLASSES[status_class]), _cell(number))
         return family
 
     def _add(self, family: HistogramMetricFamily, labels: tuple[str, ...], cell: int) -> None:

@@ -211,7 +211,7 @@ class ListSlice:
         self._read = read
         self._clock = clock
         self._entries: Sequence[Entry] = ()
-        self._known: dict[str, Entry] = {}
+        self._by_id: dict[str, Entry] = {}
         self._marks: dict[str, bytes] = {}
         self._gone: dict[str, tuple[float, Entry]] = {}
         self._history = _History()
@@ -270,24 +270,24 @@ class ListSlice:
 
     def _compare(self, entries: Sequence[Entry]) -> list[Message]:
         now = self._clock()
-        messages, known, marks = self._forget_gone(now), {}, {}
-        moved = self._kind.moved(self._known, entries)
+        messages, by_id, marks = self._forget_gone(now), {}, {}
+        moved = self._kind.moved(self._by_id, entries)
         for entry in entries:
             entry_id = entry["id"]
-            before = self._known.get(entry_id) or self._gone.pop(entry_id, (now, None))[1]
+            before = self._by_id.get(entry_id) or self._gone.pop(entry_id, (now, None))[1]
             if entry_id in moved:
                 message_type: str | None = self._kind.moved_type
             else:
                 message_type = None if entry is before else self._kind.message_type(before, entry)
             if message_type:
                 messages.append(Message(message_type, entry))
-            known[entry_id] = entry
+            by_id[entry_id] = entry
             mark = None if message_type else self._marks.get(entry_id)
             marks[entry_id] = mark or _hash(_serialize(self._kind.mark(entry)))
-        for entry_id, entry in self._known.items():
-            if entry_id not in known:
+        for entry_id, entry in self._by_id.items():
+            if entry_id not in by_id:
                 self._gone[entry_id] = (now, entry)
-        self._known, self._marks = known, marks
+        self._by_id, self._marks = by_id, marks
         return messages
 
     def _forget_gone(self, now: float) -> list[Message]:

@@ -121,13 +121,13 @@ def write_state(state: State) -> bytes:
 def read_state(raw: bytes) -> State | None:
     """Return a state from Redis, None if it is malformed."""
     try:
-        stored: Any = as_dict(orjson.loads(raw))
+        content: Any = as_dict(orjson.loads(raw))
     except orjson.JSONDecodeError:
         return None
-    at, last = (parse_id(first_text(stored.get(key))) for key in ("at", "last"))
+    at, last = (parse_id(first_text(content.get(key))) for key in ("at", "last"))
     if at is None or last is None:
         return None
-    return State(at, last, first_text(stored.get("token")), _messages(stored.get("messages")))
+    return State(at, last, first_text(content.get("token")), _messages(content.get("messages")))
 
 
 def load_entries(session: str, client: Any) -> list[Entry]:

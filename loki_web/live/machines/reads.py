@@ -124,8 +124,8 @@ class Reads:
         own = self._roster.list_projects().get(session)
         if own is None:
             return b"[]"
-        listed = dicts_in(orjson.loads(body))
-        return orjson.dumps([each for each in listed if each.get("path") == own["path"]])
+        projects = dicts_in(orjson.loads(body))
+        return orjson.dumps([each for each in projects if each.get("path") == own["path"]])
 
     def _read(self, session: str, rule: str, parameters: Json) -> bytes:
         """Return the answer of a machine; the last one while Redis does not answer."""

@@ -153,7 +153,7 @@ def _mark_terminated(content: Any, ended: list[Agent]) -> Any:
     return {**content, **marked}
 
 
-def _mark(stored: Any, entry: Any, ended: list[Agent]) -> Any:
+def _mark(record: Any, entry: Any, ended: list[Agent]) -> Any:
     """Return a record as it is on disk, marked if its entry is that of one of these agents."""
     has_ended = any(entry == agent.entry for agent in ended)
-    return {**stored, "status": "terminated"} if has_ended else stored
+    return {**record, "status": "terminated"} if has_ended else record

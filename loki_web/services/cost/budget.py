@@ -68,17 +68,17 @@ def compute_budget(sources: Sources, spent: float) -> Budget:
 
     :param spent: the computed cost in USD.
     """
-    stored = as_dict(sources.project.document(_FILE))
+    content = as_dict(sources.project.document(_FILE))
     amount = first_amount(
-        stored.get("limit"), stored.get("budget_limit"), sources.settings.budget_limit
+        content.get("limit"), content.get("budget_limit"), sources.settings.budget_limit
     )
     limit = None if amount is None else sum_usd([amount])
-    used = sum_usd([max(spent, as_amount(stored.get("budget_used")) or 0.0)])
+    used = sum_usd([max(spent, as_amount(content.get("budget_used")) or 0.0)])
     signalled = sources.project.exists(_SIGNAL)
-    flagged = as_flag(stored.get("exceeded"))
+    flagged = as_flag(content.get("exceeded"))
     exceeded = flagged or signalled or (limit is not None and used >= limit)
     signal = as_dict(sources.project.document(_SIGNAL)) if signalled else {}
-    moment = tidy_time(stored.get("exceeded_at")) or tidy_time(signal.get("timestamp"))
+    moment = tidy_time(content.get("exceeded_at")) or tidy_time(signal.get("timestamp"))
     return Budget(
         limit=limit,
         used=used,

@@ -94,28 +94,28 @@ class PriceList:
 
 def get_pricing(sources: Sources) -> PricingDict:
     """Return `pricing.json` with its usable models, or the defaults when it has none."""
-    stored = redact_within(as_dict(sources.project.document("pricing.json")))
-    models = _parse_models(stored)
+    content = redact_within(as_dict(sources.project.document("pricing.json")))
+    models = _parse_models(content)
     if not models:
-        stored, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
+        content, models = {"updated": _DEFAULTS_DATE}, _DEFAULTS
     documented: PricingDict = {
-        "provider": first_text(stored.get("provider"), state.get_provider(sources)),
-        "updated": first_text(stored.get("updated")),
-        "source": first_text(stored.get("source"), default="static"),
+        "provider": first_text(content.get("provider"), state.get_provider(sources)),
+        "updated": first_text(content.get("updated")),
+        "source": first_text(content.get("source"), default="static"),
         "models": models,
     }
-    return cast(PricingDict, {**stored, **documented})
+    return cast(PricingDict, {**content, **documented})
 
 
 @derived
 def get_price_list(sources: Sources) -> PriceList:
     """Return the prices that costs are computed with: the defaults, overridden by the file's."""
-    stored = _parse_models(as_dict(sources.project.document("pricing.json")))
-    return PriceList(_DEFAULTS | {name.lower(): prices for name, prices in stored.items()})
+    models = _parse_models(as_dict(sources.project.document("pricing.json")))
+    return PriceList(_DEFAULTS | {name.lower(): prices for name, prices in models.items()})
 
 
-def _parse_models(stored: Json) -> dict[str, ModelPriceDict]:
-    entries = as_dict(stored.get("models")).items()
+def _parse_models(content: Json) -> dict[str, ModelPriceDict]:
+    entries = as_dict(content.get("models")).items()
     models = {name: _parse_model(name, value) for name, value in entries}
     return {name: model for name, model in models.items() if model is not None}
 

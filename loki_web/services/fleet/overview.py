@@ -132,12 +132,12 @@ def _list_all(sources: Sources) -> list[tuple[KnownProject, FleetProjectDict]]:
     watched: Watched = sources.values.get(Watched, lambda _: Watched(sources, _read_state))
     states: list[_StateDict] = watched.observe(projects)
     own = selection.get_root(sources)
-    listed = [
+    pairs = [
         (project, _describe(project, session_state, own, shown))
         for project, session_state in zip(projects, states, strict=True)
     ]
-    listed.sort(key=lambda pair: _get_rank(pair[1]), reverse=True)
-    return listed
+    pairs.sort(key=lambda pair: _get_rank(pair[1]), reverse=True)
+    return pairs
 
 
 def list_by_activity(sources: Sources) -> list[KnownProject]:
@@ -153,7 +153,7 @@ def list_by_activity(sources: Sources) -> list[KnownProject]:
 def list_running(sources: Sources) -> RunningProjectsDict:
     """Return the registered projects whose folder exists, running ones first; at most 50."""
     focus = selection.get_focus(sources)["project_dir"]
-    listed: list[RunningProjectDict] = [
+    projects: list[RunningProjectDict] = [
         {
             "id": each["id"],
             "name": each["name"],
@@ -166,8 +166,8 @@ def list_running(sources: Sources) -> RunningProjectsDict:
         for project, each in _list_all(sources)
         if each["id"] is not None
     ]
-    pinned = [each for each in listed if _is_pinned(each)]
-    others = [each for each in listed if not _is_pinned(each) and each["status"] != MISSING]
+    pinned = [each for each in projects if _is_pinned(each)]
+    others = [each for each in projects if not _is_pinned(each) and each["status"] != MISSING]
     room = max(0, _MOST_RUNNING - len(pinned))
     return {"projects": pinned + others[:room], "active_project_dir": focus}
 

@@ -107,8 +107,8 @@ def aggregate(sources: WritableSources) -> AggregationDict:
         lessons = summarize_totals(index, index.get_totals(Selection()))
     aggregation: AggregationDict = {**lessons, "aggregated_at": isoformat(sources.now())}
     with sources.project.locked(_FILE):
-        stored = as_dict(sources.project.document(_FILE))
-        sources.project.write_json(_FILE, {**stored, **aggregation})
+        content = as_dict(sources.project.document(_FILE))
+        sources.project.write_json(_FILE, {**content, **aggregation})
     return aggregation
 
 

@@ -249,12 +249,12 @@ def _fill_from_stored(query: _Query, lessons: LessonsDict) -> LessonsDict:
     selection = query.selection
     if selection.type is not None or selection.source is not None:
         return lessons
-    stored = aggregation.load_stored(query.sources)
-    aggregated_at = parse_time(stored["aggregated_at"])
+    stored_lists = aggregation.load_stored(query.sources)
+    aggregated_at = parse_time(stored_lists["aggregated_at"])
     if aggregated_at and selection.since is not None:
         time = microseconds(aggregated_at)
         if time < selection.since:
             query.record_lifetime(time, None)
             return lessons
         query.record_lifetime(None, time)
-    return aggregation.fill_empty_lists(lessons, lambda: stored)
+    return aggregation.fill_empty_lists(lessons, lambda: stored_lists)

@@ -337,12 +337,12 @@ class SignalIndex:
         is_selected = self._match_groups(selection)
         page: list[int] = []
         for rows in self._iterate_chunks(selection.since):
-            here = count(rows)
-            if here <= offset:
-                offset -= here
+            count_here = count(rows)
+            if count_here <= offset:
+                offset -= count_here
                 continue
-            chosen = [row for row in reversed(rows) if is_selected[self._groups[row]]]
-            page += chosen[offset : offset + limit - len(page)]
+            matching = [row for row in reversed(rows) if is_selected[self._groups[row]]]
+            page += matching[offset : offset + limit - len(page)]
             offset = 0
             if len(page) == limit:
                 break
@@ -402,8 +402,8 @@ class SignalIndex:
         return [self._confidences, self._successes, self._durations, self._tokens, self._values]
 
     def _add_row(self, record: Record, offset: int, length: int) -> int:
-        when, kind, written, source, confidence, lesson = record
-        names = kind, written, source, lesson[0] if lesson else None
+        when, kind, written_type, source, confidence, lesson = record
+        names = kind, written_type, source, lesson[0] if lesson else None
         group = self._group_numbers.get(names, -1)
         if group < 0:
             group = self._group_numbers[names] = len(self._group_list)
@@ -600,6 +600,6 @@ class SignalIndex:
                     yield row
 
 
-def _intern_group(kind: str, written: str, source: str, subject: str | None) -> Group:
-    names = sys.intern(kind), sys.intern(written), sys.intern(source)
+def _intern_group(kind: str, written_type: str, source: str, subject: str | None) -> Group:
+    names = sys.intern(kind), sys.intern(written_type), sys.intern(source)
     return Group(*names, None if subject is None else sys.intern(subject))

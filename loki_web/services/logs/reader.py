@@ -83,8 +83,8 @@ def find_session_log(sources: Sources) -> str | None:
     if newest - times.get(_PREFERRED, 0) <= _PREFERRED_NS and _PREFERRED in times:
         return f"logs/{_PREFERRED}"
     latest = [name for name, time in times.items() if newest - time < _SAME_MOMENT_NS]
-    chosen = min(latest, key=lambda name: (_get_rank(name), -times[name]), default=None)
-    return f"logs/{chosen}" if chosen else None
+    best = min(latest, key=lambda name: (_get_rank(name), -times[name]), default=None)
+    return f"logs/{best}" if best else None
 
 
 def parse_entries(

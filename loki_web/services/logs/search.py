@@ -146,11 +146,11 @@ class _Log:
             min(self._size, stop + _BELOW_BYTES),
         )
         above = [text for offset, text in around if offset < start]
-        there = around[len(above) :]
+        own = around[len(above) :]
         parsed = reader.parse_numbered(
-            [text for _, text in there], above=above, written_at=self._written_at
+            [text for _, text in own], above=above, written_at=self._written_at
         )
-        placed = [(there[number][0], _colored(entry, there[number][1])) for number, entry in parsed]
+        placed = [(own[number][0], _colored(entry, own[number][1])) for number, entry in parsed]
         return [pair for pair in placed if pair[0] < stop]
 
     def find_time(self, is_past: Callable[[str], bool]) -> tuple[int, int]:

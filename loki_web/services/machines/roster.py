@@ -120,11 +120,11 @@ class Roster:
             if identifier not in projects:
                 raise NotFound("Project not found")
             return identifier
-        listed = overview.sort_projects(projects.values())
-        if not listed:
+        in_order = overview.sort_projects(projects.values())
+        if not in_order:
             detail = "No machine has published a session yet"
             raise NotFound(detail if limit is None else "Project not found")
-        return first_text(listed[0]["id"])
+        return first_text(in_order[0]["id"])
 
     def _run(self) -> None:
         last, is_new = _BEGINNING, True  # not "$": news that come between two reads would be missed
@@ -184,9 +184,11 @@ class Roster:
 
         count, revoked, reports = self._link.call(read, tries_anyway=True)
         now = time.monotonic()
-        heard = {name: (now, list(_read_projects(text))) for name, text in reports.items() if text}
+        reporting = {
+            name: (now, list(_read_projects(text))) for name, text in reports.items() if text
+        }
         recent = {name: each for name, each in self._last.items() if now - each[0] < _KEPT_SECONDS}
-        self._last = {**recent, **heard}
+        self._last = {**recent, **reporting}
         projects = {
             str(project["id"]): project for _, listed in self._last.values() for project in listed
         }

@@ -17,14 +17,14 @@ _TIMES = frozenset(
 )
 
 
-def clean_value(stored: Any) -> Any:
+def clean_value(value: Any) -> Any:
     """Return a redacted copy of a stored JSON value, its times in ISO 8601."""
-    return _tidy_times(redact_within(stored))
+    return _tidy_times(redact_within(value))
 
 
-def get_own_id(stored: Json) -> str | None:
+def get_own_id(entry: Json) -> str | None:
     """Return the id stored in an entry, None if it is not usable in a URL or is a secret."""
-    value = stored.get("id")
+    value = entry.get("id")
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if is_identifier(text) and redact(text) == text else None
 
@@ -35,9 +35,9 @@ def get_file_id(path: str) -> str:
     return get_own_id({"id": stem}) or Identities("file").assign(None, path)
 
 
-def get_latest_time(stored: Json, *keys: str) -> datetime:
+def get_latest_time(entry: Json, *keys: str) -> datetime:
     """Return the latest of the times under these keys; UNKNOWN, the oldest, without any."""
-    return max((sort_key(stored.get(key)) for key in keys), default=UNKNOWN)
+    return max((sort_key(entry.get(key)) for key in keys), default=UNKNOWN)
 
 
 def as_texts(value: Any) -> list[str]:

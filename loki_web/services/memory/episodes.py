@@ -77,8 +77,8 @@ def get_catalog(sources: Sources, before: Catalog | None) -> Catalog:
     files = get_collection(sources)
     changes = files.changes(before.generation if before else None)
     if before is None or changes.names is None:
-        listed = [_make_episode(path, digest) for path, digest in files.pairs()]
-        return _make_catalog(changes.generation, [episode for episode in listed if episode])
+        episodes = [_make_episode(path, digest) for path, digest in files.pairs()]
+        return _make_catalog(changes.generation, [episode for episode in episodes if episode])
     by_time, by_id, by_path = before.oldest_first.copy(), before.by_id.copy(), before.by_path.copy()
     affected: set[str] = set()
     for path in changes.names:

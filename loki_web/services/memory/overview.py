@@ -119,19 +119,19 @@ def get_economics(sources: Sources) -> EconomicsDict:
     content = sources.project.document("memory/token_economics.json")
     entry = as_dict(clean_value(content))
     metrics = as_dict(entry.get("metrics"))
-    discovery = int(_get_amount(entry, metrics, "discoveryTokens", "discovery_tokens"))
-    reading = int(_get_amount(entry, metrics, "readTokens", "read_tokens"))
+    discovery_tokens = int(_get_amount(entry, metrics, "discoveryTokens", "discovery_tokens"))
+    read_tokens = int(_get_amount(entry, metrics, "readTokens", "read_tokens"))
     total = first_amount(entry.get("totalTokens"), entry.get("total_tokens"))
     savings = _get_savings(entry, metrics)
     documented: EconomicsDict = {
-        "discoveryTokens": discovery,
-        "readTokens": reading,
+        "discoveryTokens": discovery_tokens,
+        "readTokens": read_tokens,
         "savingsPercent": savings,
     }
     snake_case = {
-        "discovery_tokens": discovery,
-        "read_tokens": reading,
-        "total_tokens": discovery + reading if total is None else int(total),
+        "discovery_tokens": discovery_tokens,
+        "read_tokens": read_tokens,
+        "total_tokens": discovery_tokens + read_tokens if total is None else int(total),
         "savings_percent": savings,
     }
     return cast(EconomicsDict, {**entry, **documented, **snake_case})
@@ -156,9 +156,9 @@ def get_timeline(sources: Sources) -> TimelineDict:
         latest = episodes.list_episodes(sources, limit=_LATEST_EPISODES)
         return {**_make_timeline([], []), "entries": [{**episode} for episode in latest]}
     if isinstance(content, list):
-        listed = dicts_in(clean_value(content))
-        decisions = [entry for entry in listed if _is_decision(entry)]
-        actions = [entry for entry in listed if not _is_decision(entry)]
+        entries = dicts_in(clean_value(content))
+        decisions = [entry for entry in entries if _is_decision(entry)]
+        actions = [entry for entry in entries if not _is_decision(entry)]
         return _make_timeline(actions, decisions)
     entry = as_dict(clean_value(content))
     actions, decisions = dicts_in(entry.get("recent_actions")), dicts_in(entry.get("key_decisions"))

@@ -97,17 +97,17 @@ def format_skill(path: str, stored: Json) -> SkillDict:
 
 
 def _make_skills(items: list[tuple[str, Any]]) -> Skills:
-    chosen: dict[str, tuple[str, Json]] = {}
-    for path, stored in items:
-        if not isinstance(stored, dict) or path == "index.json":
+    latest: dict[str, tuple[str, Json]] = {}
+    for path, content in items:
+        if not isinstance(content, dict) or path == "index.json":
             continue
-        identifier = get_own_id(stored) or get_file_id(path)
-        other = chosen.get(identifier)
-        if other is None or get_latest_time(stored, *_TIMES) > get_latest_time(other[1], *_TIMES):
-            chosen[identifier] = path, stored
+        identifier = get_own_id(content) or get_file_id(path)
+        other = latest.get(identifier)
+        if other is None or get_latest_time(content, *_TIMES) > get_latest_time(other[1], *_TIMES):
+            latest[identifier] = path, content
     skills = {
         identifier: (path, format_skill(path, entry))
-        for identifier, (path, entry) in chosen.items()
+        for identifier, (path, entry) in latest.items()
     }
     return Skills(
         {identifier: entry for identifier, (_, entry) in skills.items()},

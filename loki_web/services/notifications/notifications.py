@@ -155,9 +155,9 @@ def _store(
 ) -> None:
     """Write the file with the addressed entries marked, and its summary."""
     marked = [_mark(entry, acknowledged if name in addressed else None) for name, entry in entries]
-    stored = as_dict(document)
-    summary = {**as_dict(stored.get("summary")), **_summarize(marked)}
-    sources.project.write_json(_FILE, {**stored, "notifications": marked, "summary": summary})
+    content = as_dict(document)
+    summary = {**as_dict(content.get("summary")), **_summarize(marked)}
+    sources.project.write_json(_FILE, {**content, "notifications": marked, "summary": summary})
 
 
 def _raise_not_found(notification_id: str) -> NoReturn:

@@ -179,8 +179,8 @@ def _present(trigger: Json) -> TriggerDict:
     return cast(TriggerDict, {**redact_within(trigger), **documented})
 
 
-def _merge(stored: list[Json], changes: list[Json]) -> list[Json]:
-    merged = list(stored)
+def _merge(triggers: list[Json], changes: list[Json]) -> list[Json]:
+    merged = list(triggers)
     for change in changes:
         index = _find_index(merged, change["id"])
         if index is None:
@@ -192,10 +192,10 @@ def _merge(stored: list[Json], changes: list[Json]) -> list[Json]:
     return merged
 
 
-def _find_index(stored: list[Json], identity: str) -> int | None:
+def _find_index(triggers: list[Json], identity: str) -> int | None:
     """Return the index of the trigger with that id, else of the first one of that type."""
-    ids = [trigger["id"] for trigger in stored]
-    kinds = [trigger["type"] for trigger in stored]
+    ids = [trigger["id"] for trigger in triggers]
+    kinds = [trigger["type"] for trigger in triggers]
     for names, name in ((ids, identity), (kinds, identity), (kinds, _EQUIVALENTS.get(identity))):
         if name in names:
             return names.index(name)
@@ -217,11 +217,11 @@ def _apply(trigger: Json, change: Json) -> Json:
     So a client can send back whole triggers: a redacted text does not replace the original, and of
     the two names of a threshold only the changed one counts.
     """
-    shown: Mapping[str, object] = _present(trigger)
+    presented: Mapping[str, object] = _present(trigger)
     changed = {
         key: value
         for key, value in change.items()
-        if not (key == "id" or (key in shown and shown[key] == value))
+        if not (key == "id" or (key in presented and presented[key] == value))
         and not (value is None and key in ("threshold", *OWN_FIELDS))
     }
     if "type" in changed:

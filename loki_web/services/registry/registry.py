@@ -38,8 +38,8 @@ def list_projects(sources: Sources, *, include_inactive: bool) -> list[ProjectDi
 
     :param include_inactive: include projects whose directory does not exist.
     """
-    listed = [project.describe() for project in load_projects(sources)]
-    return select_projects(listed, include_inactive=include_inactive)
+    projects = [project.describe() for project in load_projects(sources)]
+    return select_projects(projects, include_inactive=include_inactive)
 
 
 def select_projects(projects: list[ProjectDict], *, include_inactive: bool) -> list[ProjectDict]:
@@ -241,8 +241,8 @@ def _belongs_to_system(root: Path, home: Path) -> bool:
 def _find_registration(root: Path, alias: str | None, projects: list[Project]) -> Project | None:
     """Return the entry of a path; if there are several, prefer the one with that alias."""
     entries = [project for project in projects if project.root == root]
-    named = [project for project in entries if alias and project.alias == alias]
-    return next(iter(named + entries), None)
+    matches = [project for project in entries if alias and project.alias == alias]
+    return next(iter(matches + entries), None)
 
 
 def _check_alias(alias: str | None, others: Iterable[Project]) -> None:
@@ -277,8 +277,8 @@ def _refresh(project: Project, now: datetime) -> Json:
 
 
 def _is_stale(project: Project) -> bool:
-    recorded = (
+    entry_state = (
         project.entry.get("has_loki_dir"),
         project.entry.get("status", registry_project.ACTIVE),
     )
-    return recorded != (project.has_loki_dir, project.status)
+    return entry_state != (project.has_loki_dir, project.status)

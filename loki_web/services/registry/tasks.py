@@ -31,12 +31,12 @@ def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectT
 
     :param identifiers: ids, aliases or paths of projects; unknown ones are ignored. None for all.
     """
-    listed: list[ProjectTaskDict] = []
+    merged: list[ProjectTaskDict] = []
     for project in _select_projects(sources, identifiers):
         if project.root is None:
             continue
         name = redact(project.name)
-        listed += [
+        merged += [
             {
                 **task,
                 "_project_id": project.id,
@@ -45,7 +45,7 @@ def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectT
             }
             for task in _read_tasks(sources.at_project(project.root))
         ]
-    return listed
+    return merged
 
 
 def _select_projects(sources: Sources, identifiers: list[str] | None) -> list[Project]:

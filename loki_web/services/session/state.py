@@ -89,8 +89,8 @@ def get_loki_mode_version(sources: Sources) -> str:
     """Return the version of Loki Mode: the session's, else the installed one; empty if unknown."""
     skill_dir = sources.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    recorded = get_dashboard_state(sources).get("version")
-    return redact(first_text(recorded, (installed or "").strip(), default=""))
+    version = get_dashboard_state(sources).get("version")
+    return redact(first_text(version, (installed or "").strip(), default=""))
 
 
 def get_started_at(sources: Sources) -> datetime | None:
@@ -196,8 +196,8 @@ def _get_efficiency_iteration(sources: Sources) -> int:
 
 def get_project_name(sources: Sources) -> str:
     """Return the name in the state file, else the name of the project folder."""
-    recorded = as_dict(get_dashboard_state(sources).get("project")).get("name")
-    return redact(first_text(recorded, default=get_project_path(sources).name))
+    name = as_dict(get_dashboard_state(sources).get("project")).get("name")
+    return redact(first_text(name, default=get_project_path(sources).name))
 
 
 def get_project_path(sources: Sources) -> Path:

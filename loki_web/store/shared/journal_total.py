@@ -59,10 +59,10 @@ class JournalTotal:
             if path is not None:
                 with suppress(OSError, StorageError):  # without a lock, count anyway
                     stack.enter_context(atomic.locked(str(path), _LOCK_SECONDS))
-            stored = _read(path)
-            tally = stored if stored.total >= self._tally.total else self._tally
+            stored_tally = _read(path)
+            tally = stored_tally if stored_tally.total >= self._tally.total else self._tally
             self._tally = _count_on(tally, journal)
-            if path is not None and self._tally != stored:
+            if path is not None and self._tally != stored_tally:
                 with suppress(OSError):  # then only this process knows
                     atomic.write_whole(str(path), orjson.dumps(astuple(self._tally)), 0o600)
             return self._tally.total

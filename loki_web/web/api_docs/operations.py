@@ -198,10 +198,12 @@ def _make_example(document: Json, schema: Json, depth: int = 0) -> Any:
         item = _make_example(document, schema.get("items", {}), depth + 1)
         return [] if depth >= _MAX_DEPTH else [item]
     if kind == "object":
-        named = schema.get("properties", {}) if depth < _MAX_DEPTH else {}
-        if not named and not depth:
+        properties = schema.get("properties", {}) if depth < _MAX_DEPTH else {}
+        if not properties and not depth:
             return None
-        return {name: _make_example(document, field, depth + 1) for name, field in named.items()}
+        return {
+            name: _make_example(document, field, depth + 1) for name, field in properties.items()
+        }
     if schema.get("default") is not None:
         return schema["default"]
     return _EXAMPLES.get(kind, "…")
