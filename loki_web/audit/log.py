@@ -86,7 +86,7 @@ class AuditLog:
         self._user = sources.user
 
     def list_files(self) -> list[AuditFile]:
-        """Return all files, oldest first: of a day the rotated parts, then the one in use."""
+        """Return all files, oldest first. Rotated parts of a day come before its file in use."""
         files = map(_parse_file_name, self._user.file_names(FOLDER, ".jsonl"))
         return sorted((file for file in files if file), key=lambda file: file.order)
 
@@ -143,7 +143,7 @@ class WritableAuditLog(AuditLog):
         A log that cannot be written is logged as an error; the action itself has already been done
         and does not fail.
 
-        :return: the entry as written; None when recording is off or failed.
+        :return: the entry as written; None if recording is off or has failed.
         """
         if not self._settings.audit_recorded:
             return None
@@ -257,7 +257,7 @@ class WritableAuditLog(AuditLog):
     def _delete_oldest(self, max_files: int) -> None:
         """Delete the oldest files in the order of the chain until `max_files` are left.
 
-        The modification time is no criterion: a touched file would leave a gap in the chain.
+        Modification times are not used: a file that was touched would leave a gap in the chain.
         """
         files = self.list_files()
         surplus = files[: max(0, len(files) - max_files)]
@@ -268,9 +268,9 @@ class WritableAuditLog(AuditLog):
             self._user.remove(file.path)
 
     def _save_anchors(self, files: list[AuditFile]) -> None:
-        """Store where these files end, before they are deleted.
+        """Store the last hashes of these files, before the files are deleted.
 
-        :raises StorageError: when that cannot be written; then the files must be kept.
+        :raises StorageError: when they cannot be written; then the files must be kept.
         """
         ends = [(file, self._find_last_hash_in(file)) for file in files]
         added = [self._make_anchor(file.name, last_hash) for file, last_hash in ends if last_hash]

@@ -193,7 +193,7 @@ def summarize(sources: Sources, days: int) -> SummaryDict:
                 if (timestamp := _parse_timestamp(entry)) >= since:
                     total.count(entry)
                     first_counted = min(first_counted, timestamp)
-    # Until then neither an entry nor a whole file leaves the period.
+    # The counts are right until an entry, or a whole file, leaves the period.
     sources.record_validity(microseconds(since + period) - 1, microseconds(first_counted + period))
     return {
         "period_days": days,
@@ -237,8 +237,8 @@ def _read_entries(log: AuditLog, file: AuditFile, exact: dict[str, str]) -> Iter
 def _compile_filters(exact: dict[str, str]) -> tuple[re.Pattern[bytes], ...]:
     """Compile what every matching line contains, so that other lines need not be parsed.
 
-    Other writers may escape other characters than we do, or none; of such a value the longest
-    part without them counts.
+    Other writers may escape other characters than we do, or none. So of a value with characters
+    that may be escaped, only the longest part without them is searched for.
     """
     patterns = []
     for key, value in exact.items():

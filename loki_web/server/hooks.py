@@ -67,7 +67,7 @@ def refuse_exposure(settings: Settings, server: Any) -> None:
 
 
 def open_in_master(settings: Settings) -> WritableSources:
-    """Return sources that watch nothing: a user may have few watchers, and workers need them."""
+    """Return sources without file system events: inotify is limited, and workers need it."""
     return open_sources(replace(settings, watch=POLL), STARTED_AT)
 
 
@@ -97,7 +97,7 @@ def check_surroundings(settings: Settings, addresses: Iterable[Any]) -> None:
 def find_heartbeat_folder(sources: Sources) -> str | None:
     """Return the folder of the workers' heartbeats; None for the system's temporary folder.
 
-    Exits with one line when there is none, as with a read-only root file system.
+    Exit with one line if there is no such folder, as with a read-only root file system.
     """
     if temporary_folder() is not None:
         return None
@@ -117,7 +117,7 @@ def sweep(sources: WritableSources) -> None:
 def forget_focus(sources: WritableSources, server: Any) -> None:
     """Show the project of this server again, as the runner expects of a new server.
 
-    A sidecar is none, and after an upgrade by USR2 the server goes on.
+    Neither a sidecar nor the new master of an upgrade by USR2 is a new server.
     """
     is_new = not server.master_pid and "sidecar" not in server.app.app_uri
     if is_new and sources.cache_folder is not None:

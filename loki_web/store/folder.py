@@ -35,7 +35,7 @@ from loki_web.store.value_store import ValueStore
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_COPY_BYTES = 64 * 1024 * 1024
-RETRY_SECONDS = 0.02  # before reading a file again that may be being rewritten in place
+RETRY_SECONDS = 0.02  # before a file is read again that another program may be rewriting
 _COPY_TRIES = 20  # many, because a file that cannot be copied is missing from a checkpoint
 MAX_INPUTS = 8192
 R = TypeVar("R", bound=Reader)
@@ -75,7 +75,7 @@ class Folder:
     def document(self, relative: str) -> Any:
         """Return the content of a JSON file, or None. It is shared: do not change it.
 
-        While a damaged file may be being rewritten, the last good content is returned.
+        While another program may be rewriting a damaged file, its last good content is returned.
         """
         content: Content = observe(self._input(DocumentInput, relative))
         return content.value
@@ -196,7 +196,7 @@ class Folder:
         return version
 
     def is_too_large(self, relative: str) -> bool:
-        """Return whether a document is larger than what is read."""
+        """Return whether a document is larger than MAX_DOCUMENT_BYTES, so that it is not read."""
         version = self.version(relative)
         return version is not None and version.size > MAX_DOCUMENT_BYTES
 

@@ -20,8 +20,8 @@ class LogSlice:
     """Follows the log file of the session.
 
     When another file has become the session's log, switch to it after _QUIET_SECONDS without new
-    lines: the runner writes to two files at the same time. Of the other file, read what was written
-    since the last new lines of this one.
+    lines: the runner writes to two files at the same time. The other file is read from where it
+    ended when this one last had new lines.
 
     :param show: returns the sources of the project to show.
     """
@@ -52,9 +52,9 @@ class LogSlice:
         """Begin at the end: `since` returns the lines after those that clients already have."""
 
     def refresh(self) -> list[Message]:
-        """Return the lines that were written since the last call; none at the first call.
+        """Return the lines that were written since the last call.
 
-        None either when another project is shown than before.
+        The first call for a project that is shown returns none.
         """
         shown = self._show()
         if shown is not self._sources or not self._is_read:

@@ -154,9 +154,9 @@ class _Log:
         return [pair for pair in placed if pair[0] < stop]
 
     def find_time(self, is_past: Callable[[str], bool]) -> tuple[int, int]:
-        """Return two offsets: no line before the first is past a time, each after the other is.
+        """Return two offsets: before the first no line is past a time, after the second each is.
 
-        They are found by bisection, and a block farther apart than they have to be.
+        Bisection finds them up to a block too far apart.
         """
         low, high = 0, self._size
         while high - low > _BLOCK_BYTES:

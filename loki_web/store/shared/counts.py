@@ -1,9 +1,9 @@
 """Count what the processes of a server do, in memory that they share.
 
 The master maps anonymous memory before it forks its workers. Each worker has a row of numbers that
-only it changes, so no lock between processes is needed, and a reader adds the rows up. The row of a
-worker that has ended, by whatever means, goes on counting with the next worker: no total ever
-falls. There is no file that could be truncated, or that a full disk could turn into SIGBUS.
+only it changes, so no lock between processes is needed, and a reader adds the rows up. After the
+end of a worker, also if it was killed, the next one gets its row with the counts in it, so no total
+ever falls. No file is mapped: one that is truncated, or whose disk is full, would cause SIGBUS.
 """
 
 import mmap
@@ -46,10 +46,10 @@ class Counts:
         """Return the sum of a cell of all processes."""
         return sum(self._rows[cell : self._end() : CELLS])
 
-    def totals(self, first: int, many: int) -> list[float]:
-        """Return the sums of neighboring cells of all processes."""
+    def totals(self, first: int, number: int) -> list[float]:
+        """Return the sums of a number of neighboring cells, each over all processes."""
         starts = range(first, self._end(), CELLS)
-        return list(map(sum, zip(*(self._rows[at : at + many] for at in starts), strict=True)))
+        return list(map(sum, zip(*(self._rows[at : at + number] for at in starts), strict=True)))
 
     def greatest(self, cell: int) -> float:
         """Return the greatest value of a cell of all processes."""
@@ -60,9 +60,9 @@ class Counts:
 
 
 class SharedCounts:
-    """The memory of a server, made by the master before it forks.
+    """The memory of a server, mapped by the master before it forks.
 
-    :param rows: the most processes that are counted at one time; others count for themselves.
+    :param rows: how many processes can have a row at one time; others count for themselves.
     """
 
     def __init__(self, rows: int) -> None:
