@@ -142,7 +142,8 @@ def is_issuer(value: Any, issuer: str) -> bool:
 def check_address(address: str, issuer: str) -> None:
     """Check an address from which keys would be fetched.
 
-    :raises ValueError: unless it is https; http and this machine only for an issuer that is there.
+    :raises ValueError: unless it is https. Addresses of this machine, also with http, are allowed
+        for an issuer on this machine alone.
     """
     scheme, is_local = urlsplit(address).scheme, outgoing.is_local(address)
     if is_local and not outgoing.is_local(issuer):

@@ -65,7 +65,7 @@ def is_active(entry: Json, now: datetime) -> bool:
 def read_limit(entry: Json) -> frozenset[str] | None:
     """Return the projects to which a token is limited, see `Sources.limit`; None for all.
 
-    A value of another form allows none.
+    A malformed value allows no project.
     """
     projects = entry.get("projects")
     return None if projects is None else frozenset(texts_in(projects))

@@ -106,6 +106,14 @@ def test_a_lesson_has_the_figures_of_its_type(fields: Any, lesson: Lesson | None
             assert record.lesson == lesson
 
 
+def test_fields_at_the_top_level_count_more_than_those_in_data() -> None:
+    fields = {"error_type": "E1", "resolution": "", "confidence": 0.5}
+    data = {"error_type": "E2", "resolution": "restart", "confidence": 1}
+    record = parse_event({"type": "error_pattern", **fields, "data": data})
+    assert record is not None
+    assert (record.lesson, record.confidence) == (Lesson("E1"), 0.5)
+
+
 @pytest.mark.parametrize(
     ("content", "rate"),
     [

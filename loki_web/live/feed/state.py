@@ -119,7 +119,7 @@ class ListKind:
     message_type: MessageType
     mark: Callable[[Entry], Any]
     removed_type: str
-    moved: MovedEntries = lambda known, entries: set()
+    moved: MovedEntries = lambda former, entries: set()
     moved_type: str = ""
 
 

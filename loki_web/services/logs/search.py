@@ -21,7 +21,9 @@ _PROBE_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a log: the offset of a line, in the file with an inode.
+    """The offset of a line in the file with an inode, which clients send back.
+
+    Unlike a `follower.Cursor` it does not survive a rotation: a cursor of another file is refused.
 
     :param inode: None for whichever file is the log.
     """
