@@ -56,8 +56,8 @@ def test_an_empty_index_gives_four_empty_lists() -> None:
         (  # equally frequent: the first by its JSON text
             USER_PREFERENCE,
             "preferences",
-            [Lesson("tabs", "b"), Lesson("tabs", "a")],
-            {"preference_key": "tabs", "preferred_value": "a", "frequency": 2},
+            [Lesson("tabs", "b"), Lesson("tabs", "a"), Lesson("tabs", "c")],
+            {"preference_key": "tabs", "preferred_value": "a", "frequency": 3},
         ),
         (
             ERROR_PATTERN,
@@ -153,6 +153,14 @@ SERVER, ENGINE = "metrics/aggregation.json", "learning/aggregated/2.json"
     [
         ({}, [], ""),
         ({SERVER: {"error_patterns": [{"error_type": "E1"}]}}, ["E1"], ""),
+        (
+            {
+                SERVER: {"error_patterns": [{"error_type": "E1"}]},
+                ENGINE: {"error_patterns": [{"error_type": "E2"}]},
+            },
+            ["E1"],
+            "",
+        ),
         (
             {
                 SERVER: {"error_patterns": [], "aggregated_at": "2026-03-01T10:20:30Z"},

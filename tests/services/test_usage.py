@@ -64,6 +64,12 @@ def list_uses(uses: list[Use]) -> list[tuple[int, int, int]]:
             [(1, 1, 10)],
             3.0,
         ),
+        (
+            {**files({"cost_usd": 1}), **tracker(tokens(1, 10, cost_usd=2))},
+            "tracking",
+            [(1, 1, 10)],
+            2.0,
+        ),
         # A file that differs, minutes apart, is of a later session than the tracker knows.
         (
             {
@@ -119,7 +125,7 @@ def test_the_number_of_an_iteration_is_in_the_name_else_in_the_file(
 
 @pytest.mark.parametrize(
     ("amounts", "total"),
-    [([], 0.0), ([0.1] * 10, 1.0), ([1e15, 0.25, -1e15], 0.25), ([0.0000004], 0.0)],
+    [([], 0.0), ([0.1] * 10, 1.0), ([1e16, 1.0, -1e16], 1.0), ([0.0000004], 0.0)],
 )
 def test_a_sum_of_usd_is_exact_to_six_decimals(amounts: list[float], total: float) -> None:
     assert sum_usd(amounts) == total
