@@ -93,7 +93,7 @@ def test_the_base_is_pinned_and_the_user_is_not_root() -> None:
     assert int(arguments["UID"]) > 0
 
 
-def test_what_the_image_is_built_from_is_in_its_context() -> None:
+def test_the_sources_of_the_image_are_in_its_context() -> None:
     admitted = [
         line.removeprefix("!")
         for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -225,7 +225,7 @@ CHECKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", CHECKS)
-def test_other_programs_find_no_fault(program: str) -> None:
+def test_linters_find_no_fault(program: str) -> None:
     check([installed(program), *CHECKS[program]])
 
 

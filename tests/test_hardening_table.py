@@ -23,7 +23,7 @@ def test_every_item_is_there_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("item", ITEMS)
-def test_it_names_tests(item: str) -> None:
+def test_each_item_names_its_tests(item: str) -> None:
     done, tests = rows()[item]
     named = NAMED.findall(tests)
     assert done
@@ -31,7 +31,7 @@ def test_it_names_tests(item: str) -> None:
     assert len(named) == tests.count("::")
 
 
-def test_all_tests_that_the_document_names_exist() -> None:
+def test_each_test_that_the_document_names_exists() -> None:
     named = set(NAMED.findall(TABLE.read_text()))
     assert [each for each in sorted(named) if each[1] not in functions(TESTS / each[0])] == []
 

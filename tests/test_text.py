@@ -48,5 +48,5 @@ def test_names_in_any_language_are_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD.values(), ids=BAD)
-def test_what_looks_like_another_name_is_none(name: str) -> None:
+def test_a_text_that_looks_like_another_name_is_no_name(name: str) -> None:
     assert not is_name(name)

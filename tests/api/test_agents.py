@@ -89,7 +89,9 @@ def test_forms_of_a_record(
 @pytest.mark.parametrize(
     "content", ["5", '"x"', "null", '{"a": 1}', '{"agents": 5}', '[1, "x", null, []]', "{", ""]
 )
-def test_other_shapes_are_no_agents(place: Place, client: FlaskClient, content: str) -> None:
+def test_values_of_other_shapes_are_no_agents(
+    place: Place, client: FlaskClient, content: str
+) -> None:
     place.write(FILE, content)
     assert listed(client) == []
     for action in ("kill", "pause", "resume"):

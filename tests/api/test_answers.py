@@ -165,7 +165,7 @@ def test_metrics_have_the_format_that_is_asked_for(app: Flask) -> None:
             assert kind in send(app, "/metrics", HTTP_ACCEPT=accepted).headers["Content-Type"]
 
 
-def test_what_a_client_has_is_not_sent_again(app: Flask, session: Place) -> None:
+def test_an_answer_that_the_client_has_is_not_sent_again(app: Flask, session: Place) -> None:
     whole = send(app, STATUS)
     for known in (whole.headers["ETag"], f'"x", {whole.headers["ETag"]}', "*"):
         answer = send(app, STATUS, HTTP_IF_NONE_MATCH=known)
@@ -249,7 +249,7 @@ def proxied(session: Place) -> Flask:
     return app
 
 
-def test_what_a_trusted_proxy_tells_counts_for_each_request(proxied: Flask) -> None:
+def test_the_headers_of_a_trusted_proxy_count_for_each_request(proxied: Flask) -> None:
     assert send(proxied, STATUS, HTTP_X_FORWARDED_HOST="evil.example").code == 403
     assert send(proxied, STATUS, HTTP_X_FORWARDED_HOST="localhost").code == 200
     for prefix in ("", "/a", "", "/b", "/a"):

@@ -83,7 +83,7 @@ def test_the_limit_of_the_file_goes_before_that_of_the_setting(
     ("limit", "spent", "remaining", "exceeded"),
     [(5, 1.25, 3.75, False), (5, 5, 0, True), (5, 6, 0, True), (0, 0, 0, True), (0, 1, 0, True)],
 )
-def test_what_remains_and_whether_it_is_exceeded(
+def test_a_spent_budget_is_exceeded_and_its_rest_is_never_negative(
     place: Place, client: FlaskClient, limit: float, spent: float, remaining: float, exceeded: bool
 ) -> None:
     place.write("metrics/budget.json", {"limit": limit})

@@ -56,7 +56,7 @@ def test_recorded_checkpoints_are_uniform_and_newest_first(session: Place) -> No
     assert all(entry["git_sha"] for entry in answer)
 
 
-def test_of_a_finished_session_only_what_exists_is_listed(finished: Place) -> None:
+def test_only_existing_checkpoints_of_a_finished_session_are_listed(finished: Place) -> None:
     client = finished.client()
     answer = listed(client)
     assert_uniform(client, answer)
@@ -72,7 +72,7 @@ def test_reading_writes_nothing(session: Place) -> None:
     assert places.snapshot(session.loki) == before
 
 
-def test_without_checkpoints_the_list_is_empty(client: FlaskClient) -> None:
+def test_the_list_is_empty_without_checkpoints(client: FlaskClient) -> None:
     assert listed(client) == []
 
 
@@ -193,7 +193,7 @@ def test_directories_that_are_no_checkpoints_are_not_shown(
         assert client.get(f"/api/checkpoints/{name}").status_code == 404
 
 
-def test_one_is_shown_with_all_its_metadata(place: Place, client: FlaskClient) -> None:
+def test_a_checkpoint_is_returned_with_all_its_metadata(place: Place, client: FlaskClient) -> None:
     content = {
         "id": "cp-3-1771578175",
         "timestamp": "2026-02-20T09:02:55.5+00:00Z",

@@ -133,7 +133,9 @@ def test_the_message_loses_control_characters(
         (json.dumps({"message": "x" * 2 * 1024 * 1024}), 413),
     ],
 )
-def test_bodies(place: Place, client: FlaskClient, body: Any, status: int) -> None:
+def test_only_a_well_formed_body_creates_a_checkpoint(
+    place: Place, client: FlaskClient, body: Any, status: int
+) -> None:
     response = client.post("/api/checkpoints", data=body, content_type="application/json")
     assert response.status_code == status
     assert len(directories(place)) == len(index(place)) == (1 if status == 201 else 0)
@@ -262,7 +264,7 @@ def test_a_queue_that_is_being_rewritten_is_copied_whole(place: Place, client: F
         assert copy.read_text() in contents
 
 
-def test_what_is_damaged_or_outside_is_not_copied(place: Place, client: FlaskClient) -> None:
+def test_damaged_and_outside_files_are_not_copied(place: Place, client: FlaskClient) -> None:
     outside = places.write(place.home / "outside" / "secret.json", {"secret": "foreign"})
     damaged = place.write("queue/failed.json", '[{"id": ')
     os.utime(damaged, (time.time() - 60,) * 2)
@@ -339,9 +341,7 @@ def test_links_files_and_foreign_directories_are_neither_counted_nor_removed(
         assert os.path.lexists(checkpoints / name)
 
 
-def test_what_a_killed_maker_left_without_metadata_counts_and_goes(
-    place: Place, client: FlaskClient
-) -> None:
+def test_folders_of_killed_creators_count_and_are_pruned(place: Place, client: FlaskClient) -> None:
     identities = create_older(place, 49)
     place.write(f"{CHECKPOINTS}/cp-1-1500000000/queue/pending.json", [])
     created = create(client)
@@ -368,7 +368,9 @@ def test_an_index_that_cannot_be_written_means_no_checkpoint(
 
 
 @pytest.mark.parametrize("where", ["state", CHECKPOINTS])
-def test_nothing_is_created_outside(place: Place, client: FlaskClient, where: str) -> None:
+def test_no_checkpoint_is_created_outside_of_the_folder(
+    place: Place, client: FlaskClient, where: str
+) -> None:
     outside = place.home / "outside"
     outside.mkdir()
     link = place.loki / where

@@ -17,7 +17,7 @@ def context(client: FlaskClient) -> Any:
     return response.get_json()
 
 
-def test_the_recorded_window(ask: Ask, session: Place) -> None:
+def test_the_window_of_the_recorded_session_is_returned(ask: Ask, session: Place) -> None:
     stored = session.read("context/tracking.json")
     answer = ask("/api/context")
     used = stored["current"]["total_tokens"]
@@ -59,7 +59,7 @@ def test_without_a_file_the_shape_is_the_same(client: FlaskClient) -> None:
         ("claude", {"total_tokens": 300_000}, "0", 200_000, 150),
     ],
 )
-def test_the_capacity(
+def test_the_capacity_comes_from_setting_tracker_or_provider(
     place: Place, provider: Any, current: Any, setting: str, capacity: int, percent: float
 ) -> None:
     place.write("context/tracking.json", {"provider": provider, "current": current})
@@ -77,7 +77,7 @@ def test_the_capacity(
         {"provider": 5, "session_id": None, "updated_at": "never", "compactions": {"a": 1}},
     ],
 )
-def test_what_is_no_number_is_zero(place: Place, client: FlaskClient, stored: Any) -> None:
+def test_a_malformed_number_is_zero(place: Place, client: FlaskClient, stored: Any) -> None:
     place.write("context/tracking.json", stored)
     answer = context(client)
     assert (answer["total_used"], answer["usage_percent"]) == (0, 0)

@@ -341,7 +341,7 @@ def test_an_unknown_model_with_tokens_and_no_cost_is_named(
 
 
 @pytest.mark.parametrize("record", [{}, {"input_tokens": 0, "output_tokens": 0}])
-def test_all_zero_is_not_measured(place: Place, client: FlaskClient, record: Any) -> None:
+def test_a_cost_of_zero_is_not_measured(place: Place, client: FlaskClient, record: Any) -> None:
     efficiency(place, {**record, "cost_usd": 0})
     assert (cost(client)["estimated_cost_usd"], cost(client)["source"]) == (0, "none")
 

@@ -79,7 +79,7 @@ def test_any_state_file_gives_the_documented_object(
     assert (answer["enabled"], answer["total_votes"], answer["verdicts"]) == (enabled, 0, [])
 
 
-def test_without_a_council_it_is_disabled(client: FlaskClient) -> None:
+def test_the_council_is_disabled_without_files(client: FlaskClient) -> None:
     assert state(client)["enabled"] is False
     assert verdicts(client) == {"verdicts": [], "details": []}
 
@@ -111,7 +111,7 @@ def test_verdicts_without_an_iteration_are_all_there(place: Place, client: Flask
     assert {entry["raw_result"] for entry in verdicts(client)["verdicts"]} == set(words)
 
 
-def test_of_one_iteration_the_latest_verdict_of_each_kind_counts(
+def test_the_latest_verdict_of_each_kind_and_iteration_counts(
     place: Place, client: FlaskClient
 ) -> None:
     first = {"iteration": 6, "result": "REJECTED", "timestamp": "2026-02-20T09:00:00Z"}

@@ -41,7 +41,9 @@ def admin(place: Place) -> FlaskClient:
         ({"LOKI_OIDC_ISSUER": "https://id.example"}, (False, False, False, False)),
     ],
 )
-def test_status(place: Place, settings: dict[str, str], expected: tuple[bool, ...]) -> None:
+def test_the_status_tells_which_features_are_on(
+    place: Place, settings: dict[str, str], expected: tuple[bool, ...]
+) -> None:
     answer = place.client(**settings).get("/api/enterprise/status").get_json()
     names = ("auth_enabled", "oidc_enabled", "audit_enabled", "enterprise_mode")
     assert tuple(answer[name] for name in names) == expected
@@ -92,7 +94,7 @@ def test_without_authentication_there_are_no_tokens(client: FlaskClient) -> None
     assert client.delete(f"{TOKENS}/x").status_code == 403
 
 
-def test_revoking_and_deleting(admin: FlaskClient) -> None:
+def test_a_token_is_revoked_then_deleted(admin: FlaskClient) -> None:
     def names(query: str = "") -> list[str]:
         return [token["name"] for token in admin.get(TOKENS + query).get_json()]
 
@@ -109,7 +111,7 @@ def test_revoking_and_deleting(admin: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "identifier", ["..", "..%2f..%2fetc", "a%0A", "a%00", "%2e%2e", ".", "a" * 5000, "ä", "%20"]
 )
-def test_odd_identifiers(admin: FlaskClient, identifier: str) -> None:
+def test_a_malformed_identifier_removes_no_token(admin: FlaskClient, identifier: str) -> None:
     assert admin.delete(f"{TOKENS}/{identifier}").status_code in (400, 404)
 
 
@@ -203,7 +205,9 @@ def test_a_token_is_found_by_its_name(admin: FlaskClient, name: str, written: st
         ("?action=session", []),
     ],
 )
-def test_queries(audit: FlaskClient, query: str, days: list[str]) -> None:
+def test_a_query_returns_the_matching_entries(
+    audit: FlaskClient, query: str, days: list[str]
+) -> None:
     answer = audit.get(AUDIT + query).get_json()
     assert [entry["timestamp"][8:10] for entry in answer] == days
 
@@ -249,12 +253,12 @@ def test_entries_have_the_documented_types(audit: FlaskClient) -> None:
         *("start_date=2026-2-1", "start_date=2026-02-20T10:00", "limit=1&limit=2"),
     ],
 )
-def test_bad_queries(audit: FlaskClient, query: str) -> None:
+def test_a_malformed_query_is_refused(audit: FlaskClient, query: str) -> None:
     assert audit.get(f"{AUDIT}?{query}").status_code == 400
 
 
 @pytest.mark.parametrize("days", ["-1", "0", "366", "999999999", "x", "1.5", ""])
-def test_bad_summaries(audit: FlaskClient, days: str) -> None:
+def test_a_malformed_period_is_refused(audit: FlaskClient, days: str) -> None:
     assert audit.get(f"{AUDIT}/summary?days={days}").status_code == 400
 
 

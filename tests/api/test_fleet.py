@@ -57,7 +57,7 @@ def test_a_registered_project_can_be_named(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("name", ["unknown", "/", "/etc", "..", "\0", "x" * 5000, "../new"])
-def test_nothing_else_can_be_named(
+def test_an_unknown_project_is_not_found(
     place: Place, client: FlaskClient, name: str, method: str
 ) -> None:
     add_project(place, "new", is_registered=False)

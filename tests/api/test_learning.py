@@ -345,7 +345,7 @@ def test_filters_filter_in_all_three(place: Place, query: str, count: int) -> No
         *(("limit=1&limit=2", 400), ("limit=1.0", 400), ("limit=%2B5", 400), ("limit=１", 400)),
     ],
 )
-def test_limits(place: Place, path: str, query: str, status: int) -> None:
+def test_a_limit_out_of_range_is_refused(place: Place, path: str, query: str, status: int) -> None:
     write_signals(place, *(signal(kind) for kind in LISTS.values() for _ in range(2)))
     response = place.client().get(f"/api/learning/{path}?{query}")
     assert response.status_code == status
@@ -362,7 +362,7 @@ def test_limits(place: Place, path: str, query: str, status: int) -> None:
         ("offset=1000000000000", 400),
     ],
 )
-def test_offsets(place: Place, query: str, status: int) -> None:
+def test_an_offset_out_of_range_is_refused(place: Place, query: str, status: int) -> None:
     assert place.client().get(f"/api/learning/signals?{query}").status_code == status
 
 
@@ -407,7 +407,7 @@ def test_fields_are_found_at_the_top_below_data_and_in_the_action(place: Place) 
     assert bash["efficiency_score"] == pytest.approx(0.7 * 0.5 + 0.3 / 1.1)
 
 
-def test_what_is_put_together(place: Place) -> None:
+def test_records_are_aggregated_by_subject(place: Place) -> None:
     write_signals(
         place,
         *(
@@ -563,7 +563,7 @@ def test_secrets_do_not_leave_the_server(place: Place) -> None:
     assert secret not in client.post("/api/learning/aggregate").get_data(as_text=True)
 
 
-def test_nothing_is_written_by_reading(session: Place, ask: Ask) -> None:
+def test_reading_changes_no_file(session: Place, ask: Ask) -> None:
     owned = (session.loki, session.home / ".loki")  # not the cache, which is ours
     before = [places.snapshot(folder) for folder in owned]
     for path in GETS:
@@ -571,7 +571,7 @@ def test_nothing_is_written_by_reading(session: Place, ask: Ask) -> None:
     assert [places.snapshot(folder) for folder in owned] == before
 
 
-def test_what_is_written_is_seen_by_the_next_request(place: Place) -> None:
+def test_a_change_is_in_the_next_answer(place: Place) -> None:
     client = place.client()
     assert get(client, "metrics")["totalSignals"] == 0
     write_events(place, event())
@@ -605,7 +605,7 @@ def test_a_file_of_half_a_gigabyte_costs_little_memory_and_time(place: Place) ->
 
 
 @pytest.mark.slow
-def test_what_has_not_changed_is_not_read_again(place: Place) -> None:
+def test_unchanged_files_are_not_read_again(place: Place) -> None:
     write_events(place, *(event(data={"n": n}) for n in range(20_000)))
     write_signals(place, *(signal("tool_efficiency") for _ in range(300)))
     for file in place.loki.rglob("*.json*"):

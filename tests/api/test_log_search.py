@@ -178,7 +178,7 @@ def test_a_line_that_is_appended_is_found_by_the_same_search(
     assert messages(get(client, f"after={first['cursor']}")[0]) == ["two"]
 
 
-def test_without_a_log_nothing_is_found(client: FlaskClient) -> None:
+def test_a_search_without_a_log_is_empty(client: FlaskClient) -> None:
     assert get(client, "query=x") == ([], None)
     assert get(client, "after=start") == ([], None)
 

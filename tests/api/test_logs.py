@@ -127,7 +127,7 @@ AT_WRITING = "2026-02-20 09:13:40"
         ),
     ],
 )
-def test_forms_of_a_line(
+def test_each_form_of_a_line_is_parsed(
     place: Place, client: FlaskClient, line: str, message: str, level: str, timestamp: str
 ) -> None:
     assert only(place, client, line) == (message, level, timestamp)
@@ -276,7 +276,7 @@ def test_a_hundred_lines_unless_more_are_asked_for(place: Place, client: FlaskCl
     "query",
     ["-1", "0", "10001", "1000000000000", "1e3", "abc", "", "1.5", "１０", " 5", "+5", "5&lines=6"],
 )
-def test_other_numbers_of_lines_are_refused(client: FlaskClient, query: str) -> None:
+def test_a_number_of_lines_out_of_range_is_refused(client: FlaskClient, query: str) -> None:
     response = client.get(f"/api/logs?lines={query}")
     assert response.status_code == 400
     assert isinstance(response.get_json()["detail"], str)
@@ -310,7 +310,7 @@ def test_other_numbers_of_lines_are_refused(client: FlaskClient, query: str) -> 
         ({}, None),
     ],
 )
-def test_which_file_is_the_log(
+def test_the_log_is_the_preferred_or_the_newest_file(
     place: Place, client: FlaskClient, ages: dict[str, float], chosen: str | None
 ) -> None:
     for name, age in ages.items():
@@ -353,7 +353,7 @@ def a_pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("make", [a_directory, a_pipe])
 @pytest.mark.parametrize("name", ["session.log", "agent.log"])
-def test_what_is_no_file_does_not_hold_the_request_up(
+def test_an_irregular_file_does_not_block_the_request(
     place: Place, client: FlaskClient, make: Callable[[Path], None], name: str
 ) -> None:
     make(place.loki / "logs" / name)

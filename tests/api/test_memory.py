@@ -143,7 +143,7 @@ def test_the_summary_agrees_with_the_lists_whatever_lies_about(
 
 
 @pytest.mark.timeout(20)
-def test_what_is_no_file_of_the_session_is_not_served(
+def test_a_path_outside_of_the_session_is_not_served(
     place: Place, client: FlaskClient, tmp_path: Path
 ) -> None:
     outside = write(tmp_path / "outside" / "secret.json", {"id": "secret", "name": "secret"})
@@ -175,7 +175,7 @@ def test_a_whole_folder_of_episodes_that_leads_out_has_none(
 
 @pytest.mark.parametrize("identifier", NOT_IDS)
 @pytest.mark.parametrize("kind", ["episodes", "patterns", "skills"])
-def test_what_is_no_id_is_refused(session: Place, kind: str, identifier: str) -> None:
+def test_a_malformed_id_is_refused(session: Place, kind: str, identifier: str) -> None:
     response = session.client().get(f"/api/memory/{kind}/{identifier}")
     assert response.status_code in (400, 404)
     assert isinstance(response.get_json()["detail"], str)

@@ -58,7 +58,7 @@ def test_latest_date_is_empty_where_no_time_is_known(place: Place, client: Flask
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_of_two_files_with_one_id_the_newest_counts(
+def test_the_newest_file_of_an_id_counts(
     place: Place, client: FlaskClient, newest_first: bool
 ) -> None:
     moments = ["2026-02-02T00:00:00Z", "2026-02-01T23:00:00Z"]

@@ -76,7 +76,7 @@ def test_the_recorded_timeline_is_the_file(ask: Ask, session: Place) -> None:
     assert len(instants) == len(stored["recent_actions"]) + len(stored["key_decisions"])
 
 
-def test_a_bare_timeline(place: Place, client: FlaskClient) -> None:
+def test_a_list_is_a_timeline_of_decisions(place: Place, client: FlaskClient) -> None:
     place.variant("timeline.list.json", "memory/timeline.json")
     timeline = get(client, "/api/memory/timeline")
     assert timeline["entries"] == place.read("memory/timeline.json")

@@ -66,7 +66,7 @@ def test_anti_patterns_wrapped_like_patterns(place: Place, client: FlaskClient) 
     assert (entry["id"], entry["category"]) == ("a", "anti-pattern")
 
 
-def test_of_two_patterns_with_one_id_the_newest_counts_then_the_first(
+def test_the_newest_pattern_of_an_id_counts_then_the_first(
     place: Place, client: FlaskClient
 ) -> None:
     place.write(

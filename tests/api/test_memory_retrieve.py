@@ -88,7 +88,7 @@ def garden(place: Place) -> Place:
         ("anti-pattern frost", "sem-2"),
     ],
 )
-def test_what_matches_best_comes_first(garden: Place, query: str, first: str) -> None:
+def test_the_best_match_comes_first(garden: Place, query: str, first: str) -> None:
     assert ids(garden.client(), query)[0] == first
 
 
@@ -196,7 +196,7 @@ def test_several_servers_share_the_index_and_may_lose_it(garden: Place) -> None:
     assert [ids(client, "frost") for client in clients] == [["sem-2"]] * 3
 
 
-def test_it_searches_where_no_cache_can_be_kept(garden: Place) -> None:
+def test_a_search_needs_no_cache_folder(garden: Place) -> None:
     (garden.home / "file").write_text("")
     client = garden.client(LOKI_CACHE_DIR=str(garden.home / "file" / "below"))
     assert ids(client, "frost") == ["sem-2"]
@@ -206,15 +206,15 @@ def test_it_searches_where_no_cache_can_be_kept(garden: Place) -> None:
     "query",
     ["!!!", '"', 'apple" OR "x', "NEAR(", "*", "title:apple", "a AND", "\0", "ä", "x" * 1000],
 )
-def test_nothing_that_is_typed_breaks_it(garden: Place, query: str) -> None:
+def test_any_text_can_be_searched(garden: Place, query: str) -> None:
     retrieve(garden.client(), query)
 
 
-def test_nothing_is_found_in_an_empty_memory(client: FlaskClient) -> None:
+def test_an_empty_memory_has_no_results(client: FlaskClient) -> None:
     assert retrieve(client, "anything") == []
 
 
-def test_other_keys_are_given_back(garden: Place) -> None:
+def test_unknown_keys_of_a_question_are_returned(garden: Place) -> None:
     more = {"taskType": None, "topK": None, "limit": 5, "nested": {"a": [1]}}
     assert ids(garden.client(), "frost", **more) == ["sem-2"]
 
@@ -248,12 +248,12 @@ def test_a_body_that_asks_nothing_is_refused(client: FlaskClient, body: Any) -> 
 
 
 @pytest.mark.parametrize("body", [{}, {"topK": 5}, {"taskType": "ACT", "other": [1]}])
-def test_without_a_question_nothing_is_found(client: FlaskClient, body: Any) -> None:
+def test_a_body_without_a_question_has_no_results(client: FlaskClient, body: Any) -> None:
     answer = client.post("/api/memory/retrieve", json=body).get_json()
     assert (answer["results"], answer["query"]) == ([], body)
 
 
-def test_other_names_of_question_and_number(garden: Place) -> None:
+def test_question_and_number_have_other_names(garden: Place) -> None:
     client = garden.client()
     bodies = [{"query": "apple"}, {"goal": "apple"}, {"goal": "apple", "top_k": 1}]
     answers = [client.post("/api/memory/retrieve", json=body).get_json() for body in bodies]

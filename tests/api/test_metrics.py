@@ -310,7 +310,7 @@ def test_the_plain_format_is_what_most_get(client: FlaskClient, accept: str | No
     assert response.data.endswith(b"\n")
 
 
-def test_openmetrics_on_request(place: Place, client: FlaskClient) -> None:
+def test_openmetrics_is_sent_on_request(place: Place, client: FlaskClient) -> None:
     place.write("events.jsonl", "{}\n")
     response = client.get(
         "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -334,7 +334,7 @@ def test_openmetrics_on_request(place: Place, client: FlaskClient) -> None:
         (["nope"], []),
     ],
 )
-def test_only_the_requested_samples(
+def test_only_requested_samples_are_returned(
     client: FlaskClient, names: list[str], expected: list[str]
 ) -> None:
     response = client.get("/metrics", query_string=[("name[]", name) for name in names])
@@ -352,14 +352,14 @@ def test_a_variable_meant_for_other_programs_changes_nothing(
     assert scrape(session.client()) == expected
 
 
-def test_head_and_other_methods(client: FlaskClient) -> None:
+def test_metrics_answer_head_and_refuse_other_methods(client: FlaskClient) -> None:
     response = client.head("/metrics")
     assert (response.status_code, response.data) == (200, b"")
     assert response.headers["Content-Type"] == PLAIN
     assert client.post("/metrics").status_code == 405
 
 
-def test_it_is_described(client: FlaskClient) -> None:
+def test_metrics_are_in_the_openapi_document(client: FlaskClient) -> None:
     operation = client.get("/openapi.json").get_json()["paths"]["/metrics"]["get"]
     assert "text/plain" in operation["responses"]["200"]["content"]
     assert operation["tags"] == ["metrics"]

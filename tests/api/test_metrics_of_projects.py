@@ -65,7 +65,7 @@ def test_a_project_has_the_same_numbers_alone_and_among_all(
     assert of_project(every, 'id-über "x"') == {("loki_cost_usd", frozenset()): 3.0}
 
 
-def test_only_so_many_projects_have_samples(
+def test_the_number_of_projects_with_samples_is_limited(
     place: Place, client: FlaskClient, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "_MOST_PROJECTS", 2)

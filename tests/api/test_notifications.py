@@ -78,7 +78,7 @@ def test_recorded_notifications_newest_first(ask: Ask, session: Place) -> None:
         ("?limit=1&severity=critical", ["c"]),
     ],
 )
-def test_filters_and_pages(
+def test_notifications_are_filtered_and_paged(
     place: Place, client: FlaskClient, query: str, expected: list[str]
 ) -> None:
     entries = [
@@ -204,7 +204,7 @@ def test_acknowledging_marks_recounts_and_keeps_what_it_does_not_know(session: P
     }
 
 
-def test_all_entries_with_the_id_are_marked(place: Place, client: FlaskClient) -> None:
+def test_each_entry_with_the_id_is_marked(place: Place, client: FlaskClient) -> None:
     place.write(ACTIVE, {"notifications": [notification("a"), notification("b")] * 2})
     assert acknowledge(client, "a") == 200
     marks = [(e["id"], e["acknowledged"]) for e in place.read(ACTIVE)["notifications"]]
@@ -379,7 +379,9 @@ def test_the_example_of_the_reference(place: Place, session: Place, recorded: bo
     assert stored["sensitive-file"]["patterns"]
 
 
-def test_all_ids_of_the_reference_work_on_a_fresh_folder(place: Place, client: FlaskClient) -> None:
+def test_each_id_of_the_reference_works_on_a_fresh_folder(
+    place: Place, client: FlaskClient
+) -> None:
     ids = {"context_threshold": 70, "task_failure": 2, "budget_limit": 60}
     assert (
         put(client, *({"id": i, "enabled": False, "threshold": t} for i, t in ids.items())) == 200
@@ -556,7 +558,9 @@ def test_a_choice_of_notifications_that_is_none(client: FlaskClient, body: Any) 
     assert client.post("/api/notifications/acknowledge", json=body).status_code == 400
 
 
-def test_nothing_to_acknowledge_writes_nothing(place: Place, client: FlaskClient) -> None:
+def test_an_acknowledgement_without_a_change_writes_nothing(
+    place: Place, client: FlaskClient
+) -> None:
     response = client.post("/api/notifications/acknowledge", json={"all": True})
     assert (response.status_code, response.get_json()["changed"]) == (200, [])
     assert not (place.loki / "notifications").exists()

@@ -42,7 +42,7 @@ def test_forty_registrations_from_two_processes_are_forty_projects(
     assert {entry["path"] for entry in answer} == set(map(str, paths))
 
 
-def test_one_path_registered_by_everybody_is_one_project(place: Place, processes: Executor) -> None:
+def test_a_path_that_all_register_at_once_is_one_project(place: Place, processes: Executor) -> None:
     path = registered.directory(place, "same")
     jobs = [processes.submit(_register_all, place, [path] * 5) for _ in range(2)]
     assert [status for job in jobs for status in job.result()] == [201] * 10

@@ -48,7 +48,9 @@ def test_the_usual_places_are_looked_into(
         *("code/one/two/three/four", "code/bad\nname"),
     ],
 )
-def test_other_places_are_not(place: Place, client: FlaskClient, home: Path, relative: str) -> None:
+def test_other_places_are_not_searched(
+    place: Place, client: FlaskClient, home: Path, relative: str
+) -> None:
     registered.directory(place, relative)
     assert _discover(client) == []
 

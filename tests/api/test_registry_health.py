@@ -76,7 +76,7 @@ def test_each_file_that_is_looked_for(
     assert _health(client)["checks"] == NOTHING | there | {check: True}
 
 
-def test_what_lies_outside_the_project_does_not_count(
+def test_files_outside_of_the_project_do_not_count(
     place: Place, client: FlaskClient, project: Path
 ) -> None:
     other = registered.directory(place, "p-other")

@@ -108,7 +108,7 @@ def test_a_path_that_is_registered_twice_goes_with_both_entries(ask: Ask, sessio
     assert client.get(PROJECTS).get_json()
 
 
-def test_one_of_two_entries_of_a_path_can_go_by_its_id(ask: Ask, session: Place) -> None:
+def test_an_entry_of_a_path_with_two_can_be_removed_by_its_id(ask: Ask, session: Place) -> None:
     first, second = (
         entry["id"] for entry in ask(PROJECTS) if entry["path"] == str(session.loki.parent)
     )

@@ -94,7 +94,7 @@ def test_secrets_are_taken_out(place: Place, client: FlaskClient) -> None:
     assert "hunter2" not in client.get(LEARNINGS).get_data(as_text=True)
 
 
-def test_what_is_appended_is_in_the_next_answer(place: Place, client: FlaskClient) -> None:
+def test_appended_lines_are_in_the_next_answer(place: Place, client: FlaskClient) -> None:
     path = place.write_home("learnings/patterns.jsonl", json.dumps(_entry("one")) + "\n")
     assert _descriptions(client, "patterns") == ["one"]
     with path.open("a") as stream:

@@ -266,7 +266,7 @@ def test_the_project_is_named_by_its_state_file_or_its_folder(
     assert (answer["project"], answer["project_path"]) == (name, str(place.loki.parent))
 
 
-def test_one_uptime_for_status_and_metrics(place: Place, children: Children) -> None:
+def test_status_and_metrics_have_the_same_uptime(place: Place, children: Children) -> None:
     later = replace(place, now=datetime.now(UTC) + timedelta(seconds=100))
     client = later.client()
     place.write("dashboard-state.json", {"startedAt": ago(hours=20)})

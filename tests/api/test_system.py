@@ -170,7 +170,7 @@ def test_an_empty_key_is_not_set(place: Place) -> None:
         (["docker/google_api_key", "kubernetes/google_api_key"], True, True),
     ],
 )
-def test_mounted_keys(
+def test_mounted_keys_are_found_by_name(
     place: Place, tmp_path: Path, files: list[str], docker: bool, kubernetes: bool
 ) -> None:
     for name in files:
@@ -188,7 +188,7 @@ def test_mounted_keys(
         (["kubernetes.io/serviceaccount/token"], False, True),
     ],
 )
-def test_one_directory_under_both_names(
+def test_a_directory_with_two_names_is_one_source_of_secrets(
     place: Place, tmp_path: Path, files: list[str], docker: bool, kubernetes: bool
 ) -> None:
     mount, alias = tmp_path / "run", tmp_path / "var-run"

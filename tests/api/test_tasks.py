@@ -24,7 +24,7 @@ def test_recorded_tasks_have_the_documented_fields(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "in_progress", "done"])
-def test_status_filters(ask: Ask, status: str) -> None:
+def test_tasks_are_filtered_by_status(ask: Ask, status: str) -> None:
     everything = ask("/api/tasks")
     chosen = ask(f"/api/tasks?status={status}")
     assert chosen == [task for task in everything if task["status"] == status]
@@ -68,7 +68,7 @@ def test_a_map_by_id(place: Place, client: FlaskClient, wrapped: bool) -> None:
         {"id": "t1", "title": "First", "payload": {"title": "Other"}, "dependencies": []},
     ],
 )
-def test_what_is_no_task_does_not_hide_those_beside_it(
+def test_a_malformed_task_does_not_hide_the_others(
     place: Place, client: FlaskClient, content: Any
 ) -> None:
     place.write("queue/pending.json", content)
@@ -77,7 +77,9 @@ def test_what_is_no_task_does_not_hide_those_beside_it(
 
 
 @pytest.mark.parametrize("content", [{}, {"tasks": {}}, {"tasks": 5}, {"a": 1}, {"a": {}, "b": []}])
-def test_what_is_no_map_of_tasks_has_none(place: Place, client: FlaskClient, content: Any) -> None:
+def test_an_object_that_is_no_map_of_tasks_has_no_tasks(
+    place: Place, client: FlaskClient, content: Any
+) -> None:
     place.write("queue/pending.json", content)
     assert client.get("/api/tasks").get_json() == []
 

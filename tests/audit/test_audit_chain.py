@@ -175,7 +175,7 @@ def test_any_altered_byte_is_reported_with_its_place(place: Place) -> None:
 
 
 @pytest.mark.parametrize("kind", ["removed", "swapped", "repeated", "inserted", "beheaded"])
-def test_other_tampering_is_reported(place: Place, kind: str) -> None:
+def test_removed_moved_and_added_entries_are_reported(place: Place, kind: str) -> None:
     write(sources(place, Clock()), 5)
     path = folder(place) / "audit-2026-02-20.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -317,7 +317,7 @@ ATTACKS: dict[str, Callable[[Path, list[bytes]], object]] = {
 
 @pytest.mark.parametrize("later", [0, 2], ids=["at rest", "while it is written"])
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_who_has_no_key_cannot_change_a_proven_log(
+def test_a_proven_log_cannot_be_changed_without_the_key(
     place: Place, attack: Callable[[Path, list[bytes]], object], later: int
 ) -> None:
     write(sources(place, Clock()), 4)
@@ -381,7 +381,7 @@ def test_another_key_proves_nothing(place: Place, content: bytes) -> None:
     assert (found.ok, found.is_proven) == (True, False)
 
 
-def test_without_a_place_for_the_key_entries_are_recorded_and_unproven(place: Place) -> None:
+def test_entries_are_unproven_if_the_key_cannot_be_stored(place: Place) -> None:
     (place.home / ".config").write_text("no folder")
     write(sources(place, Clock()), 2)
     found = checked(place)

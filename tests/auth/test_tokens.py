@@ -68,7 +68,9 @@ def test_an_open_store_is_closed_by_the_next_write(place: Place, src: WritableSo
         ({"scopes": ["write", "read", "write"]}, ["write", "read"]),
     ],
 )
-def test_scopes(src: WritableSources, options: dict[str, Any], scopes: list[str]) -> None:
+def test_a_token_gets_the_scopes_of_its_options(
+    src: WritableSources, options: dict[str, Any], scopes: list[str]
+) -> None:
     assert tokens.create(src, "x", **options)["scopes"] == scopes
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.counts import Counts, counted
 
 
-def test_nothing_done_is_nothing_counted() -> None:
+def test_an_empty_block_has_counts_of_zero() -> None:
     assert counted(lambda: None) == Counts(0, 0, 0, 0, 0, calls=1)
 
 

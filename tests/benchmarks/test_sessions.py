@@ -119,7 +119,7 @@ def written(small: Session) -> Session:
     return small
 
 
-def test_what_the_writer_does_is_seen(client: FlaskClient, written: Session) -> None:
+def test_changes_of_the_writer_are_counted(client: FlaskClient, written: Session) -> None:
     def get(path: str) -> Any:
         return answers.strict_json(client.get(path))
 

@@ -49,7 +49,7 @@ def calls(watched: Watched) -> list[str]:
     return [url for url in watched.asked if "/api/" in url or urlsplit(url).path == "/ws"]
 
 
-def test_nothing_is_asked_for_and_nothing_shown_before_there_is_a_token(
+def test_before_a_sign_in_no_data_are_requested_or_shown(
     closed: Server, open_page: OpenPage
 ) -> None:
     watched = open_page(f"{closed.url}/#/tasks")
@@ -70,9 +70,7 @@ def test_a_wrong_token_is_said_and_not_used(closed: Server, open_page: OpenPage)
 
 
 @pytest.mark.parametrize("token", ["two words", "tökén", "→"])
-def test_what_cannot_be_a_token_is_not_sent(
-    closed: Server, open_page: OpenPage, token: str
-) -> None:
+def test_a_malformed_token_is_not_sent(closed: Server, open_page: OpenPage, token: str) -> None:
     watched = open_page(closed.url)
     enter(watched.page, token)
     expect(watched.page.get_by_role("alert").filter(has_text="no spaces")).to_be_visible()
@@ -105,7 +103,7 @@ def test_a_right_token_opens_the_view_and_is_not_kept(closed: Server, open_page:
     expect(page.locator("#said")).to_contain_text("requested")
 
 
-def test_all_tabs_follow_a_sign_in_and_a_sign_out(closed: Server, open_page: OpenPage) -> None:
+def test_tabs_follow_a_sign_in_and_a_sign_out(closed: Server, open_page: OpenPage) -> None:
     first = open_page(closed.url).page
     second = first.context.new_page()
     second.goto(f"{closed.url}/#/admin")

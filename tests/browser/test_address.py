@@ -151,7 +151,7 @@ def test_an_unknown_address_says_so(grown: Server, open_page: OpenPage, address:
         ("Pending", [f"{number:03}" for number in range(3)]),
     ],
 )
-def test_what_has_ended_last_is_first(
+def test_the_task_that_ended_last_is_first(
     grown: Server, open_page: OpenPage, column: str, titles: list[str]
 ) -> None:
     page = settled(open_page(f"{grown.url}/#/tasks?layout=board")).page

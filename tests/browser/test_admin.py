@@ -98,7 +98,7 @@ def test_its_pages_are_linked_and_there(running: Server, open_page: OpenPage) ->
     assert {running.get(path).status_code for path in paths} == {200}
 
 
-def test_without_settings_it_says_what_is_off_and_asks_for_none_of_it(
+def test_features_that_are_off_are_named_and_not_requested(
     running: Server, open_page: OpenPage
 ) -> None:
     watched = settled(open_page(f"{running.url}/#/admin"))

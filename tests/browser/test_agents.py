@@ -176,7 +176,7 @@ def test_killing_asks_first_and_ends_the_process(
         expect(panel(page, "Agents").locator(".pill")).to_have_text("Terminated")
 
 
-def test_what_was_not_killed_is_not_said_to_be(
+def test_an_agent_that_was_not_killed_is_not_reported_as_killed(
     alive: Place, children: Children, open_page: OpenPage
 ) -> None:
     child = children.sleeper()  # works outside of the project
@@ -297,7 +297,7 @@ def test_texts_of_agents_stay_texts(
         assert watched.said == []
 
 
-def test_without_a_session_it_says_what_would_be_there(blank: Server, open_page: OpenPage) -> None:
+def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{blank.url}/#/agents"))
     expect(panel(watched.page, "Agents")).to_contain_text("No agents")
     expect(panel(watched.page, "Context windows")).to_contain_text("No window is known")
@@ -317,7 +317,7 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
     expect(shown.locator("tbody tr").first).to_be_visible()
 
 
-def test_who_may_only_read_sees_why_a_button_is_off(
+def test_a_viewer_sees_why_a_button_is_off(
     alive: Place, children: Children, open_page: OpenPage
 ) -> None:
     alive.write(FILE, [entry("worker", children.sleeper().pid)])

@@ -80,7 +80,7 @@ def seen(place: Place) -> set[str]:
     return {each["id"] for each in entries if each["acknowledged"]}
 
 
-def test_what_the_api_lists_is_shown_in_its_order(running: Server, open_page: OpenPage) -> None:
+def test_alerts_are_in_the_order_of_the_api(running: Server, open_page: OpenPage) -> None:
     said = running.get("/api/notifications").json()
     assert said
     watched = settled(open_page(f"{running.url}/#/alerts"))
@@ -162,7 +162,7 @@ def test_acknowledging_one_changes_the_file_and_keeps_the_place(
         ("?severity=warning", "Acknowledge all warning", {"n-1", "n-3", "n-4", "n-5"}),
     ],
 )
-def test_all_that_are_listed_are_acknowledged_at_once(
+def test_listed_alerts_are_acknowledged_at_once(
     alerting: Place, open_page: OpenPage, query: str, label: str, after: set[str]
 ) -> None:
     with servers.serving(alerting) as server:
@@ -355,7 +355,7 @@ def test_a_threshold_that_cannot_be_is_not_sent(
     )
 
 
-def test_what_the_server_refuses_stays_unsaved(alerted: Server, open_page: OpenPage) -> None:
+def test_a_refused_trigger_stays_unsaved(alerted: Server, open_page: OpenPage) -> None:
     def refuse(route: Route) -> None:
         if route.request.method == "PUT":
             route.fulfill(status=500, json={"detail": "The triggers cannot be written"})
@@ -375,7 +375,7 @@ def test_what_the_server_refuses_stays_unsaved(alerted: Server, open_page: OpenP
     expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("50")
 
 
-def test_without_a_session_it_says_what_would_be_here(blank: Server, open_page: OpenPage) -> None:
+def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{blank.url}/#/alerts"))
     expect(panel(watched.page, "Notifications")).to_contain_text("No alerts")
     said = blank.get("/api/notifications/triggers").json()["triggers"]
@@ -394,7 +394,7 @@ def test_a_filter_that_nothing_fits_can_be_put_away(alerted: Server, open_page: 
     ("path", "title"),
     [("**/api/notifications?**", "Notifications"), ("**/api/notifications/triggers", "Triggers")],
 )
-def test_one_part_that_fails_says_so_and_the_other_stays(
+def test_a_part_that_fails_says_so_and_the_other_stays(
     alerted: Server, open_page: OpenPage, path: str, title: str
 ) -> None:
     page = open_page(

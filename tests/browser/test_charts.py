@@ -63,7 +63,7 @@ def test_many_iterations_are_as_many_bars_as_can_be_told_apart(
 @pytest.mark.parametrize(
     ("view", "name"), [*CHARTS, ("cost", "Budget burn"), ("learning", "Trend")]
 )
-def test_nothing_of_a_chart_leaves_its_card_or_covers_another_label(
+def test_a_chart_stays_in_its_card_and_its_labels_do_not_overlap(
     grown: Server, open_page: OpenPage, view: str, name: str, size: ViewportSize
 ) -> None:
     page = settled(open_page(f"{grown.url}/#/{view}", viewport=size)).page

@@ -82,7 +82,9 @@ def test_the_list_is_that_of_the_api(running: Server, open_page: OpenPage) -> No
     assert watched.said == []
 
 
-def test_one_is_opened_from_the_list_and_closed_again(keeping: Server, open_page: OpenPage) -> None:
+def test_a_checkpoint_is_opened_from_the_list_and_closed_again(
+    keeping: Server, open_page: OpenPage
+) -> None:
     watched = settled(open_page(f"{keeping.url}/#/checkpoints"))
     page = watched.page
     row = page.get_by_role("link", name="Without a message")
@@ -99,12 +101,14 @@ def test_one_is_opened_from_the_list_and_closed_again(keeping: Server, open_page
     assert watched.said == []
 
 
-def test_a_deep_link_opens_one(keeping: Server, open_page: OpenPage) -> None:
+def test_a_deep_link_opens_a_checkpoint(keeping: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{keeping.url}/#/checkpoints/chk-1")).page
     expect(page.get_by_role("dialog", name="before deploy")).to_contain_text("chk-1")
 
 
-def test_two_are_compared_and_restored_by_a_command(keeping: Server, open_page: OpenPage) -> None:
+def test_two_checkpoints_are_compared_and_restored_by_a_command(
+    keeping: Server, open_page: OpenPage
+) -> None:
     watched = settled(open_page(f"{keeping.url}/#/checkpoints/cp-2"))
     pane = watched.page.get_by_role("dialog", name="cp-2")
     expect(pane).to_contain_text("loki checkpoint rollback cp-2")
@@ -130,13 +134,17 @@ def test_two_are_compared_and_restored_by_a_command(keeping: Server, open_page: 
 
 
 @pytest.mark.parametrize("identity", ["chk-gone", "..%2F..", "x%20y"])
-def test_one_that_is_not_there_says_so(keeping: Server, open_page: OpenPage, identity: str) -> None:
+def test_a_missing_checkpoint_is_reported(
+    keeping: Server, open_page: OpenPage, identity: str
+) -> None:
     page = settled(open_page(f"{keeping.url}/#/checkpoints/{identity}")).page
     expect(page.locator("dialog.drawer")).to_contain_text("There is no such checkpoint")
     expect(rows(page)).to_have_count(3)
 
 
-def test_one_that_cannot_be_loaded_can_be_tried_again(keeping: Server, open_page: OpenPage) -> None:
+def test_a_checkpoint_that_fails_to_load_can_be_loaded_again(
+    keeping: Server, open_page: OpenPage
+) -> None:
     address, detail = "**/api/checkpoints/chk-1", "Not readable"
     prepare = refusing(address, detail)
     page = open_page(f"{keeping.url}/#/checkpoints/chk-1", prepare=prepare).page
@@ -166,7 +174,7 @@ def test_a_new_one_is_made_with_its_message(kept: Place, open_page: OpenPage) ->
         assert watched.said == []
 
 
-def test_what_the_server_refuses_stays_in_the_dialog(keeping: Server, open_page: OpenPage) -> None:
+def test_a_refused_creation_stays_in_the_dialog(keeping: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{keeping.url}/#/checkpoints")).page
     page.get_by_role("button", name="New checkpoint").click()
     dialog = page.get_by_role("dialog", name="New checkpoint")
@@ -190,7 +198,7 @@ def test_the_filter_is_in_the_address(keeping: Server, open_page: OpenPage) -> N
     expect(page.locator("#main")).to_contain_text("No checkpoint fits")
 
 
-def test_what_is_made_or_removed_elsewhere_comes_and_goes_by_itself(
+def test_checkpoints_of_other_programs_appear_and_disappear(
     kept: Place, open_page: OpenPage
 ) -> None:
     with servers.serving(kept) as server:
@@ -212,7 +220,7 @@ def test_rows_are_walked_by_keys(keeping: Server, open_page: OpenPage) -> None:
     expect(page.get_by_role("dialog", name="cp-2")).to_be_visible()
 
 
-def test_without_checkpoints_it_says_what_would_be_here(blank: Server, open_page: OpenPage) -> None:
+def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{blank.url}/#/checkpoints"))
     expect(watched.page.locator("#main")).to_contain_text("No checkpoints yet")
     expect(watched.page.get_by_role("button", name="New checkpoint")).to_be_enabled()

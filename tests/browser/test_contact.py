@@ -25,7 +25,7 @@ BACK = {
 }
 
 
-def test_without_contact_nothing_passes_for_current_and_all_is_loaded_when_it_is_back(
+def test_data_are_stale_without_contact_and_loaded_again_after_it(
     tmp_path: Path, sleeper: int, open_page: OpenPage
 ) -> None:
     place = places.recorded(tmp_path, live_pid=sleeper, today=True)

@@ -142,7 +142,7 @@ def test_a_trigger_that_is_off_draws_no_line(spending: Place, open_page: OpenPag
         ("By model", "by_model", {"sonnet": "Sonnet 4.5", "opus": "Opus 4.6"}),
     ],
 )
-def test_what_it_was_spent_on_is_what_the_api_says(
+def test_the_parts_of_the_cost_are_those_of_the_api(
     spent: Server, open_page: OpenPage, name: str, key: str, labels: dict[str, str]
 ) -> None:
     parts = spent.get("/api/cost").json()[key]
@@ -248,7 +248,7 @@ def test_an_exceeded_budget_says_when(spending: Place, open_page: OpenPage) -> N
         expect_facts(shown, {"Limit reached": "Reached nothing is left", "Left": left})
 
 
-def test_without_a_limit_there_is_none_to_reach(spending: Place, open_page: OpenPage) -> None:
+def test_a_budget_without_a_limit_is_never_reached(spending: Place, open_page: OpenPage) -> None:
     (spending.loki / "metrics/budget.json").unlink()
     with servers.serving(spending) as server:
         page = settled(open_page(f"{server.url}/#/cost")).page
@@ -291,7 +291,7 @@ def test_names_of_phases_and_models_stay_texts(empty_place: Place, open_page: Op
         assert watched.said == []
 
 
-def test_without_a_session_it_says_what_would_be_there(blank: Server, open_page: OpenPage) -> None:
+def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{blank.url}/#/cost"))
     for name, said in {
         "Budget burn": "Nothing was spent yet",
@@ -327,6 +327,8 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
 
 
 @pytest.mark.parametrize("address", ["**/api/budget", "**/api/notifications/triggers"])
-def test_what_only_adds_to_it_may_fail(running: Server, open_page: OpenPage, address: str) -> None:
+def test_the_view_is_shown_when_a_minor_request_fails(
+    running: Server, open_page: OpenPage, address: str
+) -> None:
     page = open_page(f"{running.url}/#/cost", prepare=refusing(address, "It cannot be read")).page
     expect(panel(page, "Budget burn").locator(".pill")).to_have_text(re.compile("used$"))

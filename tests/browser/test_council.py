@@ -265,7 +265,7 @@ def test_a_refused_review_is_not_said_to_be_requested(running: Server, open_page
     expect(page.locator("#said")).to_be_empty()
 
 
-def test_what_the_session_does_appears_by_itself(judged: Place, open_page: OpenPage) -> None:
+def test_changes_of_the_session_appear_without_a_reload(judged: Place, open_page: OpenPage) -> None:
     with servers.serving(judged) as server:
         page = settled(open_page(f"{server.url}/#/council")).page
         expect(panel(page, "Convergence").locator(".chart-key")).to_contain_text("Iteration 3")
@@ -280,7 +280,7 @@ def test_what_the_session_does_appears_by_itself(judged: Place, open_page: OpenP
         expect(panel(page, "Report")).to_contain_text("Another one")
 
 
-def test_without_a_session_it_says_what_would_be_there(blank: Server, open_page: OpenPage) -> None:
+def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{blank.url}/#/council"))
     for name, said in {
         "Convergence": "No iteration has ended yet",
@@ -312,7 +312,7 @@ def test_a_failure_is_one_panel_s(
     retry(panel(page, name), address, detail)
 
 
-def test_who_may_only_read_cannot_force_a_review(judged: Place, open_page: OpenPage) -> None:
+def test_a_viewer_cannot_force_a_review(judged: Place, open_page: OpenPage) -> None:
     accounts.everybody(judged)
     with servers.serving(judged, LOKI_ENTERPRISE_AUTH="true") as server:
         token = f"sessionStorage.setItem('loki-token', {accounts.raw('viewer')!r})"

@@ -186,9 +186,7 @@ def as_shown(told: dict[str, Any]) -> dict[str, list[Row]]:
     }
 
 
-def test_what_signals_say_together_is_what_the_api_says(
-    running: Server, open_page: OpenPage
-) -> None:
+def test_the_aggregation_is_that_of_the_api(running: Server, open_page: OpenPage) -> None:
     chosen = running.get("/api/learning/metrics?timeRange=30d").json()["aggregation"]
     latest = running.get("/api/learning/aggregation").json()
     page = settled(open_page(f"{running.url}/#/learning?timeRange=30d")).page
@@ -227,7 +225,7 @@ def test_aggregating_writes_what_is_then_the_latest(
     assert [each["tool_name"] for each in stored["tool_efficiencies"]] == ["npm"]
 
 
-def test_all_signals_newest_first(running: Server, open_page: OpenPage) -> None:
+def test_signals_are_listed_newest_first(running: Server, open_page: OpenPage) -> None:
     told = running.get("/api/learning/signals?timeRange=7d").json()
     page = settled(open_page(f"{running.url}/#/learning")).page
     expect_rows(
@@ -279,7 +277,7 @@ def test_a_signal_in_full(running: Server, open_page: OpenPage) -> None:
     expect(row).to_be_focused()
 
 
-def test_more_signals_on_demand(empty_place: Place, open_page: OpenPage) -> None:
+def test_more_signals_are_loaded_on_demand(empty_place: Place, open_page: OpenPage) -> None:
     events = [{"type": "phase_change", "timestamp": ago(minutes=at)} for at in range(60)]
     empty_place.write("events.jsonl", "".join(f"{json.dumps(each)}\n" for each in events))
     with servers.serving(empty_place) as server:
@@ -289,7 +287,7 @@ def test_more_signals_on_demand(empty_place: Place, open_page: OpenPage) -> None
         expect(panel(page, "Signals").locator("tbody tr")).to_have_count(60)
 
 
-def test_without_signals_it_says_so(blank: Server, open_page: OpenPage) -> None:
+def test_the_view_says_that_there_are_no_signals(blank: Server, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{blank.url}/#/learning"))
     for name, said in {
         "Trend": "No signals in this time",
@@ -307,7 +305,7 @@ def test_a_time_that_is_none_is_said(blank: Server, open_page: OpenPage) -> None
     expect(panel(page, "Trend")).to_contain_text("timeRange must be a number")
 
 
-def test_what_signals_say_stays_text(empty_place: Place, open_page: OpenPage) -> None:
+def test_markup_in_signals_stays_text(empty_place: Place, open_page: OpenPage) -> None:
     odd: Any = {"deep": [[{"x": [HOSTILE]}]]}
     types = ("error_pattern", "success_pattern", "user_preference", "tool_efficiency", HOSTILE)
     for number, kind in enumerate(types):
@@ -364,7 +362,9 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
 
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1280])
-def test_nothing_is_wider_than_the_screen(running: Server, open_page: OpenPage, width: int) -> None:
+def test_the_view_fits_the_width_of_a_phone(
+    running: Server, open_page: OpenPage, width: int
+) -> None:
     size = {"width": width, "height": 900}
     watched = settled(open_page(f"{running.url}/#/learning?timeRange=30d", viewport=size))
     expect(panel(watched.page, "Tools").locator("table")).to_be_visible()

@@ -73,7 +73,7 @@ IS_LIVE = """async (channel) => {
 
 @pytest.mark.parametrize("has_changed", [True, False])
 @pytest.mark.parametrize(("view", "channel", "path", "file", "first", "second"), BEGINNINGS)
-def test_what_changed_before_its_channel_began_is_requested_again_without_a_poll(
+def test_a_change_before_its_channel_began_is_requested_without_a_poll(
     empty_place: Place,
     open_page: OpenPage,
     view: str,
@@ -139,7 +139,7 @@ def delay(socket: WebSocketRoute, *, until: ExitStack, sent: list[str]) -> None:
     ("view", "is_reversed"),
     [*((view, False) for view in ALL_VIEWS), ("now", True), ("learning", True)],
 )
-def test_what_is_loaded_does_not_move_what_is_there(
+def test_loaded_parts_do_not_move_those_that_are_there(
     grown: Server, open_page: OpenPage, view: str, size: ViewportSize, is_reversed: bool
 ) -> None:
     held: list[Route] = []
@@ -166,7 +166,7 @@ def test_what_is_loaded_does_not_move_what_is_there(
     assert page.evaluate(SHIFT) < MOST_SHIFT
 
 
-def test_what_takes_long_says_so_and_for_how_long(running: Server, open_page: OpenPage) -> None:
+def test_a_slow_request_is_shown_with_its_time(running: Server, open_page: OpenPage) -> None:
     held: list[Route] = []
 
     def prepare(page: Page) -> None:

@@ -65,7 +65,7 @@ def test_colors_of_the_terminal_are_shown(logging: Server, open_page: OpenPage) 
     expect(page.locator(".log-line .ansi-red")).to_have_text("cold")
 
 
-def test_what_is_shown_is_saved(logging: Server, open_page: OpenPage) -> None:
+def test_the_lines_that_are_shown_are_saved(logging: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{logging.url}/#/logs?levels=error,warning")).page
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download", exact=True).click()

@@ -112,7 +112,7 @@ def test_the_kind_of_task_to_put_first(running: Server, open_page: OpenPage) -> 
     expect(titles(page)).to_have_text(preferred)
 
 
-def test_nothing_found_says_so(running: Server, open_page: OpenPage) -> None:
+def test_a_search_without_results_says_so(running: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{running.url}/#/memory?q=xylophone")).page
     expect(panel(page, "Found")).to_contain_text("has a word of “xylophone”")
     page.get_by_label("Search the memory").fill("")
@@ -189,7 +189,7 @@ def test_the_index_has_every_topic(running: Server, open_page: OpenPage) -> None
     expect_rows(panel(page, "Index").locator("table"), topics)
 
 
-def test_economics_in_full(running: Server, open_page: OpenPage) -> None:
+def test_economics_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
     told = running.get("/api/memory/economics").json()
     page = settled(open_page(f"{running.url}/#/memory/economics")).page
     shown = panel(page, "Economics")

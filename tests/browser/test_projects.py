@@ -136,7 +136,7 @@ def test_filtering_by_name_alias_or_path(shared: Server, open_page: OpenPage) ->
     expect(panel(page, "Registered")).to_contain_text("None has “nowhere”")
 
 
-def test_one_project_by_its_link(shared: Server, open_page: OpenPage) -> None:
+def test_a_link_opens_a_project(shared: Server, open_page: OpenPage) -> None:
     told = shared.get("/api/registry/projects/s").json()
     page = opened(open_page, shared, f"/{told['id']}")
     drawer = page.get_by_role("dialog", name="Shop")
@@ -245,7 +245,7 @@ def test_syncing_says_what_came_of_it(serving: Server, fleet: Place, open_page: 
     assert len(registered.held(fleet)) == 5
 
 
-def test_what_is_discovered_can_be_registered(
+def test_a_discovered_project_can_be_registered(
     serving: Server, fleet: Place, open_page: OpenPage
 ) -> None:
     page = opened(open_page, serving)
@@ -277,7 +277,9 @@ FOLLOWING = """async () => {
 }"""
 
 
-def test_how_deep_to_look_can_be_chosen(serving: Server, fleet: Place, open_page: OpenPage) -> None:
+def test_the_depth_of_the_search_can_be_chosen(
+    serving: Server, fleet: Place, open_page: OpenPage
+) -> None:
     registered.directory(fleet, "projects/a/b/c/kelp")
     page = opened(open_page, serving)
     page.evaluate(FOLLOWING)  # what is opened from here on and hears of the address
@@ -292,7 +294,7 @@ def test_how_deep_to_look_can_be_chosen(serving: Server, fleet: Place, open_page
     assert page.evaluate("window.following.size") == 0
 
 
-def test_what_another_program_registers_or_removes_comes_and_goes(
+def test_projects_of_other_programs_appear_and_disappear(
     serving: Server, fleet: Place, open_page: OpenPage
 ) -> None:
     page = opened(open_page, serving)
@@ -307,7 +309,7 @@ def test_what_another_program_registers_or_removes_comes_and_goes(
 
 
 @pytest.mark.parametrize("registry", ["", "[5", '{"projects": 5}'])
-def test_without_projects_it_says_how_to_get_some(
+def test_an_empty_view_says_how_to_register_projects(
     empty_place: Place, open_page: OpenPage, registry: str
 ) -> None:
     if registry:
@@ -323,7 +325,7 @@ def test_without_projects_it_says_how_to_get_some(
         assert watched.said == []
 
 
-def test_what_projects_are_called_stays_text(empty_place: Place, open_page: OpenPage) -> None:
+def test_markup_in_names_of_projects_stays_text(empty_place: Place, open_page: OpenPage) -> None:
     folder = registered.directory(empty_place, "projects/<img src=x onerror=alert(2)>\u202e")
     registered.queue(folder, HOSTILE)
     registered.register(empty_place, registered.entry(folder, id="h", name=HOSTILE, alias=HOSTILE))
@@ -368,7 +370,7 @@ def test_health_that_cannot_be_had_is_unknown_not_good(
     expect(panel(page, "Registered").locator(".pill")).to_have_count(0)
 
 
-def test_who_may_only_read_sees_why_nothing_can_be_done(fleet: Place, open_page: OpenPage) -> None:
+def test_a_viewer_sees_why_no_action_is_possible(fleet: Place, open_page: OpenPage) -> None:
     accounts.everybody(fleet)
     token = f"sessionStorage.setItem('loki-token', '{accounts.raw('viewer')}')"
     with servers.serving(fleet, LOKI_ENTERPRISE_AUTH="true") as server:
@@ -402,7 +404,9 @@ def test_a_hundred_projects_on_one_screen(tmp_path: Path, open_page: OpenPage) -
 
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1280])
-def test_nothing_is_wider_than_the_screen(running: Server, open_page: OpenPage, width: int) -> None:
+def test_the_view_fits_the_width_of_a_phone(
+    running: Server, open_page: OpenPage, width: int
+) -> None:
     size = {"width": width, "height": 900}
     watched = settled(open_page(f"{running.url}/#/projects/notes", viewport=size))
     expect(panel(watched.page, "Registered").locator("table")).to_be_visible()
@@ -416,7 +420,7 @@ def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> 
     is_accessible(watched)
 
 
-def test_what_scrolls_can_be_reached_by_keys(fleet: Place, open_page: OpenPage) -> None:
+def test_scrolling_areas_can_be_reached_by_keys(fleet: Place, open_page: OpenPage) -> None:
     learned = {"project": "Shop", "category": "c", "description": "Long " * 40}
     fleet.write_home("learnings/patterns.jsonl", (json.dumps(learned) + "\n") * 30)
     with servers.serving(fleet) as server:

@@ -159,7 +159,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: Op
     assert page.evaluate("localStorage.getItem('loki-token')") is None
 
 
-def test_without_sockets_and_streams_it_polls(running: Server, open_page: OpenPage) -> None:
+def test_the_page_polls_without_sockets_and_streams(running: Server, open_page: OpenPage) -> None:
     def prepare(page: Page) -> None:
         page.route_web_socket("**/ws", lambda socket: socket.close())
         page.route("**/api/events*", lambda route: route.abort())

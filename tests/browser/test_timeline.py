@@ -77,7 +77,7 @@ def test_arrow_keys_lead_to_the_log_at_that_moment(timed: Server, open_page: Ope
     expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
 
 
-def test_it_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
+def test_the_timeline_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
     page = settled(open_page(f"{timed.url}/#/timeline")).page
     page.get_by_text("As a table").click()
     rows = page.get_by_role("table", name="Timeline").get_by_role("row")
@@ -86,7 +86,7 @@ def test_it_is_a_table_too(timed: Server, open_page: OpenPage) -> None:
     expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
 
 
-def test_it_is_accessible_fits_a_phone_and_shows_only_text(
+def test_the_timeline_is_accessible_fits_a_phone_and_shows_only_text(
     timed: Server, open_page: OpenPage
 ) -> None:
     watched = settled(open_page(f"{timed.url}/#/timeline", viewport=PHONE))

@@ -30,7 +30,7 @@ def rewritten(path: Path, lines: list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-def test_an_intact_log(place: Place, log: Path) -> None:
+def test_an_intact_log_verifies(place: Place, log: Path) -> None:
     done = run(place, "audit", "verify")
     assert (done.returncode, done.stderr) == (0, "")
     assert "intact, 1 file, 12 chained entries" in done.stdout
@@ -66,7 +66,7 @@ def test_a_missing_entry_is_found_where_it_is_missing(place: Place, log: Path) -
     assert done.stdout.startswith(f"{log.name}:5: ")
 
 
-def test_what_a_crash_cut_short_is_told_and_no_alteration(place: Place, log: Path) -> None:
+def test_a_line_that_a_crash_cut_short_is_no_alteration(place: Place, log: Path) -> None:
     with log.open("a") as stream:
         stream.write('{"timestamp": "2026-')
     done = run(place, "audit", "verify")
@@ -88,7 +88,9 @@ def test_what_a_crash_cut_short_is_told_and_no_alteration(place: Place, log: Pat
         (["--resource-id", "x"], 0),
     ],
 )
-def test_queries(place: Place, log: Path, arguments: list[str], count: int) -> None:
+def test_a_query_prints_the_matching_entries(
+    place: Place, log: Path, arguments: list[str], count: int
+) -> None:
     found = json.loads(run(place, "audit", "query", "--json", *arguments).stdout)
     assert len(found) == count
     table = run(place, "audit", "query", *arguments).stdout.splitlines()
@@ -118,7 +120,7 @@ def test_texts_of_others_have_no_power_over_the_terminal(place: Place) -> None:
         ["verify", "x"],
     ],
 )
-def test_wrong_use(place: Place, arguments: list[str]) -> None:
+def test_a_wrong_argument_is_one_line(place: Place, arguments: list[str]) -> None:
     assert is_one_complaint(run(place, "audit", *arguments))
 
 

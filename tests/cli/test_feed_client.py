@@ -14,7 +14,7 @@ from tests.support.places import Place
 from tests.support.servers import free_port, serving
 
 
-def test_it_tells_what_changes(place: Place) -> None:
+def test_the_client_yields_changes(place: Place) -> None:
     with serving(place) as server:
         messages = follow(server.url, ["tasks"])
         assert next(messages)["type"] == "connected"
@@ -41,7 +41,7 @@ def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
         messages.close()
 
 
-def test_it_comes_back_and_misses_nothing(place: Place) -> None:
+def test_the_client_reconnects_and_misses_nothing(place: Place) -> None:
     """The server reloads. A worker that knows the state before tells what is new; one that does
     not tells all."""
     waits: list[float] = []
@@ -98,7 +98,7 @@ def test_an_answer_that_is_no_event_stream_ends_the_feed() -> None:
         next(follow(url))
 
 
-def test_it_waits_longer_and_longer_for_a_server_that_is_not_there() -> None:
+def test_the_client_backs_off_while_there_is_no_server() -> None:
     waits: list[float] = []
 
     def wait(seconds: float, why: str) -> None:
@@ -113,7 +113,7 @@ def test_it_waits_longer_and_longer_for_a_server_that_is_not_there() -> None:
     assert (waits[0], waits[-1]) == (FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
 
 
-def test_it_shows_its_token_and_says_why_it_is_refused(place: Place) -> None:
+def test_the_client_sends_its_token_and_reports_a_refusal(place: Place) -> None:
     accounts.everybody(place)
     with serving(place, LOKI_ENTERPRISE_AUTH="true") as server:
         messages = follow(server.url, token=accounts.raw("viewer"))

@@ -115,7 +115,7 @@ def test_a_server_that_works_alone_is_not_restarted() -> None:
         (b'HTTP/1.1 503 No\r\n\r\n{"detail": "\x1b[2J\\u001b[2Jgone"}', "is not Loki Web's"),
     ],
 )
-def test_what_is_not_loki_web_is_not_healthy(answer: bytes, reason: str) -> None:
+def test_another_server_is_not_healthy(answer: bytes, reason: str) -> None:
     with answering(answer) as url:
         done = check(url)
     assert (done.exit_code, len(done.output.splitlines())) == (1, 1)

@@ -73,7 +73,7 @@ def test_options_of_settings_are_in_groups_with_their_defaults(place: Place) -> 
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts(place: Place, shell: str) -> None:
+def test_completion_scripts_are_printed(place: Place, shell: str) -> None:
     done = run(place, settings={"_LOKI_WEB_COMPLETE": f"{shell}_source"})
     assert done.returncode == 0
     assert "loki-web" in done.stdout

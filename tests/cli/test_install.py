@@ -69,7 +69,7 @@ def test_uninstall_restores_what_install_changed(
 @pytest.mark.parametrize(
     ("command", "answer"), [("install", "n\n"), ("install", ""), ("uninstall", "\n")]
 )
-def test_nothing_is_changed_without_consent(
+def test_an_installation_is_not_changed_without_consent(
     place: Place, tmp_path: Path, command: str, answer: str
 ) -> None:
     folder = installation(tmp_path / "installed")

@@ -23,7 +23,7 @@ def check(server: Server, place: Place) -> None:
         assert client.hear()["type"] == "task_created"
 
 
-def test_it_takes_the_port_after_the_servers(place: Place) -> None:
+def test_the_sidecar_listens_at_the_port_after_the_servers(place: Place) -> None:
     port = free_port()
     env = environment(place, LOKI_DASHBOARD_PORT=str(port - 1), LOKI_WORKERS="3")
     with running([*COMMAND, "sidecar"], env, f"127.0.0.1:{port}") as server:
@@ -31,14 +31,14 @@ def test_it_takes_the_port_after_the_servers(place: Place) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "127.0.0.1:"])
-def test_it_takes_the_port_it_is_told(place: Place, before: str) -> None:
+def test_the_sidecar_listens_at_a_given_port(place: Place, before: str) -> None:
     port = free_port()
     command = [*COMMAND, "sidecar", "--bind", f"{before}{port}"]
     with running(command, environment(place), f"127.0.0.1:{port}") as server:
         check(server, place)
 
 
-def test_it_takes_a_unix_socket(place: Place, tmp_path: Path) -> None:
+def test_the_sidecar_listens_at_a_unix_socket(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "s"
     command = [*COMMAND, "sidecar", "--bind", f"unix:{path}"]
     with start(command, env=environment(place), stderr=subprocess.DEVNULL) as process:
@@ -84,6 +84,8 @@ def answer_over(path: Path) -> bytes:
         ([], {"LOKI_DASHBOARD_PORT": "x"}),
     ],
 )
-def test_where_it_cannot_be(place: Place, arguments: list[str], settings: dict[str, str]) -> None:
+def test_the_sidecar_refuses_addresses_that_cannot_be_used(
+    place: Place, arguments: list[str], settings: dict[str, str]
+) -> None:
     quiet = {"LOKI_LOG_FORMAT": "json", "LOKI_LOG_LEVEL": "warning", **settings}
     assert is_one_complaint(run(place, "sidecar", *arguments, settings=quiet))

@@ -67,7 +67,7 @@ def server(place: Place) -> Iterator[Server]:
         yield server
 
 
-def test_what_happens_is_shown_until_ctrl_c(place: Place, server: Server) -> None:
+def test_events_are_shown_until_ctrl_c(place: Place, server: Server) -> None:
     with tailing(place, server.url) as tail:
         assert "connected" in tail.line()
         place.write("queue/pending.json", [{"id": "task-1", "title": "Count the apples"}])
@@ -76,7 +76,7 @@ def test_what_happens_is_shown_until_ctrl_c(place: Place, server: Server) -> Non
         assert tail.interrupt() == (0, "")
 
 
-def test_only_the_channels_that_are_named(place: Place, server: Server) -> None:
+def test_only_named_channels_are_shown(place: Place, server: Server) -> None:
     with tailing(place, server.url, "--json", "-c", "tasks", "-c", "notifications") as tail:
         assert json.loads(tail.line())["data"]["channels"] == ["notifications", "tasks"]
         place.write("notifications/active.json", {"notifications": [{"id": "n", "message": "m"}]})
@@ -182,5 +182,5 @@ def test_only_the_address_of_the_settings_matters(settings: dict[str, str]) -> N
         ["http://localhost", "--token", "é"],
     ],
 )
-def test_wrong_use(place: Place, arguments: list[str]) -> None:
+def test_a_wrong_argument_is_one_line(place: Place, arguments: list[str]) -> None:
     assert is_one_complaint(run(place, "tail", *arguments))

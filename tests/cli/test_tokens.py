@@ -88,7 +88,7 @@ def test_rights_are_as_asked_for_and_the_least_by_default(
     assert [entry["scopes"] for entry in listed(place)] == [scopes]
 
 
-def test_only_who_made_it_sees_it_and_only_the_owner_may_read_the_store(place: Place) -> None:
+def test_a_token_is_printed_once_and_its_store_is_private(place: Place) -> None:
     store(place).parent.mkdir(parents=True, mode=0o755)
     done = run(place, "token", "create", "x", "--expires-days", "7")
     token = done.stdout.strip()
@@ -194,7 +194,7 @@ def test_settings_that_are_not_its_business_stop_no_token(
     assert run(place, "token", "revoke", "x", settings=settings).returncode == 0
 
 
-def test_it_needs_nothing_but_a_home(tmp_path: Path) -> None:
+def test_tokens_need_no_session(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path / "nowhere" / ".loki")
     created(place, "first", "--role", "admin")
     assert len(listed(place)) == 1
@@ -223,7 +223,9 @@ def test_it_needs_nothing_but_a_home(tmp_path: Path) -> None:
         ["bogus"],
     ],
 )
-def test_what_cannot_be_is_one_line_and_changes_nothing(place: Place, arguments: list[str]) -> None:
+def test_invalid_arguments_are_one_line_and_change_nothing(
+    place: Place, arguments: list[str]
+) -> None:
     accounts.everybody(place)
     before = store(place).read_bytes()
     assert is_one_complaint(run(place, "token", *arguments))

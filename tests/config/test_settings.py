@@ -16,13 +16,13 @@ from tests.support.places import Place
         *((word, False) for word in ("0", "false", "no", "off", "", "FALSE", " Off ")),
     ],
 )
-def test_words_for_yes_and_no(place: Place, text: str, meant: bool) -> None:
+def test_yes_and_no_have_several_words(place: Place, text: str, meant: bool) -> None:
     settings = place.settings(LOKI_ENTERPRISE_AUTH=text, LOKI_WATCHDOG=text)
     assert (settings.enterprise_auth, settings.watchdog) == (meant, meant)
 
 
 @pytest.mark.parametrize("text", ["2", "maybe", "truee", "нет", "-1", "1.0"])
-def test_other_words_are_none(place: Place, text: str) -> None:
+def test_other_words_than_yes_and_no_are_refused(place: Place, text: str) -> None:
     with pytest.raises(SettingsError, match="LOKI_ENTERPRISE_AUTH must be one of"):
         place.settings(LOKI_ENTERPRISE_AUTH=text)
 
@@ -30,27 +30,27 @@ def test_other_words_are_none(place: Place, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["0", "-1", "65536", "57374x", "0x10", "1e3", "٣", "1.5", "9" * 400]
 )
-def test_ports_that_there_are_not(place: Place, text: str) -> None:
+def test_a_port_out_of_range_is_refused(place: Place, text: str) -> None:
     with pytest.raises(SettingsError, match="LOKI_DASHBOARD_PORT"):
         place.settings(LOKI_DASHBOARD_PORT=text)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9", "LOCALHOST"])
-def test_this_machine_alone_needs_no_authentication(place: Place, host: str) -> None:
+def test_a_loopback_address_needs_no_authentication(place: Place, host: str) -> None:
     assert place.settings(LOKI_DASHBOARD_HOST=host).is_loopback
 
 
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.0.2.1", "loki.example", "127.0.0.1.example"]
 )
-def test_an_address_for_others_needs_it(place: Place, host: str) -> None:
+def test_another_address_needs_authentication(place: Place, host: str) -> None:
     with pytest.raises(SettingsError, match="reachable from outside"):
         place.settings(LOKI_DASHBOARD_HOST=host)
     assert not place.settings(LOKI_DASHBOARD_HOST=host, LOKI_ENTERPRISE_AUTH="1").is_loopback
     assert not place.settings(LOKI_DASHBOARD_HOST=host, LOKI_ALLOW_ANONYMOUS="1").is_loopback
 
 
-def test_only_this_machine_by_default(place: Place) -> None:
+def test_the_default_address_is_loopback(place: Place) -> None:
     assert place.settings().host == "127.0.0.1"
 
 
@@ -210,7 +210,7 @@ def test_addresses_that_nobody_can_listen_on(place: Place, text: str) -> None:
         *(("LOKI_LOG_LEVEL", text, "log_level", "debug") for text in ("trace", "verbose")),
     ],
 )
-def test_what_env_files_and_other_programs_add(
+def test_additions_of_env_files_and_other_programs_are_ignored(
     place: Place, name: str, text: str, field: str, meant: Any
 ) -> None:
     settings = place.settings(**{name: text})
@@ -276,7 +276,7 @@ def test_proxies_that_there_cannot_be(place: Place, text: str) -> None:
         *((f"x={role}", f"x={role}") for role in ROLES),
     ],
 )  # fmt: skip
-def test_roles_of_groups(place: Place, text: str, meant: str) -> None:
+def test_roles_are_mapped_from_groups(place: Place, text: str, meant: str) -> None:
     assert ",".join(place.settings(LOKI_OIDC_ROLE_MAP=text).oidc_role_map) == meant
 
 
@@ -284,7 +284,7 @@ def test_roles_of_groups(place: Place, text: str, meant: str) -> None:
     "text",
     ["sre", "sre=", "=admin", "sre=root", "a=admin,b", "{", "{}x", '{"a": "root"}', '{"a": 1}'],
 )
-def test_roles_that_there_are_not(place: Place, text: str) -> None:
+def test_a_malformed_map_of_roles_is_refused(place: Place, text: str) -> None:
     assert is_refused(place, "LOKI_OIDC_ROLE_MAP", text)
 
 
@@ -389,7 +389,9 @@ def test_an_edge_needs_redis(place: Place) -> None:
         *((text, False) for text in ("https://host:99999/", "https://host:x/", "https://host:0/")),
     ],
 )
-def test_addresses_of_webhooks(place: Place, text: str, is_right: bool) -> None:
+def test_only_an_http_url_is_an_address_of_webhooks(
+    place: Place, text: str, is_right: bool
+) -> None:
     if is_right:
         assert place.settings(LOKI_WEBHOOK_URL=text).webhook_url == text
     else:
@@ -397,7 +399,7 @@ def test_addresses_of_webhooks(place: Place, text: str, is_right: bool) -> None:
             place.settings(LOKI_WEBHOOK_URL=text)
 
 
-def test_which_webhooks_are_sent(place: Place) -> None:
+def test_the_events_of_webhooks_can_be_chosen(place: Place) -> None:
     chosen = place.settings(LOKI_WEBHOOK_EVENTS="Alert, session_ended")
     assert chosen.webhook_events == ("alert", "session_ended")
     with pytest.raises(SettingsError, match="LOKI_WEBHOOK_EVENTS must be some of alert, "):

@@ -79,7 +79,9 @@ def test_a_stop_of_which_both_halves_fail_is_an_error(place: Place, children: Ch
     assert still_lives(child)
 
 
-def test_other_changes_lock_nobody_out_of_control(place: Place, children: Children) -> None:
+def test_other_changes_do_not_use_up_the_limit_of_control_calls(
+    place: Place, children: Children
+) -> None:
     client = place.client(LOKI_CONTROL_RATE_LIMIT="4")
     codes = [client.post(f"/api/notifications/n{number}/acknowledge") for number in range(6)]
     assert [code.status_code for code in codes] == [404] * 4 + [429] * 2
@@ -145,7 +147,7 @@ tell(post("/api/control/pause"), get("/health/ready")["reasons"])
     assert not (place.loki / "PAUSE").exists()
 
 
-def test_what_root_makes_belongs_to_the_owner_of_the_folder(
+def test_files_that_root_creates_belong_to_the_owner_of_the_folder(
     place: Place, children: Children
 ) -> None:
     need_root()

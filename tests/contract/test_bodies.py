@@ -93,7 +93,7 @@ def is_clean(answer: requests.Response) -> bool:
 
 
 @pytest.mark.parametrize("name", NO_OBJECT)
-def test_what_is_no_object_of_known_keys_is_refused_and_changes_nothing(
+def test_a_body_other_than_an_object_of_known_keys_is_refused(
     place: Place, server: Server, reading_a_body: list[Route], name: str
 ) -> None:
     before = kept(place)
@@ -211,7 +211,7 @@ def test_a_client_that_hangs_up_in_the_middle_has_asked_for_nothing(
     assert snapshot(place.loki) == before
 
 
-def test_who_asks_before_sending_is_told_to_go_on(server: Server) -> None:
+def test_expect_100_continue_is_answered(server: Server) -> None:
     request = head(
         "POST /api/checkpoints HTTP/1.1",
         *("Connection: close", "Content-Type: application/json", "Content-Length: 2"),
@@ -230,7 +230,9 @@ def test_who_asks_before_sending_is_told_to_go_on(server: Server) -> None:
         ("application/merge-patch+json", 201),
     ],
 )
-def test_content_types(server: Server, content_type: str, status: int) -> None:
+def test_only_json_content_types_are_accepted(
+    server: Server, content_type: str, status: int
+) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     answer = server.post("/api/checkpoints", data=b'{"message": "x"}', headers=headers)
     assert (answer.status_code, is_clean(answer)) == (status, True)

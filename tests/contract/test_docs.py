@@ -43,7 +43,7 @@ def test_each_answer_and_message_has_an_example(app: Flask) -> None:
         assert message.example["type"] == message.name
 
 
-def test_nothing_runs_in_it_but_its_own_script(app: Flask) -> None:
+def test_the_page_runs_only_its_own_script(app: Flask) -> None:
     answer = app.test_client().get("/docs")
     policy, text = answer.headers["Content-Security-Policy"], answer.get_data(as_text=True)
     assert "script-src 'self'" in policy

@@ -66,14 +66,14 @@ def is_a_sentence(headers: Headers, content: bytes) -> bool:
         ("POST", "/api/checkpoints", {"data": b"{}"}, 415),
     ],
 )
-def test_refusals(
+def test_refusals_are_a_sentence(
     server: Server, method: str, path: str, options: dict[str, object], status: int
 ) -> None:
     answer = server.request(method, path, **options)
     assert (answer.status_code, is_a_sentence(answer.headers, answer.content)) == (status, True)
 
 
-def test_who_is_nobody_and_who_may_not(guarded: Server) -> None:
+def test_missing_tokens_and_scopes_are_told_in_a_sentence(guarded: Server) -> None:
     for path in ("/api/status", "/metrics", "/api/no/such/thing", "/no/such/page"):
         nobody = guarded.get(path)
         assert (nobody.status_code, nobody.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -82,7 +82,7 @@ def test_who_is_nobody_and_who_may_not(guarded: Server) -> None:
     assert (viewer.status_code, is_a_sentence(viewer.headers, viewer.content)) == (403, True)
 
 
-def test_who_changes_too_much(guarded: Server) -> None:
+def test_too_many_changes_are_told_in_a_sentence(guarded: Server) -> None:
     answers = [guarded.post("/api/control/pause", headers=bearer("operator")) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert is_a_sentence(answers[2].headers, answers[2].content)
@@ -189,7 +189,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_too_broken_for_the_application(place: Place, server: Server, name: str) -> None:
+def test_requests_that_cannot_be_parsed_are_answered_in_a_sentence(
+    place: Place, server: Server, name: str
+) -> None:
     data, status = BROKEN[name]
     before, logged = snapshot(place.loki), len(server.errors)
     answer: Answer
@@ -201,7 +203,7 @@ def test_what_is_too_broken_for_the_application(place: Place, server: Server, na
     assert not [line for line in server.errors[logged:] if "Traceback" in line or "\x16" in line]
 
 
-def test_what_follows_a_broken_request_is_not_read(place: Place, server: Server) -> None:
+def test_bytes_after_a_broken_request_are_not_read(place: Place, server: Server) -> None:
     broken = head("GET /health HTTP/1.1", "Content-Length: 5", "Transfer-Encoding: chunked")
     smuggled = head("POST /api/control/stop HTTP/1.1", "Connection: close")
     assert len(exchange(server, broken + smuggled)) == 1

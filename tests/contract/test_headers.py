@@ -55,7 +55,7 @@ def test_protection_stands_on_every_answer(server: Server, place: Place) -> None
         assert "Set-Cookie" not in headers
 
 
-def test_nothing_of_the_api_is_kept_without_asking_again(server: Server, place: Place) -> None:
+def test_answers_of_the_api_are_revalidated(server: Server, place: Place) -> None:
     for path in gets(place):
         if not path.startswith(("/api/", "/metrics", "/health", "/openapi.json")):
             continue
@@ -66,7 +66,7 @@ def test_nothing_of_the_api_is_kept_without_asking_again(server: Server, place: 
         assert ("ETag" in answer.headers) is tagged, path
 
 
-def test_who_holds_the_same_already_is_told_so_by_every_worker(server: Server) -> None:
+def test_every_worker_answers_304_to_the_same_etag(server: Server) -> None:
     tag = server.get("/api/tasks").headers["ETag"]
     assert tag.startswith('W/"')
     for encoding in (IDENTITY, GZIP, {"Accept-Encoding": "zstd, br, deflate, gzip"}):
@@ -91,7 +91,7 @@ def test_a_change_is_told_at_once(server: Server, place: Place) -> None:
         assert f"new-{number}" in answer.text
 
 
-def test_what_has_no_tag_is_never_not_modified(server: Server) -> None:
+def test_an_answer_without_an_etag_is_never_304(server: Server) -> None:
     for path in ("/api/secrets/status", "/api/enterprise/audit", "/api/no/such/thing"):
         assert server.get(path, headers={"If-None-Match": "*"}).status_code in (200, 404), path
     answer = server.post(
@@ -122,7 +122,7 @@ def steady(content: bytes) -> list[bytes]:
     return [line for line in content.splitlines() if b"loki_uptime_seconds" not in line]
 
 
-def test_only_what_is_worth_it_is_compressed(server: Server, place: Place) -> None:
+def test_only_long_answers_are_compressed(server: Server, place: Place) -> None:
     for path in gets(place):
         answer = server.get(path, headers=GZIP)  # whose content is unpacked
         is_worth_it = answer.status_code == 200 and len(answer.content) >= 1024
@@ -130,7 +130,7 @@ def test_only_what_is_worth_it_is_compressed(server: Server, place: Place) -> No
 
 
 @pytest.mark.parametrize("wanted", ["", "identity", "*;q=0", "nonsense", ",,;", "compress"])
-def test_who_wants_no_compression_gets_none(server: Server, wanted: str) -> None:
+def test_an_answer_is_plain_unless_compression_is_accepted(server: Server, wanted: str) -> None:
     request = head("GET /api/tasks HTTP/1.1", "Connection: close", f"Accept-Encoding: {wanted}")
     (answer,) = exchange(server, request)
     assert "content-encoding" not in answer.headers

@@ -113,7 +113,7 @@ def of_the_session(found: dict[str, Any]) -> dict[str, Any]:
     return {name: content for name, content in found.items() if not name.startswith(ours)}
 
 
-def test_nothing_can_be_read(place: Place) -> None:
+def test_a_session_without_readable_files_is_served(place: Place) -> None:
     with (
         modes(place.loki, of_files=0o000, of_folders=0o755),
         modes(place.home / ".loki", of_files=0o000, of_folders=0o755),
@@ -138,7 +138,7 @@ def test_no_folder_can_be_entered(place: Place) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{", b"[" * 50_000, b"\0" * 1000])
-def test_nothing_can_be_understood(place: Place, content: bytes) -> None:
+def test_a_session_of_damaged_files_is_served(place: Place, content: bytes) -> None:
     for folder in (place.loki, place.home / ".loki"):
         for path in folder.rglob("*"):
             if path.is_file():

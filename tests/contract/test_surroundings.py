@@ -98,7 +98,7 @@ def watched(tmp_path: Path) -> Path:
     return settings
 
 
-def test_nothing_goes_out_and_nothing_needs_a_network(tmp_path: Path, watched: Path) -> None:
+def test_a_server_needs_no_network_and_sends_nothing(tmp_path: Path, watched: Path) -> None:
     place = places.recorded(tmp_path / "p", today=True)
     with without_a_network(place, watched, LOKI_ENTERPRISE_AUDIT="true") as (ask, errors):
         document = ask("GET", "/openapi.json").json()

@@ -192,7 +192,7 @@ def test_every_other_view_adds_little(place: Place) -> None:
         "/assets/0000000000000000/style.css",
     ],
 )
-def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
+def test_other_paths_of_assets_are_not_found(client: FlaskClient, path: str) -> None:
     version = asset_names(client)[0].split("/")[1]
     answer = client.get(path.format(version=version))
     assert answer.status_code == 404

@@ -82,7 +82,7 @@ def test_a_token_that_opens_nothing_is_refused(guarded: Server, name: str) -> No
     assert guarded.get("/api/events", headers=accounts.bearer(name)).status_code == 401
 
 
-def test_without_a_token_nobody_listens(guarded: Server) -> None:
+def test_a_client_without_a_token_is_refused(guarded: Server) -> None:
     assert refusal(guarded) == 401
     assert guarded.get("/api/events").status_code == 401
 

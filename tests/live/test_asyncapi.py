@@ -37,7 +37,7 @@ def resolved(document: dict[str, Any], reference: str) -> Any:
     return found
 
 
-def test_it_is_an_asyncapi_3_document(document: dict[str, Any]) -> None:
+def test_the_document_is_asyncapi_3(document: dict[str, Any]) -> None:
     assert document["asyncapi"] == "3.0.0"
     assert {"title", "version"} <= set(document["info"])
     assert {one["address"] for one in document["channels"].values()} == {"/ws", "/api/events"}
@@ -78,9 +78,7 @@ def validate(document: dict[str, Any], channel: str, message: Message) -> None:
     Draft202012Validator({**payload, "components": document["components"]}).validate(message)
 
 
-def test_what_a_session_sends_is_what_is_described(
-    session: Place, document: dict[str, Any]
-) -> None:
+def test_each_message_of_a_session_is_described(session: Place, document: dict[str, Any]) -> None:
     every = ",".join(protocol.CHANNELS)
     with (
         serving(session) as server,

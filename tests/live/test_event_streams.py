@@ -48,7 +48,7 @@ def test_events_are_the_messages_of_the_socket(place: Place, server: Server) -> 
         assert stream.hear() == {"type": "task_created", "data": server.get("/api/tasks").json()[0]}
 
 
-def test_only_the_channels_that_are_named_come(place: Place) -> None:
+def test_only_named_channels_are_sent(place: Place) -> None:
     path = "/api/events?channels=logs,status"
     with (
         serving(place) as server,
@@ -89,7 +89,7 @@ def came_back(server: Server, last_id: str, path: str = "/api/events") -> list[t
     return answers[0]
 
 
-def test_who_comes_back_gets_what_he_missed(place: Place) -> None:
+def test_a_client_that_reconnects_gets_the_missed_messages(place: Place) -> None:
     with serving(place) as server, streaming(server) as other:
         with streaming(server) as stream:
             place.write(TASKS, [{"id": "a"}])
@@ -102,7 +102,9 @@ def test_who_comes_back_gets_what_he_missed(place: Place) -> None:
         assert came_back(server, last_id) == [("task_created", "b"), ("task_updated", "b")]
 
 
-def test_who_missed_nothing_is_told_nothing_by_any_worker(place: Place, server: Server) -> None:
+def test_a_client_that_missed_nothing_gets_no_message_from_any_worker(
+    place: Place, server: Server
+) -> None:
     place.write(TASKS, [{"id": "a"}])
     with streaming(server) as stream:
         last_id = stream.last_id
@@ -118,7 +120,7 @@ def test_an_id_outlives_the_server(place: Place) -> None:
 
 
 @pytest.mark.parametrize("last_id", ["17", "tasks:beef,projects:beef", "x" * 5000, "tasks:", "%"])
-def test_what_is_not_known_any_more_is_replaced_by_the_whole(
+def test_an_unknown_id_is_answered_with_whole_channels(
     shared_place: Place, shared: Server, last_id: str
 ) -> None:
     shared_place.write(TASKS, [{"id": "a"}])

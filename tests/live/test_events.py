@@ -185,7 +185,7 @@ def test_a_damaged_file_leaves_the_feed_alive(place: Place, server: Server) -> N
         assert ("task_created", "sound") in heard(client, 1)
 
 
-def test_nobody_listening_costs_no_thread_and_no_watch(place: Place) -> None:
+def test_a_feed_without_clients_has_no_thread_and_no_watch(place: Place) -> None:
     with serving(place, LOKI_THREADS="1") as server:
         (pid,) = server.workers()
         wait_until(lambda: threads_of(pid) == 2, "no thread but two: one accepts, one answers")

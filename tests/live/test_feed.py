@@ -51,7 +51,7 @@ def no_look_for_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("mode", ["events", "poll"])
-def test_what_has_not_changed_is_not_read_again(place: Place, mode: str) -> None:
+def test_unchanged_inputs_are_not_read_again(place: Place, mode: str) -> None:
     place.write("a.json", [1])
     reader = Reader(place, mode)
     for is_touched in (False, True):
@@ -64,7 +64,7 @@ def test_what_has_not_changed_is_not_read_again(place: Place, mode: str) -> None
     assert reader.is_current(is_touched=True)
 
 
-def test_what_no_event_tells_of_is_seen_without_one(place: Place) -> None:
+def test_a_change_without_an_event_is_noticed(place: Place) -> None:
     place.write("a.json", [1])
     reader = Reader(place, "poll")
     assert reader.is_current()
@@ -80,7 +80,7 @@ def test_a_file_that_is_told_is_not_looked_at_without_an_event(place: Place) -> 
     assert not reader.is_current(is_touched=True)
 
 
-def test_that_time_passes_is_a_reason_only_for_a_thorough_look(place: Place) -> None:
+def test_the_clock_counts_only_in_a_thorough_look(place: Place) -> None:
     reader = Reader(place, "events")
     reader.time += timedelta(days=500)
     assert reader.is_current(is_touched=True)

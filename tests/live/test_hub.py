@@ -29,7 +29,7 @@ def subscribe(bench: Bench, peer: Peer, *channels: str) -> None:
     bench.turn()
 
 
-def test_without_a_subscription_one_gets_the_broadcasts(bench: Bench) -> None:
+def test_a_client_without_a_subscription_gets_the_broadcasts(bench: Bench) -> None:
     peer = bench.client()
     bench.publish("tasks", MOVED)
     bench.publish("logs", Message("log", {}))
@@ -37,7 +37,7 @@ def test_without_a_subscription_one_gets_the_broadcasts(bench: Bench) -> None:
     assert types(peer) == ["connected", "task_moved", "project_created"]
 
 
-def test_with_a_subscription_one_gets_what_one_named(bench: Bench) -> None:
+def test_a_client_with_a_subscription_gets_the_named_channels(bench: Bench) -> None:
     peer = bench.client()
     subscribe(bench, peer, "logs")
     bench.publish("tasks", MOVED)
@@ -48,7 +48,7 @@ def test_with_a_subscription_one_gets_what_one_named(bench: Bench) -> None:
     assert types(peer) == ["connected", "subscribed", "log", "subscribed", "task_moved"]
 
 
-def test_who_unsubscribes_gets_no_more_of_it(bench: Bench) -> None:
+def test_an_unsubscribed_channel_is_not_sent(bench: Bench) -> None:
     peer = bench.client()
     peer.say({"type": "unsubscribe", "data": {"channel": "tasks"}})
     bench.turn()
@@ -126,7 +126,7 @@ def test_a_client_that_does_not_read_is_dropped_and_nobody_waits(bench: Bench) -
     assert bench.hub.count == 1
 
 
-def test_what_waits_for_a_slow_reader_comes_whole_and_in_order(bench: Bench) -> None:
+def test_messages_to_a_slow_reader_arrive_whole_and_in_order(bench: Bench) -> None:
     peer = bench.client()
     numbered = [Message("log", {"number": n, "text": "y" * 40_000}) for n in range(6)]
     subscribe(bench, peer, "logs")
@@ -139,7 +139,7 @@ def test_what_waits_for_a_slow_reader_comes_whole_and_in_order(bench: Bench) -> 
     assert [one["data"]["number"] for one in heard if one["type"] == "log"] == list(range(6))
 
 
-def test_one_that_hangs_up_is_forgotten(bench: Bench) -> None:
+def test_a_client_that_hangs_up_is_forgotten(bench: Bench) -> None:
     peers = [bench.client(), bench.listener()]
     for peer in peers:
         peer.socket.close()
@@ -149,7 +149,7 @@ def test_one_that_hangs_up_is_forgotten(bench: Bench) -> None:
     assert bench.given_back == 2
 
 
-def test_a_goodbye_is_answered(bench: Bench) -> None:
+def test_a_close_frame_is_answered(bench: Bench) -> None:
     peer = bench.client()
     peer.send(CloseConnection(1000, "done"))
     bench.turn()
@@ -159,7 +159,7 @@ def test_a_goodbye_is_answered(bench: Bench) -> None:
     assert bench.hub.count == 0
 
 
-def test_who_may_not_stay_is_closed_at_the_next_keepalive(bench: Bench) -> None:
+def test_a_client_that_may_not_stay_is_closed_at_the_next_keepalive(bench: Bench) -> None:
     allowed = True
     peer = bench.client(may_stay=lambda: allowed)
     bench.turn(25)
@@ -200,7 +200,7 @@ def test_everybody_is_told_that_the_server_goes_away(bench: Bench) -> None:
     assert told.code == 1001
 
 
-def test_one_too_many_is_told_so_and_not_counted(bench: Bench) -> None:
+def test_a_connection_above_the_limit_is_closed_and_not_counted(bench: Bench) -> None:
     first, peer = bench.client(), bench.refused(1013)
     closing = peer.closing()
     assert closing is not None

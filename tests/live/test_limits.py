@@ -89,7 +89,7 @@ def reset(client: Client) -> None:
     client.hang_up()
 
 
-def test_who_vanishes_leaves_a_place_free(place: Place) -> None:
+def test_a_client_that_vanishes_leaves_a_place_free(place: Place) -> None:
     with serving(place, LOKI_MAX_WS_CONNECTIONS="3") as server:
         for _ in range(3):
             clients = [Client(server.host) for _ in range(3)]
@@ -101,7 +101,7 @@ def test_who_vanishes_leaves_a_place_free(place: Place) -> None:
             wait_until(lambda: fresh_connections(server) == 3, "three free places")
 
 
-def test_what_a_killed_worker_held_is_free_again(place: Place) -> None:
+def test_the_places_of_a_killed_worker_are_free_again(place: Place) -> None:
     with (
         serving(place, workers=1, LOKI_MAX_WS_CONNECTIONS="2") as server,
         listening(server),

@@ -41,7 +41,7 @@ def log(place: Place) -> Log:
     return Log(place)
 
 
-def test_only_new_lines_are_told_and_each_once(log: Log) -> None:
+def test_each_new_line_is_sent_once(log: Log) -> None:
     assert log.new() == []
     log.append("[INFO] one\n[ERROR] two\n")
     assert log.new() == ["one", "two"]
@@ -237,7 +237,7 @@ def test_a_rotated_log_is_followed_until_the_next_one_has_lines(log: Log) -> Non
     assert [*told, log.new()] == [[], [], ["begun"], ["last", "first"]]
 
 
-def test_of_another_file_with_the_inode_of_a_removed_log_nothing_is_told(log: Log) -> None:
+def test_a_file_with_the_inode_of_a_removed_log_is_not_read(log: Log) -> None:
     path = log.place.loki / "logs/agent.log"
     path.rename(path.with_name("other.txt"))
     path.with_name("other.txt").write_text("not of the log\n" * 9)
@@ -263,7 +263,7 @@ def test_a_log_that_was_seen_while_it_was_empty_is_told_from_its_beginning(place
     assert log.new() == ["first"]
 
 
-def test_of_another_log_is_told_what_came_since_the_last_line_of_this_one(log: Log) -> None:
+def test_another_log_is_read_since_the_last_line_of_this_one(log: Log) -> None:
     log.append("known to whoever listened then\n", "background-20260220-090102.log")
     log.append("the last line here\n")
     log.new()
@@ -276,7 +276,7 @@ def test_of_another_log_is_told_what_came_since_the_last_line_of_this_one(log: L
     assert log.new() == ["meanwhile", "from now on there"]
 
 
-def test_of_two_logs_written_at_once_one_is_followed(log: Log) -> None:
+def test_one_of_two_logs_written_at_once_is_followed(log: Log) -> None:
     for number in range(5):
         log.append(f"line {number}\n", "autonomy-20260220.log")
         log.append(f"line {number}\n")
@@ -311,7 +311,7 @@ def test_very_long_lines_are_cut_and_what_follows_is_whole(log: Log) -> None:
     assert len(told[0]) < 5000
 
 
-def test_who_comes_back_gets_the_lines_in_between(log: Log) -> None:
+def test_a_client_that_reconnects_gets_the_missed_lines(log: Log) -> None:
     log.append("one\n")
     log.new()
     known = log.slice.token

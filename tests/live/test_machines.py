@@ -252,7 +252,7 @@ def test_an_edge_says_what_it_does_not_have(machines: Machines) -> None:
         assert machines.edge.get(path).status_code == 200, path
 
 
-def test_what_needs_no_token_does_not_tell_which_sessions_there_are(machines: Machines) -> None:
+def test_public_routes_do_not_tell_which_sessions_there_are(machines: Machines) -> None:
     names = [machines.session_of("alpha"), "alpha:000000000000", ""]
     requests = [("GET", "/api/auth/info"), ("GET", "/api/enterprise/status")]
     requests += [("OPTIONS", path) for path in ("/api/tasks", "/api/logs", "/api/control/stop")]
@@ -474,7 +474,7 @@ def test_a_client_goes_on_where_it_was_at_any_server(machines: Machines) -> None
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_or_told_twice_when_redis_is_killed(machines: Machines) -> None:
+def test_a_killed_redis_loses_and_repeats_no_message(machines: Machines) -> None:
     session = machines.session_of("alpha")
     edge, redis = machines.edge, machines.redis
     path = f"/api/events?channels=logs,tasks&project={session}"

@@ -178,7 +178,9 @@ def test_an_id_of_another_project_is_unknown(fleet: Fleet, before: str, after: s
 
 
 @pytest.mark.slow
-def test_only_so_many_projects_are_followed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_followed_projects_is_limited(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feed, "MAX_PROJECTS", 2)
     before = list_feed_threads()
     roots = [add_project(place, name).loki.parent for name in ("a", "b", "c")]

@@ -51,7 +51,7 @@ def test_a_subscription_without_data_is_one_to_the_broadcasts(shared: Server) ->
 
 
 @pytest.mark.parametrize("channel", ["status", "agents", "cost", "council"])
-def test_who_subscribes_to_a_value_is_told_it_at_once(shared: Server, channel: str) -> None:
+def test_a_subscription_to_a_value_gets_it_at_once(shared: Server, channel: str) -> None:
     with listening(shared, channel) as client:
         assert client.hear()["type"] == channel
 
@@ -116,7 +116,7 @@ def test_a_binary_message_is_answered_and_the_connection_goes_on(shared: Server)
         assert client.ask(PING) == {"type": "pong"}
 
 
-def test_what_is_said_in_one_breath_is_answered_in_order(shared: Server) -> None:
+def test_commands_of_one_packet_are_answered_in_order(shared: Server) -> None:
     """A subscription takes a moment; what comes after it waits."""
     with listening(shared) as client:
         said: list[Any] = [
@@ -172,7 +172,7 @@ UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
         ("/api/events", UPGRADE, 400, ["connect to /ws"]),
     ],
 )
-def test_what_is_no_handshake_is_refused_in_words(
+def test_a_malformed_handshake_is_refused_in_words(
     shared: Server, path: str, headers: dict[str, str], status: int, words: list[str]
 ) -> None:
     answer = shared.get(path, headers=headers)

@@ -61,7 +61,7 @@ def test_each_change_is_one_event(
     assert listed.told(*after) == []
 
 
-def test_what_is_there_at_the_beginning_is_not_told() -> None:
+def test_entries_of_the_beginning_give_no_message() -> None:
     assert Listed().told(task("a"), task("b")) == []
 
 
@@ -76,7 +76,7 @@ def queue(letters: str, status: str = "pending") -> list[Entry]:
     ]
 
 
-def test_of_many_tasks_only_the_one_that_leaves_is_told(listed: Listed) -> None:
+def test_a_task_that_leaves_a_queue_is_the_only_one_moved(listed: Listed) -> None:
     listed.told(*queue("abcdefgh"))
     after = [*queue("bcdefgh"), *queue("a", "in_progress")]
     assert listed.told(*after) == [("task_moved", "a")]
@@ -162,7 +162,7 @@ def test_a_reported_entry_is_told_at_each_change() -> None:
     assert listed.told({**seen, "acknowledged": True}) == [("notification", "n")]
 
 
-def test_who_comes_back_gets_what_came_after_the_state_that_he_knew(listed: Listed) -> None:
+def test_the_messages_since_a_known_state_are_returned(listed: Listed) -> None:
     known = listed.slice.token
     listed.told(task("a"), task("b"))
     between = listed.slice.token

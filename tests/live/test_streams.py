@@ -145,7 +145,7 @@ def test_the_next_publisher_goes_on_in_the_same_stream(link: Link) -> None:
     assert are_chained(entries_of(link))
 
 
-def test_what_cannot_wait_any_longer_is_missed_by_readers(link: Link) -> None:
+def test_entries_that_no_longer_wait_are_missed_by_readers(link: Link) -> None:
     outbox = Outbox(SESSION)
     add(outbox, "a")
     flush(outbox, link)

@@ -112,7 +112,7 @@ LIMITED = ["sh", "-ec", 'echo 0 > "/proc/sys/user/$0"; exec "$@"']
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
-def test_without_events_each_second_is_looked(place: Place, limit: str) -> None:
+def test_files_are_examined_each_second_without_events(place: Place, limit: str) -> None:
     place.write("queue/pending.json", [])
     port = free_port()
     limited = [*LIMITED, limit]

@@ -136,9 +136,7 @@ def test_a_route_that_comes_later(method: str, rule: str, scope: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "known"), [("/nothing", 404), ("/api/status/", 308)])
-def test_what_does_not_exist_is_told_only_to_who_may_look(
-    app: Flask, path: str, known: int
-) -> None:
+def test_404_is_only_for_users_who_may_look(app: Flask, path: str, known: int) -> None:
     client = app.test_client()
     assert client.get(path).status_code == 401
     assert client.get(path, headers=bearer("viewer")).status_code == known
@@ -152,7 +150,7 @@ def test_a_method_that_does_not_exist(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(("public", "code"), [("true", 200), ("false", 401)])
-def test_metrics(place: Place, public: str, code: int) -> None:
+def test_metrics_need_a_token_unless_they_are_public(place: Place, public: str, code: int) -> None:
     everybody(place)
     client = place.client(**ON, LOKI_METRICS_PUBLIC=public)
     assert client.get("/metrics").status_code == code
@@ -269,7 +267,7 @@ def test_last_use_is_written_once_a_minute_and_only_for_what_was_allowed(place: 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_who_was_let_in_may_be_asked_about_later(place: Place) -> None:
+def test_an_identity_can_be_checked_again_later(place: Place) -> None:
     everybody(place)
     app = place.app(**ON)
     checker = access.get_authenticator(app)
@@ -293,7 +291,7 @@ def test_each_answer_tells_the_holder_what_the_token_may_do(
     assert answer.headers.get(access.SCOPES_HEADER) == may
 
 
-def test_where_everybody_may_do_everything_nothing_is_told(place: Place) -> None:
+def test_scopes_are_not_sent_without_authentication(place: Place) -> None:
     assert access.SCOPES_HEADER not in place.client().get("/api/status").headers
 
 

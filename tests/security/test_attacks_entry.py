@@ -84,7 +84,7 @@ WAYS_ROUND = [
 
 
 @pytest.mark.parametrize("path", WAYS_ROUND)
-def test_there_is_no_way_round(guarded: Server, path: str) -> None:
+def test_no_spelling_of_a_path_is_a_way_round(guarded: Server, path: str) -> None:
     assert status(guarded, f"GET {path}") in (400, 401, 404)
 
 

@@ -105,7 +105,7 @@ CHANGES: dict[str, Callable[[WritableFolder], object]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
-def test_nothing_outside_is_changed_while_a_folder_is_swapped(tmp_path: Path, name: str) -> None:
+def test_files_outside_stay_unchanged_while_a_folder_is_swapped(tmp_path: Path, name: str) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     for folder in (root / "queue", outside):
         (folder / "tree").mkdir(parents=True)

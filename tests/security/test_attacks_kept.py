@@ -107,7 +107,7 @@ def test_a_token_that_ends_gets_no_kept_answer_any_more(
         ("admin", "revoked", 200),
     ],
 )
-def test_of_two_tokens_the_api_key_counts_for_kept_answers_too(
+def test_the_api_key_counts_before_a_token_for_kept_answers_too(
     app: Flask, key: str, authorization: str, code: int
 ) -> None:
     client = app.test_client()

@@ -287,7 +287,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_who_asks_and_takes_no_answers_costs_no_memory(place: Place, name: str) -> None:
+def test_a_client_that_reads_no_answers_costs_no_memory(place: Place, name: str) -> None:
     frame = FLOODS[name]
     with serving(place) as server, listening(server) as client, listening(server) as other:
         sock = client.socket.sock
@@ -308,7 +308,7 @@ def test_who_asks_and_takes_no_answers_costs_no_memory(place: Place, name: str) 
         assert other.ask({"type": "ping"}) == {"type": "pong"}
 
 
-def test_who_takes_the_answers_late_gets_all_of_them(place: Place) -> None:
+def test_a_client_that_reads_late_gets_all_answers(place: Place) -> None:
     ping = websocket.ABNF.create_frame('{"type":"ping"}', 1).format()
     count = 60_000  # answers of a megabyte, four times what may wait
     with serving(place) as server, listening(server) as client, listening(server) as other:

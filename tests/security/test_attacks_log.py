@@ -18,7 +18,7 @@ def lines(place: Place) -> list[str]:
 
 
 @pytest.mark.parametrize("ending", ["%0a", "%0d%0a", "%e2%80%a8", "%c2%85", "%1b[2K", "%00"])
-def test_nothing_that_is_sent_makes_a_line_of_its_own(place: Place, ending: str) -> None:
+def test_no_sent_text_makes_a_line_of_its_own(place: Place, ending: str) -> None:
     everybody(place)
     client = place.client(LOKI_ENTERPRISE_AUTH="true")
     path = f"/api/agents/a{ending}{FORGED.replace('%', '%25')}{ending}/kill"

@@ -114,7 +114,7 @@ def test_no_string_breaks_a_route_or_brings_out_the_inside(
         "Bearer null", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.", "Bearer ' OR 1=1 --",
     ],
 )  # fmt: skip
-def test_what_is_no_token_opens_nothing(place: Place, document: Any, header: str) -> None:
+def test_a_malformed_token_opens_nothing(place: Place, document: Any, header: str) -> None:
     stranger = place.client(LOKI_ENTERPRISE_AUTH="true")
     before = places.snapshot(place.loki)
     for method, path, _, _ in operations(document):

@@ -95,7 +95,7 @@ REFUSED: dict[str, Callable[[Issuer], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_hold_is_refused(client: FlaskClient, issuer: Issuer, name: str) -> None:
+def test_an_invalid_token_is_refused(client: FlaskClient, issuer: Issuer, name: str) -> None:
     response = client.get(STATUS, headers=holding(REFUSED[name](issuer)))
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -103,7 +103,7 @@ def test_what_does_not_hold_is_refused(client: FlaskClient, issuer: Issuer, name
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256", "ES256", "EdDSA"])
 @pytest.mark.parametrize("says", [True, False])
-def test_asymmetric_algorithms(
+def test_asymmetric_algorithms_are_accepted(
     client: FlaskClient, issuer: Issuer, algorithm: str, says: bool
 ) -> None:
     issuer.keys = [Key("k", algorithm, says_algorithm=says)]
@@ -144,7 +144,9 @@ def test_a_changed_key_is_fetched_and_the_old_one_forgotten(
         ({"scope": "admin", "groups": ["admin"]}, {STATUS}),
     ],
 )
-def test_roles(place: Place, issuer: Issuer, claims: dict[str, Any], allowed: set[str]) -> None:
+def test_roles_open_their_routes(
+    place: Place, issuer: Issuer, claims: dict[str, Any], allowed: set[str]
+) -> None:
     client = place.client(**issuer.settings(LOKI_ENTERPRISE_AUTH="true"))
     headers = holding(issuer.token(**claims))
     found = {
@@ -173,7 +175,7 @@ def test_the_audience_is_configurable(place: Place, issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("audience", ["one", "api://two", "three"])
-def test_several_audiences(place: Place, issuer: Issuer, audience: str) -> None:
+def test_one_of_several_audiences_is_enough(place: Place, issuer: Issuer, audience: str) -> None:
     client = place.client(**issuer.settings(LOKI_OIDC_AUDIENCE="one, api://two,three"))
     assert client.get(STATUS, headers=holding(issuer.token(aud=audience))).status_code == 200
     assert client.get(STATUS, headers=holding(issuer.token(aud="four"))).status_code == 401
@@ -203,7 +205,7 @@ def test_an_issuer_with_and_without_a_slash(
         ({"LOKI_OIDC_LEEWAY": "600"}, 300, 200),
     ],
 )
-def test_clocks_that_differ(
+def test_clocks_may_differ_by_the_leeway(
     place: Place, issuer: Issuer, settings: dict[str, str], seconds: int, code: int
 ) -> None:
     client, now = place.client(**issuer.settings(**settings)), int(time.time())
@@ -343,7 +345,7 @@ def test_both_kinds_of_token(place: Place, issuer: Issuer) -> None:
     assert client.get(STATUS, headers=holding(issuer.token())).status_code == 200
 
 
-def test_without_oidc_nothing_reads_its_tokens(place: Place, issuer: Issuer) -> None:
+def test_oidc_tokens_are_refused_without_oidc(place: Place, issuer: Issuer) -> None:
     client = place.client(LOKI_ENTERPRISE_AUTH="true")
     assert client.get(STATUS, headers=holding(issuer.token())).status_code == 401
     assert issuer.asked == 0
@@ -409,7 +411,7 @@ def test_many_at_once_make_one_fetch(place: Place, issuer: Issuer) -> None:
     assert issuer.asked == 2  # the description and the keys
 
 
-def test_others_do_not_wait_for_a_key_that_one_waits_for(place: Place, issuer: Issuer) -> None:
+def test_one_request_for_a_key_does_not_delay_others(place: Place, issuer: Issuer) -> None:
     app = place.app(**issuer.settings())
     assert app.test_client().get(STATUS, headers=holding(issuer.token())).status_code == 200
     issuer.answers.clear()
@@ -485,6 +487,8 @@ REMOTE, LOCAL = "https://id.example.com", "http://127.0.0.1:8080"
         ("http://id.example.com/keys", LOCAL, False),
     ],
 )
-def test_where_keys_may_be_fetched(address: str, issuer: str, allowed: bool) -> None:
+def test_keys_are_fetched_only_from_allowed_addresses(
+    address: str, issuer: str, allowed: bool
+) -> None:
     with contextlib.nullcontext() if allowed else pytest.raises(ValueError, match="address"):
         jwks.check_address(address, issuer)

@@ -29,7 +29,7 @@ def test_loopback_names_are_ours(place: Place, host: str) -> None:
         *("[::1", "10.0.0.5", "0x7f.1", "xn--lcalhost-6jb"),
     ],
 )
-def test_other_names_are_not(place: Place, host: str) -> None:
+def test_other_names_are_not_ours(place: Place, host: str) -> None:
     assert not host_is_allowed(host, place.settings())
 
 
@@ -107,7 +107,7 @@ def test_configured_and_own_pages_may_change_something(
         *("localhost:57374", "http://localhost:x"),
     ],
 )
-def test_other_pages_may_not(place: Place, origin: str) -> None:
+def test_pages_of_other_origins_may_not(place: Place, origin: str) -> None:
     settings = place.settings(LOKI_DASHBOARD_CORS=OWN)
     assert not origin_is_allowed(origin, "127.0.0.1:57374", settings)
 

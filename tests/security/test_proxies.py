@@ -26,7 +26,7 @@ def pause(client: FlaskClient, peer: str, forwarded: str | None) -> int:
         *((text, "None") for text in ("unknown", "_hidden", "", "203.0.113", "example.com:80")),
     ],
 )
-def test_one_address_in_many_spellings(text: str, address: str) -> None:
+def test_each_spelling_of_an_address_is_parsed(text: str, address: str) -> None:
     assert str(parse_client(text)) == address
 
 
@@ -38,7 +38,7 @@ def test_spellings_and_ports_do_not_make_another_client(place: Place, proxies: s
     assert pause(client, "127.0.0.1", "2001:db8::2") == 200
 
 
-def test_what_is_no_address_counts_as_the_proxy(place: Place) -> None:
+def test_a_malformed_address_counts_as_the_proxy(place: Place) -> None:
     client = place.client(LOKI_CONTROL_RATE_LIMIT="1", LOKI_TRUSTED_PROXIES="1")
     assert pause(client, "127.0.0.1", "unknown") == 200
     assert pause(client, "127.0.0.1", "_hidden") == 429
@@ -57,7 +57,9 @@ def test_what_is_no_address_counts_as_the_proxy(place: Place) -> None:
         ("10.0.0.1", None, "10.0.0.1"),
     ],
 )
-def test_proxies_by_address(place: Place, peer: str, forwarded: str | None, client: str) -> None:
+def test_only_proxies_with_a_trusted_address_are_believed(
+    place: Place, peer: str, forwarded: str | None, client: str
+) -> None:
     app = place.client(LOKI_TRUSTED_PROXIES="10.0.0.0/8", LOKI_CONTROL_RATE_LIMIT="1")
     assert pause(app, peer, forwarded) == 200
     assert pause(app, "10.0.0.1", client) == 429

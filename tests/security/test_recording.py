@@ -31,7 +31,7 @@ def recorded(place: Place) -> list[dict[str, Any]]:
     return [json.loads(line) for part in lines for line in part]
 
 
-def test_one_entry_for_each_change_with_its_actor(place: Place) -> None:
+def test_each_change_has_an_entry_with_its_actor(place: Place) -> None:
     everybody(place)
     app = place.app(**ON)
     changing = [r for r in routes(app) if r.changes and r.rule != "/api/memory/retrieve"]
@@ -245,5 +245,7 @@ def test_the_chain_holds_across_threads_and_applications(place: Place) -> None:
         ("DELETE", "/", Action("delete", "api")),
     ],
 )
-def test_names_of_actions(method: str, rule: str, expected: Action) -> None:
+def test_an_action_is_named_after_method_and_route(
+    method: str, rule: str, expected: Action
+) -> None:
     assert classify_request(method, rule) == expected

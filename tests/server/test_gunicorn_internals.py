@@ -85,16 +85,16 @@ USES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("function", "parameters"), SIGNATURES, ids=name_of)
-def test_signatures(function: Any, parameters: str) -> None:
+def test_signatures_are_as_relied_upon(function: Any, parameters: str) -> None:
     assert str(inspect.signature(function)) == f"({parameters})"
 
 
 @pytest.mark.parametrize(("function", "pattern"), USES, ids=name_of)
-def test_names_in_use(function: Any, pattern: str) -> None:
+def test_names_are_used_as_relied_upon(function: Any, pattern: str) -> None:
     assert re.search(pattern, inspect.getsource(function))
 
 
-def test_values() -> None:
+def test_types_are_as_relied_upon() -> None:
     assert issubclass(errors.ParseException, Exception)
     assert isinstance(unreader.Unreader().buf, io.BytesIO)
     assert gthread._DEFER is not None

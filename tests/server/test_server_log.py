@@ -222,7 +222,7 @@ def test_every_kind_of_answer_has_an_id(place: Place, method: str, path: str, st
     assert NEW_ID.fullmatch(answer.headers["X-Request-ID"])
 
 
-def test_what_cannot_be_read_has_an_id_that_is_in_the_log(place: Place) -> None:
+def test_a_malformed_request_has_an_id_that_is_in_the_log(place: Place) -> None:
     with logging_server(place, "json") as server:
         answer = send(server, b"GET / HTTP/9.9\r\n\r\n").decode()
         (given,) = re.findall(r"X-Request-ID: (\w+)\r\n", answer)

@@ -28,7 +28,7 @@ def server(place: Place) -> Iterator[Server]:
         yield server
 
 
-def test_it_is_the_stock_worker(server: Server) -> None:
+def test_the_stock_worker_runs(server: Server) -> None:
     assert any("Using worker: gthread" in line for line in server.errors)
 
 
@@ -66,7 +66,7 @@ def test_the_live_feed_takes_no_thread(server: Server, place: Place) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gevent", "eventlet", "tornado", "sync", "asgi"])
-def test_other_classes_are_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
+def test_other_worker_classes_are_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
     place = places.empty(tmp_path)
     by_setting = {"LOKI_WORKER_CLASS": name}
     by_option = {"LOKI_THREADS": "1", "GUNICORN_CMD_ARGS": f"--worker-class {name}"}

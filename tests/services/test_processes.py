@@ -22,7 +22,7 @@ from tests.support.rights import need_root
         *((2**31, None), (10**30, None), ("9" * 400, None), ([], None), ({"pid": 5}, None)),
     ],
 )
-def test_parse_pid(value: Any, pid: int | None) -> None:
+def test_only_decimal_numbers_in_range_are_pids(value: Any, pid: int | None) -> None:
     assert processes.parse_pid(value) == pid
 
 
@@ -65,7 +65,9 @@ def test_another_loki_web_is_no_session_and_is_not_signalled(
         ("sleep", "600"),
     ],
 )
-def test_what_runs_a_session_is_signalled(children: Children, command: tuple[str, ...]) -> None:
+def test_a_process_that_runs_a_session_is_signalled(
+    children: Children, command: tuple[str, ...]
+) -> None:
     child = children.sleeper()
     found = replace(known(child.pid), command=command)
     assert processes.send_term(found, sessions=(), others=False) is None

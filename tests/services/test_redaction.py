@@ -412,7 +412,7 @@ def test_words_about_secrets_are_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["password", "secret"])
-def test_of_a_sentence_one_word_is_lost_at_most(name: str) -> None:
+def test_a_sentence_loses_one_word_at_most(name: str) -> None:
     text = f"Show the {name}: prefix was lost when users type it twice. Then commit 4b825dc6."
     assert redact(text) == text.replace("prefix", REDACTED)
 

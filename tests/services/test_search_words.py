@@ -29,7 +29,7 @@ from loki_web.services.memory.query import (
         ("", ""),
     ],
 )
-def test_division_into_words(text: str, words: str) -> None:
+def test_a_text_is_divided_into_words(text: str, words: str) -> None:
     assert normalize(text) == words
 
 
@@ -141,7 +141,7 @@ def test_no_match_is_none() -> None:
     assert find_matches("nothing here", parse_terms("needle")) is None
 
 
-def test_only_so_much_of_a_text_is_searched() -> None:
+def test_a_long_text_is_searched_in_part() -> None:
     text = "x " * memory_query.MAX_FIELD + "needle"
     assert find_matches(text, parse_terms("needle")) is None
     assert "needle" not in normalize(text)

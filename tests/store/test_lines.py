@@ -33,7 +33,7 @@ def test_both_directions_yield_every_line(tmp_path: Path, content: bytes) -> Non
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_only_lines_that_match_all_patterns(tmp_path: Path) -> None:
+def test_only_lines_that_match_all_patterns_are_read(tmp_path: Path) -> None:
     content = b"".join(b"n=%d k=%d\n" % (number, number % 3) for number in range(100))
     (tmp_path / "f").write_bytes(content)
     marks = (re.compile(rb"n=1\d\b"), re.compile(rb"k=0"))

@@ -104,7 +104,7 @@ def test_a_call_that_tries_all_the_same_ends_the_pause(tmp_path: Path) -> None:
         redis.kill()
 
 
-def test_tls_and_users(tmp_path: Path) -> None:
+def test_tls_and_a_restricted_user_are_enough(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     options = ["--tls-port", "{port}", "--port", "0", "--tls-auth-clients", "no"]
     options += ["--tls-cert-file", cert, "--tls-key-file", key]

@@ -38,7 +38,7 @@ TEN = datetime(2026, 2, 20, 10, tzinfo=UTC)
         *("2026-02-20 11:00:00 CET", "2026-02-20 10:00 utc", "2026-02-20 05:00:00,000 EST"),
     ],
 )
-def test_one_instant_in_many_forms(value: Any) -> None:
+def test_each_form_of_an_instant_is_parsed(value: Any) -> None:
     assert parse_time(value) == TEN
     assert microseconds_of(value, 0) == microseconds(TEN)
     assert from_microseconds(microseconds(TEN)) == TEN
@@ -117,7 +117,7 @@ def test_the_output_of_date_in_other_zones_and_locales(text: str) -> None:
         *(("Paz May  3 10:00:00 UTC 2026", 5), ("set 3 out 2026 10:00:00 UTC", 10)),
     ],
 )
-def test_months_of_other_languages(text: str, month: int) -> None:
+def test_months_of_other_languages_are_known(text: str, month: int) -> None:
     assert parse_time(text) == datetime(2026, month, 3, 10, tzinfo=UTC)
 
 

@@ -220,7 +220,7 @@ def test_a_failing_receiver_is_tried_again_in_order(place: Place, receiver: Rece
     assert server.state == ledger.State(False, 0, 2, 0)
 
 
-def test_what_cannot_succeed_is_not_repeated_and_holds_nothing_up(
+def test_a_refused_message_is_not_repeated_and_does_not_delay_others(
     place: Place, receiver: Receiver
 ) -> None:
     server = Server(place, receiver)
@@ -317,7 +317,7 @@ def test_a_damaged_ledger_does_no_harm(place: Place, receiver: Receiver, content
     assert not server.state.is_failing
 
 
-def test_nothing_is_created_without_a_session(tmp_path: Path, receiver: Receiver) -> None:
+def test_no_file_is_created_without_a_session(tmp_path: Path, receiver: Receiver) -> None:
     place = places.empty(tmp_path)
     place.loki.rmdir()
     Server(place, receiver).turn()
