@@ -115,7 +115,7 @@ class Followed:
     used_at: float
     inputs: Inputs | None = None
     _steady: Inputs = ()  # inputs without the clock
-    _untold: Inputs | None = None  # steady inputs without file system events
+    _unnotified: Inputs | None = None  # steady inputs without file system events
     _looked_at: float = 0.0
 
     def is_current(self, *, is_touched: bool, thoroughly: bool) -> bool:
@@ -131,18 +131,18 @@ class Followed:
         if thoroughly:
             self._looked_at = now
         if thoroughly or is_touched:
-            self._untold = None
+            self._unnotified = None
             return are_current(self.inputs if thoroughly else self._steady)
-        if self._untold is None:
-            self._untold = tuple(one for one in self._steady if not is_notified(one[0]))
-        return are_current(self._untold)
+        if self._unnotified is None:
+            self._unnotified = tuple(one for one in self._steady if not is_notified(one[0]))
+        return are_current(self._unnotified)
 
     def read(self, clock: Input) -> list[Message]:
         """Read the channel again and return the messages for what changed."""
         self.inputs, self._looked_at = None, time.monotonic()
         with recording() as recorded:
             messages = self.slice.refresh()
-        self.inputs, self._untold = recorded.inputs, None
+        self.inputs, self._unnotified = recorded.inputs, None
         self._steady = tuple(one for one in recorded.inputs if one[0] is not clock)
         return messages
 

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard:
+class Reports:
     """The last reports of other machines; replaced as a whole.
 
     :param projects: of other machines, those that others may read, by session.
@@ -63,9 +63,9 @@ class Roster:
     def __init__(self, sources: Sources, link: "Link") -> None:
         self._own = sources.settings.machine
         self._link = link
-        self._heard = Heard()
+        self._reports = Reports()
         self._last: dict[str, tuple[float, list[FleetProjectDict]]] = {}  # by machine
-        self._untold: dict[str, float] = {}
+        self._unsent: dict[str, float] = {}
         self._lock = threading.Lock()
         self._runs = False
 
@@ -81,14 +81,14 @@ class Roster:
 
         :param limit: of the token, see `Sources.limit`.
         """
-        projects = self._heard.projects
+        projects = self._reports.projects
         if limit is None:
             return projects
         return {session: projects[session] for session in limit & projects.keys()}
 
     def is_revoked(self, token: str, now: float) -> bool:
         """Return whether any machine has revoked a token."""
-        since = self._untold.get(token, self._heard.revoked.get(token))
+        since = self._unsent.get(token, self._reports.revoked.get(token))
         return since is not None and since <= now
 
     def revoke(self, tokens: Mapping[str, float]) -> None:
@@ -99,13 +99,13 @@ class Roster:
         new = {
             token: since
             for token, since in tokens.items()
-            if self._heard.revoked.get(token) != since
+            if self._reports.revoked.get(token) != since
         }
         with self._lock:
-            self._untold |= new
+            self._unsent |= new
         if new:
             with suppress(AwayError):
-                self._tell()
+                self._send()
 
     def get_session(self, identifier: str, limit: frozenset[str] | None = None) -> str:
         """Return a session of another machine; empty for the one that is shown without a name.
@@ -130,8 +130,8 @@ class Roster:
         last, is_new = _BEGINNING, True  # not "$": news that come between two reads would be missed
         while True:
             try:
-                self._tell()
-                self._hear(with_tokens=is_new)
+                self._send()
+                self._receive(with_tokens=is_new)
                 streams = self._link.read_streams({keys.NEWS: last})
                 is_new = bool(streams)
                 last = streams[0][1][-1][0].decode() if streams else self._find_again(last)
@@ -152,26 +152,26 @@ class Roster:
         )
         return last if raw and raw[0][0].decode() == last else _BEGINNING
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         with self._lock:
-            untold = dict(list(self._untold.items())[:_MOST_WAITING])
-        if not untold:
+            unsent = dict(list(self._unsent.items())[:_MOST_WAITING])
+        if not unsent:
             return
 
         def announce(client: Any) -> None:
             with client.pipeline() as together:
-                together.zadd(keys.REVOKED, untold, lt=True)  # never later than before
-                together.xadd(keys.NEWS, {"revoked": len(untold)}, maxlen=100)
+                together.zadd(keys.REVOKED, unsent, lt=True)  # never later than before
+                together.xadd(keys.NEWS, {"revoked": len(unsent)}, maxlen=100)
                 together.execute()
 
         self._link.call(announce)
         with self._lock:
-            self._heard = Heard(self._heard.projects, {**self._heard.revoked, **untold})
-            for token, since in untold.items():
-                if self._untold.get(token) == since:
-                    del self._untold[token]
+            self._reports = Reports(self._reports.projects, {**self._reports.revoked, **unsent})
+            for token, since in unsent.items():
+                if self._unsent.get(token) == since:
+                    del self._unsent[token]
 
-    def _hear(self, *, with_tokens: bool) -> None:
+    def _receive(self, *, with_tokens: bool) -> None:
         def read(client: Any) -> tuple[int, list[Any], dict[str, Any]]:
             names = client.zrevrange(keys.MACHINES, 0, _MOST_MACHINES)
             others = [name.decode() for name in names if name != self._own.encode()]
@@ -194,9 +194,9 @@ class Roster:
         }
         tokens = {token.decode(): since for token, since in revoked}
         with self._lock:
-            if count < len(self._heard.revoked):  # Redis has lost some: tell them again
-                self._untold = {**self._heard.revoked, **self._untold}
-            self._heard = Heard(projects, {**self._heard.revoked, **tokens})
+            if count < len(self._reports.revoked):  # Redis has lost some: tell them again
+                self._unsent = {**self._reports.revoked, **self._unsent}
+            self._reports = Reports(projects, {**self._reports.revoked, **tokens})
 
 
 def get_roster(sources: Sources) -> Roster | None:
