@@ -63,8 +63,8 @@ _OF_SERVER = frozenset({"/api/auth/info", "/api/secrets/status", "/api/health/pr
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 5
 _NOT_HERE = (
-    "The session is on another machine, of which this server has "
-    f"{', '.join(_CHANNEL_OF_RULE)}, and with no parameters but `limit` and `lines` "
+    "The session is on another machine. This server answers only "
+    f"{', '.join(_CHANNEL_OF_RULE)}; and, with no parameters but `limit` and `lines`, "
     f"{', '.join(sorted(answers.ROUTES))}. "
     "Ask that machine for everything else."
 )
