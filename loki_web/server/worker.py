@@ -4,11 +4,11 @@ gunicorn assigns a connection to a thread at its first byte. The thread then wai
 the request without a limit: as many slow clients as threads, and the worker serves no one else.
 Here a connection gets a thread when the head of its request is complete; TLS handshakes and heads
 are received piece by piece as they arrive. What a client does not take of a response is sent by the
-main loop. Only a body may be waited for, by half of the threads, a quarter for one client address,
-and with a time limit. Above the limit of connections the longest idle ones of the address with most
-of them are closed. Behind trusted proxies and at a unix socket the address of the client is not
-known here: there only the bounds for all count. Requests that may compute for seconds use a
-quarter of the threads; others of that kind are queued without a thread.
+main loop. A thread waits only for a body: half of the threads at most, a quarter for one client
+address, each with a time limit. Above the limit of connections, those of the address that has most
+are closed, the longest idle first. Behind trusted proxies and at a unix socket the address of the
+client is not known here, so only the bounds for all clients apply. Requests that may compute for
+seconds use a quarter of the threads; others of that kind are queued without a thread.
 """
 
 import errno
@@ -255,18 +255,18 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         return conn.waits_as is not None and _is_readable(conn.sock, remaining)
 
     def _find_address(self, conn: Any) -> str:
-        """Return the address of a client; empty if only that of its proxy could be known."""
+        """Return the address of a client; empty where only the address of a proxy is known."""
         is_known = self._knows_clients and isinstance(conn.client, tuple)
         return str(conn.client[0]) if is_known else ""
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Close the connection if the application left a body unread that does not arrive."""
-        # `_receive` ends it in time. With a deadline of gunicorn's, a thread that was interrupted
-        # for so long closed the connection after any request, and the next one was lost.
+        # `_receive` limits the wait. gunicorn's own deadline could pass while the thread was
+        # interrupted: then it closed a sound connection, and the client's next request was lost.
         conn.deadline = time.monotonic() + _REST_SECONDS
         if not (keepalive and conn.parser.finish_body()) or conn.is_cut:
             return False
-        if self.cfg.is_ssl and conn.sock.pending():  # the poller sees only what is not decrypted
+        if self.cfg.is_ssl and conn.sock.pending():  # decrypted already: the poller does not see it
             _add(conn.parser.unreader, conn.sock.recv(conn.sock.pending()))
         return True
 
@@ -316,9 +316,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._drop(conn)
 
     def _make_room(self) -> bool:
-        """Close the longest idle connection of the address with most; return if there was one.
+        """Close the longest idle connection of the address with most; return whether there was one.
 
-        Those of others stay, even if all of that address are busy for a moment.
+        Other addresses keep theirs, even if that address has only busy ones at the moment.
         """
         kinds = (self._lingering, self.pending_conns, self.keepalived_conns, self._flushing)
         idle = [conn for kind in kinds for conn in kind]
