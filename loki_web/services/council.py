@@ -210,7 +210,7 @@ def _is_enabled(content: Json) -> bool:
 def _merge_verdicts(sources: Sources) -> list[VerdictDict]:
     """Return the latest verdict for each iteration and kind, by iteration and then by time.
 
-    Those without an iteration are all there.
+    Verdicts without an iteration are all returned.
     """
     latest: dict[tuple[int, str], VerdictDict] = {}
     verdicts = _read_reviews(sources) + sources.project.collection(_VOTES).derive(
