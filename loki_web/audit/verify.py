@@ -125,7 +125,7 @@ class _Walk:
         self._heads: deque[str] = deque(reversed(starts), maxlen=_MAX_FORK_DISTANCE)
         self._starts = set(starts)
         self._ends = set(starts)  # of branches: continuing from one is no fork
-        self._seen: set[str] = set()
+        self._hashes: set[str] = set()
         self._doubtful: Spot | None = None
 
     def take(self, file: AuditFile, number: int, line: bytes) -> None:
@@ -225,7 +225,7 @@ class _Walk:
     ) -> None:
         if body != json.dumps(entry).encode():
             self._note(self.result.faults, file, number, "not in the form in which it was written")
-        if entry[HASH] in self._seen:
+        if entry[HASH] in self._hashes:
             self._note(self.result.faults, file, number, "repeated")
         elif previous not in self._ends:
             self._note(self.result.forks, file, number, "fork")
@@ -236,10 +236,10 @@ class _Walk:
     def _extend(self, head: str) -> None:
         if len(self._heads) == self._heads.maxlen:
             oldest = self._heads.pop()
-            self._seen.discard(oldest)
+            self._hashes.discard(oldest)
             self._ends.discard(oldest)
         self._heads.appendleft(head)
-        self._seen.add(head)
+        self._hashes.add(head)
         self._ends.add(head)
 
     def _note(self, spots: list[Spot], file: AuditFile, number: int, about: str) -> None:

@@ -38,7 +38,7 @@ def install(folder: Path | None, yes: bool) -> int:
         return 0
     click.echo(f"  write  {loki_mode.program}: starts `loki-web serve`")
     if loki_mode.interpreter is None and os.path.lexists(loki_mode.program):
-        click.echo(f"  keep   what is there now as {loki_mode.kept.name}")
+        click.echo(f"  keep   what is there now as {loki_mode.backup.name}")
     return _change(yes, lambda: installation.install(loki_mode))
 
 
@@ -53,8 +53,8 @@ def uninstall(folder: Path | None, yes: bool) -> int:
         click.echo("Nothing to change: it does not start this server.")
         return 0
     click.echo(f"  remove  {loki_mode.program}")
-    if os.path.lexists(loki_mode.kept):
-        click.echo(f"  restore what was there before, from {loki_mode.kept.name}")
+    if os.path.lexists(loki_mode.backup):
+        click.echo(f"  restore what was there before, from {loki_mode.backup.name}")
     return _change(yes, lambda: installation.uninstall(loki_mode))
 
 

@@ -14,7 +14,7 @@ class Shares:
     def __init__(self, places: int, share: int) -> None:
         self._free = places
         self._share = share
-        self._taken: Counter[str] = Counter()
+        self._by_address: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def take(self, address: str) -> bool:
@@ -23,16 +23,16 @@ class Shares:
         :param address: empty if the client is unknown, as behind a proxy: then there is no share.
         """
         with self._lock:
-            if not self._free or (address and self._taken[address] >= self._share):
+            if not self._free or (address and self._by_address[address] >= self._share):
                 return False
             self._free -= 1
-            self._taken[address] += 1
+            self._by_address[address] += 1
             return True
 
     def give_back(self, address: str) -> None:
         """Give a place back."""
         with self._lock:
             self._free += 1
-            self._taken[address] -= 1
-            if not self._taken[address]:
-                del self._taken[address]
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]

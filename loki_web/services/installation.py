@@ -80,7 +80,7 @@ class Installation:
         return major.isdecimal() and int(major) >= _USES_RUNNING_SERVER
 
     @property
-    def kept(self) -> Path:
+    def backup(self) -> Path:
         """Where the program is kept that was there before."""
         return self.program.with_name(self.program.name + _KEPT)
 
@@ -113,17 +113,19 @@ def install(installation: Installation) -> None:
     :raises PublicError: if another program would be lost.
     """
     if installation.interpreter is None and os.path.lexists(installation.program):
-        if os.path.lexists(installation.kept):
-            raise PublicError(f"{installation.kept} exists: remove it, or rename it to {_PROGRAM}")
-        os.rename(installation.program, installation.kept)
+        if os.path.lexists(installation.backup):
+            raise PublicError(
+                f"{installation.backup} exists: remove it, or rename it to {_PROGRAM}"
+            )
+        os.rename(installation.program, installation.backup)
     atomic.make_folders(str(installation.program.parent))
     atomic.write_whole(str(installation.program), _build_program().encode(), mode=0o755)
 
 
 def uninstall(installation: Installation) -> None:
     """Remove the program and put back what was there before."""
-    if os.path.lexists(installation.kept):
-        os.replace(installation.kept, installation.program)
+    if os.path.lexists(installation.backup):
+        os.replace(installation.backup, installation.program)
         return
     installation.program.unlink()
     with suppress(OSError):  # not empty: others use it

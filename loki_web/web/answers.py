@@ -104,10 +104,10 @@ class Answers:
         :return: the response; a conditional request may get 304.
         """
         key = _key(request.environ)
-        answer = self._kept(key)
+        answer = self._find_current(key)
         if answer is None:
             with self._single_computation(key) as has_waited:
-                answer = self._kept(key) if has_waited else None
+                answer = self._find_current(key) if has_waited else None
                 if answer is None:
                     response, inputs = _compute(view)
                     if response.status_code != 200 or response.is_streamed:
@@ -139,7 +139,7 @@ class Answers:
                 self._forms[(*_key(environ), environ[_ACCEPTED])] = form
         return form
 
-    def _kept(self, key: Key) -> Answer | None:
+    def _find_current(self, key: Key) -> Answer | None:
         with self._lock:
             answer = self._answers.get(key)
         return answer if answer is not None and answer.dependencies.are_current() else None

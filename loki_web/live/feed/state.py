@@ -213,7 +213,7 @@ class ListSlice:
         self._entries: Sequence[Entry] = ()
         self._by_id: dict[str, Entry] = {}
         self._marks: dict[str, bytes] = {}
-        self._gone: dict[str, tuple[float, Entry]] = {}
+        self._missing: dict[str, tuple[float, Entry]] = {}
         self._history = _History()
         self._etag = ""
         self.token = ""
@@ -227,13 +227,13 @@ class ListSlice:
     def refresh(self) -> list[Message]:
         """Read the list; return a message for each entry that has changed."""
         entries = self._read()
-        if self._is_read and entries == self._entries and not self._gone:
+        if self._is_read and entries == self._entries and not self._missing:
             return []
         messages = self._compare(entries)
         if not self._is_read:
             messages, self._is_read = [], True
         self._entries, self._etag = entries, ""
-        if self._gone:
+        if self._missing:
             observe(UNREPEATABLE)  # read again without a change: the entry may have to be removed
         before, self.token = self.token, self._identify()
         if messages or self.token != before:
@@ -265,7 +265,7 @@ class ListSlice:
 
     def _identify(self) -> str:
         """Return the token of what clients have, with the entries not yet reported as removed."""
-        missing = [key.encode() for key in self._gone]
+        missing = [key.encode() for key in self._missing]
         return _hash(b"".join([*self._marks.values(), *missing])).hex()
 
     def _compare(self, entries: Sequence[Entry]) -> list[Message]:
@@ -274,7 +274,7 @@ class ListSlice:
         moved = self._kind.moved(self._by_id, entries)
         for entry in entries:
             entry_id = entry["id"]
-            before = self._by_id.get(entry_id) or self._gone.pop(entry_id, (now, None))[1]
+            before = self._by_id.get(entry_id) or self._missing.pop(entry_id, (now, None))[1]
             if entry_id in moved:
                 message_type: str | None = self._kind.moved_type
             else:
@@ -286,14 +286,14 @@ class ListSlice:
             marks[entry_id] = mark or _hash(_serialize(self._kind.mark(entry)))
         for entry_id, entry in self._by_id.items():
             if entry_id not in by_id:
-                self._gone[entry_id] = (now, entry)
+                self._missing[entry_id] = (now, entry)
         self._by_id, self._marks = by_id, marks
         return messages
 
     def _forget_gone(self, now: float) -> list[Message]:
         """Forget entries missing for GONE_SECONDS; return the messages that report it."""
-        expired = [key for key, (at, _) in self._gone.items() if now - at >= GONE_SECONDS]
-        return [Message(self._kind.removed_type, self._gone.pop(key)[1]) for key in expired]
+        expired = [key for key, (at, _) in self._missing.items() if now - at >= GONE_SECONDS]
+        return [Message(self._kind.removed_type, self._missing.pop(key)[1]) for key in expired]
 
 
 class _History:

@@ -77,7 +77,9 @@ class Reads:
         self._sources = sources
         self._link = link
         self._roster = roster
-        self._kept: LRUCache[tuple[str, str, str], bytes] = LRUCache(_MAX_KEPT_BYTES, getsizeof=len)
+        self._last_answers: LRUCache[tuple[str, str, str], bytes] = LRUCache(
+            _MAX_KEPT_BYTES, getsizeof=len
+        )
         self._lock = threading.Lock()
 
     def respond(self) -> Response | None:
@@ -139,7 +141,7 @@ class Reads:
             )
         except AwayError:
             with self._lock:
-                last_answer = self._kept.get(key)
+                last_answer = self._last_answers.get(key)
             if last_answer is None:
                 raise Unavailable(
                     "Redis does not answer. Try again later.", _RETRY_SECONDS
@@ -147,7 +149,7 @@ class Reads:
             return last_answer
         with self._lock:
             if len(body) < _MAX_KEPT_BYTES:
-                self._kept[key] = body
+                self._last_answers[key] = body
         return body
 
     def _read_state(self, session: str, channel: str, parameters: Json) -> bytes:

@@ -45,7 +45,7 @@ class Machines:
         # Also hubs that were forgotten while a request had them, before it opened its connection.
         self._hubs: WeakValueDictionary[str, Hub] = WeakValueDictionary()
         self._places: WeakKeyDictionary[Connection, tuple[str, str]] = WeakKeyDictionary()
-        self._taken: defaultdict[str, set[str]] = defaultdict(set)
+        self._by_owner: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = threading.Lock()
 
     @property
@@ -105,7 +105,7 @@ class Machines:
                     return False
         with self._lock:
             self._places[connection] = owner, name
-            self._taken[owner].add(name)
+            self._by_owner[owner].add(name)
         return True
 
     def _renew(self) -> None:
@@ -114,20 +114,20 @@ class Machines:
             time.sleep(_RENEW_SECONDS)
             with suppress(AwayError):
                 self._give_back_closed()
-                for owner, names in list(self._taken.items()):
+                for owner, names in list(self._by_owner.items()):
                     self._link.renew_places(owner, names)
 
     def _give_back_closed(self) -> None:
         with self._lock:
             is_open = {name for _, name in self._places.values()}
-            closed = {owner: names - is_open for owner, names in self._taken.items()}
+            closed = {owner: names - is_open for owner, names in self._by_owner.items()}
         for owner, names in closed.items():
             if names:
                 self._link.give_back_places(owner, names)
             with self._lock:
-                self._taken[owner] -= names
-                if not self._taken[owner]:
-                    del self._taken[owner]
+                self._by_owner[owner] -= names
+                if not self._by_owner[owner]:
+                    del self._by_owner[owner]
 
 
 def _runs(hub: Hub) -> bool:

@@ -205,19 +205,22 @@ class Watched:
     def __init__(self, sources: Sources, compute: Callable[[Sources], Any]) -> None:
         self._sources = sources
         self._compute = compute
-        self._kept: tuple[list[Path], list[Summary], _Late] = [], [], _Late([])  # replaced whole
+        self._latest: tuple[list[Path], list[Summary], _Late] = [], [], _Late([])  # replaced whole
 
     def observe(self, projects: list[KnownProject]) -> list[Any]:
         """Return the state of each project; after the first 64, some are seconds old.
 
         The work for one request is limited, however many projects there are.
         """
-        roots, (former_roots, summaries, late) = [project.root for project in projects], self._kept
+        roots, (former_roots, summaries, late) = (
+            [project.root for project in projects],
+            self._latest,
+        )
         if roots != former_roots:
             others = [open_project(self._sources, root) for root in roots]
             summaries = [keep(other, self._compute) for other in others]
             late = _Late(summaries[_MAX_EXACT:])
-            self._kept = roots, summaries, late
+            self._latest = roots, summaries, late
         return [*map(observe, summaries[:_MAX_EXACT]), *observe(late)]
 
 
