@@ -7,13 +7,13 @@ that its time is linear in the length of any text.
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, groupby, islice, pairwise
 from typing import Any
 
+from loki_web.services.secrets import commands, places, values
 from loki_web.services.secrets import names as secrets_names
-from loki_web.services.secrets import values
 from loki_web.services.secrets.names import Kind
 from loki_web.services.secrets.patterns import SHORTEST_RUN, TOKENS
 from loki_web.services.secrets.values import REDACTED, Span
@@ -22,10 +22,15 @@ __all__ = ["REDACTED", "redact", "redact_lines", "redact_within"]
 
 _RUN = re.compile(rf"[A-Za-z0-9_.-]{{{SHORTEST_RUN}}}")
 _PREFIXES = tuple(dict.fromkeys(prefix for prefix, _ in TOKENS))
-_CALLS = ("login(", "basicauth(", "auth=(")
+_SHORT = 150
+_SINGLE = tuple(prefix for prefix in _PREFIXES if len(prefix) == 1)
+_BY_START = {
+    start: tuple(prefixes)
+    for start, prefixes in groupby(sorted(_PREFIXES), lambda prefix: tuple(prefix[:2]))
+}
 _HINTS = (
-    *(*secrets_names.HINTS, "://", "bearer ", "basic ", " -", "identified by ", *_CALLS),
-    *("-----begin ", "---- begin ssh2 ", "private-lines: "),
+    *(*secrets_names.HINTS, *commands.HINTS, "://", "bearer", "basic ", "identified by "),
+    *("login(", "begin ", "private-lines: "),
 )
 _ASCII_HINTS = tuple(filter(str.isascii, _HINTS))
 # Key blocks as PEM, of SSH2 and of PuTTY.
@@ -48,7 +53,7 @@ _MOST_PEM_LINES = 300
 _MOST_CONTINUED_LINES = 20
 _OPEN_ENDS = (":", "=", "|", ">", ",", "\\", "earer")
 _OPEN_HINT = re.compile("|".join((*secrets_names.HINTS, "login", "bearer", r"\\\Z")), re.IGNORECASE)
-_SCHEME = re.compile(r"(?i)(?:bearer|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)(?!\w)")
+_SCHEME = re.compile(r"(?i)(?:bearer,?|basic)\s++([A-Za-z0-9._~+/-]{8,}+=*+)(?!\w)")
 # A word after "basic" or "bearer" is a credential only if it has one of these.
 _CREDENTIAL_MARK = re.compile(r"[0-9]|[a-z][A-Z]|\w=")
 _USER_INFO = re.compile(r"(?:[^@\s/?#\"'<>\\]{0,300}+@)++")
@@ -57,38 +62,18 @@ _USER_INFO_WITH_SLASHES = re.compile(
 )
 _USER_NAME = re.compile(r"[A-Z]?[a-z][a-z._-]{0,22}\d{0,4}")
 _IDENTIFIED = re.compile(r"identified by (?:password )?", re.IGNORECASE)
-# login("user", "password"), auth=("user", "password")
+# login("user", "password"), HTTPBasicAuth("user", "password"), auth=("user", "password")
 _FIRST_ARGUMENT = re.compile(
-    r"[^(]{5,9}\(\s?\\{0,7}([\"'])[^\s\"'\\]{1,100}+\\{0,7}\1,\s?(?=\\{0,7}[\"']\S)"
+    r"[^(]{4,5}\(\s?\\{0,7}([\"'])[^\s\"'\\]{1,100}+\\{0,7}\1,\s?(?=\\{0,7}[\"']\S)"
 )
-_NEXT_LINE = r"(?:\\\n[ \t]{1,40}+)?"
-_USER = rf"[ =]?+{_NEXT_LINE}(?:(\\{{0,7}})([\"']))?[^\s:\"'\\]{{1,100}}+:"
-_COMMANDS = (
-    (("curl",), rf"(?:[a-tv-zA-TV-Z#]{{0,8}}[uU]|-user|-proxy-user){_USER}"),
-    (("http ", "https ", "xh "), rf"(?:a|-auth){_USER}"),
-    (("curl",), r"-oauth2-bearer[ =]"),
-    (("curl",), r"(?:[a-ac-zA-Z#]{0,8}b|-cookie)[ =]?+(?:(\\{0,7})([\"']))?[^\s=\"'\\]{1,100}+="),
-    (("ldap",), r"w ?"),
-    (("smbclient", "rpcclient"), r"(?:U|-user)[ =]?[^\s%]{1,100}+%"),
-    (("htpasswd",), r"(?![a-zA-Z]{0,6}n)[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,200}+ \S{1,100}+ "),
-    (("htpasswd",), r"(?=[a-zA-Z]{0,6}n)[a-zA-Z]{0,6}b[a-zA-Z]{0,6} \S{1,100}+ "),
-    (("sshpass", "mysql", "mariadb", "docker login", "podman login"), r"p(?=[^\s-])"),
-    (("sshpass", "docker login", "podman login", "az login", "oc login"), r"p[ =]"),
-    (("redis-cli",), r"(?:a|-pass) "),
-    (
-        ("openssl",),
-        r"(?:[kK] |hmac |pass(?:in|out|word)?[ =](?:(\\{0,7})([\"']))?pass:)",
-    ),
-    (("zip ", "sqlcmd", "mosquitto_", "ipmitool"), r"[a-zA-OQ-Z0-9]{0,8}P ?(?=[^\s-])"),
-    (("7z ", "7za ", "7zr ", "7zz ", "rar "), r"h?p(?=[^\s-])"),
-)
-_OPTIONS = tuple(
-    (names, re.compile(rf"(?<=\s)-{option}{_NEXT_LINE}")) for names, option in _COMMANDS
-)
-_COMMAND_REACH = 500
-_ARGUMENT = re.compile(r"[^\s\"'\\|;&]++")
 _NAME_KEYS = ("name", "key", "field", "header", "variable")
 _VALUE_KEYS = ("value", "values", "val")
+_PASSWORD = re.compile(
+    r"(?!py\d|node\d)(?=\w*[A-Za-z])(?=\w*\d)\w{5,}"
+)  # after -p of an unknown command
+_COMMAND_KEYS = ("command", "cmd", "program", "executable")
+_ARGUMENT_KEYS = ("args", "arguments", "argv")
+_SPECIAL_KEYS = frozenset((*_VALUE_KEYS, *_ARGUMENT_KEYS))
 
 
 def redact(text: str) -> str:
@@ -97,6 +82,8 @@ def redact(text: str) -> str:
     A JSON text is redacted by its keys, and serialized again if it contains a secret.
     """
     lowered, hints = _find_hints(text)
+    if not hints and not _RUN.search(text):
+        return text
     if hints and (clean := _redact_json(text)) is not None:
         return clean
     spans = _find_spans(text, lowered, hints)
@@ -113,9 +100,10 @@ def _find_hints(text: str) -> tuple[str, list[str]]:
 
 
 def _find_spans(text: str, lowered: str, hints: list[str]) -> list[Span]:
-    spans = list(_find_tokens(text))
+    spans = list(_find_tokens(text)) if _RUN.search(text) else []
     for hint in hints:
-        spans += _find_after_hint(text, lowered, hint)
+        find = commands.find if hint in commands.HINTS else _find_after_hint
+        spans += find(text, lowered, hint)
     return sorted(spans)
 
 
@@ -130,8 +118,11 @@ def redact_within(value: Any) -> Any:
     return value
 
 
-def _redact_list(items: list[Any]) -> list[Any]:
-    """Redact each item; an item after an option like `--password` is a secret."""
+def _redact_list(items: list[Any], command: str = "") -> list[Any]:
+    """Redact each item; an item after an option like `--password` is a secret.
+
+    :param command: the command of which the items are arguments, if it is not the first item.
+    """
     clean: list[Any] = []
     before = ""
     for item in items:
@@ -142,7 +133,22 @@ def _redact_list(items: list[Any]) -> list[Any]:
         else:
             clean.append(_redact_under(before, item) if is_option else redact_within(item))
         before = item
+    if any(isinstance(item, str) and item.startswith("-") for item in items):
+        _redact_arguments(items, command, clean)
     return clean
+
+
+def _redact_arguments(items: list[Any], command: str, clean: list[Any]) -> None:
+    """Replace the passwords in the options of a command, such as `["mysql", "-px"]`."""
+    words = [command, *(item if isinstance(item, str) else "" for item in items)]
+    for index, at in commands.find_items(words):
+        if index:
+            clean[index - 1] = words[index][:at] + REDACTED
+    if command or not str(items[0]).startswith("-"):
+        return
+    for index, (option, value) in enumerate(pairwise(items), 1):
+        if option == "-p" and isinstance(value, str) and _PASSWORD.fullmatch(value):
+            clean[index] = REDACTED
 
 
 def _is_named(name: Any, value: Any) -> bool:
@@ -156,16 +162,28 @@ def _is_named(name: Any, value: Any) -> bool:
 
 
 def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
-    """Redact by keys, and the value in `{"name": "password", "value": "x"}`, in any case."""
-    clean = {_redact_key(key): _redact_under(key, item) for key, item in items.items()}
-    value_keys = [key for key in items if key.lower() in _VALUE_KEYS]
-    if value_keys:
-        names = [item for key, item in items.items() if key.lower() in _NAME_KEYS]
-        for key in value_keys:
-            for name in names:
-                if isinstance(name, str):
-                    clean[key] = _redact_under(name, clean[key])
+    """Redact by keys, and the value in `{"name": "password", "value": "x"}`, in any case.
+
+    Each value is redacted once: twice at each level would double the work with every level.
+    """
+    if _SPECIAL_KEYS.isdisjoint(map(str.lower, items)):
+        return {_redact_key(key): _redact_under(key, item) for key, item in items.items()}
+    name = _find_text(items, _NAME_KEYS, lambda text: secrets_names.classify_key(text) is not None)
+    command = _find_text(items, _COMMAND_KEYS, bool)
+    clean = {}
+    for key, item in items.items():
+        if isinstance(item, list) and key.lower() in _ARGUMENT_KEYS:
+            clean[key] = _redact_list(item, command)
+        else:
+            is_named = name and key.lower() in _VALUE_KEYS
+            clean[_redact_key(key)] = _redact_under(name if is_named else key, item)
     return clean
+
+
+def _find_text(items: dict[str, Any], keys: Sequence[str], accept: Callable[[str], bool]) -> str:
+    """Return the first text with one of the keys that is accepted; empty without one."""
+    texts = (item for key, item in items.items() if key.lower() in keys)
+    return next((text for text in texts if isinstance(text, str) and accept(text)), "")
 
 
 @lru_cache(4096)
@@ -179,7 +197,7 @@ def _redact_under(name: str, value: Any) -> Any:
         return redact_within(value)
     if kind not in values.DOUBTFUL:
         return _hide(value, numbers=kind is Kind.PHRASE)
-    is_number = kind is Kind.DIGITS and isinstance(value, int)
+    is_number = kind in values.NUMBERS and isinstance(value, int)
     content = str(value) if is_number else value
     if isinstance(content, str) and content and values.is_secret(content, kind):
         return REDACTED
@@ -228,19 +246,20 @@ def _replace_spans(text: str, spans: list[Span], mark: str, *, keep_lines: bool 
 
 def _find_tokens(text: str) -> Iterator[Span]:
     """Find the secrets with a well-known format."""
-    if not _RUN.search(text):
-        return
-    prefixes = {prefix for prefix in _PREFIXES if prefix in text}
+    possible = _PREFIXES if len(text) > _SHORT else _choose_prefixes(text)
+    prefixes = {prefix for prefix in possible if prefix in text}
     for prefix, pattern in TOKENS if prefixes else ():
         if prefix in prefixes:
             yield from (match.span() for match in pattern.finditer(text))
 
 
+def _choose_prefixes(text: str) -> Iterator[str]:
+    """Return the prefixes whose first two characters are in a text: faster than to try them all."""
+    return chain(_SINGLE, *(_BY_START[pair] for pair in _BY_START.keys() & set(pairwise(text))))
+
+
 def _find_after_hint(text: str, lowered: str, hint: str) -> Iterator[Span]:
     """Find the secrets that follow a hint, with one look at each occurrence."""
-    if hint == " -":
-        yield from _find_arguments(text, lowered)
-        return
     read = _READERS.get(hint, _find_named)
     at = lowered.find(hint)
     while at >= 0:
@@ -252,7 +271,7 @@ def _find_after_hint(text: str, lowered: str, hint: str) -> Iterator[Span]:
 
 def _find_named(text: str, lowered: str, at: int) -> Span | None:
     name = secrets_names.find_name(text, lowered, at)
-    return values.find_after(text, name[1], at, name[0]) if name else None
+    return places.find_after(text, name[1], at, name[0]) if name else None
 
 
 def _find_key_block(text: str, lowered: str, at: int) -> Span | None:
@@ -298,39 +317,22 @@ def _find_second_argument(text: str, lowered: str, at: int) -> Span | None:
     return span if span and values.is_secret(text[slice(*span)][:300], Kind.QUALIFIED) else None
 
 
+def _find_auth(text: str, lowered: str, at: int) -> Span | None:
+    is_call = lowered.startswith(("auth(", "auth=("), at)
+    span = _find_second_argument(text, lowered, at) if is_call else None
+    return span or _find_named(text, lowered, at)
+
+
 _READERS = {
-    **dict.fromkeys(_CALLS, _find_second_argument),
+    "login(": _find_second_argument,
+    "auth": _find_auth,
     "://": _find_user_info,
-    "-----begin ": _find_key_block,
-    "---- begin ssh2 ": _find_key_block,
+    "begin ": lambda text, lowered, at: _find_key_block(text, lowered, max(0, at - len("-----"))),
     "private-lines: ": _find_key_block,
-    "bearer ": _find_credential,
+    "bearer": _find_credential,
     "basic ": _find_credential,
     "identified by ": _find_sql_password,
 }
-
-
-def _find_arguments(text: str, lowered: str) -> Iterator[Span]:
-    """Find the passwords in command-line options of well-known commands."""
-    for names, option in _OPTIONS:
-        if not any(name in lowered for name in names):
-            continue
-        for match in option.finditer(text):
-            command = lowered[max(0, match.start() - _COMMAND_REACH) : match.start()]
-            command = command.replace("\\\n", "  ")
-            command = command[max(map(command.rfind, "\n;|&")) + 1 :]
-            # `a.zip -P` is an option of another command.
-            if any(name in command.replace(f".{name}", "") for name in names):
-                span = _find_argument(text, match)
-                if span:
-                    yield span
-
-
-def _find_argument(text: str, option: re.Match[str]) -> Span | None:
-    if option.re.groups and option[2]:
-        return values.find_quoted_rest(text, option.end(), option[2], len(option[1]))
-    value = _ARGUMENT.match(text, option.end())
-    return value.span() if value else values.find_quoted(text, option.end())
 
 
 def redact_lines(lines: list[str]) -> list[str]:

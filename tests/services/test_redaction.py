@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -573,6 +574,9 @@ def _lines(path: Path) -> list[str]:
             "NTk4NTk4NTk4NTk4NTk4.aaaaaa.",
         ),
         *("\u0130", "identified by '", "login a password ", "hooks.slack.com/services/", "1//0"),
+        *("echo a |", "<<< a", "code=", "code: 1234, ", "cvv 1", "1 is your code ", "creds=a:b"),
+        *("net use \\\\a /a ", "vault kv put -a ", '"-p","a",', "ENV TOKEN a ", "session="),
+        *("password is aaaa ", "setPassword('", "%7C"),
     ],
 )
 @pytest.mark.parametrize("start", ["", "token", "authorization:", "cookie: ", "http://a:", 'key="'])
@@ -580,6 +584,16 @@ def test_the_work_grows_with_the_length_of_a_hostile_text_only(start: str, piece
     short, long = (_calls((start + piece * size)[:size]) for size in (1024, 4096))
     assert long <= 5 * short + 100
     assert long <= 16 * 4096
+
+
+@pytest.mark.parametrize(
+    "opening", ['{"name":"a","key":"b","value":', '{"command":"a","args":[', '["-p","a",']
+)
+def test_the_work_does_not_double_with_each_level_of_an_object(opening: str) -> None:
+    closing = {"{": "}", "[": "]"}
+    ends = "".join(closing[mark] for mark in reversed(opening) if mark in closing)
+    short, long = (_calls(opening * depth + '"password=a"' + ends * depth) for depth in (3, 8))
+    assert long <= 5 * short
 
 
 def test_many_beginnings_of_key_blocks_are_read_once() -> None:
@@ -590,7 +604,12 @@ def test_many_beginnings_of_key_blocks_are_read_once() -> None:
 
 
 def _calls(text: str) -> int:
-    """Count the calls, of `re` and `str` above all, that redacting a text takes.
+    """Count the calls that redacting a text takes, as a text and as lines."""
+    return _count(lambda: (redact(text), redact_lines(text.split("\n"))))
+
+
+def _count(act: Callable[[], object]) -> int:
+    """Count the calls, of `re` and `str` above all.
 
     Only those of the code that redacts: what the garbage collector ends meanwhile is not counted.
     """
@@ -605,8 +624,7 @@ def _calls(text: str) -> int:
 
     sys.setprofile(counted)
     try:
-        redact(text)
-        redact_lines(text.split("\n"))
+        act()
     finally:
         sys.setprofile(None)
     return count
