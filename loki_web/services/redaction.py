@@ -50,6 +50,7 @@ _PEM_LINE = re.compile(
     rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
 )
 _MOST_PEM_LINES = 300
+_MOST_CHARACTERS = 2 * 1024 * 1024  # of a generation of redacted lines
 _MOST_CONTINUED_LINES = 20
 _OPEN_ENDS = (":", "=", "|", ">", ",", "\\", "earer")
 _OPEN_HINT = re.compile("|".join((*secrets_names.HINTS, "login", "bearer", r"\\\Z")), re.IGNORECASE)
@@ -335,6 +336,38 @@ _READERS = {
 }
 
 
+class _RedactedLines:
+    """The lines of logs that were redacted last: clients read the same lines again and again.
+
+    Two generations, bounded by characters: a line that is not read while the second one grows is
+    forgotten. Without a lock, two threads may redact one line; `cachetools` would cost a tenth of
+    what redaction costs.
+    """
+
+    def __init__(self) -> None:
+        self._old: dict[str, str] = {}
+        self._young: dict[str, str] = {}
+        self._size = 0
+
+    def find(self, line: str) -> str:
+        """Return the redacted line."""
+        clean = self._young.get(line)
+        if clean is None:
+            clean = self._old.get(line)
+            clean = redact(line) if clean is None else clean
+            self._add(line, clean)
+        return clean
+
+    def _add(self, line: str, clean: str) -> None:
+        if self._size > _MOST_CHARACTERS:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[line] = clean
+        self._size += len(line)
+
+
+_redacted = _RedactedLines()
+
+
 def redact_lines(lines: list[str]) -> list[str]:
     """Redact consecutive lines of a log, with key blocks and values that span several lines.
 
@@ -371,7 +404,7 @@ def _redact_each(lines: list[str]) -> list[str]:
             continue
         stop = _find_continued_end(lines, start)
         if stop == start + 1:
-            clean.append(redact(lines[start]))
+            clean.append(_redacted.find(lines[start]))
         else:
             text = "\n".join(lines[start:stop])
             spans = _find_spans(text, *_find_hints(text))

@@ -596,6 +596,26 @@ def test_the_work_does_not_double_with_each_level_of_an_object(opening: str) -> 
     assert long <= 5 * short
 
 
+def test_a_line_is_redacted_once() -> None:
+    lines = [f"a token of test_a_line_is_redacted_once: {index}" for index in range(400)]
+    first, again, more = (_calls_of_lines(lines[start:]) for start in (200, 200, 0))
+    assert again < first / 3
+    assert more < 1.5 * first
+
+
+@pytest.mark.slow
+def test_lines_that_were_redacted_are_forgotten_in_the_end() -> None:
+    line = "a line of test_lines_that_were_redacted_are_forgotten_in_the_end"
+    first, again = _calls_of_lines([line]), _calls_of_lines([line])
+    for index in range(80):
+        redact_lines([f"{index} {'a b ' * 16384}"])
+    assert _calls_of_lines([line]) == first > again
+
+
+def _calls_of_lines(lines: list[str]) -> int:
+    return _count(lambda: redact_lines(lines))
+
+
 def test_many_beginnings_of_key_blocks_are_read_once() -> None:
     lines = [PEM[0], f"{KEY}{KEY}"] * 1000
     assert KEY not in "".join(redact_lines(lines))
