@@ -48,6 +48,8 @@ _NO_ROOM_SECONDS = 0.01
 _LEAST_BYTES, _MOST_BYTES = 8192, 1024 * 1024  # to receive of a body at once, as gunicorn does
 _EXPENSIVE = (
     b"/api/registry",
+    b"/api/fleet",
+    b"/api/running-projects",
     b"/api/logs",
     b"/api/memory",
     b"/api/learning",
