@@ -50,7 +50,7 @@ _PEM_LINE = re.compile(
     rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
 )
 _MOST_PEM_LINES = 300
-_MOST_CHARACTERS = 2 * 1024 * 1024  # of a generation of redacted lines
+_MOST_CHARACTERS = 512 * 1024  # of a generation of redacted lines
 _MOST_CONTINUED_LINES = 20
 _OPEN_ENDS = (":", "=", "|", ">", ",", "\\", "earer")
 _OPEN_HINT = re.compile("|".join((*secrets_names.HINTS, "login", "bearer", r"\\\Z")), re.IGNORECASE)
