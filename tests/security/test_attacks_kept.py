@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support import places
 from tests.support.accounts import bearer, entry, everybody, raw, store
 from tests.support.places import Place
 from tests.support.routes import routes
@@ -46,10 +47,25 @@ def app(place: Place) -> Flask:
     return place.app(**ON)
 
 
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = places.empty(tmp_path_factory.mktemp("shared"))
+    everybody(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def shared(shared_place: Place) -> Flask:
+    """A server whose accounts no test changes: an answer that one test kept, the next one finds."""
+    return shared_place.app(**ON)
+
+
 @pytest.mark.parametrize("who", WHO)
-def test_a_kept_answer_is_refused_to_whom_a_new_one_is(app: Flask, place: Place, who: str) -> None:
-    cold, kept = place.client(**ON), app.test_client()
-    for path in reads(app):
+def test_a_kept_answer_is_refused_to_whom_a_new_one_is(
+    shared: Flask, shared_place: Place, who: str
+) -> None:
+    cold, kept = shared_place.client(**ON), shared.test_client()
+    for path in reads(shared):
         code = cold.get(path, headers=headers_of(who)).status_code
         warm(kept, path)
         for name, more in WAYS.items():
@@ -62,9 +78,9 @@ def test_a_kept_answer_is_refused_to_whom_a_new_one_is(app: Flask, place: Place,
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_no_spelling_of_a_path_finds_a_kept_answer(app: Flask, spelling: str) -> None:
-    client = app.test_client()
-    for path in reads(app):
+def test_no_spelling_of_a_path_finds_a_kept_answer(shared: Flask, spelling: str) -> None:
+    client = shared.test_client()
+    for path in reads(shared):
         if client.get(path).status_code == 401:
             warm(client, path)
             odd = spelling.format(path)
