@@ -114,6 +114,9 @@ def test_a_line_has_a_link_and_errors_are_found_in_order(long: Server, open_page
     expect(page.locator(".log-line", has_text="Look here")).to_be_visible()
     page.get_by_role("button", name="Next error").click()
     expect(chosen).to_have_text("Build failed")
+    page.get_by_role("button", name=re.compile("^debug ")).click()  # the line stays in the address
+    expect(page).to_have_url(re.compile(r"[?&]at=[^&]+.*levels=error%2Cwarning%2Cinfo$"))
+    expect(chosen).to_have_text("Build failed")
     page.get_by_role("link", name="To the end").click()
     expect(page.locator(".log-line").last).to_contain_text("Line 4999")
     page.evaluate("location.hash = '#/logs?levels=error'")  # which stays on the way and back

@@ -66,7 +66,10 @@ export function view(ctx) {
   const isAll = () => levels.size === LEVELS.length;
   const isFiltered = () => !isAll() || sought !== '';
   /** The parameters of the address that keep what is searched for and shown. */
-  const kept = (shown = levels) => ({ q: sought, levels: shown.size === LEVELS.length ? '' : [...shown].join() });
+  const kept = (shown = levels, text = sought) => ({
+    q: text,
+    levels: shown.size === LEVELS.length ? '' : [...shown].join(),
+  });
   const filter = () => ({
     query: sought,
     ...(isAll()
@@ -102,10 +105,10 @@ export function view(ctx) {
     later();
   }
 
-  /** Show other lines; the address says which. */
+  /** Show other lines; the address says which. A line that it names stays, unless another text is searched for. */
   function show(change) {
-    const next = { sought, levels, ...change };
-    replace('logs', [], { q: next.sought, levels: next.levels.size === LEVELS.length ? '' : [...next.levels].join() });
+    const next = { sought, levels, at: 'sought' in change ? '' : at, ...change };
+    replace('logs', [], { at: next.at, ...kept(next.levels, next.sought) });
   }
 
   function toggle(level) {
@@ -340,6 +343,7 @@ export function view(ctx) {
       isFollowing = !at;
     }
     clearTimeout(timer);
+    if (at && at === before) return point(chosen); // the lines around it are of every level
     timer = setTimeout(begin, at === before ? PAUSE : 0);
     return later();
   });
