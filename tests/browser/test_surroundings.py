@@ -9,7 +9,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.growing import ALERTS, TASKS, grow
 from tests.browser.reading import panel
 from tests.browser.seen import PHONE, is_accessible, is_no_wider
-from tests.browser.watching import settled
+from tests.browser.watching import is_loaded, settled
 from tests.support import places, servers
 from tests.support.children import Children
 from tests.support.servers import Server
@@ -30,6 +30,77 @@ def test_on_a_phone_fingers_hit_everything_and_no_view_is_endless(
     assert watched.page.evaluate(SMALL) == []
     assert watched.page.evaluate("document.documentElement.scrollHeight") < LONGEST
     is_no_wider(watched, PHONE["width"])
+
+
+EVERY_VIEW = (
+    *("now", "timeline", "iterations", "iterations/1", "tasks", "tasks?layout=list", "agents"),
+    *("council", "logs", "cost", "memory", "learning", "records", "alerts", "checkpoints"),
+    *("fleet", "projects", "admin"),
+)
+# The page if it scrolls sideways, and controls that leave it or a part that cannot be scrolled.
+CUT_OFF = """() => {
+  const isCut = (control) => {
+    const at = control.getBoundingClientRect();
+    let [left, right] = [0, innerWidth];
+    for (let each = control.parentElement; each; each = each.parentElement) {
+      const { overflowX } = getComputedStyle(each);
+      if (overflowX === 'auto' || overflowX === 'scroll') return false;
+      if (overflowX === 'visible') continue;
+      const frame = each.getBoundingClientRect();
+      [left, right] = [Math.max(left, frame.left), Math.min(right, frame.right)];
+    }
+    return at.width && (at.left < left - 1 || at.right > right + 1);
+  };
+  const root = document.documentElement;
+  const controls = document.querySelectorAll('a, button, input, select, textarea, summary');
+  return [
+    ...(root.scrollWidth > innerWidth ? [`the page is ${root.scrollWidth} wide`] : []),
+    ...[...controls].filter((each) => each.checkVisibility() && isCut(each))
+      .map((each) => each.outerHTML.slice(0, 120)),
+  ];
+}"""
+
+
+def test_at_twice_the_size_no_view_scrolls_sideways_or_cuts_a_control_off(
+    running: Server, open_page: OpenPage
+) -> None:
+    zoomed = {"viewport": {"width": 640, "height": 512}, "device_scale_factor": 2}
+    page = settled(open_page(f"{running.url}/#/{EVERY_VIEW[0]}", **zoomed)).page
+    offenders = {}
+    for view in EVERY_VIEW:
+        page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+        is_loaded(page)
+        expect(page.locator("#main h1")).to_be_attached()
+        if found := page.evaluate(CUT_OFF):
+            offenders[view] = found
+    assert offenders == {}
+
+
+# Facts that are cut, of those that are not left out for want of room.
+CUT_FACTS = """() => {
+  const room = document.querySelector('#strip .facts').getBoundingClientRect();
+  return [...document.querySelectorAll('.fact:not(.extra)')].filter((fact) => {
+    const at = fact.getBoundingClientRect();
+    return at.top < room.bottom - 1 && at.right > room.right + 1;
+  }).map((fact) => fact.textContent);
+}"""
+
+
+@pytest.mark.parametrize("width", [780, 1024, 1280])
+def test_the_strip_cuts_no_figure_and_the_fleet_no_word(
+    running: Server, open_page: OpenPage, width: int
+) -> None:
+    watched = settled(open_page(f"{running.url}/#/fleet", viewport={"width": width, "height": 700}))
+    assert watched.page.evaluate(CUT_FACTS) == []
+    strip, cost = watched.strip.bounding_box(), watched.fact("Cost").bounding_box()
+    assert strip is not None
+    assert cost is not None
+    assert cost["y"] + cost["height"] <= strip["y"] + strip["height"]
+    if width > 780:
+        table = panel(watched.page, "Sessions").locator("table")
+        assert table.evaluate("(table) => table.scrollWidth <= table.parentElement.clientWidth")
+        name = table.locator("tbody td").first.locator("a")
+        assert name.evaluate("(name) => name.getClientRects().length") == 1
 
 
 def test_a_phone_shows_phase_cost_and_what_waits(grown: Server, open_page: OpenPage) -> None:

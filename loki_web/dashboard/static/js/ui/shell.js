@@ -89,9 +89,6 @@ function facts(data, { used, limit, share }) {
   const started = status.at - session.session_uptime_seconds * 1000;
   return [
     fact('Last activity', sign === null ? NONE : ago(sign)),
-    fact('Elapsed', isRunning(session) && session.session_uptime_seconds ? since(started) : NONE),
-    fact('Iteration', session.iteration ? number(session.iteration) : NONE),
-    fact('Phase', phaseOf(session), 'always'),
     fact(
       'Cost',
       [
@@ -101,11 +98,14 @@ function facts(data, { used, limit, share }) {
       ],
       'always',
     ),
+    fact('Phase', phaseOf(session), 'always'),
+    fact('Iteration', session.iteration ? number(session.iteration) : NONE),
+    fact('Elapsed', isRunning(session) && session.session_uptime_seconds ? since(started) : NONE),
     fact('Working on', session.current_task || NONE, 'extra'),
   ];
 }
 
-/** A class says where it has its place: `extra` on wide screens only, `always` on a phone too. */
+/** `always` is for phones too. Elsewhere the last ones are left out if there is no room for all. */
 const fact = (label, value, more) => h('div.fact', { class: more, key: label }, h('dt', label), h('dd', value));
 
 const WORDS = { connecting: 'Connecting', live: 'Live', polling: 'Polling', offline: 'Offline', locked: 'No access' };

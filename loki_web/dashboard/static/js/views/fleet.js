@@ -19,6 +19,7 @@ export function view(ctx) {
   const found = h('span.quiet', { role: 'status' });
   const list = panel(ctx, {
     title: 'Sessions',
+    class: 'fleet',
     from: { fleet },
     also: { status },
     lines: 8,
@@ -66,6 +67,7 @@ const columns = (session) => [
   },
   {
     label: 'Folder',
+    class: 'folder',
     cell: ({ path }) =>
       h(
         'span.mono.quiet',
@@ -77,13 +79,15 @@ const columns = (session) => [
 
 /** Only the project of the server and registered ones can be shown. */
 function name(each, session) {
-  if (!each.id && !each.is_server_project) return [h('bdi', each.name), h('span.quiet', ' not registered')];
+  if (!each.id && !each.is_server_project)
+    return [h('bdi', { title: each.path }, each.name), h('span.quiet', ' not registered')];
   return [
     h(
       'a.strong',
       {
         href: projectLink(each.id ?? each.path),
         'data-row': '',
+        title: each.path,
         'aria-current': each.path === session?.project_path ? 'true' : null,
       },
       each.name,
