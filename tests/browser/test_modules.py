@@ -16,15 +16,18 @@ from tests.support.servers import Server
 NAMES_OF_OBJECTS = ("__proto__", "constructor", "toString", "hasOwnProperty")
 
 
-def test_the_first_load_preloads_every_module_and_requests_nothing_twice(
-    running: Server, open_page: OpenPage
+@pytest.mark.parametrize("has_chart", [False, True])
+def test_the_first_load_preloads_every_module_and_charts_load_when_one_is_in_view(
+    running: Server, blank: Server, open_page: OpenPage, has_chart: bool
 ) -> None:
-    watched = settled(open_page(f"{running.url}/"))
+    watched = settled(open_page(f"{(running if has_chart else blank).url}/"))
     preloaded = watched.page.evaluate(
         "[...document.querySelectorAll('link[rel=modulepreload]')].map((link) => link.href)"
     )
     modules = [url for url in watched.asked if url.endswith(".js") and "/boot.js" not in url]
-    assert sorted(modules) == sorted(preloaded)
+    names = {re.sub(".*/js/", "", url) for url in set(modules) - set(preloaded)}
+    assert names == ({"ui/chart.js", "ui/drag.js"} if has_chart else set())
+    assert set(preloaded) <= set(modules)
     assert all(count == 1 for count in Counter(modules).values())
 
 
@@ -68,7 +71,7 @@ def test_after_an_update_a_view_and_a_dialog_say_that_they_cannot_be_loaded(
 IMPORT = """async () => {
   const base = document.querySelector('[href$="core/words.js"]').href;
   const load = (name) => import(base.replace('core/words.js', `${name}.js`));
-  const all = ['core/words', 'extra/facts', 'ui/chart', 'ui/elements'].map(load);
+  const all = ['core/words', 'extra/facts', 'ui/series', 'ui/elements', 'ui/chart'].map(load);
   Object.assign(window, ...(await Promise.all(all)));
   window.put = (element) => (document.body.append(element), element);
   window.dots = (props) => put(chart(props)).querySelectorAll('svg .dot');

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.reading import panel, table_behind
 from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
@@ -75,6 +77,55 @@ def test_arrow_keys_lead_to_the_log_at_that_moment(timed: Server, open_page: Ope
     expect(lane(page, "Backend").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".chosen .log-line > :last-child")).to_have_text("Minute 10")
+
+
+def test_a_part_of_the_time_is_dragged_or_selected_by_keys(
+    timed: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{timed.url}/#/timeline")).page
+    axis = lane(page, "Iterations").nth(1).bounding_box()
+    assert axis is not None
+    x, y = axis["x"], axis["y"]
+    page.mouse.move(x + axis["width"] * 0.1, y + 5)  # on a link, which is not followed
+    page.mouse.down()
+    page.mouse.move(x + axis["width"] * 0.5, y + 30)
+    page.mouse.move(x + axis["width"] * 0.9, y + 60)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"#/timeline\?range=2026-11-24T01.*2026-11-24T01"))
+    expect(lane(page, "Iterations")).to_have_count(1)
+    page.go_back()
+    expect(lane(page, "Iterations")).to_have_count(3)
+    lane(page, "Iterations").first.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    begun, ended = "2026-11-24T00%3A00%3A00Z", "2026-11-24T02%3A00%3A00Z"
+    expect(page).to_have_url(f"{timed.url}/#/timeline?range={begun}..{ended}")
+
+
+@pytest.mark.parametrize(
+    ("zone", "name", "times"),
+    [
+        ("UTC", "UTC", ["01:00", "02:00", "03:00"]),
+        ("Asia/Kolkata", "UTC+5:30", ["06:30", "07:30", "08:30"]),
+        ("Atlantic/South_Georgia", "UTC-2", ["23 Nov", "24 Nov", "01:00"]),
+    ],
+)
+def test_charts_say_when_iterations_ended_in_the_zone_of_the_page(
+    timed: Server, open_page: OpenPage, zone: str, name: str, times: list[str]
+) -> None:
+    page = settled(open_page(f"{timed.url}/#/cost", timezone_id=zone)).page
+    shown = panel(page, "Tokens in each iteration")
+    expect(shown.locator("svg text").filter(has_text="UTC")).to_have_text(name)
+    expect(shown.locator("svg .when")).to_have_text(times)
+    expect(shown.locator(".chart-key")).to_contain_text(re.compile(r"Iteration 3\D*2\d Nov, "))
+    when = table_behind(shown).locator('td[data-label="When"]')
+    expect(when).to_have_count(3)
+    if zone == "UTC":
+        expect(page.get_by_role("button", name="Show times in UTC")).to_have_count(0)
+        return
+    page.get_by_role("button", name="Show times in UTC").click()
+    expect(shown.locator("svg .when")).to_have_text(["01:00", "02:00", "03:00"])
+    expect(shown.locator("svg text").filter(has_text="UTC")).to_have_text("UTC")
 
 
 def test_the_timeline_is_a_table_too(timed: Server, open_page: OpenPage) -> None:

@@ -138,7 +138,7 @@ function patch(known, fresh) {
   known.$on = undefined;
   for (const [name, listener] of Object.entries(fresh.$on ?? {})) listen(known, name, listener);
   if (fresh.$vars) setVars(known, fresh.$vars);
-  if (known instanceof Component) {
+  if (fresh.props) {
     known.props = fresh.props;
     return;
   }
@@ -183,6 +183,11 @@ export class Component extends HTMLElement {
   disconnected() {}
 
   connectedCallback() {
+    if (Object.hasOwn(this, 'props')) {
+      // given before the code of the element was loaded
+      this.#props = this.props;
+      Reflect.deleteProperty(this, 'props');
+    }
     this.connected();
     this.update();
   }

@@ -43,16 +43,21 @@ export const VIEWS = lookup({
 /** The current {@link Route}. */
 export const route = cell(read());
 
-/** The time range of charts, as `6h`; empty for the whole session. All views keep it. */
+/** The time range of charts, as `6h` or as two times; empty for the whole session. All views keep it. */
 const range = () => route.value.query.get('range') ?? '';
 
+/** Note that the address of this entry of the history is complete: Back returns to it, not to a later time range. */
+const settle = (address = location.href) => history.replaceState({ ...history.state, isKnown: true }, '', address);
+
 addEventListener('hashchange', () => {
-  if (range() && !read().query.has('range')) {
+  if (!history.state?.isKnown) {
     const { hash } = location;
-    history.replaceState(history.state, '', `${hash}${hash.includes('?') ? '&' : '?'}range=${range()}`);
+    const isWithout = range() && !read().query.has('range');
+    settle(isWithout ? `${hash}${hash.includes('?') ? '&' : '?'}range=${encodeURIComponent(range())}` : hash);
   }
   route.set(read());
 });
+settle();
 
 function read() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
@@ -69,14 +74,32 @@ function decoded(text) {
 }
 
 const HOURS = lookup({ '1h': 1, '6h': 6, '24h': 24 });
+const BETWEEN = '..';
 
-/** The start of the time range in ms; 0 for the whole session. */
-export const rangeStart = () => (HOURS[range()] ? now() - HOURS[range()] * 3_600_000 : 0);
+/**
+ * The time range in ms; null for the whole session. A fixed one has an end, others go on.
+ *
+ * @returns {{from: number, to: number, isFixed: boolean} | null}
+ */
+export function timeRange() {
+  if (HOURS[range()]) return { from: now() - HOURS[range()] * 3_600_000, to: now(), isFixed: false };
+  const [from, to] = range().split(BETWEEN).map(moment);
+  return from != null && to != null && from < to ? { from, to, isFixed: true } : null;
+}
+
+/** Show only what happened between two moments, in all charts. Back returns to what was shown before. */
+export function chooseTime(from, to) {
+  const { view, parts, query } = route.value;
+  const chosen = [from, to].map((at) => new Date(at).toISOString().replace('.000', '')).join(BETWEEN);
+  go(view, parts, { ...Object.fromEntries(query), timeRange: '', range: chosen });
+}
 
 /** Return the points, each with a `timestamp`, inside the time range. */
 export function within(points = []) {
-  const from = rangeStart();
-  return from ? points.filter(({ timestamp }) => (moment(timestamp) ?? 0) >= from) : points;
+  const shown = timeRange();
+  if (!shown) return points;
+  const isShown = (at) => at >= shown.from && !(shown.isFixed && at > shown.to);
+  return points.filter(({ timestamp }) => isShown(moment(timestamp) ?? 0));
 }
 
 // What stays in the address while one moves inside a view.

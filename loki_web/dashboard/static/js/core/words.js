@@ -84,8 +84,16 @@ const by = (formatter) => (value) => {
 export const time = by(clockTime);
 export const dateTime = by(whole);
 export const shortDate = by(day);
+/** Two moments in ms, as 24 Nov, 10:03 – 10:40. */
+export const span = (from, to) => day.formatRange(from, to);
 /** The day of a moment, as 24 Nov 2026. */
 export const date = by(dates({ dateStyle: 'medium' }));
+const offsets = dates({ timeZoneName: 'shortOffset' });
+/** The zone of the page at a moment, as UTC+1. */
+export const offset = (at) =>
+  `${offsets.formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value}`
+    .replace('GMT', 'UTC')
+    .replace(/\+0$/, '');
 
 /** `in_progress` → In progress; `QA` stays. */
 export function words(value) {

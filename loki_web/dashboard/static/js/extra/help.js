@@ -12,6 +12,7 @@ const KEYS = [
   [['x'], 'Select the row'],
   [['Esc'], 'Close'],
   [['←', '→'], 'Read a chart point by point'],
+  [['Shift', '←', '→'], 'Select a time in a chart; Enter shows only that time'],
   [['?'], 'This list'],
 ];
 

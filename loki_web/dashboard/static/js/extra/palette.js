@@ -2,13 +2,14 @@ import { address, credential, getJson, post, signOut } from '../core/api.js';
 import { draw, h, icon } from '../core/dom.js';
 import { agents, checkpoints, cost, status, tasks } from '../core/store.js';
 import { go, VIEWS } from '../core/views.js';
-import { clock, dateTime, isPaused, isRunning, lookup } from '../core/words.js';
+import { dateTime, isPaused, isRunning, lookup } from '../core/words.js';
 import { forceReview, openDialog, pause, perform, resume, stop } from '../ui/actions.js';
 import { askForToken, toast } from '../ui/elements.js';
 import { hasOthers, hasRecords, openProjects } from '../ui/shell.js';
 import { readSaved } from './filters.js';
 import { askFor } from './form.js';
 import { matches } from './search.js';
+import { clockLabel, switchClock } from './zone.js';
 
 const MOST = 60;
 const MOST_LINES = 5; // of the log
@@ -66,11 +67,8 @@ function commands({ switchTheme }) {
     { icon: 'theme', label: 'Switch between light and dark', run: switchTheme },
     {
       icon: 'timeline',
-      label: clock.value === 'utc' ? 'Show times in the zone of this browser' : 'Show times in UTC',
-      run: () => {
-        clock.set(clock.value === 'utc' ? '' : 'utc');
-        location.reload();
-      },
+      label: clockLabel,
+      run: switchClock,
     },
     { icon: 'key', label: 'Use another access token…', run: askForToken },
     credential.value && { icon: 'key', label: 'Sign out', run: () => perform({ run: signOut }) },

@@ -1,56 +1,13 @@
+// Draws charts: the custom element and the SVG. What they show is in `series.js`.
+
 import { cell } from '../core/api.js';
 import { Component, draw, h, s } from '../core/dom.js';
-import { link, within } from '../core/views.js';
-import { compact, isRunning, money, NONE, number, spend, words } from '../core/words.js';
-import { empty, table } from './elements.js';
+import { chooseTime } from '../core/views.js';
+import { dateTime, NONE, offset, shortDate, span, time } from '../core/words.js';
+import { onDrag } from './drag.js';
+import { table } from './elements.js';
 
-// Charts: the custom element, the SVG, and the two charts that several views show.
-
-/**
- * @typedef {object} Series
- * @property {string} name
- * @property {'bar' | 'line' | 'area'} kind
- * @property {(number | null)[]} values
- * @property {string} tone `t1`…`t6`, `tgood`, `twarn`, `tbad`
- * @property {(value: number) => string} [format]
- * @property {'mean' | 'most' | 'last' | 'sum'} [join] what stands for several values where there is no room for
- *   each; the mean if nothing is said
- */
-
-/**
- * @typedef {object} ChartProps
- * @property {string} label what it shows
- * @property {string} axis the meaning of the labels, such as `Iteration`
- * @property {(string | number)[]} labels
- * @property {Series[]} series
- * @property {(value: number) => string} format of the values
- * @property {(value: number) => string} [tick] of the scale, if it is shorter
- * @property {{at: number, shape: 'next' | 'check' | 'alert', tone: string, label: string}[]} [marks] by index
- * @property {{from: number, to: number, label: string}[]} [bands] by index
- * @property {{value: number, label: string} | null} [limit]
- * @property {{value: number, label: string}[]} [warnings] lines below it
- * @property {{steps: number, value: number} | null} [forecast] of the first series
- * @property {number} [height]
- * @property {(label: any) => string} [href] the page of what a label names; a click or Enter opens it
- */
-
-/**
- * A chart with a crosshair (pointer or arrow keys), spoken values, and its numbers as a table.
- *
- * @param {ChartProps} props
- */
-export const chart = (props) => h('x-chart', { props });
-
-/**
- * The chart of the points inside the time range.
- *
- * @param {any[]} points each with a `timestamp`
- * @param {(shown: any[]) => ChartProps} propsOf
- */
-export function chartWithin(points, propsOf) {
-  const shown = within(points);
-  return shown.length ? chart(propsOf(shown)) : empty('Nothing in this time range', 'Choose a longer one.');
-}
+/** @typedef {import('./series.js').ChartProps} ChartProps */
 
 /** Where the crosshair of all charts with the same axis stands: the chart that moved it, and the index of its label. */
 const crosshair = cell(/** @type {{chart: any, axis: string, label: any} | null} */ (null));
@@ -65,28 +22,49 @@ class Chart extends Component {
   #end = () => {};
   /** Where the crosshair stood when a press began. */
   #from = null;
+  /** @type {number | null} where a selection began that reaches to the crosshair */
+  #anchor = null;
   #key = h('p.chart-key', { 'aria-live': 'polite' });
   #svg = s('svg', { tabindex: 0, role: 'img' });
   #table = h('details', { ontoggle: () => this.#drawTable() });
   #figure = h('figure', this.#svg);
   #resized = new ResizeObserver(() => this.#drawPlot());
 
+  constructor() {
+    super();
+    onDrag(this.#svg, {
+      canBegin: () => this.#last >= 0 && hasTimes(this.props),
+      move: (from, to) => this.#select(this.#slotAt(from), this.#slotAt(to)),
+      end: (isDone) => (isDone ? this.#choose() : this.#select(null, this.#at)),
+    });
+  }
+
   connected() {
-    const point = ({ offsetX }) => this.#move(Math.floor((offsetX - this.#place.left) / this.#place.slot));
-    this.#svg.onpointermove = point;
-    this.#svg.onpointerdown = () => {
+    this.removeAttribute('aria-busy');
+    const svg = this.#svg;
+    svg.onpointermove = ({ clientX }) => this.#move(this.#slotAt(clientX));
+    svg.onpointerdown = () => {
       this.#from = this.#at;
     };
-    this.#svg.onpointerleave = ({ pointerType }) => pointerType === 'mouse' && this.#move(null);
-    this.#svg.onclick = (event) => {
-      point(event);
+    svg.onpointerleave = ({ pointerType }) => pointerType === 'mouse' && this.#move(null);
+    svg.onclick = ({ clientX }) => {
+      this.#move(this.#slotAt(clientX));
       if (this.#at === this.#from) this.#open(); // the first tap of a finger shows the value
     };
-    this.#svg.onblur = () => this.#move(null);
-    this.#svg.onkeydown = (event) => this.#press(event);
+    svg.onblur = () => {
+      this.#anchor = null;
+      this.#move(null);
+    };
+    svg.onkeydown = (event) => this.#press(event);
     draw(this, this.#key, this.#figure, this.#table);
     this.#resized.observe(this.#figure);
     this.#end = crosshair.watch((place) => this.#follow(place));
+  }
+
+  /** The slot at a place in the window. */
+  #slotAt(/** @type {number} */ clientX) {
+    const at = Math.floor((clientX - this.#svg.getBoundingClientRect().left - this.#place.left) / this.#place.slot);
+    return Math.min(this.#last, Math.max(0, at));
   }
 
   disconnected() {
@@ -106,7 +84,11 @@ class Chart extends Component {
   update() {
     const { label, href, axis } = this.props;
     const opens = href ? `, Enter opens the ${axis.toLowerCase()}` : '';
-    this.#svg.setAttribute('aria-label', `${label}. Arrow keys read it point by point${opens}; a table follows.`);
+    const selects = hasTimes(this.props) ? ' Shift and arrow keys select a time, Enter shows only it;' : '';
+    this.#svg.setAttribute(
+      'aria-label',
+      `${label}. Arrow keys read it point by point${opens};${selects} a table follows.`,
+    );
     this.#svg.classList.toggle('opens', Boolean(href));
     this.#drawPlot();
     this.#drawTable();
@@ -119,7 +101,8 @@ class Chart extends Component {
   }
 
   #press(event) {
-    if (event.key === 'Enter') return this.#open();
+    const isSelecting = this.#anchor !== null;
+    if (event.key === 'Enter') return isSelecting ? this.#choose() : this.#open();
     const last = this.#last;
     const at = this.#at ?? last;
     const aim = {
@@ -127,11 +110,34 @@ class Chart extends Component {
       ArrowRight: this.#at === null ? last : at + 1,
       Home: 0,
       End: last,
-      Escape: null,
+      Escape: isSelecting ? at : null,
     }[/** @type {string} */ (event.key)];
     if (aim === undefined) return undefined;
     event.preventDefault();
-    return this.#move(aim);
+    const isExtending = event.shiftKey && event.key !== 'Escape' && hasTimes(this.props);
+    return this.#select(isExtending ? (this.#anchor ?? at) : null, aim);
+  }
+
+  /** Select from a slot to the crosshair, which moves; `null` selects nothing. */
+  #select(anchor, at) {
+    this.#anchor = anchor;
+    this.#move(at);
+    this.#drawKey();
+    this.#drawCursor();
+  }
+
+  /** The first and the last slot of the selection. */
+  get #span() {
+    return this.#anchor === null || this.#at === null ? null : [this.#anchor, this.#at].sort((a, b) => a - b);
+  }
+
+  /** Show only the selected time, in all charts of the page. */
+  #choose() {
+    const chosen = this.#span;
+    const size = this.#shown?.size ?? 1;
+    this.#select(null, null);
+    const [from, to] = chosen ? timeOf(this.props, chosen[0] * size, (chosen[1] + 1) * size - 1) : [];
+    if (from < to) chooseTime(from, to);
   }
 
   get #last() {
@@ -172,10 +178,18 @@ class Chart extends Component {
   #drawCursor() {
     const group = this.#svg.lastElementChild;
     if (this.#at === null) return draw(group);
-    const { x, y, top, bottom } = this.#place;
+    const { x, y, top, bottom, slot } = this.#place;
     const at = x(this.#at);
+    const chosen = this.#span;
     return draw(
       group,
+      chosen &&
+        s('rect.selection', {
+          x: x(chosen[0]) - slot / 2,
+          width: (chosen[1] - chosen[0] + 1) * slot,
+          y: top,
+          height: bottom - top,
+        }),
       s('line.cursor', { x1: at, x2: at, y1: top, y2: bottom }),
       this.#shown?.series.map(
         ({ values, tone }) =>
@@ -185,24 +199,31 @@ class Chart extends Component {
   }
 
   #drawKey() {
-    const { names, series, axis, format, marks } = this.#shown ?? condense(this.props, Infinity);
-    const at = this.#at ?? names.length - 1;
+    const { labels, ends, times, series, axis, format, marks } = this.#shown ?? condense(this.props, Infinity);
+    const at = this.#at ?? labels.length - 1;
     const here = marks.filter((mark) => mark.at === at);
+    const [from, to] = this.#span ?? [at, at];
+    const name = labels[from] === ends[to] ? labels[from] : `${labels[from]} to ${ends[to]}`;
+    const [begun, ended] = [times[from]?.[0], times[to]?.at(-1)];
     draw(
       this.#key,
-      h('b', at < 0 ? NONE : `${axis} ${names[at]}`),
-      series.map((each) =>
-        h('span', { class: each.tone }, h('i.swatch'), each.name, ' ', h('b', read(each, at, format)), each.note),
-      ),
-      here.map((mark) => h('span', mark.label)),
+      h('b', at < 0 ? NONE : `${axis} ${name}`),
+      begun <= ended && h('span', { key: 'when' }, span(begun, ended)),
+      this.#span
+        ? h('span', 'Enter or letting go shows only this time')
+        : series.map((each) =>
+            h('span', { class: each.tone }, h('i.swatch'), each.name, ' ', h('b', read(each, at, format)), each.note),
+          ),
+      !this.#span && here.map((mark) => h('span', mark.label)),
     );
   }
 
   #drawTable() {
-    const { labels, series, axis, format, label, href, marks = [] } = this.props;
+    const { labels, series, axis, format, label, href, times, marks = [] } = this.props;
     if (!this.#table.open) return draw(this.#table, h('summary', 'Table'));
     const columns = [
       { label: axis, cell: (index) => (href ? h('a', { href: href(labels[index]) }, labels[index]) : labels[index]) },
+      ...(times ? [{ label: 'When', cell: (index) => dateTime(times[index]), sort: (index) => times[index] }] : []),
       ...series.map((each) => ({
         label: each.name,
         class: 'num',
@@ -240,10 +261,26 @@ function indexOf(labels, label) {
   return at < 0 && typeof label === 'number' ? labels.findLastIndex((each) => each < label) : at;
 }
 
+const isKnown = Number.isFinite;
+
+/** Whether it is known when something of what the labels name happened. */
+const hasTimes = ({ times, edges }) => Boolean(edges?.length || times?.some(isKnown));
+
+/** When the labels from one to another happened, with half the way to their neighbors. */
+function timeOf({ times = [], edges }, first, last) {
+  if (edges) return [edges[first], edges[Math.min(last + 1, edges.length - 1)]];
+  const known = times.filter(isKnown);
+  const chosen = times.slice(first, last + 1).filter(isKnown);
+  const [from, to] = [Math.min(...chosen), Math.max(...chosen)];
+  const apart = known.length > 1 ? Math.abs(known[known.length - 1] - known[0]) / (known.length - 1) : 60_000;
+  const before = times.slice(0, first).findLast(isKnown) ?? from - apart;
+  const after = times.slice(last + 1).find(isKnown) ?? to + apart;
+  // another session may have been later: its iterations begin at 1 again
+  return [before < from ? (before + from) / 2 : from, after > to ? (to + after) / 2 : to];
+}
+
 const read = (/** @type {any} */ { values, format: own }, at, format) =>
   Number.isFinite(values[at]) ? (own ?? format)(values[at]) : NONE;
-
-customElements.define('x-chart', Chart);
 
 // Draw a chart as SVG, without event listeners.
 
@@ -251,6 +288,7 @@ const LETTER = 7; // pixels
 const RIGHT = 8;
 const MARKS = 18;
 const AXIS = 20;
+const TIMES = 15;
 const BANDS = 16;
 const LEAST_BAND = 16;
 
@@ -275,7 +313,7 @@ const JOINED = {
 
 /** As many values as the width has room for: neighbors are joined, so that ten thousand read as well as ten. */
 function condense(/** @type {ChartProps} */ props, width) {
-  const { labels, series, marks = [], bands = [], forecast } = props;
+  const { labels, series, times = [], marks = [], bands = [], forecast } = props;
   const slots = labels.length + (forecast?.steps ?? 0);
   const room = (width - 60) / Math.max(...series.map(({ kind }) => LEAST_SLOT[kind]));
   const size = SIZES.find((each) => slots / each <= room) ?? Math.ceil(slots / Math.max(1, room));
@@ -286,7 +324,8 @@ function condense(/** @type {ChartProps} */ props, width) {
     ...props,
     size,
     labels: group(labels).map((each) => each[0]),
-    names: group(labels).map((each) => (each.length > 1 ? `${each[0]} to ${each.at(-1)}` : each[0])),
+    times: group(times).map((each) => each.filter(isKnown)),
+    ends: group(labels).map((each) => each.at(-1)),
     series: series.map((each) => {
       const { note, of } = JOINED[each.join ?? 'mean'];
       const joined = (values) => {
@@ -303,14 +342,17 @@ function condense(/** @type {ChartProps} */ props, width) {
 
 /** Where things are: a slot of the same width for each label. */
 function layout(/** @type {ReturnType<typeof condense>} */ props, width) {
-  const { labels, series, limit, forecast, marks, bands, format, tick = format, height = 210 } = props;
+  const { labels, series, limit, forecast, marks, bands, times, format, tick = format, height = 0 } = props;
   const slots = labels.length + (forecast?.steps ?? 0);
   const values = series.flatMap((each) => each.values).filter((value) => typeof value === 'number');
   const most = Math.max(0, ...values, limit?.value ?? 0, forecast?.value ?? 0);
   const scale = ticks(most);
-  const left = Math.max(30, ...scale.map((value) => tick(value).length * LETTER + 12));
+  const [last] = times.findLast(({ length }) => length) ?? [];
+  const zone = last === undefined ? '' : offset(last);
+  const left = Math.max(30, ...[...scale.map(tick), zone].map((text) => text.length * LETTER + 12));
   const top = marks.length ? MARKS + 4 : 8;
-  const bottom = height - AXIS - (bands.length ? BANDS : 0);
+  const axis = AXIS + (zone ? TIMES : 0);
+  const bottom = height - axis - (bands.length ? BANDS : 0);
   const slot = Math.max(0, width - left - RIGHT) / Math.max(1, slots);
   return {
     left,
@@ -318,15 +360,17 @@ function layout(/** @type {ReturnType<typeof condense>} */ props, width) {
     height,
     top,
     bottom,
+    bandTop: bottom + axis,
     slot,
     scale,
+    zone,
     x: (index) => left + slot * (index + 0.5),
     y: (value) => bottom - (value / scale[scale.length - 1]) * (bottom - top),
   };
 }
 
 function plot(props, place) {
-  const { series, labels, format, tick = format, limit, forecast, warnings = [] } = props;
+  const { series, format, tick = format, limit, forecast, warnings = [] } = props;
   const marks = legible(props.marks, place);
   const bands = props.bands.length * LEAST_BAND < place.width ? props.bands : [];
   return [
@@ -349,11 +393,10 @@ function plot(props, place) {
     limit && drawLimit(limit, place),
     forecast && drawForecast(forecast, series[0], place),
     marks.map((mark) => drawMark(mark, place)),
-    drawLabels(labels, place),
+    drawLabels(props, place),
   ];
 }
 
-const isKnown = Number.isFinite;
 const DRAWN = {
   bar({ values, tone }, { x, y, slot, bottom }) {
     const width = Math.max(1, Math.min(34, slot * 0.72));
@@ -429,13 +472,12 @@ function drawForecast({ steps, value }, { values, tone }, { x, y }) {
   );
 }
 
-function drawBand({ from, to, label }, { x, slot, bottom }) {
+function drawBand({ from, to, label }, { x, slot, bandTop }) {
   const [left, width] = [x(from) - slot / 2, (to - from + 1) * slot];
   return s(
     'g',
-    s('rect.band', { x: left + 1, width: Math.max(0, width - 2), y: bottom + AXIS, height: BANDS - 2, rx: 2 }),
-    width > label.length * 7 + 8 &&
-      s('text', { x: left + width / 2, y: bottom + AXIS + 11, 'text-anchor': 'middle' }, label),
+    s('rect.band', { x: left + 1, width: Math.max(0, width - 2), y: bandTop, height: BANDS - 2, rx: 2 }),
+    width > label.length * 7 + 8 && s('text', { x: left + width / 2, y: bandTop + 11, 'text-anchor': 'middle' }, label),
   );
 }
 
@@ -460,121 +502,47 @@ function drawMark({ at, shape, tone }, { x }) {
   );
 }
 
-/** As many labels as fit beside each other, from the first that does not stand below the scale. */
-function drawLabels(labels, { x, slot, bottom, left, width }) {
+/** As many labels as fit beside each other, from the first that does not stand below the scale; below them, when. */
+function drawLabels({ labels, times }, { x, slot, bottom, left, width, zone }) {
+  const whenOf = clockOf(times);
   const half = (label) => (String(label).length * LETTER) / 2;
-  const widest = Math.max(1, ...labels.map(half)) * 2 + 10;
+  const widest = Math.max(1, ...labels.map(half), half(zone && LONGEST_WHEN)) * 2 + 10;
   const every = Math.max(1, Math.ceil(widest / Math.max(slot, 0.01)));
+  const middle = widest / 2 - 5;
   const first = Math.max(
     0,
-    labels.findIndex((label, index) => x(index) - half(label) >= left - 6),
+    labels.findIndex((_, index) => x(index) - middle >= left - (zone ? 0 : 6)),
   );
+  const at = { 'text-anchor': 'middle' };
+  const y = bottom + (zone ? 14 : 15);
   return s(
     'g',
+    zone && s('text', { x: left - 8, y: y + TIMES, 'text-anchor': 'end' }, zone),
     labels.map(
       (label, index) =>
         index >= first &&
         (index - first) % every === 0 &&
-        (index === first || x(index) + half(label) <= width) &&
-        s('text', { x: x(index), y: bottom + 15, 'text-anchor': 'middle' }, label),
+        (index === first || x(index) + middle <= width) && [
+          s('text', { ...at, x: x(index), y }, label),
+          zone && s('text.when', { ...at, x: x(index), y: y + TIMES }, whenOf(times[index]?.[0])),
+        ],
     ),
   );
 }
 
-// The two charts that several views show: from API responses to the props of a chart.
+const LONGEST_WHEN = '24 Nov';
 
-const COMPLETE = /** @type {const} */ ({ shape: 'check', tone: 'tgood' });
-const CONTINUE = /** @type {const} */ ({ shape: 'next', tone: 'tquiet' });
-
-/** The link to the page of an iteration. */
-export const iterationPage = (number) => link('iterations', String(number));
-
-/**
- * Files changed and done signals in each iteration, with the council's verdicts and the phases.
- *
- * @returns {ChartProps}
- */
-export function progressChart(points, verdicts = [], iterations = []) {
-  const at = new Map(points.map((point, index) => [point.iteration, index]));
-  const phases = new Map(iterations.map((each) => [each.iteration, each.phase]));
-  const bands = runs(points.map((point) => phases.get(point.iteration)));
-  return {
-    label: 'Files changed and done signals in each iteration',
-    axis: 'Iteration',
-    href: iterationPage,
-    labels: points.map((point) => point.iteration),
-    format: compact,
-    series: [
-      {
-        name: 'files changed',
-        kind: 'bar',
-        tone: 't1',
-        values: points.map((point) => point.files_changed),
-        format: number,
-      },
-      {
-        name: 'done signals',
-        kind: 'line',
-        tone: 't3',
-        values: points.map((point) => point.done_signals),
-        format: number,
-      },
-    ],
-    marks: verdicts
-      .filter(({ iteration }) => at.has(iteration))
-      .map((verdict) => ({
-        at: at.get(verdict.iteration),
-        ...(verdict.result === 'complete' ? COMPLETE : CONTINUE),
-        label: `council: ${words(verdict.result).toLowerCase()}, ${votes(verdict)}`,
-      })),
-    bands: bands.length > 1 ? bands : [],
+/** What stands below the labels, one after another: the time, or the date where another day has begun. */
+function clockOf(times) {
+  const [dayOf, clockTimeOf] = [(at) => shortDate(at).split(',')[0], (at) => time(at).slice(0, 5)];
+  const all = times.flat();
+  let day = all.length && dayOf(all[0]) === dayOf(all.at(-1)) ? dayOf(all[0]) : '';
+  return (at) => {
+    if (at === undefined) return '';
+    const isSame = dayOf(at) === day;
+    day = dayOf(at);
+    return isSame ? clockTimeOf(at) : day;
   };
 }
 
-const votes = (verdict) => `${verdict.votes_complete} to ${verdict.votes_continue}`;
-
-/** Return a band for each run of equal names. */
-function runs(names) {
-  const found = [];
-  names.forEach((name, index) => {
-    const last = found.at(-1);
-    if (last && last.name === name) last.to = index;
-    else found.push({ name, label: name ? words(name) : '', from: index, to: index });
-  });
-  return found;
-}
-
-/**
- * The spend so far and the budget, with a forecast at the current rate.
- *
- * @returns {ChartProps}
- */
-export function spendChart(cost, status, points = cost.by_iteration) {
-  const { limit, left, used } = spend(cost);
-  const before = used - points.at(-1).cumulative; // what the session has spent besides these iterations
-  const recent = points.slice(-8);
-  const step = recent.reduce((sum, each) => sum + each.cost_usd, 0) / recent.length;
-  const steps =
-    isRunning(status) && left !== null && left > 0 && step > 0
-      ? Math.max(1, Math.min(Math.ceil(left / step), Math.ceil(points.length / 3) + 2))
-      : 0;
-  return {
-    label: 'Spent so far, by iteration',
-    axis: 'Iteration',
-    href: iterationPage,
-    labels: points.map((each) => each.iteration),
-    format: money,
-    tick: (value) => (value >= 10 ? `$${compact(value)}` : money(value)),
-    series: [
-      {
-        name: 'spent',
-        kind: 'area',
-        tone: 't1',
-        join: 'last',
-        values: points.map((each) => Math.max(0, before + each.cumulative)),
-      },
-    ],
-    limit: limit === null ? null : { value: limit, label: `Budget ${money(limit)}` },
-    forecast: steps ? { steps, value: Math.min(limit, used + steps * step) } : null,
-  };
-}
+customElements.define('x-chart', Chart); // the last statement: it draws those that wait on the page

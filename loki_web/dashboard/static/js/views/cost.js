@@ -19,8 +19,9 @@ import {
 } from '../core/words.js';
 import { ranges } from '../extra/range.js';
 import { thresholds, windows } from '../extra/windows.js';
-import { chartWithin, iterationPage, spendChart } from '../ui/chart.js';
+import { startOfDay } from '../extra/zone.js';
 import { ago, empty, panel, pill, shares, table } from '../ui/elements.js';
+import { chartWithin, iterationPage, spendChart, timesOf } from '../ui/series.js';
 
 const budget = slice('api/budget', { channels: ['cost'], every: 10 });
 const CENT = 0.01;
@@ -188,19 +189,21 @@ function showDays({ by_iteration: all = [] }) {
 /**
  * What was spent on each day of the page's zone, from the first to the last.
  *
- * @returns {import('../ui/chart.js').ChartProps}
+ * @returns {import('../ui/series.js').ChartProps}
  */
 function daysChart(points) {
   const spent = points.map((each) => ({ ...each, at: moment(each.timestamp) })).sort((a, b) => a.at - b.at);
   const days = new Map();
   const [from, to] = [spent[0].at, spent.at(-1).at];
   // half days: a day of 23 hours is not left out
-  if (to - from < MOST_DAYS * DAY) for (let at = from; at < to; at += DAY / 2) days.set(date(at), null);
-  for (const { at, cost_usd: usd } of spent) days.set(date(at), (days.get(date(at)) ?? 0) + usd);
+  if (to - from < MOST_DAYS * DAY) for (let at = from; at < to; at += DAY / 2) days.set(startOfDay(at), null);
+  for (const { at, cost_usd: usd } of spent) days.set(startOfDay(at), (days.get(startOfDay(at)) ?? 0) + usd);
+  const begun = [...days.keys()];
   return {
     label: 'Spent each day',
     axis: 'Day',
-    labels: [...days.keys()],
+    labels: begun.map(date),
+    edges: [...begun, startOfDay(begun[begun.length - 1] + 1.5 * DAY)],
     format: money,
     height: 150,
     series: [{ name: 'spent', kind: 'bar', tone: 't2', join: 'sum', values: [...days.values()] }],
@@ -239,7 +242,7 @@ function showTokens({ cost: spent, contextWindow: known }, isCacheShown) {
   return chartWithin(all, (points) => tokensChart(points, known, isCacheShown));
 }
 
-/** @returns {import('../ui/chart.js').ChartProps} */
+/** @returns {import('../ui/series.js').ChartProps} */
 function tokensChart(points, known, isCacheShown) {
   const series = (name, key, kind, tone) => ({ name, kind, tone, values: points.map((point) => point[key]) });
   return {
@@ -249,6 +252,7 @@ function tokensChart(points, known, isCacheShown) {
     format: compact,
     height: 190,
     labels: points.map(({ iteration }) => iteration),
+    times: timesOf(points),
     series: [
       series('input', 'input_tokens', 'bar', 't1'),
       series('output', 'output_tokens', 'line', 't2'),

@@ -7,8 +7,8 @@ import { count, isRunning, lookup, NONE, number, words } from '../core/words.js'
 import { markdown } from '../extra/markdown.js';
 import { ranges } from '../extra/range.js';
 import { actionButton, forceReview } from '../ui/actions.js';
-import { chartWithin, iterationPage, progressChart } from '../ui/chart.js';
 import { ago, empty, panel, pill, table } from '../ui/elements.js';
+import { chartWithin, iterationPage, progressChart } from '../ui/series.js';
 import { KINDS } from './iterations_one.js';
 
 const report = slice('api/council/report', { channels: ['council'], every: 30 });

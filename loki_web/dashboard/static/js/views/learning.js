@@ -3,30 +3,42 @@
 import { address, now, post } from '../core/api.js';
 import { draw, h } from '../core/dom.js';
 import { slice } from '../core/store.js';
-import { link, replace } from '../core/views.js';
-import { clock, compact, count, dates, duration, number, percent, words } from '../core/words.js';
+import { link, replace, timeRange } from '../core/views.js';
+import { compact, count, dates, duration, number, percent, span, words } from '../core/words.js';
 import { inWords } from '../extra/facts.js';
 import { stage } from '../extra/stage.js';
+import { startOfDay, zoneSwitch } from '../extra/zone.js';
 import { actionButton } from '../ui/actions.js';
-import { chart } from '../ui/chart.js';
 import { ago, empty, meter, panel, table } from '../ui/elements.js';
+import { chart } from '../ui/series.js';
 import { signalsPanel } from './learning_signals.js';
 
 const HOUR = 3_600_000;
 const MOST_HOURS = 200;
 const MOST_DAYS = 400; // older and future ones get their slots, but not what lies between
 const LEAST = 12;
+const MOST_PERIOD = 9999; // hours that the server counts
 const hourly = dates({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const daily = dates({ day: 'numeric', month: 'short' });
 const RANGES = { '1h': 'Hour', '6h': '6 hours', '24h': 'Day', '7d': 'Week', '30d': 'Month', '365d': 'Year' };
 const latest = slice('api/learning/aggregation', { every: 60 });
 
+/** The time that was dragged on a chart, unless another one was chosen here. */
+const draggedTime = (/** @type {Record<string, string>} */ { timeRange: here }) => {
+  const shown = timeRange();
+  return shown?.isFixed && !here ? shown : null;
+};
+
+/** A period up to now that has all of a time: the server knows no other. */
+const periodOf = (time) => time && `${Math.min(MOST_PERIOD, Math.max(1, Math.ceil((now() - time.from) / HOUR)))}h`;
+
 export function view(ctx) {
   /** @returns {Record<string, string>} */
   const chosen = () => {
     const given = Object.fromEntries(ctx.route.query);
-    return { timeRange: given.range || '7d', ...given };
+    return { timeRange: periodOf(draggedTime(given)) ?? (given.range || '7d'), ...given };
   };
+  const dragged = () => draggedTime(Object.fromEntries(ctx.route.query));
   const bar = h('div.head');
   const body = stage(ctx);
 
@@ -44,6 +56,7 @@ export function view(ctx) {
           bar,
           h('h1', 'Learning'),
           ranges(timeRange),
+          zoneSwitch(),
           select('Type', 'type', all.data?.signalsByType),
           select('Source', 'source', all.data?.signalsBySource),
         );
@@ -56,7 +69,7 @@ export function view(ctx) {
           class: 'w8 tall',
           from: { trends: slice(address('api/learning/trends', filter)), metrics },
           lines: 14,
-          show: showTrend,
+          show: (data) => showTrend(data, dragged()),
           tools: ({ metrics: { totalSignals, avgConfidence } }) =>
             h(
               'span.quiet',
@@ -79,18 +92,29 @@ export function view(ctx) {
     bar.querySelector(`[name=${name}]`).focus();
   }
 
-  const ranges = (current) =>
-    h(
-      'div.tabs',
-      { role: 'group', 'aria-label': 'Time range' },
-      Object.entries(RANGES).map(([range, label]) =>
-        h(
-          'button.chip',
-          { type: 'button', 'aria-pressed': String(range === current), onclick: () => choose({ timeRange: range }) },
-          label,
-        ),
+  const ranges = (current) => {
+    const shown = dragged();
+    const chip = (label, isOn, range, title = '') =>
+      h(
+        'button.chip',
+        {
+          type: 'button',
+          title: title || null,
+          'aria-pressed': String(isOn),
+          onclick: () => choose({ timeRange: range }),
+        },
+        label,
+      );
+    return [
+      h(
+        'div.tabs',
+        { role: 'group', 'aria-label': 'Time range' },
+        Object.entries(RANGES).map(([range, label]) => chip(label, !shown && range === current, range)),
+        shown && chip(span(shown.from, shown.to), true, '7d', 'Show the last week'),
       ),
-    );
+      shown && h('span.small.quiet', 'The trend shows this time; all else counts from its beginning until now'),
+    ];
+  };
 
   function select(label, name, counts = {}) {
     const current = chosen()[name] ?? '';
@@ -155,13 +179,13 @@ const aggregate = (metrics) =>
     done: (made) => `Aggregated: ${listed(({ name }) => made[name].length)}`,
   });
 
-function showTrend({ trends }) {
+function showTrend({ trends }, dragged) {
   if (!trends.dataPoints.length)
     return empty(
       'No signals in this time',
       'Signals and events are counted here by the hour. Choose a longer time, or another type or source.',
     );
-  return h('div.trend', chart(trendChart(trends.dataPoints)));
+  return h('div.trend', chart(trendChart(trends.dataPoints, dragged)));
 }
 
 const share = (value) => percent(value * 100);
@@ -277,21 +301,22 @@ function lessons(part, metrics) {
 }
 
 /**
- * By the hour from the first one to now; by the day where that is long.
+ * By the hour from the first one to now, or in the time that was dragged; by the day where that is long.
  *
- * @returns {import('../ui/chart.js').ChartProps}
+ * @returns {import('../ui/series.js').ChartProps}
  */
-function trendChart(points) {
-  const known = points.map(({ label, count }) => [Date.parse(`${label}:00Z`), count]).filter(([at]) => at > 0);
-  const isHourly = (now() - known[0][0]) / HOUR <= MOST_HOURS;
-  const start = beginning(isHourly);
+function trendChart(points, dragged) {
+  const counted = points.map(({ label, count }) => [Date.parse(`${label}:00Z`), count]).filter(([at]) => at > 0);
+  const { from, to } = dragged ?? { from: counted[0][0], to: now() };
+  const isHourly = (to - from) / HOUR <= MOST_HOURS;
+  const start = isHourly ? (at) => Math.floor(at / HOUR) * HOUR : startOfDay;
+  const next = (at) => start(at + HOUR * (isHourly ? 1.5 : 36));
   const slots = new Map();
-  const first = Math.max(
-    now() - MOST_DAYS * 24 * HOUR,
-    Math.min(known[0][0], now() - (LEAST - 1) * HOUR * (isHourly ? 1 : 24)),
-  );
-  for (let at = start(first); at <= now(); at = start(at + HOUR * (isHourly ? 1.5 : 36))) slots.set(at, 0);
-  for (const [at, count] of known) slots.set(start(at), (slots.get(start(at)) ?? 0) + count);
+  const least = now() - (LEAST - 1) * HOUR * (isHourly ? 1 : 24);
+  const first = dragged ? from : Math.max(now() - MOST_DAYS * 24 * HOUR, Math.min(from, least));
+  for (let at = start(first); at < to; at = next(at)) slots.set(at, 0);
+  for (const [at, count] of counted)
+    if (!dragged || slots.has(start(at))) slots.set(start(at), (slots.get(start(at)) ?? 0) + count);
   const times = [...slots.keys()].sort((a, b) => a - b);
   return {
     height: 300,
@@ -299,13 +324,7 @@ function trendChart(points) {
     axis: isHourly ? 'Hour from' : 'Day',
     format: number,
     labels: times.map((at) => (isHourly ? hourly : daily).format(at)),
+    edges: [...times, next(times[times.length - 1])],
     series: [{ name: 'signals', kind: 'bar', tone: 't1', join: 'sum', values: times.map((at) => slots.get(at)) }],
   };
 }
-
-/** The beginning of the hour or, here, of the day. */
-const beginning = (isHourly) => (at) => {
-  const date = new Date(at);
-  if (isHourly) return Math.floor(at / HOUR) * HOUR;
-  return clock.value === 'utc' ? date.setUTCHours(0, 0, 0, 0) : date.setHours(0, 0, 0, 0);
-};

@@ -13,11 +13,11 @@ import {
   tasks,
   verdicts,
 } from '../core/store.js';
-import { link, rangeStart } from '../core/views.js';
+import { link, timeRange } from '../core/views.js';
 import { alive, count, isBlank, needs, progress, spend, spendHeadline, spendNote } from '../core/words.js';
 import { actionButton, agentTable, resume } from '../ui/actions.js';
-import { chartWithin, progressChart, spendChart } from '../ui/chart.js';
 import { ago, empty, failed, loading, logLine, panel, shares, sign, spark } from '../ui/elements.js';
+import { chartWithin, progressChart, spendChart } from '../ui/series.js';
 
 const TAIL = 14;
 
@@ -36,9 +36,19 @@ export function view(ctx) {
   ctx.redraws(redraw);
   ctx.everySecond(() => ctx.schedule(redraw));
   for (const slice of Object.values(all)) ctx.watch(slice, () => ctx.schedule(redraw));
-  const head = h('div');
-  // shows the whole session, unless the address has a time range
-  if (rangeStart()) import('../extra/range.js').then(({ ranges }) => head.append(h('div.head', ranges(ctx))));
+  const head = h('div.head', { hidden: true });
+  let isRanged = false;
+  /** Offer the time range once there is one: until then the whole session is shown. */
+  const offerRange = () => {
+    if (isRanged || !timeRange()) return;
+    isRanged = true;
+    import('../extra/range.js').then(({ ranges }) => {
+      head.append(...ranges(ctx));
+      head.hidden = false;
+    });
+  };
+  ctx.onRoute(offerRange);
+  offerRange();
   return [
     h('h1.spoken', 'Now'),
     head,

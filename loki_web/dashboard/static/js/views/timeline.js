@@ -1,19 +1,19 @@
 // The session on one axis of time: iterations, phases, cost, agents with their tasks, and what happened when.
 
-import { now } from '../core/api.js';
 import { h } from '../core/dom.js';
 import { agents, checkpoints, cost, enterprise, notifications, slice, status, tasks, verdicts } from '../core/store.js';
-import { rangeStart } from '../core/views.js';
+import { chooseTime, timeRange } from '../core/views.js';
 import { clock, count, dateTime, duration, shortDate, time } from '../core/words.js';
 import { happenings, lanesOf, logAt } from '../extra/lanes.js';
 import { ranges } from '../extra/range.js';
-import { zone } from '../extra/zone.js';
+import { onDrag } from '../ui/drag.js';
 import { empty, panel } from '../ui/elements.js';
 
 const HOUR = 3_600_000;
 const LEAST_SHARE = 0.3; // percent of the width; what is nearer to each other is drawn as one
 const STEPS = [1, 5, 15, 30, 60, 180, 360, 720, 1440, 10_080].map((minutes) => minutes * 60_000);
 const TICKS = 7;
+const LEAST_TIME = 1000; // ms
 const EDGE = 4; // percent of the width without a label, which would not fit
 const pauses = slice('api/enterprise/audit?resource_type=session&limit=500', { every: 60 });
 
@@ -34,7 +34,41 @@ export function view(ctx) {
       ctx.watch(pauses, main.redraw);
     }
   });
-  return [h('div.head', h('h1', 'Timeline'), ranges(ctx), h('span.quiet.end', zone())), main];
+  selected = null;
+  onDrag(main, {
+    canBegin: ({ target }) => Boolean(target.closest('.track, .axis')),
+    move: (...ends) => select(main, ends.map(placeIn(main))),
+    end: (isDone) => (isDone ? choose(main) : select(main, null)),
+  });
+  return [h('div.head', h('h1', 'Timeline'), ranges(ctx)), main];
+}
+
+// A part of the time is selected by dragging, or with Shift and the arrow keys; it is a share of the axis, in percent.
+
+/** @type {{from: number, to: number}} what the axis shows, in ms */
+let shownTime = { from: 0, to: 0 };
+/** @type {[number, number] | null} */
+let selected = null;
+
+/** The place on the axis of a place in the window. */
+const placeIn = (main) => (x) => {
+  const { left, width } = main.querySelector('.axis').getBoundingClientRect();
+  return Math.min(100, Math.max(0, ((x - left) / width) * 100));
+};
+
+function select(main, ends) {
+  selected = ends && [Math.min(...ends), Math.max(...ends)];
+  const style = main.querySelector('.timeline')?.style;
+  style?.setProperty('--from', selected ? selected[0] : 0);
+  style?.setProperty('--part', selected ? selected[1] - selected[0] : 0);
+}
+
+/** Show only the selected time, in all charts of the page. */
+function choose(main) {
+  const { from, to } = shownTime;
+  const [first, last] = (selected ?? [0, 0]).map((part) => from + ((to - from) * part) / 100);
+  select(main, null);
+  if (last - first >= LEAST_TIME) chooseTime(first, last);
 }
 
 function showTimeline(data) {
@@ -42,6 +76,7 @@ function showTimeline(data) {
   const all = lanes.flatMap(({ items }) => items);
   if (!all.length) return empty('Nothing has happened yet', 'Iterations, tasks, votes and alerts appear here in time.');
   const [from, to] = span(lanes, all);
+  shownTime = { from, to };
   const shown = lanes
     .map((lane) => ({ ...lane, items: lane.items.filter((item) => item.to >= from && item.from <= to) }))
     .filter(({ items }) => items.length);
@@ -53,7 +88,8 @@ function showTimeline(data) {
       'div.timeline',
       {
         role: 'group',
-        'aria-label': 'Timeline; arrow keys go from item to item, Enter opens the log',
+        'aria-label':
+          'Timeline; arrow keys go from item to item, Enter opens the log; Shift and arrow keys select a time',
         onkeydown: press,
       },
       h(
@@ -75,7 +111,8 @@ function showTimeline(data) {
 
 /** The time that is shown: of the session, or the last hours. */
 function span(lanes, all) {
-  if (rangeStart()) return [rangeStart(), now()];
+  const chosen = timeRange();
+  if (chosen) return [chosen.from, chosen.to];
   const own = lanes.find(({ name }) => name === 'Iterations').items;
   const items = own.length ? own : all;
   const from = Math.min(...items.map((item) => item.from));
@@ -132,12 +169,25 @@ function drawItem({ from, to, text, tone, height, joined, left }, kind, place, i
 
 /** @type {{item: any, at: number}} the item that was reached last from another lane, and the place of the first one */
 let reached = { item: null, at: 0 };
+/** @type {any} the item where a selection by keys began */
+let anchor = null;
 
-/** Arrow keys go from item to item, and from lane to lane to what happened at that time. */
+/**
+ * Arrow keys go from item to item, and from lane to lane to what happened at that time; with Shift, they select the
+ * time from the first item to the last, and Enter shows only that.
+ */
 function press(event) {
-  const { target, key, currentTarget } = event;
+  const { target, key, shiftKey, currentTarget } = event;
   const track = target.closest?.('.track');
-  if (!track || !key.startsWith('Arrow')) return;
+  const main = currentTarget.closest('section');
+  if (!track) return undefined;
+  if (selected && (key === 'Enter' || key === 'Escape')) {
+    event.preventDefault();
+    if (key === 'Enter') choose(main);
+    else select(main, null);
+    return undefined;
+  }
+  if (!key.startsWith('Arrow')) return;
   event.preventDefault();
   if (key === 'ArrowRight') target.nextElementSibling?.focus();
   else if (key === 'ArrowLeft') target.previousElementSibling?.focus();
@@ -149,7 +199,13 @@ function press(event) {
     reached = { item, at };
     item?.focus();
   }
+  if (!shiftKey) return select(main, null);
+  if (!selected) anchor = target;
+  return select(main, [anchor, document.activeElement].flatMap(endsOf));
 }
+
+/** Where an item begins and ends. */
+const endsOf = (item) => [part(item, 'left'), part(item, 'left') + part(item, 'width')];
 
 const part = (item, name) => Number.parseFloat(item.style.getPropertyValue(`--${name}`));
 
