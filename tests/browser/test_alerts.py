@@ -492,3 +492,47 @@ def test_new_alerts_notify_whoever_has_asked_for_it(alerting: Place, open_page: 
         page.get_by_role("button", name="Acknowledge all").click()
         page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
         expect(icon).to_have_attribute("href", re.compile("/icon.svg$"))
+
+
+def test_a_snoozed_alert_and_its_repeats_are_silent_until_the_snooze_ends(
+    alerting: Place, open_page: OpenPage
+) -> None:
+    def prepare(page: Page) -> None:
+        page.add_init_script(NOTICES)
+        page.clock.install()
+
+    def silence(name: str, time: str) -> None:
+        row = listed(page).filter(has_text=name).first
+        row.locator("summary", has_text="Snooze").click()
+        row.get_by_role("button", name=time).click()
+
+    with servers.serving(alerting, workers=1) as server:
+        page = settled(open_page(f"{server.url}/#/alerts", prepare=prepare)).page
+        badge = page.locator('[data-badge="alerts"] [aria-hidden]')
+        fold = page.locator(".snoozed > summary")
+        silence("Message of n-2", "1 day")
+        expect(fold).to_have_text("1 snoozed in this browser")
+        expect(badge).to_have_text("2")
+        fold.click()
+        page.get_by_role("button", name="End snooze: Message of n-2").click()
+        expect(badge).to_have_text("3")
+        silence("Message of n-5", "1 hour")
+        expect(fold).to_have_text("2 snoozed in this browser")  # n-1 is the same but for its number
+        expect(page.locator("#said")).to_contain_text("in this browser only")
+        expect(badge).to_have_text("1")
+        expect(page).to_have_title(re.compile(r"^\(1\) "))
+        page.get_by_role("switch", name="Notify me").click()
+        page.evaluate("see('hidden')")
+        more = [alert("n-7", "warning"), alert("m-1", "critical")]
+        alerting.write(NOTIFICATIONS, {"notifications": [*ALERTS, *more]})
+        page.wait_for_function("notices.length", polling=50)
+        assert [tag for _, _, tag in page.evaluate("notices")] == ["m-1"]
+        page.clock.fast_forward("01:00:01")
+        page.wait_for_function("notices.length > 1", polling=50)
+        rung = {tag for _, _, tag in page.evaluate("notices")}
+        assert rung == {"m-1", "n-1", "n-5", "n-7"}
+        page.evaluate("see('visible')")
+        expect(badge).to_have_text("5")
+        expect(fold).to_have_count(0)
+        assert page.evaluate("localStorage.getItem('loki-snoozed')") is None
+        assert seen(alerting) == {"n-3", "n-4"}

@@ -1,6 +1,6 @@
 // Format values and states for people. A missing value is a dash, which is not the same as zero.
 
-import { contact, keptCell, now } from './api.js';
+import { acting, BASE, contact, keptCell, now } from './api.js';
 
 /**
  * A table for names that come from data: unlike an object literal, it has no `constructor` and no `__proto__`.
@@ -240,6 +240,51 @@ export function spendNote({ limit, left, rate, secondsLeft }, status) {
 export const spendHeadline = ({ used, share }) =>
   share === null ? money(used) : `${money(used)} · ${percent(Math.round(share))}`;
 
+// Alerts that are snoozed. The API has no such state, so a snooze is kept in this browser: other people still see them.
+
+/** When snoozes end, in ms, as JSON by what `keyOf` returns; it changes when one begins and when one ends. */
+export const snoozes = keptCell('snoozed', '');
+const LONGEST_TIMER = 2 ** 31 - 1; // ms
+/** @type {Record<string, number>} */
+let snoozeEnds = {};
+let snoozeTimer = 0;
+
+/** Forget snoozes that have ended, and wait for the end of the next one. */
+function followSnoozes() {
+  clearTimeout(snoozeTimer);
+  snoozeEnds = readSnoozes();
+  const left = Object.values(snoozeEnds);
+  if (left.some((end) => end <= now())) snooze([], 0);
+  else if (left.length) snoozeTimer = setTimeout(followSnoozes, Math.min(LONGEST_TIMER, Math.min(...left) - now() + 1));
+}
+
+function readSnoozes() {
+  try {
+    return JSON.parse(snoozes.value || '{}');
+  } catch {
+    return {};
+  }
+}
+
+/** The same for an alert and its repeats, which have other ids and other numbers: “Context window at 92.2% capacity”. */
+const keyOf = ({ severity, trigger, trigger_id: id, message }) =>
+  [BASE.pathname + acting.value, severity, id ?? trigger, String(message).replace(/\d+(\.\d+)?/g, '#')].join('\n');
+
+/** When the snooze of an alert ends, in ms; 0 if it is not snoozed. */
+export const snoozedUntil = (alert) => (snoozes.value && snoozeEnds[keyOf(alert)]) || 0;
+
+/** Snooze alerts and their repeats until a moment in ms; 0 ends that. */
+export function snooze(/** @type {any[]} */ alerts, end) {
+  const all = { ...snoozeEnds, ...Object.fromEntries(alerts.map((each) => [keyOf(each), end])) };
+  const left = Object.entries(all).filter(([, until]) => until > now());
+  snoozes.set(left.length ? JSON.stringify(Object.fromEntries(left)) : '');
+}
+
+snoozes.watch(followSnoozes);
+
+/** Whether nobody has acknowledged an alert, and it is not snoozed. */
+export const isOpen = (alert) => !alert.acknowledged && !snoozedUntil(alert);
+
 const WORST_FIRST = ['critical', 'warning', 'info'];
 
 /**
@@ -261,7 +306,7 @@ const WORST_FIRST = ['critical', 'warning', 'info'];
  */
 export function needs(/** @type {Data} */ { status, agents = [], cost, tasks = [], notifications = [], convergence }) {
   const found = notifications
-    .filter((each) => !each.acknowledged && each.severity !== 'info')
+    .filter((each) => isOpen(each) && each.severity !== 'info')
     .map((each) => ({
       key: `n-${each.id}`,
       severity: each.severity,

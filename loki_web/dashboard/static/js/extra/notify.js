@@ -3,7 +3,7 @@
 import { h } from '../core/dom.js';
 import { notifications, status } from '../core/store.js';
 import { go } from '../core/views.js';
-import { isolated, words } from '../core/words.js';
+import { isOpen, isolated, snoozedUntil, snoozes, words } from '../core/words.js';
 import { toast } from '../ui/elements.js';
 import { wantsNotice } from '../ui/shell.js';
 
@@ -13,18 +13,21 @@ const isPossible = 'Notification' in window && isSecureContext;
 let known = null;
 let isFollowing = false;
 
-/** Notify of alerts that are new from now on, while the page is not seen. */
+/** Notify of alerts that are new from now on, while the page is not seen. One that was snoozed is new at its end. */
 export function open() {
   if (isFollowing || !isPossible) return;
   isFollowing = true;
-  notifications.watch(({ data }) => {
+  const follow = () => {
+    const { data } = notifications;
     if (!data) return;
-    const fresh = data.filter(({ id, acknowledged }) => known && !known.has(id) && !acknowledged);
-    known = new Set(data.map(({ id }) => id));
+    const fresh = data.filter((each) => known && !known.has(each.id) && isOpen(each));
+    known = new Set(data.filter((each) => !snoozedUntil(each)).map(({ id }) => id));
     if (!fresh.length || !wantsNotice.value || document.visibilityState === 'visible') return;
     if (fresh.length > MOST) notify('alerts', `${fresh.length} new alerts`, '');
     else for (const { id, severity, message } of fresh) notify(id, words(severity), message);
-  });
+  };
+  notifications.watch(follow);
+  snoozes.watch(follow);
 }
 
 /** Show a notice; several tabs show the same one, since its tag is the same. */

@@ -18,6 +18,7 @@ import { go, VIEWS } from '../core/views.js';
 import {
   count,
   isAtWork,
+  isOpen,
   isolated,
   isRunning,
   lastSign,
@@ -26,6 +27,7 @@ import {
   needs,
   number,
   phaseOf,
+  snoozes,
   spend,
   stateOf,
 } from '../core/words.js';
@@ -55,7 +57,7 @@ export function shell(ctx) {
   ctx.redraws(redraw);
   for (const slice of [...Object.values(SHOWN), projects, someRecords]) ctx.watch(slice, later);
   for (const source of [live.state, live.nextTry, contact]) ctx.watch(source, () => ctx.schedule(drawBanner));
-  ctx.watch(live.state, later);
+  for (const source of [live.state, snoozes]) ctx.watch(source, later);
   ctx.watch(contact, ({ lost }) => {
     const said = lost ? 'lost' : 'there';
     if (document.documentElement.dataset.contact === said) return;
@@ -155,7 +157,7 @@ function drawBadges(data) {
   badge('tasks', open, `${count(open ?? 0, 'task')} open`);
   const working = data.agents?.filter(isAtWork).length;
   badge('agents', working, `${count(working ?? 0, 'agent')} at work`);
-  const waiting = data.notifications?.filter((each) => !each.acknowledged).length;
+  const waiting = data.notifications?.filter(isOpen).length;
   badge('alerts', waiting, `${count(waiting ?? 0, 'alert')} not acknowledged`, true);
   const icon = /** @type {HTMLLinkElement} */ (document.querySelector('link[rel=icon]'));
   const href = icon.href.replace(/icon[^/]*$/, waiting ? 'icon-alert.svg' : 'icon.svg');

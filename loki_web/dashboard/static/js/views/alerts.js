@@ -1,20 +1,33 @@
 // What somebody should know and who has seen it; beside it, when to tell.
 
-import { address, post } from '../core/api.js';
-import { draw, h } from '../core/dom.js';
+import { address, now, post } from '../core/api.js';
+import { draw, h, spoken } from '../core/dom.js';
 import { notifications } from '../core/store.js';
 import { link, replace } from '../core/views.js';
-import { count, lookup, NONE, number, words } from '../core/words.js';
+import {
+  count,
+  isOpen as isWaiting,
+  lookup,
+  NONE,
+  number,
+  shortDate,
+  snooze,
+  snoozedUntil,
+  snoozes,
+  words,
+} from '../core/words.js';
 import { facts } from '../extra/facts.js';
 import { noticeSwitch } from '../extra/notify.js';
 import { selection } from '../extra/selection.js';
 import { actionButton } from '../ui/actions.js';
-import { ago, empty, panel, sign } from '../ui/elements.js';
+import { ago, empty, panel, sign, toast } from '../ui/elements.js';
 import { triggerPanel } from './alerts_triggers.js';
 
 const SEVERITIES = ['critical', 'warning', 'info'];
 const MOST = 1000; // as many as the server gives at once
 const AT_ONCE = 50;
+const HOUR = 3_600_000;
+const SNOOZES = { '1 hour': HOUR, '4 hours': 4 * HOUR, '1 day': 24 * HOUR };
 // where to look when such a trigger has fired
 const PLACES = lookup({
   budget_threshold: 'cost',
@@ -54,7 +67,7 @@ export function view(ctx) {
         h('span.quiet', ` ${notifications.data ? number(found) : NONE}`),
       );
     };
-    const waiting = all.filter((each) => fits(each) && !each.acknowledged);
+    const waiting = all.filter((each) => fits(each) && isWaiting(each));
     draw(
       head,
       h('h1', 'Alerts'),
@@ -97,7 +110,9 @@ export function view(ctx) {
   }
 
   function show(all) {
-    const found = all.filter(fits);
+    const fitting = all.filter(fits);
+    const asleep = fitting.filter((each) => !each.acknowledged && snoozedUntil(each));
+    const found = fitting.filter((each) => !asleep.includes(each));
     const groups = isGrouped ? groupsOf(found) : found.map((each) => [each]);
     const drawn = groups.slice(0, shown);
     picks.offer(drawn.flat().filter((each) => !each.acknowledged));
@@ -107,7 +122,7 @@ export function view(ctx) {
         'What the session’s triggers find, such as a full context window or a budget that runs out, is listed here. ' +
           'None has fired.',
       );
-    if (!found.length)
+    if (!fitting.length)
       return [
         empty(
           `No ${isOpen ? 'open ' : ''}${severity || 'such'} alert`,
@@ -141,6 +156,8 @@ export function view(ctx) {
           h('span.quiet', `${number(shown)} of ${count(groups.length, isGrouped ? 'group' : 'alert')}`),
         ),
       all.length >= MOST && h('p.quiet', `Only the newest ${number(MOST)} are known here.`),
+      !found.length && h('p.quiet', 'All of them are snoozed.'),
+      asleep.length > 0 && drawSnoozed(asleep),
     ];
   }
 
@@ -149,16 +166,19 @@ export function view(ctx) {
     changed: () => list.redraw(),
     actions: (selected) => {
       const { run, ...more } = acknowledgeMany(selected);
-      return actionButton({
-        ...more,
-        label: `Acknowledge ${selected.length}`,
-        class: 'small',
-        async run() {
-          const answer = await run();
-          picks.clear();
-          return answer;
-        },
-      });
+      return [
+        actionButton({
+          ...more,
+          label: `Acknowledge ${selected.length}`,
+          class: 'small',
+          async run() {
+            const answer = await run();
+            picks.clear();
+            return answer;
+          },
+        }),
+        snoozeMenu(selected, `${selected.length} selected`),
+      ];
     },
   });
   const list = panel(ctx, {
@@ -176,7 +196,8 @@ export function view(ctx) {
     list.redraw();
   });
   ctx.redraws(drawHead);
-  ctx.watch(notifications, () => ctx.schedule(drawHead));
+  for (const source of [notifications, snoozes]) ctx.watch(source, () => ctx.schedule(drawHead));
+  ctx.watch(snoozes, list.redraw);
   drawHead();
   return [head, h('div.grid', list, triggerPanel(ctx))];
 }
@@ -216,6 +237,60 @@ function acknowledgeMany(alerts) {
   };
 }
 
+/** The choice how long alerts are snoozed. */
+const snoozeMenu = (alerts, name) =>
+  h(
+    'details.small',
+    { key: 'snooze' },
+    h('summary', 'Snooze', spoken(`: ${name}`)),
+    h(
+      'div.row',
+      Object.entries(SNOOZES).map(([label, length]) =>
+        h('button.button.small', { type: 'button', onclick: () => putToSleep(alerts, now() + length) }, label),
+      ),
+      h('span.quiet', 'with repeats, in this browser only'),
+    ),
+  );
+
+function putToSleep(alerts, end) {
+  snooze(alerts, end);
+  toast(`Snoozed until ${shortDate(end)}, in this browser only`, {
+    action: { label: 'Undo', run: () => snooze(alerts, 0) },
+  });
+  // the button that was pressed is gone when the list has been drawn again
+  requestAnimationFrame(() =>
+    /** @type {HTMLElement | null} */ (document.querySelector('.snoozed summary'))?.focus({ preventScroll: true }),
+  );
+}
+
+/** The alerts that are snoozed, and how to end that. */
+const drawSnoozed = (alerts) =>
+  h(
+    'details.snoozed',
+    { key: 'snoozed' },
+    h('summary', `${number(alerts.length)} snoozed in this browser`),
+    h(
+      'ul.needs',
+      alerts.map((each) =>
+        h(
+          'li.seen',
+          { key: each.id },
+          sign(each.severity),
+          h(
+            'div',
+            h('p', each.message || each.id),
+            h('p.small.quiet', ago(each.timestamp), ` · snoozed until ${shortDate(snoozedUntil(each))}`),
+          ),
+          h(
+            'button.button.small',
+            { type: 'button', 'aria-label': `End snooze: ${each.message}`, onclick: () => snooze([each], 0) },
+            'End snooze',
+          ),
+        ),
+      ),
+    ),
+  );
+
 /** An alert, with the earlier ones of its group. */
 function drawAlert(each, picks, earlier = []) {
   const { id, trigger, message, data, acknowledged } = each;
@@ -241,6 +316,7 @@ function drawAlert(each, picks, earlier = []) {
         h('a', { href: link('logs', [], { time: each.timestamp }) }, 'log lines'),
       ),
       h('details.small', h('summary', 'Details'), facts({ id, trigger: each.trigger_id, ...data })),
+      !acknowledged && snoozeMenu([each, ...earlier], message || id),
       earlier.length > 0 &&
         h(
           'details',

@@ -14,7 +14,18 @@ import {
   verdicts,
 } from '../core/store.js';
 import { link, timeRange } from '../core/views.js';
-import { alive, count, isBlank, needs, progress, spend, spendHeadline, spendNote } from '../core/words.js';
+import {
+  alive,
+  count,
+  isBlank,
+  needs,
+  progress,
+  snoozedUntil,
+  snoozes,
+  spend,
+  spendHeadline,
+  spendNote,
+} from '../core/words.js';
 import { actionButton, agentTable, resume } from '../ui/actions.js';
 import { ago, empty, failed, loading, logLine, panel, shares, sign, spark } from '../ui/elements.js';
 import { chartWithin, progressChart, spendChart } from '../ui/series.js';
@@ -116,9 +127,15 @@ function drawTiles(data) {
     tile('What needs me?', 'alerts', [notifications, status, tasks].find(isUnknown), {
       tone: worst ? 'bad' : open.length ? 'warn' : 'good',
       headline: open.length ? count(open.length, 'thing') : 'Nothing',
-      note: worst ? `${worst} critical` : open.length ? 'none of it critical' : 'No alert is open',
+      note: worst ? `${worst} critical` : open.length ? 'none of it critical' : withoutNeeds(data),
     }),
   ];
+}
+
+/** Why nothing needs anybody. */
+function withoutNeeds({ notifications: all = [] }) {
+  const snoozed = all.filter((each) => !each.acknowledged && snoozedUntil(each)).length;
+  return snoozed ? `${count(snoozed, 'alert')} snoozed in this browser` : 'No alert is open';
 }
 
 function tile(question, view, missing, { tone, headline, note }, picture) {
@@ -171,7 +188,7 @@ function showSpend({ cost: spent, status: state }) {
 }
 
 function needsPanel(ctx) {
-  return panel(ctx, {
+  const section = panel(ctx, {
     title: 'Needs you',
     class: 'first',
     from: { notifications, status },
@@ -191,6 +208,8 @@ function needsPanel(ctx) {
       ];
     },
   });
+  ctx.watch(snoozes, section.redraw);
+  return section;
 }
 
 function drawNeed(
