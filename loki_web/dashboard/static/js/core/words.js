@@ -266,7 +266,7 @@ function readSnoozes() {
   }
 }
 
-/** The same for an alert and its repeats, which have other ids and other numbers: “Context window at 92.2% capacity”. */
+/** The same for an alert and its repeats, whose ids and numbers differ: “Context window at 92.2% capacity”. */
 const keyOf = ({ severity, trigger, trigger_id: id, message }) =>
   [BASE.pathname + acting.value, severity, id ?? trigger, String(message).replace(/\d+(\.\d+)?/g, '#')].join('\n');
 
