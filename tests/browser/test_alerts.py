@@ -525,10 +525,10 @@ def test_a_snoozed_alert_and_its_repeats_are_silent_until_the_snooze_ends(
         page.evaluate("see('hidden')")
         more = [alert("n-7", "warning"), alert("m-1", "critical")]
         alerting.write(NOTIFICATIONS, {"notifications": [*ALERTS, *more]})
-        page.wait_for_function("notices.length", polling=50)
+        page.wait_for_function("() => notices.length > 0", polling=50)
         assert [tag for _, _, tag in page.evaluate("notices")] == ["m-1"]
         page.clock.fast_forward("01:00:01")
-        page.wait_for_function("notices.length > 1", polling=50)
+        page.wait_for_function("() => notices.length > 1", polling=50)
         rung = {tag for _, _, tag in page.evaluate("notices")}
         assert rung == {"m-1", "n-1", "n-5", "n-7"}
         page.evaluate("see('visible')")

@@ -43,11 +43,13 @@ CUT_OFF = """() => {
     const at = control.getBoundingClientRect();
     let [left, right] = [0, innerWidth];
     for (let each = control.parentElement; each; each = each.parentElement) {
-      const { overflowX } = getComputedStyle(each);
+      const { overflowX, overflowClipMargin, clipPath } = getComputedStyle(each);
+      if (clipPath !== 'none') return false; // the heads of tables that are shown as cards
       if (overflowX === 'auto' || overflowX === 'scroll') return false;
       if (overflowX === 'visible') continue;
       const frame = each.getBoundingClientRect();
-      [left, right] = [Math.max(left, frame.left), Math.min(right, frame.right)];
+      const spare = overflowX === 'clip' ? parseFloat(overflowClipMargin) || 0 : 0;
+      [left, right] = [Math.max(left, frame.left - spare), Math.min(right, frame.right + spare)];
     }
     return at.width && (at.left < left - 1 || at.right > right + 1);
   };
