@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.reading import panel, table_behind
+from tests.browser.reading import Row, expect_rows, panel, table_behind
 from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
 from tests.support import places, servers
@@ -126,6 +126,24 @@ def test_charts_say_when_iterations_ended_in_the_zone_of_the_page(
     page.get_by_role("button", name="Show times in UTC").click()
     expect(shown.locator("svg .when")).to_have_text(["01:00", "02:00", "03:00"])
     expect(shown.locator("svg text").filter(has_text="UTC")).to_have_text("UTC")
+
+
+def test_what_was_spent_while_a_task_ran_is_a_part_of_the_iterations_of_that_time(
+    timed: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{timed.url}/#/cost")).page
+    shown = panel(page, "While tasks ran")
+    both = {"Agent": "Backend", "Tasks": "2", "Ran": "1h 20m", "Spent meanwhile": "$0.33"}
+    expect_rows(shown.locator("table"), [both])
+    shown.get_by_role("button", name="By task").click()
+    share = 40 / 60  # of the iterations of 0.2 and 0.3 dollars
+    second: Row = {"Task": HOSTILE, "Agent": "Backend", "Ran": "40m 00s"}
+    first: Row = {"Task": "Task 1", "Agent": "Backend", "Ran": "40m 00s"}
+    spent = [{"Spent meanwhile": f"${share * usd:.2f}"} for usd in (0.3, 0.2)]
+    expect_rows(shown.locator("table"), [{**second, **spent[0]}, {**first, **spent[1]}])
+    page.evaluate("location.hash += '?range=2026-11-24T02:20:00Z..2026-11-24T03:00:00Z'")
+    half = {"Task": HOSTILE, "Agent": "Backend", "Ran": "30m 00s", "Spent meanwhile": "$0.15"}
+    expect_rows(shown.locator("table"), [half])
 
 
 def test_the_timeline_is_a_table_too(timed: Server, open_page: OpenPage) -> None:

@@ -17,6 +17,7 @@ import {
   time,
   words,
 } from '../core/words.js';
+import { meanwhilePanel } from '../extra/meanwhile.js';
 import { ranges } from '../extra/range.js';
 import { thresholds, windows } from '../extra/windows.js';
 import { startOfDay } from '../extra/zone.js';
@@ -100,6 +101,7 @@ export function view(ctx) {
         tools: ({ pricing: { updated } }) => h('span.quiet', updated ? `as of ${updated}` : NONE),
         show: showPrices,
       }),
+      meanwhilePanel(ctx),
     ),
   ];
 }
