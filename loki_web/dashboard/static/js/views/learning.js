@@ -56,7 +56,6 @@ export function view(ctx) {
           bar,
           h('h1', 'Learning'),
           ranges(timeRange),
-          zoneSwitch(),
           select('Type', 'type', all.data?.signalsByType),
           select('Source', 'source', all.data?.signalsBySource),
         );
@@ -70,11 +69,13 @@ export function view(ctx) {
           from: { trends: slice(address('api/learning/trends', filter)), metrics },
           lines: 14,
           show: (data) => showTrend(data, dragged()),
-          tools: ({ metrics: { totalSignals, avgConfidence } }) =>
+          tools: ({ metrics: { totalSignals, avgConfidence } }) => [
             h(
               'span.quiet',
               `${count(totalSignals, 'signal')}${avgConfidence ? `, ${share(avgConfidence)} sure on average` : ''}`,
             ),
+            zoneSwitch(),
+          ],
         }),
         h(
           'div.stack.w4',
