@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import CDPSession, Locator, Page, ViewportSize, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.growing import ITERATIONS
-from tests.browser.reading import expect_equal, panel, table_behind
+from tests.browser.growing import ITERATIONS, SPENT_BEFORE
+from tests.browser.reading import expect_equal, money, panel, table_behind
 from tests.browser.seen import PHONE
 from tests.browser.watching import settled
 from tests.support.servers import Server
@@ -73,6 +73,11 @@ def test_a_dragged_time_is_the_range_of_all_charts_and_back_leaves_it(
     assert ITERATIONS / 8 < len(numbers) < ITERATIONS / 3
     for name in ("Budget burn", "Tokens in each iteration"):
         expect_iterations(page, name, numbers)
+    burn = panel(page, "Budget burn")
+    cost = grown.get("/api/cost").json()["by_iteration"][numbers[-1] - 1]
+    spent_then = money(SPENT_BEFORE + cost["cumulative"])
+    expect(burn.locator(".chart-key")).to_contain_text(f"spent {spent_then}")
+    expect(burn.locator(".forecast")).to_have_count(0)
     chosen = page.get_by_role("group", name="Time range").locator("[aria-pressed=true]")
     expect(chosen).to_have_text(re.compile(r"^\d+ \w+, \d\d:\d\d.*\d\d:\d\d$"))
     page.locator("#rail [data-view=council]").click()
@@ -186,11 +191,13 @@ def test_hours_and_days_are_selected_as_iterations_are(
     expect(chosen).to_have_text(re.compile(r"^\d+ \w+, \d\d:\d\d"))
 
 
-@pytest.mark.parametrize("address", ["range=x..y", "range=2026-01-02..2026-01-01", "range=.."])
-def test_a_range_that_is_none_shows_the_session(
-    grown: Server, open_page: OpenPage, address: str
-) -> None:
-    watched = settled(open_page(f"{grown.url}/#/council?{address}"))
-    key = panel(watched.page, "Convergence").locator(".chart-key b").first
-    expect(key).to_have_text(re.compile(rf"\b{ITERATIONS}$"))
+def test_a_range_that_is_none_shows_the_session(grown: Server, open_page: OpenPage) -> None:
+    watched = settled(open_page(f"{grown.url}/#/council"))
+    page = watched.page
+    key = panel(page, "Convergence").locator(".chart-key b").first
+    for text in ("x..y", "2026-01-02..2026-01-01", "..", "2026-01-01.."):
+        page.evaluate("location.hash = '#/council?range=2026-01-01..2026-01-02'")
+        expect(panel(page, "Convergence")).to_contain_text("Nothing in this time range")
+        page.evaluate("(text) => { location.hash = `#/council?range=${text}`; }", text)
+        expect(key).to_have_text(re.compile(rf"\b{ITERATIONS}$"))
     assert watched.said == []
