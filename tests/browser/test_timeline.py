@@ -120,6 +120,7 @@ def test_charts_say_when_iterations_ended_in_the_zone_of_the_page(
     expect(shown.locator(".chart-key")).to_contain_text(re.compile(r"Iteration 3\D*2\d Nov, "))
     when = table_behind(shown).locator('td[data-label="When"]')
     expect(when).to_have_count(3)
+    expect(when.last.locator("time")).to_have_attribute("datetime", "2026-11-24T03:00:00.000Z")
     if zone == "UTC":
         expect(page.get_by_role("button", name="Show times in UTC")).to_have_count(0)
         return

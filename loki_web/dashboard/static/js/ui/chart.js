@@ -223,7 +223,7 @@ class Chart extends Component {
     if (!this.#table.open) return draw(this.#table, h('summary', 'Table'));
     const columns = [
       { label: axis, cell: (index) => (href ? h('a', { href: href(labels[index]) }, labels[index]) : labels[index]) },
-      ...(times ? [{ label: 'When', cell: (index) => dateTime(times[index]), sort: (index) => times[index] }] : []),
+      ...(times ? [{ label: 'When', cell: (index) => drawTime(times[index]), sort: (index) => times[index] }] : []),
       ...series.map((each) => ({
         label: each.name,
         class: 'num',
@@ -278,6 +278,9 @@ function timeOf({ times = [], edges }, first, last) {
   // another session may have been later: its iterations begin at 1 again
   return [before < from ? (before + from) / 2 : from, after > to ? (to + after) / 2 : to];
 }
+
+/** A moment, which is exported with its zone. */
+const drawTime = (at) => (isKnown(at) ? h('time', { datetime: new Date(at).toISOString() }, dateTime(at)) : NONE);
 
 const read = (/** @type {any} */ { values, format: own }, at, format) =>
   Number.isFinite(values[at]) ? (own ?? format)(values[at]) : NONE;
