@@ -76,7 +76,7 @@ class MilestoneReader:
 class IndexReader:
     """The reader of the index of all events. The index also has the signal files."""
 
-    STAMP = "4"
+    STAMP = "5"
 
     def __init__(self) -> None:
         self.index = SignalIndex()
@@ -167,9 +167,10 @@ def open_index(sources: Sources) -> Iterator[SignalIndex]:
     """Yield the up-to-date index of all events and signals, locked while the block runs."""
     journal = _get_journal(sources)
     with journal.reading() as events:
-        if events.follow(_get_signal_files(sources)):
-            journal.store()
+        is_due = events.follow(_get_signal_files(sources))
         yield events.index
+        if is_due:  # with the totals that were computed meanwhile
+            journal.store()
 
 
 def read_records(sources: Sources, places: list[Place]) -> Iterator[tuple[Record, Json]]:

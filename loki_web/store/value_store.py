@@ -19,13 +19,13 @@ class ValueStore:
     def load(self, name: str, stamp: str) -> bytes | None:
         """Return the value that was stored with this name and stamp, or None."""
         try:
-            with self._index.database() as database:
+            with self._index.database(is_checked=False) as database:
                 row = database.execute(
                     "SELECT checksum, data FROM value WHERE name = ? AND stamp = ?", (name, stamp)
                 ).fetchone()
         except Unusable:
             return None
-        if row is None or not isinstance(row[1], bytes) or zlib.crc32(row[1]) != row[0]:
+        if row is None or not isinstance(row[1], bytes) or _checksum(name, stamp, row[1]) != row[0]:
             return None
         value: bytes = row[1]
         return value
@@ -38,7 +38,12 @@ class ValueStore:
             with self._index.database() as database:
                 database.execute(
                     "REPLACE INTO value VALUES (?, ?, ?, ?)",
-                    (name, stamp, zlib.crc32(value), value),
+                    (name, stamp, _checksum(name, stamp, value), value),
                 )
         except Unusable:
             return
+
+
+def _checksum(name: str, stamp: str, value: bytes) -> int:
+    """Return the checksum of a value with its name: a damaged index may lead to another value."""
+    return zlib.crc32(value, zlib.crc32(f"{name}\0{stamp}".encode()))

@@ -17,6 +17,7 @@ from loki_web.store import files
 from loki_web.store.collection import BULK, Collection
 from loki_web.store.inputs import DocumentInput, PathInput, Root
 from loki_web.store.look import recording
+from loki_web.store.search_index import Contents, Row, SearchIndex
 from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
 from tests.support import places
@@ -59,6 +60,50 @@ def test_a_start_examines_each_file_once_and_a_restart_opens_none(tmp_path: Path
     assert many[0].stats - few[0].stats == many[0].opens - few[0].opens == 2 * BULK
     assert many[1].stats - few[1].stats == 2 * BULK
     assert (many[1].opens, many[1].lists) == (few[1].opens, few[1].lists)
+
+
+def test_a_start_loads_a_value_without_reading_the_rest_of_the_index(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite3"
+    values, search = open_index(path)
+    values.store("name", "1", b"value")
+    rows = [Row("note", str(n), "title", "", f"{n} {'text ' * 2_000}") for n in range(100)]
+    files = Contents("", lambda: {"a": "1"}, {"a": "1"}.get, lambda _: (), lambda _: ("1", rows))
+    assert search.search(files, ["title"], 10).complete
+    size = path.stat().st_size
+    values, search = open_index(path)
+    assert counted(partial(values.load, "name", "1")).read < 100_000 < size
+    assert counted(partial(search.search, files, ["title"], 10)).read > size  # checks the whole
+    assert counted(partial(search.search, files, ["title"], 10)).read < size
+    assert values.load("name", "1") == b"value"
+
+
+def open_index(path: Path) -> tuple[ValueStore, SearchIndex]:
+    index = IndexFile(lambda: path)
+    return ValueStore(index), SearchIndex(index)
+
+
+def count_restart(place: Place, count: int) -> int:
+    """Return how many functions a second process calls to add up the records of signal files."""
+    signal = {"timestamp": "2026-03-04T11:00:00Z", "type": "tool_efficiency", "source": "cli"}
+    signal |= {"tool_name": "Bash", "success": True, "confidence": 0.7}
+    for n in range(count):
+        name = f"learning/signals/{n:04}.json"
+        place.write(name, {**signal, "execution_time_ms": n / 7})
+    place.write("events.jsonl", b"\n")
+    wait_until_settled(place.loki)
+    totals: list[Any] = []
+    for _ in range(2):
+        sources = place.sources(LOKI_CACHE_DIR=str(place.home / f"cache-{count}"))
+        query = partial(queries.get_metrics, sources, "9999d", None, None)
+        calls = counted(lambda: totals.append(query())).calls  # noqa: B023  # called at once
+    assert totals[0] == totals[1]
+    assert totals[0]["totalSignals"] == count
+    return calls
+
+
+def test_a_restart_does_not_add_up_the_records_again(place: Place) -> None:
+    _, few, many = (count_restart(place, n) for n in (BULK + 1, BULK + 2, 3 * BULK + 2))
+    assert (many - few) / (2 * BULK) < 14  # the calls of examining a file; four more add it up
 
 
 def count_calls(place: Place, lines: list[bytes]) -> int:

@@ -140,7 +140,8 @@ def test_stored_values_can_be_read_while_another_process_writes(
 def store_on_a_full_disk(path: Path) -> None:
     """Fail to write as on a full disk: SQLite gets the same kind of error."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    limit = path.stat().st_size + 50_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     store = store_at(path)
     store.store("big", "1", bytes(1_000_000))
     os._exit(0 if store.load("big", "1") is None and store.load("n", "1") == b"value" else 1)

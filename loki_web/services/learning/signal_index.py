@@ -1,9 +1,9 @@
 """Column-oriented index of events and signals for counts, sums and lists.
 
 A record takes about 60 bytes; its text stays in its file. The rows of each hour are sorted by time.
-Totals since a time are cached for the times that were queried. They are updated for each row that
-is added or removed; totals since another time are derived from them by the rows in between. Sums
-are exact, so that removing a row restores the total of before.
+Totals since a time are cached for the times that were queried, and stored with the index. They are
+updated for each row that is added or removed; totals since another time are derived from them by
+the rows in between. Sums are exact, so that removing a row restores the total of before.
 """
 
 import sys
@@ -127,6 +127,15 @@ class Sum:
         self._total += other._total
         self.count += other.count
 
+    def dump(self) -> list[Any]:
+        """Return the sum as JSON values: the count, and the total without its trailing zeros."""
+        zeros = max(0, (self._total & -self._total).bit_length() - 1)
+        return [self.count, f"{self._total >> zeros:x}", zeros]
+
+    def load(self, count: int, digits: str, zeros: int) -> None:
+        """Restore a sum that `dump` returned."""
+        self.count, self._total = count, int(digits, 16) << zeros
+
     def mean(self) -> float | None:
         """Return what `statistics.fmean` gives for the same numbers, None for no numbers."""
         return self._total / (1 << _UNIT) / self.count if self.count else None
@@ -156,6 +165,20 @@ class Cell:
         self.duration.merge(other.duration)
         self.values.update(other.values)
 
+    def dump(self) -> list[Any]:
+        """Return the totals as JSON values."""
+        sums = [each.dump() for each in (self.confidence, self.success, self.duration)]
+        tokens = f"{self.tokens:x}"  # may have more than 64 bits
+        return [self.count, self.resolved, tokens, sums, [*self.values.items()]]
+
+    def load(self, data: list[Any]) -> None:
+        """Restore totals that `dump` returned."""
+        self.count, self.resolved, tokens, sums, values = data
+        self.tokens = int(tokens, 16)
+        for own, stored in zip((self.confidence, self.success, self.duration), sums, strict=True):
+            own.load(*stored)
+        self.values.update(dict(values))
+
 
 class _Totals:
     """The totals of the rows since a time, by the number of their group."""
@@ -176,6 +199,16 @@ class _Totals:
         for number, cell in other.cells.items():
             self.cells[number] = Cell()
             self.cells[number].merge(cell)
+
+    def dump(self) -> list[Any]:
+        """Return the totals as JSON values."""
+        return [self.since, [[number, cell.dump()] for number, cell in self.cells.items()]]
+
+    def load(self, cells: list[Any]) -> None:
+        """Restore the cells that `dump` returned."""
+        for number, data in cells:
+            self.cells[number] = Cell()
+            self.cells[number].load(data)
 
 
 class SignalIndex:
@@ -370,6 +403,7 @@ class SignalIndex:
             [*self._file_list],
             [*self._free_rows],
             [*self._free_files],
+            [totals.dump() for totals in self._cached.values()],
         ]
         columns = [*self._list_columns(), rows_of_files, *(rows for _, rows in hours)]
         return tables, [column.tobytes() for column in columns]
@@ -380,7 +414,7 @@ class SignalIndex:
         own = self._list_columns()
         for column, data in zip(own, columns, strict=False):
             column.frombytes(data)
-        groups, values, hours, self._file_list, self._free_rows, self._free_files = tables
+        groups, values, hours, self._file_list, self._free_rows, self._free_files, cached = tables
         rows_of_files, *rows_of_hours = (array("i", data.tobytes()) for data in columns[len(own) :])
         pairs = zip(self._file_list, rows_of_files, strict=True)
         self._file_rows = {name: row for name, row in pairs if row >= 0}
@@ -390,6 +424,10 @@ class SignalIndex:
         self._value_numbers = {text: number for number, text in enumerate(self._value_texts)}
         self._hour_order = [hour for hour, _ in hours]
         self._hours = dict(zip(self._hour_order, rows_of_hours, strict=True))
+        for since, cells in cached:
+            totals = _Totals(since)
+            totals.load(cells)
+            self._cached[since] = totals
         for number, stamp in enumerate(self._file_stamps):
             if not stamp:
                 self.remove_file(self._file_list[number])
