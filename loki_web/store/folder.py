@@ -80,6 +80,11 @@ class Folder:
         content: Content = observe(self._input(DocumentInput, relative))
         return content.value
 
+    def has_document(self, relative: str) -> bool:
+        """Return whether `document` is not None; a large file is not parsed again for this."""
+        content: Content = observe(self._input(DocumentInput, relative))
+        return not content.is_none
+
     def strict_document(self, relative: str) -> Any:
         """Return the same as `document`, except that a damaged file is None."""
         content: Content = observe(self._input(StrictDocumentInput, relative))

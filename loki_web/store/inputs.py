@@ -494,7 +494,10 @@ class TextInput(FileInput):
 
 
 class _LargeDocument(Content):
-    """The content of a large JSON file: compressed, and parsed at its first use in a look."""
+    """The content of a large JSON file: compressed, and parsed at its first use in a look.
+
+    It is never None.
+    """
 
     __slots__ = ("_packed", "_parsed")
 
@@ -508,6 +511,10 @@ class _LargeDocument(Content):
         if self._parsed is _UNPARSED:
             self._parsed = json_text.parse(zlib.decompress(self._packed))
         return self._parsed
+
+    @property
+    def is_none(self) -> bool:
+        return False
 
     def unparsed(self) -> "_LargeDocument":
         """Return the same state without the parsed value."""
@@ -559,7 +566,7 @@ class DocumentInput(FileInput):
         self._fingerprint = fingerprint
         try:
             value = json_text.parse(data)
-            is_large = len(data) > _LARGE_BYTES
+            is_large = len(data) > _LARGE_BYTES and value is not None
             self._document = _LargeDocument(data, value) if is_large else Content(value)
             self._last_good = self._document
         except json_text.Damaged:

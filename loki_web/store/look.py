@@ -62,6 +62,11 @@ class Content:
         """The data."""
         return self._value
 
+    @property
+    def is_none(self) -> bool:
+        """Whether there are no data."""
+        return self._value is None
+
 
 _numbers = count(1)
 

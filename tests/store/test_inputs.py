@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from loki_web.store.files import Version, is_settled
 from loki_web.store.folder import Folder
 from loki_web.store.look import Dependencies, recording
 from tests.store.readers import Taken
+from tests.support.waiting import wait_until_settled
 
 OLD = 1_600_000_000
 NOW = 1_700_000_000_000_000_000
@@ -122,6 +124,43 @@ def test_a_file_with_a_modified_mtime_is_not_settled_until_its_ctime_is_old() ->
     for mtime in (NOW, NOW - 10**12, NOW + 10**12):
         assert not is_settled(Version(1, 1, 1, mtime, NOW), NOW)
         assert is_settled(Version(1, 1, 1, mtime, NOW - 10**9), NOW)
+
+
+LARGE = json.dumps([{"id": number, "text": "a" * 50} for number in range(2000)])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, False),
+        ("[", False),
+        ("null", False),
+        (f"null{' ' * len(LARGE)}", False),
+        ("{}", True),
+        ("0", True),
+        (LARGE, True),
+    ],
+)
+def test_a_document_is_there_unless_it_is_missing_damaged_or_null(
+    folder: Folder, text: str | None, expected: bool
+) -> None:
+    if text is not None:
+        put(folder.path / "a.json", text)
+    for _ in range(2):
+        assert folder.has_document("a.json") is expected is (folder.document("a.json") is not None)
+
+
+def test_a_large_document_is_not_parsed_to_find_out_whether_it_is_there(folder: Folder) -> None:
+    put(folder.path / "large.json", LARGE)
+    wait_until_settled(folder.path)  # until then it is read again
+    assert len(folder.document("large.json")) == 2000
+    tracemalloc.start()
+    try:
+        assert folder.has_document("large.json")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(LARGE) / 4
 
 
 def test_a_large_document_keeps_its_content_while_it_is_rewritten(folder: Folder) -> None:

@@ -119,7 +119,7 @@ def count_unusable(sources: Sources) -> int:
     documents = (
         name
         for name in _DOCUMENTS
-        if sources.project.version(name) and sources.project.document(name) is None
+        if sources.project.version(name) and not sources.project.has_document(name)
     )
     return sum(1 for _ in documents) + efficiency.get_collection(sources).count_unusable()
 
