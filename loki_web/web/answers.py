@@ -32,7 +32,8 @@ from loki_web.web import context
 from loki_web.web.access import SCOPES_HEADER, get_identity_in
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
-MAX_BYTES = 8 * 1024 * 1024  # for answers
+# For answers. One is needed again only for its second content coding: the forms are sent.
+MAX_BYTES = 4 * 1024 * 1024
 MAX_FORM_BYTES = 4 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
