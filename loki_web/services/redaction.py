@@ -6,6 +6,7 @@ that its time is linear in the length of any text.
 
 import json
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -67,6 +68,7 @@ _IDENTIFIED = re.compile(r"identified by (?:password )?", re.IGNORECASE)
 _FIRST_ARGUMENT = re.compile(
     r"[^(]{4,5}\(\s?\\{0,7}([\"'])[^\s\"'\\]{1,100}+\\{0,7}\1,\s?(?=\\{0,7}[\"']\S)"
 )
+_SHORT_NAME = 200  # characters; longer ones are not cached
 _NAME_KEYS = ("name", "key", "field", "header", "variable")
 _VALUE_KEYS = ("value", "values", "val")
 _PASSWORD = re.compile(
@@ -89,6 +91,16 @@ def redact(text: str) -> str:
         return clean
     spans = _find_spans(text, lowered, hints)
     return _replace_spans(text, spans, REDACTED) if spans else text
+
+
+def redact_name(text: str) -> str:
+    """Return a text as `redact` does, from a cache: few names are in many entries."""
+    return _redact_short_name(text) if len(text) <= _SHORT_NAME else redact(text)
+
+
+@lru_cache(4096)
+def _redact_short_name(text: str) -> str:
+    return sys.intern(redact(text))
 
 
 def _find_hints(text: str) -> tuple[str, list[str]]:
@@ -168,7 +180,7 @@ def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
     Each value is redacted once: twice at each level would double the work with every level.
     """
     if _SPECIAL_KEYS.isdisjoint(map(str.lower, items)):
-        return {_redact_key(key): _redact_under(key, item) for key, item in items.items()}
+        return {redact_name(key): _redact_under(key, item) for key, item in items.items()}
     name = _find_text(items, _NAME_KEYS, lambda text: secrets_names.classify_key(text) is not None)
     command = _find_text(items, _COMMAND_KEYS, bool)
     clean = {}
@@ -177,7 +189,7 @@ def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
             clean[key] = _redact_list(item, command)
         else:
             is_named = name and key.lower() in _VALUE_KEYS
-            clean[_redact_key(key)] = _redact_under(name if is_named else key, item)
+            clean[redact_name(key)] = _redact_under(name if is_named else key, item)
     return clean
 
 
@@ -185,11 +197,6 @@ def _find_text(items: dict[str, Any], keys: Sequence[str], accept: Callable[[str
     """Return the first text with one of the keys that is accepted; empty without one."""
     texts = (item for key, item in items.items() if key.lower() in keys)
     return next((text for text in texts if isinstance(text, str) and accept(text)), "")
-
-
-@lru_cache(4096)
-def _redact_key(key: str) -> str:
-    return redact(key)
 
 
 def _redact_under(name: str, value: Any) -> Any:
@@ -210,7 +217,7 @@ def _hide(value: Any, *, numbers: bool) -> Any:
     if isinstance(value, list):
         return [_hide(item, numbers=numbers) for item in value]
     if isinstance(value, dict):
-        return {_redact_key(key): _hide(item, numbers=numbers) for key, item in value.items()}
+        return {redact_name(key): _hide(item, numbers=numbers) for key, item in value.items()}
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     is_secret = (
         values.is_secret(value, Kind.WORD) if isinstance(value, str) else numbers and is_number

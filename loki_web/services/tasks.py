@@ -12,7 +12,7 @@ import orjson
 
 from loki_web.services.context import Sources
 from loki_web.services.ids import Identities
-from loki_web.services.redaction import redact
+from loki_web.services.redaction import redact, redact_name
 from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_count, as_dict, as_number, entries_in, first_text
 from loki_web.store.collection import BULK
@@ -414,7 +414,7 @@ def _build_fields(identity: str, entry: Json, status: str, position: int) -> Tas
         "description": redact(_get_description(entry)),
         "status": status,
         "priority": _get_priority(entry),
-        "type": redact(first_text(entry.get("type"), default="task")),
+        "type": redact_name(first_text(entry.get("type"), default="task")),
         "position": position,
     }
     for key in ("source", "provider", "github_url"):
@@ -425,7 +425,7 @@ def _build_fields(identity: str, entry: Json, status: str, position: int) -> Tas
         if moment:
             task[key] = moment
     if isinstance(entry.get("claimedBy"), str):
-        task["assigned_agent_id"] = redact(entry["claimedBy"])
+        task["assigned_agent_id"] = redact_name(entry["claimedBy"])
     return task
 
 

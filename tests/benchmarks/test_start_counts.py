@@ -84,8 +84,8 @@ def open_index(path: Path) -> tuple[ValueStore, SearchIndex]:
 
 def count_restart(place: Place, count: int) -> int:
     """Return how many functions a second process calls to add up the records of signal files."""
-    signal = {"timestamp": "2026-03-04T11:00:00Z", "type": "tool_efficiency", "source": "cli"}
-    signal |= {"tool_name": "Bash", "success": True, "confidence": 0.7}
+    signal: dict[str, Any] = {"timestamp": "2026-03-04T11:00:00Z", "type": "tool_efficiency"}
+    signal |= {"source": "cli", "tool_name": "Bash", "success": True, "confidence": 0.7}
     for n in range(count):
         name = f"learning/signals/{n:04}.json"
         place.write(name, {**signal, "execution_time_ms": n / 7})

@@ -1,10 +1,9 @@
 """The efficiency files: tokens and cost of one iteration each (docs/files.md, section 10.1)."""
 
-import sys
 from typing import Any
 
 from loki_web.services.context import Sources
-from loki_web.services.redaction import redact
+from loki_web.services.redaction import redact_name
 from loki_web.store.coerce import Json, as_amount, first_text
 from loki_web.store.collection import Collection
 from loki_web.store.times import tidy_time
@@ -32,12 +31,8 @@ def _make_digest(record: Any) -> list[Any] | None:
     if not isinstance(record, dict):
         return None
     return [
-        _intern_name(record.get("model")),
-        _intern_name(record.get("phase")),
+        redact_name(first_text(record.get("model"), default=UNKNOWN)),
+        redact_name(first_text(record.get("phase"), default=UNKNOWN)),
         tidy_time(record.get("timestamp")),
         *(as_amount(record.get(name)) for name in _NUMBERS),
     ]
-
-
-def _intern_name(name: Any) -> str:
-    return sys.intern(redact(first_text(name, default=UNKNOWN)))

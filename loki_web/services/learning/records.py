@@ -5,7 +5,6 @@ Both count alike in all learning endpoints (docs/files.md, sections 9.1 and 18).
 """
 
 import sys
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from loki_web.services.learning.signal_index import (
@@ -16,7 +15,7 @@ from loki_web.services.learning.signal_index import (
     Lesson,
     Record,
 )
-from loki_web.services.redaction import redact, redact_within
+from loki_web.services.redaction import redact_name, redact_within
 from loki_web.store import json_text
 from loki_web.store.coerce import Json, as_amount, as_count, as_dict, first_amount, first_text
 from loki_web.store.times import UNKNOWN_TIME, microseconds_of
@@ -114,9 +113,9 @@ def _derive_names(
 
 def _make_names(kind: str, written_type: str, *sources: Any) -> _Names:
     return _Names(
-        _redact_name(kind),
-        _redact_name(written_type),
-        _redact_name(first_text(*sources, default="unknown")),
+        redact_name(kind[:_MAX_NAME]),
+        redact_name(written_type[:_MAX_NAME]),
+        redact_name(first_text(*sources, default="unknown")[:_MAX_NAME]),
     )
 
 
@@ -154,7 +153,7 @@ def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
     else:
         success, tokens = get_success(both), as_count(both.get("tokens_used"))
         duration = first_amount(both.get("execution_time_ms"), both.get("duration_ms"))
-    fields = _redact_name(text), value, is_resolved, success, duration, tokens
+    fields = redact_name(text[:_MAX_NAME]), value, is_resolved, success, duration, tokens
     return tuple.__new__(Lesson, fields)
 
 
@@ -178,13 +177,3 @@ def _first_share(*candidates: Any) -> float | None:
         if number is not None and number <= 1:
             return number
     return None
-
-
-def _redact_name(text: str) -> str:
-    return _redact_and_intern(text[:_MAX_NAME])
-
-
-@lru_cache(maxsize=4096)
-def _redact_and_intern(text: str) -> str:
-    """Return a redacted name, cached: few names occur in many records."""
-    return sys.intern(redact(text))
