@@ -1,6 +1,7 @@
 """The tasks in the queue files and the state file, one for each id (docs/files.md, section 4)."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _STATUS_OF_QUEUE = {
     "failed": DONE,
 }
 QUEUES = tuple(_STATUS_OF_QUEUE)
+_WORDS = ("queue", "status", "priority", "type")  # of a task
 _FAILED_QUEUES = ("failed", "dead-letter")
 _SINGLE_FILE = re.compile(r"task-[0-9]{1,9}\.json")
 _QUEUE_OF_WORD = {
@@ -266,6 +268,11 @@ def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
         sources.project.value_store.load(_STORED, _FORMAT) if sources.project.value_store else None
     )
     choices: dict[str, Any] = orjson.loads(data) if data else {}
+    for choice in choices.values():
+        task = choice["task"]
+        for name in _WORDS:  # one copy of each instead of one for each task
+            task[name] = sys.intern(task[name])
+        choice["queue"] = task["queue"]
     return {identity: _Chosen(**choice) for identity, choice in choices.items()}
 
 
