@@ -392,7 +392,9 @@ class Collection:
             return set(names) if was_lost else set()
         paths = set(names)
         gone = {name for name in self._entries if name not in paths}
-        return gone | (paths if was_lost else paths & relisted)
+        due = paths if was_lost else paths & relisted
+        due |= gone
+        return due
 
     def _is_reported(self) -> bool:
         """Return whether events report each later change, of a missing folder its creation."""
@@ -477,11 +479,14 @@ class Collection:
             return []
         names = self._names()
         self._entries.load(data, names)
-        for name in set(self._entries).difference(names):
-            self._entries.remove(name)
+        loaded = list(self._entries)
+        if loaded != names:
+            for name in set(loaded).difference(names):
+                self._entries.remove(name)
+            loaded = list(self._entries)
         if not self._is_trusted:
             self._recent.update(dict.fromkeys(reversed(self._entries.latest(_MAX_RECENT))))
-        return list(self._entries)
+        return loaded
 
     def _settle(self, drained_at: int) -> None:
         """Store all digests, if files have settled since they were read.

@@ -1,7 +1,7 @@
 """The state of the files of a collection, in columns: a year of history has tens of thousands."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from heapq import nlargest
 from typing import Any, NamedTuple
 
@@ -137,15 +137,17 @@ class Entries:
         header = orjson.dumps([list(rows), stored_values])
         return b"\n".join([header, b"".join(column.tobytes() for column in columns)])
 
-    def load(self, data: bytes, names: Iterable[str]) -> None:
+    def load(self, data: bytes, names: list[str]) -> None:
         """Replace all entries by those that `dump` returned.
 
         :param names: paths of which the strings are shared: a second copy would cost memory.
         """
         end = data.index(b"\n")
         paths, values = orjson.loads(data[:end])
-        interned = {name: name for name in names}
-        self._rows = {interned.get(path, path): row for row, path in enumerate(paths)}
+        if paths != names:
+            interned = {name: name for name in names}
+            names = [interned.get(path, path) for path in paths]
+        self._rows = dict(zip(names, range(len(names)), strict=True))
         both = array("q", data[end + 1 :])
         self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
         self._values = [RELEASED if value is None else value for value in values]
