@@ -80,7 +80,8 @@ class Benchmark:
         try:
             for part in PARTS:  # those that change the session are the last
                 if part in self._options.parts:
-                    with nullcontext() if part == "writer" else _alive(self._session):
+                    alone = part == "writer"  # which is a session itself
+                    with nullcontext() if alone else servers.running_session(self._session.loki):
                         self._measure(part)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -282,17 +283,6 @@ def _paths(server: Server, routes: list[str]) -> Iterator[tuple[str, str]]:
     """Each route with its path, in which stands the first id that is listed."""
     for route in routes:
         yield route, next(answers.addresses(server.get, route), route)
-
-
-@contextmanager
-def _alive(session: Session) -> Iterator[None]:
-    """The session runs: this process is the one that its pid file names."""
-    file = session.loki / "loki.pid"
-    file.write_text(f"{os.getpid()}\n")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def _memory(server: Server) -> Figures:

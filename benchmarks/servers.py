@@ -113,6 +113,17 @@ def serving(
         _end(process)
 
 
+@contextmanager
+def running_session(loki: Path) -> Iterator[None]:
+    """Let the session run: this process is the one that its pid file names."""
+    file = loki / "loki.pid"
+    file.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
 def _wait_for(server: Server, process: "subprocess.Popen[bytes]") -> None:
     while time.monotonic() < server.started + _START_SECONDS and process.poll() is None:
         try:

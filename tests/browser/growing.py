@@ -31,6 +31,7 @@ def grow(place: Place, pid: int) -> Place:
     ended = [{**task(100 + number), "completedAt": _at(start, number)} for number in (2, 1, 4, 3)]
     place.write("queue/completed.json", [*ended, task(90), task(91)])
     place.write("queue/failed.json", [task(80), task(81)])
+    _vote(place, start, range(5, ITERATIONS, 5))
     agents = [{"id": f"a-{status}", "status": status} for status in ("running", "completed")]
     place.write("state/agents.json", agents)
     place.write("notifications/active.json", {"notifications": list(map(_alert, range(ALERTS)))})
@@ -44,6 +45,17 @@ def grow(place: Place, pid: int) -> Place:
     place.write("memory/token_economics.json", economy)
     place.write("memory/episodic/2026-11-20/task-1.json", {"id": "e-1", "goal": "Ship"})
     return place
+
+
+def _vote(place: Place, start: datetime, iterations: range) -> None:
+    """Let a council of two vote after these iterations."""
+    verdict = {"approve": 1, "reject": 1, "result": "REJECTED"}
+    verdicts = [{"iteration": n, "timestamp": _at(start, n), **verdict} for n in iterations]
+    place.write("council/state.json", {"enabled": True, "verdicts": verdicts})
+    for number in iterations:
+        for member, vote in (("member-1", "APPROVE"), ("member-2", "REJECT")):
+            file = f"council/votes/iteration-{number}/{member}.txt"
+            place.write(file, f"VOTE:{vote}\nREASON: none\n")
 
 
 def task(number: int) -> dict[str, Any]:

@@ -143,3 +143,20 @@ def test_a_phone_shows_all_of_it(fleet: Fleet, open_page: OpenPage) -> None:
     watched = settled(open_page(f"{fleet.server.url}/#/fleet", viewport=PHONE))
     expect(watched.strip.locator("button.project")).to_be_visible()
     is_no_wider(watched, PHONE["width"])
+
+
+def test_on_a_small_phone_the_strip_does_not_grow_while_the_feed_connects(
+    fleet: Fleet, open_page: OpenPage
+) -> None:
+    def connect_never(page: Page) -> None:
+        page.add_init_script("WebSocket = class extends EventTarget { send() {} close() {} };")
+
+    page = open_page(
+        f"{fleet.server.url}/#/now", prepare=connect_never, viewport={"width": 320, "height": 640}
+    ).page
+    expect(page.locator("#strip .link-state")).to_contain_text("Connecting")
+    expect(page.locator("#strip .fact.always").first).to_be_visible()
+    parts = [page.locator(f"#strip {part}") for part in (".state", ".strip-end", ".facts")]
+    state, end, facts = (part.evaluate("(each) => each.getBoundingClientRect()") for part in parts)
+    assert end["top"] < state["bottom"]
+    assert facts["bottom"] < 70
