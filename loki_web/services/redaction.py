@@ -171,7 +171,7 @@ def _is_named(name: Any, value: Any) -> bool:
     kind = secrets_names.classify_key(name)
     if kind is Kind.COOKIE:
         return "=" in value
-    return kind in (Kind.PHRASE, Kind.WORD) and values.is_secret(value, Kind.QUALIFIED)
+    return kind in secrets_names.SURE and values.is_secret(value, Kind.QUALIFIED)
 
 
 def _redact_dict(items: dict[str, Any]) -> dict[str, Any]:
@@ -322,7 +322,7 @@ def _find_sql_password(text: str, lowered: str, at: int) -> Span | None:
 def _find_second_argument(text: str, lowered: str, at: int) -> Span | None:
     match = _FIRST_ARGUMENT.match(text, at)
     span = values.find_quoted(text, match.end()) if match else None
-    return span if span and values.is_secret(text[slice(*span)][:300], Kind.QUALIFIED) else None
+    return span if span and values.is_secret(values.read(text, span), Kind.QUALIFIED) else None
 
 
 def _find_auth(text: str, lowered: str, at: int) -> Span | None:
@@ -347,8 +347,8 @@ class _RedactedLines:
     """The lines of logs that were redacted last: clients read the same lines again and again.
 
     Two generations, bounded by characters: a line that is not read while the second one grows is
-    forgotten. Without a lock, two threads may redact one line; `cachetools` would cost a tenth of
-    what redaction costs.
+    forgotten. Without a lock, two threads may redact one line. With an LRU cache of `cachetools`,
+    a line that is kept costs 15 times as much, and one that is not half as much again.
     """
 
     def __init__(self) -> None:

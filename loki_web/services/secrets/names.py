@@ -1,11 +1,11 @@
 """Names whose values are secrets, in texts and as keys of objects."""
 
 import re
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """How a value is read after a name of this kind."""
 
     PHRASE = "a password: several words where blanks separate it from its name"
@@ -79,7 +79,7 @@ _SURE = {"secret": Kind.PHRASE, "token": Kind.WORD, "cookie": Kind.COOKIE, "conn
 _SURE |= {"cookies": Kind.CREDENTIALS, "mnemonic": Kind.PHRASE}
 _SURE |= dict.fromkeys(("cred", "creds", "credential", "credentials"), Kind.CREDENTIALS)
 _SURE |= dict.fromkeys(_PASSWORD_ABROAD, Kind.PHRASE)
-_QUALIFIABLE = (Kind.PHRASE, Kind.WORD)
+SURE = (Kind.PHRASE, Kind.WORD)  # whatever follows such a name is a secret
 _PLURALS = (
     "secrets",
     "credentials",
@@ -103,7 +103,7 @@ def find_name(text: str, lowered: str, at: int) -> tuple[Kind, int] | None:
     kind = _classify(text, lowered, at, match[1])
     if not qualifier:
         return (kind, end) if kind else None
-    if kind not in _QUALIFIABLE or qualifier[0].lower().endswith(_ATTRIBUTES):
+    if kind not in SURE or qualifier[0].lower().endswith(_ATTRIBUTES):
         return None
     return Kind.QUALIFIED, qualifier.end()
 

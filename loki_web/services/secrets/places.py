@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from loki_web.services.secrets import prose, values
-from loki_web.services.secrets.names import Kind
+from loki_web.services.secrets.names import SURE, Kind
 from loki_web.services.secrets.values import DOUBTFUL, REDACTED, Span
 
 _MOST_LINES_OF_A_GROUP = 8
@@ -136,7 +136,7 @@ def find_after(text: str, end: int, start: int, kind: Kind) -> Span | None:
     if after in _BLANKS or after in _QUOTES:
         if (match := _AFTER_FLAG.match(text, end)) and _takes_next(text, start, end, kind):
             return _find_value(text, match.end(), kind, apart=False)
-        if kind in (Kind.PHRASE, Kind.WORD) and (match := _ARGUMENT.match(text, end)):
+        if kind in SURE and (match := _ARGUMENT.match(text, end)):
             return _find_second(text, start, match)
     if kind is Kind.WEAK and text[start:end] == "AUTH" and (match := _SMTP.match(text, end)):
         return values.find_word(text, match.end())
@@ -148,7 +148,7 @@ def _takes_next(text: str, start: int, end: int, kind: Kind) -> bool:
     """Return whether a name is that of an option or declaration, before its value."""
     if _FLAG.search(text, max(0, start - 33), start):
         return True
-    return kind in (Kind.PHRASE, Kind.WORD) and _is_declared(text, start, end)
+    return kind in SURE and _is_declared(text, start, end)
 
 
 def _find_cookie(text: str, end: int) -> Span | None:
@@ -162,7 +162,7 @@ def _find_second(text: str, start: int, argument: re.Match[str]) -> Span | None:
     """Find the value in `("password", "x")`; a word of letters only where it is stored."""
     span = values.find_quoted(text, argument.end())
     if _SETTER.search(text[max(0, start - 80) : start]):
-        return span if span and values.is_password(text[slice(*span)][:300]) else None
+        return span if span and values.is_password(values.read(text, span)) else None
     return _accept(text, span, Kind.QUALIFIED)
 
 
@@ -176,7 +176,7 @@ def _find_argument(text: str, start: int, kind: Kind, call: re.Match[str]) -> Sp
     if not is_named or text[start : start + 6].lower() == "secret":
         return None
     spans = list(islice(_find_arguments(text, call.end()), _MOST_ARGUMENTS))
-    is_password = any(values.is_password(text[slice(*span)][:300]) for span in spans)
+    is_password = any(values.is_password(values.read(text, span)) for span in spans)
     return (spans[0][0], spans[-1][1]) if is_password else None
 
 
@@ -239,7 +239,7 @@ def _find_several(text: str, at: int, kind: Kind) -> Span | None:
 def _accept(text: str, span: Span | None, kind: Kind) -> Span | None:
     if span is None:
         return None
-    value = text[span[0] : min(span[1], span[0] + 300)]
+    value = values.read(text, span)
     return span if value != REDACTED and values.is_secret(value, kind) else None
 
 

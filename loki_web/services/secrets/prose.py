@@ -7,7 +7,7 @@ end of a clause, and only if it is none of the words that sentences about passwo
 import re
 
 from loki_web.services.secrets import values
-from loki_web.services.secrets.names import Kind
+from loki_web.services.secrets.names import SURE, Kind
 from loki_web.services.secrets.values import Span
 
 _BESIDE = re.compile(
@@ -43,6 +43,7 @@ _PART_OF_A_SENTENCE = re.compile(
 _UNIT = re.compile(r" (?:lines?|bytes|files|times|characters|chars|tokens|m?s|seconds)\b")
 _CODE_BEFORE = re.compile(r"(?<!\d)(\d{4,8}) is (?:your|the) (?:[\w'-]{1,20} ){0,4}\Z")
 _REACH = 100
+_PUNCTUATION = ".:!?)|"  # at the end of a value that is not its own
 
 
 def find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
@@ -63,10 +64,10 @@ def find_beside(text: str, start: int, end: int, kind: Kind) -> Span | None:
         and (kind is not Kind.PHRASE or not _CHANGE.search(before))
     ):
         return None
-    candidate = match[3].rstrip(".:!?)|")
+    candidate = match[3].rstrip(_PUNCTUATION)
     if kind is Kind.PHRASE and (span := _find_password(text, start, before, match)):
         return span
-    is_sure = kind in (Kind.PHRASE, Kind.WORD)
+    is_sure = kind in SURE
     if is_sure and (match[1] or text[start:end].isupper()):  # SQL: PASSWORD 'x'
         if match[2]:
             return values.find_quoted(text, match.start(2))
@@ -79,7 +80,7 @@ def _find_password(text: str, start: int, before: str, match: re.Match[str]) -> 
     """Find a password with digits anywhere, or one of letters where nothing else can stand."""
     if _NETRC.search(before):
         return match.span(3)
-    candidate = match[3].rstrip(".:!?)|")
+    candidate = match[3].rstrip(_PUNCTUATION)
     is_number = candidate.isdigit() and len(candidate) >= 6
     if (is_number or values.is_mixed_word(candidate)) and not (match[1] and match[2]):
         return match.span(3)
@@ -110,7 +111,7 @@ def _find_code(
     text: str, start: int, end: int, kind: Kind, match: re.Match[str] | None
 ) -> Span | None:
     """Find the code in "pin is 4711", "PIN 4711" or "123456 is your verification code"."""
-    candidate = match[3].rstrip(".:!?)|") if match else ""
+    candidate = match[3].rstrip(_PUNCTUATION) if match else ""
     is_long = kind is not Kind.DIGITS and len(candidate) >= 6
     is_sure = (
         is_long

@@ -35,6 +35,7 @@ _LONG_HEX = re.compile(r"_?(?:[0-9a-f]{20,}|[0-9A-F]{20,})")
 _ALGORITHM = re.compile(r"(?i)(?:sha|md|base|utf|aes|rsa|ed|hs|rs|es|bcrypt|argon|oauth|v)-?\d")
 _HASH = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})(?:-[0-9a-fA-F]{4,12})*")
 _LEAST = 12  # characters of a generated secret
+_DECISIVE = 300  # characters at the beginning of a value
 _PARTS = re.compile(r"[A-Za-z0-9+=]+")
 # What stands beside the name of a password without being one: the end of a sentence, a label.
 _WORD_OF_A_SENTENCE = re.compile(
@@ -111,6 +112,12 @@ def _is_random(value: str) -> bool:
     letters = "".join(_PARTS.findall(value[:300]))
     is_mixed = letters.upper() != letters != letters.lower()
     return looks_random(letters if is_mixed else value, hexadecimal=True)
+
+
+def read(text: str, span: Span) -> str:
+    """Return the value in a span, as much of it as decides whether it is a secret."""
+    start, end = span
+    return text[start : min(end, start + _DECISIVE)]
 
 
 def is_password(value: str) -> bool:
