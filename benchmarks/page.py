@@ -54,7 +54,7 @@ new PerformanceObserver((list) => list.getEntries().forEach((each) => {
 
 @dataclass(frozen=True)
 class Opened:
-    """What opening a view took.
+    """The counts of one view in one window, and what is wrong with it.
 
     :param transferred: bytes with headers.
     :param faults: errors on the console, and whether the page scrolls sideways.
@@ -99,7 +99,7 @@ def _open(browser: Browser, url: str, view: str, window: str) -> Opened:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", default="S,M,L")
-    parser.add_argument("--where", type=Path, default=Path("/tmp/loki-web-sessions"))  # noqa: S108
+    parser.add_argument("--where", type=Path, default=sessions.WHERE)
     options = parser.parse_args()
     has_faults = False
     for size in options.sizes.split(","):

@@ -455,7 +455,7 @@ def main() -> None:
     parser.add_argument(
         "--tree", type=Path, default=servers.ROOT, help="checkout whose server is measured"
     )
-    parser.add_argument("--where", type=Path, default=Path("/tmp/loki-web-sessions"))  # noqa: S108
+    parser.add_argument("--where", type=Path, default=sessions.WHERE)
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="all figures")
     parser.add_argument("--add", action="store_true", help="to the figures in that file")
     options = parser.parse_args()

@@ -25,6 +25,7 @@ from typing import Any
 from benchmarks import records
 from benchmarks.records import Record, compact, micros, pretty, seconds
 
+WHERE = Path("/tmp/loki-web-sessions")  # noqa: S108 - where benchmarks keep them
 _DAY = 86_400
 _SEED = 10
 _STAMP = "stamp.json"

@@ -64,7 +64,7 @@ class Listing:
 
     @property
     def exists(self) -> bool:
-        """Whether the folder was there when it was last listed."""
+        """Return whether the last listing found the folder."""
         return bool(self._directories)
 
     @property

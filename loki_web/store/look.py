@@ -64,7 +64,7 @@ class Content:
 
     @property
     def is_none(self) -> bool:
-        """Whether there are no data."""
+        """Return whether the data are None, without parsing those of a large document."""
         return self._value is None
 
 
