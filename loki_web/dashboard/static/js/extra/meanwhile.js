@@ -6,7 +6,7 @@ import { h } from '../core/dom.js';
 import { agents, cost, status, tasks } from '../core/store.js';
 import { link, timeRange } from '../core/views.js';
 import { duration, moment, money, NONE, number } from '../core/words.js';
-import { panel, table } from '../ui/elements.js';
+import { chip, panel, table } from '../ui/elements.js';
 import { iterationsOf } from './lanes.js';
 
 /** @typedef {{from: number, to: number}} Span in ms */
@@ -15,24 +15,16 @@ import { iterationsOf } from './lanes.js';
 export function meanwhilePanel(ctx) {
   let isByAgent = true;
   const place = h('div', { hidden: true });
-  const chip = (label, value) =>
-    h(
-      'button.chip',
-      {
-        type: 'button',
-        'aria-pressed': String(isByAgent === value),
-        onclick: () => {
-          isByAgent = value;
-          section.redraw();
-        },
-      },
-      label,
-    );
+  const choice = (label, value) =>
+    chip(label, isByAgent === value, () => {
+      isByAgent = value;
+      section.redraw();
+    });
   const section = panel(ctx, {
     title: 'While tasks ran',
     from: { cost, tasks },
     also: { agents, status },
-    tools: () => [chip('By agent', true), chip('By task', false)],
+    tools: () => [choice('By agent', true), choice('By task', false)],
     show(data) {
       const ran = tasksThatRan(data);
       place.hidden = !ran.length;

@@ -3,6 +3,7 @@
 import { draw, h } from '../core/dom.js';
 import { replace, timeRange } from '../core/views.js';
 import { span } from '../core/words.js';
+import { chip } from '../ui/elements.js';
 import { zoneSwitch } from './zone.js';
 
 const RANGES = { '': 'Session', '1h': 'Hour', '6h': '6 hours', '24h': 'Day' };
@@ -28,6 +29,3 @@ export function ranges(ctx) {
   redraw();
   return [group, zoneSwitch()];
 }
-
-const chip = (label, isOn, onclick, title = '') =>
-  h('button.chip', { type: 'button', key: label, title: title || null, 'aria-pressed': String(isOn), onclick }, label);

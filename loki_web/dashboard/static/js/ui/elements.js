@@ -46,6 +46,10 @@ export function failed(error, retry) {
 
 export const askForToken = () => openLater(() => import('../extra/token.js'));
 
+/** A button that is on or off, in a row of others. */
+export const chip = (label, isOn, onclick, title = '') =>
+  h('button.chip', { type: 'button', key: label, title: title || null, 'aria-pressed': String(isOn), onclick }, label);
+
 /** A state as a colored word; by default the word determines the color. */
 export const pill = (text, tone = TONES[text] ?? '') => h('span.pill', { class: tone }, words(text));
 

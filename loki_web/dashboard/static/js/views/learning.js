@@ -9,7 +9,7 @@ import { inWords } from '../extra/facts.js';
 import { stage } from '../extra/stage.js';
 import { startOfDay, zoneSwitch } from '../extra/zone.js';
 import { actionButton } from '../ui/actions.js';
-import { ago, empty, meter, panel, table } from '../ui/elements.js';
+import { ago, chip, empty, meter, panel, table } from '../ui/elements.js';
 import { chart } from '../ui/series.js';
 import { signalsPanel } from './learning_signals.js';
 
@@ -95,23 +95,13 @@ export function view(ctx) {
 
   const ranges = (current) => {
     const shown = dragged();
-    const chip = (label, isOn, range, title = '') =>
-      h(
-        'button.chip',
-        {
-          type: 'button',
-          title: title || null,
-          'aria-pressed': String(isOn),
-          onclick: () => choose({ timeRange: range }),
-        },
-        label,
-      );
+    const choice = (label, isOn, range, title = '') => chip(label, isOn, () => choose({ timeRange: range }), title);
     return [
       h(
         'div.tabs',
         { role: 'group', 'aria-label': 'Time range' },
-        Object.entries(RANGES).map(([range, label]) => chip(label, !shown && range === current, range)),
-        shown && chip(span(shown.from, shown.to), true, '7d', 'Show the last week'),
+        Object.entries(RANGES).map(([range, label]) => choice(label, !shown && range === current, range)),
+        shown && choice(span(shown.from, shown.to), true, '7d', 'Show the last week'),
       ),
       shown && h('span.small.quiet', 'The trend shows this time; all else counts from its beginning until now'),
     ];
@@ -268,18 +258,10 @@ function lessons(part, metrics) {
     }),
   );
   const choice = (label, value) =>
-    h(
-      'button.chip',
-      {
-        type: 'button',
-        'aria-pressed': String(isStored === value),
-        onclick: () => {
-          isStored = value;
-          for (const each of [bar, ...tables]) each.redraw();
-        },
-      },
-      label,
-    );
+    chip(label, isStored === value, () => {
+      isStored = value;
+      for (const each of [bar, ...tables]) each.redraw();
+    });
   const bar = panel(part, {
     title: 'What they say together',
     class: 'flows',
