@@ -81,5 +81,12 @@ def open_page(pages: Pages) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
+def read_page(pages: Pages) -> Iterator[OpenPage]:
+    """`Pages.read`."""
+    yield pages.read
+    pages.clean()
+
+
+@pytest.fixture
 def empty_place(tmp_path: Path) -> places.Place:
     return places.empty(tmp_path / "empty")

@@ -1,8 +1,8 @@
 """A server that fails at an address until somebody presses Retry, or for good."""
 
-from collections.abc import Callable
-
 from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.opening import Prepare
 
 # Noted before the page's own listeners run, so that the request of this click is answered already.
 _NOTE_RETRY = """
@@ -12,16 +12,11 @@ addEventListener('click', ({ target }) => {
 """
 
 
-def cut_off(page: Page) -> None:
-    """Close the live feed: the page learns only what it asks for."""
-    page.route_web_socket("**/ws", lambda socket: socket.close())
-    page.route("**/api/events*", lambda route: route.abort())
+def refusing(address: str, detail: str, *, status: int = 500) -> Prepare:
+    """Route requests so that they fail until Retry was pressed, which `note_retry` has to see.
 
-
-def failing(page: Page, address: str, detail: str, *, status: int = 500) -> None:
-    """Fail at an address until Retry was pressed: the page cannot recover by itself before.
-
-    There is no live feed either, for it tells values that a request would have to fetch.
+    The page cannot recover by itself before. It must not have a live feed either, which tells
+    values that a request would have to fetch.
     """
 
     def answer(route: Route) -> None:
@@ -30,19 +25,17 @@ def failing(page: Page, address: str, detail: str, *, status: int = 500) -> None
         else:
             route.fulfill(status=status, json={"detail": detail})
 
-    cut_off(page)
-    page.add_init_script(_NOTE_RETRY)
-    page.route(address, answer)
+    return lambda page: page.route(address, answer)
 
 
-def refusing(address: str, detail: str) -> Callable[[Page], None]:
-    """Prepare a page whose server fails at an address until Retry was pressed."""
-    return lambda page: failing(page, address, detail)
+def note_retry(page: Page) -> None:
+    page.evaluate(_NOTE_RETRY)
 
 
 def retry(shown: Locator, address: str, detail: str) -> None:
     """Press Retry in a panel that says why it failed; its request succeeds."""
     expect(shown).to_contain_text(detail)
+    note_retry(shown.page)
     with shown.page.expect_request(address):
         shown.get_by_role("button", name="Retry").click()
     expect(shown).not_to_contain_text(detail)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Error, Page
 
@@ -10,9 +11,11 @@ from tests.browser.watching import Watched
 from tests.support.waiting import PATIENCE_SECONDS
 
 MILLISECONDS = PATIENCE_SECONDS * 1000
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _DEFAULTS = {"reduced_motion": "reduce", "timezone_id": "UTC"}
 _VIEWPORT = {"width": 1280, "height": 720}  # Playwright's own
 _CHANGEABLE = {"viewport", "color_scheme", "forced_colors"}  # options that an open page can get
+_LIVE, _CUT_OFF, _READ = "live", "cut off", "read"  # the pages that are kept
 Prepare = Callable[[Page], object]
 
 
@@ -21,14 +24,18 @@ class Pages:
 
     A new page needs a process of its own, and twice the CPU of opening another address in an open
     page. So all tests share one page for the first address that they open; `clean` removes what a
-    test left in it. A test gets a new page for a second address, for `prepare`, because scripts,
-    clocks and routes of sockets cannot be removed, and for options that an open page cannot get.
+    test left in it. A test gets a new page for a second address, for `prepare`, because scripts
+    and clocks cannot be removed, and for options that an open page cannot get.
+
+    To load the application takes four times the CPU of following a link in it. So tests that only
+    read share another page, in which it stays loaded.
     """
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._kept: Page | None = None
+        self._kept: dict[str, Page] = {}
         self._in_use: Watched | None = None
+        self._read: Watched | None = None
         self._new: list[BrowserContext] = []
 
     def open(
@@ -37,26 +44,47 @@ class Pages:
         *,
         prepare: Prepare | None = None,
         route: Prepare | None = None,
+        token: str | None = None,
+        feed: bool = True,
         **options: Any,
     ) -> Watched:
         """Open an address, watched from the first moment.
 
         :param prepare: changes a new page before it is opened.
         :param route: adds routes of requests to the page before it is opened.
+        :param token: the access token that the tab holds.
+        :param feed: False to cut off news: the page learns only what it asks for.
         :param options: those of a browser context, as `color_scheme` and `viewport`.
         """
-        is_new = prepare or self._in_use or not options.keys() <= _CHANGEABLE
-        watched = Watched(self._open_new(options) if is_new else self._take(options))
-        for change in (prepare, route):
-            if change:
-                change(watched.page)
+        is_new = bool(prepare or self._in_use or not options.keys() <= _CHANGEABLE)
+        use = _LIVE if feed else _CUT_OFF
+        page = self._open_new(use, options) if is_new else self._take(use, options)
+        if token:
+            _hold(page, url, token)
+        watched = Watched(page)
         if not is_new:
             self._in_use = watched
+        if not feed:
+            page.route("**/api/events*", lambda route: route.abort())
+        for change in (prepare, route):
+            if change:
+                change(page)
+        page.goto(url)
+        return watched
+
+    def read(self, url: str, **options: Any) -> Watched:
+        """Show an address to a test that only reads: that presses no key and no button.
+
+        :param options: those that an open page can get, as `color_scheme` and `viewport`.
+        """
+        assert options.keys() <= _CHANGEABLE
+        watched = self._read = Watched(self._take(_READ, options))
         watched.page.goto(url)
+        watched.page.evaluate(TWO_FRAMES)  # an application that is there has heard of the address
         return watched
 
     def clean(self) -> None:
-        """Close the new pages of a test, and reset the shared one."""
+        """Close the new pages of a test, and reset the shared ones."""
         for context in self._new:
             for page in context.pages:
                 page.unroute_all(behavior="ignoreErrors")  # requests that are still being answered
@@ -65,36 +93,52 @@ class Pages:
         watched, self._in_use = self._in_use, None
         if watched:
             watched.forget()
-            self._forget(watched.page)
+            _forget(watched.page)
+        watched, self._read = self._read, None
+        if watched:
+            watched.forget()
+            is_read_only = not watched.page.evaluate("navigator.userActivation.hasBeenActive")
+            assert is_read_only, "a test that does more than read needs `open_page`"
 
-    def _open_new(self, options: dict[str, Any]) -> Page:
+    def _open_new(self, use: str, options: dict[str, Any]) -> Page:
         context = self._browser.new_context(**{**_DEFAULTS, **options})
         context.set_default_timeout(MILLISECONDS)
         self._new.append(context)
-        return context.new_page()
+        page = context.new_page()
+        if use == _CUT_OFF:
+            page.route_web_socket("**/ws", lambda socket: socket.close())
+        return page
 
-    def _take(self, options: dict[str, Any]) -> Page:
-        if self._kept is None:
-            self._kept = self._open_new({})
-            self._new.remove(self._kept.context)
-        self._kept.set_viewport_size(options.get("viewport", _VIEWPORT))
-        self._kept.emulate_media(
+    def _take(self, use: str, options: dict[str, Any]) -> Page:
+        if use not in self._kept:
+            self._kept[use] = self._open_new(use, {})
+            self._new.remove(self._kept[use].context)
+        page = self._kept[use]
+        page.set_viewport_size(options.get("viewport", _VIEWPORT))
+        page.emulate_media(
             color_scheme=options.get("color_scheme", "light"),
             forced_colors=options.get("forced_colors", "none"),
             contrast="no-preference",
             media="screen",
         )
-        return self._kept
+        return page
 
-    def _forget(self, page: Page) -> None:
-        page.unroute_all(behavior="ignoreErrors")
-        context = page.context
-        for other in context.pages:
-            if other is not page:
-                other.close()
-        context.set_offline(False)
-        context.clear_permissions()
-        context.clear_cookies()
-        with suppress(Error):  # the page of an address that did not answer has no storage
-            page.evaluate("localStorage.clear(), sessionStorage.clear()")
-        page.goto("about:blank")
+
+def _hold(page: Page, url: str, token: str) -> None:
+    """Give the tab a token, at an address of the server that loads nothing else."""
+    page.goto(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/health")
+    page.evaluate("(token) => sessionStorage.setItem('loki-token', token)", token)
+
+
+def _forget(page: Page) -> None:
+    page.unroute_all(behavior="ignoreErrors")
+    context = page.context
+    for other in context.pages:
+        if other is not page:
+            other.close()
+    context.set_offline(False)
+    context.clear_permissions()
+    context.clear_cookies()
+    with suppress(Error):  # the page of an address that did not answer has no storage
+        page.evaluate("localStorage.clear(), sessionStorage.clear()")
+    page.goto("about:blank")

@@ -1,7 +1,7 @@
 """The page on a server that wants tokens: asking for one, and what it can do."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,12 +31,6 @@ def closed(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[S
     """A server that wants tokens, which tests share and do not change."""
     with serving(tmp_path_factory.mktemp("closed"), sleeper) as server:
         yield server
-
-
-def holding(name: str) -> Callable[[Page], object]:
-    """Give the tab a token before the page is there."""
-    script = f"sessionStorage.setItem('loki-token', '{accounts.raw(name)}')"
-    return lambda page: page.add_init_script(script)
 
 
 def enter(page: Page, token: str) -> None:
@@ -167,7 +161,7 @@ VIEWS = {
 def test_a_viewer_sees_what_cannot_be_done_and_why_without_having_tried(
     closed: Server, open_page: OpenPage, view: str
 ) -> None:
-    watched = settled(open_page(f"{closed.url}/#/{view}", prepare=holding("viewer")))
+    watched = settled(open_page(f"{closed.url}/#/{view}", token=accounts.raw("viewer")))
     expect(watched.page.get_by_role("button", name="Stop session")).to_have_attribute(
         "title", "The token lacks the scope “control”"
     )
@@ -196,7 +190,7 @@ def test_a_viewer_sees_what_cannot_be_done_and_why_without_having_tried(
 def test_admin_shows_what_the_token_may_see_and_asks_for_nothing_else(
     closed: Server, open_page: OpenPage, name: str, shown: dict[str, str]
 ) -> None:
-    watched = settled(open_page(f"{closed.url}/#/admin", prepare=holding(name)))
+    watched = settled(open_page(f"{closed.url}/#/admin", token=accounts.raw(name)))
     for title, text in shown.items():
         region = watched.page.get_by_role("region", name=title, exact=True)
         expect(region).to_contain_text(text)
@@ -204,7 +198,7 @@ def test_admin_shows_what_the_token_may_see_and_asks_for_nothing_else(
 
 
 def test_another_token_takes_the_place_of_the_first(closed: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{closed.url}/#/admin", prepare=holding("viewer"))).page
+    page = settled(open_page(f"{closed.url}/#/admin", token=accounts.raw("viewer"))).page
     access = page.get_by_role("region", name="Access", exact=True)
     expect(access).to_contain_text("Your token mayread")
     access.get_by_role("button", name="Use another token").click()
@@ -217,7 +211,7 @@ def test_another_token_takes_the_place_of_the_first(closed: Server, open_page: O
 
 
 def test_a_forgotten_token_empties_the_page(closed: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{closed.url}/#/admin", prepare=holding("admin")))
+    watched = settled(open_page(f"{closed.url}/#/admin", token=accounts.raw("admin")))
     watched.page.get_by_role("button", name="Sign out").click()
     expect(watched.page.get_by_role("dialog", name="Access token")).to_be_visible()
     expect(watched.page.locator("#main")).not_to_contain_text("operator")
@@ -251,7 +245,7 @@ def test_too_many_changes_say_when_to_try_again(
     tmp_path: Path, sleeper: int, open_page: OpenPage
 ) -> None:
     with serving(tmp_path, sleeper, LOKI_CONTROL_RATE_LIMIT="1") as server:
-        page = settled(open_page(f"{server.url}/#/council", prepare=holding("operator"))).page
+        page = settled(open_page(f"{server.url}/#/council", token=accounts.raw("operator"))).page
         button = page.get_by_role("button", name="Force review")
         button.click()
         expect(page.locator("#said")).to_contain_text("requested")
@@ -271,7 +265,8 @@ def test_a_403_that_nobody_foresaw_says_which_scope_is_missing(
     page = settled(
         open_page(
             f"{closed.url}/#/council",
-            prepare=lambda page: (holding("admin")(page), page.route("**/force-review", refuse)),
+            token=accounts.raw("admin"),
+            route=lambda page: page.route("**/force-review", refuse),
         )
     ).page
     button = page.get_by_role("button", name="Force review")

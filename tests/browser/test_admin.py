@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from loki_web import __version__
 from tests.browser.conftest import OpenPage
-from tests.browser.failing import failing, retry
+from tests.browser.failing import refusing, retry
 from tests.browser.reading import Row, expect_equal, expect_facts, expect_rows, panel
 from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import Watched, settled
@@ -48,14 +48,8 @@ def own(empty_place: Place) -> Iterator[Server]:
 
 
 def opened(open_page: OpenPage, server: Server, query: str = "", **options: Any) -> Watched:
-    script = f"sessionStorage.setItem('loki-token', '{accounts.raw('admin')}')"
-    return settled(
-        open_page(
-            f"{server.url}/#/admin{query}",
-            prepare=lambda page: page.add_init_script(script),
-            **options,
-        )
-    )
+    address = f"{server.url}/#/admin{query}"
+    return settled(open_page(address, token=accounts.raw("admin"), **options))
 
 
 def ask(server: Server, path: str) -> Any:
@@ -386,13 +380,12 @@ def test_activity_adds_up_as_the_api_does_and_leads_to_entries(
 def test_a_part_that_fails_says_so_and_can_be_tried_again(
     closed: Server, open_page: OpenPage, path: str, title: str
 ) -> None:
-    script = f"sessionStorage.setItem('loki-token', '{accounts.raw('admin')}')"
-
-    def prepare(page: Page) -> None:
-        page.add_init_script(script)
-        failing(page, path, "Not today")
-
-    page = open_page(f"{closed.url}/#/admin", prepare=prepare).page
+    page = open_page(
+        f"{closed.url}/#/admin",
+        token=accounts.raw("admin"),
+        feed=False,
+        route=refusing(path, "Not today"),
+    ).page
     retry(panel(page, title), path, "Not today")
 
 

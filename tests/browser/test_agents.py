@@ -310,7 +310,7 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
     running: Server, open_page: OpenPage
 ) -> None:
     address, detail = "**/api/health/processes", "The list cannot be read"
-    page = open_page(f"{running.url}/#/agents", prepare=refusing(address, detail)).page
+    page = open_page(f"{running.url}/#/agents", feed=False, route=refusing(address, detail)).page
     shown = panel(page, "Processes")
     expect(panel(page, "Agents").locator("tbody tr").first).to_be_visible()
     retry(shown, address, detail)
@@ -323,10 +323,7 @@ def test_a_viewer_sees_why_a_button_is_off(
     alive.write(FILE, [entry("worker", children.sleeper().pid)])
     accounts.everybody(alive)
     with servers.serving(alive, LOKI_ENTERPRISE_AUTH="true") as server:
-        token = f"sessionStorage.setItem('loki-token', {accounts.raw('viewer')!r})"
-        page = open_page(
-            f"{server.url}/#/agents", prepare=lambda page: page.add_init_script(token)
-        ).page
+        page = open_page(f"{server.url}/#/agents", token=accounts.raw("viewer")).page
         button = page.get_by_role("button", name="Pause worker")
         button.click(force=True)
         expect(button).to_have_attribute("aria-disabled", "true")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.failing import failing, retry
+from tests.browser.failing import refusing, retry
 from tests.browser.reading import panel
 from tests.browser.seen import HOSTILE, PHONE, is_accessible, is_no_wider, is_only_text
 from tests.browser.watching import settled
@@ -398,7 +398,7 @@ def test_a_part_that_fails_says_so_and_the_other_stays(
     alerted: Server, open_page: OpenPage, path: str, title: str
 ) -> None:
     page = open_page(
-        f"{alerted.url}/#/alerts", prepare=lambda page: failing(page, path, "Not now", status=503)
+        f"{alerted.url}/#/alerts", feed=False, route=refusing(path, "Not now", status=503)
     ).page
     other = {"Notifications": "Triggers", "Triggers": "Notifications"}[title]
     expect(panel(page, other).locator("li").first).to_be_visible()

@@ -146,8 +146,9 @@ def test_a_checkpoint_that_fails_to_load_can_be_loaded_again(
     keeping: Server, open_page: OpenPage
 ) -> None:
     address, detail = "**/api/checkpoints/chk-1", "Not readable"
-    prepare = refusing(address, detail)
-    page = open_page(f"{keeping.url}/#/checkpoints/chk-1", prepare=prepare).page
+    page = open_page(
+        f"{keeping.url}/#/checkpoints/chk-1", feed=False, route=refusing(address, detail)
+    ).page
     pane = page.locator("dialog.drawer")
     retry(pane, address, detail)
     expect(pane.get_by_role("heading", level=2)).to_have_text("before deploy")
@@ -231,7 +232,9 @@ def test_a_list_that_fails_says_so_and_can_be_tried_again(
     keeping: Server, open_page: OpenPage
 ) -> None:
     address, detail = "**/api/checkpoints?**", "Not now"
-    page = open_page(f"{keeping.url}/#/checkpoints", prepare=refusing(address, detail)).page
+    page = open_page(
+        f"{keeping.url}/#/checkpoints", feed=False, route=refusing(address, detail)
+    ).page
     retry(panel(page, "Checkpoints"), address, detail)
     expect(rows(page)).to_have_count(3)
 

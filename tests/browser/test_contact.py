@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.failing import cut_off
 from tests.browser.reading import expect_equal
 from tests.browser.watching import Watched, is_loaded, settled
 from tests.support import places, servers
@@ -76,12 +75,11 @@ def test_the_next_try_is_near_while_the_page_is_seen(
     running: Server, open_page: OpenPage, is_seen: bool, longest: int
 ) -> None:
     def prepare(page: Page) -> None:
-        cut_off(page)
         page.clock.install()
         if not is_seen:
             page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => true });")
 
-    page = open_page(running.url, prepare=prepare).page
+    page = open_page(running.url, feed=False, prepare=prepare).page
     is_loaded(page)
     page.context.set_offline(True)  # an answer would end the waiting, and the next begins short
     page.evaluate(NOTE_WAITS)

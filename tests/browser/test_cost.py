@@ -317,7 +317,7 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
     running: Server, open_page: OpenPage, address: str, broken: list[str], sound: str
 ) -> None:
     detail = "It cannot be read"
-    page = open_page(f"{running.url}/#/cost", prepare=refusing(address, detail)).page
+    page = open_page(f"{running.url}/#/cost", feed=False, route=refusing(address, detail)).page
     for name in broken:
         expect(panel(page, name)).to_contain_text(detail)
     expect(panel(page, sound)).not_to_contain_text(detail)
@@ -330,5 +330,7 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
 def test_the_view_is_shown_when_a_minor_request_fails(
     running: Server, open_page: OpenPage, address: str
 ) -> None:
-    page = open_page(f"{running.url}/#/cost", prepare=refusing(address, "It cannot be read")).page
+    page = open_page(
+        f"{running.url}/#/cost", feed=False, route=refusing(address, "It cannot be read")
+    ).page
     expect(panel(page, "Budget burn").locator(".pill")).to_have_text(re.compile("used$"))

@@ -306,7 +306,7 @@ def test_a_failure_is_one_panel_s(
     running: Server, open_page: OpenPage, address: str, name: str, other: str
 ) -> None:
     detail = "It cannot be read"
-    page = open_page(f"{running.url}/#/council", prepare=refusing(address, detail)).page
+    page = open_page(f"{running.url}/#/council", feed=False, route=refusing(address, detail)).page
     expect(panel(page, name)).to_contain_text(detail)
     expect(panel(page, other)).not_to_contain_text(detail)
     retry(panel(page, name), address, detail)
@@ -315,10 +315,7 @@ def test_a_failure_is_one_panel_s(
 def test_a_viewer_cannot_force_a_review(judged: Place, open_page: OpenPage) -> None:
     accounts.everybody(judged)
     with servers.serving(judged, LOKI_ENTERPRISE_AUTH="true") as server:
-        token = f"sessionStorage.setItem('loki-token', {accounts.raw('viewer')!r})"
-        page = open_page(
-            f"{server.url}/#/council", prepare=lambda page: page.add_init_script(token)
-        ).page
+        page = open_page(f"{server.url}/#/council", token=accounts.raw("viewer")).page
         button = page.get_by_role("button", name="Force review")
         button.click(force=True)
         expect(button).to_have_attribute("title", "The token lacks the scope “control”")

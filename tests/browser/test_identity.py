@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.failing import cut_off, refusing
+from tests.browser.failing import note_retry, refusing
 from tests.browser.reading import expect_equal, panel
 from tests.browser.watching import is_loaded, settled
 from tests.support import servers
@@ -102,7 +102,7 @@ def test_buttons_stay_when_a_column_appears(running: Server, open_page: OpenPage
     said = running.get("/api/context").json()
     window = {**said, "agents": [{**said["agents"][0], "id": agent["id"]}]}
     answers = {"/api/context": {**window, "agents": []}}
-    page = open_page(f"{running.url}/#/agents", prepare=answering(answers)).page
+    page = open_page(f"{running.url}/#/agents", feed=False, route=answering(answers)).page
     button = panel(page, "Agents").get_by_role("button", name="Kill").first
     keep(button)
     is_loaded(page)
@@ -158,17 +158,16 @@ def refresh(page: Page, name: str) -> None:
 
 
 def answering(answers: dict[str, Any]) -> Callable[[Page], None]:
-    """Prepare a page that gets these answers, by path, whenever it asks, and no news."""
+    """Route requests to these answers, by path."""
 
     def answer(route: Route) -> None:
         route.fulfill(json=answers[urlsplit(route.request.url).path])
 
-    def prepare(page: Page) -> None:
-        cut_off(page)
+    def route(page: Page) -> None:
         for path in answers:
             page.route(f"**{path}", answer)
 
-    return prepare
+    return route
 
 
 def press(button: Locator) -> None:
@@ -187,7 +186,7 @@ def test_a_click_that_has_begun_survives_a_row_that_moves_or_goes(
         others = [{**first, "id": f"o{at}", "name": "", "status": "failed"} for at in range(3)]
         after = [*others, first] if is_there else others
         answers = {"/api/agents": [first]}
-        page = open_page(f"{server.url}/#/agents", prepare=answering(answers)).page
+        page = open_page(f"{server.url}/#/agents", feed=False, route=answering(answers)).page
         press(page.get_by_role("button", name="Kill first"))
         answers["/api/agents"] = after
         refresh(page, "agents")
@@ -201,8 +200,9 @@ def test_retry_is_heard_when_the_panel_recovers_by_itself_meanwhile(
 ) -> None:
     address = "**/api/checkpoints?**"
     said = running.get("/api/checkpoints").json()
-    prepare = refusing(address, "It cannot be read")
-    page = open_page(f"{running.url}/#/checkpoints", prepare=prepare).page
+    route = refusing(address, "It cannot be read")
+    page = open_page(f"{running.url}/#/checkpoints", feed=False, route=route).page
+    note_retry(page)
     press(page.get_by_role("button", name="Retry"))
     put(page, "checkpoints", said)
     page.mouse.up()
@@ -213,7 +213,7 @@ def test_retry_is_heard_when_the_panel_recovers_by_itself_meanwhile(
 def test_news_is_drawn_when_a_press_ends_elsewhere(running: Server, open_page: OpenPage) -> None:
     agents = running.get("/api/agents").json()
     answers = {"/api/agents": agents}
-    page = open_page(f"{running.url}/#/agents", prepare=answering(answers)).page
+    page = open_page(f"{running.url}/#/agents", feed=False, route=answering(answers)).page
     is_loaded(page)
     press(panel(page, "Agents").get_by_role("button", name="Pause").first)
     answers["/api/agents"] = agents[:1]

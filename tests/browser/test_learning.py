@@ -355,7 +355,7 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
     running: Server, open_page: OpenPage, address: str, broken: str, sound: str
 ) -> None:
     detail = "It cannot be read"
-    page = open_page(f"{running.url}/#/learning", prepare=refusing(address, detail)).page
+    page = open_page(f"{running.url}/#/learning", feed=False, route=refusing(address, detail)).page
     expect(panel(page, broken)).to_contain_text(detail)
     expect(panel(page, sound)).not_to_contain_text(detail)
     retry(panel(page, broken), address, detail)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, ViewportSize, WebSocketRoute, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.opening import TWO_FRAMES
 from tests.browser.reading import expect_equal
 from tests.browser.seen import PHONE
 from tests.browser.watching import Watched, is_loaded, settled
@@ -25,7 +26,6 @@ ALL_VIEWS = (
 )
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 MOST_SHIFT = 0.1  # more "needs improvement" by web.dev
-TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SHIFT = f"""
 async () => {{
   const shifts = [];

@@ -328,7 +328,9 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
     running: Server, open_page: OpenPage, address: str, place: str, broken: str, sound: str
 ) -> None:
     detail = "It cannot be read"
-    page = open_page(f"{running.url}/#/memory{place}", prepare=refusing(address, detail)).page
+    page = open_page(
+        f"{running.url}/#/memory{place}", feed=False, route=refusing(address, detail)
+    ).page
     expect(panel(page, broken)).to_contain_text(detail)
     if sound:
         expect(panel(page, sound)).not_to_contain_text(detail)

@@ -355,7 +355,7 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
     running: Server, open_page: OpenPage, address: str, broken: str, sound: str
 ) -> None:
     detail = "It cannot be read"
-    page = open_page(f"{running.url}/#/projects", prepare=refusing(address, detail)).page
+    page = open_page(f"{running.url}/#/projects", feed=False, route=refusing(address, detail)).page
     expect(panel(page, broken)).to_contain_text(detail)
     expect(panel(page, sound)).not_to_contain_text(detail)
     retry(panel(page, broken), address, detail)
@@ -364,19 +364,16 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
 def test_health_that_cannot_be_had_is_unknown_not_good(
     running: Server, open_page: OpenPage
 ) -> None:
-    prepare = refusing("**/health", "It cannot be read")
-    page = open_page(f"{running.url}/#/projects", prepare=prepare).page
+    route = refusing("**/health", "It cannot be read")
+    page = open_page(f"{running.url}/#/projects", feed=False, route=route).page
     expect(panel(page, "Registered").locator("tbody tr").first).to_contain_text("unknown")
     expect(panel(page, "Registered").locator(".pill")).to_have_count(0)
 
 
 def test_a_viewer_sees_why_no_action_is_possible(fleet: Place, open_page: OpenPage) -> None:
     accounts.everybody(fleet)
-    token = f"sessionStorage.setItem('loki-token', '{accounts.raw('viewer')}')"
     with servers.serving(fleet, LOKI_ENTERPRISE_AUTH="true") as server:
-        page = open_page(
-            f"{server.url}/#/projects", prepare=lambda page: page.add_init_script(token)
-        ).page
+        page = open_page(f"{server.url}/#/projects", token=accounts.raw("viewer")).page
         for name in ("Register…", "Sync"):
             button = page.get_by_role("button", name=name)
             expect(button).to_have_attribute("aria-disabled", "true")

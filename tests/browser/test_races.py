@@ -3,6 +3,7 @@
 from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.opening import TWO_FRAMES
 from tests.browser.reading import expect_equal
 from tests.browser.watching import settled
 from tests.support import servers
@@ -14,7 +15,6 @@ IMPORT = """async () => {
   const load = (name) => import(document.querySelector(`[href$="core/${name}.js"]`).href);
   [window.store, window.live, window.api] = await Promise.all(['store', 'live', 'api'].map(load));
 }"""
-TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def test_an_answer_that_is_older_than_what_is_shown_changes_nothing(

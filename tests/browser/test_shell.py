@@ -135,7 +135,7 @@ def test_every_place_names_the_project_and_its_folder(running: Server, open_page
 
 def test_a_failed_load_says_so_and_can_be_tried_again(running: Server, open_page: OpenPage) -> None:
     address, detail = "**/api/council/convergence", "The history cannot be read"
-    page = open_page(running.url, prepare=refusing(address, detail)).page
+    page = open_page(running.url, feed=False, route=refusing(address, detail)).page
     retry(panel(page, "Progress"), address, detail)
     expect(panel(page, "Progress").get_by_role("img")).to_be_visible()
 
@@ -160,11 +160,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(running: Server, open_page: Op
 
 
 def test_the_page_polls_without_sockets_and_streams(running: Server, open_page: OpenPage) -> None:
-    def prepare(page: Page) -> None:
-        page.route_web_socket("**/ws", lambda socket: socket.close())
-        page.route("**/api/events*", lambda route: route.abort())
-
-    watched = open_page(running.url, prepare=prepare)
+    watched = open_page(running.url, feed=False)
     expect(watched.strip.locator(".link-state")).to_contain_text("Polling")
     is_loaded(watched.page)
 
