@@ -15,6 +15,10 @@ TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimation
 _DEFAULTS = {"reduced_motion": "reduce", "timezone_id": "UTC"}
 _VIEWPORT = {"width": 1280, "height": 720}  # Playwright's own
 _CHANGEABLE = {"viewport", "color_scheme", "forced_colors"}  # options that an open page can get
+_NOTE_INPUT = """
+for (const type of ['pointerdown', 'keydown', 'input'])
+  addEventListener(type, () => (window.hasInput = true), true);
+"""
 _LIVE, _CUT_OFF, _READ = "live", "cut off", "read"  # the pages that are kept
 Prepare = Callable[[Page], object]
 
@@ -97,8 +101,8 @@ class Pages:
         watched, self._read = self._read, None
         if watched:
             watched.forget()
-            is_read_only = not watched.page.evaluate("navigator.userActivation.hasBeenActive")
-            assert is_read_only, "a test that does more than read needs `open_page`"
+            has_input = watched.page.evaluate("window.hasInput")
+            assert not has_input, "a test that does more than read needs `open_page`"
 
     def _open_new(self, use: str, options: dict[str, Any]) -> Page:
         context = self._browser.new_context(**{**_DEFAULTS, **options})
@@ -107,6 +111,8 @@ class Pages:
         page = context.new_page()
         if use == _CUT_OFF:
             page.route_web_socket("**/ws", lambda socket: socket.close())
+        if use == _READ:
+            page.add_init_script(_NOTE_INPUT)
         return page
 
     def _take(self, use: str, options: dict[str, Any]) -> Page:

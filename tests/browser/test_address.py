@@ -152,9 +152,9 @@ def test_an_unknown_address_says_so(grown: Server, open_page: OpenPage, address:
     ],
 )
 def test_the_task_that_ended_last_is_first(
-    grown: Server, open_page: OpenPage, column: str, titles: list[str]
+    grown: Server, read_page: OpenPage, column: str, titles: list[str]
 ) -> None:
-    page = settled(open_page(f"{grown.url}/#/tasks?layout=board")).page
+    page = settled(read_page(f"{grown.url}/#/tasks?layout=board")).page
     cards = page.get_by_role("region", name=column, exact=True).locator(".task b")
     expect(cards.nth(len(titles) - 1)).to_be_visible()
     assert [text.removeprefix("Task ") for text in cards.all_inner_texts()][: len(titles)] == titles

@@ -72,8 +72,8 @@ def row(page: Page, name: str) -> Locator:
     return shown.filter(has=page.locator("td:first-child .strong", has_text=name))
 
 
-def test_the_server_says_what_it_is(running: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{running.url}/#/admin"))
+def test_the_server_says_what_it_is(running: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{running.url}/#/admin"))
     facts = {
         "Health": "Healthy loki-dashboard",
         "Version": f"Loki Web {__version__}",
@@ -83,8 +83,8 @@ def test_the_server_says_what_it_is(running: Server, open_page: OpenPage) -> Non
     assert watched.said == []
 
 
-def test_its_pages_are_linked_and_there(running: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{running.url}/#/admin")).page
+def test_its_pages_are_linked_and_there(running: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{running.url}/#/admin")).page
     links = panel(page, "Server").get_by_role("link")
     expect(links.first).to_be_visible()
     paths = links.evaluate_all("links => links.map(link => new URL(link.href).pathname)")
@@ -426,5 +426,5 @@ def test_axe_finds_nothing(closed: Server, open_page: OpenPage) -> None:
     is_no_wider(watched, PHONE["width"])
 
 
-def test_axe_finds_nothing_where_all_is_off(running: Server, open_page: OpenPage) -> None:
-    is_accessible(settled(open_page(f"{running.url}/#/admin")))
+def test_axe_finds_nothing_where_all_is_off(running: Server, read_page: OpenPage) -> None:
+    is_accessible(settled(read_page(f"{running.url}/#/admin")))

@@ -44,9 +44,9 @@ def row(page: Page, name: str) -> Locator:
     return table(page).locator("tbody tr", has=page.get_by_role("link", name=name, exact=True))
 
 
-def test_the_table_says_what_the_api_says(running: Server, open_page: OpenPage) -> None:
+def test_the_table_says_what_the_api_says(running: Server, read_page: OpenPage) -> None:
     agents = running.get("/api/agents").json()
-    watched = settled(open_page(f"{running.url}/#/agents"))
+    watched = settled(read_page(f"{running.url}/#/agents"))
     expect(table(watched.page).locator("tbody tr")).to_have_count(len(agents))
     for agent in agents:
         for label, text in {
@@ -224,10 +224,10 @@ def test_processes_are_those_of_the_api(
 
 
 def test_the_context_window_is_measured_against_the_alert(
-    running: Server, open_page: OpenPage
+    running: Server, read_page: OpenPage
 ) -> None:
     (window,) = running.get("/api/context").json()["agents"]
-    page = settled(open_page(f"{running.url}/#/agents")).page
+    page = settled(read_page(f"{running.url}/#/agents")).page
     shown = panel(page, "Context windows")
     meter = shown.get_by_role("meter", name=f"Context window of {window['id']}")
     expect(meter).to_have_attribute("aria-valuenow", str(round(window["usage_percent"])))
@@ -250,8 +250,8 @@ def test_an_agent_has_a_page_of_its_own(running: Server, open_page: OpenPage) ->
     expect(page).to_have_url(f"{running.url}/#/agents")
 
 
-def test_a_link_to_an_agent_that_is_not_there_says_so(running: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{running.url}/#/agents/nobody")).page
+def test_a_link_to_an_agent_that_is_not_there_says_so(running: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{running.url}/#/agents/nobody")).page
     expect(page.locator("#main")).to_contain_text("There is no such agent")
 
 
@@ -297,8 +297,8 @@ def test_texts_of_agents_stay_texts(
         assert watched.said == []
 
 
-def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/agents"))
+def test_an_empty_view_says_what_is_missing(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/agents"))
     expect(panel(watched.page, "Agents")).to_contain_text("No agents")
     expect(panel(watched.page, "Context windows")).to_contain_text("No window is known")
     states = [{"State": "Not running"}, {"State": "Alive"}]

@@ -80,10 +80,10 @@ def seen(place: Place) -> set[str]:
     return {each["id"] for each in entries if each["acknowledged"]}
 
 
-def test_alerts_are_in_the_order_of_the_api(running: Server, open_page: OpenPage) -> None:
+def test_alerts_are_in_the_order_of_the_api(running: Server, read_page: OpenPage) -> None:
     said = running.get("/api/notifications").json()
     assert said
-    watched = settled(open_page(f"{running.url}/#/alerts"))
+    watched = settled(read_page(f"{running.url}/#/alerts"))
     shown = listed(watched.page)
     expect(shown).to_have_count(len(said))
     for row, each in zip(shown.all(), said, strict=True):
@@ -120,9 +120,9 @@ FILTERS: list[tuple[str, list[str]]] = [
 
 @pytest.mark.parametrize(("query", "names"), FILTERS)
 def test_a_filter_is_a_link(
-    alerted: Server, open_page: OpenPage, query: str, names: list[str]
+    alerted: Server, read_page: OpenPage, query: str, names: list[str]
 ) -> None:
-    page = settled(open_page(f"{alerted.url}/#/alerts{query}")).page
+    page = settled(read_page(f"{alerted.url}/#/alerts{query}")).page
     expect(listed(page).locator("p:first-child")).to_have_text(
         [f"Message of {name}" for name in names]
     )
@@ -255,9 +255,9 @@ def trigger(page: Page, identity: str) -> Locator:
     return panel(page, "Triggers").locator("li").filter(has_text=identity)
 
 
-def test_triggers_are_shown_as_the_api_has_them(alerted: Server, open_page: OpenPage) -> None:
+def test_triggers_are_shown_as_the_api_has_them(alerted: Server, read_page: OpenPage) -> None:
     said = alerted.get("/api/notifications/triggers").json()["triggers"]
-    page = settled(open_page(f"{alerted.url}/#/alerts")).page
+    page = settled(read_page(f"{alerted.url}/#/alerts")).page
     expect(panel(page, "Triggers").locator("li")).to_have_count(len(said))
     for each in said:
         row = trigger(page, each["id"])
@@ -375,8 +375,8 @@ def test_a_refused_trigger_stays_unsaved(alerted: Server, open_page: OpenPage) -
     expect(trigger(page, "context").get_by_role("spinbutton")).to_have_value("50")
 
 
-def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/alerts"))
+def test_an_empty_view_says_what_is_missing(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/alerts"))
     expect(panel(watched.page, "Notifications")).to_contain_text("No alerts")
     said = blank.get("/api/notifications/triggers").json()["triggers"]
     expect(panel(watched.page, "Triggers").locator("li")).to_have_count(len(said))

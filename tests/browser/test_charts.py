@@ -71,18 +71,18 @@ def test_a_chart_stays_in_its_card_and_its_labels_do_not_overlap(
     assert panel(page, name).evaluate(COVERED_LABELS) == []
 
 
-def test_a_few_iterations_are_shown_one_by_one(running: Server, open_page: OpenPage) -> None:
+def test_a_few_iterations_are_shown_one_by_one(running: Server, read_page: OpenPage) -> None:
     points = running.get("/api/council/convergence").json()["dataPoints"]
-    page = settled(open_page(f"{running.url}/#/now")).page
+    page = settled(read_page(f"{running.url}/#/now")).page
     expect(panel(page, "Progress").locator("svg .bar")).to_have_count(len(points))
     expect(panel(page, "Progress").locator(".chart-key")).not_to_contain_text("average")
 
 
 @pytest.mark.parametrize("width", [390, 780, 1200, 1440])
 def test_the_line_of_a_tile_does_not_cover_its_words(
-    grown: Server, open_page: OpenPage, width: int
+    grown: Server, read_page: OpenPage, width: int
 ) -> None:
-    page = settled(open_page(grown.url, viewport={"width": width, "height": 900})).page
+    page = settled(read_page(grown.url, viewport={"width": width, "height": 900})).page
     for tile in page.locator(".tile").all():
         assert not tile.evaluate(COVERED_WORDS)
 

@@ -62,10 +62,10 @@ def rows(page: Page) -> Locator:
     return table(page).locator("tbody tr")
 
 
-def test_the_list_is_that_of_the_api(running: Server, open_page: OpenPage) -> None:
+def test_the_list_is_that_of_the_api(running: Server, read_page: OpenPage) -> None:
     said = running.get("/api/checkpoints").json()
     assert said
-    watched = settled(open_page(f"{running.url}/#/checkpoints"))
+    watched = settled(read_page(f"{running.url}/#/checkpoints"))
     expect_rows(
         table(watched.page),
         [
@@ -101,8 +101,8 @@ def test_a_checkpoint_is_opened_from_the_list_and_closed_again(
     assert watched.said == []
 
 
-def test_a_deep_link_opens_a_checkpoint(keeping: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{keeping.url}/#/checkpoints/chk-1")).page
+def test_a_deep_link_opens_a_checkpoint(keeping: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{keeping.url}/#/checkpoints/chk-1")).page
     expect(page.get_by_role("dialog", name="before deploy")).to_contain_text("chk-1")
 
 
@@ -135,9 +135,9 @@ def test_two_checkpoints_are_compared_and_restored_by_a_command(
 
 @pytest.mark.parametrize("identity", ["chk-gone", "..%2F..", "x%20y"])
 def test_a_missing_checkpoint_is_reported(
-    keeping: Server, open_page: OpenPage, identity: str
+    keeping: Server, read_page: OpenPage, identity: str
 ) -> None:
-    page = settled(open_page(f"{keeping.url}/#/checkpoints/{identity}")).page
+    page = settled(read_page(f"{keeping.url}/#/checkpoints/{identity}")).page
     expect(page.locator("dialog.drawer")).to_contain_text("There is no such checkpoint")
     expect(rows(page)).to_have_count(3)
 
@@ -221,8 +221,8 @@ def test_rows_are_walked_by_keys(keeping: Server, open_page: OpenPage) -> None:
     expect(page.get_by_role("dialog", name="cp-2")).to_be_visible()
 
 
-def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/checkpoints"))
+def test_an_empty_view_says_what_is_missing(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/checkpoints"))
     expect(watched.page.locator("#main")).to_contain_text("No checkpoints yet")
     expect(watched.page.get_by_role("button", name="New checkpoint")).to_be_enabled()
     assert watched.said == []

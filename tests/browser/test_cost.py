@@ -67,10 +67,10 @@ def expect_legend(shown: Locator, parts: Mapping[str, str]) -> None:
         expect(part).to_have_text(f"{name}{value}")
 
 
-def test_the_figures_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
+def test_the_figures_are_those_of_the_api(running: Server, read_page: OpenPage) -> None:
     cost = running.get("/api/cost").json()
     budget = running.get("/api/budget").json()
-    watched = settled(open_page(f"{running.url}/#/cost"))
+    watched = settled(read_page(f"{running.url}/#/cost"))
     shown = panel(watched.page, "Budget burn")
     limit = money(budget["budget_limit"])
     tokens = (cost["total_input_tokens"], cost["total_output_tokens"])
@@ -85,8 +85,8 @@ def test_the_figures_are_those_of_the_api(running: Server, open_page: OpenPage) 
     assert watched.said == []
 
 
-def test_the_rate_and_the_time_left_are_said_in_words(spent: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{spent.url}/#/cost")).page
+def test_the_rate_and_the_time_left_are_said_in_words(spent: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{spent.url}/#/cost")).page
     shown = panel(page, "Budget burn")
     rate = re.compile(r"^\$30\.00 an hour")
     expect_facts(shown, {"Rate": rate, "Limit reached": "In 4m 00s at this rate"})
@@ -143,11 +143,11 @@ def test_a_trigger_that_is_off_draws_no_line(spending: Place, open_page: OpenPag
     ],
 )
 def test_the_parts_of_the_cost_are_those_of_the_api(
-    spent: Server, open_page: OpenPage, name: str, key: str, labels: dict[str, str]
+    spent: Server, read_page: OpenPage, name: str, key: str, labels: dict[str, str]
 ) -> None:
     parts = spent.get("/api/cost").json()[key]
     assert len(parts) == 2
-    page = settled(open_page(f"{spent.url}/#/cost")).page
+    page = settled(read_page(f"{spent.url}/#/cost")).page
     expect_legend(
         panel(page, name),
         {
@@ -196,9 +196,9 @@ def test_tokens_of_each_iteration_with_its_compactions(
     )
 
 
-def test_the_window_and_what_fills_it(running: Server, open_page: OpenPage) -> None:
+def test_the_window_and_what_fills_it(running: Server, read_page: OpenPage) -> None:
     window = running.get("/api/context").json()
-    page = settled(open_page(f"{running.url}/#/cost")).page
+    page = settled(read_page(f"{running.url}/#/cost")).page
     shown = panel(page, "Context windows")
     for agent in window["agents"]:
         row = shown.locator("li", has_text=agent["id"])
@@ -216,10 +216,10 @@ def test_the_window_and_what_fills_it(running: Server, open_page: OpenPage) -> N
     expect(panel(page, "What fills it")).to_contain_text(said)
 
 
-def test_prices_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
+def test_prices_are_those_of_the_api(running: Server, read_page: OpenPage) -> None:
     pricing = running.get("/api/pricing").json()
     spent = running.get("/api/cost").json()["by_model"]
-    page = settled(open_page(f"{running.url}/#/cost")).page
+    page = settled(read_page(f"{running.url}/#/cost")).page
     expect_rows(
         panel(page, "Prices").locator("table"),
         [
@@ -291,8 +291,8 @@ def test_names_of_phases_and_models_stay_texts(empty_place: Place, open_page: Op
         assert watched.said == []
 
 
-def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/cost"))
+def test_an_empty_view_says_what_is_missing(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/cost"))
     for name, said in {
         "Budget burn": "Nothing was spent yet",
         "Tokens in each iteration": "No tokens yet",

@@ -80,9 +80,9 @@ def expect_verdicts(page: Page, rows: list[Row]) -> None:
     expect_rows(panel(page, "Verdicts").locator("table"), rows)
 
 
-def test_verdicts_are_those_of_the_api_newest_first(running: Server, open_page: OpenPage) -> None:
+def test_verdicts_are_those_of_the_api_newest_first(running: Server, read_page: OpenPage) -> None:
     verdicts = running.get("/api/council/verdicts").json()["verdicts"]
-    watched = settled(open_page(f"{running.url}/#/council"))
+    watched = settled(read_page(f"{running.url}/#/council"))
     expect_verdicts(
         watched.page,
         [
@@ -153,8 +153,8 @@ def test_the_chart_is_read_by_keys(running: Server, open_page: OpenPage) -> None
     expect(shown.locator(".chart-key")).to_contain_text(f"files changed {first['files_changed']}")
 
 
-def test_the_state_is_that_of_the_api(judging: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{judging.url}/#/council")).page
+def test_the_state_is_that_of_the_api(judging: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{judging.url}/#/council")).page
     expect(page.locator(".head .pill")).to_have_text("Enabled")
     facts = {
         "Forced reviews": "3 votes: 2 for completion, 1 against",
@@ -193,8 +193,8 @@ def test_a_row_leads_to_its_iteration_and_back(running: Server, open_page: OpenP
     expect(row).to_have_text(number)
 
 
-def test_an_iteration_of_which_nothing_is_known(running: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{running.url}/#/council/987")).page
+def test_an_iteration_of_which_nothing_is_known(running: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{running.url}/#/council/987")).page
     expect(page.locator("#main")).to_contain_text("Nothing is known of this iteration")
 
 
@@ -209,16 +209,16 @@ def test_grounds_without_a_verdict_are_listed_too(empty_place: Place, open_page:
         expect(grounds).to_contain_text("Some grounds")
 
 
-def test_the_votes_of_members_are_a_matrix(judging: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{judging.url}/#/council")).page
+def test_the_votes_of_members_are_a_matrix(judging: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{judging.url}/#/council")).page
     matrix = panel(page, "Members").get_by_role("table")
     expect(matrix.locator("thead a")).to_have_attribute("href", "#/iterations/3")
     votes = ["Member 1✓approve", "Member 2?Cannot validate", "Contrarian→reject"]
     expect(matrix.locator("tbody tr")).to_have_text(votes)
 
 
-def test_the_report_is_shown_as_elements(judging: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{judging.url}/#/council"))
+def test_the_report_is_shown_as_elements(judging: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{judging.url}/#/council"))
     shown = panel(watched.page, "Report")
     expect(shown.locator("h3")).to_have_text("Report")
     expect(shown.locator("strong")).to_have_text("21")
@@ -230,8 +230,8 @@ def test_the_report_is_shown_as_elements(judging: Server, open_page: OpenPage) -
     assert watched.said == []
 
 
-def test_texts_of_members_stay_texts(judging: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{judging.url}/#/council/3"))
+def test_texts_of_members_stay_texts(judging: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{judging.url}/#/council/3"))
     grounds = panel(watched.page, "Council")
     expect(grounds.locator(".vote").first).to_contain_text(HOSTILE)
     expect(grounds.locator(".vote", has_text="Contrarian")).to_contain_text("too early")
@@ -280,8 +280,8 @@ def test_changes_of_the_session_appear_without_a_reload(judged: Place, open_page
         expect(panel(page, "Report")).to_contain_text("Another one")
 
 
-def test_an_empty_view_says_what_is_missing(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/council"))
+def test_an_empty_view_says_what_is_missing(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/council"))
     for name, said in {
         "Convergence": "No iteration has ended yet",
         "Verdicts": "No verdict yet",

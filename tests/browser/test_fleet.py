@@ -117,8 +117,8 @@ def test_a_page_follows_the_project_in_its_address(
     (fleet.own.loki / "loki.pid").unlink()
 
 
-def test_a_single_project_has_no_switch(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(blank.url))
+def test_a_single_project_has_no_switch(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(blank.url))
     expect(watched.strip.locator("span.project")).to_have_text("demo")
     expect(watched.strip.locator("button.project")).to_have_count(0)
     expect(watched.page.locator("#nav-fleet")).to_be_hidden()

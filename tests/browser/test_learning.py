@@ -44,9 +44,9 @@ def words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def test_signals_are_counted_as_the_api_counts_them(running: Server, open_page: OpenPage) -> None:
+def test_signals_are_counted_as_the_api_counts_them(running: Server, read_page: OpenPage) -> None:
     told = running.get("/api/learning/metrics?timeRange=7d").json()
-    watched = settled(open_page(f"{running.url}/#/learning"))
+    watched = settled(read_page(f"{running.url}/#/learning"))
     said = f"{told['totalSignals']} signals, {share(told['avgConfidence'])} sure on average"
     expect(panel(watched.page, "Trend")).to_contain_text(said)
     for name, key in {"By type": "signalsByType", "By source": "signalsBySource"}.items():
@@ -225,9 +225,9 @@ def test_aggregating_writes_what_is_then_the_latest(
     assert [each["tool_name"] for each in stored["tool_efficiencies"]] == ["npm"]
 
 
-def test_signals_are_listed_newest_first(running: Server, open_page: OpenPage) -> None:
+def test_signals_are_listed_newest_first(running: Server, read_page: OpenPage) -> None:
     told = running.get("/api/learning/signals?timeRange=7d").json()
-    page = settled(open_page(f"{running.url}/#/learning")).page
+    page = settled(read_page(f"{running.url}/#/learning")).page
     expect_rows(
         panel(page, "Signals").locator("table"),
         [
@@ -287,8 +287,8 @@ def test_more_signals_are_loaded_on_demand(empty_place: Place, open_page: OpenPa
         expect(panel(page, "Signals").locator("tbody tr")).to_have_count(60)
 
 
-def test_the_view_says_that_there_are_no_signals(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/learning"))
+def test_the_view_says_that_there_are_no_signals(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/learning"))
     for name, said in {
         "Trend": "No signals in this time",
         "By type": "None",
@@ -300,8 +300,8 @@ def test_the_view_says_that_there_are_no_signals(blank: Server, open_page: OpenP
     assert watched.said == []
 
 
-def test_a_time_that_is_none_is_said(blank: Server, open_page: OpenPage) -> None:
-    page = open_page(f"{blank.url}/#/learning?timeRange=soon").page
+def test_a_time_that_is_none_is_said(blank: Server, read_page: OpenPage) -> None:
+    page = read_page(f"{blank.url}/#/learning?timeRange=soon").page
     expect(panel(page, "Trend")).to_contain_text("timeRange must be a number")
 
 
@@ -363,16 +363,16 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1280])
 def test_the_view_fits_the_width_of_a_phone(
-    running: Server, open_page: OpenPage, width: int
+    running: Server, read_page: OpenPage, width: int
 ) -> None:
     size = {"width": width, "height": 900}
-    watched = settled(open_page(f"{running.url}/#/learning?timeRange=30d", viewport=size))
+    watched = settled(read_page(f"{running.url}/#/learning?timeRange=30d", viewport=size))
     expect(panel(watched.page, "Tools").locator("table")).to_be_visible()
     is_no_wider(watched, width)
 
 
 @pytest.mark.parametrize("place", ["?timeRange=30d", "/success", "?timeRange=1h&type=none"])
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> None:
-    watched = settled(open_page(f"{running.url}/#/learning{place}"))
+def test_axe_finds_nothing(running: Server, read_page: OpenPage, place: str) -> None:
+    watched = settled(read_page(f"{running.url}/#/learning{place}"))
     expect(panel(watched.page, "Signals").locator(".card-body > *").first).to_be_visible()
     is_accessible(watched)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -24,6 +25,7 @@ ALL_VIEWS = (
     *(*VIEWS, *PAGES, "timeline", "iterations", "tasks", "agents", "logs", "checkpoints"),
     *("projects", "admin"),
 )
+BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 MOST_SHIFT = 0.1  # more "needs improvement" by web.dev
 SHIFT = f"""
@@ -171,7 +173,8 @@ def test_a_slow_request_is_shown_with_its_time(running: Server, open_page: OpenP
 
     def prepare(page: Page) -> None:
         page.route("**/api/memory/episodes*", lambda route: held.append(route))
-        page.clock.install()
+        page.clock.install(time=BEGIN)
+        page.clock.pause_at(BEGIN)  # time passes by `run_for` alone
 
     page = open_page(f"{running.url}/#/memory", prepare=prepare).page
     shown = page.get_by_role("region", name="Episodes")
@@ -181,6 +184,7 @@ def test_a_slow_request_is_shown_with_its_time(running: Server, open_page: OpenP
     expect(shown).to_contain_text("Still reading, for 4s.")
     page.clock.run_for(9000)
     expect(shown).to_contain_text("Still reading, for 13s.")
+    page.clock.resume()
     expect_equal(page, lambda: len(held) > 0, True)
     for route in held:
         route.continue_()

@@ -60,8 +60,8 @@ def test_days_and_the_zone_are_said(
     expect(page.locator(".log-line")).to_have_count(len(LINES))
 
 
-def test_colors_of_the_terminal_are_shown(logging: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{logging.url}/#/logs")).page
+def test_colors_of_the_terminal_are_shown(logging: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{logging.url}/#/logs")).page
     expect(page.locator(".log-line .ansi-red")).to_have_text("cold")
 
 

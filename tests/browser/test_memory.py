@@ -39,10 +39,10 @@ def titles(page: Page) -> Locator:
     ],
 )
 def test_the_lists_hold_what_the_api_says(
-    running: Server, open_page: OpenPage, kind: str, path: str, title: str
+    running: Server, read_page: OpenPage, kind: str, path: str, title: str
 ) -> None:
     entries = running.get(path).json()
-    watched = settled(open_page(f"{running.url}/#/memory/{kind.lower()}"))
+    watched = settled(read_page(f"{running.url}/#/memory/{kind.lower()}"))
     expect(titles(watched.page)).to_have_text([entry[title] for entry in entries])
     tab = watched.page.get_by_role("navigation", name="Kinds of memory").get_by_text(kind)
     expect(tab).to_have_text(f"{kind} {len(entries)}")
@@ -50,9 +50,9 @@ def test_the_lists_hold_what_the_api_says(
     assert watched.said == []
 
 
-def test_the_overview_counts_as_the_api_does(running: Server, open_page: OpenPage) -> None:
+def test_the_overview_counts_as_the_api_does(running: Server, read_page: OpenPage) -> None:
     summary = running.get("/api/memory/summary").json()
-    page = settled(open_page(f"{running.url}/#/memory")).page
+    page = settled(read_page(f"{running.url}/#/memory")).page
     facts = {
         "Episodes": str(summary["episodic"]["count"]),
         "Patterns": str(summary["semantic"]["patterns"]),
@@ -119,10 +119,10 @@ def test_a_search_without_results_says_so(running: Server, open_page: OpenPage) 
     expect(panel(page, "Episodes")).to_be_visible()
 
 
-def test_an_episode_by_its_link(running: Server, open_page: OpenPage) -> None:
+def test_an_episode_by_its_link(running: Server, read_page: OpenPage) -> None:
     listed = running.get("/api/memory/episodes").json()
     entry = next(each for each in listed if len(each["actionLog"]) > 1)
-    watched = settled(open_page(f"{running.url}/#/memory/episodes/{entry['id']}"))
+    watched = settled(read_page(f"{running.url}/#/memory/episodes/{entry['id']}"))
     shown = panel(watched.page, "Episode")
     expect(shown.get_by_role("heading", name=entry["goal"])).to_be_visible()
     actions = [{"Action": each["action"], "On": each["target"]} for each in entry["actionLog"]]
@@ -139,9 +139,9 @@ def test_an_episode_by_its_link(running: Server, open_page: OpenPage) -> None:
     assert watched.said == []
 
 
-def test_a_skill_by_its_link(running: Server, open_page: OpenPage) -> None:
+def test_a_skill_by_its_link(running: Server, read_page: OpenPage) -> None:
     entry = running.get("/api/memory/skills").json()[0]
-    page = settled(open_page(f"{running.url}/#/memory/skills/{entry['id']}")).page
+    page = settled(read_page(f"{running.url}/#/memory/skills/{entry['id']}")).page
     expect(panel(page, "Skill").locator("ol li")).to_have_text(entry["steps"])
     for text in (entry["description"], *entry["prerequisites"], *entry["exitCriteria"]):
         expect(panel(page, "Skill")).to_contain_text(text)
@@ -157,15 +157,15 @@ def test_a_pattern_leads_to_the_episodes_it_comes_from(
     expect(panel(page, "Episode")).to_contain_text(entry["source_episodes"][0])
 
 
-def test_an_entry_that_is_gone(running: Server, open_page: OpenPage) -> None:
-    page = settled(open_page(f"{running.url}/#/memory/episodes/gone")).page
+def test_an_entry_that_is_gone(running: Server, read_page: OpenPage) -> None:
+    page = settled(read_page(f"{running.url}/#/memory/episodes/gone")).page
     expect(panel(page, "Episode")).to_contain_text("Episode not found")
     expect(page.locator(".entry").first).to_be_visible()
 
 
-def test_the_timeline_has_everything_newest_first(running: Server, open_page: OpenPage) -> None:
+def test_the_timeline_has_everything_newest_first(running: Server, read_page: OpenPage) -> None:
     entries = running.get("/api/memory/timeline").json()["entries"]
-    page = settled(open_page(f"{running.url}/#/memory/timeline")).page
+    page = settled(read_page(f"{running.url}/#/memory/timeline")).page
     names = [each.get("decision") or each.get("action") or each["type"] for each in entries]
     expect(page.locator(".moment > .row > b")).to_have_text(names)
     decision = next(each for each in entries if "decision" in each)
@@ -174,9 +174,9 @@ def test_the_timeline_has_everything_newest_first(running: Server, open_page: Op
     expect(row.locator(".pill").first).to_have_text("Decision")
 
 
-def test_the_index_has_every_topic(running: Server, open_page: OpenPage) -> None:
+def test_the_index_has_every_topic(running: Server, read_page: OpenPage) -> None:
     index = running.get("/api/memory/index").json()
-    page = settled(open_page(f"{running.url}/#/memory/index")).page
+    page = settled(read_page(f"{running.url}/#/memory/index")).page
     topics = [
         {
             "Topic": topic["id"],
@@ -189,9 +189,9 @@ def test_the_index_has_every_topic(running: Server, open_page: OpenPage) -> None
     expect_rows(panel(page, "Index").locator("table"), topics)
 
 
-def test_economics_are_those_of_the_api(running: Server, open_page: OpenPage) -> None:
+def test_economics_are_those_of_the_api(running: Server, read_page: OpenPage) -> None:
     told = running.get("/api/memory/economics").json()
-    page = settled(open_page(f"{running.url}/#/memory/economics")).page
+    page = settled(read_page(f"{running.url}/#/memory/economics")).page
     shown = panel(page, "Economics")
     expect(shown.locator(".legend b").nth(0)).to_have_text(compact(told["discoveryTokens"]))
     expect(shown.locator(".legend b").nth(1)).to_have_text(compact(told["readTokens"]))
@@ -226,9 +226,9 @@ def test_consolidating_says_what_the_server_said(tmp_path: Path, open_page: Open
     ],
 )
 def test_an_empty_memory_says_what_would_be_there(
-    blank: Server, open_page: OpenPage, place: str, said: str
+    blank: Server, read_page: OpenPage, place: str, said: str
 ) -> None:
-    watched = settled(open_page(f"{blank.url}/#/memory{place}"))
+    watched = settled(read_page(f"{blank.url}/#/memory{place}"))
     expect(watched.page.locator("#main")).to_contain_text(said)
     assert watched.said == []
 
@@ -282,9 +282,9 @@ def hostile_memory(place: Place) -> None:
     ],
 )
 def test_whatever_is_remembered_stays_text(
-    hostile: Server, open_page: OpenPage, where: str, kind: str
+    hostile: Server, read_page: OpenPage, where: str, kind: str
 ) -> None:
-    watched = settled(open_page(f"{hostile.url}/#/memory/{where}"))
+    watched = settled(read_page(f"{hostile.url}/#/memory/{where}"))
     expect(panel(watched.page, kind)).to_contain_text("<img src=x onerror=alert(1)>")
     expect(watched.page.locator("#main img")).to_have_count(0)
     expect(watched.page.locator("#main")).not_to_contain_text("cannot be shown")
@@ -378,7 +378,7 @@ def test_on_a_phone_an_entry_takes_the_place_of_the_list(
 @pytest.mark.parametrize(
     "place", ["?q=test", "/patterns", "/skills/skill-database-migration", "/timeline", "/economics"]
 )
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> None:
-    watched = settled(open_page(f"{running.url}/#/memory{place}"))
+def test_axe_finds_nothing(running: Server, read_page: OpenPage, place: str) -> None:
+    watched = settled(read_page(f"{running.url}/#/memory{place}"))
     expect(watched.page.locator("#main .card-body > *").first).to_be_visible()
     is_accessible(watched)

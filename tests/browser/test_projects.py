@@ -71,10 +71,10 @@ def toast(page: Page) -> Locator:
 
 
 def test_every_registered_project_is_shown_with_its_health(
-    running: Server, open_page: OpenPage
+    running: Server, read_page: OpenPage
 ) -> None:
     told = running.get("/api/registry/projects?include_inactive=true").json()
-    watched = settled(open_page(f"{running.url}/#/projects"))
+    watched = settled(read_page(f"{running.url}/#/projects"))
     table = panel(watched.page, "Registered").locator("table")
     expect(table.locator(".pill")).to_have_count(len(told))
     health = [running.get(f"/api/registry/projects/{each['id']}/health").json() for each in told]
@@ -402,17 +402,17 @@ def test_a_hundred_projects_on_one_screen(tmp_path: Path, open_page: OpenPage) -
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1280])
 def test_the_view_fits_the_width_of_a_phone(
-    running: Server, open_page: OpenPage, width: int
+    running: Server, read_page: OpenPage, width: int
 ) -> None:
     size = {"width": width, "height": 900}
-    watched = settled(open_page(f"{running.url}/#/projects/notes", viewport=size))
+    watched = settled(read_page(f"{running.url}/#/projects/notes", viewport=size))
     expect(panel(watched.page, "Registered").locator("table")).to_be_visible()
     is_no_wider(watched, width)
 
 
 @pytest.mark.parametrize("place", ["", "/notes"])
-def test_axe_finds_nothing(running: Server, open_page: OpenPage, place: str) -> None:
-    watched = settled(open_page(f"{running.url}/#/projects{place}"))
+def test_axe_finds_nothing(running: Server, read_page: OpenPage, place: str) -> None:
+    watched = settled(read_page(f"{running.url}/#/projects{place}"))
     expect(panel(watched.page, "Registered").locator(".pill").first).to_be_visible()
     is_accessible(watched)
 

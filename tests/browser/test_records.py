@@ -35,8 +35,8 @@ def test_each_kind_has_a_section_while_there_is_one(tmp_path: Path, open_page: O
         is_no_wider(watched, PHONE["width"])
 
 
-def test_the_view_is_not_offered_without_records(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(f"{blank.url}/#/records"))
+def test_the_view_is_not_offered_without_records(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(f"{blank.url}/#/records"))
     expect(watched.page.locator("#main")).to_contain_text("No records")
     expect(watched.page.locator("#main section.card:visible")).to_have_count(0)
     expect(watched.page.locator("#nav-records")).to_be_hidden()

@@ -39,9 +39,9 @@ def test_scripts_from_strings_are_refused(running: Server, open_page: OpenPage) 
     assert tried == "TypeError"
 
 
-def test_the_strip_shows_what_the_api_says(running: Server, open_page: OpenPage) -> None:
+def test_the_strip_shows_what_the_api_says(running: Server, read_page: OpenPage) -> None:
     status, cost = running.get("/api/status").json(), running.get("/api/cost").json()
-    watched = settled(open_page(running.url))
+    watched = settled(read_page(running.url))
     expect(watched.strip.locator(".state")).to_have_text("Running")
     expect(watched.fact("Iteration")).to_have_text(str(status["iteration"]))
     expect(watched.fact("Cost")).to_contain_text(f"${cost['estimated_cost_usd']:.2f}")
@@ -49,16 +49,16 @@ def test_the_strip_shows_what_the_api_says(running: Server, open_page: OpenPage)
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(
-    running: Server, open_page: OpenPage, view: str
+    running: Server, read_page: OpenPage, view: str
 ) -> None:
-    watched = settled(open_page(f"{running.url}/#/{view}"))
+    watched = settled(read_page(f"{running.url}/#/{view}"))
     is_accessible(watched)
     watched.page.set_viewport_size(PHONE)
     is_no_wider(watched, PHONE["width"])
 
 
-def test_no_session_says_how_to_start_one(blank: Server, open_page: OpenPage) -> None:
-    watched = settled(open_page(blank.url))
+def test_no_session_says_how_to_start_one(blank: Server, read_page: OpenPage) -> None:
+    watched = settled(read_page(blank.url))
     expect(watched.strip.locator(".state")).to_have_text("No session")
     expect(watched.page.locator("#main")).to_contain_text("loki start")
     expect(watched.page.get_by_role("button", name="Stop session")).to_have_attribute(
