@@ -1,5 +1,8 @@
 """How much work something is, in units that do not depend on the machine."""
 
+import gc
+from collections.abc import Callable
+from cProfile import Profile
 from pathlib import Path
 
 
@@ -7,3 +10,17 @@ def bytes_read() -> int:
     """Bytes that this process has read until now, from wherever."""
     fields = dict(row.split(": ") for row in Path("/proc/self/io").read_text().splitlines())
     return int(fields["rchar"])
+
+
+def count_calls(act: Callable[[], object]) -> int:
+    """Count the calls of functions in Python and C, without those of the garbage collector.
+
+    cProfile counts in C: a function for `sys.setprofile` takes three times as long as the calls.
+    """
+    profile = Profile()
+    gc.disable()
+    try:
+        profile.runcall(act)
+    finally:
+        gc.enable()
+    return sum(entry.callcount for entry in profile.getstats())
