@@ -11,6 +11,8 @@ from typing import Any
 import gunicorn.http.wsgi
 import gunicorn.util
 
+gc.disable()  # until `on_starting`: the collector took a seventh of the start and found nothing
+
 from loki_web import app as _app  # before the fork: workers share it
 from loki_web import logging_setup, server_clock
 from loki_web.config.parsers import WORKER_CLASSES
@@ -71,6 +73,7 @@ def on_starting(server: Any) -> None:
     hooks.sign_audit_log(_sources)
     hooks.report_missing_folder(_sources)
     gc.collect()
+    gc.enable()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 
 

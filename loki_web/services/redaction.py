@@ -16,7 +16,7 @@ from typing import Any
 from loki_web.services.secrets import commands, places, values
 from loki_web.services.secrets import names as secrets_names
 from loki_web.services.secrets.names import Kind
-from loki_web.services.secrets.patterns import SHORTEST_RUN, TOKENS
+from loki_web.services.secrets.patterns import SHORTEST_RUN, TOKENS, compile_once
 from loki_web.services.secrets.values import REDACTED, Span
 
 __all__ = ["REDACTED", "redact", "redact_lines", "redact_within"]
@@ -258,7 +258,7 @@ def _find_tokens(text: str) -> Iterator[Span]:
     prefixes = {prefix for prefix in possible if prefix in text}
     for prefix, pattern in TOKENS if prefixes else ():
         if prefix in prefixes:
-            yield from (match.span() for match in pattern.finditer(text))
+            yield from (match.span() for match in compile_once(pattern).finditer(text))
 
 
 def _choose_prefixes(text: str) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from loki_web.services.redaction import REDACTED, redact, redact_lines, redact_within
-from loki_web.services.secrets.patterns import TOKENS
+from loki_web.services.secrets.patterns import TOKENS, compile_once
 from tests.support.recordings import FIXTURE
 from tests.support.work import count_calls
 
@@ -286,8 +287,8 @@ def test_a_token_that_its_format_gives_away(token: str) -> None:
 
 
 def test_every_row_of_the_formats_is_reached() -> None:
-    assert all(pattern.pattern.startswith(re.escape(prefix[0])) for prefix, pattern in TOKENS)
-    assert len({pattern.pattern for _, pattern in TOKENS}) == len(TOKENS) > 80
+    assert all(pattern.startswith(re.escape(prefix[0])) for prefix, pattern in TOKENS)
+    assert len({compile_once(pattern) for _, pattern in TOKENS}) == len(TOKENS) > 80
 
 
 @pytest.mark.parametrize(
@@ -610,6 +611,7 @@ def test_lines_that_were_redacted_are_forgotten_in_the_end() -> None:
 
 
 def _calls_of_lines(lines: list[str]) -> int:
+    compile_all()
     return count_calls(lambda: redact_lines(lines))
 
 
@@ -622,4 +624,12 @@ def test_many_beginnings_of_key_blocks_are_read_once() -> None:
 
 def _calls(text: str) -> int:
     """Count the calls that redacting a text takes, as a text and as lines."""
+    compile_all()
     return count_calls(lambda: (redact(text), redact_lines(text.split("\n"))))
+
+
+@cache
+def compile_all() -> None:
+    """Compile the formats of tokens, which otherwise adds to the calls of the first text."""
+    for _, pattern in TOKENS:
+        compile_once(pattern)
