@@ -1,6 +1,5 @@
 """Notifications: list and concurrent acknowledgement. Triggers: merged, not replaced."""
 
-import multiprocessing
 import threading
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
@@ -12,6 +11,7 @@ from flask.testing import FlaskClient
 from loki_web.app import create_app
 from loki_web.config.settings import Settings
 from tests.support.places import Place, snapshot
+from tests.support.processes import PROCESSES
 from tests.support.waiting import PATIENCE_SECONDS
 
 Ask = Callable[[str], Any]
@@ -289,10 +289,9 @@ def _acknowledge_in_a_process(
 def test_parallel_acknowledges_of_several_processes_lose_nothing(place: Place) -> None:
     ids = [f"notif-{number}" for number in range(40)]
     place.write(ACTIVE, {"notifications": [notification(identity) for identity in ids]})
-    spawn = multiprocessing.get_context("spawn")
-    start, answers = spawn.Barrier(4), spawn.Queue()
+    start, answers = PROCESSES.Barrier(4), PROCESSES.Queue()
     workers = [
-        spawn.Process(
+        PROCESSES.Process(
             target=_acknowledge_in_a_process,
             args=(place.environment(), ids[part::4], start, answers),
         )

@@ -1,6 +1,5 @@
 """After any changes of files, each answer equals the answer of a server that has just started."""
 
-import multiprocessing
 import os
 import shutil
 import stat
@@ -21,6 +20,7 @@ from tests.property.changes import CHANGES, Change, set_time
 from tests.property.test_damage import ADDED
 from tests.support import answers, places
 from tests.support.places import VARIANTS, Place
+from tests.support.processes import PROCESSES
 from tests.support.routes import SESSION_METRICS
 
 Answer = tuple[int, bytes]
@@ -116,7 +116,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, sleeper: int) -> Iterator[
     for relative, variant in ADDED.items():
         place.write(relative, (VARIANTS / variant).read_bytes())
     shutil.copytree(place.home, folder / "pristine", symlinks=True)
-    context = multiprocessing.get_context("spawn")
+    context = PROCESSES
     others, processes = [], []
     for watch in ("auto", "poll"):
         ours, theirs = context.Pipe()

@@ -1,6 +1,5 @@
 """The search index: matches, updates from files, and recovery from damage."""
 
-import multiprocessing
 import os
 import sqlite3
 import threading
@@ -12,6 +11,7 @@ import pytest
 from loki_web.store import search_index, sqlite
 from loki_web.store.search_index import Answer, Contents, Row, SearchIndex
 from loki_web.store.sqlite import IndexFile
+from tests.support.processes import PROCESSES
 from tests.support.waiting import PATIENCE_SECONDS
 
 Files = dict[str, tuple[str, list[Row]]]
@@ -278,7 +278,7 @@ def search_in_a_worker(path: Path, damages: bool) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("damages", [False, True])
 def test_several_workers_may_start_at_once(path: Path, damages: bool) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as workers:
+    with PROCESSES.Pool(4) as workers:
         tasks = [(path, damages and n == 0) for n in range(4)]
         assert workers.starmap(search_in_a_worker, tasks) == [[300] * 5] * 4
 

@@ -1,6 +1,5 @@
 """Values that are kept between runs, and damage to their file."""
 
-import multiprocessing
 import os
 import resource
 import signal
@@ -20,6 +19,7 @@ from loki_web.store.inputs import Root
 from loki_web.store.sqlite import IndexFile
 from loki_web.store.value_store import ValueStore
 from tests.store.test_collection import OLD, put
+from tests.support.processes import PROCESSES
 from tests.support.waiting import PATIENCE_SECONDS, wait_until_settled
 
 COUNT = collections.BULK + 10
@@ -150,7 +150,7 @@ def store_on_a_full_disk(path: Path) -> None:
 @pytest.mark.slow
 def test_a_value_that_does_not_fit_on_the_disk_is_not_stored(path: Path) -> None:
     store_at(path).store("n", "1", b"value")
-    worker = multiprocessing.get_context("spawn").Process(target=store_on_a_full_disk, args=(path,))
+    worker = PROCESSES.Process(target=store_on_a_full_disk, args=(path,))
     worker.start()
     worker.join()
     assert worker.exitcode == 0
@@ -167,7 +167,7 @@ def store_for_ever(path: Path, ready: Any) -> None:
 
 @pytest.mark.slow
 def test_a_killed_writer_leaves_all_of_one_store_or_nothing(path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = PROCESSES
     for _ in range(3):
         ready = context.Event()
         workers = [context.Process(target=store_for_ever, args=(path, ready)) for _ in range(2)]
