@@ -1,16 +1,19 @@
 """POST /api/checkpoints: complete copies with unique ids, or none; 50 are kept."""
 
+import itertools
 import json
 import os
-import signal
+import resource
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,10 @@ from flask.testing import FlaskClient
 
 from tests.support import places
 from tests.support.places import Place
+from tests.support.processes import PROCESSES
 from tests.support.programs import needed
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 CHECKPOINTS = "state/checkpoints"
 INDEX = f"{CHECKPOINTS}/index.jsonl"
 DOCUMENTED = {"id", "created_at", "git_sha", "message", "files"}
@@ -170,32 +173,30 @@ def test_parallel_calls_get_checkpoints_of_their_own(place: Place) -> None:
     assert {line["id"] for line in index(place)} == directories(place)
 
 
-CALL = """
-import itertools, sys
-from pathlib import Path
-from tests.support.places import Place
-client = Place(Path(sys.argv[1]), Path(sys.argv[2])).client()
-print("ready", flush=True)
-turns = range(int(sys.argv[3])) if sys.argv[3:] else itertools.count()
-for turn in turns:
-    print(client.post("/api/checkpoints", json={"message": f"m{turn}"}).status_code, flush=True)
-"""
+def create_in_a_process(place: Place, said: Connection, turns: int | None) -> None:
+    """Create checkpoints as a worker does, a number of times or forever; send the status codes."""
+    client = place.client()
+    for turn in itertools.count() if turns is None else range(turns):
+        body = {"message": f"m{turn}"}
+        said.send(client.post("/api/checkpoints", json=body).status_code)
 
 
-def another_server(place: Place, *arguments: object, script: str = CALL) -> "subprocess.Popen[str]":
-    """Start a process that creates checkpoints as a worker does, a number of times or forever."""
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, (place.home, place.loki, *arguments))],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def another_server(place: Place, turns: int | None = None) -> tuple[ForkServerProcess, Connection]:
+    """Start a process that creates checkpoints; return what it sends as well."""
+    said, says = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=create_in_a_process, args=(place, says, turns), daemon=True)
+    process.start()
+    says.close()
+    return process, said
 
 
 @pytest.mark.slow
 def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskClient) -> None:
-    said = [process.communicate()[0] for process in [another_server(place, 10) for _ in range(3)]]
-    assert [text.split() for text in said] == [["ready", *["201"] * 10]] * 3
+    servers = [another_server(place, 10) for _ in range(3)]
+    assert [[said.recv() for _ in range(10)] for _, said in servers] == [[201] * 10] * 3
+    for process, said in servers:
+        process.join()
+        said.close()
     ids = {entry["id"] for entry in listed(client)}
     assert len(ids) == 30
     assert ids == directories(place) == {line["id"] for line in index(place)}
@@ -205,12 +206,12 @@ def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskC
 def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place) -> None:
     recorded = directories(session)
     for _ in range(4):
-        with another_server(session) as process:
-            assert process.stdout
-            assert process.stdout.readline() == "ready\n"
-            assert process.stdout.readline() == "201\n"
-            wait_until(lambda: is_making(process.pid, session), "a checkpoint", often=True)
-            process.send_signal(signal.SIGKILL)
+        process, said = another_server(session)
+        with said:
+            assert said.recv() == 201
+            wait_until(partial(is_making, process.pid, session), "a checkpoint", often=True)
+            process.kill()
+            process.join()
     assert len(index(session)) >= 4
     client = session.client()
     files = create(client)["files"]  # this also removes what killed processes left incomplete
@@ -223,7 +224,7 @@ def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place
             json.loads((session.loki / CHECKPOINTS / identity / file).read_text())
 
 
-def is_making(pid: int, place: Place) -> bool:
+def is_making(pid: int | None, place: Place) -> bool:
     return any(f".{pid}." in name for name in os.listdir(place.loki / CHECKPOINTS))
 
 
@@ -386,17 +387,14 @@ def test_a_file_in_the_way_is_an_error(place: Place, client: FlaskClient) -> Non
     assert_nothing_was_created(place, client)
 
 
-FULL = """
-import resource, sys
-from pathlib import Path
-from tests.support.places import Place
-client = Place(Path(sys.argv[1]), Path(sys.argv[2])).client()
-limit = int(sys.argv[3])
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-response = client.post("/api/checkpoints", json={"message": "m" * 400})
-print(response.status_code, "detail" in response.get_json())
-"""
 LIMIT = 200_000
+
+
+def create_on_a_full_disk(place: Place, said: Connection) -> None:
+    client = place.client()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
+    response = client.post("/api/checkpoints", json={"message": "m" * 400})
+    said.send((response.status_code, "detail" in response.get_json()))
 
 
 @pytest.mark.slow
@@ -406,8 +404,13 @@ def test_a_full_disk_leaves_no_directory_and_no_line(place: Place, full: str) ->
     count = LIMIT // (len(line) + 1)
     text = json.dumps(["x" * LIMIT]) if full != INDEX else f"{line}\n" * count
     place.write(full, text)
-    said, _ = another_server(place, LIMIT, script=FULL).communicate()
-    assert said.split() == ["500", "True"]
+    said, says = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=create_on_a_full_disk, args=(place, says))
+    process.start()
+    says.close()
+    with said:
+        assert said.recv() == (500, True)
+    process.join()
     assert directories(place) == set()
     assert full != INDEX or (place.loki / INDEX).read_text() == text
     assert full == INDEX or index(place) == []

@@ -92,7 +92,6 @@ MAKE_FOR_EVER = """
 import itertools, os, sys
 from pathlib import Path
 from loki_web.store.writable import WritableFolder
-from tests.support.waiting import wait_until
 folder = WritableFolder(Path(sys.argv[1]))
 print("making", flush=True)
 for turn in itertools.count():

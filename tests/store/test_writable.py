@@ -104,7 +104,6 @@ def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
 FULL_DISK = """
 import os, resource, signal, sys
 from loki_web.store import atomic
-from tests.support.children import Children
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for write in (atomic.write_whole, atomic.append_line):
@@ -148,7 +147,6 @@ def test_readers_see_the_old_or_the_new_content(tmp_path: Path) -> None:
 WRITE_FOR_EVER = """
 import itertools, json, sys
 from loki_web.store import atomic
-from tests.support.children import Children
 for turn in itertools.count():
     atomic.write_whole(sys.argv[1] + "/file.json", json.dumps([turn] * 20_000).encode())
     atomic.append_line(sys.argv[1] + "/lines.jsonl", json.dumps([turn] * 50).encode() + b"\\n")
@@ -202,7 +200,6 @@ def test_lines_are_appended_to_regular_files_only(tmp_path: Path) -> None:
 APPEND = """
 import sys
 from loki_web.store import atomic
-from tests.support.children import Children
 for turn in range(200):
     atomic.append_line(sys.argv[1], (sys.argv[2] * 500).encode() + b"\\n")
 """
@@ -221,7 +218,6 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
 COUNT = """
 import sys
 from loki_web.store import atomic
-from tests.support.children import Children
 path = sys.argv[1]
 for turn in range(100):
     with atomic.locked(path):
@@ -264,7 +260,6 @@ def test_the_lock_excludes_other_threads(tmp_path: Path) -> None:
 HOLD = """
 import signal, sys
 from loki_web.store import atomic
-from tests.support.children import Children
 with atomic.locked(sys.argv[1]):
     print("held", flush=True)
     signal.pause()
