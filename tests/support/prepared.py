@@ -44,15 +44,23 @@ class Process:
     """A process of its own session that runs a module; what tests use of `subprocess.Popen`."""
 
     def __init__(
-        self, module: str, *arguments: str, environment: dict[str, str], streams: tuple[int, ...]
+        self,
+        module: str,
+        *arguments: str,
+        environment: dict[str, str],
+        streams: tuple[int, ...],
+        folder: Path = _ROOT,
     ) -> None:
         """Start `python -m MODULE ARGUMENTS` with nothing but this environment.
 
-        :param streams: descriptors of its standard input, output and error.
+        :param streams: descriptors of its standard input, output and error; a fourth one is that
+            of a listening socket, which it gets as from systemd.
+        :param folder: its working directory.
         """
         self._states, states_end = os.pipe()  # the pid, later the exit code
         self._module = module
         command = {"module": module, "arguments": arguments, "environment": environment}
+        command["folder"] = str(folder)
         socket.send_fds(_server(), [json.dumps(command).encode()], [states_end, *streams])
         os.close(states_end)
         self.pid = int(os.read(self._states, _STATE_BYTES))
@@ -107,7 +115,7 @@ def _serve(commands: socket.socket) -> None:
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who keep a process
     while True:
-        command, descriptors, _, _ = socket.recv_fds(commands, _MOST_BYTES, 4)
+        command, descriptors, _, _ = socket.recv_fds(commands, _MOST_BYTES, 5)
         if not command:
             return
         if os.fork() == 0:
@@ -133,6 +141,8 @@ def _keep(command: dict[str, Any], states: int, *streams: int) -> NoReturn:
         for number, descriptor in enumerate(streams):
             os.dup2(descriptor, number)
             os.close(descriptor)
+        if len(streams) == 4:
+            command["environment"].update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
         _run(**command)
     for descriptor in streams:
         os.close(descriptor)
@@ -142,7 +152,8 @@ def _keep(command: dict[str, Any], states: int, *streams: int) -> NoReturn:
     os._exit(0)
 
 
-def _run(module: str, arguments: list[str], environment: dict[str, str]) -> NoReturn:
+def _run(module: str, arguments: list[str], environment: dict[str, str], folder: str) -> NoReturn:
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.path += environment.get("PYTHONPATH", "").split(os.pathsep)

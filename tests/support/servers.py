@@ -133,6 +133,24 @@ def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
     return subprocess.Popen(command, **options)
 
 
+def start_module(
+    module: str,
+    *arguments: str,
+    env: dict[str, str],
+    output: int = 1,
+    errors: int | None = None,
+    folder: Path = ROOT,
+) -> prepared.Process:
+    """Start `python -m MODULE` in a process that has imported everything before, as `start` does.
+
+    :param errors: the descriptor of its standard error; by default it is dropped.
+    """
+    require_mark()
+    with open(os.devnull, "r+") as nothing:
+        streams = (nothing.fileno(), output, nothing.fileno() if errors is None else errors)
+        return prepared.Process(module, *arguments, environment=env, streams=streams, folder=folder)
+
+
 def require_mark() -> None:
     if running_test and not running_test.get_closest_marker("server"):
         pytest.fail(f"mark {running_test.nodeid} with @pytest.mark.server: it starts a server")
@@ -153,15 +171,13 @@ def serving(
     The signal is SIGQUIT: after SIGTERM, workers wait two seconds for further requests on
     connections that are kept alive, as those of a page. `Server.end` sends SIGTERM.
     """
-    require_mark()
     port = settings.setdefault("LOKI_DASHBOARD_PORT", str(free_port()))
     env = environment(place, LOKI_WORKERS=str(workers), **settings)
     errors, errors_end = os.pipe()
-    with open(os.devnull) as nothing, open(errors_end, "w") as end:
-        master = prepared.Process(
-            "gunicorn", "-c", str(conf), *options, target, environment=env,
-            streams=(nothing.fileno(), 1, end.fileno()),
-        )  # fmt: skip
+    with open(errors_end, "w") as end:
+        master = start_module(
+            "gunicorn", "-c", str(conf), *options, target, env=env, errors=end.fileno()
+        )
     with _attended(master, open(errors), f"127.0.0.1:{port}", signal.SIGQUIT) as server:
         _wait_for_workers(server, workers)
         yield server

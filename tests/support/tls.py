@@ -5,14 +5,13 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.places import Place
 from tests.support.programs import needed
-from tests.support.servers import ROOT, environment, free_port, start
+from tests.support.servers import environment, free_port, start_module
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
@@ -46,12 +45,11 @@ def serving_tls(
     port = free_port()
     own = {"LOKI_TLS_CERT": cert, "LOKI_TLS_KEY": key, "LOKI_DASHBOARD_PORT": str(port)}
     env = environment(place, **{"LOKI_WORKERS": "1", **own, **settings})
-    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "wsgi:app"]
     said = folder / "said"
-    with (
-        said.open("w") as stderr,
-        start(command, cwd=ROOT, env=env, stderr=stderr) as process,
-    ):
+    with said.open("w") as stderr:
+        process = start_module(
+            "gunicorn", "-c", str(conf), "wsgi:app", env=env, errors=stderr.fileno()
+        )
         try:
             wait_until(lambda: process.poll() is not None or _is_reachable(port), "a TLS server")
             assert process.poll() is None, said.read_text()
