@@ -1,13 +1,14 @@
 """`loki-web tail` shows a running server's feed, and ends when it is told to."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from loki_web.cli import loki_web
 from loki_web.demo.places import places_in
 from tests.cli.commands import COMMAND, answering, is_one_complaint, run
-from tests.support import accounts
+from tests.support import accounts, prepared
 from tests.support.places import Place
 from tests.support.servers import Server, environment, free_port, running, serving
 from tests.support.waiting import PATIENCE_SECONDS
@@ -24,12 +25,11 @@ from tests.support.waiting import PATIENCE_SECONDS
 class Tail:
     """A running `tail`, its lines as they come."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
+    def __init__(self, process: prepared.Process, output: IO[str], errors: IO[str]) -> None:
+        self.process, self.output, self.errors = process, output, errors
 
     def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        return self.output.readline()
 
     def until(self, wanted: Callable[[str], bool]) -> str:
         """The first line like that; the test's time limit ends a wait for one that never comes."""
@@ -41,24 +41,26 @@ class Tail:
     def interrupt(self) -> tuple[int, str]:
         """Ctrl-C: the exit code, and all of standard error."""
         self.process.send_signal(signal.SIGINT)
-        _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return self.process.returncode, errors
+        code = self.process.wait(timeout=PATIENCE_SECONDS)
+        return code, self.errors.read()
 
 
 @contextmanager
 def tailing(place: Place, *arguments: str, **settings: str) -> Iterator[Tail]:
-    process = subprocess.Popen(
-        [*COMMAND, "tail", *arguments],
-        env=environment(place, **settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
+    (output, output_end), (errors, errors_end) = os.pipe(), os.pipe()
+    with open(os.devnull) as nothing:
+        process = prepared.Process(
+            "loki_web", "tail", *arguments, environment=environment(place, **settings),
+            streams=(nothing.fileno(), output_end, errors_end),
+        )  # fmt: skip
+    os.close(output_end)
+    os.close(errors_end)
+    with open(output) as lines, open(errors) as complaints:
         try:
-            yield Tail(process)
+            yield Tail(process, lines, complaints)
         finally:
-            process.kill()
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture
