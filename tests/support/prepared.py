@@ -154,6 +154,7 @@ def _keep(command: dict[str, Any], states: int, *streams: int) -> NoReturn:
 
 def _run(module: str, arguments: list[str], environment: dict[str, str], folder: str) -> NoReturn:
     os.chdir(folder)
+    _open_streams()
     os.environ.clear()
     os.environ.update(environment)
     sys.path += environment.get("PYTHONPATH", "").split(os.pathsep)
@@ -169,6 +170,13 @@ def _run(module: str, arguments: list[str], environment: dict[str, str], folder:
     if isinstance(code, str):
         sys.exit(code)
     _exit(code or 0)
+
+
+def _open_streams() -> None:
+    """Open the standard streams anew: whether one can seek was true of the process before."""
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", errors="surrogateescape", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
 def _exit(code: int) -> NoReturn:
