@@ -10,8 +10,7 @@ from tests.support.places import Place
 
 _ROOT = Path(__file__).parents[2]
 _BEGINNING = """
-import gc, json, os, signal, subprocess, sys
-gc.disable()  # it finds nothing while modules are imported
+import json, os, signal, subprocess, sys
 from loki_web.app import create_app
 client = create_app().test_client()
 def get(path): return client.get(path).get_json()
