@@ -11,7 +11,7 @@ from typing import Any
 import gunicorn.http.wsgi
 import gunicorn.util
 
-gc.disable()  # until `on_starting`: the collector took a seventh of the start and found nothing
+gc.disable()  # while modules are imported: it took a seventh of the start and found nothing
 
 from loki_web import app as _app  # before the fork: workers share it
 from loki_web import logging_setup, server_clock
@@ -20,6 +20,8 @@ from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
 from loki_web.server import access_log, heap, hooks, inheritance, signals, worker
+
+gc.enable()
 
 try:
     _settings = get_process_settings()
@@ -73,7 +75,6 @@ def on_starting(server: Any) -> None:
     hooks.sign_audit_log(_sources)
     hooks.report_missing_folder(_sources)
     gc.collect()
-    gc.enable()
     gc.freeze()  # what is loaded by now is shared with the workers: the collector leaves it alone
 
 
