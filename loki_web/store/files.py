@@ -163,10 +163,20 @@ def opened(root: Path, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
 
     :raises OSError: if it is missing, unreadable, not a regular file or outside `root`.
     """
-    located = locate(root, relative)
-    if located is None:
+    base = real_path(root)
+    if base is None:
         raise OSError(errno.EPERM, "outside the folder")
-    with open(_descriptor(*located), "rb", buffering=0) as stream:
+    with opened_below(base, relative) as (stream, current):
+        yield stream, current
+
+
+@contextmanager
+def opened_below(base: str, relative: str) -> Iterator[tuple[BinaryIO, Version]]:
+    """Do the same as `opened`, for a root whose path is real."""
+    real = resolve_below(base, relative)
+    if real is None:
+        raise OSError(errno.EPERM, "outside the folder")
+    with open(_descriptor(base, real), "rb", buffering=0) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
@@ -204,16 +214,22 @@ def entered(base: str, real: str, create: int | None = None) -> Iterator[str]:
         os.close(inside)
 
 
-def _folder_descriptor(base: str, real: str, create: int | None = None) -> int:
+def _folder_descriptor(base: str, real: str, create: int | None = None, how: int = _ENTER) -> int:
+    """Open a folder. A link that has replaced a part of its real path is not followed.
+
+    :param create: the mode with which it is created if it is missing; None not to create it.
+    :param how: the flags with which it is opened; the folders above it need not be readable.
+    """
     names = [name for name in real[len(base) :].split(os.sep) if name]
     if create is not None:
         _make_folder(base, 0o777 if names else create)
-    inside = os.open(base, _ENTER | os.O_NOFOLLOW)
+    inside = os.open(base, (_ENTER if names else how) | os.O_NOFOLLOW)
     for position, name in enumerate(names, start=1):
+        is_last = position == len(names)
         try:
             if create is not None:
-                _make_folder(name, create if position == len(names) else 0o777, inside)
-            entered = os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=inside)
+                _make_folder(name, create if is_last else 0o777, inside)
+            entered = os.open(name, (how if is_last else _ENTER) | os.O_NOFOLLOW, dir_fd=inside)
         finally:
             os.close(inside)
         inside = entered
@@ -368,11 +384,9 @@ def entries_of(
     """
     with ExitStack() as stack:
         try:
-            inside = _folder_descriptor(base, real)
+            inside = _folder_descriptor(base, real, how=_LIST)
             stack.callback(os.close, inside)
-            readable = os.open(".", _LIST, dir_fd=inside)
-            stack.callback(os.close, readable)
-            with os.scandir(readable) as scanned:
+            with os.scandir(inside) as scanned:
                 entries = [entry for entry in scanned if is_wanted(entry.name)]
         except OSError:
             entries = []
@@ -385,13 +399,13 @@ def reports_changes(path: Path | str) -> bool:
     Network and shared file systems send none for the writes of other machines: poll these.
     """
     try:
-        return _device_reports_changes(os.stat(path).st_dev, path)
+        return reports_changes_on(os.stat(path).st_dev, path)
     except (OSError, ValueError):
         return False
 
 
 @cached(LRUCache(64), key=lambda device, path: device)
-def _device_reports_changes(device: int, path: Path | str) -> bool:
+def reports_changes_on(device: int, path: Path | str) -> bool:
     """Return the same for the device that an existing path is on."""
     mounts = [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
     real = real_path(path) or str(path)

@@ -68,13 +68,7 @@ class Root:
         is_plain = self._base == str(self.path)
         identities = identity, identity if is_plain else _folder_at(self._base)
         if identity is None or not self.is_notified or identities != self._identities:
-            self._base = files.real_path(self.path) or str(self.path)
-            self._identities = identity, _folder_at(self._base)
-            self.reports = self._events and files.reports_changes(self._base)
-            now = self.watching
-            is_there = identity is not None and self._base == str(self.path)
-            if is_there and self._watch_itself():
-                self._watched_itself = now
+            self._locate(identity)
         return self._base
 
     def watch(self, folder: str) -> bool:
@@ -92,7 +86,8 @@ class Root:
         for name in folder[len(base) :].split(os.sep):  # parents first: they report new folders
             path = os.path.join(path, name) if name else path
             if path not in watched:
-                if not files.reports_changes(path):  # another file system may be mounted inside
+                # Another file system may be mounted inside.
+                if path != base and not files.reports_changes(path):
                     return path != base and not os.path.lexists(path)
                 if not get_notifier().watch(path, self, path):
                     return path != base and not os.path.lexists(path)
@@ -111,8 +106,31 @@ class Root:
         self._watched = set()  # a new set: a `watch` that is running adds to the old one
         self.watching += 1
 
-    def _watch_itself(self) -> bool:
-        """Watch for the removal or renaming of the root or a folder above it."""
+    def _locate(self, identity: Identity | None) -> None:
+        """Find the real path, and watch for its removal.
+
+        :param identity: of the folder at the path; None if there is none.
+        """
+        now, path = self.watching, str(self.path)
+        is_tried = identity is not None and self._base == path and _is_normal(path)
+        is_watched = is_tried and self._watch_itself(identity)
+        if not is_watched:
+            self._base = files.real_path(self.path) or path
+            self.reports = self._events and files.reports_changes(self._base)
+            if self._base == path and not is_tried:
+                is_watched = self._watch_itself(identity)
+        self._identities = identity, identity if is_watched else _folder_at(self._base)
+        if is_watched:
+            self._watched_itself = now
+
+    def _watch_itself(self, identity: Identity | None) -> bool:
+        """Watch for the removal or renaming of the root or a folder above it.
+
+        :return: whether it is watched. The path is real then, since no link is watched.
+        """
+        if identity is None:
+            return False
+        self.reports = self._events and files.reports_changes_on(identity[0], self.path)
         self._ancestry = get_notifier().get_ancestry(str(self.path))
         return self.reports and self._ancestry.watch(self)
 
@@ -183,6 +201,11 @@ class Presence:
                 atomic.write_whole(str(note), str(device).encode(), 0o600)
 
 
+def _is_normal(path: str) -> bool:
+    """Return whether a path is absolute, without `..` and repeated slashes."""
+    return os.path.isabs(path) and path[:2] != "//" and os.path.normpath(path) == path
+
+
 def _identity(status: os.stat_result | None) -> Identity | None:
     return (status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)) if status else None
 
@@ -236,17 +259,15 @@ class PathInput:
         self._is_linked = False
         self._watching = -1
         self._is_watched = False
-        self._identity: Identity | None = None
         self._lock = threading.Lock()
 
     def status(self) -> os.stat_result | None:
         """Return the current status of the path; None if it is missing or outside the root."""
         base = self._locate()
         status = self._status()
-        if _identity(status) != self._identity:
+        if status is not None and stat.S_ISLNK(status.st_mode):
             self._resolve(base)
             status = self._status()
-            self._identity = _identity(status)
         return status
 
     @property
@@ -443,7 +464,7 @@ class FileInput(PathInput):
         get_notifier().drain()
         epoch, read_at = get_notifier().epoch, time.time_ns()
         try:
-            with files.opened(self._root.path, self.relative) as (stream, version):
+            with files.opened_below(state_of(self._root), self.relative) as (stream, version):
                 self._take(self._read(stream, version))
                 self._is_unread = False
         except OSError as error:

@@ -30,10 +30,13 @@ def resolve(path: str) -> Path | None:
     return Path(real) if _is_text(real) else None
 
 
-def is_directory(path: Path) -> bool:
-    """Return whether an absolute path is a directory."""
+def is_directory(path: Path, relative: str = "") -> bool:
+    """Return whether an absolute path is a directory.
+
+    :param relative: a path below it; a link out of it is not followed.
+    """
     observe(_root(str(path)))
-    return bool(observe(_directory(str(path))))
+    return bool(observe(_directory(str(path), relative)))
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
@@ -42,8 +45,8 @@ def _root(path: str) -> Root:
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _directory(path: str) -> FolderInput:
-    return FolderInput(_root(path), "")
+def _directory(path: str, relative: str) -> FolderInput:
+    return FolderInput(_root(path), relative)
 
 
 def _is_text(path: str) -> bool:

@@ -116,7 +116,7 @@ class Project:
 
 def has_loki_dir(root: Path) -> bool:
     """Return True for a `.loki/` inside the project; a link out of the project is not followed."""
-    return _get_folder(root).is_folder(LOKI_DIR)
+    return scan.is_directory(root, LOKI_DIR)
 
 
 def has_state(root: Path) -> bool:
