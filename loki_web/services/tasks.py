@@ -3,7 +3,7 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -20,7 +20,7 @@ from loki_web.store.collection import BULK
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import parse_time, tidy_time
 
-_STORED, _FORMAT = "tasks", "1"  # of the tasks in the derived index
+_STORED, _FORMAT = "tasks", "2"  # of the tasks in the derived index
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
 
 # Queue → status. Of an id in several queues the later entry counts, see `_is_later`.
@@ -94,8 +94,7 @@ _QUEUES = [_Source(queue, is_copy=False) for queue in _STATUS_OF_QUEUE]
 _COPIES = [_Source(queue, is_copy=True) for queue in _STATE_KEYS]
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(NamedTuple):
     """The fingerprint of the entry that is used for an id, and the task made from it."""
 
     queue: str
@@ -163,7 +162,8 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
             choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
         merged[identity] = choice
     if changed >= BULK and sources.project.value_store is not None:
-        sources.project.value_store.store(_STORED, _FORMAT, orjson.dumps(merged))
+        rows = {identity: [*choice] for identity, choice in merged.items()}
+        sources.project.value_store.store(_STORED, _FORMAT, orjson.dumps(rows))
     return TaskList([choice.task for choice in merged.values()], merged)
 
 
@@ -267,13 +267,21 @@ def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
     data = (
         sources.project.value_store.load(_STORED, _FORMAT) if sources.project.value_store else None
     )
-    choices: dict[str, Any] = orjson.loads(data) if data else {}
-    for choice in choices.values():
-        task = choice["task"]
-        for name in _WORDS:  # one copy of each instead of one for each task
-            task[name] = sys.intern(task[name])
-        choice["queue"] = task["queue"]
-    return {identity: _Chosen(**choice) for identity, choice in choices.items()}
+    choices: dict[str, list[Any]] = orjson.loads(data) if data else {}
+    share_words(task for _, _, task in choices.values())
+    return {
+        identity: _Chosen(task["queue"], fingerprint, task)
+        for identity, (_, fingerprint, task) in choices.items()
+    }
+
+
+def share_words(tasks: Iterable[Any]) -> None:
+    """Keep one copy of each word that many stored tasks have, instead of one for each task."""
+    intern = sys.intern
+    for task in tasks:
+        for name in _WORDS:
+            if name in task:
+                task[name] = intern(task[name])
 
 
 @derived

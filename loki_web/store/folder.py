@@ -30,7 +30,8 @@ from loki_web.store.inputs import (
 )
 from loki_web.store.journal import Journal, Reader
 from loki_web.store.lines import JsonStream, TailInput
-from loki_web.store.look import UNREPEATABLE, Content, observe
+from loki_web.store.look import UNREPEATABLE, Content, Inputs, observe, state_of
+from loki_web.store.snapshot import Snapshot, SnapshotInput, take_snapshot
 from loki_web.store.value_store import ValueStore
 
 MAX_TEXT_BYTES = 1024 * 1024
@@ -194,6 +195,23 @@ class Folder:
                 return whole
             time.sleep(RETRY_SECONDS)
         return whole
+
+    def take_snapshot(self, inputs: Inputs) -> Snapshot | None:
+        """Return a snapshot of the files in this folder that a value was computed from.
+
+        :param inputs: those of the value.
+        :return: None if it could not tell after a restart that the value is still right.
+        """
+        return take_snapshot(self._root, inputs)
+
+    def matches(self, snapshot: Snapshot) -> bool:
+        """Return whether all files of a snapshot are as they were when it was taken."""
+        source = SnapshotInput(self._root, snapshot)
+        is_same: bool = state_of(source) == snapshot
+        if is_same:
+            observe(self._root)
+            observe(source)
+        return is_same
 
     def version(self, relative: str) -> files.Version | None:
         """Return the version of a regular file, or None."""

@@ -248,7 +248,12 @@ def _folder_of(relative: str) -> str:
 
 
 class PathInput:
-    """A path below a root. Subclasses define its state."""
+    """A path below a root. Subclasses define its state.
+
+    :ivar is_unread: whether it could not be opened for lack of descriptors or memory.
+    """
+
+    is_unread = False
 
     def __init__(self, root: Root, relative: str) -> None:
         self._root = root
@@ -269,6 +274,11 @@ class PathInput:
             self._resolve(base)
             status = self._status()
         return status
+
+    @property
+    def root(self) -> Root:
+        """The root that it is below."""
+        return self._root
 
     @property
     def is_watched(self) -> bool:
@@ -429,7 +439,6 @@ class FileInput(PathInput):
         self._version: Version | None = None
         self._settled = False
         self._epoch = -1
-        self._is_unread = False  # True if it could not be opened for lack of descriptors
         self._fingerprint: int | None = None  # the hash of the data
         self._content = Content(None)
         self._absent = Content(self._parse(None))
@@ -448,7 +457,7 @@ class FileInput(PathInput):
 
     def _is_stale(self, version: Version) -> bool:
         """Return whether the file has a new version, or may have changed without one."""
-        if self._is_unread:
+        if self.is_unread:
             return True
         if version != self._version or self._settled:
             return version != self._version
@@ -458,7 +467,7 @@ class FileInput(PathInput):
     @property
     def is_notified(self) -> bool:
         """Return whether events report a change of the content."""
-        return self.is_watched and not self._is_unread
+        return self.is_watched and not self.is_unread
 
     def _load(self, version: Version) -> None:
         get_notifier().drain()
@@ -466,10 +475,10 @@ class FileInput(PathInput):
         try:
             with files.opened_below(state_of(self._root), self.relative) as (stream, version):
                 self._take(self._read(stream, version))
-                self._is_unread = False
+                self.is_unread = False
         except OSError as error:
-            self._is_unread = files.is_transient(error)
-            if not self._is_unread:
+            self.is_unread = files.is_transient(error)
+            if not self.is_unread:
                 self._take(None)
         # Last, because other threads read these without the lock.
         self._version, self._settled, self._epoch = version, is_settled(version, read_at), epoch

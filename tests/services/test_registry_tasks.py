@@ -1,0 +1,133 @@
+"""The tasks of many projects after a restart: stored, unless a file of the project has changed."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from loki_web.services.context import Sources
+from loki_web.services.registry import tasks
+from loki_web.services.registry.tasks import ProjectTaskDict
+from loki_web.store.look import recording
+from loki_web.store.snapshot import SnapshotInput
+from tests.support.places import Place, write
+from tests.support.registered import add_project, file
+from tests.support.waiting import wait_until_settled
+
+COUNT = 20
+OLD = time.time() - 3600
+SECRET = "sk-ant-abcdefghijklmnopqrstuvwxyz"
+STATUS = {"id": "other", "title": "Other", "status": "review"}
+
+
+@pytest.fixture
+def many(place: Place) -> Place:
+    """Register projects, and list their tasks once in another run of the server."""
+    for number in range(COUNT):
+        other = add_project(place, f"project-{number}")
+        other.write("queue/pending.json", [{"id": "a", "title": f"{number} of {SECRET}"}])
+    for path in place.home.rglob("*.json"):
+        os.utime(path, (OLD, OLD))
+    wait_until_settled(place.home)
+    _list(place.sources())
+    return place
+
+
+def _list(sources: Sources) -> tuple[list[ProjectTaskDict], int]:
+    """Return the tasks, and the number of projects whose tasks come from the derived index."""
+    with recording() as recorded:
+        listed = tasks.list_tasks(sources, None)
+    return listed, sum(isinstance(source, SnapshotInput) for source, _ in recorded.inputs)
+
+
+def _list_from_nothing(place: Place) -> list[ProjectTaskDict]:
+    return _list(place.sources(LOKI_CACHE_DIR=str(place.home / "another-cache")))[0]
+
+
+def _get_index(place: Place) -> Path:
+    (index,) = (place.home / ".cache").rglob("index-*.sqlite3")
+    return index
+
+
+def _edited(loki: Path) -> None:
+    path = loki / "queue/pending.json"
+    path.write_text(path.read_text().replace('"a"', '"b"'))
+    os.utime(path, (OLD, OLD))
+
+
+def _done(loki: Path) -> None:
+    (loki / "queue/pending.json").rename(loki / "queue/completed.json")
+
+
+def _in_another_queue(loki: Path) -> None:
+    write(loki / "queue/review.json", [STATUS])
+
+
+def _in_the_state_file(loki: Path) -> None:
+    write(loki / "dashboard-state.json", {"tasks": {"review": [STATUS]}})
+
+
+def _in_another_store(loki: Path) -> None:
+    write(loki / "state/tasks.json", [STATUS])
+
+
+def _alone(loki: Path) -> None:
+    write(loki / "queue/task-1.json", STATUS)
+
+
+def _gone(loki: Path) -> None:
+    loki.rename(loki.parent / "before")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_edited, _done, _in_another_queue, _in_the_state_file, _in_another_store, _alone, _gone],
+)
+def test_a_restart_reads_the_tasks_of_the_projects_that_have_changed(
+    many: Place, change: Callable[[Path], None]
+) -> None:
+    restarted = many.sources()
+    assert _list(restarted) == (_list_from_nothing(many), COUNT)
+    change(many.loki.parent.parent / "project-7/.loki")
+    changed = _list_from_nothing(many)
+    for sources in (restarted, many.sources()):
+        assert _list(sources) == (changed, COUNT - 1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE value SET data = x'00' WHERE name LIKE 'tasks of other%'",
+        "UPDATE value SET stamp = '0' WHERE name LIKE 'tasks of other%'",
+        "DELETE FROM value",
+    ],
+)
+def test_damaged_and_outdated_tasks_are_computed_and_stored_again(many: Place, damage: str) -> None:
+    with closing(sqlite3.connect(_get_index(many))) as database:
+        database.execute(damage)
+        database.commit()
+    expected = _list_from_nothing(many)
+    assert _list(many.sources()) == (expected, 0)
+    assert _list(many.sources()) == (expected, COUNT)
+
+
+def test_tasks_of_a_project_that_is_registered_no_more_are_not_listed(many: Place) -> None:
+    many.write_home("dashboard/projects.json", file(many).read_text().replace("-7", "-77"))
+    listed, stored = _list(many.sources())
+    assert stored == COUNT - 1
+    assert not any(task["_project_path"].endswith("-7") for task in listed)
+
+
+def test_secrets_are_not_stored(many: Place) -> None:
+    assert b"7 of " in _get_index(many).read_bytes()
+    assert SECRET.encode() not in _get_index(many).read_bytes()
+
+
+def test_the_tasks_of_few_projects_are_not_stored(place: Place) -> None:
+    add_project(place, "alone")
+    _list(place.sources())
+    assert not list(place.home.rglob("index-*.sqlite3"))
