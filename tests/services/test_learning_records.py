@@ -106,6 +106,28 @@ def test_a_lesson_has_the_figures_of_its_type(fields: Any, lesson: Lesson | None
             assert record.lesson == lesson
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "lesson"),
+    [
+        ("user_preference", {"preference_value": 4}, Lesson("unknown", value=4)),
+        ("error_pattern", {"resolution": "restart"}, Lesson("unknown", resolved=True)),
+        ("success_pattern", {"duration_seconds": 2}, Lesson("unknown", duration=2)),
+        ("success_pattern", {"duration_ms": 1500}, Lesson("unknown", duration=1.5)),
+        ("tool_efficiency", {"outcome": "failure"}, Lesson("unknown", success=0)),
+        ("tool_efficiency", {"success": True}, Lesson("unknown", success=1)),
+        ("tool_efficiency", {"success_rate": 0.5}, Lesson("unknown", success=0.5)),
+        ("tool_efficiency", {"tokens_used": 7}, Lesson("unknown", tokens=7)),
+        ("tool_efficiency", {"execution_time_ms": 5}, Lesson("unknown", duration=5)),
+        ("tool_efficiency", {"duration_ms": 9}, Lesson("unknown", duration=9)),
+    ],
+)
+def test_a_field_counts_at_the_top_level_as_in_data(kind: str, field: Any, lesson: Lesson) -> None:
+    for content in ({**field, "data": {}}, {**field, "data": {"detail": "x"}}, {"data": field}):
+        record = parse_event({"type": kind, **content})
+        assert record is not None
+        assert record.lesson == lesson
+
+
 def test_fields_at_the_top_level_count_more_than_those_in_data() -> None:
     fields = {"error_type": "E1", "resolution": "", "confidence": 0.5}
     data = {"error_type": "E2", "resolution": "restart", "confidence": 1}

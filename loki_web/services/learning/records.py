@@ -7,6 +7,8 @@ Both count alike in all learning endpoints (docs/files.md, sections 9.1 and 18).
 import sys
 from typing import Any, NamedTuple
 
+import orjson
+
 from loki_web.services.learning.signal_index import (
     ERROR_PATTERN,
     SUCCESS_PATTERN,
@@ -33,6 +35,12 @@ _TYPE_OF_LEARNING_EVENT = {
     "success": SUCCESS_PATTERN,
     "tool_usage": TOOL_EFFICIENCY,
 }
+_FIELDS = frozenset(
+    {
+        *("preference_value", "resolution", "outcome", "success", "success_rate", "tokens_used"),
+        *("duration_seconds", "duration_ms", "execution_time_ms"),
+    }
+)  # of a lesson, beside its subject
 _MAX_NAME = 200
 _MAX_CACHED = 4096
 _MAX_CACHED_LENGTH = 1000  # characters of all fields in one key of the cache
@@ -80,10 +88,10 @@ def pack_signal(signal: Any) -> str | None:
 
 def unpack_signal(text: str) -> Record:
     """Return the record that `pack_signal` has packed."""
-    *fields, lesson = json_text.parse(text.encode())
-    when, kind, written_type, source, confidence = fields
-    names = (sys.intern(kind), sys.intern(written_type), sys.intern(source))
-    return Record(when, *names, confidence, Lesson(*lesson) if lesson else None)
+    when, kind, written_type, source, confidence, lesson = orjson.loads(text)
+    intern, new = sys.intern, tuple.__new__
+    names = intern(kind), intern(written_type), intern(source)
+    return new(Record, (when, *names, confidence, new(Lesson, lesson) if lesson else None))
 
 
 def _get_names(fields: tuple[Any, ...]) -> _Names | None:
@@ -141,7 +149,8 @@ def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
             content.get("action"), data.get("action"), default="unknown"
         )
     value, is_resolved, success, duration, tokens = None, False, None, None, 0
-    both = {**data, **content}  # fields are at the top level or in `data`
+    # The fields of a lesson are at the top level or in `data`.
+    both = data if _FIELDS.isdisjoint(content) else {**data, **content}
     if kind == USER_PREFERENCE:
         value = redact_within(both.get("preference_value"))
     elif kind == ERROR_PATTERN:

@@ -503,8 +503,11 @@ class SignalIndex:
     def _find_position(self, hour: "array[int]", row: int) -> int:
         """Return the position of a row in its hour, or where to insert it."""
         time_of = self._times.__getitem__
-        start = bisect_left(hour, time_of(row), key=time_of)
-        end = bisect_right(hour, time_of(row), lo=start, key=time_of)
+        when = time_of(row)
+        start = bisect_left(hour, when, key=time_of)
+        if start == len(hour) or time_of(hour[start]) != when:
+            return start
+        end = bisect_right(hour, when, lo=start, key=time_of)
         return bisect_left(hour, self._get_order(row), start, end, key=self._get_order)
 
     def _precedes(self, row: int, when: int, offset: int) -> bool:
