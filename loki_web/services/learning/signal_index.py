@@ -321,20 +321,15 @@ class SignalIndex:
 
         :param current: the stamps of the versions of all files.
         """
-        rows = self._file_rows
-        self._file_rows = {}
-        differing = set()
-        for name, stamp in current.items():
-            row = rows.pop(name, None)
-            if row is None:
-                differing.add(name)
-                continue
-            number = -1 - self._offsets[row]
-            self._file_rows[name], self._file_list[number] = row, name
-            if self._file_stamps[number] != stamp:
-                differing.add(name)
-        self._file_rows |= rows
-        return differing.union(rows)
+        stored = dict(zip(self._file_list, self._file_stamps, strict=True))
+        differing: set[str] = set()
+        if stored != current:
+            differing = {name for name, _ in stored.items() ^ current.items()}
+            differing.discard("")  # of numbers that are free
+        own = dict(zip(current, current, strict=True)).get
+        self._file_rows = {own(name, name): row for name, row in self._file_rows.items()}
+        self._file_list = [own(name, name) for name in self._file_list]
+        return differing
 
     def get_totals(self, selection: Selection) -> list[tuple[Group, Cell]]:
         """Return the totals of the selected records by group; must not be changed."""
