@@ -291,11 +291,11 @@ def _memory(server: Server) -> Figures:
 
 
 def _distinct_query(server: Server, number: int) -> None:
-    """One of three kinds, never the same twice."""
+    """One of three kinds, never the same twice, with answers of all sizes from the beginning."""
     if number % 3 == 0:
         server.get(f"/api/learning/signals?offset={number}&limit=20")
     elif number % 3 == 1:
-        server.get(f"/api/logs?lines={number % 10_000 + 1}")
+        server.get(f"/api/logs?lines={number * 7919 % 10_000 + 1}")
     else:
         server.post("/api/memory/retrieve", {"query": f"basket {number}", "topK": 5})
 
