@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -81,6 +81,14 @@ def is_special(path: Path | str) -> bool:
 def is_transient(error: OSError) -> bool:
     """Return whether a file could not be opened for lack of descriptors or memory."""
     return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def is_passing(error: OSError) -> bool:
+    """Return whether the next try may succeed, although the version is the same.
+
+    There was a lack of descriptors or memory, or a folder on the path was replaced meanwhile.
+    """
+    return error.errno != errno.EACCES
 
 
 def is_being_written(version: Version) -> bool:
@@ -376,21 +384,20 @@ def is_listed(name: str) -> bool:
 def entries_of(
     base: str, real: str, is_wanted: Callable[[str], bool] = is_listed
 ) -> Iterator[list[os.DirEntry[str]]]:
-    """List the entries of a folder by name; empty if it is missing. Use them inside the block.
+    """List the entries of a folder by name. Use them inside the block.
 
     :param base: the real path of the root.
     :param real: the real path of the folder. A link that has replaced it is not followed.
     :param is_wanted: whether a name is listed.
+    :raises OSError: if the folder cannot be listed.
     """
-    with ExitStack() as stack:
-        try:
-            inside = _folder_descriptor(base, real, how=_LIST)
-            stack.callback(os.close, inside)
-            with os.scandir(inside) as scanned:
-                entries = [entry for entry in scanned if is_wanted(entry.name)]
-        except OSError:
-            entries = []
+    inside = _folder_descriptor(base, real, how=_LIST)
+    try:
+        with os.scandir(inside) as scanned:
+            entries = [entry for entry in scanned if is_wanted(entry.name)]
         yield sorted(entries, key=lambda entry: entry.name)
+    finally:
+        os.close(inside)
 
 
 def reports_changes(path: Path | str) -> bool:

@@ -250,7 +250,7 @@ def _folder_of(relative: str) -> str:
 class PathInput:
     """A path below a root. Subclasses define its state.
 
-    :ivar is_unread: whether it could not be opened for lack of descriptors or memory.
+    :ivar is_unread: whether it could not be read, and may be at the next try.
     """
 
     is_unread = False
@@ -288,7 +288,7 @@ class PathInput:
     @property
     def is_notified(self) -> bool:
         """Whether an event is sent for each change of the state."""
-        return self.is_watched
+        return self.is_watched and not self.is_unread
 
     def _locate(self) -> str:
         """Bring the real path and the watch on its folder up to date.
@@ -392,11 +392,16 @@ class NamesInput(PathInput):
             return self._names
         with self._lock:
             read_at = time.time_ns()
-            base = state_of(self._root)
-            with files.entries_of(base, self._real, self._is_wanted) as entries:
-                names = self._names_in(entries)
+            base, names = state_of(self._root), Names()
+            self.is_unread = False
+            try:
+                with files.entries_of(base, self._real, self._is_wanted) as entries:
+                    names = self._names_in(entries)
+            except OSError as error:
+                self.is_unread = files.is_passing(error)
             self._names = self._names if names == self._names else names
-            self._version, self._settled = version, is_settled(version, read_at)
+            self._version = version
+            self._settled = is_settled(version, read_at) and not self.is_unread
             return self._names
 
     _is_wanted: Callable[[str], bool] = staticmethod(files.is_listed)
@@ -464,11 +469,6 @@ class FileInput(PathInput):
         get_notifier().drain()
         return not (self.is_watched and get_notifier().epoch == self._epoch)
 
-    @property
-    def is_notified(self) -> bool:
-        """Return whether events report a change of the content."""
-        return self.is_watched and not self.is_unread
-
     def _load(self, version: Version) -> None:
         get_notifier().drain()
         epoch, read_at = get_notifier().epoch, time.time_ns()
@@ -477,8 +477,8 @@ class FileInput(PathInput):
                 self._take(self._read(stream, version))
                 self.is_unread = False
         except OSError as error:
-            self.is_unread = files.is_transient(error)
-            if not self.is_unread:
+            self.is_unread = files.is_passing(error)
+            if not files.is_transient(error):
                 self._take(None)
         # Last, because other threads read these without the lock.
         self._version, self._settled, self._epoch = version, is_settled(version, read_at), epoch
@@ -580,7 +580,7 @@ class DocumentInput(FileInput):
         if self._document is None and self._last_good is None and self._is_being_written():
             time.sleep(_RETRY_SECONDS)
             super()._load(version)
-        if self._document is None and self._settled:
+        if self._document is None and self._settled and not self.is_unread:
             if version.size >= self.limit:
                 log.warning("skipped file %s: it is too large", self.relative)
             else:

@@ -251,9 +251,11 @@ class Journal(PathInput, Generic[R]):
                     self._reset()
                 self._read(stream, current)
                 self._version, self._settled = current, files.is_settled(current, read_at)
-        except OSError:
+                self.is_unread = False
+        except OSError as error:
             self._reset()
             self._version = None
+            self.is_unread = files.is_passing(error)
 
     def _continues(self, stream: BinaryIO, version: files.Version) -> bool:
         """Return whether the file begins with the content that was read."""

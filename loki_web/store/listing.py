@@ -168,17 +168,24 @@ class Listing:
             former.is_watched = is_watched
             return former
         directory = _Directory(real, version, is_settled(version, looked_at), is_linked, is_watched)
-        with files.entries_of(self._base, real) as entries:
-            for entry in entries:
-                is_link = entry.is_symlink()
-                if self._is_wanted(entry.name):
-                    path = f"{below}/{entry.name}" if below else entry.name
-                    directory.files.append(path)
-                    if is_linked or is_link:
-                        directory.links.append(path)
-                elif self._nested and _is_folder(entry):
-                    directory.folders.append((entry.name, is_link))
+        try:
+            with files.entries_of(self._base, real) as entries:
+                self._fill(directory, below, entries)
+        except OSError as error:
+            if files.is_passing(error):
+                directory.is_settled = directory.is_watched = False
         return directory
+
+    def _fill(self, directory: _Directory, below: str, entries: list[os.DirEntry[str]]) -> None:
+        for entry in entries:
+            is_link = entry.is_symlink()
+            if self._is_wanted(entry.name):
+                path = f"{below}/{entry.name}" if below else entry.name
+                directory.files.append(path)
+                if directory.is_linked or is_link:
+                    directory.links.append(path)
+            elif self._nested and _is_folder(entry):
+                directory.folders.append((entry.name, is_link))
 
     def _path(self, below: str) -> str:
         return os.path.normpath(os.path.join(self._base, self._relative, below))

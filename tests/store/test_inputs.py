@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from loki_web.store.files import Version, is_settled
 from loki_web.store.folder import Folder
-from loki_web.store.look import Dependencies, recording
+from loki_web.store.look import Dependencies, looking, recording
 from tests.store.readers import Taken
 from tests.support.waiting import wait_until_settled
 
@@ -107,6 +109,41 @@ def test_a_new_name_is_detected(folder: Folder) -> None:
     check_is_seen(
         folder, READS["names"], lambda: (folder.path / "memory" / "b.json").write_text("{}")
     )
+
+
+def test_what_was_moved_while_a_request_ran_is_read_by_the_next(
+    folder: Folder, read: Callable[[Folder], Any]
+) -> None:
+    expected, moved = read(Folder(folder.path)), folder.path.with_name("moved")
+    wait_until_settled(folder.path)
+    with looking():
+        folder.exists("memory")
+        folder.path.rename(moved)
+        folder.path.symlink_to(moved)
+        read(folder)
+    assert read(folder) == expected
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_what_was_not_read_for_lack_of_descriptors_is_read_by_the_next_request(
+    folder: Folder, read: Callable[[Folder], Any]
+) -> None:
+    expected = read(Folder(folder.path))
+    wait_until_settled(folder.path)
+    with no_descriptors():
+        dependencies, unread = remembered(folder, read), read(folder)
+    assert dependencies.are_current() is (unread == expected)
+    assert read(folder) == expected
 
 
 def test_a_folder_that_is_created_as_a_link_is_followed(folder: Folder) -> None:
