@@ -130,6 +130,7 @@ class Root:
         """
         if identity is None:
             return False
+        get_notifier().drain()  # a folder above may have been replaced since it was watched
         self.reports = self._events and files.reports_changes_on(identity[0], self.path)
         self._ancestry = get_notifier().get_ancestry(str(self.path))
         return self.reports and self._ancestry.watch(self)

@@ -13,6 +13,7 @@ import pytest
 
 from loki_web.store.files import Version, is_settled
 from loki_web.store.folder import Folder
+from loki_web.store.inputs import Root
 from loki_web.store.look import Dependencies, looking, recording
 from tests.store.readers import Taken
 from tests.support.waiting import wait_until_settled
@@ -122,6 +123,16 @@ def test_what_was_moved_while_a_request_ran_is_read_by_the_next(
         folder.path.symlink_to(moved)
         read(folder)
     assert read(folder) == expected
+
+
+def test_a_root_below_a_replaced_folder_is_resolved(tmp_path: Path) -> None:
+    for path in ("team/one", "team/two", "other/two"):
+        (tmp_path / path).mkdir(parents=True)
+    known, later = Root(tmp_path / "team/one"), Root(tmp_path / "team/two")
+    known.examine()
+    (tmp_path / "team").rename(tmp_path / "before")
+    (tmp_path / "team").symlink_to("other")
+    assert later.examine() == str(tmp_path / "other/two")
 
 
 @contextmanager
