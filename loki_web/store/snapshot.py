@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.look import Inputs, are_current, looking_again, state_of
+from loki_web.text import is_clean
 
 _State = tuple[int, ...] | None
 
@@ -71,7 +72,8 @@ def take_snapshot(root: Root, inputs: Inputs) -> Snapshot | None:
     :param inputs: those of the value.
     :return: None if it could not tell after a restart that the value is still right: an input is
         no file below the root, could not be read, or may change without another version; there is
-        a link; or something has changed since the value was computed.
+        a link; the path of the root is no text; or something has changed since the value was
+        computed.
     """
     paths: set[str] = set()
     for source, _ in inputs:
@@ -86,7 +88,8 @@ def take_snapshot(root: Root, inputs: Inputs) -> Snapshot | None:
     with looking_again():
         snapshot = _take(state_of(root), tuple(sorted(paths)))
         is_lasting = all(_is_lasting(state, now) for state in snapshot.states)
-        return snapshot if is_lasting and are_current(inputs) else None
+        is_sure = is_lasting and is_clean(snapshot.base) and are_current(inputs)
+        return snapshot if is_sure else None
 
 
 def _take(base: str, paths: tuple[str, ...]) -> Snapshot:

@@ -48,6 +48,10 @@ def _list_from_nothing(place: Place) -> list[ProjectTaskDict]:
     return _list(place.sources(LOKI_CACHE_DIR=str(place.home / "another-cache")))[0]
 
 
+def _list_others(place: Place) -> list[Path]:
+    return [place.loki.parent.parent / f"project-{number}/.loki" for number in range(COUNT)]
+
+
 def _get_index(place: Place) -> Path:
     (index,) = (place.home / ".cache").rglob("index-*.sqlite3")
     return index
@@ -92,7 +96,7 @@ def test_a_restart_reads_the_tasks_of_the_projects_that_have_changed(
 ) -> None:
     restarted = many.sources()
     assert _list(restarted) == (_list_from_nothing(many), COUNT)
-    change(many.loki.parent.parent / "project-7/.loki")
+    change(_list_others(many)[7])
     changed = _list_from_nothing(many)
     for sources in (restarted, many.sources()):
         assert _list(sources) == (changed, COUNT - 1)
@@ -120,6 +124,28 @@ def test_tasks_of_a_project_that_is_registered_no_more_are_not_listed(many: Plac
     listed, stored = _list(many.sources())
     assert stored == COUNT - 1
     assert not any(task["_project_path"].endswith("-7") for task in listed)
+
+
+def test_a_list_of_some_projects_leaves_the_stored_tasks_of_the_others(many: Place) -> None:
+    sources, roots = many.sources(), [other.parent for other in _list_others(many)]
+    _list(sources)
+    for root in roots[: COUNT - 2]:
+        _edited(root / ".loki")
+    wait_until_settled(many.home)
+    seen = sources.limited_to(frozenset(map(str, roots[: COUNT - 2])))
+    assert len(_list(seen)[0]) == COUNT - 2
+    assert _list(many.sources())[1] == 2
+
+
+def test_the_tasks_below_a_name_that_is_no_text_are_listed(many: Place) -> None:
+    for loki in _list_others(many):
+        _edited(loki)
+    loki = _list_others(many)[7]
+    loki.rename(loki.parent / "\udcff")
+    loki.symlink_to("\udcff")
+    wait_until_settled(many.home)
+    assert len(_list(many.sources())[0]) == COUNT
+    assert _list(many.sources())[1] == COUNT - 1
 
 
 def test_secrets_are_not_stored(many: Place) -> None:

@@ -59,7 +59,7 @@ def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectT
             }
             for task in stored.get(read[-1]).tasks
         ]
-    if identifiers is None:
+    if identifiers is None and sources.limit is None:  # what is stored replaces all of before
         stored.store_if_due(read)
     return merged
 
