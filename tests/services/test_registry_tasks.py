@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from loki_web.services.context import Sources
 from loki_web.services.registry import tasks
 from loki_web.services.registry.tasks import ProjectTaskDict
+from loki_web.store.derived import MAX_VALUES
 from loki_web.store.look import recording
 from loki_web.store.snapshot import SnapshotInput
 from tests.support.places import Place, write
@@ -146,6 +148,25 @@ def test_the_tasks_below_a_name_that_is_no_text_are_listed(many: Place) -> None:
     wait_until_settled(many.home)
     assert len(_list(many.sources())[0]) == COUNT
     assert _list(many.sources())[1] == COUNT - 1
+
+
+def test_stored_tasks_are_not_kept_beside_those_that_were_listed(many: Place) -> None:
+    text = "word " * 10_000
+    for loki in _list_others(many):
+        write(loki / "queue/pending.json", [{"id": "a", "description": text}])
+        os.utime(loki / "queue/pending.json", (OLD, OLD))
+    wait_until_settled(many.home)
+    sources = many.sources()
+    _list(sources)
+    for number in range(MAX_VALUES):  # of others, so that the stored tasks are loaded again
+        sources.values.get(number, lambda _: None)
+    tracemalloc.start()
+    try:
+        _list(sources)
+        gained, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert gained < COUNT * len(text) / 4
 
 
 def test_secrets_are_not_stored(many: Place) -> None:

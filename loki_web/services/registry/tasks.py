@@ -138,7 +138,11 @@ class _StoredTasks:
         return _Tasks(computed, recorded.inputs)
 
     def store_if_due(self, projects: list[Sources]) -> None:
-        """Store the tasks of all projects, if those of many were computed."""
+        """Store the tasks of all projects, if those of many were computed.
+
+        :param projects: all of them, each of which was read.
+        """
+        self._entries.clear()  # what is left is of others, or was not needed
         if self._store is None or len(self._unstored) < max(_BULK, len(projects) // 4):
             return
         self._unstored.clear()
