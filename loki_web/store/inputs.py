@@ -274,6 +274,7 @@ class PathInput:
         if status is not None and stat.S_ISLNK(status.st_mode):
             self._resolve(base)
             status = self._status()
+        self.is_unread = self.is_unread and status is not None
         return status
 
     @property

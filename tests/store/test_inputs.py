@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from loki_web.store.folder import Folder
 from loki_web.store.inputs import Root
 from loki_web.store.look import Dependencies, looking, recording
 from tests.store.readers import Taken
+from tests.support.places import write
 from tests.support.waiting import wait_until_settled
 
 OLD = 1_600_000_000
@@ -137,7 +139,7 @@ def test_a_root_below_a_replaced_folder_is_resolved(tmp_path: Path) -> None:
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """Let this process open nothing more."""
+    """Let this process open nothing more. It must have a notifier."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
     try:
@@ -155,6 +157,18 @@ def test_what_was_not_read_for_lack_of_descriptors_is_read_by_the_next_request(
         dependencies, unread = remembered(folder, read), read(folder)
     assert dependencies.are_current() is (unread == expected)
     assert read(folder) == expected
+
+
+def test_events_report_what_is_missing_after_it_was_not_read(
+    tmp_path: Path, read: Callable[[Folder], Any]
+) -> None:
+    write(tmp_path / "memory/a.json", {"n": 1})
+    assert remembered(Folder(tmp_path), read).is_notified
+    folder = Folder(tmp_path)
+    with no_descriptors():
+        read(folder)
+    shutil.rmtree(tmp_path / "memory")
+    assert remembered(folder, read).is_notified
 
 
 def test_a_folder_that_is_created_as_a_link_is_followed(folder: Folder) -> None:
