@@ -76,13 +76,12 @@ class Pages:
         page.goto(url)
         return watched
 
-    def read(self, url: str, **options: Any) -> Watched:
-        """Show an address to a test that only reads: that presses no key and no button.
+    def read(self, url: str) -> Watched:
+        """Show an address to a test that only reads, in a window of the usual size.
 
-        :param options: those that an open page can get, as `color_scheme` and `viewport`.
+        Such a test presses no key and no button.
         """
-        assert options.keys() <= _CHANGEABLE
-        watched = self._read = Watched(self._take(_READ, options))
+        watched = self._read = Watched(self._take(_READ, {}))
         watched.page.goto(url)
         watched.page.evaluate(TWO_FRAMES)  # an application that is there has heard of the address
         return watched

@@ -80,9 +80,9 @@ def test_a_few_iterations_are_shown_one_by_one(running: Server, read_page: OpenP
 
 @pytest.mark.parametrize("width", [390, 780, 1200, 1440])
 def test_the_line_of_a_tile_does_not_cover_its_words(
-    grown: Server, read_page: OpenPage, width: int
+    grown: Server, open_page: OpenPage, width: int
 ) -> None:
-    page = settled(read_page(grown.url, viewport={"width": width, "height": 900})).page
+    page = settled(open_page(grown.url, viewport={"width": width, "height": 900})).page
     for tile in page.locator(".tile").all():
         assert not tile.evaluate(COVERED_WORDS)
 

@@ -363,10 +363,10 @@ def test_a_failure_keeps_its_place_and_can_be_tried_again(
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1280])
 def test_the_view_fits_the_width_of_a_phone(
-    running: Server, read_page: OpenPage, width: int
+    running: Server, open_page: OpenPage, width: int
 ) -> None:
     size = {"width": width, "height": 900}
-    watched = settled(read_page(f"{running.url}/#/learning?timeRange=30d", viewport=size))
+    watched = settled(open_page(f"{running.url}/#/learning?timeRange=30d", viewport=size))
     expect(panel(watched.page, "Tools").locator("table")).to_be_visible()
     is_no_wider(watched, width)
 

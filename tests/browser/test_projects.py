@@ -402,10 +402,10 @@ def test_a_hundred_projects_on_one_screen(tmp_path: Path, open_page: OpenPage) -
 
 @pytest.mark.parametrize("width", [390, 768, 1024, 1280])
 def test_the_view_fits_the_width_of_a_phone(
-    running: Server, read_page: OpenPage, width: int
+    running: Server, open_page: OpenPage, width: int
 ) -> None:
     size = {"width": width, "height": 900}
-    watched = settled(read_page(f"{running.url}/#/projects/notes", viewport=size))
+    watched = settled(open_page(f"{running.url}/#/projects/notes", viewport=size))
     expect(panel(watched.page, "Registered").locator("table")).to_be_visible()
     is_no_wider(watched, width)
 

@@ -49,9 +49,9 @@ def test_the_strip_shows_what_the_api_says(running: Server, read_page: OpenPage)
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(
-    running: Server, read_page: OpenPage, view: str
+    running: Server, open_page: OpenPage, view: str
 ) -> None:
-    watched = settled(read_page(f"{running.url}/#/{view}"))
+    watched = settled(open_page(f"{running.url}/#/{view}"))
     is_accessible(watched)
     watched.page.set_viewport_size(PHONE)
     is_no_wider(watched, PHONE["width"])

@@ -24,11 +24,23 @@ SMALL = """() => [...document.querySelectorAll('#main :is(a, button, summary), #
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_on_a_phone_fingers_hit_everything_and_no_view_is_endless(
-    grown: Server, read_page: OpenPage, view: str
+    grown: Server, open_page: OpenPage, view: str
 ) -> None:
-    watched = settled(read_page(f"{grown.url}/#/{view}", viewport=PHONE))
+    watched = settled(open_page(f"{grown.url}/#/{view}", viewport=PHONE))
     assert watched.page.evaluate(SMALL) == []
     assert watched.page.evaluate("document.documentElement.scrollHeight") < LONGEST
+
+
+def test_a_view_is_not_endless_in_a_window_that_became_narrow(
+    grown: Server, open_page: OpenPage
+) -> None:
+    watched = settled(open_page(f"{grown.url}/#/now"))
+    page = watched.page
+    page.set_viewport_size(PHONE)
+    page.evaluate("location.hash = '#/learning'")
+    expect(page.get_by_role("heading", name="Learning", level=1)).to_be_visible()
+    settled(watched)
+    assert page.evaluate("document.documentElement.scrollHeight") < LONGEST
     is_no_wider(watched, PHONE["width"])
 
 
@@ -90,9 +102,9 @@ CUT_FACTS = """() => {
 
 @pytest.mark.parametrize("width", [780, 1024, 1280])
 def test_the_strip_cuts_no_figure_and_the_fleet_no_word(
-    running: Server, read_page: OpenPage, width: int
+    running: Server, open_page: OpenPage, width: int
 ) -> None:
-    watched = settled(read_page(f"{running.url}/#/fleet", viewport={"width": width, "height": 700}))
+    watched = settled(open_page(f"{running.url}/#/fleet", viewport={"width": width, "height": 700}))
     assert watched.page.evaluate(CUT_FACTS) == []
     strip, cost = watched.strip.bounding_box(), watched.fact("Cost").bounding_box()
     assert strip is not None
@@ -105,9 +117,9 @@ def test_the_strip_cuts_no_figure_and_the_fleet_no_word(
         assert name.evaluate("(name) => name.getClientRects().length") == 1
 
 
-def test_a_phone_shows_phase_cost_and_what_waits(grown: Server, read_page: OpenPage) -> None:
+def test_a_phone_shows_phase_cost_and_what_waits(grown: Server, open_page: OpenPage) -> None:
     status, cost = grown.get("/api/status").json(), grown.get("/api/cost").json()
-    watched = settled(read_page(f"{grown.url}/", viewport=PHONE))
+    watched = settled(open_page(f"{grown.url}/", viewport=PHONE))
     expect(watched.fact("Phase")).to_be_visible()
     expect(watched.fact("Phase")).to_have_text(status["phase"].capitalize() or "–")
     expect(watched.fact("Cost")).to_be_visible()
@@ -174,8 +186,8 @@ def test_forced_colors_more_contrast_and_paper_have_styles_of_their_own(
 
 
 @pytest.mark.parametrize("view", ["now", "learning"])
-def test_axe_finds_nothing_on_a_phone(grown: Server, read_page: OpenPage, view: str) -> None:
-    is_accessible(settled(read_page(f"{grown.url}/#/{view}", viewport=PHONE)))
+def test_axe_finds_nothing_on_a_phone(grown: Server, open_page: OpenPage, view: str) -> None:
+    is_accessible(settled(open_page(f"{grown.url}/#/{view}", viewport=PHONE)))
 
 
 def test_running_and_completed_differ_in_color(grown: Server, read_page: OpenPage) -> None:

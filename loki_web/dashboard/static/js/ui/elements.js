@@ -304,7 +304,8 @@ function attempt(make, otherwise) {
   }
 }
 
-const AT_ONCE = matchMedia('(max-width: 760px)').matches ? 5 : 100;
+const NARROW = matchMedia('(max-width: 760px)');
+const atOnce = () => (NARROW.matches ? 5 : 100); // rows of a table
 const MORE = 20; // rows at least for a click
 const LONG = 100; // rows from which a long table draws only those near the screen
 const SPARE_ROWS = 20; // drawn above and below the screen
@@ -326,7 +327,7 @@ export const table = (props) => h('x-table', { props });
 
 class Table extends Component {
   #order = ''; // a label, after a minus if it is descending
-  #shown = AT_ONCE;
+  #shown = atOnce();
   #end = () => {};
   /** @type {any[]} */
   #sortedRows = [];
@@ -475,7 +476,7 @@ class Table extends Component {
   }
 
   #more() {
-    this.#shown += Math.max(AT_ONCE, MORE);
+    this.#shown += Math.max(atOnce(), MORE);
     this.update();
   }
 
