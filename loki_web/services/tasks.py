@@ -20,7 +20,7 @@ from loki_web.store.collection import BULK
 from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import parse_time, tidy_time
 
-_STORED, _FORMAT = "tasks", "2"  # of the tasks in the derived index
+_STORED, _FORMAT = "tasks", "3"  # of the tasks in the derived index
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
 
 # Queue → status. Of an id in several queues the later entry counts, see `_is_later`.
@@ -162,7 +162,7 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
             choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
         merged[identity] = choice
     if changed >= BULK and sources.project.value_store is not None:
-        rows = {identity: [*choice] for identity, choice in merged.items()}
+        rows = {each: (choice.fingerprint, choice.task) for each, choice in merged.items()}
         sources.project.value_store.store(_STORED, _FORMAT, orjson.dumps(rows))
     return TaskList([choice.task for choice in merged.values()], merged)
 
@@ -268,10 +268,10 @@ def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
         sources.project.value_store.load(_STORED, _FORMAT) if sources.project.value_store else None
     )
     choices: dict[str, list[Any]] = orjson.loads(data) if data else {}
-    share_words(task for _, _, task in choices.values())
+    share_words(task for _, task in choices.values())
     return {
         identity: _Chosen(task["queue"], fingerprint, task)
-        for identity, (_, fingerprint, task) in choices.items()
+        for identity, (fingerprint, task) in choices.items()
     }
 
 

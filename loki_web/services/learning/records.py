@@ -35,12 +35,6 @@ _TYPE_OF_LEARNING_EVENT = {
     "success": SUCCESS_PATTERN,
     "tool_usage": TOOL_EFFICIENCY,
 }
-_FIELDS = frozenset(
-    {
-        *("preference_value", "resolution", "outcome", "success", "success_rate", "tokens_used"),
-        *("duration_seconds", "duration_ms", "execution_time_ms"),
-    }
-)  # of a lesson, beside its subject
 _MAX_NAME = 200
 _MAX_CACHED = 4096
 _MAX_CACHED_LENGTH = 1000  # characters of all fields in one key of the cache
@@ -89,9 +83,8 @@ def pack_signal(signal: Any) -> str | None:
 def unpack_signal(text: str) -> Record:
     """Return the record that `pack_signal` has packed."""
     when, kind, written_type, source, confidence, lesson = orjson.loads(text)
-    intern, new = sys.intern, tuple.__new__
-    names = intern(kind), intern(written_type), intern(source)
-    return new(Record, (when, *names, confidence, new(Lesson, lesson) if lesson else None))
+    names = (sys.intern(kind), sys.intern(written_type), sys.intern(source))
+    return Record._make((when, *names, confidence, lesson and Lesson._make(lesson)))
 
 
 def _get_names(fields: tuple[Any, ...]) -> _Names | None:
@@ -149,8 +142,7 @@ def _make_lesson(kind: str, content: Json, data: Json) -> Lesson:
             content.get("action"), data.get("action"), default="unknown"
         )
     value, is_resolved, success, duration, tokens = None, False, None, None, 0
-    # The fields of a lesson are at the top level or in `data`.
-    both = data if _FIELDS.isdisjoint(content) else {**data, **content}
+    both = {**data, **content}  # fields are at the top level or in `data`
     if kind == USER_PREFERENCE:
         value = redact_within(both.get("preference_value"))
     elif kind == ERROR_PATTERN:

@@ -43,13 +43,15 @@ def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectT
     :param identifiers: ids, aliases or paths of projects; unknown ones are ignored. None for all.
     """
     merged: list[ProjectTaskDict] = []
-    projects, read = _select_projects(sources, identifiers), list[Sources]()
+    projects = _select_projects(sources, identifiers)
+    read: list[Sources] = []
     stored = _get_stored_tasks(sources.unlimited, len(projects))
     for project in projects:
         if project.root is None:
             continue
         name = redact(project.name)
-        read.append(sources.at_project(project.root))
+        own_sources = sources.at_project(project.root)
+        read.append(own_sources)
         merged += [
             {
                 **task,
@@ -57,7 +59,7 @@ def list_tasks(sources: Sources, identifiers: list[str] | None) -> list[ProjectT
                 "_project_name": name,
                 "_project_path": project.path,
             }
-            for task in stored.get(read[-1]).tasks
+            for task in stored.get(own_sources).tasks
         ]
     if identifiers is None and sources.limit is None:  # what is stored replaces all of before
         stored.store_if_due(read)
@@ -101,16 +103,17 @@ class _StoredTasks:
 
     def __init__(self, store: ValueStore | None) -> None:
         self._store = store
-        self._is_loaded = store is None
+        self._is_loaded = False
         self._entries: dict[str, list[Any]] = {}
         self._unstored: set[Path] = set()
 
     def load(self) -> None:
         """Load what another run has stored, once."""
-        if self._store is not None and not self._is_loaded:
-            self._is_loaded = True
-            data = self._store.load(_STORED, _FORMAT)
-            self._entries = orjson.loads(data) if data else {}
+        if self._store is None or self._is_loaded:
+            return
+        self._is_loaded = True
+        data = self._store.load(_STORED, _FORMAT)
+        self._entries = orjson.loads(data) if data else {}
 
     def get(self, sources: Sources) -> _Tasks:
         """Return the tasks of one project."""
