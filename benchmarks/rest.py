@@ -291,7 +291,10 @@ def _memory(server: Server) -> Figures:
 
 
 def _distinct_query(server: Server, number: int) -> None:
-    """One of three kinds, never the same twice, with answers of all sizes from the beginning."""
+    """Send a query that no other number sends: signals, log lines or a search, in turn.
+
+    The numbers of log lines are mixed, so that memory does not grow with the answers.
+    """
     if number % 3 == 0:
         server.get(f"/api/learning/signals?offset={number}&limit=20")
     elif number % 3 == 1:

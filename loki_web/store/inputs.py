@@ -59,7 +59,7 @@ class Root:
 
     @property
     def is_notified(self) -> bool:
-        """Whether an event is sent when the root is moved, removed or replaced."""
+        """Return whether an event is sent when the root is moved, removed or replaced."""
         return self._watched_itself == self.watching
 
     def examine(self) -> str:
@@ -284,12 +284,12 @@ class PathInput:
 
     @property
     def is_watched(self) -> bool:
-        """Whether an event is sent for each change of the path since it was examined."""
+        """Return whether each change of the path since it was examined sends an event."""
         return self._is_watched and not self._is_linked and self._watching == self._root.watching
 
     @property
     def is_notified(self) -> bool:
-        """Whether an event is sent for each change of the state."""
+        """Return whether an event is sent for each change of the state."""
         return self.is_watched and not self.is_unread
 
     def _locate(self) -> str:

@@ -15,7 +15,7 @@ _State = tuple[int, ...] | None
 
 
 class Snapshot(NamedTuple):
-    """What some paths below a root were: the files of a value, and the folders that lead to them.
+    """The states of some paths below a root: the files of a value and the folders above them.
 
     :ivar base: the real path of the root.
     :ivar states: kind and version of each path; None for one that was missing.
@@ -46,7 +46,7 @@ class SnapshotInput:
 
     @property
     def is_notified(self) -> bool:
-        """Whether an event is sent for each change since it was examined."""
+        """Return whether an event is sent for each change since it was examined."""
         return self._is_watched and self._watching == self._root.watching
 
     def examine(self) -> Snapshot:
