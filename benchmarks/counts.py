@@ -62,13 +62,6 @@ def counted(call: Callable[[], Any]) -> Counts:
             seen[kind] += 1
 
     before = _IO.read_text()
-    profile(call, note)
-    read = _bytes_in(_IO.read_text()) - _bytes_in(before) - len(before)
-    return Counts(seen["opens"], seen["stats"], seen["lists"], read, seen["regexes"], seen["calls"])
-
-
-def profile(call: Callable[[], Any], note: Callable[[FrameType, str, Any], None]) -> None:
-    """Call `note` for each event of `sys.setprofile` in a call, while no garbage is collected."""
     gc.disable()
     sys.setprofile(note)
     try:
@@ -76,6 +69,8 @@ def profile(call: Callable[[], Any], note: Callable[[FrameType, str, Any], None]
     finally:
         sys.setprofile(None)
         gc.enable()
+    read = _bytes_in(_IO.read_text()) - _bytes_in(before) - len(before)
+    return Counts(seen["opens"], seen["stats"], seen["lists"], read, seen["regexes"], seen["calls"])
 
 
 def _kind(function: Any) -> str:

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -173,7 +173,7 @@ def test_parallel_calls_get_checkpoints_of_their_own(place: Place) -> None:
     assert {line["id"] for line in index(place)} == directories(place)
 
 
-def create_in_a_process(place: Place, said: Connection, turns: int | None) -> None:
+def create_in_turns(place: Place, said: Connection, turns: int | None = None) -> None:
     """Create checkpoints as a worker does, a number of times or forever; send the status codes."""
     client = place.client()
     for turn in itertools.count() if turns is None else range(turns):
@@ -181,10 +181,12 @@ def create_in_a_process(place: Place, said: Connection, turns: int | None) -> No
         said.send(client.post("/api/checkpoints", json=body).status_code)
 
 
-def another_server(place: Place, turns: int | None = None) -> tuple[ForkServerProcess, Connection]:
+def another_server(
+    target: Callable[..., None], place: Place, *arguments: object
+) -> tuple[ForkServerProcess, Connection]:
     """Start a process that creates checkpoints; return what it sends as well."""
     said, says = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=create_in_a_process, args=(place, says, turns), daemon=True)
+    process = PROCESSES.Process(target=target, args=(place, says, *arguments), daemon=True)
     process.start()
     says.close()
     return process, said
@@ -192,7 +194,7 @@ def another_server(place: Place, turns: int | None = None) -> tuple[ForkServerPr
 
 @pytest.mark.slow
 def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskClient) -> None:
-    servers = [another_server(place, 10) for _ in range(3)]
+    servers = [another_server(create_in_turns, place, 10) for _ in range(3)]
     assert [[said.recv() for _ in range(10)] for _, said in servers] == [[201] * 10] * 3
     for process, said in servers:
         process.join()
@@ -206,7 +208,7 @@ def test_several_processes_make_checkpoints_at_once(place: Place, client: FlaskC
 def test_a_killed_server_leaves_whole_checkpoints_and_whole_lines(session: Place) -> None:
     recorded = directories(session)
     for _ in range(4):
-        process, said = another_server(session)
+        process, said = another_server(create_in_turns, session)
         with said:
             assert said.recv() == 201
             wait_until(partial(is_making, process.pid, session), "a checkpoint", often=True)
@@ -404,10 +406,7 @@ def test_a_full_disk_leaves_no_directory_and_no_line(place: Place, full: str) ->
     count = LIMIT // (len(line) + 1)
     text = json.dumps(["x" * LIMIT]) if full != INDEX else f"{line}\n" * count
     place.write(full, text)
-    said, says = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=create_on_a_full_disk, args=(place, says))
-    process.start()
-    says.close()
+    process, said = another_server(create_on_a_full_disk, place)
     with said:
         assert said.recv() == (500, True)
     process.join()

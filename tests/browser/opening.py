@@ -39,7 +39,6 @@ class Pages:
         self._browser = browser
         self._kept: dict[str, Page] = {}
         self._in_use: Watched | None = None
-        self._read: Watched | None = None
         self._new: list[BrowserContext] = []
 
     def open(
@@ -81,7 +80,7 @@ class Pages:
 
         Such a test presses no key and no button.
         """
-        watched = self._read = Watched(self._take(_READ, {}))
+        watched = self._in_use = Watched(self._take(_READ, {}))
         watched.page.goto(url)
         watched.page.evaluate(TWO_FRAMES)  # an application that is there has heard of the address
         return watched
@@ -94,14 +93,14 @@ class Pages:
             context.close()
         self._new.clear()
         watched, self._in_use = self._in_use, None
-        if watched:
-            watched.forget()
-            _forget(watched.page)
-        watched, self._read = self._read, None
-        if watched:
-            watched.forget()
+        if watched is None:
+            return
+        watched.forget()
+        if watched.page is self._kept.get(_READ):
             has_input = watched.page.evaluate("window.hasInput")
             assert not has_input, "a test that does more than read needs `open_page`"
+        else:
+            _forget(watched.page)
 
     def _open_new(self, use: str, options: dict[str, Any]) -> Page:
         context = self._browser.new_context(**{**_DEFAULTS, **options})
