@@ -168,10 +168,17 @@ def test_loaded_parts_do_not_move_those_that_are_there(
     assert page.evaluate(SHIFT) < MOST_SHIFT
 
 
-def test_a_slow_request_is_shown_with_its_time(running: Server, open_page: OpenPage) -> None:
+def test_a_slow_request_is_shown_with_its_time_on_a_device_with_a_wrong_clock(
+    running: Server, open_page: OpenPage
+) -> None:
+    first: list[Route] = []
     held: list[Route] = []
 
+    def hold_first(route: Route) -> None:
+        first.append(route)
+
     def prepare(page: Page) -> None:
+        page.route("**/api/**", hold_first)
         page.route("**/api/memory/episodes*", lambda route: held.append(route))
         page.clock.install(time=BEGIN)
         page.clock.pause_at(BEGIN)  # time passes by `run_for` alone
@@ -179,8 +186,14 @@ def test_a_slow_request_is_shown_with_its_time(running: Server, open_page: OpenP
     page = open_page(f"{running.url}/#/memory", prepare=prepare).page
     shown = page.get_by_role("region", name="Episodes")
     expect(shown.locator(".bone").first).to_be_visible()
+    expect_equal(page, lambda: len(first) > 0, True)
+    page.unroute("**/api/**", hold_first)
+    for route in first:
+        with page.expect_response(route.request.url):  # it has the server's clock
+            route.continue_()
+    page.clock.run_for(1000)
     expect(shown).not_to_contain_text("Still reading")
-    page.clock.run_for(4000)
+    page.clock.run_for(3000)
     expect(shown).to_contain_text("Still reading, for 4s.")
     page.clock.run_for(9000)
     expect(shown).to_contain_text("Still reading, for 13s.")

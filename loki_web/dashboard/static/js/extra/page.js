@@ -33,7 +33,7 @@ export function page(ctx, { from, also = {}, find, nameOf, missing, head, spanOf
   const [id] = path;
   const top = h('div.head');
   const body = stage(ctx, 'grid');
-  const began = now();
+  const began = Date.now();
   const slices = Object.values(from);
   let it = null;
 

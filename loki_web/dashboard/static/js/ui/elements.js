@@ -9,9 +9,9 @@ import { compact, count, dateTime, duration, lookup, moment, NONE, percent, time
  * Bars in the place of what is being loaded; after a while it says for how long.
  *
  * @param {number} [lines]
- * @param {number} [began] in milliseconds
+ * @param {number} [began] by the clock of this device: the server's is known from the first answer on
  */
-export const loading = (lines = 3, began = now()) =>
+export const loading = (lines = 3, began = Date.now()) =>
   h(
     'div.waiting',
     { 'aria-busy': 'true', key: 'loading' },
@@ -118,7 +118,7 @@ function ticking(kind, value, after) {
 }
 
 function text(kind, at, after) {
-  const seconds = { ago: now() - at, wait: now() - at, since: asOf() - at, until: at - now() }[kind] / 1000;
+  const seconds = { ago: now() - at, wait: Date.now() - at, since: asOf() - at, until: at - now() }[kind] / 1000;
   if (kind === 'wait') return seconds < PATIENCE ? NO_WORD : `Still reading, for ${duration(seconds)}. ${WHY_SO_LONG}`;
   if (kind === 'ago' && after && seconds < 1.5) return 'just now';
   return duration(seconds) + after;
@@ -245,7 +245,7 @@ let ids = 0;
  */
 export function panel(ctx, { title, from = {}, also = {}, show, tools, above, class: more = '', lines = 3 }) {
   const id = `panel-${++ids}`;
-  const began = now();
+  const began = Date.now();
   const head = h('header');
   const body = h('div.card-body');
   const section = h('section.card', { class: more, 'aria-labelledby': id }, head, above, body);
