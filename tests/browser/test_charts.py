@@ -5,6 +5,7 @@ from playwright.sync_api import Locator, ViewportSize, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.growing import ITERATIONS, SPENT_BEFORE
+from tests.browser.opening import TWO_FRAMES
 from tests.browser.reading import money, panel, table_behind
 from tests.browser.seen import PHONE
 from tests.browser.watching import settled
@@ -30,6 +31,25 @@ COVERED_LABELS = f"""(section) => {{
   return all.filter((_, at) => places.slice(at + 1).some((other) => isOver(places[at], other)))
     .map((text) => text.textContent);
 }}"""
+# A copy of the first chart, which notes how wide it was each time it was drawn.
+COPY = """() => {
+  const first = document.querySelector('x-chart');
+  const copy = document.createElement('x-chart');
+  copy.props = first.props;
+  window.drawn = [];
+  window.place = document.createElement('div');
+  window.place.style.width = '500px';
+  new MutationObserver((changes) => {
+    for (const { target } of changes) window.drawn.push(target.viewBox.baseVal.width);
+  }).observe(copy, { subtree: true, attributeFilter: ['viewBox'] });
+  window.place.append(copy);
+  document.getElementById('main').append(window.place);
+}"""
+GIVE_WIDTH = "width => { window.place.style.width = width; }"
+SHOW_AGAIN = """() => {
+  const copy = window.place.firstChild;
+  copy.props = { ...copy.props };
+}"""
 COVERED_WORDS = f"""(tile) => {{
   {IS_OVER}
   const line = tile.querySelector('.spark')?.getBoundingClientRect();
@@ -69,6 +89,25 @@ def test_a_chart_stays_in_its_card_and_its_labels_do_not_overlap(
     page = settled(open_page(f"{grown.url}/#/{view}", viewport=size)).page
     assert panel(page, name).evaluate(OUTSIDE) == []
     assert panel(page, name).evaluate(COVERED_LABELS) == []
+
+
+def test_a_chart_is_drawn_once_for_each_width_and_whenever_it_shows_something_else(
+    running: Server, open_page: OpenPage
+) -> None:
+    page = settled(open_page(f"{running.url}/#/now")).page
+    steps: list[tuple[str, str | None, list[int]]] = [
+        (COPY, None, [500]),
+        (GIVE_WIDTH, "500.2px", [500]),
+        (GIVE_WIDTH, "600px", [500, 600]),
+        (GIVE_WIDTH, "0", [500, 600]),
+        (SHOW_AGAIN, None, [500, 600]),
+        (GIVE_WIDTH, "700px", [500, 600, 700]),
+        (SHOW_AGAIN, None, [500, 600, 700, 700]),
+    ]
+    for script, argument, widths in steps:
+        page.evaluate(script, argument)
+        page.evaluate(TWO_FRAMES)
+        assert page.evaluate("window.drawn") == widths
 
 
 def test_a_few_iterations_are_shown_one_by_one(running: Server, read_page: OpenPage) -> None:

@@ -28,7 +28,8 @@ class Chart extends Component {
   #svg = s('svg', { tabindex: 0, role: 'img' });
   #table = h('details', { ontoggle: () => this.#drawTable() });
   #figure = h('figure', this.#svg);
-  #resized = new ResizeObserver(() => this.#drawPlot());
+  #width = 0; // of the plot, in pixels
+  #resized = new ResizeObserver(() => this.#fit());
 
   constructor() {
     super();
@@ -57,6 +58,7 @@ class Chart extends Component {
     };
     svg.onkeydown = (event) => this.#press(event);
     draw(this, this.#key, this.#figure, this.#table);
+    this.#width = this.#figure.clientWidth;
     this.#resized.observe(this.#figure);
     this.#end = crosshair.watch((place) => this.#follow(place));
   }
@@ -161,8 +163,16 @@ class Chart extends Component {
     this.#drawCursor();
   }
 
-  #drawPlot() {
+  /** Draw again if there is more or less room. */
+  #fit() {
     const width = this.#figure.clientWidth;
+    if (width === this.#width) return;
+    this.#width = width;
+    this.#drawPlot();
+  }
+
+  #drawPlot() {
+    const width = this.#width;
     if (!width) return;
     this.#shown = condense(this.props, width);
     this.#place = layout(this.#shown, width);
