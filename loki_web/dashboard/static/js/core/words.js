@@ -14,6 +14,9 @@ export const lookup = (entries) => Object.assign(Object.create(null), entries);
 export const NONE = '–';
 
 const plain = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 });
+const [sums, smallSums] = [2, 4].map(
+  (digits) => new Intl.NumberFormat('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
 /** `utc` if times are written in UTC, else they are in the zone of the browser; read when the page is loaded. */
 export const clock = keptCell('clock', '');
 const zoned = clock.value === 'utc' ? { timeZone: 'UTC' } : {};
@@ -40,12 +43,8 @@ const round = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toFi
 /** US dollars; small sums with more digits. */
 export function money(value) {
   if (!isNumber(value)) return NONE;
-  const digits = value !== 0 && Math.abs(value) < 0.1 ? 4 : 2;
-  const size = Math.abs(value).toLocaleString('en-US', {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-  return `${value < 0 ? '−' : ''}$${size}`;
+  const isSmall = value !== 0 && Math.abs(value) < 0.1;
+  return `${value < 0 ? '−' : ''}$${(isSmall ? smallSums : sums).format(Math.abs(value))}`;
 }
 
 /** A percentage. */
