@@ -136,6 +136,46 @@ def delay(socket: WebSocketRoute, *, until: ExitStack, sent: list[str]) -> None:
     until.callback(socket.on_message, server.send)
 
 
+# From now on: how often slices told of news, and the types of the messages that were heard.
+NOTE_NEWS = """async (names) => {
+  const load = (name) => import(document.querySelector(`[href$="core/${name}.js"]`).href);
+  const [live, store] = [await load('live'), await load('store')];
+  window.told = Object.fromEntries(names.map((name) => [name, 0]));
+  window.heard = [];
+  live.onMessage((type) => window.heard.push(type));
+  for (const name of names) store[name].watch(() => { window.told[name] += 1; });
+  for (const name of names) window.told[name] = 0; // a slice calls at once who watches it
+}"""
+KNOWN = ("agents", "cost")  # slices, which have the names of the messages with their data
+FAIL = """async (name) => {
+  const store = await import(document.querySelector('[href$="core/store.js"]').href);
+  store[name].error = new Error('It cannot be read');
+}"""
+
+
+@pytest.mark.parametrize("failed", [*KNOWN, None])
+def test_what_was_loaded_is_not_drawn_again_when_its_channel_begins_with_it(
+    empty_place: Place, open_page: OpenPage, failed: str | None
+) -> None:
+    budget = "metrics/budget.json"
+    empty_place.write(budget, {"limit": 10, "budget_used": 1})
+    with servers.serving(empty_place) as server, ExitStack() as held:
+        hold = partial(delay, until=held, sent=[])
+        page = open_page(
+            f"{server.url}/#/now", prepare=lambda page: page.route_web_socket("**/ws", hold)
+        ).page
+        is_loaded(page)
+        page.evaluate(NOTE_NEWS, KNOWN)
+        if failed:
+            page.evaluate(FAIL, failed)
+        held.close()
+        expect_equal(page, lambda: set(KNOWN) <= set(page.evaluate("window.heard")), True)
+        told = {name: int(name == failed) for name in KNOWN}
+        assert page.evaluate("window.told") == told
+        empty_place.write(budget, {"limit": 10, "budget_used": 2})
+        expect_equal(page, lambda: page.evaluate("window.told.cost"), told["cost"] + 1)
+
+
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 @pytest.mark.parametrize(
     ("view", "is_reversed"),

@@ -154,14 +154,15 @@ class Slice {
     this.#isNew = false;
   }
 
-  /** Take the value from a message of the feed. */
-  put(data) {
+  /** Take the value from a message of the feed; `isKnown` if it is the one that was loaded. */
+  put(data, isKnown) {
     this.#version += 1;
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#text = '';
     this.#isDirty = false;
     this.at = this.#triedAt = Date.now();
+    if (isKnown && !this.error) return;
+    this.#text = '';
     this.#become(data);
   }
 
@@ -222,8 +223,8 @@ live.onMessage((type, data, channel, isCurrent) => {
   const isFirst = begun.delete(channel);
   const holder = followers.find(({ message }) => message === type);
   const before = holder?.data;
-  holder?.put(data);
   const isKnown = isFirst && holder && JSON.stringify(before) === JSON.stringify(data);
+  holder?.put(data, isKnown);
   for (const each of followers) {
     const canTell = isFirst && each.agrees && each.data !== undefined;
     if (each === holder) continue;
