@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, ViewportSize, WebSocketRoute, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.holding import holding
 from tests.browser.opening import TWO_FRAMES
 from tests.browser.reading import expect_equal
 from tests.browser.seen import PHONE
@@ -184,28 +185,20 @@ def test_what_was_loaded_is_not_drawn_again_when_its_channel_begins_with_it(
 def test_loaded_parts_do_not_move_those_that_are_there(
     grown: Server, open_page: OpenPage, view: str, size: ViewportSize, is_reversed: bool
 ) -> None:
-    held: list[Route] = []
-    is_open = False
-
-    def hold(route: Route) -> None:
-        if is_open:
-            route.continue_()
-        else:
-            held.append(route)
-
-    address = f"{grown.url}/#/{view}"
-    watched = open_page(address, route=lambda page: page.route("**/api/**", hold), viewport=size)
-    page = watched.page
-    expect(page.locator("#main[aria-busy]")).to_have_count(0)
-    expect(page.locator(".waiting").first).to_be_visible()
-    is_open = True
-    for route in reversed(held) if is_reversed else held:
-        with page.expect_response(route.request.url):
-            route.continue_()
+    with holding("*/api/*") as held:
+        watched = open_page(f"{grown.url}/#/{view}", route=held.begin, viewport=size)
+        page = watched.page
+        expect(page.locator("#main[aria-busy]")).to_have_count(0)
+        expect(page.locator(".waiting").first).to_be_visible()
+        held.stop()
+        assert len(held.requests) >= 7
+        for request in reversed(held.requests) if is_reversed else held.requests:
+            with page.expect_response(request.url):
+                request.let_through()
+            page.evaluate(TWO_FRAMES)
+        settled(watched)
         page.evaluate(TWO_FRAMES)
-    settled(watched)
-    page.evaluate(TWO_FRAMES)
-    assert page.evaluate(SHIFT) < MOST_SHIFT
+        assert page.evaluate(SHIFT) < MOST_SHIFT
 
 
 def test_a_slow_request_is_shown_with_its_time_on_a_device_with_a_wrong_clock(
