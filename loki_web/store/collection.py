@@ -448,15 +448,14 @@ class Collection:
         """Return the files to read with their versions, and the files that are gone."""
         stale: dict[str, Version] = {}
         gone: list[str] = []
-        get_stamp = self._entries.stamp
-        for name, version in self._listing.versions(due):
-            stamp = get_stamp(name)
-            if version is None:
-                self._unsettled.discard(name)
-                if stamp is not None:
-                    gone.append(name)
-            elif stamp != version.stamp or name in doubtful:
+        stamps = self._entries.stamps_of(due.difference(doubtful))
+        for name, version in self._listing.find_changed(due, stamps):
+            if version is not None:
                 stale[name] = version
+                continue
+            self._unsettled.discard(name)
+            if name in self._entries:
+                gone.append(name)
         return stale, gone
 
     def _note(self, changed: list[str]) -> None:

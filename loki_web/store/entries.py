@@ -1,7 +1,7 @@
 """The state of the files of a collection, in columns: a year of history has tens of thousands."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
 from typing import Any, NamedTuple
 
@@ -65,10 +65,10 @@ class Entries:
         """Return how many entries have no value."""
         return self._values.count(None) - len(self._free)
 
-    def stamp(self, path: str) -> int | None:
-        """Return the stamp of a path; None if it has no entry."""
-        row = self._rows.get(path)
-        return None if row is None else self._stamps[row]
+    def stamps_of(self, paths: Iterable[str]) -> dict[str, int]:
+        """Return the stamps of those of some paths that have an entry."""
+        rows, stamps = self._rows, self._stamps
+        return {path: stamps[rows[path]] for path in paths if path in rows}
 
     def stamps(self) -> dict[str, int]:
         """Return the stamps of the entries that have a value, by path."""

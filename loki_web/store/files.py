@@ -54,6 +54,13 @@ class Version(NamedTuple):
         return self.mtime_ns / 1e9
 
 
+def get_stamp(status: os.stat_result) -> int:
+    """Return the stamp of the version in the result of `stat`, without making the version."""
+    return hash(
+        (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    )
+
+
 def is_settled(version: Version, read_at_ns: int) -> bool:
     """Return False if a write after the read could leave the version unchanged.
 
@@ -297,7 +304,8 @@ class OpenFolders:
         :param folder: a real path below the root.
         """
         try:
-            return os.stat(name, dir_fd=self._enter(folder), follow_symlinks=False)
+            inside = self._descriptors.get(folder) or self._enter(folder)
+            return os.stat(name, dir_fd=inside, follow_symlinks=False)
         except OSError:
             return None
 

@@ -4,7 +4,7 @@ import os
 import stat
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from loki_web.store import files
@@ -133,9 +133,15 @@ class Listing:
             return None
         return directory.path, own
 
-    def versions(self, names: Collection[str]) -> Iterator[tuple[str, Version | None]]:
-        """Yield listed files with their current versions; None if one is not a regular file."""
-        directories, linked = self._directories, self.linked
+    def find_changed(
+        self, names: Collection[str], stamps: Mapping[str, int]
+    ) -> Iterator[tuple[str, Version | None]]:
+        """Examine listed files. Yield those that have another version than before, with it.
+
+        :param stamps: of the versions before; a file without one has changed.
+        :return: the version is None if the file is missing or no regular file.
+        """
+        directories, linked, get_stamp = self._directories, self.linked, stamps.get
         with files.OpenFolders(self._base) as folders:
             is_bulk = len(names) >= _BULK
             for name in names:
@@ -143,13 +149,14 @@ class Listing:
                 directory = directories.get(below)
                 if directory is None or name in linked:
                     real = files.resolve_below(self._base, os.path.join(self._relative, name))
-                    yield name, _version(real, stat.S_ISREG) if real else None
-                    continue
-                status = is_bulk and folders.status(directory.path, own)
-                if status and stat.S_ISREG(status.st_mode):
-                    yield name, Version.from_status(status)
+                    status = _lstat(real) if real else None
                 else:
-                    yield name, _version(f"{directory.path}/{own}", stat.S_ISREG)
+                    status = is_bulk and folders.status(directory.path, own)
+                    status = status or _lstat(f"{directory.path}/{own}")
+                if status is None or not stat.S_ISREG(status.st_mode):
+                    yield name, None
+                elif files.get_stamp(status) != get_stamp(name):
+                    yield name, Version.from_status(status)
 
     def _directory(self, below: str, is_linked: bool) -> _Directory | None:
         """Return a directory, listed again if it has changed; None if it is missing."""
@@ -160,9 +167,10 @@ class Listing:
         is_linked = real != os.path.normpath(os.path.join(self._base, relative))
         is_watched = self._watch(real, below)
         looked_at = time.time_ns()
-        version = _version(real, stat.S_ISDIR)
-        if version is None:
+        status = _lstat(real)
+        if status is None or not stat.S_ISDIR(status.st_mode):
             return None
+        version = Version.from_status(status)
         former = self._directories.get(below)
         if former and former.is_settled and (former.path, former.version) == (real, version):
             former.is_watched = is_watched
@@ -194,20 +202,19 @@ class Listing:
         return name == self._named if self._named else name.endswith(".json")
 
 
-def _version(path: str, is_kind: Callable[[int], bool]) -> Version | None:
+def _lstat(path: str) -> os.stat_result | None:
     try:
-        status = os.lstat(path)
+        return os.lstat(path)
     except OSError:
         return None
-    return Version.from_status(status) if is_kind(status.st_mode) else None
 
 
 def _kind(path: str) -> Callable[[int], bool] | None:
     """Return S_ISLNK for a link, S_ISREG for anything else that exists, else None."""
-    try:
-        return stat.S_ISLNK if stat.S_ISLNK(os.lstat(path).st_mode) else stat.S_ISREG
-    except OSError:
+    status = _lstat(path)
+    if status is None:
         return None
+    return stat.S_ISLNK if stat.S_ISLNK(status.st_mode) else stat.S_ISREG
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
