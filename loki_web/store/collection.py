@@ -179,10 +179,9 @@ class Collection:
         """Return the same as `items`, without caching the list."""
         observe(self)
         with self._lock:
-            values = ((name, self._entries.value(name)) for name in self._names())
             return [
                 (name, self.value(name) if value is RELEASED else value)
-                for name, value in values
+                for name, value in self._entries.values_of(self._names())
                 if value is not None
             ]
 

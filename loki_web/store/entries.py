@@ -96,10 +96,10 @@ class Entries:
         pairs = ((mtimes[row], path) for path, row in self._rows.items())
         return [path for _, path in nlargest(count, pairs)]
 
-    def value(self, path: str) -> Any:
-        """Return the value of a path; None if it has no entry."""
-        row = self._rows.get(path)
-        return None if row is None else self._values[row]
+    def values_of(self, paths: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Yield those of some paths that have an entry, each with its value."""
+        rows, values = self._rows, self._values
+        return ((path, values[rows[path]]) for path in paths if path in rows)
 
     def put(self, path: str, entry: Entry) -> None:
         """Add or replace the entry of a path."""

@@ -168,7 +168,8 @@ def _make_episode(path: str, digest: list[Any] | None) -> Episode | None:
     if digest is None or path == "index.json" or path.endswith("/index.json"):
         return None
     time, own = digest
-    return Episode(time, path, own or get_file_id(path))
+    fields = (time, path, own or get_file_id(path))
+    return tuple.__new__(Episode, fields)  # twice as fast as `Episode(...)`, for each of many files
 
 
 def _make_catalog(generation: int, episodes: list[Episode]) -> Catalog:

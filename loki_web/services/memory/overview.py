@@ -89,19 +89,15 @@ class ConsolidationDict(TypedDict):
 
 def get_summary(sources: Sources) -> SummaryDict:
     """Return the numbers of episodes, patterns, anti-patterns and skills, and the economics."""
-    known_patterns = patterns.list_patterns(sources)
-    anti_patterns = sum(map(patterns.is_anti_pattern, known_patterns))
+    known_patterns, anti_patterns = patterns.count_patterns(sources)
     economics = get_economics(sources)
     return {
         "episodic": {
             "count": len(episodes.get_catalog(sources).by_id),
             "latestDate": _get_latest_date(sources),
         },
-        "semantic": {
-            "patterns": len(known_patterns) - anti_patterns,
-            "antiPatterns": anti_patterns,
-        },
-        "procedural": {"skills": len(skills.get_all(sources).by_id)},
+        "semantic": {"patterns": known_patterns, "antiPatterns": anti_patterns},
+        "procedural": {"skills": skills.count_skills(sources)},
         "tokenEconomics": {
             "discoveryTokens": economics["discoveryTokens"],
             "readTokens": economics["readTokens"],

@@ -76,6 +76,11 @@ def get_all(sources: Sources) -> Skills:
     return get_collection(sources).derive(_make_skills)
 
 
+def count_skills(sources: Sources) -> int:
+    """Return how many skills there are, without formatting them."""
+    return len(get_collection(sources).derive(_choose_latest))
+
+
 def format_skill(path: str, stored: Json) -> SkillDict:
     """Return a stored skill, redacted and with every documented field.
 
@@ -96,7 +101,8 @@ def format_skill(path: str, stored: Json) -> SkillDict:
     return cast(SkillDict, {**entry, **others, **documented})
 
 
-def _make_skills(items: list[tuple[str, Any]]) -> Skills:
+def _choose_latest(items: list[tuple[str, Any]]) -> dict[str, tuple[str, Json]]:
+    """Return by id the path and the content of the file that counts."""
     latest: dict[str, tuple[str, Json]] = {}
     for path, content in items:
         if not isinstance(content, dict) or path == "index.json":
@@ -105,9 +111,13 @@ def _make_skills(items: list[tuple[str, Any]]) -> Skills:
         other = latest.get(identifier)
         if other is None or get_latest_time(content, *_TIMES) > get_latest_time(other[1], *_TIMES):
             latest[identifier] = path, content
+    return latest
+
+
+def _make_skills(items: list[tuple[str, Any]]) -> Skills:
     skills = {
         identifier: (path, format_skill(path, entry))
-        for identifier, (path, entry) in latest.items()
+        for identifier, (path, entry) in _choose_latest(items).items()
     }
     return Skills(
         {identifier: entry for identifier, (_, entry) in skills.items()},
