@@ -76,7 +76,7 @@ class MilestoneReader:
 class IndexReader:
     """The reader of the index of all events. The index also has the signal files."""
 
-    STAMP = "5"
+    STAMP = "6"
 
     def __init__(self) -> None:
         self.index = SignalIndex()
@@ -112,7 +112,7 @@ class IndexReader:
         names = changes.names
         if names is None:
             names = self.index.compare_files(files.stamps())
-        for name in names:
+        for name in sorted(names):  # as they are listed, which is compared after a restart
             entry = files.version(name)
             packed = entry and (files.value(name) if entry.value is RELEASED else entry.value)
             if entry is None or packed is None:

@@ -151,7 +151,7 @@ class Listing:
                     real = files.resolve_below(self._base, os.path.join(self._relative, name))
                     status = _lstat(real) if real else None
                 else:
-                    status = is_bulk and folders.status(directory.path, own)
+                    status = folders.status(directory.path, own) if is_bulk else None
                     status = status or _lstat(f"{directory.path}/{own}")
                 if status is None or not stat.S_ISREG(status.st_mode):
                     yield name, None

@@ -223,6 +223,8 @@ class SignalIndex:
         :ivar _offsets: the offset in the journal; for a signal -1 - the number of its file.
         :ivar _figures: the row in the five columns of figures, -1 for none.
         :ivar _values: the number of a preference's value, or _RESOLVED, or -1.
+        :ivar _file_list: the name of each file by its number; empty for a number that is free.
+        :ivar _file_rows: the row of each file, -1 for a number that is free.
         :ivar _file_stamps: the stamp of each file's version; 0 if that is not settled.
         :ivar _cached: cached totals by their time, the last used one at the end.
         """
@@ -238,9 +240,9 @@ class SignalIndex:
         self._group_list: list[Group] = []
         self._value_numbers: dict[str, int] = {}
         self._value_texts: list[str] = []
-        self._file_rows: dict[str, int] = {}
+        self._file_numbers: dict[str, int] = {}
         self._file_list: list[str] = []
-        self._file_stamps = array("q")
+        self._file_rows, self._file_stamps = array("i"), array("q")
         self._free_files: list[int] = []
         self._cached: LRUCache[int, _Totals] = LRUCache(
             _MAX_CELLS, getsizeof=lambda totals: totals.size
@@ -252,7 +254,7 @@ class SignalIndex:
     @property
     def files(self) -> Collection[str]:
         """The names of the signal files."""
-        return self._file_rows.keys()
+        return self._file_numbers.keys()
 
     def add(self, record: Record, offset: int, length: int) -> int:
         """Add a record of the journal and return its row.
@@ -302,16 +304,17 @@ class SignalIndex:
         else:
             number = len(self._file_list)
             self._file_list.append(name)
+            self._file_rows.append(-1)
             self._file_stamps.append(stamp)
-        self._file_rows[name] = self.add(record, -1 - number, 0)
+        self._file_numbers[name] = number
+        self._file_rows[number] = self.add(record, -1 - number, 0)
 
     def remove_file(self, name: str) -> None:
         """Remove the record of a signal file, if there is one."""
-        row = self._file_rows.pop(name, None)
-        if row is not None:
-            number = -1 - self._offsets[row]
-            self.remove(row)
-            self._file_list[number] = ""
+        number = self._file_numbers.pop(name, None)
+        if number is not None:
+            self.remove(self._file_rows[number])
+            self._file_list[number], self._file_rows[number] = "", -1
             self._free_files.append(number)
 
     def compare_files(self, current: Mapping[str, int]) -> set[str]:
@@ -326,10 +329,18 @@ class SignalIndex:
         if stored != current:
             differing = {name for name, _ in stored.items() ^ current.items()}
             differing.discard("")  # of numbers that are free
-        own = dict(zip(current, current, strict=True)).get
-        self._file_rows = {own(name, name): row for name, row in self._file_rows.items()}
-        self._file_list = [own(name, name) for name in self._file_list]
+        names = list(current)
+        if names != self._file_list:
+            own = dict(zip(names, names, strict=True)).get
+            names = [own(name, name) for name in self._file_list]
+        self._name_files(names)
         return differing
+
+    def _name_files(self, names: list[str]) -> None:
+        """Set the names of all files, by their numbers."""
+        self._file_list = names
+        self._file_numbers = dict(zip(names, range(len(names)), strict=True))
+        self._file_numbers.pop("", None)  # of numbers that are free
 
     def get_totals(self, selection: Selection) -> list[tuple[Group, Cell]]:
         """Return the totals of the selected records by group; must not be changed."""
@@ -387,9 +398,6 @@ class SignalIndex:
 
     def dump(self) -> tuple[list[Any], list[bytes]]:
         """Return the state: tables, and columns."""
-        rows_of_files = array("i", [-1]) * len(self._file_list)
-        for row in self._file_rows.values():
-            rows_of_files[-1 - self._offsets[row]] = row
         hours = [(hour, self._hours[hour]) for hour in self._hour_order]
         tables = [
             [list(group) for group in self._group_list],
@@ -400,7 +408,7 @@ class SignalIndex:
             [*self._free_files],
             [totals.dump() for totals in self._cached.values()],
         ]
-        columns = [*self._list_columns(), rows_of_files, *(rows for _, rows in hours)]
+        columns = [*self._list_columns(), *(rows for _, rows in hours)]
         return tables, [column.tobytes() for column in columns]
 
     def load(self, tables: list[Any], columns: "list[memoryview]") -> None:
@@ -409,10 +417,9 @@ class SignalIndex:
         own = self._list_columns()
         for column, data in zip(own, columns, strict=False):
             column.frombytes(data)
-        groups, values, hours, self._file_list, self._free_rows, self._free_files, cached = tables
-        rows_of_files, *rows_of_hours = (array("i", data.tobytes()) for data in columns[len(own) :])
-        pairs = zip(self._file_list, rows_of_files, strict=True)
-        self._file_rows = {name: row for name, row in pairs if row >= 0}
+        groups, values, hours, names, self._free_rows, self._free_files, cached = tables
+        rows_of_hours = (array("i", data.tobytes()) for data in columns[len(own) :])
+        self._name_files(names)
         self._group_list = [_intern_group(*group) for group in groups]
         self._group_numbers = {group: number for number, group in enumerate(self._group_list)}
         self._value_texts = values
@@ -423,13 +430,14 @@ class SignalIndex:
             totals = _Totals(since)
             totals.load(cells)
             self._cached[since] = totals
-        for number, stamp in enumerate(self._file_stamps):
-            if not stamp:
-                self.remove_file(self._file_list[number])
+        if 0 in self._file_stamps:
+            for number, stamp in enumerate(self._file_stamps):
+                if not stamp:
+                    self.remove_file(self._file_list[number])
 
     def _list_columns(self) -> "list[array[Any]]":
-        columns = [self._times, self._groups, self._lengths, self._offsets, self._file_stamps]
-        return [*columns, self._figures, *self._list_figure_columns()]
+        columns = [self._times, self._groups, self._lengths, self._offsets, self._figures]
+        return [*columns, *self._list_figure_columns(), self._file_stamps, self._file_rows]
 
     def _list_figure_columns(self) -> "list[array[Any]]":
         return [self._confidences, self._successes, self._durations, self._tokens, self._values]
