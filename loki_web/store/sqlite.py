@@ -208,7 +208,7 @@ def path_in(folder: Path) -> Path:
 
     Each version of the program has its own index, because its code computes the content.
     """
-    return folder / f"index-{_program()}.sqlite3"
+    return folder / f"index-{hash_program()}.sqlite3"
 
 
 def in_memory() -> sqlite3.Connection:
@@ -317,8 +317,11 @@ def _remove_old(path: Path) -> None:
 
 
 @cache
-def _program() -> str:
-    """Return a hash of the code that computes the indexed values, and of the Python version."""
+def hash_program() -> str:
+    """Return a hash of the code that computes the indexed values, and of the Python version.
+
+    A server calls this when it has loaded the code: another version may be installed while it runs.
+    """
     package = Path(__file__).parents[1]
     code = [
         (str(path.relative_to(package)), status.st_size, status.st_mtime_ns)

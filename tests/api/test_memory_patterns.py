@@ -10,6 +10,8 @@ from tests.support.memory_shapes import PATTERN_FIELDS, get, has
 from tests.support.places import Place
 
 Ask = Callable[[str], Any]
+NEWER = "2026-02-02T00:00:00Z"
+SECRET = "sk-ant-abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -82,6 +84,30 @@ def test_the_newest_pattern_of_an_id_counts_then_the_first(
     listed = get(client, "/api/memory/patterns")
     assert [entry["pattern"] for entry in listed] == ["newest", "first"]
     assert get(client, "/api/memory/summary")["semantic"] == {"patterns": 2, "antiPatterns": 0}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "anti_patterns"),
+    [
+        ([{"id": "a", "pattern": "x"}], [{"id": "a", "what_fails": "x", "updated_at": NEWER}]),
+        ([{"id": "a", "pattern": "x", "updated_at": NEWER}], [{"id": "a", "what_fails": "x"}]),
+        ([{"id": 5, "pattern": "x"}, {"id": "5", "pattern": "y"}], []),
+        ([{"pattern": "x"}, {"pattern": "x"}, {"pattern": "y"}], [{"what_fails": "x"}]),
+        ([{"id": "a b", "pattern": "x"}, {"id": SECRET, "pattern": "x"}, {"id": True}], []),
+        ([{"id": word, "category": word} for word in ("anti_pattern", "Antipattern", "x")], []),
+        ([{"id": "a", "category": " Anti-Pattern "}, {"id": "b", "category": 5}], [5, {"x": 1}]),
+        ([{"pattern": f"key {SECRET}"}, {"pattern": "key [redacted]"}], []),
+    ],
+)
+def test_the_summary_counts_the_patterns_that_are_listed(
+    place: Place, client: FlaskClient, patterns: list[Any], anti_patterns: list[Any]
+) -> None:
+    place.write("memory/semantic/patterns.json", patterns)
+    place.write("memory/semantic/anti-patterns.json", anti_patterns)
+    counts = get(client, "/api/memory/summary")["semantic"]
+    listed = [entry["category"] for entry in get(client, "/api/memory/patterns")]
+    avoided = listed.count("anti-pattern")
+    assert counts == {"patterns": len(listed) - avoided, "antiPatterns": avoided}
 
 
 def test_sound_patterns_stay_beside_bad_ones(place: Place, client: FlaskClient) -> None:

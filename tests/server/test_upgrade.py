@@ -87,7 +87,7 @@ def test_an_upgrade_loses_no_request(place: Place, name: str) -> None:
 
 
 def install(folder: Path, version: str) -> None:
-    """Change a module, the page and the template of /docs, as an installation in place does."""
+    """Change modules, the page and the template of /docs, as an installation in place does."""
     for name, text in {
         "__init__.py": OLD,
         "dashboard/static/index.html": "</body>",
@@ -97,6 +97,8 @@ def install(folder: Path, version: str) -> None:
         content = path.read_text(encoding="utf-8")
         assert text in content
         path.write_text(content.replace(text, version if text == OLD else f"{version}{text}"))
+    with (folder / "loki_web/services/tasks.py").open("a") as module:
+        module.write("\n")
 
 
 def replace_workers(server: Server, how: Callable[[], None]) -> None:
@@ -106,6 +108,10 @@ def replace_workers(server: Server, how: Callable[[], None]) -> None:
         lambda: len(server.workers()) == len(before) and not before & set(server.workers()),
         "other workers",
     )
+
+
+def list_indexes(place: Place) -> set[Path]:
+    return set(place.home.rglob("index-*.sqlite3"))
 
 
 def versions(answers: Load) -> set[bool]:
@@ -125,10 +131,14 @@ def test_after_an_installation_in_place_one_version_answers(place: Place, tmp_pa
     }
     with running(SCRIPT, env, f"127.0.0.1:{port}", folder=folder) as server:
         try:
+            indexes = wait_until(lambda: list_indexes(place), "the derived index")
             install(folder, NEW)
             with load(server.host, "/", "/docs", "/openapi.json") as reloading:
                 replace_workers(server, lambda: server.process.send_signal(signal.SIGHUP))
                 replace_workers(server, lambda: kill(server.workers()))
+            with load(server.host, "/api/tasks"):
+                pass
+            assert list_indexes(place) == indexes
             with load(server.host, "/health"):
                 upgrade(server)
             with load(server.host, "/", "/docs", "/openapi.json") as upgraded:
