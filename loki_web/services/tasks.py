@@ -18,9 +18,11 @@ from loki_web.services.session import state
 from loki_web.store.coerce import Json, as_count, as_dict, as_number, entries_in, first_text
 from loki_web.store.collection import BULK
 from loki_web.store.derived import derived, refreshed
+from loki_web.store.look import recording
+from loki_web.store.snapshot import Snapshot
 from loki_web.store.times import parse_time, tidy_time
 
-_STORED, _FORMAT = "tasks", "3"  # of the tasks in the derived index
+_STORED, _FORMAT = "tasks", "4"  # of the tasks in the derived index
 PENDING, IN_PROGRESS, REVIEW, DONE = "pending", "in_progress", "review", "done"
 
 # Queue → status. Of an id in several queues the later entry counts, see `_is_later`.
@@ -141,7 +143,11 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     The state file is a copy. Its entry is used only for an id that is in no queue, and only if the
     queue file was not written after the state file.
     """
-    previous = before.chosen if before else _load_tasks(sources)
+    previous = before.chosen if before else {}
+    if before is None:
+        snapshot, previous = _load_tasks(sources)
+        if snapshot is not None and sources.project.matches(snapshot):
+            return _make_list(previous)
     chosen, read = _choose(sources), _reader(sources)
     fingerprints = {source: _fingerprint_entries(sources, source) for source in {*chosen.values()}}
     changed = 0
@@ -161,10 +167,22 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
         elif choice.task["position"] != position:
             choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
         merged[identity] = choice
-    if changed >= BULK and sources.project.value_store is not None:
-        rows = {each: (choice.fingerprint, choice.task) for each, choice in merged.items()}
-        sources.project.value_store.store(_STORED, _FORMAT, orjson.dumps(rows))
-    return TaskList([choice.task for choice in merged.values()], merged)
+    if changed >= BULK:
+        _store_tasks(sources, None, merged)
+    return _make_list(merged)
+
+
+def store_tasks(sources: Sources) -> None:
+    """Store the tasks for the next start, unless they are those that were stored."""
+    with recording() as recorded:
+        task_list = get_task_list(sources)
+    snapshot = sources.project.take_snapshot(recorded.inputs)
+    if snapshot is not None and len(task_list.tasks) >= BULK:
+        _store_tasks(sources, snapshot, task_list.chosen)
+
+
+def _make_list(chosen: dict[str, _Chosen]) -> TaskList:
+    return TaskList([choice.task for choice in chosen.values()], chosen)
 
 
 @derived
@@ -262,14 +280,24 @@ def _get_path(queue: str) -> str:
     return f"queue/{queue}.json"
 
 
-def _load_tasks(sources: Sources) -> dict[str, _Chosen]:
-    """Return the tasks that a process has stored, so that a restart redacts only new ones."""
-    data = (
-        sources.project.value_store.load(_STORED, _FORMAT) if sources.project.value_store else None
-    )
-    choices: dict[str, list[Any]] = orjson.loads(data) if data else {}
+def _store_tasks(sources: Sources, snapshot: Snapshot | None, chosen: dict[str, _Chosen]) -> None:
+    store = sources.project.value_store
+    if store is not None:
+        rows = {each: (choice.fingerprint, choice.task) for each, choice in chosen.items()}
+        store.store(_STORED, _FORMAT, orjson.dumps([snapshot and [*snapshot], rows]))
+
+
+def _load_tasks(sources: Sources) -> tuple[Snapshot | None, dict[str, _Chosen]]:
+    """Return the tasks that a process has stored, so that a restart redacts only new ones.
+
+    :return: with a snapshot of the files that they were computed from, if one was stored.
+    """
+    store = sources.project.value_store
+    data = store.load(_STORED, _FORMAT) if store else None
+    stored, choices = orjson.loads(data) if data else (None, {})
+    snapshot = Snapshot.from_json(stored) if stored else None
     share_words(task for _, task in choices.values())
-    return {
+    return snapshot, {
         identity: _Chosen(task["queue"], fingerprint, task)
         for identity, (fingerprint, task) in choices.items()
     }

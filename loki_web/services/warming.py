@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from loki_web.errors import StorageError
+from loki_web.services import tasks
 from loki_web.services.cells import Counter
 from loki_web.services.context import Sources
 from loki_web.services.cost import usage
@@ -33,6 +34,7 @@ VALUES: dict[str, Callable[[Sources], object]] = {
     "episodes": lambda sources: episodes.get_catalog(sources),
     "spend": lambda sources: usage.get_spend(sources),
     "memory": lambda sources: overview.get_summary(sources),
+    "tasks": tasks.store_tasks,
     "tasks-of-all-projects": lambda sources: registry_tasks.list_tasks(sources, None),
     "search": search.refresh_index,
 }
