@@ -17,7 +17,7 @@ from loki_web.live import routes as live
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import warming
 from loki_web.services.context import WritableSources, open_sources
-from loki_web.store import sqlite
+from loki_web.store import notifier, sqlite
 from loki_web.store.times import utc_now
 from loki_web.web import answers, context, cors, error_handlers, guard, openapi, readiness, tracing
 from loki_web.web.api_docs import page as docs
@@ -65,13 +65,14 @@ def create_sidecar(
 
 
 def preload(settings: Settings) -> None:
-    """Read the files and modules of the package that workers need, before they are forked.
+    """Read the files, modules and libraries that workers need, before they are forked.
 
     They answer with one version, whatever is installed in the meantime.
     """
     dashboard.read_assets(settings.auth_required)
     docs.read_files()
     sqlite.hash_program()
+    notifier.load_library()
     for name in _get_modules_of(settings):
         importlib.import_module(name)
 

@@ -12,6 +12,7 @@ import os
 import termios
 import threading
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -247,6 +248,12 @@ def _has_events(descriptor: int) -> bool:
 def _report_lost(subscribers: Iterable[Subscriber]) -> None:
     for subscriber in list(subscribers):
         subscriber.lost()
+
+
+def load_library() -> None:
+    """Load the C library for the processes that this one forks. A program is started to find it."""
+    with suppress(OSError):
+        INotify().close()
 
 
 _notifiers: dict[int, Notifier] = {}

@@ -176,6 +176,26 @@ def test_workers_import_nothing_that_the_master_has_not_read(place: Place) -> No
     assert late_imports() <= set(before.split())
 
 
+FIRST_ANSWER = """
+import sys
+import loki_web.server.conf
+from loki_web.app import create_app
+started = []
+sys.addaudithook(lambda name, args: started.append(args[1]) if name == "subprocess.Popen" else None)
+assert create_app().test_client().get("/api/status").status_code == 200
+print(*started)
+"""
+
+
+@pytest.mark.slow
+def test_the_first_answer_of_a_worker_starts_no_program(place: Place) -> None:
+    env = environment(place)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_ANSWER], env=env, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
 def late_imports() -> set[str]:
     """Return our modules that functions import."""
     functions = [
