@@ -12,6 +12,7 @@ import orjson
 from benchmarks.counts import Counts, counted
 from loki_web.services import tasks
 from loki_web.services.learning import queries
+from loki_web.services.memory import overview
 from loki_web.services.session.liveness import get_liveness
 from loki_web.store import files
 from loki_web.store.collection import BULK, Collection
@@ -103,7 +104,17 @@ def count_restart(place: Place, count: int) -> int:
 
 def test_a_restart_does_not_add_up_the_records_again(place: Place) -> None:
     _, few, many = (count_restart(place, n) for n in (BULK + 1, BULK + 2, 3 * BULK + 2))
-    assert (many - few) / (2 * BULK) < 14  # the calls of examining a file; four more add it up
+    assert (many - few) / (2 * BULK) < 10  # the calls of examining a file; four more add it up
+
+
+def test_the_summary_of_the_memory_formats_no_pattern(place: Place) -> None:
+    calls = []
+    for count in (1, 101):
+        patterns = [{"id": f"p-{n}", "pattern": "Do", "conditions": ["x"]} for n in range(count)]
+        place.write("memory/semantic/patterns.json", patterns)
+        summarize = partial(overview.get_summary, place.sources())
+        calls.append(counted(summarize).calls)
+    assert (calls[1] - calls[0]) / 100 < 40  # formatting one takes twice as many
 
 
 def count_calls(place: Place, lines: list[bytes]) -> int:
