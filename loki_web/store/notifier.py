@@ -252,7 +252,7 @@ def _report_lost(subscribers: Iterable[Subscriber]) -> None:
 
 def load_library() -> None:
     """Load the C library for the processes that this one forks. A program is started to find it."""
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):  # the latter without inotify
         INotify().close()
 
 

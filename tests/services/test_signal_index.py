@@ -8,6 +8,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
+import orjson
 import pytest
 
 from loki_web.services import events
@@ -247,6 +248,24 @@ def test_an_index_is_restored_as_it_was() -> None:
         assert places_in(restored, selection) == places_in(index, selection)
         assert restored.count_by_hour(selection) == index.count_by_hour(selection)
         assert figures(restored, selection) == figures(index, selection)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_names_of_signal_files_are_kept_once_after_a_restart(order: int) -> None:
+    index = SignalIndex()
+    for name in ("one.json", "three.json", "two.json"):
+        index.put_file(name, Record(HOUR, "other", name, "file", None, None), len(name))
+    tables, columns = index.dump()
+    restored = SignalIndex()
+    restored.load(orjson.loads(orjson.dumps(tables)), [memoryview(column) for column in columns])
+    current = {name.lower(): len(name) for name in ("ONE.json", "THREE.json", "TWO.json")[::order]}
+    assert restored.compare_files(current) == set()
+    restored.remove_file("three.json")
+    kept = {id(name) for name in current if name != "three.json"}
+    assert {id(name) for name in restored.files} == kept
+    found = restored.find_newest(Selection(), 0, 10)
+    assert [place.file for place in found] == ["two.json", "one.json"]
+    assert {id(place.file) for place in found} == kept
 
 
 def places_in(index: SignalIndex, selection: Selection) -> list[tuple[Any, ...]]:
