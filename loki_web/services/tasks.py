@@ -143,8 +143,9 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     The state file is a copy. Its entry is used only for an id that is in no queue, and only if the
     queue file was not written after the state file.
     """
-    previous = before.chosen if before else {}
-    if before is None:
+    if before is not None:
+        previous = before.chosen
+    else:
         snapshot, previous = _load_tasks(sources)
         if snapshot is not None and sources.project.matches(snapshot):
             return _make_list(previous)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from loki_web.errors import StorageError
-from loki_web.store.files import give_to_owner
+from loki_web.store.files import give_to_owner, lstat
 
 LOCK_SECONDS = 5.0
 _LONG_WAIT_SECONDS = 1.0
@@ -277,11 +277,8 @@ def _append(descriptor: int, data: bytes, size: int) -> None:
 
 
 def _regular_file(path: str) -> os.stat_result | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status if stat.S_ISREG(status.st_mode) else None
+    status = lstat(path)
+    return status if status and stat.S_ISREG(status.st_mode) else None
 
 
 def _take_owner_and_mode(descriptor: int, before: os.stat_result | None, mode: int | None) -> None:

@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -24,6 +25,8 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTT
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _HAS_PROC = os.path.isdir("/proc/self/fd")
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Those of a version, in its order.
+_get_fields = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 class Version(NamedTuple):
@@ -38,10 +41,7 @@ class Version(NamedTuple):
     @classmethod
     def from_status(cls, status: os.stat_result) -> "Version":
         """Return the version in the result of `stat`."""
-        return tuple.__new__(
-            cls,
-            (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns),
-        )
+        return tuple.__new__(cls, _get_fields(status))
 
     @property
     def stamp(self) -> int:
@@ -56,9 +56,7 @@ class Version(NamedTuple):
 
 def get_stamp(status: os.stat_result) -> int:
     """Return the stamp of the version in the result of `stat`, without making the version."""
-    return hash(
-        (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    )
+    return hash(_get_fields(status))
 
 
 def is_settled(version: Version, read_at_ns: int) -> bool:
@@ -77,12 +75,18 @@ def is_settled_at(changed_ns: int, read_at_ns: int) -> bool:
     return abs(read_at_ns - changed_ns) > _CLOCK_GRAIN_NS
 
 
+def lstat(path: Path | str) -> os.stat_result | None:
+    """Return the status of a path, of a link itself; None if there is none, as for no path."""
+    try:
+        return os.lstat(path)
+    except (OSError, ValueError):
+        return None
+
+
 def is_special(path: Path | str) -> bool:
     """Return whether a path exists and is not a regular file; reading it could block."""
-    try:
-        return not stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return False
+    status = lstat(path)
+    return status is not None and not stat.S_ISREG(status.st_mode)
 
 
 def is_transient(error: OSError) -> bool:
@@ -342,13 +346,8 @@ class OpenFolders:
 def version(root: Path, relative: str) -> Version | None:
     """Return the version of a regular file below `root`; None for anything else."""
     real = resolve(root, relative)
-    if real is None:
-        return None
-    try:
-        status = os.lstat(real)
-    except OSError:
-        return None
-    return Version.from_status(status) if stat.S_ISREG(status.st_mode) else None
+    status = lstat(real) if real else None
+    return Version.from_status(status) if status and stat.S_ISREG(status.st_mode) else None
 
 
 def read(root: Path, relative: str, limit: int) -> tuple[bytes, Version]:

@@ -213,15 +213,8 @@ def _identity(status: os.stat_result | None) -> Identity | None:
 
 def _folder_at(path: Path | str) -> Identity | None:
     """Return the identity of a real folder; None for anything else."""
-    status = _lstat(path)
+    status = files.lstat(path)
     return _identity(status) if status and stat.S_ISDIR(status.st_mode) else None
-
-
-def _lstat(path: Path | str) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except (OSError, ValueError):
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +233,7 @@ class _Parents:
         base: str = state_of(self.root)
         names = self.folder.split(os.sep) if self.folder else []
         paths = accumulate(names, os.path.join, initial=base)
-        return base, tuple(_identity(_lstat(path)) for path in islice(paths, 1, None))
+        return base, tuple(_identity(files.lstat(path)) for path in islice(paths, 1, None))
 
 
 @lru_cache(maxsize=1024)
@@ -326,7 +319,7 @@ class PathInput:
         self._is_linked = real != os.path.normpath(os.path.join(base, self.relative))
 
     def _status(self) -> os.stat_result | None:
-        return _lstat(self._real) if self._real is not None else None
+        return files.lstat(self._real) if self._real is not None else None
 
 
 class VersionInput(PathInput):

@@ -149,10 +149,10 @@ class Listing:
                 directory = directories.get(below)
                 if directory is None or name in linked:
                     real = files.resolve_below(self._base, os.path.join(self._relative, name))
-                    status = _lstat(real) if real else None
+                    status = files.lstat(real) if real else None
                 else:
                     status = folders.status(directory.path, own) if is_bulk else None
-                    status = status or _lstat(f"{directory.path}/{own}")
+                    status = status or files.lstat(f"{directory.path}/{own}")
                 if status is None or not stat.S_ISREG(status.st_mode):
                     yield name, None
                 elif files.get_stamp(status) != get_stamp(name):
@@ -167,7 +167,7 @@ class Listing:
         is_linked = real != os.path.normpath(os.path.join(self._base, relative))
         is_watched = self._watch(real, below)
         looked_at = time.time_ns()
-        status = _lstat(real)
+        status = files.lstat(real)
         if status is None or not stat.S_ISDIR(status.st_mode):
             return None
         version = Version.from_status(status)
@@ -202,16 +202,9 @@ class Listing:
         return name == self._named if self._named else name.endswith(".json")
 
 
-def _lstat(path: str) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except OSError:
-        return None
-
-
 def _kind(path: str) -> Callable[[int], bool] | None:
     """Return S_ISLNK for a link, S_ISREG for anything else that exists, else None."""
-    status = _lstat(path)
+    status = files.lstat(path)
     if status is None:
         return None
     return stat.S_ISLNK if stat.S_ISLNK(status.st_mode) else stat.S_ISREG

@@ -6,6 +6,7 @@ import time
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from loki_web.store import files
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.inputs import PathInput, Root
 from loki_web.store.look import Inputs, are_current, looking_again, state_of
@@ -97,11 +98,8 @@ def _take(base: str, paths: tuple[str, ...]) -> Snapshot:
 
 
 def _state(path: str) -> _State:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return stat.S_IFMT(status.st_mode), *Version.from_status(status)
+    status = files.lstat(path)
+    return (stat.S_IFMT(status.st_mode), *Version.from_status(status)) if status else None
 
 
 def _is_lasting(state: _State, now: int) -> bool:

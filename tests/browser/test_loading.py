@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from playwright.sync_api import Page, Route, ViewportSize, WebSocketRoute, expect
+from playwright.sync_api import Page, ViewportSize, WebSocketRoute, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.holding import holding
+from tests.browser.holding import HeldRequest, holding
 from tests.browser.opening import TWO_FRAMES
 from tests.browser.reading import expect_equal
 from tests.browser.seen import PHONE
@@ -201,38 +201,35 @@ def test_loaded_parts_do_not_move_those_that_are_there(
         assert page.evaluate(SHIFT) < MOST_SHIFT
 
 
+def is_slow(request: HeldRequest) -> bool:
+    return "/api/memory/episodes" in request.url
+
+
 def test_a_slow_request_is_shown_with_its_time_on_a_device_with_a_wrong_clock(
     running: Server, open_page: OpenPage
 ) -> None:
-    first: list[Route] = []
-    held: list[Route] = []
+    with holding("*/api/*") as held:
 
-    def hold_first(route: Route) -> None:
-        first.append(route)
+        def prepare(page: Page) -> None:
+            held.begin(page)
+            page.clock.install(time=BEGIN)
+            page.clock.pause_at(BEGIN)  # time passes by `run_for` alone
 
-    def prepare(page: Page) -> None:
-        page.route("**/api/**", hold_first)
-        page.route("**/api/memory/episodes*", lambda route: held.append(route))
-        page.clock.install(time=BEGIN)
-        page.clock.pause_at(BEGIN)  # time passes by `run_for` alone
-
-    page = open_page(f"{running.url}/#/memory", prepare=prepare).page
-    shown = page.get_by_role("region", name="Episodes")
-    expect(shown.locator(".bone").first).to_be_visible()
-    expect_equal(page, lambda: len(first) > 0, True)
-    page.unroute("**/api/**", hold_first)
-    for route in first:
-        with page.expect_response(route.request.url):  # it has the server's clock
-            route.continue_()
-    page.clock.run_for(1000)
-    expect(shown).not_to_contain_text("Still reading")
-    page.clock.run_for(3000)
-    expect(shown).to_contain_text("Still reading, for 4s.")
-    page.clock.run_for(9000)
-    expect(shown).to_contain_text("Still reading, for 13s.")
-    page.clock.resume()
-    expect_equal(page, lambda: len(held) > 0, True)
-    for route in held:
-        route.continue_()
+        page = open_page(f"{running.url}/#/memory", prepare=prepare).page
+        shown = page.get_by_role("region", name="Episodes")
+        expect(shown.locator(".bone").first).to_be_visible()
+        expect_equal(page, lambda: any(map(is_slow, held.requests)), True)
+        held.stop()
+        for request in held.requests:
+            if not is_slow(request):
+                with page.expect_response(request.url):  # it has the server's clock
+                    request.let_through()
+        page.clock.run_for(1000)
+        expect(shown).not_to_contain_text("Still reading")
+        page.clock.run_for(3000)
+        expect(shown).to_contain_text("Still reading, for 4s.")
+        page.clock.run_for(9000)
+        expect(shown).to_contain_text("Still reading, for 13s.")
+        page.clock.resume()
     expect(shown.locator(".entry").first).to_be_visible()
     expect(shown).not_to_contain_text("Still reading")

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -18,12 +17,19 @@ from loki_web.store.look import recording
 from loki_web.store.snapshot import SnapshotInput
 from tests.support.places import Place, write
 from tests.support.registered import add_project, file
+from tests.support.stored_tasks import (
+    CHANGES,
+    EDITED,
+    OLD,
+    SECRET,
+    STATUS,
+    edited,
+    get_index,
+    let_age,
+)
 from tests.support.waiting import wait_until_settled
 
 COUNT = 20
-OLD = time.time() - 3600
-SECRET = "sk-ant-abcdefghijklmnopqrstuvwxyz"
-STATUS = {"id": "other", "title": "Other", "status": "review"}
 
 
 @pytest.fixture
@@ -31,10 +37,8 @@ def many(place: Place) -> Place:
     """Register projects, and list their tasks once in another run of the server."""
     for number in range(COUNT):
         other = add_project(place, f"project-{number}")
-        other.write("queue/pending.json", [{"id": "a", "title": f"{number} of {SECRET}"}])
-    for path in place.home.rglob("*.json"):
-        os.utime(path, (OLD, OLD))
-    wait_until_settled(place.home)
+        other.write("queue/pending.json", [{"id": EDITED, "title": f"{number} of {SECRET}"}])
+    let_age(place)
     _list(place.sources())
     return place
 
@@ -54,45 +58,11 @@ def _list_others(place: Place) -> list[Path]:
     return [place.loki.parent.parent / f"project-{number}/.loki" for number in range(COUNT)]
 
 
-def _get_index(place: Place) -> Path:
-    (index,) = (place.home / ".cache").rglob("index-*.sqlite3")
-    return index
-
-
-def _edited(loki: Path) -> None:
-    path = loki / "queue/pending.json"
-    path.write_text(path.read_text().replace('"a"', '"b"'))
-    os.utime(path, (OLD, OLD))
-
-
-def _done(loki: Path) -> None:
-    (loki / "queue/pending.json").rename(loki / "queue/completed.json")
-
-
-def _in_another_queue(loki: Path) -> None:
-    write(loki / "queue/review.json", [STATUS])
-
-
-def _in_the_state_file(loki: Path) -> None:
-    write(loki / "dashboard-state.json", {"tasks": {"review": [STATUS]}})
-
-
 def _in_another_store(loki: Path) -> None:
     write(loki / "state/tasks.json", [STATUS])
 
 
-def _alone(loki: Path) -> None:
-    write(loki / "queue/task-1.json", STATUS)
-
-
-def _gone(loki: Path) -> None:
-    loki.rename(loki.parent / "before")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [_edited, _done, _in_another_queue, _in_the_state_file, _in_another_store, _alone, _gone],
-)
+@pytest.mark.parametrize("change", [*CHANGES, _in_another_store])
 def test_a_restart_reads_the_tasks_of_the_projects_that_have_changed(
     many: Place, change: Callable[[Path], None]
 ) -> None:
@@ -113,7 +83,7 @@ def test_a_restart_reads_the_tasks_of_the_projects_that_have_changed(
     ],
 )
 def test_damaged_and_outdated_tasks_are_computed_and_stored_again(many: Place, damage: str) -> None:
-    with closing(sqlite3.connect(_get_index(many))) as database:
+    with closing(sqlite3.connect(get_index(many))) as database:
         database.execute(damage)
         database.commit()
     expected = _list_from_nothing(many)
@@ -132,7 +102,7 @@ def test_a_list_of_some_projects_leaves_the_stored_tasks_of_the_others(many: Pla
     sources, roots = many.sources(), [other.parent for other in _list_others(many)]
     _list(sources)
     for root in roots[: COUNT - 2]:
-        _edited(root / ".loki")
+        edited(root / ".loki")
     wait_until_settled(many.home)
     seen = sources.limited_to(frozenset(map(str, roots[: COUNT - 2])))
     assert len(_list(seen)[0]) == COUNT - 2
@@ -141,7 +111,7 @@ def test_a_list_of_some_projects_leaves_the_stored_tasks_of_the_others(many: Pla
 
 def test_the_tasks_below_a_name_that_is_no_text_are_listed(many: Place) -> None:
     for loki in _list_others(many):
-        _edited(loki)
+        edited(loki)
     loki = _list_others(many)[7]
     loki.rename(loki.parent / "\udcff")
     loki.symlink_to("\udcff")
@@ -170,8 +140,8 @@ def test_stored_tasks_are_not_kept_beside_those_that_were_listed(many: Place) ->
 
 
 def test_secrets_are_not_stored(many: Place) -> None:
-    assert b"7 of " in _get_index(many).read_bytes()
-    assert SECRET.encode() not in _get_index(many).read_bytes()
+    assert b"7 of " in get_index(many).read_bytes()
+    assert SECRET.encode() not in get_index(many).read_bytes()
 
 
 def test_the_tasks_of_few_projects_are_not_stored(place: Place) -> None:

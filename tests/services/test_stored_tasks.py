@@ -1,8 +1,6 @@
 """The tasks of the server's project after a restart: stored, unless a file of them has changed."""
 
-import os
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,12 +13,9 @@ from loki_web.services.tasks import TaskDict
 from loki_web.store.collection import BULK
 from loki_web.store.look import recording
 from loki_web.store.snapshot import SnapshotInput
-from tests.support.places import Place, write
+from tests.support.places import Place
+from tests.support.stored_tasks import CHANGES, SECRET, edited, get_index, let_age
 from tests.support.waiting import wait_until_settled
-
-OLD = time.time() - 3600
-SECRET = "sk-ant-abcdefghijklmnopqrstuvwxyz"
-STATUS = {"id": "other", "title": "Other", "status": "review"}
 
 
 @pytest.fixture
@@ -30,9 +25,7 @@ def idle(place: Place) -> Place:
     place.write("queue/pending.json", entries[:-1])
     place.write("queue/completed.json", entries[-1:])
     place.write("dashboard-state.json", {"tasks": {"pending": entries}})
-    for path in place.loki.rglob("*.json"):
-        os.utime(path, (OLD, OLD))
-    wait_until_settled(place.home)
+    let_age(place)
     tasks.store_tasks(place.sources())
     return place
 
@@ -48,28 +41,6 @@ def _list_from_nothing(place: Place) -> list[TaskDict]:
     return _list(place.sources(LOKI_CACHE_DIR=str(place.home / "another-cache")))[0]
 
 
-def _edited(loki: Path) -> None:
-    path = loki / "queue/pending.json"
-    path.write_text(path.read_text().replace('"task-7"', '"task-X"'))
-    os.utime(path, (OLD, OLD))
-
-
-def _done(loki: Path) -> None:
-    (loki / "queue/pending.json").rename(loki / "queue/completed.json")
-
-
-def _in_another_queue(loki: Path) -> None:
-    write(loki / "queue/review.json", [STATUS])
-
-
-def _in_the_state_file(loki: Path) -> None:
-    write(loki / "dashboard-state.json", {"tasks": {"review": [STATUS]}})
-
-
-def _alone(loki: Path) -> None:
-    write(loki / "queue/task-1.json", STATUS)
-
-
 def _newer_than_the_state_file(loki: Path) -> None:
     (loki / "dashboard-state.json").unlink()
 
@@ -79,17 +50,7 @@ def _linked(loki: Path) -> None:
     (loki / "queue").symlink_to("queues")
 
 
-def _gone(loki: Path) -> None:
-    loki.rename(loki.parent / "before")
-
-
-CHANGES = [
-    *(_edited, _done, _in_another_queue, _in_the_state_file, _alone),
-    *(_newer_than_the_state_file, _linked, _gone),
-]
-
-
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", [*CHANGES, _newer_than_the_state_file, _linked])
 @pytest.mark.parametrize("watch", ["auto", "poll"])
 def test_a_restart_reads_the_tasks_if_one_of_their_files_has_changed(
     idle: Place, change: Callable[[Path], None], watch: str
@@ -103,7 +64,7 @@ def test_a_restart_reads_the_tasks_if_one_of_their_files_has_changed(
 
 
 def test_what_is_stored_is_replaced_after_a_change(idle: Place) -> None:
-    _edited(idle.loki)
+    edited(idle.loki)
     wait_until_settled(idle.home)
     assert not _list(idle.sources())[1]
     tasks.store_tasks(idle.sources())
@@ -126,8 +87,7 @@ def test_tasks_that_were_written_just_now_are_not_trusted_after_a_restart(place:
     ],
 )
 def test_damaged_and_outdated_tasks_are_computed_again(idle: Place, damage: str) -> None:
-    (index,) = (idle.home / ".cache").rglob("index-*.sqlite3")
-    with closing(sqlite3.connect(index)) as database:
+    with closing(sqlite3.connect(get_index(idle))) as database:
         assert database.execute(damage).rowcount
         database.commit()
     expected = _list_from_nothing(idle)
@@ -137,6 +97,6 @@ def test_damaged_and_outdated_tasks_are_computed_again(idle: Place, damage: str)
 
 
 def test_no_secret_is_stored_with_the_tasks(idle: Place) -> None:
-    (index,) = (idle.home / ".cache").rglob("index-*.sqlite3")
-    assert b"task-7" in index.read_bytes()
-    assert SECRET.encode() not in index.read_bytes()
+    stored = get_index(idle).read_bytes()
+    assert b"task-7" in stored
+    assert SECRET.encode() not in stored
