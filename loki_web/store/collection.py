@@ -180,9 +180,9 @@ class Collection:
         observe(self)
         with self._lock:
             return [
-                (name, self.value(name) if value is RELEASED else value)
+                (name, current)
                 for name, value in self._entries.values_of(self._names())
-                if value is not None
+                if (current := self.value(name) if value is RELEASED else value) is not None
             ]
 
     def derive(self, function: Callable[[list[tuple[str, Any]]], R]) -> R:
@@ -273,17 +273,24 @@ class Collection:
             return self._entries.count_unusable()
 
     def read(self, name: str) -> Content | None:
-        """Read the current content of a file; None if it is damaged or cannot be read."""
+        """Read the current content of a file; None if it is damaged or cannot be read.
+
+        If the next try may succeed, the file counts as changed until then.
+        """
         try:
             with files.OpenFolders(state_of(self._root)) as folders:
                 return self._read(name, folders)
         except OSError:
+            with self._lock:
+                self._unsettled.add(name)
+                self._fresh.pop(name, None)
             return None
 
     def _read(self, name: str, folders: files.OpenFolders) -> Content | None:
-        """Return the content of a file; None if it is missing or damaged.
+        """Return the content of a file; None if it is damaged, too large or not readable.
 
-        :raises OSError: if it could not be opened for lack of descriptors or memory.
+        :raises OSError: if the next try may succeed: there was a lack of descriptors, or the file
+            was moved or removed after it was listed.
         """
         read_at = time.time_ns()
         try:
@@ -292,7 +299,7 @@ class Collection:
         except json_text.Damaged:
             return None
         except OSError as error:
-            if files.is_transient(error):
+            if files.is_passing(error):
                 raise
             return None
         return Content(value, version, is_settled(version, read_at), hash(data))
@@ -510,8 +517,7 @@ class Collection:
     def _take(self, name: str, version: Version, folders: files.OpenFolders) -> bool:
         """Read a file. Return whether its content or digest has changed.
 
-        If the file is being written, or cannot be opened for lack of descriptors, the previous
-        value is kept.
+        If the file is being written, or cannot be opened now, the previous value is kept.
         """
         before, fresh_before = self._entries.get(name), self._fresh.get(name)
         if before is not None:

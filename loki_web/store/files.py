@@ -99,7 +99,7 @@ def is_passing(error: OSError) -> bool:
 
     There was a lack of descriptors or memory, or a folder on the path was replaced meanwhile.
     """
-    return error.errno != errno.EACCES
+    return error.errno not in (errno.EACCES, errno.EFBIG)
 
 
 def is_being_written(version: Version) -> bool:

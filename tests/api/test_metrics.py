@@ -233,6 +233,8 @@ def write_events(path: Path, first: int, last: int, end: str = "\n") -> None:
         ((60, 100), 100),  # trimmed to the last lines
         ((60, 105), 105),  # and written again
         ((100, 130), 130),  # rotated
+        ((100, 200), 200),  # and as many lines as before
+        ((40, 140), 140),
         ((200, 201), 101),
         ((0, 0), 100),  # emptied
         ((0, 90), 100),  # cut off
@@ -263,6 +265,7 @@ def test_the_number_of_events_never_falls(
     [
         ((0, 105), (105, 107), 107),
         ((0, 100), (100, 107), 107),
+        ((0, 105), (105, 205), 205),
         ((60, 105), (105, 107), 107),
         ((0, 90), (105, 107), 102),  # of another time
         ((105, 110), (110, 112), 102),  # rotated twice

@@ -7,6 +7,7 @@ import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from loki_web.store.folder import Folder
 from loki_web.store.inputs import Root
 from loki_web.store.look import Dependencies, looking, recording
 from tests.store.readers import Taken
+from tests.support.moments import changing_at
 from tests.support.places import write
 from tests.support.waiting import wait_until_settled
 
@@ -29,6 +31,18 @@ def lines_taken(folder: Folder) -> Any:
         return list(taken.lines)
 
 
+def get_content(_: str, content: Any) -> Any:
+    return content
+
+
+def read_released(folder: Folder) -> Any:
+    """Read values again that were known and are not kept."""
+    files = folder.collection("memory")
+    files.items()
+    files.release_values()
+    return files.derive(list)
+
+
 READS: dict[str, Callable[[Folder], Any]] = {
     "document": lambda folder: folder.document("memory/a.json"),
     "text": lambda folder: folder.text("memory/a.json"),
@@ -36,16 +50,23 @@ READS: dict[str, Callable[[Folder], Any]] = {
     "version": lambda folder: folder.version("memory/a.json"),
     "collection": lambda folder: folder.collection("memory").items(),
     "nested": lambda folder: folder.collection("", nested=True).items(),
+    "one": lambda folder: folder.collection("memory").derive_one("a.json", get_content),
+    "released": read_released,
     "records": lines_taken,
 }
 
 
-@pytest.fixture(params=["events", "poll"])
-def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
+@pytest.fixture(params=[True, False], ids=["events", "poll"])
+def events(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, events: bool) -> Folder:
     path = tmp_path / "project" / ".loki"
     (path / "memory").mkdir(parents=True)
     put(path / "memory" / "a.json", '{"n": 1}')
-    return Folder(path, events=request.param == "events")
+    return Folder(path, events=events)
 
 
 @pytest.fixture(params=list(READS))
@@ -135,6 +156,29 @@ def test_a_root_below_a_replaced_folder_is_resolved(tmp_path: Path) -> None:
     (tmp_path / "team").rename(tmp_path / "before")
     (tmp_path / "team").symlink_to("other")
     assert later.examine() == str(tmp_path / "other/two")
+
+
+def test_what_was_moved_at_any_moment_of_a_read_is_read_by_the_next(
+    folder: Folder, events: bool, read: Callable[[Folder], Any]
+) -> None:
+    expected, moved = read(Folder(folder.path)), folder.path.with_name("moved")
+
+    def change() -> None:
+        folder.path.rename(moved)
+        folder.path.symlink_to(moved)
+
+    wait_until_settled(folder.path)
+    for moment in count():
+        one = Folder(folder.path, events=events)
+        with changing_at(moment, change):
+            dependencies, unsure = remembered(one, read), read(one)
+        assert not dependencies.are_current() or unsure == expected, moment
+        assert read(one) == expected, moment
+        if not moved.exists():
+            break
+        folder.path.unlink()
+        moved.rename(folder.path)
+    assert moment > 5
 
 
 @contextmanager
