@@ -354,8 +354,12 @@ def get_current_task(sources: Sources) -> str:
 
 def _has_no_list(sources: Sources) -> bool:
     """Return whether there is neither a task nor a list of tasks in the state file."""
-    is_listed = "tasks" in as_dict(sources.project.document(state.DASHBOARD_FILE))
-    return not is_listed and not _choose(sources)
+    return not _is_list_in_state(sources) and not _choose(sources)
+
+
+@derived
+def _is_list_in_state(sources: Sources) -> bool:
+    return "tasks" in as_dict(sources.project.document(state.DASHBOARD_FILE))
 
 
 def get_task_entries(value: Any) -> list[Json]:

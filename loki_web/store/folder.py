@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -274,6 +275,10 @@ class Folder:
         """List the names of the regular files and directories in a folder, sorted; no links."""
         names = self._names(relative)
         return sorted([*names.files, *names.folders])
+
+    def all_names(self, relative: str) -> frozenset[str]:
+        """Return the names in a folder, those of links included."""
+        return frozenset(chain.from_iterable(self._names(relative)))
 
     def may_have(self, *names: str) -> bool:
         """Return whether one of these names is in the folder, by one look at all of its names."""

@@ -12,13 +12,14 @@ from loki_web.services.redaction import redact
 from loki_web.services.session import liveness, processes, state
 from loki_web.services.session.liveness import KnownBy, Record
 from loki_web.store.coerce import Json, as_count, entries_in, first_text
-from loki_web.store.derived import derived
+from loki_web.store.derived import derived, refreshed
 from loki_web.store.times import parse_time, tidy_time
 
 AGENTS_FILE = "state/agents.json"
 ACTIVE_WORDS = frozenset({"active", "running"})
 _START_KEYS = ("spawned_at", "started", "started_at", "startedAt")
 _SUFFIX_LENGTH = 6
+_SIGNALS = "signals"
 
 
 class AgentDict(TypedDict):
@@ -78,8 +79,11 @@ class Agent:
 
     def recorded(self, file: str, written_at: float) -> Record | None:
         """Return the record of its process in a list; None if it has no process of its own."""
-        started = self.started.timestamp() if self.started else None
-        return Record(self.identity, file, self.pid, written_at, started) if self.pid else None
+        if not self.pid:
+            return None
+        started = self.started
+        timestamp = started.timestamp() if started else None
+        return Record(self.identity, file, self.pid, written_at, timestamp)
 
     def list_pause_markers(self) -> list[str]:
         """Return the pause signals of this agent, relative to `.loki/`."""
@@ -89,7 +93,7 @@ class Agent:
 
 def get_pause_marker(identity: str) -> str:
     """Return the path of the signal file that tells an agent to pause."""
-    return f"signals/PAUSE_AGENT_{identity}"
+    return f"{_SIGNALS}/PAUSE_AGENT_{identity}"
 
 
 def list_agents(sources: Sources) -> list[Agent]:
@@ -160,7 +164,25 @@ def find_agents(agents: Iterable[Agent], agent_id: str) -> list[Agent]:
 
 def describe_agents(sources: Sources) -> list[AgentDict]:
     """Return the documented fields of all agents, and further ones from their records."""
-    return [_describe(sources, agent) for agent in list_agents(sources)]
+    signals = {f"{_SIGNALS}/{name}" for name in sources.project.all_names(_SIGNALS)}
+    return [
+        {**fields, "pause_requested": not signals.isdisjoint(agent.list_pause_markers())}
+        for agent, fields in _describe_agents(sources)
+    ]
+
+
+@refreshed
+def _describe_agents(
+    sources: Sources, before: list[tuple[Agent, AgentDict]] | None
+) -> list[tuple[Agent, AgentDict]]:
+    """Return the agents, each with its fields; those of an agent that is as before are reused."""
+    former = {agent.identity: (agent, fields) for agent, fields in before or ()}
+    return [
+        same
+        if (same := former.get(agent.identity)) and same[0] == agent
+        else (agent, _describe(agent))
+        for agent in list_agents(sources)
+    ]
 
 
 def count_running(sources: Sources) -> int:
@@ -189,7 +211,8 @@ def _read_count(sources: Sources, agents: list[Agent], name: str) -> int:
     return as_count(state.get_dashboard_state(sources).get(name))
 
 
-def _describe(sources: Sources, agent: Agent) -> AgentDict:
+def _describe(agent: Agent) -> AgentDict:
+    """Return the fields that depend on the record alone."""
     entry = agent.entry
     return {
         "id": redact(agent.identity),
@@ -204,7 +227,7 @@ def _describe(sources: Sources, agent: Agent) -> AgentDict:
         "model": redact(first_text(entry.get("model"))),
         "tool_id": redact(first_text(entry.get("tool_id"))),
         "tool_count": as_count(entry.get("tool_count")),
-        "pause_requested": any(sources.project.exists(name) for name in agent.list_pause_markers()),
+        "pause_requested": False,
         "started_at": _get_time(entry, *_START_KEYS),
         "heartbeat": _get_time(entry, "heartbeat"),
         "completed_at": _get_time(entry, "completed_at"),
