@@ -283,7 +283,7 @@ class Collection:
         except OSError:
             with self._lock:
                 self._unsettled.add(name)
-                self._fresh.pop(name, None)
+                self._fresh.pop(name, None)  # so that reading it again counts as a change
             return None
 
     def _read(self, name: str, folders: files.OpenFolders) -> Content | None:

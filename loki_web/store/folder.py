@@ -282,10 +282,10 @@ class Folder:
 
     def may_have(self, *names: str) -> bool:
         """Return whether one of these names is in the folder, by one look at all of its names."""
-        present = self._names("")
-        if not any(present):
+        present = self.all_names("")
+        if not present:
             return self.is_folder("")  # it may be entered without the permission to list it
-        return any(map(set(names).intersection, present))
+        return not present.isdisjoint(names)
 
     def other_names(self, relative: str) -> list[str]:
         """List the names in a folder that are neither regular files nor links to them."""

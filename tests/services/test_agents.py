@@ -1,4 +1,4 @@
-"""How much of the agents is computed again after a change."""
+"""Agents that are as before are not described again; entries in `signals/` request a pause."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How much of the tasks is computed again after a change."""
+"""A large state file is not parsed again when the queues have changed, not the file."""
 
 import zlib
 

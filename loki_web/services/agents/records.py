@@ -212,7 +212,7 @@ def _read_count(sources: Sources, agents: list[Agent], name: str) -> int:
 
 
 def _describe(agent: Agent) -> AgentDict:
-    """Return the fields that depend on the record alone."""
+    """Return the fields by the record alone: a pause is requested by files beside it."""
     entry = agent.entry
     return {
         "id": redact(agent.identity),
