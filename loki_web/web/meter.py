@@ -90,11 +90,11 @@ class Histograms:
         """Return the histograms of all kinds of requests that there were."""
         family = _make_family()
         size = len(self._pairs)
-        flags = self._counts.flags[: size * len(_CLASSES)].tolist()
-        for number, flag in enumerate(flags):
+        end = size * len(_CLASSES)
+        flagged = (number for number, flag in enumerate(self._counts.flags[:end]) if flag)
+        for number in sorted({*flagged, *range(size - 1, end, size)}):
             status_class, place = divmod(number, size)
-            if flag or place == size - 1:
-                self._add(family, (*self._pairs[place], _CLASSES[status_class]), _cell(number))
+            self._add(family, (*self._pairs[place], _CLASSES[status_class]), _cell(number))
         return family
 
     def _add(self, family: HistogramMetricFamily, labels: tuple[str, ...], cell: int) -> None:

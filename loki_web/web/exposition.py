@@ -1,0 +1,83 @@
+"""Encode metrics for Prometheus. A sample that is as before keeps its line."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+_END = "# EOF"  # the last line in OpenMetrics
+
+
+class _Family(NamedTuple):
+    """The name, description and type of a metric."""
+
+    name: str
+    description: str
+    kind: str
+
+
+class _Encoded(NamedTuple):
+    """The samples of a metric, and the line of each of them."""
+
+    samples: list[Sample]
+    lines: list[str]
+
+
+class _Some(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+class Exposition:
+    """The text of metrics in one format, made from what has changed since the text before.
+
+    :param encode: encodes metrics in the format, with one line for each sample.
+    """
+
+    def __init__(self, encode: Callable[[Collector], bytes]) -> None:
+        self._encode = encode
+        self._comments: dict[_Family, list[str]] = {}  # that begin the text of a metric
+        self._encoded: dict[_Family, _Encoded] = {}
+        self._end = self._encode_lines([])
+
+    def encode(self, metrics: Iterable[Metric]) -> str:
+        """Return the text of all metrics."""
+        lines: list[str] = []
+        for metric in metrics:
+            family = _Family(metric.name, metric.documentation, metric.type)
+            if family not in self._comments:
+                self._comments[family] = self._encode_samples(family, [], comments=True)
+            encoded = self._encoded.get(family, _Encoded([], []))
+            if encoded.samples != metric.samples:
+                encoded = self._encoded[family] = self._update(family, encoded, metric.samples)
+            lines += self._comments[family]
+            lines += encoded.lines
+        return "\n".join([*lines, *self._end, ""])
+
+    def _update(self, family: _Family, before: _Encoded, samples: list[Sample]) -> _Encoded:
+        """Return the samples with the lines of those that are at the same place as before."""
+        kept = zip(samples, before.samples, before.lines, strict=False)
+        lines = [line if sample == old else "" for sample, old, line in kept]
+        lines += [""] * (len(samples) - len(lines))
+        places = [place for place, line in enumerate(lines) if not line]
+        encoded = self._encode_samples(family, [samples[place] for place in places])
+        for place, line in zip(places, encoded, strict=True):
+            lines[place] = line
+        return _Encoded(samples, lines)
+
+    def _encode_samples(
+        self, family: _Family, samples: Sequence[Sample], *, comments: bool = False
+    ) -> list[str]:
+        """Return the lines of some samples of a metric, or the comments."""
+        metric = Metric(*family)
+        metric.samples = list(samples)
+        lines = self._encode_lines([metric])
+        return [line for line in lines if line != _END and line.startswith("#") == comments]
+
+    def _encode_lines(self, metrics: list[Metric]) -> list[str]:
+        return self._encode(_Some(metrics)).decode().split("\n")[:-1]
