@@ -13,6 +13,11 @@ import pytest
 
 from tests.support.servers import ROOT, free_port, running
 
+# Files that other programs and people look for by these names, in the repository and in the sdist.
+TOP_LEVEL = (
+    *("README.md", "gunicorn.conf.py", "loki_web", "requirements.txt", "setup.py", "tests"),
+    "wsgi.py",
+)
 MINORS = range(11, 16)  # releases of Python 3; those that the machine lacks are left out
 
 
@@ -68,6 +73,10 @@ def check_demo(commands: Path, folder: Path) -> None:
     assert not list(empty.iterdir())
 
 
+def test_what_others_rely_on_is_at_the_top_level() -> None:
+    assert set(TOP_LEVEL) <= {path.name for path in ROOT.iterdir()}
+
+
 @pytest.mark.slow
 def test_both_packages_install_and_serve_on_each_python(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--installer", "uv", "--outdir", tmp_path, ROOT)
@@ -86,7 +95,7 @@ def test_both_packages_install_and_serve_on_each_python(tmp_path: Path) -> None:
 def check_contents(sdist: Path, wheel: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"requirements.txt", "wsgi.py", "gunicorn.conf.py", "LICENSE", "README.md"} <= names
+    assert {*TOP_LEVEL, "LICENSE"} <= names
     with zipfile.ZipFile(wheel) as archive:
         (path,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
         metadata = Parser().parsestr(archive.read(path).decode())
