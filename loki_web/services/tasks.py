@@ -252,7 +252,7 @@ def _list_queues(sources: Sources) -> list[_Source]:
 @derived
 def _list_copies(sources: Sources) -> list[_Source]:
     """Return the copies in the state file that are not empty."""
-    groups = as_dict(as_dict(sources.project.document(state.DASHBOARD_FILE)).get("tasks"))
+    groups = as_dict(sources.project.section(state.DASHBOARD_FILE, "tasks"))
     return [source for source in _COPIES if groups.get(_STATE_KEYS[source.queue])]
 
 
@@ -359,7 +359,7 @@ def _has_no_list(sources: Sources) -> bool:
 
 @derived
 def _is_list_in_state(sources: Sources) -> bool:
-    return "tasks" in as_dict(sources.project.document(state.DASHBOARD_FILE))
+    return sources.project.section(state.DASHBOARD_FILE, "tasks") is not None
 
 
 def get_task_entries(value: Any) -> list[Json]:
@@ -413,7 +413,7 @@ def _read_entries(sources: Sources, source: _Source) -> Iterator[tuple[str, Json
     """Yield the entries of a source with their ids; an id may be repeated."""
     queue, is_copy = source
     if is_copy:
-        groups = as_dict(as_dict(sources.project.document(state.DASHBOARD_FILE)).get("tasks"))
+        groups = as_dict(sources.project.section(state.DASHBOARD_FILE, "tasks"))
         return _identify(queue, get_task_entries(groups.get(_STATE_KEYS[queue])))
     entries = get_task_entries(sources.project.document(_get_path(queue)))
     return _identify(queue, [*entries, *_read_single_files(sources).get(queue, ())])

@@ -23,8 +23,10 @@ from loki_web.store.inputs import (
     FolderInput,
     Names,
     NamesInput,
+    NewerInput,
     Presence,
     Root,
+    SectionInput,
     StrictDocumentInput,
     TextInput,
     VersionInput,
@@ -80,6 +82,17 @@ class Folder:
         While another program may be rewriting a damaged file, its last good content is returned.
         """
         content: Content = observe(self._input(DocumentInput, relative))
+        return content.value
+
+    def section(self, relative: str, name: str) -> Any:
+        """Return the value of a name in the object of a JSON file, or None; see `document`.
+
+        What depends on it stays cached while only other parts of the file change.
+        """
+        document = self._input(DocumentInput, relative)
+        content: Content = observe(
+            self._shared((SectionInput, relative, name), lambda: SectionInput(document, name))
+        )
         return content.value
 
     def has_document(self, relative: str) -> bool:
@@ -226,8 +239,9 @@ class Folder:
 
     def is_newer(self, relative: str, other: str) -> bool:
         """Return whether a file was written after another one, which may be missing."""
-        version, than = self.version(relative), self.version(other)
-        return version is not None and (than is None or version.mtime_ns > than.mtime_ns)
+        file, than = self._input(VersionInput, relative), self._input(VersionInput, other)
+        newer = self._shared((NewerInput, relative, other), lambda: NewerInput(file, than))
+        return bool(observe(newer))
 
     def exists(self, relative: str) -> bool:
         """Return whether the name exists, also as a directory or a broken link."""

@@ -7,9 +7,9 @@ resolved again at each change, when the root is replaced, and always if there ar
 import logging
 import os
 import stat
+import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,9 +20,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
-from loki_web.store.look import Content, Unsettled, state_of
+from loki_web.store.look import Content, Unsettled, new_token, state_of
 from loki_web.store.notifier import Ancestry, get_notifier
 from loki_web.text import is_clean
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
@@ -259,6 +264,10 @@ class PathInput:
         self._watching = -1
         self._is_watched = False
         self._lock = threading.Lock()
+
+    def examine(self) -> Any:
+        """Return the state."""
+        raise NotImplementedError
 
     def status(self) -> os.stat_result | None:
         """Return the current status of the path; None if it is missing or outside the root."""
@@ -528,13 +537,13 @@ class _LargeDocument(Content):
 
     def __init__(self, data: bytes, parsed: Any) -> None:
         super().__init__(None)
-        self._packed = zlib.compress(data, 1)
+        self._packed = zstd.compress(data, 1)
         self._parsed = parsed
 
     @property
     def value(self) -> Any:
         if self._parsed is _UNPARSED:
-            self._parsed = json_text.parse(zlib.decompress(self._packed))
+            self._parsed = json_text.parse(zstd.decompress(self._packed))
         return self._parsed
 
     @property
@@ -626,6 +635,80 @@ class DocumentInput(FileInput):
 
     def _is_being_written(self) -> bool:
         return self._version is not None and is_being_written(self._version)
+
+
+class _Section(Content):
+    """The value of a name in a document, which is parsed when the value is used."""
+
+    __slots__ = ("_document", "_name")
+
+    def __init__(self, token: int, document: Content, name: str) -> None:
+        self.token, self._document, self._name = token, document, name
+
+    @property
+    def value(self) -> Any:
+        document = self._document.value
+        return document.get(self._name) if isinstance(document, dict) else None
+
+    @property
+    def is_none(self) -> bool:
+        return self.value is None
+
+
+class ComputedInput:
+    """An input whose state is computed from those of files.
+
+    :ivar files: what it is computed from.
+    """
+
+    def __init__(self, *files: PathInput) -> None:
+        self.files = files
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether an event is sent for each change of the state."""
+        return all(file.is_notified for file in self.files)
+
+
+class NewerInput(ComputedInput):
+    """Whether a file was written after another one, which may be missing."""
+
+    def __init__(self, file: VersionInput, other: VersionInput) -> None:
+        super().__init__(file, other)
+
+    def examine(self) -> bool:
+        """Return whether the first file is there, and newer than the other one."""
+        version, than = map(state_of, self.files)
+        return version is not None and (than is None or version.mtime_ns > than.mtime_ns)
+
+
+class SectionInput(ComputedInput):
+    """The value of a name in the object of a JSON file; None if there is none.
+
+    The state stays the same when only other parts of the file change.
+    """
+
+    def __init__(self, document: DocumentInput, name: str) -> None:
+        super().__init__(document)
+        self._document = document
+        self._name = name
+        self._seen: int | None = None  # the token of the document
+        self._fingerprint: int | None = None  # the hash of the value
+        self._token = new_token()
+        self._lock = threading.Lock()
+
+    def examine(self) -> Content:
+        """Return the content. It is compared with that before only if the file has changed."""
+        document: Content = state_of(self._document)
+        with self._lock:
+            section = _Section(self._token, document, self._name)
+            if document.token != self._seen:
+                fingerprint = None if section.is_none else hash(json_text.compact(section.value))
+                if fingerprint != self._fingerprint:
+                    self._token, self._fingerprint = new_token(), fingerprint
+                    section.token = self._token
+                self._seen = document.token
+            return section
 
 
 class StrictDocumentInput(DocumentInput):

@@ -10,6 +10,7 @@ import orjson
 
 MAX_DEPTH = 100
 _WRITABLE_DEPTH = 254  # the most levels that orjson can write
+_LARGE_BYTES = 64 * 1024  # there are enough brackets in a text of this size; it is not searched
 _LARGEST_INTEGER = 2**63 - 1
 _WHITE_SPACE = " \t\r\n"
 
@@ -39,7 +40,7 @@ def parse(data: bytes) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         value = _parse_repairing(decode(data))
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if len(data) > _LARGE_BYTES or data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _refuse_deep(value)
     return value
 

@@ -28,6 +28,7 @@ class Input(Protocol):
 
 
 Inputs = tuple[tuple[Input, Any], ...]
+Look = dict[Input, Any]  # the states of the inputs that were examined
 _UNSEEN = object()
 
 
@@ -38,7 +39,7 @@ class _ThreadState(threading.local):
     :ivar recording: the inputs that the current computation has observed; None outside of one.
     """
 
-    look: dict[Input, Any] | None = None
+    look: Look | None = None
     recording: dict[Input, Any] | None = None
 
 
@@ -55,7 +56,7 @@ class Content:
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self.token = next(_numbers)
+        self.token = new_token()
 
     @property
     def value(self) -> Any:
@@ -69,6 +70,11 @@ class Content:
 
 
 _numbers = count(1)
+
+
+def new_token() -> int:
+    """Return a number that no content has had."""
+    return next(_numbers)
 
 
 def observe(source: Input) -> Any:
@@ -146,18 +152,25 @@ class Dependencies:
 
     def are_current(self) -> bool:
         """Return whether each input has the same state as when it was recorded."""
+        return self.look_for_change() is None
+
+    def look_for_change(self) -> Look | None:
+        """Return None if each input has the same state as when it was recorded.
+
+        :return: otherwise the look in which a change was found, for the next computation.
+        """
         events, now = get_notifier(), time.monotonic()
         events.drain()
         epoch = self._count_events() if self._count_events else events.epoch
         volatile, last_epoch, looked_at = self._last_look
-        with looking_again():
+        with looking_again() as look:
             if epoch == last_epoch and now - looked_at < self._seconds:
-                return are_current(volatile)
+                return None if are_current(volatile) else look
             if not are_current(self.inputs):
-                return False
+                return look
         volatile = tuple(entry for entry in self.inputs if not is_notified(entry[0]))
         self._last_look = volatile, epoch, now
-        return True
+        return None
 
 
 class Summary:
@@ -225,11 +238,15 @@ def looking() -> Iterator[None]:
 
 
 @contextmanager
-def looking_again() -> Iterator[None]:
-    """Begin a new look inside the current one, to detect changes since that one began."""
-    before, _thread.look = _thread.look, {}
+def looking_again(look: Look | None = None) -> Iterator[Look]:
+    """Begin a new look inside the current one, to detect changes since that one began.
+
+    :param look: a look to continue instead.
+    """
+    before, now = _thread.look, {} if look is None else look
+    _thread.look = now
     try:
-        yield
+        yield now
     finally:
         _thread.look = before
 

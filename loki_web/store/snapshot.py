@@ -3,13 +3,14 @@
 import os
 import stat
 import time
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 from loki_web.store import files
 from loki_web.store.files import Version, is_being_written, is_settled
-from loki_web.store.inputs import PathInput, Root
-from loki_web.store.look import Inputs, are_current, looking_again, state_of
+from loki_web.store.inputs import ComputedInput, PathInput, Root
+from loki_web.store.look import Input, Inputs, are_current, looking_again, state_of
 from loki_web.text import is_clean
 
 _State = tuple[int, ...] | None
@@ -77,7 +78,7 @@ def take_snapshot(root: Root, inputs: Inputs) -> Snapshot | None:
         computed.
     """
     paths: set[str] = set()
-    for source, _ in inputs:
+    for source in _list_sources(inputs):
         if source is root:
             continue
         if not isinstance(source, PathInput) or source.root is not root or source.is_unread:
@@ -91,6 +92,15 @@ def take_snapshot(root: Root, inputs: Inputs) -> Snapshot | None:
         is_lasting = all(_is_lasting(state, now) for state in snapshot.states)
         is_sure = is_lasting and is_clean(snapshot.base) and are_current(inputs)
         return snapshot if is_sure else None
+
+
+def _list_sources(inputs: Inputs) -> Iterator[Input]:
+    """Yield the inputs, and instead of computed ones what they are computed from."""
+    for source, _ in inputs:
+        if isinstance(source, ComputedInput):
+            yield from source.files
+        else:
+            yield source
 
 
 def _take(base: str, paths: tuple[str, ...]) -> Snapshot:

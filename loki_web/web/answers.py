@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from cachetools import LRUCache
 from flask import Flask, Response, current_app, request
@@ -23,9 +23,11 @@ from loki_web.errors import PublicError
 from loki_web.store.look import (
     Dependencies,
     Inputs,
+    Look,
     Unsettled,
     are_current,
     looking,
+    looking_again,
     recording,
 )
 from loki_web.web import context
@@ -37,6 +39,7 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_FORM_BYTES = 4 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
+_CHANGE = "loki_web.change"
 _IS_PLAIN = "loki_web.is_plain"
 _EXTENSION = "loki_web.answers"
 # Browsers may cache the response for this user, and must revalidate it before each use.
@@ -84,6 +87,13 @@ class _Form:
     body: bytes
 
 
+class _Change(NamedTuple):
+    """Dependencies of which one has changed, and the look in which that was found."""
+
+    dependencies: Dependencies
+    look: Look
+
+
 class Answers:
     """The cached answers of one application. The least recently used are evicted."""
 
@@ -104,13 +114,14 @@ class Answers:
         :param is_confidential: whether clients must not keep the response.
         :return: the response; a conditional request may get 304.
         """
-        key = _key(request.environ)
-        answer = self._find_current(key)
+        key, change = _key(request.environ), request.environ.get(_CHANGE)
+        answer = self._find_current(key, change)
         if answer is None:
             with self._single_computation(key) as has_waited:
                 answer = self._find_current(key) if has_waited else None
                 if answer is None:
-                    response, inputs = _compute(view)
+                    look = change.look if change and not has_waited else None
+                    response, inputs = _compute(view, look)
                     if response.status_code != 200 or response.is_streamed:
                         return response
                     answer = _answer(response, inputs, is_confidential)
@@ -140,10 +151,12 @@ class Answers:
                 self._forms[(*_key(environ), environ[_ACCEPTED])] = form
         return form
 
-    def _find_current(self, key: Key) -> Answer | None:
+    def _find_current(self, key: Key, change: _Change | None = None) -> Answer | None:
         with self._lock:
             answer = self._answers.get(key)
-        return answer if answer is not None and answer.dependencies.are_current() else None
+        if answer is None or (change and answer.dependencies is change.dependencies):
+            return None
+        return answer if answer.dependencies.are_current() else None
 
     def _keep(self, key: Key, answer: Answer) -> None:
         with self._lock:
@@ -195,7 +208,10 @@ class KeptAnswers:
             return cast(Iterable[bytes], self._wsgi_app(environ, start_response))
         environ[_IS_PLAIN] = True
         form = self._answers.form(environ)
-        if form is not None and form.dependencies.are_current():
+        look = form.dependencies.look_for_change() if form else None
+        if form and look is not None:
+            environ[_CHANGE] = _Change(form.dependencies, look)
+        elif form:
             scopes = self._scopes(environ, form.rule)
             if scopes is not None and _limit(environ) is None:
                 return _send(form, environ, scopes, start_response)
@@ -253,13 +269,15 @@ def kept(view: View, *, is_confidential: bool = False) -> View:
     return cast(View, answer)
 
 
-def _compute(view: Callable[[], Any]) -> tuple[Response, Inputs]:
+def _compute(view: Callable[[], Any], look: Look | None) -> tuple[Response, Inputs]:
     """Return the response of a view and the inputs that it read.
 
     The view is called again, up to _TRIES times, if a file changed while it ran.
+
+    :param look: the look in which a change was found, to be continued; None for a new one.
     """
-    for _ in range(_TRIES):
-        with recording() as recorded:
+    for attempt in range(_TRIES):
+        with looking_again(look if attempt == 0 else None), recording() as recorded:
             response = current_app.make_response(view())
             context.complete_headers(response)
         inputs = recorded.inputs

@@ -45,6 +45,7 @@ def read_released(folder: Folder) -> Any:
 
 READS: dict[str, Callable[[Folder], Any]] = {
     "document": lambda folder: folder.document("memory/a.json"),
+    "section": lambda folder: folder.section("memory/a.json", "n"),
     "text": lambda folder: folder.text("memory/a.json"),
     "names": lambda folder: folder.file_names("memory"),
     "version": lambda folder: folder.version("memory/a.json"),
@@ -282,3 +283,44 @@ def test_a_large_document_keeps_its_content_while_it_is_rewritten(folder: Folder
     assert [folder.document("large.json") for _ in range(2)] == [second, second]
     put(path, "[")
     assert folder.document("large.json") is None
+
+
+# The content of a file, the one after it, and the value of "n" in that.
+SECTIONS: dict[str, tuple[str | None, str | None, Any]] = {
+    "the value changes": ('{"n": [1], "m": 2}', '{"n": [3], "m": 2}', [3]),
+    "it goes": ('{"n": 1, "m": 2}', '{"m": 2}', None),
+    "it comes": ('{"m": 2}', '{"n": {"o": 1}}', {"o": 1}),
+    "it becomes another type": ('{"n": 1}', '{"n": "1"}', "1"),
+    "it becomes false": ('{"n": 0}', '{"n": false}', False),
+    "the object becomes a list": ('{"n": 1}', '["n"]', None),
+    "the file goes": ('{"n": 1}', None, None),
+    "the file comes": (None, '{"n": 1}', 1),
+    "the file is damaged": ('{"n": 1}', '{"n": 1', None),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "value"), SECTIONS.values(), ids=SECTIONS.keys())
+def test_a_section_follows_the_value_of_its_name(
+    folder: Folder, before: str | None, after: str | None, value: Any
+) -> None:
+    path = folder.path / "memory" / "a.json"
+
+    def change(text: str | None) -> None:
+        if text is None:
+            path.unlink()
+        else:
+            put(path, text)
+
+    change(before)
+    dependencies = remembered(folder, READS["section"])
+    change(after)
+    assert not dependencies.are_current()
+    assert folder.section("memory/a.json", "n") == value
+
+
+@pytest.mark.parametrize("text", ['{"m": 3, "n": 1}', '{"n":1}', '{"n": 1, "m": [1]}'])
+def test_a_section_stays_as_it_is_while_other_parts_change(folder: Folder, text: str) -> None:
+    dependencies = remembered(folder, READS["section"])
+    put(folder.path / "memory" / "a.json", text)
+    assert dependencies.are_current()
+    assert folder.section("memory/a.json", "n") == 1
