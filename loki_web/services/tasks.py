@@ -55,7 +55,6 @@ _STATE_KEYS = {
 }
 _LIST_ORDER = ("pending", "blocked", "in-progress", "review", "completed", "failed", "dead-letter")
 _PRIORITY_WORDS = {"critical", "high", "medium", "low"}
-_ORDER = {queue: position for position, queue in enumerate(_LIST_ORDER)}
 _RANK = {queue: rank for rank, queue in enumerate(_STATUS_OF_QUEUE)}
 
 
@@ -189,8 +188,10 @@ def _make_list(chosen: dict[str, _Chosen]) -> TaskList:
 @derived
 def _choose(sources: Sources) -> _Choice:
     """Return for each id the source whose entry is used, pending ones first."""
-    choice = _choose_copies(sources, _choose_queued(sources))
-    return dict(sorted(choice.items(), key=lambda item: _ORDER[item[1].queue]))
+    groups: dict[str, _Choice] = {queue: {} for queue in _LIST_ORDER}
+    for identity, source in _choose_copies(sources, _choose_queued(sources)).items():
+        groups[source.queue][identity] = source
+    return {identity: source for group in groups.values() for identity, source in group.items()}
 
 
 def _choose_queued(sources: Sources) -> _Choice:
@@ -217,10 +218,11 @@ def _choose_copies(sources: Sources, queued: _Choice) -> _Choice:
     """Return the chosen sources, and those of the state file for ids in no queue."""
     chosen = dict(queued)
     for source in _list_copies(sources):
-        for identity in _list_identities(sources, source):
-            path = _get_path(source.queue)
-            if identity in queued or sources.project.is_newer(path, state.DASHBOARD_FILE):
-                continue
+        missing = [each for each in _list_identities(sources, source) if each not in queued]
+        path = _get_path(source.queue)
+        if not missing or sources.project.is_newer(path, state.DASHBOARD_FILE):
+            continue
+        for identity in missing:
             other = chosen.get(identity)
             if other is None or _RANK[source.queue] > _RANK[other.queue]:
                 chosen[identity] = source
@@ -323,10 +325,10 @@ def count_tasks(sources: Sources) -> dict[str, int]:
     if _has_no_list(sources):
         state_file = state.get_dashboard_state(sources)
         return {name: as_count(state_file.get(f"{name}_tasks")) for name in counts}
-    for source in _choose(sources).values():
+    for source, number in Counter(_choose(sources).values()).items():
         status = _STATUS_OF_QUEUE[source.queue]
         outcome = "failed" if source.queue in _FAILED_QUEUES else "completed"
-        counts[outcome if status == DONE else status] += 1
+        counts[outcome if status == DONE else status] += number
     return counts
 
 
