@@ -9,11 +9,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from flask import Flask
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from loki_web.services.cells import METHODS, REFUSALS, REQUESTS, Counter, Gauge, count_refusal
 from loki_web.services.context import Sources
@@ -56,6 +57,8 @@ class Histograms:
         self._pairs = [*routes, *((method, UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
         self._places = {pair: place for place, pair in enumerate(self._pairs)}
         self._counts = counts
+        self._seen = b"", list[int]()  # the flags, and the numbers of the series that they give
+        self._series: dict[int, _Series] = {}
         if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):
             raise ValueError("there are more routes than cells")
 
@@ -89,19 +92,35 @@ class Histograms:
     def build_family(self) -> Metric:
         """Return the histograms of all kinds of requests that there were."""
         family = _make_family()
-        size = len(self._pairs)
-        end = size * len(_CLASSES)
-        flagged = (number for number, flag in enumerate(self._counts.flags[:end]) if flag)
-        for number in sorted({*flagged, *range(size - 1, end, size)}):
-            status_class, place = divmod(number, size)
-            self._add(family, (*self._pairs[place], _CLASSES[status_class]), _cell(number))
+        for number in self._list_numbers():
+            family.samples += self._find_series(number).samples
         return family
 
-    def _add(self, family: HistogramMetricFamily, labels: tuple[str, ...], cell: int) -> None:
-        *counts, seconds = self._counts.totals(cell, _CELLS)
-        buckets = list(zip(_UPPER, accumulate(counts), strict=True))
-        if any(counts):
-            family.add_metric(labels, buckets, seconds)
+    def _list_numbers(self) -> list[int]:
+        size = len(self._pairs)
+        end = size * len(_CLASSES)
+        flags = bytes(self._counts.flags[:end])
+        if flags != self._seen[0]:
+            numbers = {number for number, flag in enumerate(flags) if flag}
+            self._seen = flags, sorted({*numbers, *range(size - 1, end, size)})
+        return self._seen[1]
+
+    def _find_series(self, number: int) -> "_Series":
+        """Return the series of a kind of requests; the same one while its numbers are the same."""
+        totals = self._counts.totals(_cell(number), _CELLS)
+        series = self._series.get(number)
+        if series is None or series.totals != totals:
+            status_class, place = divmod(number, len(self._pairs))
+            labels = *self._pairs[place], _CLASSES[status_class]
+            series = self._series[number] = _Series(totals, _make_samples(labels, totals))
+        return series
+
+
+class _Series(NamedTuple):
+    """The numbers of a histogram, the sum of seconds last, and the samples with them."""
+
+    totals: list[float]
+    samples: list[Sample]
 
 
 class RequestMeter(Collector):
@@ -183,6 +202,14 @@ def _make_family() -> HistogramMetricFamily:
         "Time to answer requests, until the answer is complete",
         labels=["method", "route", "status"],
     )
+
+
+def _make_samples(labels: tuple[str, ...], totals: list[float]) -> list[Sample]:
+    *counts, seconds = totals
+    family = _make_family()
+    if any(counts):
+        family.add_metric(labels, list(zip(_UPPER, accumulate(counts), strict=True)), seconds)
+    return family.samples
 
 
 def _cell(number: int) -> int:
