@@ -66,6 +66,23 @@ def measure(
     return Run(count, took, cpu, p50, p99, errors)
 
 
+def measure_single(
+    server: Server, path: str, headers: Mapping[str, str], seconds: float
+) -> dict[str, float]:
+    """Ask for one path again and again as one client that waits for each answer.
+
+    :return: percentiles of the milliseconds of all requests, and the most. wrk counts a slow one
+        several times, also for those that it would have sent meanwhile, so its percentiles are
+        parts of the time instead.
+    """
+    began = time.perf_counter()
+    latencies, errors = _ask(server, path, headers, seconds, 3)
+    took, count = time.perf_counter() - began, len(latencies)
+    *_, p99 = percentiles = statistics.quantiles(latencies, n=100, method="inclusive")
+    figures = {"p50": percentiles[49], "p99": p99, "max": max(latencies)}
+    return {**figures, "requests": count, "rate": count / took, "errors": errors}
+
+
 def total(runs: list[Run]) -> Run:
     """Combine runs: sums of counts, medians of CPU and latencies (one busy run does not count)."""
     figures = ((run.cpu, run.p50, run.p99) for run in runs)

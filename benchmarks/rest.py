@@ -48,6 +48,7 @@ MAIN = (
 PARTS = ("counts", "steady", "304", "memory", "cold", "retrieve", "feed", "writer")
 _CAPTURED = ("Content-Type", "Content-Encoding")
 _WARM_SECONDS = 0.3
+_RUNS_OF_A_CLIENT = 24  # as long as so many: some changes are several seconds apart
 _SAMPLES = 120
 _KIND_SECONDS = 60.0
 _IDLE_SECONDS = 10.0
@@ -190,8 +191,9 @@ class Benchmark:
                 path = answer[0]
                 turns = {"ours": (ours, path), "bare": (rival, f"/{number}{path}")}
                 rates = self._turns(turns, self._headers)
-                single = load.measure(ours, path, self._headers, self._options.seconds * 2, 1)
-                yield route, {**rates, "single": single.figures()}
+                seconds = self._options.seconds * _RUNS_OF_A_CLIENT
+                single = load.measure_single(ours, path, self._headers, seconds)
+                yield route, {**rates, "single": single}
 
     def _cold(self) -> Iterator[tuple[str, Figures]]:
         """The first request of a route after a start, of each route with a server of its own."""
@@ -350,7 +352,15 @@ def _steady_table(part: str, by_size: dict[str, Figures]) -> str:
 def _written_table(part: str, by_size: dict[str, Figures]) -> str:
     head = ["GET (writer at work)"]
     for size in by_size:
-        head += [f"{size}: ours/s", "bare/s", "rate : bare", "CPU : bare", "p50 ms", "p99 ms"]
+        head += [
+            f"{size}: ours/s",
+            "bare/s",
+            "rate : bare",
+            "CPU : bare",
+            "p50 ms",
+            "p99 ms",
+            "most ms",
+        ]
     rows = []
     for route in _routes(part, by_size):
         row = [route]
@@ -360,7 +370,7 @@ def _written_table(part: str, by_size: dict[str, Figures]) -> str:
             row += [_number(mine.get("rate")), _number(other.get("rate"))]
             row += [_ratio(mine, other, "rate"), _ratio(mine, other)]
             single = one.get("single", {})
-            row += [_number(single.get("p50")), _number(single.get("p99"))]
+            row += [_number(single.get(name)) for name in ("p50", "p99", "max")]
         rows.append(row)
     return _table(head, rows)
 

@@ -254,7 +254,7 @@ def _list_queues(sources: Sources) -> list[_Source]:
 @derived
 def _list_copies(sources: Sources) -> list[_Source]:
     """Return the copies in the state file that are not empty."""
-    groups = as_dict(sources.project.section(state.DASHBOARD_FILE, "tasks"))
+    groups = as_dict(state.read_dashboard_state(sources, "tasks"))
     return [source for source in _COPIES if groups.get(_STATE_KEYS[source.queue])]
 
 
@@ -323,8 +323,9 @@ def count_tasks(sources: Sources) -> dict[str, int]:
     """
     counts = dict.fromkeys((PENDING, IN_PROGRESS, REVIEW, "completed", "failed"), 0)
     if _has_no_list(sources):
-        state_file = state.get_dashboard_state(sources)
-        return {name: as_count(state_file.get(f"{name}_tasks")) for name in counts}
+        return {
+            name: as_count(state.read_dashboard_state(sources, f"{name}_tasks")) for name in counts
+        }
     for source, number in Counter(_choose(sources).values()).items():
         status = _STATUS_OF_QUEUE[source.queue]
         outcome = "failed" if source.queue in _FAILED_QUEUES else "completed"
@@ -340,7 +341,7 @@ def get_current_task(sources: Sources) -> str:
     What the session before left in the queue is not the current task of this one.
     """
     if _has_no_list(sources):
-        return redact(first_text(state.get_dashboard_state(sources).get("current_task")))
+        return redact(first_text(state.read_dashboard_state(sources, "current_task")))
     if state.is_left(sources, state.IN_PROGRESS_FILE):
         return ""
     read = _reader(sources)
@@ -361,7 +362,7 @@ def _has_no_list(sources: Sources) -> bool:
 
 @derived
 def _is_list_in_state(sources: Sources) -> bool:
-    return sources.project.section(state.DASHBOARD_FILE, "tasks") is not None
+    return state.read_dashboard_state(sources, "tasks") is not None
 
 
 def get_task_entries(value: Any) -> list[Json]:
@@ -415,7 +416,7 @@ def _read_entries(sources: Sources, source: _Source) -> Iterator[tuple[str, Json
     """Yield the entries of a source with their ids; an id may be repeated."""
     queue, is_copy = source
     if is_copy:
-        groups = as_dict(sources.project.section(state.DASHBOARD_FILE, "tasks"))
+        groups = as_dict(state.read_dashboard_state(sources, "tasks"))
         return _identify(queue, get_task_entries(groups.get(_STATE_KEYS[queue])))
     entries = get_task_entries(sources.project.document(_get_path(queue)))
     return _identify(queue, [*entries, *_read_single_files(sources).get(queue, ())])

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
-from loki_web.store.look import Content, Unsettled, new_token, state_of
+from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import Ancestry, get_notifier
 from loki_web.text import is_clean
 
@@ -637,7 +637,7 @@ class DocumentInput(FileInput):
         return self._version is not None and is_being_written(self._version)
 
 
-class _Section(Content):
+class _LargeSection(Content):
     """The value of a name in a document, which is parsed when the value is used."""
 
     __slots__ = ("_document", "_name")
@@ -647,12 +647,16 @@ class _Section(Content):
 
     @property
     def value(self) -> Any:
-        document = self._document.value
-        return document.get(self._name) if isinstance(document, dict) else None
+        return _value_of(self._document, self._name)
 
     @property
     def is_none(self) -> bool:
-        return self.value is None
+        return False
+
+
+def _value_of(document: Content, name: str) -> Any:
+    content = document.value
+    return content.get(name) if isinstance(content, dict) else None
 
 
 class ComputedInput:
@@ -694,21 +698,28 @@ class SectionInput(ComputedInput):
         self._name = name
         self._seen: int | None = None  # the token of the document
         self._fingerprint: int | None = None  # the hash of the value
-        self._token = new_token()
+        self._content = Content(None)
+        self._is_large = False
         self._lock = threading.Lock()
 
     def examine(self) -> Content:
         """Return the content. It is compared with that before only if the file has changed."""
         document: Content = state_of(self._document)
         with self._lock:
-            section = _Section(self._token, document, self._name)
             if document.token != self._seen:
-                fingerprint = None if section.is_none else hash(json_text.compact(section.value))
-                if fingerprint != self._fingerprint:
-                    self._token, self._fingerprint = new_token(), fingerprint
-                    section.token = self._token
+                self._take(_value_of(document, self._name))
                 self._seen = document.token
-            return section
+            if self._is_large:
+                return _LargeSection(self._content.token, document, self._name)
+            return self._content
+
+    def _take(self, value: Any) -> None:
+        text = json_text.compact(value)
+        fingerprint = hash(text)
+        if fingerprint != self._fingerprint:
+            self._is_large = len(text) > _LARGE_BYTES
+            self._content = Content(None if self._is_large else value)
+            self._fingerprint = fingerprint
 
 
 class StrictDocumentInput(DocumentInput):

@@ -199,10 +199,11 @@ class Summary:
         """Return the state, computed again if one of its inputs has changed."""
         with self._lock:
             self.examined_at = time.monotonic()
-            if self._dependencies is None or not self._dependencies.are_current():
+            look = self._dependencies.look_for_change() if self._dependencies else {}
+            if look is not None:
                 outer, _thread.recording = _thread.recording, None
                 try:
-                    with looking_again(), recording() as recorded:
+                    with looking_again(look), recording() as recorded:
                         self._state = self._compute()
                 finally:
                     _thread.recording = outer

@@ -111,7 +111,7 @@ def _read_agents(sources: Sources, session_lives: bool, known_by: KnownBy) -> li
     file, entries = AGENTS_FILE, get_listed_entries(sources.project.document(AGENTS_FILE))
     if not entries and not sources.project.is_newer(AGENTS_FILE, state.DASHBOARD_FILE):
         file = state.DASHBOARD_FILE
-        entries = get_listed_entries(state.get_dashboard_state(sources).get("agents"))
+        entries = get_listed_entries(state.read_dashboard_state(sources, "agents"))
     version = sources.project.version(file)
     written_at = version.mtime if version else 0.0
     agents = []
@@ -208,7 +208,7 @@ def _read_count(sources: Sources, agents: list[Agent], name: str) -> int:
     """Return a number in the state file; 0 with a list of agents, or if the session is over."""
     if agents or sources.project.exists(AGENTS_FILE) or not liveness.get_liveness(sources).alive:
         return 0
-    return as_count(state.get_dashboard_state(sources).get(name))
+    return as_count(state.read_dashboard_state(sources, name))
 
 
 def _describe(agent: Agent) -> AgentDict:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from loki_web import __version__
 from loki_web.services import events
@@ -10,7 +11,7 @@ from loki_web.services.context import Sources
 from loki_web.services.cost import efficiency
 from loki_web.services.redaction import redact
 from loki_web.services.session import liveness
-from loki_web.store.coerce import Json, as_count, as_dict, entries_in, first_text
+from loki_web.store.coerce import as_count, as_dict, entries_in, first_text
 from loki_web.store.derived import derived
 from loki_web.store.folder import Folder
 
@@ -29,11 +30,9 @@ _ITERATION_ID = re.compile(r"iteration-(\d{1,9})", re.ASCII)
 _EFFICIENCY_FILE = re.compile(r"iteration-(\d{1,9})\.json", re.ASCII)
 
 
-@derived
-def get_dashboard_state(sources: Sources) -> Json:
-    """Return `dashboard-state.json` without its tasks; empty when it is missing or damaged."""
-    content = as_dict(sources.project.document(DASHBOARD_FILE))
-    return {key: value for key, value in content.items() if key != "tasks"}
+def read_dashboard_state(sources: Sources, name: str) -> Any:
+    """Return a value of `dashboard-state.json`; None if it, or the file, is missing or damaged."""
+    return sources.project.section(DASHBOARD_FILE, name)
 
 
 def get_status_word(sources: Sources) -> str:
@@ -42,7 +41,7 @@ def get_status_word(sources: Sources) -> str:
         return STOPPED
     if sources.project.exists("PAUSE"):
         return PAUSED
-    return AUTONOMOUS if get_dashboard_state(sources).get("mode") == AUTONOMOUS else RUNNING
+    return AUTONOMOUS if read_dashboard_state(sources, "mode") == AUTONOMOUS else RUNNING
 
 
 def get_mode(sources: Sources) -> str:
@@ -54,7 +53,7 @@ def get_mode(sources: Sources) -> str:
         return ""
     if sources.project.exists("PAUSE"):
         return PAUSED
-    return redact(first_text(get_dashboard_state(sources).get("mode")))
+    return redact(first_text(read_dashboard_state(sources, "mode")))
 
 
 def get_phase(sources: Sources) -> str:
@@ -62,8 +61,7 @@ def get_phase(sources: Sources) -> str:
 
     The state file is a copy: it is used if it was not written before the other.
     """
-    dashboard_state = get_dashboard_state(sources)
-    copied = dashboard_state.get("phase"), dashboard_state.get("currentPhase")
+    copied = [read_dashboard_state(sources, name) for name in ("phase", "currentPhase")]
     original = as_dict(sources.project.document(_ORCHESTRATOR_FILE)).get("currentPhase")
     is_newer = sources.project.is_newer(_ORCHESTRATOR_FILE, DASHBOARD_FILE)
     return redact(first_text(original, *copied) if is_newer else first_text(*copied, original))
@@ -72,12 +70,12 @@ def get_phase(sources: Sources) -> str:
 def get_provider(sources: Sources) -> str:
     """Return the AI provider, `claude` by default."""
     word = (sources.project.text("state/provider", limit=256) or "").strip()
-    return redact(first_text(word, get_dashboard_state(sources).get("provider"), default="claude"))
+    return redact(first_text(word, read_dashboard_state(sources, "provider"), default="claude"))
 
 
 def get_complexity(sources: Sources) -> str:
     """Return the complexity of the project, `standard` by default."""
-    return redact(first_text(get_dashboard_state(sources).get("complexity"), default="standard"))
+    return redact(first_text(read_dashboard_state(sources, "complexity"), default="standard"))
 
 
 def get_version(sources: Sources) -> str:
@@ -89,7 +87,7 @@ def get_loki_mode_version(sources: Sources) -> str:
     """Return the version of Loki Mode: the session's, else the installed one; empty if unknown."""
     skill_dir = sources.settings.skill_dir
     installed = Folder(skill_dir).text("VERSION", limit=64) if skill_dir else None
-    version = get_dashboard_state(sources).get("version")
+    version = read_dashboard_state(sources, "version")
     return redact(first_text(version, (installed or "").strip(), default=""))
 
 
@@ -166,8 +164,8 @@ def _get_run_iteration(sources: Sources, name: str) -> int:
 
 
 def _get_state_iteration(sources: Sources) -> int:
-    content = get_dashboard_state(sources)
-    return max(as_count(content.get(name)) for name in ("iteration", "currentIteration"))
+    names = ("iteration", "currentIteration")
+    return max(as_count(read_dashboard_state(sources, name)) for name in names)
 
 
 def _get_council_iteration(sources: Sources) -> int:
@@ -196,7 +194,7 @@ def _get_efficiency_iteration(sources: Sources) -> int:
 
 def get_project_name(sources: Sources) -> str:
     """Return the name in the state file, else the name of the project folder."""
-    name = as_dict(get_dashboard_state(sources).get("project")).get("name")
+    name = as_dict(read_dashboard_state(sources, "project")).get("name")
     return redact(first_text(name, default=get_project_path(sources).name))
 
 
