@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, islice
@@ -435,6 +436,50 @@ class SubfoldersInput(NamesInput):
         )
 
 
+class _LargeContent(Content):
+    """The content of a large file: compressed, and parsed at its first use in a look.
+
+    It is never None.
+    """
+
+    __slots__ = ("_packed", "_parse", "_parsed")
+
+    def __init__(self, data: bytes, parse: Callable[[bytes], Any], parsed: Any) -> None:
+        super().__init__(None)
+        self._packed = zstd.compress(data, 1)
+        self._parse = parse
+        self._parsed = parsed
+
+    @property
+    def value(self) -> Any:
+        if self._parsed is _UNPARSED:
+            self._parsed = self._parse(zstd.decompress(self._packed))
+        return self._parsed
+
+    @property
+    def is_none(self) -> bool:
+        return False
+
+    def unparsed(self) -> "_LargeContent":
+        """Return the same state without the parsed value."""
+        copied = copy(self)
+        copied._parsed = _UNPARSED
+        return copied
+
+
+_UNPARSED = object()
+
+
+def _make_content(data: bytes | None, parse: Callable[[bytes], Any], parsed: Any) -> Content:
+    """Return the content of a file.
+
+    :param parse: returns the parsed value of the data again.
+    """
+    if data is not None and len(data) > _LARGE_BYTES and parsed is not None:
+        return _LargeContent(data, parse, parsed)
+    return Content(parsed)
+
+
 class FileInput(PathInput):
     """A file that is read again when its version changes, or while that is not settled.
 
@@ -462,7 +507,11 @@ class FileInput(PathInput):
             with self._lock:
                 if self._is_stale(version):
                     self._load(version)
-        return self._state()
+        content = self._state()
+        if isinstance(content, _LargeContent):
+            with self._lock:
+                self._release(content)
+        return content
 
     def _is_stale(self, version: Version) -> bool:
         """Return whether the file has a new version, or may have changed without one."""
@@ -503,7 +552,8 @@ class FileInput(PathInput):
         """
         fingerprint = hash(data)
         if fingerprint != self._fingerprint:
-            self._content, self._fingerprint = Content(self._parse(data)), fingerprint
+            self._content = _make_content(data, self._parse, self._parse(data))
+            self._fingerprint = fingerprint
 
     def _parse(self, data: bytes | None) -> Any:
         """Return the value of the state.
@@ -515,6 +565,11 @@ class FileInput(PathInput):
     def _state(self) -> Content:
         return self._content
 
+    def _release(self, content: _LargeContent) -> None:
+        """Keep a content without its parsed value, which the current look holds."""
+        if self._content is content:
+            self._content = content.unparsed()
+
 
 class TextInput(FileInput):
     """A text file as UTF-8 with replacement, cut at `limit` bytes; None if it is missing."""
@@ -525,39 +580,6 @@ class TextInput(FileInput):
 
     def _parse(self, data: bytes | None) -> str | None:
         return None if data is None else json_text.decode(data)
-
-
-class _LargeDocument(Content):
-    """The content of a large JSON file: compressed, and parsed at its first use in a look.
-
-    It is never None.
-    """
-
-    __slots__ = ("_packed", "_parsed")
-
-    def __init__(self, data: bytes, parsed: Any) -> None:
-        super().__init__(None)
-        self._packed = zstd.compress(data, 1)
-        self._parsed = parsed
-
-    @property
-    def value(self) -> Any:
-        if self._parsed is _UNPARSED:
-            self._parsed = json_text.parse(zstd.decompress(self._packed))
-        return self._parsed
-
-    @property
-    def is_none(self) -> bool:
-        return False
-
-    def unparsed(self) -> "_LargeDocument":
-        """Return the same state without the parsed value."""
-        copy = object.__new__(_LargeDocument)
-        copy.token, copy._packed, copy._parsed = self.token, self._packed, _UNPARSED
-        return copy
-
-
-_UNPARSED = object()
 
 
 class DocumentInput(FileInput):
@@ -600,9 +622,7 @@ class DocumentInput(FileInput):
         self._fingerprint = fingerprint
         try:
             value = json_text.parse(data)
-            is_large = len(data) > _LARGE_BYTES and value is not None
-            self._document = _LargeDocument(data, value) if is_large else Content(value)
-            self._last_good = self._document
+            self._document = self._last_good = _make_content(data, json_text.parse, value)
         except json_text.Damaged:
             self._document = None
 
@@ -610,17 +630,12 @@ class DocumentInput(FileInput):
         """Return None: a file that is not parsed by `_take` has no document."""
 
     def _state(self) -> Content:
-        content = self._document or self._stand_in() or self._absent
-        if isinstance(content, _LargeDocument):
-            self._release(content)
-        return content
+        return self._document or self._stand_in() or self._absent
 
-    def _release(self, content: _LargeDocument) -> None:
-        """Keep a large document without its parsed value, which the current look holds."""
-        with self._lock:
-            if self._last_good is content:
-                self._last_good = content.unparsed()
-                self._document = self._last_good if self._document else None
+    def _release(self, content: _LargeContent) -> None:
+        if self._last_good is content:
+            self._last_good = content.unparsed()
+            self._document = self._last_good if self._document else None
 
     @property
     def is_notified(self) -> bool:

@@ -1,5 +1,6 @@
 """Inputs of values change when a file, a link or a folder on the path changes."""
 
+import gc
 import json
 import os
 import resource
@@ -268,6 +269,34 @@ def test_a_large_document_is_not_parsed_to_find_out_whether_it_is_there(folder: 
     finally:
         tracemalloc.stop()
     assert peak < len(LARGE) / 4
+
+
+LARGE_READS: dict[str, Callable[[Folder], Any]] = {
+    "document": lambda folder: folder.document("large.json"),
+    "text": lambda folder: folder.text("large.json"),
+    "last lines": lambda folder: folder.tail("large.json", 10_000),
+    "objects": lambda folder: folder.stream("large.json").objects(),
+}
+
+
+@pytest.mark.parametrize("read", LARGE_READS.values(), ids=LARGE_READS.keys())
+def test_what_a_large_file_holds_is_not_kept_as_it_is_used(
+    folder: Folder, read: Callable[[Folder], Any]
+) -> None:
+    text = "[" + ",\n".join(f'{{"number": {number}}}' for number in range(9_000)) + "]"
+    put(folder.path / "large.json", text)
+    wait_until_settled(folder.path)
+    tracemalloc.start()
+    try:
+        first = read(folder)
+        assert len(first) > 8_000
+        del first
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < len(text) / 2
+    assert read(folder) == read(Folder(folder.path))
 
 
 def test_a_large_document_keeps_its_content_while_it_is_rewritten(folder: Folder) -> None:
