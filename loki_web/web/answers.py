@@ -36,7 +36,7 @@ from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
 # For answers. One is needed again only for its second content coding: the forms are sent.
 MAX_BYTES = 2 * 1024 * 1024
-MAX_FORM_BYTES = 4 * 1024 * 1024
+MAX_FORM_BYTES = 2 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
 _CHANGE = "loki_web.change"
