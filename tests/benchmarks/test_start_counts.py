@@ -139,7 +139,8 @@ def test_a_queue_without_a_file_is_not_examined(place: Place) -> None:
     sources = place.sources()
     with recording() as recorded:
         assert [task["id"] for task in tasks.list_tasks(sources)] == ["one"]
-    paths = {each.relative for each, _ in recorded.inputs if isinstance(each, DocumentInput)}
+    inputs = (part for each, _ in recorded.inputs for part in getattr(each, "files", (each,)))
+    paths = {each.relative for each in inputs if isinstance(each, DocumentInput)}
     assert paths == {"queue/pending.json", "dashboard-state.json"}
     place.write("queue/failed.json", [{"id": "two"}])
     assert [task["id"] for task in tasks.list_tasks(sources)] == ["one", "two"]
