@@ -50,6 +50,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     servers.running_test = item
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    if call.excinfo and not call.excinfo.errisinstance(pytest.skip.Exception):
+        servers.show_logs(item)
+    return (yield)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = list(programs.left_out(terminalreporter.stats.get("skipped", [])))
     if lines:

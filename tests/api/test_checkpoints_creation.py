@@ -23,7 +23,7 @@ from flask.testing import FlaskClient
 from tests.support import places
 from tests.support.places import Place
 from tests.support.processes import PROCESSES
-from tests.support.programs import needed
+from tests.support.programs import needed, output_of
 from tests.support.waiting import wait_until
 
 CHECKPOINTS = "state/checkpoints"
@@ -419,15 +419,9 @@ def test_a_full_disk_leaves_no_directory_and_no_line(place: Place, full: str) ->
 
 
 def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [needed("git", "git"), "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    return output_of([needed("git", "git"), *identity, *arguments], cwd=folder, env=env).strip()
 
 
 def repository(folder: Path, message: str) -> str:

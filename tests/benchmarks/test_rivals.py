@@ -1,7 +1,6 @@
 """The servers that ours is compared with do the same work."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from benchmarks import bare, plain, servers, sessions
 from benchmarks.sessions import SIZES
 from tests.support import servers as servers_of_tests
 from tests.support.places import Place
-from tests.support.programs import needed
+from tests.support.programs import needed, output_of
 
 S = SIZES["S"]
 
@@ -52,14 +51,8 @@ def test_a_run_gives_figures_and_a_table(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     options = ["--sizes", "S", "--parts", "steady", "--routes", "/api/agents"]
     brief = ["--seconds", "0.1", "--rounds", "1", "--where", str(tmp_path), "--json", str(figures)]
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.rest", *options, *brief],
-        cwd=servers.ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "| **/api/agents** |" in run.stdout
+    command = [sys.executable, "-m", "benchmarks.rest", *options, *brief]
+    assert "| **/api/agents** |" in output_of(command, cwd=servers.ROOT)
     found = json.loads(figures.read_text())["S"]["steady"]["/api/agents"]
     for name in ("ours", "bare", "plain"):
         assert found[name]["requests"] > 0
@@ -70,12 +63,12 @@ def test_a_run_gives_figures_and_a_table(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_views_are_timed_beside_the_bare_view_of_the_same_bytes(session: Place) -> None:
     paths = ["/api/checkpoints/{checkpoint_id}", "/api/status", "/api/enterprise/audit"]
-    run = subprocess.run(
+    table = output_of(
         [sys.executable, "-m", "benchmarks.views", *paths],
-        env=servers_of_tests.environment(session), cwd=servers.ROOT,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    rows = [row.strip("| ").split(" | ") for row in run.stdout.splitlines()[2:]]
+        env=servers_of_tests.environment(session),
+        cwd=servers.ROOT,
+    )
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()[2:]]
     ratios = [float(ratio) for *_, ratio in rows]
     assert ratios == sorted(ratios, reverse=True)
     client = session.client()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -31,6 +30,7 @@ from tests.live.clients import Client, Message, Stream, listening, streaming, to
 from tests.live.hubs import Bench, Peer
 from tests.support import accounts, places
 from tests.support.places import Place
+from tests.support.programs import output_of
 from tests.support.redis import Redis, serving_redis
 from tests.support.registered import add_project, entry, held, register
 from tests.support.servers import ROOT, Server, free_port, serving
@@ -599,8 +599,5 @@ def test_the_library_is_loaded_only_where_redis_is_used(place: Place) -> None:
         "create_app().test_client().get('/api/fleet');"
         "print(sorted({'redis', 'limits', 'loki_web.live.machines'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **place.environment()},
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.stdout == "[]\n"
+    env = {**os.environ, **place.environment()}
+    assert output_of([sys.executable, "-c", code], cwd=ROOT, env=env) == "[]\n"

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -49,6 +49,13 @@ def in_namespaces(*options: str, trial: Sequence[str] = ("true",)) -> list[str]:
     if subprocess.run([*command, *trial], capture_output=True, check=False).returncode:
         leave_out(f"{' '.join(command[1:])} is missing: run as root, in Docker with --privileged")
     return command
+
+
+def output_of(command: Sequence[str | Path], **options: Any) -> str:
+    """Return what a command writes to standard output; it has to succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def leave_out(reason: str) -> NoReturn:

@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
 _reserved: deque[int] = deque()  # the descriptors of sockets
 Process = subprocess.Popen[str] | prepared.Process
+_MOST_LINES = 40  # of the log of a server that a failed test shows
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
+_running: "list[Server]" = []
 
 
 @dataclass
@@ -34,12 +36,14 @@ class Server:
     """A running server.
 
     :param errors: the lines it wrote to standard error so far; all of them once it has ended.
+    :param shown_for: the failed test whose report has its log.
     """
 
     process: Process
     host: str
     errors: list[str] = field(default_factory=list)
     reader: threading.Thread | None = None
+    shown_for: pytest.Item | None = None
 
     @property
     def url(self) -> str:
@@ -226,17 +230,32 @@ def _attended(
     server = Server(process, host)
     server.reader = threading.Thread(target=_collect, args=(errors, server.errors))
     server.reader.start()
+    _running.append(server)
     try:
         _wait_until_healthy(server)
         yield server
         if process.poll() is None:
             assert server.end(how_to_end) == 0, "\n".join(server.errors)
+    except BaseException:
+        if running_test is not None:
+            show_logs(running_test)
+        raise
     finally:
+        _running.remove(server)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         server.reader.join(timeout=PATIENCE_SECONDS)
         errors.close()
+
+
+def show_logs(item: pytest.Item) -> None:
+    """Add the ends of the logs of the running servers to the report of a failed test."""
+    for server in _running:
+        if server.shown_for is not item:
+            server.shown_for = item
+            lines = server.errors[-_MOST_LINES:]
+            item.add_report_section("call", f"log of {server.host}", "\n".join(lines))
 
 
 def _collect(errors: IO[str], lines: list[str]) -> None:

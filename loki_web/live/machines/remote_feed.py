@@ -221,6 +221,7 @@ class RemoteFeed:
     def _begin(self, put: Put) -> Id:
         """Copy the stream anew, and let all clients begin anew; return the last entry."""
         copy = self._load()
+        log.warning("a session of another machine was read anew: its clients connect again")
 
         def begin() -> None:
             self._copy = copy
