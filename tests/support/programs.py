@@ -55,7 +55,7 @@ def output_of(command: Sequence[str | Path], **options: Any) -> str:
     """Return what a command writes to standard output; it has to succeed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def leave_out(reason: str) -> NoReturn:
