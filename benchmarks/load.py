@@ -71,9 +71,9 @@ def measure_single(
 ) -> dict[str, float]:
     """Ask for one path again and again as one client that waits for each answer.
 
-    :return: percentiles of the milliseconds of all requests, and the most. wrk counts a slow one
-        several times, also for those that it would have sent meanwhile, so its percentiles are
-        parts of the time instead.
+    :return: percentiles of the milliseconds of all requests, and the maximum. Those of wrk are
+        not comparable: it counts a slow request once more for each that it would have sent
+        meanwhile.
     """
     began = time.perf_counter()
     latencies, errors = _ask(server, path, headers, seconds, 3)

@@ -359,7 +359,7 @@ def _written_table(part: str, by_size: dict[str, Figures]) -> str:
             "CPU : bare",
             "p50 ms",
             "p99 ms",
-            "most ms",
+            "max ms",
         ]
     rows = []
     for route in _routes(part, by_size):

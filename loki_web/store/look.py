@@ -56,7 +56,7 @@ class Content:
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self.token = new_token()
+        self.token = next(_numbers)
 
     @property
     def value(self) -> Any:
@@ -70,11 +70,6 @@ class Content:
 
 
 _numbers = count(1)
-
-
-def new_token() -> int:
-    """Return a number that no content has had."""
-    return next(_numbers)
 
 
 def observe(source: Input) -> Any:
