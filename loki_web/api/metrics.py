@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cachetools import LRUCache
 from flask import Flask, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -33,7 +32,7 @@ from loki_web.store.look import Summary, observe
 from loki_web.store.shared.counts import Counts
 from loki_web.store.sqlite import IndexState
 from loki_web.web import access, context, meter, openapi
-from loki_web.web.exposition import Exposition
+from loki_web.web.exposition import Expositions
 from loki_web.web.readiness import EXTENSION, Readiness
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 _PATH = "/metrics"
 _ALL = "*"  # as a project
 _SESSION = (*DOCUMENTED, *MORE)
-_MAX_FORMATS = 4  # a client can ask for many versions of OpenMetrics
 _ENDPOINT = "prometheus_metrics"  # the library's name for it
 _DESCRIPTION: Json = {
     "operationId": "metrics",
@@ -247,7 +245,7 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._expositions: LRUCache[str, Exposition] = LRUCache(_MAX_FORMATS)  # by content type
+        self._expositions = Expositions()
         super().__init__(*args, **kwargs)
 
     def generate_metrics(
@@ -256,8 +254,7 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
         encode, content_type = _encoder(accept_header or "")
         if names:
             return encode(self.registry.restricted_registry(names)).decode(), content_type
-        exposition = self._expositions.get(content_type) or Exposition(encode)
-        self._expositions[content_type] = exposition
+        exposition = self._expositions.find(content_type, encode)
         return exposition.encode(self.registry.collect()), content_type
 
 

@@ -1,13 +1,18 @@
 """Encode metrics for Prometheus. A sample that is as before keeps its line."""
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from cachetools import LRUCache
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 _END = "# EOF"  # the last line in OpenMetrics
+_MAX_FORMATS = 4  # a client can ask for many versions of OpenMetrics
+
+Encode = Callable[[Collector], bytes]
 
 
 class _Family(NamedTuple):
@@ -39,7 +44,7 @@ class Exposition:
     :param encode: encodes metrics in the format, with one line for each sample.
     """
 
-    def __init__(self, encode: Callable[[Collector], bytes]) -> None:
+    def __init__(self, encode: Encode) -> None:
         self._encode = encode
         self._comments: dict[_Family, list[str]] = {}  # that begin the text of a metric
         self._encoded: dict[_Family, _Encoded] = {}
@@ -81,3 +86,22 @@ class Exposition:
 
     def _encode_lines(self, metrics: list[Metric]) -> list[str]:
         return self._encode(_Some(metrics)).decode().split("\n")[:-1]
+
+
+class Expositions:
+    """The expositions in the formats that were asked for last, for all threads."""
+
+    def __init__(self) -> None:
+        self._expositions: LRUCache[str, Exposition] = LRUCache(_MAX_FORMATS)
+        self._lock = threading.Lock()
+
+    def find(self, content_type: str, encode: Encode) -> Exposition:
+        """Return the exposition in a format.
+
+        :param encode: the encoder of the format, see `Exposition`.
+        """
+        with self._lock:
+            exposition = self._expositions.get(content_type)
+            if exposition is None:
+                exposition = self._expositions[content_type] = Exposition(encode)
+            return exposition

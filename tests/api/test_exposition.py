@@ -1,13 +1,16 @@
 """The text of metrics is that of the library, and a line is made only for a sample that changed."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from loki_web.web.exposition import Exposition
+from loki_web.web.exposition import Exposition, Expositions
 
 FORMATS = ("text/plain", "application/openmetrics-text", "text/plain;version=1.0.0;escaping=dots")
 Numbers = Mapping[str, float]
@@ -73,3 +76,31 @@ def test_only_samples_that_have_changed_are_encoded(
         made.clear()
         exposition.encode(Shown(numbers).collect())
         assert made.count("some") == count
+
+
+@contextmanager
+def switching_often() -> Iterator[None]:
+    """Let another thread run after almost each step of one."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_threads_that_ask_for_many_formats_get_their_own() -> None:
+    expositions = Expositions()
+    accepted = [f"application/openmetrics-text;version=1.0.{number}" for number in range(9)]
+    formats = [choose_encoder(accept) for accept in accepted]
+
+    def find(start: int) -> set[tuple[str, str]]:
+        found = set[tuple[str, str]]()
+        for number in range(3000):
+            encode, content_type = formats[(start + number) % len(formats)]
+            found.add((content_type, expositions.find(content_type, encode).encode([])))
+        return found
+
+    with switching_often(), ThreadPoolExecutor(8) as threads:
+        answered = set().union(*threads.map(find, range(8)))
+    assert len(answered) == len(formats)
