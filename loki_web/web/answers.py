@@ -114,7 +114,8 @@ class Answers:
         :param is_confidential: whether clients must not keep the response.
         :return: the response; a conditional request may get 304.
         """
-        key, change = _key(request.environ), request.environ.get(_CHANGE)
+        # A look holds what it has parsed, and the environ lasts until the answer is sent.
+        key, change = _key(request.environ), request.environ.pop(_CHANGE, None)
         answer = self._find_current(key, change)
         if answer is None:
             with self._single_computation(key) as has_waited:

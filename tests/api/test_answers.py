@@ -178,6 +178,14 @@ def test_an_answer_that_the_client_has_is_not_sent_again(app: Flask, session: Pl
     assert changed.body != whole.body
 
 
+def test_what_a_file_held_is_not_kept_while_the_answer_is_sent(app: Flask, session: Place) -> None:
+    before = send(app, STATUS)
+    session.write("queue/pending.json", [{"id": f"t{n}"} for n in range(77)])
+    changed = send(app, STATUS)
+    assert changed.body != before.body
+    assert not [name for name in changed.environ if name.endswith(".change")]
+
+
 def test_head_is_get_without_a_body(app: Flask) -> None:
     whole, head = send(app, STATUS), send(app, STATUS, method="HEAD")
     assert (head.code, head.body) == (200, b"")
