@@ -3,11 +3,13 @@
 import http.client
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from benchmarks.servers import Server
 
@@ -116,25 +118,43 @@ def _wrk(
     url: str, headers: Mapping[str, str], seconds: float, connections: int
 ) -> tuple[int, float, float, float, int]:
     options = [f"-H{name}: {value}" for name, value in headers.items()]
-    # wrk takes whole seconds; `timeout` ends it earlier by the signal after which it reports
-    command = ["timeout", "-s", "INT", str(seconds), "wrk", "-t1", f"-c{connections}"]
-    done = subprocess.run(
-        [*command, f"-d{int(seconds) + 1}s", "--timeout", "60s", "--latency", *options, url],
-        capture_output=True,
-        text=True,
-        timeout=seconds + 90,
-        check=False,
-    )
-    match = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", done.stdout)
+    command = ["wrk", "-t1", f"-c{connections}", "--timeout", "60s", "--latency", *options, url]
+    report = _run_wrk(command, seconds)
+    match = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", report)
     if match is None:
-        raise SystemExit(f"wrk failed: {done.stdout}{done.stderr}")
+        raise SystemExit(f"wrk failed: {report}")
     took = float(match[2]) * _UNITS[match[3]] / 1000
-    p50, p99 = (_percentile(done.stdout, share) for share in (50, 99))
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
-    broken = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", done.stdout)
+    p50, p99 = (_percentile(report, share) for share in (50, 99))
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
+    broken = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
     errors = int(failed[1]) if failed else 0
     errors += sum(int(number) for number in broken.groups()) if broken else 0
     return int(match[1]), took, p50, p99, errors
+
+
+def _run_wrk(command: list[str], seconds: float) -> str:
+    """Return the report of wrk, which takes whole seconds: SIGINT ends it earlier."""
+    process = subprocess.Popen(
+        [*command, f"-d{int(seconds) + 1}s"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while process.poll() is None and not _catches_interrupt(process.pid):
+        time.sleep(0.001)
+    try:
+        report, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        report, _ = process.communicate(timeout=90)
+    return report
+
+
+def _catches_interrupt(pid: int) -> bool:
+    """Return whether a process has begun to catch SIGINT, which ends it until then."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    match = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return match is not None and bool(int(match[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def _percentile(report: str, share: int) -> float:
