@@ -48,13 +48,7 @@ def require_wrk() -> None:
         raise SystemExit("wrk is needed: apt-get update && apt-get install -y wrk")
 
 
-def measure(
-    server: Server,
-    path: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    connections: int = CONNECTIONS,
-) -> Run:
+def measure(server: Server, path: str, headers: Mapping[str, str], seconds: float) -> Run:
     """Ask for one path as often as it goes within the seconds."""
     is_slow = min(_ask(server, path, headers, 0.0, 2)[0]) > _SLOW_MILLISECONDS
     before, began = server.cpu_seconds(), time.perf_counter()
@@ -63,7 +57,7 @@ def measure(
         took = time.perf_counter() - began
         p50, p99, count = statistics.median(latencies), max(latencies), len(latencies)
     else:
-        count, took, p50, p99, errors = _wrk(server.url + path, headers, seconds, connections)
+        count, took, p50, p99, errors = _wrk(server.url + path, headers, seconds)
     cpu = (server.cpu_seconds() - before) / max(count, 1) * 1e6
     return Run(count, took, cpu, p50, p99, errors)
 
@@ -115,10 +109,10 @@ def _ask(
 
 
 def _wrk(
-    url: str, headers: Mapping[str, str], seconds: float, connections: int
+    url: str, headers: Mapping[str, str], seconds: float
 ) -> tuple[int, float, float, float, int]:
     options = [f"-H{name}: {value}" for name, value in headers.items()]
-    command = ["wrk", "-t1", f"-c{connections}", "--timeout", "60s", "--latency", *options, url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "--timeout", "60s", "--latency", *options, url]
     report = _run_wrk(command, seconds)
     match = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", report)
     if match is None:

@@ -49,6 +49,7 @@ PARTS = ("counts", "steady", "304", "memory", "cold", "retrieve", "feed", "write
 _CAPTURED = ("Content-Type", "Content-Encoding")
 _WARM_SECONDS = 0.3
 _RUNS_OF_A_CLIENT = 24  # as long as so many: some changes are several seconds apart
+_OF_A_CLIENT = ("p50", "p99", "max")  # milliseconds
 _SAMPLES = 120
 _KIND_SECONDS = 60.0
 _IDLE_SECONDS = 10.0
@@ -352,15 +353,8 @@ def _steady_table(part: str, by_size: dict[str, Figures]) -> str:
 def _written_table(part: str, by_size: dict[str, Figures]) -> str:
     head = ["GET (writer at work)"]
     for size in by_size:
-        head += [
-            f"{size}: ours/s",
-            "bare/s",
-            "rate : bare",
-            "CPU : bare",
-            "p50 ms",
-            "p99 ms",
-            "max ms",
-        ]
+        head += [f"{size}: ours/s", "bare/s", "rate : bare", "CPU : bare"]
+        head += [f"{name} ms" for name in _OF_A_CLIENT]
     rows = []
     for route in _routes(part, by_size):
         row = [route]
@@ -370,7 +364,7 @@ def _written_table(part: str, by_size: dict[str, Figures]) -> str:
             row += [_number(mine.get("rate")), _number(other.get("rate"))]
             row += [_ratio(mine, other, "rate"), _ratio(mine, other)]
             single = one.get("single", {})
-            row += [_number(single.get(name)) for name in ("p50", "p99", "max")]
+            row += [_number(single.get(name)) for name in _OF_A_CLIENT]
         rows.append(row)
     return _table(head, rows)
 

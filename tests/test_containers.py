@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,7 +18,7 @@ from loki_web.cli import loki_web
 from loki_web.config.checks import check_exposure
 from loki_web.config.settings import Settings
 from tests.support.places import Place
-from tests.support.programs import installed, needed, optional
+from tests.support.programs import installed, needed, optional, output_of
 from tests.support.servers import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -235,8 +234,7 @@ def test_the_kustomization_can_be_built() -> None:
 
 
 def check(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(command, cwd=DEPLOY)
 
 
 def test_prometheus_reads_its_configuration() -> None:

@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from loki_web.store.folder import Folder
 from loki_web.store.writable import WritableFolder
+from tests.support.programs import output_of
 
 PACKAGE = Path(__file__).parent.parent / "loki_web"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -200,8 +200,5 @@ def test_importing_anything_has_no_effect(tmp_path: Path) -> None:
     home.mkdir(mode=0o555)
     script = f"import threading\n{imports}\nassert threading.active_count() == 1"
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=home, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    output_of([sys.executable, "-c", script], cwd=home, env=environment)
     assert not list(home.iterdir())

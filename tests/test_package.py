@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import output_of
 from tests.support.servers import ROOT, free_port, running
 
 # Files that other programs and people look for by these names, in the repository and in the sdist.
@@ -19,11 +20,6 @@ TOP_LEVEL = (
     "wsgi.py",
 )
 MINORS = range(11, 16)  # releases of Python 3; those that the machine lacks are left out
-
-
-def run(*command: str | Path, **options: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def interpreters() -> Iterator[Path]:
@@ -52,9 +48,9 @@ def is_release(path: Path, minor: int) -> bool:
 def install(python: Path, package: Path, folder: Path) -> Path:
     """Install a package into a new environment; return the folder of its commands."""
     uv = (sys.executable, "-m", "uv", "--no-config", "--no-python-downloads")
-    run(*uv, "venv", "--python", python, folder)
+    output_of([*uv, "venv", "--python", python, folder])
     there, constraints = folder / "bin/python", ROOT / "constraints.txt"
-    run(*uv, "pip", "install", "--python", there, "--constraints", constraints, package)
+    output_of([*uv, "pip", "install", "--python", there, "--constraints", constraints, package])
     return folder / "bin"
 
 
@@ -79,7 +75,7 @@ def test_what_others_rely_on_is_at_the_top_level() -> None:
 
 @pytest.mark.slow
 def test_both_packages_install_and_serve_on_each_python(tmp_path: Path) -> None:
-    run(sys.executable, "-m", "build", "--installer", "uv", "--outdir", tmp_path, ROOT)
+    output_of([sys.executable, "-m", "build", "--installer", "uv", "--outdir", tmp_path, ROOT])
     (sdist,), (wheel,) = tmp_path.glob("*.tar.gz"), tmp_path.glob("*.whl")
     check_contents(sdist, wheel)
     first, *others = interpreters()
@@ -88,7 +84,7 @@ def test_both_packages_install_and_serve_on_each_python(tmp_path: Path) -> None:
     ):
         commands = install(python, package, tmp_path / f"venv{number}")
         check_demo(commands, tmp_path / f"place{number}")
-    run(commands / "loki-web", "deploy", tmp_path / "deploy")
+    output_of([commands / "loki-web", "deploy", tmp_path / "deploy"])
     assert files_in(tmp_path / "deploy") == files_in(ROOT / "deploy")
 
 

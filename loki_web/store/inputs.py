@@ -442,28 +442,23 @@ class _LargeContent(Content):
     It is never None.
     """
 
-    __slots__ = ("_packed", "_parse", "_parsed")
+    __slots__ = ("_packed", "_parse")
 
     def __init__(self, data: bytes, parse: Callable[[bytes], Any], parsed: Any) -> None:
-        super().__init__(None)
+        super().__init__(parsed)
         self._packed = zstd.compress(data, 1)
         self._parse = parse
-        self._parsed = parsed
 
     @property
     def value(self) -> Any:
-        if self._parsed is _UNPARSED:
-            self._parsed = self._parse(zstd.decompress(self._packed))
-        return self._parsed
-
-    @property
-    def is_none(self) -> bool:
-        return False
+        if self._value is _UNPARSED:
+            self._value = self._parse(zstd.decompress(self._packed))
+        return self._value
 
     def unparsed(self) -> "_LargeContent":
         """Return the same state without the parsed value."""
         copied = copy(self)
-        copied._parsed = _UNPARSED
+        copied._value = _UNPARSED
         return copied
 
 
@@ -658,15 +653,12 @@ class _LargeSection(Content):
     __slots__ = ("_document", "_name")
 
     def __init__(self, token: int, document: Content, name: str) -> None:
-        self.token, self._document, self._name = token, document, name
+        self.token, self._value = token, _UNPARSED
+        self._document, self._name = document, name
 
     @property
     def value(self) -> Any:
         return _value_of(self._document, self._name)
-
-    @property
-    def is_none(self) -> bool:
-        return False
 
 
 def _value_of(document: Content, name: str) -> Any:
@@ -685,18 +677,18 @@ class ComputedInput:
 
     @property
     def is_notified(self) -> bool:
-        """Whether an event is sent for each change of the state."""
+        """Return whether each change of one of the files sends an event."""
         return all(file.is_notified for file in self.files)
 
 
 class NewerInput(ComputedInput):
-    """Whether a file was written after another one, which may be missing."""
+    """Compare when two files were written. The state is whether the first one is newer."""
 
     def __init__(self, file: VersionInput, other: VersionInput) -> None:
         super().__init__(file, other)
 
     def examine(self) -> bool:
-        """Return whether the first file is there, and newer than the other one."""
+        """Return whether the first file is there, and the other one is missing or older."""
         version, than = map(state_of, self.files)
         return version is not None and (than is None or version.mtime_ns > than.mtime_ns)
 

@@ -1,7 +1,7 @@
 """Encode metrics for Prometheus. A sample that is as before keeps its line."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -9,7 +9,6 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-_END = "# EOF"  # the last line in OpenMetrics
 _MAX_FORMATS = 4  # a client can ask for many versions of OpenMetrics
 
 Encode = Callable[[Collector], bytes]
@@ -24,8 +23,9 @@ class _Family(NamedTuple):
 
 
 class _Encoded(NamedTuple):
-    """The samples of a metric, and the line of each of them."""
+    """The text of a metric: comments, then one line for each of the samples."""
 
+    comments: list[str]
     samples: list[Sample]
     lines: list[str]
 
@@ -46,21 +46,19 @@ class Exposition:
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
-        self._comments: dict[_Family, list[str]] = {}  # that begin the text of a metric
         self._encoded: dict[_Family, _Encoded] = {}
-        self._end = self._encode_lines([])
+        self._end = self._encode_lines([])  # of OpenMetrics
 
     def encode(self, metrics: Iterable[Metric]) -> str:
         """Return the text of all metrics."""
         lines: list[str] = []
         for metric in metrics:
             family = _Family(metric.name, metric.documentation, metric.type)
-            if family not in self._comments:
-                self._comments[family] = self._encode_samples(family, [], comments=True)
-            encoded = self._encoded.get(family, _Encoded([], []))
+            encoded = self._encoded.get(family) or _Encoded(self._encode_family(family, []), [], [])
             if encoded.samples != metric.samples:
-                encoded = self._encoded[family] = self._update(family, encoded, metric.samples)
-            lines += self._comments[family]
+                encoded = self._update(family, encoded, metric.samples)
+            self._encoded[family] = encoded
+            lines += encoded.comments
             lines += encoded.lines
         return "\n".join([*lines, *self._end, ""])
 
@@ -70,19 +68,17 @@ class Exposition:
         lines = [line if sample == old else "" for sample, old, line in kept]
         lines += [""] * (len(samples) - len(lines))
         places = [place for place, line in enumerate(lines) if not line]
-        encoded = self._encode_samples(family, [samples[place] for place in places])
-        for place, line in zip(places, encoded, strict=True):
+        encoded = self._encode_family(family, [samples[place] for place in places])
+        for place, line in zip(places, encoded[len(before.comments) :], strict=True):
             lines[place] = line
-        return _Encoded(samples, lines)
+        return _Encoded(before.comments, samples, lines)
 
-    def _encode_samples(
-        self, family: _Family, samples: Sequence[Sample], *, comments: bool = False
-    ) -> list[str]:
-        """Return the lines of some samples of a metric, or the comments."""
+    def _encode_family(self, family: _Family, samples: list[Sample]) -> list[str]:
+        """Return the comments of a metric and the lines of some of its samples."""
         metric = Metric(*family)
-        metric.samples = list(samples)
+        metric.samples = samples
         lines = self._encode_lines([metric])
-        return [line for line in lines if line != _END and line.startswith("#") == comments]
+        return lines[: len(lines) - len(self._end)]
 
     def _encode_lines(self, metrics: list[Metric]) -> list[str]:
         return self._encode(_Some(metrics)).decode().split("\n")[:-1]

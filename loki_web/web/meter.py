@@ -5,6 +5,7 @@ complete, before it is sent. Each class of status has a limited number of series
 that are used; requests beyond it are counted with the method and the route `other`.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -28,6 +29,7 @@ _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _MOST = ((0, 3, 41), (3, 4, 9), (4, 5, 5))  # first class, last class, series of these
 _SUM = len(BUCKETS) + 1  # the cell after those of the buckets
 _CELLS = _SUM + 1
+_FLAG = re.compile(rb"[^\0]")  # that a process has set
 _OTHER = "other"
 UNMATCHED = "unmatched"
 _REFUSED = frozenset({"401", "403", "413", "429"})  # 503 may also be an outage
@@ -57,7 +59,6 @@ class Histograms:
         self._pairs = [*routes, *((method, UNMATCHED) for method in METHODS), (_OTHER, _OTHER)]
         self._places = {pair: place for place, pair in enumerate(self._pairs)}
         self._counts = counts
-        self._seen = b"", list[int]()  # the flags, and the numbers of the series that they give
         self._series: dict[int, _Series] = {}
         if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):
             raise ValueError("there are more routes than cells")
@@ -93,27 +94,24 @@ class Histograms:
         """Return the histograms of all kinds of requests that there were."""
         family = _make_family()
         for number in self._list_numbers():
-            family.samples += self._find_series(number).samples
+            family.samples += self._find_samples(number)
         return family
 
     def _list_numbers(self) -> list[int]:
         size = len(self._pairs)
         end = size * len(_CLASSES)
-        flags = bytes(self._counts.flags[:end])
-        if flags != self._seen[0]:
-            numbers = {number for number, flag in enumerate(flags) if flag}
-            self._seen = flags, sorted({*numbers, *range(size - 1, end, size)})
-        return self._seen[1]
+        flagged = {flag.start() for flag in _FLAG.finditer(self._counts.flags[:end])}
+        return sorted({*flagged, *range(size - 1, end, size)})
 
-    def _find_series(self, number: int) -> "_Series":
-        """Return the series of a kind of requests; the same one while its numbers are the same."""
+    def _find_samples(self, number: int) -> list[Sample]:
+        """Return the samples of a kind of requests; the same ones while its numbers are."""
         totals = self._counts.totals(_cell(number), _CELLS)
         series = self._series.get(number)
         if series is None or series.totals != totals:
             status_class, place = divmod(number, len(self._pairs))
             labels = *self._pairs[place], _CLASSES[status_class]
             series = self._series[number] = _Series(totals, _make_samples(labels, totals))
-        return series
+        return series.samples
 
 
 class _Series(NamedTuple):

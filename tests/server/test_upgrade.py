@@ -18,6 +18,7 @@ from loki_web.services.fleet import selection
 from tests.support.activation import activated
 from tests.support.load import Load, load
 from tests.support.places import Place
+from tests.support.programs import output_of
 from tests.support.servers import ROOT, Server, environment, free_port, running
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -169,9 +170,7 @@ def test_workers_import_nothing_that_the_master_has_not_read(place: Place) -> No
         LOKI_OIDC_ISSUER="https://issuer.example", LOKI_OIDC_CLIENT_ID="loki",
         LOKI_ENTERPRISE_AUDIT="true", LOKI_AUDIT_SYSLOG_HOST="127.0.0.1",
     )  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", IMPORTS], env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    further, before = done.stdout.split("\n")[:2]
+    further, before = output_of([sys.executable, "-c", IMPORTS], env=env).split("\n")[:2]
     assert further == ""
     assert late_imports() <= set(before.split())
 

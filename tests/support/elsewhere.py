@@ -1,12 +1,12 @@
 """Servers that run where a test does not: in another namespace, or as another user."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.support.places import Place
+from tests.support.programs import output_of
 
 _ROOT = Path(__file__).parents[2]
 _BEGINNING = """
@@ -29,8 +29,5 @@ def ask_elsewhere(place: Place, code: str, *within: str, **settings: str) -> Any
     command = [*within, sys.executable, "-c", _BEGINNING + code]
     programs = "/usr/bin:/bin:/usr/sbin:/sbin"
     environment = place.environment(PYTHONPATH=str(_ROOT), PATH=programs, **settings)
-    done = subprocess.run(
-        command, cwd=place.loki.parent, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    output = output_of(command, cwd=place.loki.parent, env=environment)
+    return json.loads(output.splitlines()[-1])

@@ -28,7 +28,6 @@ _reserved: deque[int] = deque()  # the descriptors of sockets
 Process = subprocess.Popen[str] | prepared.Process
 _MOST_LINES = 40  # of the log of a server that a failed test shows
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
-_running: "list[Server]" = []
 
 
 @dataclass
@@ -89,6 +88,9 @@ class Server:
             self.reader.join(timeout=PATIENCE_SECONDS)
             assert not self.reader.is_alive(), "another process holds its standard error"
         return code
+
+
+_running: list[Server] = []
 
 
 def accepts(path: Path) -> bool:
