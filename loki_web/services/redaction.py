@@ -7,6 +7,7 @@ that its time is linear in the length of any text.
 import json
 import re
 import sys
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -51,7 +52,7 @@ _PEM_LINE = re.compile(
     rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
 )
 _MOST_PEM_LINES = 300
-_MOST_CHARACTERS = 512 * 1024  # of a generation of redacted lines
+_MOST_HASHES = 1 << 15  # of lines without a secret
 _MOST_CONTINUED_LINES = 20
 _OPEN_ENDS = (":", "=", "|", ">", ",", "\\", "earer")
 _OPEN_HINT = re.compile("|".join((*secrets_names.HINTS, "login", "bearer", r"\\\Z")), re.IGNORECASE)
@@ -343,36 +344,31 @@ _READERS = {
 }
 
 
-class _RedactedLines:
-    """The lines of logs that were redacted last: clients read the same lines again and again.
+class _CleanLines:
+    """Remembers lines of logs without a secret: clients read the same lines again and again.
 
-    Two generations, bounded by characters: a line that is not read while the second one grows is
-    forgotten. Without a lock, two threads may redact one line. With an LRU cache of `cachetools`,
-    a line that is kept costs 15 times as much, and one that is not half as much again.
+    Only hashes of lines are held, in a table of a fixed size; of two with one place, the last. With
+    the lines themselves, few of which outlive a request for many, the memory of all that the
+    request had made could not be returned. A hash has 64 bits and a key of the process: no two
+    lines have the same.
     """
 
     def __init__(self) -> None:
-        self._old: dict[str, str] = {}
-        self._young: dict[str, str] = {}
-        self._size = 0
+        self._hashes = array("q", bytes(_MOST_HASHES * 8))
 
-    def find(self, line: str) -> str:
+    def redact(self, line: str) -> str:
         """Return the redacted line."""
-        clean = self._young.get(line)
-        if clean is None:
-            clean = self._old.get(line)
-            clean = redact(line) if clean is None else clean
-            self._add(line, clean)
+        value = hash(line)
+        place = value % _MOST_HASHES
+        if self._hashes[place] == value:
+            return line
+        clean = redact(line)
+        if clean == line:
+            self._hashes[place] = value
         return clean
 
-    def _add(self, line: str, clean: str) -> None:
-        if self._size > _MOST_CHARACTERS:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._young[line] = clean
-        self._size += len(line)
 
-
-_redacted = _RedactedLines()
+_clean_lines = _CleanLines()
 
 
 def redact_lines(lines: list[str]) -> list[str]:
@@ -411,7 +407,7 @@ def _redact_each(lines: list[str]) -> list[str]:
             continue
         stop = _find_continued_end(lines, start)
         if stop == start + 1:
-            clean.append(_redacted.find(lines[start]))
+            clean.append(_clean_lines.redact(lines[start]))
         else:
             text = "\n".join(lines[start:stop])
             spans = _find_spans(text, *_find_hints(text))

@@ -32,7 +32,7 @@ from loki_web.store.inputs import (
     VersionInput,
 )
 from loki_web.store.journal import Journal, Reader
-from loki_web.store.lines import JsonStream, TailInput
+from loki_web.store.lines import JsonStream, Lines, TailInput
 from loki_web.store.look import UNREPEATABLE, Content, Inputs, observe, state_of
 from loki_web.store.snapshot import Snapshot, SnapshotInput, take_snapshot
 from loki_web.store.value_store import ValueStore
@@ -166,13 +166,10 @@ class Folder:
         observe(self._input(ContentInput, relative))
         return store_lines.backwards(self.path, relative, holding)
 
-    def tail(self, relative: str, lines: int) -> list[str]:
-        """Return the last lines of a log, oldest first, see `lines.lines_in`.
-
-        The list is shared: do not change it.
-        """
+    def tail(self, relative: str, lines: int) -> Lines:
+        """Return the last lines of a log, oldest first, see `lines.lines_in`."""
         content: Content = observe(self._input(TailInput, relative, lines))
-        last: list[str] = content.value
+        last: Lines = content.value
         return last
 
     def lines_between(self, relative: str, start: int, stop: int) -> list[tuple[int, str]]:

@@ -1,9 +1,11 @@
 """Read the lines of files of any size: all of them in either direction, the last ones, or JSON."""
 
 import re
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, overload
 
 from loki_web.store import files, json_text
 from loki_web.store.coerce import Json
@@ -107,7 +109,40 @@ def end_of(stream: BinaryIO, size: int, lines: int) -> bytes:
     return (b"\n" if not start else b"") + b"".join(blocks)
 
 
-def lines_in(end: bytes, lines: int) -> list[str]:
+class Lines(Sequence[str]):
+    """Lines in one text; each is decoded when it is read, because of many few are.
+
+    A slice shares the text.
+
+    :param text: the lines, with a line end between them.
+    :param starts: where they begin, and where the line after the last would begin.
+    :param numbers: of the lines to show, by default all.
+    """
+
+    __slots__ = ("_numbers", "_starts", "_text")
+
+    def __init__(self, text: bytes, starts: Sequence[int], numbers: range | None = None) -> None:
+        self._text = text
+        self._starts = starts
+        self._numbers = range(len(starts) - 1) if numbers is None else numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Lines": ...
+
+    def __getitem__(self, index: int | slice) -> "str | Lines":
+        if isinstance(index, slice):
+            return Lines(self._text, self._starts, self._numbers[index])
+        number = self._numbers[index]
+        return decode(self._text[self._starts[number] : self._starts[number + 1] - 1])
+
+
+def lines_in(end: bytes, lines: int) -> Lines:
     """Return the last lines that are not blank, oldest first, without line ends.
 
     A line is decoded as UTF-8 with replacement and cut at MAX_LINE_BYTES. A first line that begins
@@ -120,7 +155,9 @@ def lines_in(end: bytes, lines: int) -> list[str]:
     last = [line for line in pieces if line.strip(_BLANK)]
     if len(last) > 1 and last[0] is pieces[0] and len(last[0]) <= MAX_LINE_BYTES:
         del last[0]  # its beginning is missing
-    return [decode(line) for line in last[-lines:]]
+    last = last[-lines:]
+    starts = accumulate((len(line) + 1 for line in last), initial=0)
+    return Lines(b"\n".join(last), array("i", starts))
 
 
 def decode(line: bytes) -> str:
@@ -152,7 +189,7 @@ class TailInput(FileInput):
     def _read(self, stream: BinaryIO, version: Version) -> bytes:
         return end_of(stream, version.size, self._count)
 
-    def _parse(self, data: bytes | None) -> list[str]:
+    def _parse(self, data: bytes | None) -> Lines:
         return lines_in(data or b"", self._count)
 
 

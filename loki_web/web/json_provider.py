@@ -21,6 +21,7 @@ class OrjsonProvider(JSONProvider):
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return a response with a value as its JSON body."""
         body = orjson.dumps(
-            self._prepare_response_obj(args, kwargs), option=orjson.OPT_NON_STR_KEYS
+            self._prepare_response_obj(args, kwargs),
+            option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE,
         )
-        return Response(body + b"\n", mimetype="application/json")
+        return Response(body, mimetype="application/json")

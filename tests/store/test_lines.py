@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loki_web.store import lines as store_lines
-from loki_web.store.lines import MAX_LINE_BYTES, backwards, forwards
+from loki_web.store.lines import MAX_LINE_BYTES, backwards, forwards, lines_in
 
 
 @pytest.fixture(params=[7, 64, 1 << 20])
@@ -54,3 +54,19 @@ def test_an_unreadable_file_has_no_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "outside").write_text("secret\n")
     assert list(forwards(tmp_path / "root", name)) == []
     assert list(backwards(tmp_path / "root", name)) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [slice(None), slice(1, None), slice(-2, None), slice(2, 1), slice(None, None, -1), slice(9)],
+)
+def test_the_last_lines_are_a_sequence(part: slice) -> None:
+    end = "\n  first\r\n\n \0\nhéllo\n…\nlast".encode()
+    expected = ["  first", "héllo", "…", "last"]
+    last = lines_in(end, 10)
+    assert list(last[part]) == expected[part]
+    assert list(last[1:][part]) == expected[1:][part]
+    assert len(last[part]) == len(expected[part])
+    assert "…" in last
+    with pytest.raises(IndexError):
+        last[part][4]
