@@ -27,6 +27,7 @@ from loki_web.web.request_parser import MAX_BODY_BYTES
 from loki_web.webhooks import ledger
 
 _READS = "loki_web.live.machines.reads"
+_OPENMETRICS = "application/openmetrics-text"  # the form of /metrics that Prometheus prefers
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
@@ -109,7 +110,7 @@ def _guarded_app(settings: Settings, now: Callable[[], datetime]) -> tuple[Flask
     app.extensions[context.EXTENSION] = sources
     app.extensions[readiness.EXTENSION] = readiness.Readiness(sources)
     request_guard = guard.install(app, sources)
-    Compress(app)
+    Compress(app).compress_mimetypes_set.add(_OPENMETRICS)
     cors.install(app, settings)
     error_handlers.install(app)
     answers.install(app, request_guard)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import Flask, has_request_context, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -19,6 +19,7 @@ from loki_web.services.metrics import (
     DOCUMENTED,
     MORE,
     Family,
+    KeptFamilies,
     Labels,
     Metric,
     Numbers,
@@ -31,7 +32,7 @@ from loki_web.store.coerce import Json
 from loki_web.store.look import Summary, observe
 from loki_web.store.shared.counts import Counts
 from loki_web.store.sqlite import IndexState
-from loki_web.web import access, context, meter, openapi
+from loki_web.web import access, answers, context, meter, openapi
 from loki_web.web.exposition import Expositions
 from loki_web.web.readiness import EXTENSION, Readiness
 
@@ -152,8 +153,12 @@ class ProjectCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the families with the numbers of this moment.
 
+        Without a request they are those of the server's project.
+
         :raises NotFound: for an unknown project.
         """
+        if not has_request_context():
+            return self._own.collect()
         name = request.args.get(access.PROJECT)
         if name == _ALL:
             numbers = compute_all_numbers(context.server_sources())
@@ -173,20 +178,20 @@ class ActivityCollector(Collector):
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
+        self._families = KeptFamilies(_ACTIVITY)
 
-    def describe(self) -> Iterator[Metric]:
+    def describe(self) -> list[Metric]:
         """Return the families without samples."""
-        return build_families(_ACTIVITY, {})
+        return self._families.describe()
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> list[Metric]:
         """Return the families with the numbers of this moment."""
         total = self._counts.total
         open_now: dict[Labels, float] = {
             ("websocket",): total(Gauge.WEBSOCKETS),
             ("event_stream",): total(Gauge.EVENT_STREAMS),
         }
-        return build_families(
-            _ACTIVITY,
+        return self._families.build(
             {
                 "loki_connections_open": open_now,
                 "loki_feed_messages_sent_total": total(Counter.MESSAGES_SENT),
@@ -203,15 +208,15 @@ class RedisCollector(Collector):
     def __init__(self, link: "Link", counts: Counts) -> None:
         self._link = link
         self._counts = counts
+        self._families = KeptFamilies(_REDIS)
 
-    def describe(self) -> Iterator[Metric]:
+    def describe(self) -> list[Metric]:
         """Return the families without samples."""
-        return build_families(_REDIS, {})
+        return self._families.describe()
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> list[Metric]:
         """Return the families with the numbers of this moment."""
-        return build_families(
-            _REDIS,
+        return self._families.build(
             {
                 "loki_redis_up": self._link.examine(),
                 "loki_redis_failures_total": self._counts.total(Counter.REDIS_FAILURES),
@@ -255,6 +260,7 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
         if names:
             return encode(self.registry.restricted_registry(names)).decode(), content_type
         exposition = self._expositions.find(content_type, encode)
+        answers.rewrite(lambda: exposition.encode(self.registry.collect()).encode())
         return exposition.encode(self.registry.collect()), content_type
 
 

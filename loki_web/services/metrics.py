@@ -88,6 +88,26 @@ def build_families(families: Sequence[Family], numbers: Numbers) -> Iterator[Met
         yield metric
 
 
+class KeptFamilies:
+    """Families that are built again only when their numbers have changed."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
+        self._built: tuple[Numbers | None, list[Metric]] = None, []
+
+    def describe(self) -> list[Metric]:
+        """Return the families without samples."""
+        return list(build_families(self._families, {}))
+
+    def build(self, numbers: Numbers) -> list[Metric]:
+        """Return the families with their numbers."""
+        before, metrics = self._built
+        if numbers != before:
+            metrics = list(build_families(self._families, numbers))
+            self._built = numbers, metrics
+        return metrics
+
+
 def compute_numbers(sources: Sources) -> Numbers:
     """Return the numbers of the session; empty if its folder is gone.
 

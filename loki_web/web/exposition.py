@@ -1,4 +1,4 @@
-"""Encode metrics for Prometheus. A sample that is as before keeps its line."""
+"""Encode metrics for Prometheus. Of a line, only the value changes, if that has changed."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -8,8 +8,10 @@ from cachetools import LRUCache
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
 
 _MAX_FORMATS = 4  # a client can ask for many versions of OpenMetrics
+_NOTHING_MORE = (None, None, None)  # besides name, labels and value: then the value ends the line
 
 Encode = Callable[[Collector], bytes]
 
@@ -23,11 +25,15 @@ class _Family(NamedTuple):
 
 
 class _Encoded(NamedTuple):
-    """The text of a metric: comments, then one line for each of the samples."""
+    """A metric as text: comments, then one line for each of the samples.
+
+    :param text: the lines, each with its end.
+    """
 
     comments: list[str]
     samples: list[Sample]
     lines: list[str]
+    text: str
 
 
 class _Some(Collector):
@@ -51,27 +57,28 @@ class Exposition:
 
     def encode(self, metrics: Iterable[Metric]) -> str:
         """Return the text of all metrics."""
-        lines: list[str] = []
+        texts: list[str] = []
         for metric in metrics:
             family = _Family(metric.name, metric.documentation, metric.type)
-            encoded = self._encoded.get(family) or _Encoded(self._encode_family(family, []), [], [])
-            if encoded.samples != metric.samples:
-                encoded = self._update(family, encoded, metric.samples)
-            self._encoded[family] = encoded
-            lines += encoded.comments
-            lines += encoded.lines
-        return "\n".join([*lines, *self._end, ""])
+            encoded = self._encoded.get(family)
+            if encoded is None or encoded.samples != metric.samples:
+                encoded = self._encoded[family] = self._update(family, encoded, metric.samples)
+            texts.append(encoded.text)
+        return "".join([*texts, *self._end])
 
-    def _update(self, family: _Family, before: _Encoded, samples: list[Sample]) -> _Encoded:
+    def _update(self, family: _Family, before: _Encoded | None, samples: list[Sample]) -> _Encoded:
         """Return the samples with the lines of those that are at the same place as before."""
+        if before is None:
+            before = _Encoded(self._encode_family(family, []), [], [], "")
         kept = zip(samples, before.samples, before.lines, strict=False)
-        lines = [line if sample == old else "" for sample, old, line in kept]
+        lines = [_renew(sample, old, line) for sample, old, line in kept]
         lines += [""] * (len(samples) - len(lines))
         places = [place for place, line in enumerate(lines) if not line]
-        encoded = self._encode_family(family, [samples[place] for place in places])
-        for place, line in zip(places, encoded[len(before.comments) :], strict=True):
-            lines[place] = line
-        return _Encoded(before.comments, samples, lines)
+        if places:
+            encoded = self._encode_family(family, [samples[place] for place in places])
+            for place, line in zip(places, encoded[len(before.comments) :], strict=True):
+                lines[place] = line
+        return _Encoded(before.comments, samples, lines, "".join([*before.comments, *lines]))
 
     def _encode_family(self, family: _Family, samples: list[Sample]) -> list[str]:
         """Return the comments of a metric and the lines of some of its samples."""
@@ -81,7 +88,23 @@ class Exposition:
         return lines[: len(lines) - len(self._end)]
 
     def _encode_lines(self, metrics: list[Metric]) -> list[str]:
-        return self._encode(_Some(metrics)).decode().split("\n")[:-1]
+        text = self._encode(_Some(metrics)).decode()
+        return [f"{line}\n" for line in text.split("\n")[:-1]]
+
+
+def _renew(sample: Sample, before: Sample, line: str) -> str:
+    """Return the line of a sample of which at most the value has changed; empty for others.
+
+    :param line: of the sample before.
+    """
+    if sample == before:
+        return line
+    is_value = sample[:2] == before[:2] and sample[3:] == before[3:] == _NOTHING_MORE
+    return f"{line.rpartition(' ')[0]} {_number(sample.value)}\n" if is_value else ""
+
+
+def _number(value: float) -> str:
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
 class Expositions:

@@ -19,7 +19,7 @@ from prometheus_client.samples import Sample
 
 from loki_web.services.cells import METHODS, REFUSALS, REQUESTS, Counter, Gauge, count_refusal
 from loki_web.services.context import Sources
-from loki_web.services.metrics import Family, Labels, build_families
+from loki_web.services.metrics import Family, KeptFamilies, Labels
 from loki_web.store.shared.counts import CELLS, FLAGS, Counts
 
 BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5)  # seconds
@@ -128,6 +128,7 @@ class RequestMeter(Collector):
         self._wsgi_app = wsgi_app
         self._counts = counts
         self._histograms = Histograms(app, counts)
+        self._families = KeptFamilies(_FAMILIES)
         self._cells: dict[tuple[str, str | None, str], int] = {}
         self._row, self._lock = counts.row, counts.lock
         self._running: dict[str, tuple[set[Any], int]] = {
@@ -165,7 +166,7 @@ class RequestMeter(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Return the families without samples."""
-        yield from build_families(_FAMILIES, {})
+        yield from self._families.describe()
         yield _make_family()
 
     def collect(self) -> Iterator[Metric]:
@@ -177,9 +178,8 @@ class RequestMeter(Collector):
         refused: dict[Labels, float] = {
             (str(status),): total(Counter.REFUSED + place) for place, status in enumerate(REFUSALS)
         }
-        yield from build_families(
-            _FAMILIES,
-            {"loki_http_requests_in_flight": running, "loki_refused_calls_total": refused},
+        yield from self._families.build(
+            {"loki_http_requests_in_flight": running, "loki_refused_calls_total": refused}
         )
         yield self._histograms.build_family()
 

@@ -13,10 +13,12 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import create_environ, run_wsgi_app
 
+from loki_web.api.metrics import ActivityCollector
 from loki_web.logging_setup import USER
 from tests.support import answers
 from tests.support.accounts import PAST, bearer, entry, everybody, store
 from tests.support.places import Place
+from tests.support.registered import add_project
 
 OWN, EVIL = "http://localhost:57374", "https://evil.example"
 ALLOW = "Access-Control-Allow-Origin"
@@ -163,6 +165,45 @@ def test_metrics_have_the_format_that_is_asked_for(app: Flask) -> None:
     for accepted, kind in (("text/plain", "text/plain"), ("application/openmetrics-text", "open")):
         for _ in range(2):
             assert kind in send(app, "/metrics", HTTP_ACCEPT=accepted).headers["Content-Type"]
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/openmetrics-text"])
+def test_metrics_without_flask_are_those_of_the_moment(
+    app: Flask, session: Place, kind: str
+) -> None:
+    codings = (None, "gzip", "br", "gzip", None, None)
+    for number, coding in enumerate(codings):
+        session.write("queue/pending.json", [{"id": f"t{n}"} for n in range(100 + number)])
+        answer = send(app, "/metrics", HTTP_ACCEPT=kind, HTTP_ACCEPT_ENCODING=coding or "")
+        assert answer.headers.get("Content-Encoding") == coding
+        assert answer.headers.getlist("Content-Length") == [str(len(answer.body))]
+        assert answer.headers["Vary"] == "Accept-Encoding, Origin"
+        assert answer.headers["Cache-Control"] == "no-store"
+        text = UNPACK[coding](answer.body).decode()
+        assert f'loki_tasks_total{{status="pending"}} {100 + number}.0' in text.splitlines()
+        whole = send(app, "/metrics?name[]=loki_iteration_current", HTTP_ACCEPT=kind)
+        assert set(whole.body.decode().splitlines()) <= set(text.splitlines())
+
+
+def test_metrics_of_other_projects_are_not_kept(session: Place) -> None:
+    add_project(session, "other")
+    app = session.app()
+    for _ in range(2):
+        own, others = send(app, "/metrics").body, send(app, "/metrics?project=*").body
+        assert b'project="other"' not in own
+        assert b'project="other"' in others
+
+
+def test_metrics_that_cannot_be_computed_are_an_error_of_the_server(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with monkeypatch.context() as broken:
+            broken.setattr(ActivityCollector, "collect", None)
+            answer = send(app, "/metrics")
+            assert answer.code == 500
+            assert set(json.loads(answer.body)) == {"detail"}
+        assert send(app, "/metrics").code == 200
 
 
 def test_an_answer_that_the_client_has_is_not_sent_again(app: Flask, session: Place) -> None:

@@ -1,4 +1,4 @@
-"""The text of metrics is that of the library, and a line is made only for a sample that changed."""
+"""The text of metrics is that of the library, which encodes only samples that are new."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,18 @@ from loki_web.web.exposition import Exposition, Expositions
 FORMATS = ("text/plain", "application/openmetrics-text", "text/plain;version=1.0.0;escaping=dots")
 Numbers = Mapping[str, float]
 
-# What a metric with a label shows, one scrape after another, and how many lines are made for each.
+# What a metric with a label shows, one scrape after another, and how many lines the library makes
+# for each.
 SCRAPES = {
-    "a number changes": ([{"a": 1, "b": 2}, {"a": 1, "b": 3}], 2, 1),
+    "a number changes": ([{"a": 1, "b": 2}, {"a": 1, "b": 3.5e30}], 2, 0),
     "nothing changes": ([{"a": 1, "b": 2}, {"a": 1, "b": 2}], 2, 0),
     "a number comes": ([{"a": 1}, {"a": 1, "b": 2}], 1, 1),
     "the last one goes": ([{"a": 1, "b": 2}, {"a": 1}], 2, 0),
+    "one takes the place of another": ([{"a": 1, "b": 2}, {"c": 1, "b": 2}], 2, 1),
     "the first one goes": ([{"a": 1, "b": 2}, {"b": 2}], 2, 1),
     "all go": ([{"a": 1, "b": 2}, {}], 2, 0),
-    "a number is no number any more": ([{"a": 1}, {"a": float("nan")}], 1, 1),
-    "texts that are escaped": ([{'#"\\\n\u2028': 1, "": 2}, {'#"\\\n\u2028': 1, "": 3}], 2, 1),
+    "a number is no number any more": ([{"a": 1}, {"a": float("nan")}], 1, 0),
+    "texts that are escaped": ([{'#"\\\n\u2028': 1, "": 2}, {'#"\\\n\u2028': 1, "": 3}], 2, 0),
 }
 
 
@@ -45,6 +47,16 @@ class Shown(Collector):
         return gauge, counter, histogram
 
 
+class Fixed(Collector):
+    """Shows one metric."""
+
+    def __init__(self, metric: GaugeMetricFamily) -> None:
+        self._metric = metric
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return [self._metric]
+
+
 def in_library(accept: str, numbers: Numbers) -> str:
     registry = CollectorRegistry()
     registry.register(Shown(numbers))
@@ -61,7 +73,7 @@ def test_the_text_is_that_of_the_library(accept: str, scrapes: list[Numbers]) ->
 
 
 @pytest.mark.parametrize(("scrapes", "first", "second"), SCRAPES.values(), ids=SCRAPES.keys())
-def test_only_samples_that_have_changed_are_encoded(
+def test_the_library_encodes_only_samples_that_are_new(
     scrapes: list[Numbers], first: int, second: int
 ) -> None:
     encode, _ = choose_encoder("")
@@ -76,6 +88,17 @@ def test_only_samples_that_have_changed_are_encoded(
         made.clear()
         exposition.encode(Shown(numbers).collect())
         assert made.count("some") == count
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+def test_a_value_that_does_not_end_the_line_is_encoded_by_the_library(accept: str) -> None:
+    exposition = Exposition(choose_encoder(accept)[0])
+    for number, timestamp in ((1, None), (2, 5), (3, 5), (3, 0), (4, 0), (5, None), (6, None)):
+        gauge = GaugeMetricFamily("some", "Numbers", labels=["label"])
+        gauge.add_metric(["a"], number, timestamp)
+        registry = CollectorRegistry()
+        registry.register(Fixed(gauge))
+        assert exposition.encode([gauge]) == choose_encoder(accept)[0](registry).decode()
 
 
 @contextmanager
