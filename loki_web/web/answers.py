@@ -7,9 +7,9 @@ same checks as every other request. `/metrics`, which changes with each request,
 with a body that is made for each (`rewrite`).
 """
 
-import gzip
 import hashlib
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -50,15 +50,11 @@ _OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
+# A gzip header and a window of 16 KiB: larger buffers are mapped and unmapped for each body.
+_GZIP_BITS, _GZIP_MEMORY = 16 + 14, 7
 _OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of its inputs
 # The only header besides the content coding that a response depends on.
 _HEADER_OF_PATH = {"/": "HTTP_HOST", "/asyncapi.json": "HTTP_HOST", METRICS: "HTTP_ACCEPT"}
-
-# Of bodies that are made for each request: level 1 takes half the time of 6, and 8 % more bytes.
-_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes,
-    "gzip": partial(gzip.compress, compresslevel=1, mtime=0),
-}
 
 Environ = dict[str, Any]
 Key = tuple[str | frozenset[str] | None, ...]
@@ -306,6 +302,15 @@ def rewrite(write: Callable[[], bytes]) -> None:
 
 def _write_encoded(write: Callable[[], bytes], encode: Callable[[bytes], bytes]) -> bytes:
     return encode(write())
+
+
+def _gzip(data: bytes) -> bytes:
+    """Compress a body of one request, quickly: a third of the time of flask-compress."""
+    compressor = zlib.compressobj(1, wbits=_GZIP_BITS, memLevel=_GZIP_MEMORY)
+    return compressor.compress(data) + compressor.flush()
+
+
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": _gzip}
 
 
 def _compute(view: Callable[[], Any], look: Look | None) -> tuple[Response, Inputs]:

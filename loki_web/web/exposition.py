@@ -16,14 +16,6 @@ _NOTHING_MORE = (None, None, None)  # besides name, labels and value: then the v
 Encode = Callable[[Collector], bytes]
 
 
-class _Family(NamedTuple):
-    """The name, description and type of a metric."""
-
-    name: str
-    description: str
-    kind: str
-
-
 class _Encoded(NamedTuple):
     """A metric as text: comments, then one line for each of the samples.
 
@@ -52,39 +44,39 @@ class Exposition:
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
-        self._encoded: dict[_Family, _Encoded] = {}
+        self._encoded: dict[str, _Encoded] = {}
         self._end = self._encode_lines([])  # of OpenMetrics
 
     def encode(self, metrics: Iterable[Metric]) -> str:
         """Return the text of all metrics."""
         texts: list[str] = []
         for metric in metrics:
-            family = _Family(metric.name, metric.documentation, metric.type)
-            encoded = self._encoded.get(family)
+            encoded = self._encoded.get(metric.name)
             if encoded is None or encoded.samples != metric.samples:
-                encoded = self._encoded[family] = self._update(family, encoded, metric.samples)
+                encoded = self._encoded[metric.name] = self._update(metric, encoded)
             texts.append(encoded.text)
         return "".join([*texts, *self._end])
 
-    def _update(self, family: _Family, before: _Encoded | None, samples: list[Sample]) -> _Encoded:
-        """Return the samples with the lines of those that are at the same place as before."""
+    def _update(self, metric: Metric, before: _Encoded | None) -> _Encoded:
+        """Return a metric with the lines of those samples that are at the same place as before."""
         if before is None:
-            before = _Encoded(self._encode_family(family, []), [], [], "")
+            before = _Encoded(self._encode_metric(metric, []), [], [], "")
+        samples = metric.samples
         kept = zip(samples, before.samples, before.lines, strict=False)
         lines = [_renew(sample, old, line) for sample, old, line in kept]
         lines += [""] * (len(samples) - len(lines))
         places = [place for place, line in enumerate(lines) if not line]
         if places:
-            encoded = self._encode_family(family, [samples[place] for place in places])
+            encoded = self._encode_metric(metric, [samples[place] for place in places])
             for place, line in zip(places, encoded[len(before.comments) :], strict=True):
                 lines[place] = line
         return _Encoded(before.comments, samples, lines, "".join([*before.comments, *lines]))
 
-    def _encode_family(self, family: _Family, samples: list[Sample]) -> list[str]:
+    def _encode_metric(self, metric: Metric, samples: list[Sample]) -> list[str]:
         """Return the comments of a metric and the lines of some of its samples."""
-        metric = Metric(*family)
-        metric.samples = samples
-        lines = self._encode_lines([metric])
+        some = Metric(metric.name, metric.documentation, metric.type)
+        some.samples = samples
+        lines = self._encode_lines([some])
         return lines[: len(lines) - len(self._end)]
 
     def _encode_lines(self, metrics: list[Metric]) -> list[str]:

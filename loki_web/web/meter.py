@@ -39,6 +39,9 @@ _FAMILIES = (
     Family("loki_refused_calls_total", "Calls that were refused, by status", ("status",), True),
 )
 
+_BY_METHOD: list[Labels] = [(method,) for method in METHODS]
+_BY_STATUS: list[Labels] = [(str(status),) for status in REFUSALS]
+
 Environ = dict[str, Any]
 
 
@@ -171,15 +174,14 @@ class RequestMeter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return what all processes of the server have measured."""
-        total = self._counts.total
-        running: dict[Labels, float] = {
-            (method,): total(gauge) for method, (_, gauge) in self._running.items()
-        }
-        refused: dict[Labels, float] = {
-            (str(status),): total(Counter.REFUSED + place) for place, status in enumerate(REFUSALS)
-        }
+        totals = self._counts.totals
+        running = totals(Gauge.IN_FLIGHT, len(METHODS))
+        refused = totals(Counter.REFUSED, len(REFUSALS))
         yield from self._families.build(
-            {"loki_http_requests_in_flight": running, "loki_refused_calls_total": refused}
+            {
+                "loki_http_requests_in_flight": dict(zip(_BY_METHOD, running, strict=True)),
+                "loki_refused_calls_total": dict(zip(_BY_STATUS, refused, strict=True)),
+            }
         )
         yield self._histograms.build_family()
 
