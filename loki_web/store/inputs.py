@@ -7,7 +7,6 @@ resolved again at each change, when the root is replaced, and always if there ar
 import logging
 import os
 import stat
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,17 +22,12 @@ from loki_web.store import atomic, files, json_text
 from loki_web.store.files import Version, is_being_written, is_settled
 from loki_web.store.look import Content, Unsettled, state_of
 from loki_web.store.notifier import Ancestry, get_notifier
+from loki_web.store.packing import LARGE_BYTES, pack, unpack
 from loki_web.text import is_clean
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _RETRY_SECONDS = 0.03
 _STRICT_TRIES = 3
-_LARGE_BYTES = 64 * 1024
 THERE, NEVER, GONE = "there", "never", "gone"
 
 log = logging.getLogger(__name__)
@@ -446,13 +440,13 @@ class _LargeContent(Content):
 
     def __init__(self, data: bytes, parse: Callable[[bytes], Any], parsed: Any) -> None:
         super().__init__(parsed)
-        self._packed = zstd.compress(data, 1)
+        self._packed = pack(data)
         self._parse = parse
 
     @property
     def value(self) -> Any:
         if self._value is _UNPARSED:
-            self._value = self._parse(zstd.decompress(self._packed))
+            self._value = self._parse(unpack(self._packed))
         return self._value
 
     def unparsed(self) -> "_LargeContent":
@@ -470,7 +464,7 @@ def _make_content(data: bytes | None, parse: Callable[[bytes], Any], parsed: Any
 
     :param parse: returns the parsed value of the data again.
     """
-    if data is not None and len(data) > _LARGE_BYTES and parsed is not None:
+    if data is not None and len(data) > LARGE_BYTES and parsed is not None:
         return _LargeContent(data, parse, parsed)
     return Content(parsed)
 
@@ -724,7 +718,7 @@ class SectionInput(ComputedInput):
         text = json_text.compact(value)
         fingerprint = hash(text)
         if fingerprint != self._fingerprint:
-            self._is_large = len(text) > _LARGE_BYTES
+            self._is_large = len(text) > LARGE_BYTES
             self._content = Content(None if self._is_large else value)
             self._fingerprint = fingerprint
 

@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -32,12 +32,13 @@ from loki_web.store.look import (
     looking_again,
     recording,
 )
+from loki_web.store.packing import LARGE_BYTES, pack, unpack
 from loki_web.web import context
 from loki_web.web.access import METRICS, SCOPES_HEADER, get_identity_in
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
-# For answers. One is needed again only for its second content coding: the forms are sent.
-MAX_BYTES = 2 * 1024 * 1024
+# For answers. One is needed again only for another content coding or origin: the forms are sent.
+MAX_BYTES = 1024 * 1024
 MAX_FORM_BYTES = 2 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
@@ -66,6 +67,7 @@ class Answer:
     """What a view returned.
 
     :ivar rule: of the route; determines the scope that a request needs.
+    :ivar is_packed: whether the body is compressed, to be kept.
     :ivar headers: those that the view set, and Cache-Control unless clients must not keep it.
     :ivar etag: None if clients must not keep the response.
     :ivar write: makes the body for each request; None if it is always the same.
@@ -77,6 +79,19 @@ class Answer:
     etag: str | None
     dependencies: Dependencies
     write: Callable[[], bytes] | None = None
+    is_packed: bool = False
+
+    def pack(self) -> "Answer":
+        """Return the answer as it is kept: with a large body compressed."""
+        if len(self.body) <= LARGE_BYTES:
+            return self
+        return replace(self, body=pack(self.body), is_packed=True)
+
+    def unpack(self) -> "Answer":
+        """Return the answer as it was before `pack`."""
+        if not self.is_packed:
+            return self
+        return replace(self, body=unpack(self.body), is_packed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +186,13 @@ class Answers:
             answer = self._answers.get(key)
         if answer is None or (change and answer.dependencies is change.dependencies):
             return None
-        return answer if answer.dependencies.are_current() else None
+        return answer.unpack() if answer.dependencies.are_current() else None
 
     def _keep(self, key: Key, answer: Answer) -> None:
+        packed = answer.pack()
         with self._lock:
-            if len(answer.body) + _OVERHEAD < MAX_BYTES:
-                self._answers[key] = answer
+            if len(packed.body) + _OVERHEAD < MAX_BYTES:
+                self._answers[key] = packed
 
     @contextmanager
     def _single_computation(self, key: Key) -> Iterator[bool]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import brotli  # type: ignore[import-untyped]
 import pytest
-from backports import zstd
 from flask import Flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import create_environ, run_wsgi_app
 
 from loki_web.api.metrics import ActivityCollector
 from loki_web.logging_setup import USER
+from loki_web.store import packing
 from tests.support import answers
 from tests.support.accounts import PAST, bearer, entry, everybody, store
 from tests.support.places import Place
@@ -28,7 +28,7 @@ UNPACK: dict[str | None, Callable[[bytes], bytes]] = {
     None: bytes,
     "gzip": gzip.decompress,
     "br": brotli.decompress,
-    "zstd": zstd.decompress,
+    "zstd": packing.unpack,
 }
 
 

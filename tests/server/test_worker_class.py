@@ -11,6 +11,7 @@ from tests.live.clients import listening
 from tests.support import answers, places
 from tests.support.places import Place
 from tests.support.servers import Server, serving
+from tests.support.waiting import wait_until
 from tests.support.wire import exchange, head
 
 CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
@@ -81,3 +82,30 @@ def test_other_worker_classes_are_refused_with_a_sentence(tmp_path: Path, name: 
 def test_gunicorns_own_option_selects_the_stock_worker(tmp_path: Path) -> None:
     with serving(places.empty(tmp_path), options=["--worker-class", "gthread"]) as server:
         assert any("Using worker: gthread" in line for line in server.errors)
+
+
+TRIMMED = """
+import sys
+from loki_web.server import heap
+from loki_web.server.conf import *
+trim = heap.trim
+def trim_and_tell():
+    trim()
+    print("trimmed", file=sys.stderr, flush=True)
+heap.trim = trim_and_tell
+"""
+
+
+def test_free_memory_goes_back_to_the_system_after_requests(place: Place, tmp_path: Path) -> None:
+    conf = places.write(tmp_path / "conf.py", TRIMMED)
+    with serving(place, conf=conf, LOKI_CACHE_DIR=str(tmp_path / "cache")) as server:
+
+        def count() -> int:
+            return sum("trimmed" in line for line in server.errors)
+
+        for asked in range(3):
+            before = count()
+            for _ in range(30):
+                assert server.get("/api/logs?lines=10000").status_code == 200
+            wait_until(lambda: count() > before, "the worker gives memory back")  # noqa: B023
+            assert count() - before < 30, asked

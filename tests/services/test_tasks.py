@@ -1,11 +1,9 @@
 """A large state file is parsed no more often than it changes."""
 
-from collections.abc import Callable
-
 import pytest
-from backports import zstd
 
 from loki_web.services import tasks
+from loki_web.store import inputs, packing
 from tests.support.places import Place
 from tests.support.waiting import wait_until_settled
 
@@ -21,13 +19,12 @@ def unpacked(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     place.write("dashboard-state.json", {"tasks": {"pending": ENTRIES}})
     wait_until_settled(place.home)
     sizes: list[int] = []
-    original: Callable[[bytes], bytes] = zstd.decompress
 
-    def decompress(data: bytes) -> bytes:
-        sizes.append(len(data))
-        return original(data)
+    def unpack(packed: bytes) -> bytes:
+        sizes.append(len(packed))
+        return packing.unpack(packed)
 
-    monkeypatch.setattr(zstd, "decompress", decompress)
+    monkeypatch.setattr(inputs, "unpack", unpack)
     return sizes
 
 
