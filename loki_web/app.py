@@ -27,7 +27,7 @@ from loki_web.web.request_parser import MAX_BODY_BYTES
 from loki_web.webhooks import ledger
 
 _READS = "loki_web.live.machines.reads"
-_OPENMETRICS = "application/openmetrics-text"  # the form of /metrics that Prometheus prefers
+_OPENMETRICS = "application/openmetrics-text"  # the format that Prometheus prefers
 
 
 def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:

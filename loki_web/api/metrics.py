@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus: the same numbers from any worker."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -127,12 +127,12 @@ class KeptCollector(Collector):
     """
 
     def __init__(self, families: Sequence[Family], compute: Callable[[], Numbers]) -> None:
-        self._families = families
-        self._metrics = Summary(lambda: list(build_families(families, compute())))
+        self._families = KeptFamilies(families)
+        self._metrics = Summary(lambda: self._families.build(compute()))
 
-    def describe(self) -> Iterator[Metric]:
+    def describe(self) -> list[Metric]:
         """Return the families without samples: the registry reads them at start, not the files."""
-        return build_families(self._families, {})
+        return self._families.describe()
 
     def collect(self) -> list[Metric]:
         """Return the families with the numbers of this moment."""
@@ -146,7 +146,7 @@ class ProjectCollector(Collector):
     def __init__(self, sources: Sources) -> None:
         self._own = KeptCollector(_SESSION, partial(compute_numbers, sources))
 
-    def describe(self) -> Iterator[Metric]:
+    def describe(self) -> list[Metric]:
         """Return the families without samples."""
         return self._own.describe()
 
@@ -259,9 +259,13 @@ class _Metrics(PrometheusMetrics):  # type: ignore[misc]  # the library has no t
         encode, content_type = _encoder(accept_header or "")
         if names:
             return encode(self.registry.restricted_registry(names)).decode(), content_type
-        exposition = self._expositions.find(content_type, encode)
-        answers.rewrite(lambda: exposition.encode(self.registry.collect()).encode())
-        return exposition.encode(self.registry.collect()), content_type
+
+        def write() -> str:
+            # What is kept must not hold an exposition that is no longer in use.
+            return self._expositions.find(content_type, encode).encode(self.registry.collect())
+
+        answers.bypass_flask(lambda: write().encode())
+        return write(), content_type
 
 
 def install(app: Flask, sources: Sources) -> None:

@@ -6,6 +6,7 @@ year of history at its start would hold twice the memory that it needs from then
 
 import ctypes
 from contextlib import suppress
+from functools import cache
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt(3)
 _LARGE_BYTES = 64 * 1024
@@ -20,12 +21,17 @@ def configure() -> None:
     returned to the system.
     """
     with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_ARENA_MAX, _ARENAS)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        _libc().mallopt(_M_ARENA_MAX, _ARENAS)
+        _libc().mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def trim() -> None:
     """Return free memory to the system; nothing where there is no glibc."""
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+        _libc().malloc_trim(0)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    """Return the functions of the process; opened once, as each opening makes a class."""
+    return ctypes.CDLL(None)

@@ -46,7 +46,7 @@ _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
 _NO_ROOM_SECONDS = 0.01
-_TRIM_SECONDS = 1.0  # between two returns of free memory
+_TRIM_SECONDS = 10.0  # at least, between two trims of the heap
 _LEAST_BYTES, _MOST_BYTES = 8192, 1024 * 1024  # to receive of a body at once, as gunicorn does
 _EXPENSIVE = (
     b"/api/registry",
@@ -137,7 +137,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             return super().handle(conn)
         finally:
             self._serving.discard(conn)
-            conn.began, _current.conn = None, None
+            conn.began, _current.conn, self._has_served = None, None, True
             if conn.waits_as is not None:
                 self._may_wait.give_back(conn.waits_as)
 
@@ -149,7 +149,6 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Send the rest of the response, and then close the connection or keep it alive."""
         self._busy.discard(conn)
-        self._has_served = True
         result = None if fs.cancelled() or fs.exception() else fs.result()
         if result is _QUEUED:
             self._queue(conn)
@@ -186,7 +185,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         super().murder_pending()
 
     def _trim_heap(self, now: float) -> None:
-        """Return to the system what requests have freed; that takes less than a millisecond."""
+        """Return to the system what requests have freed.
+
+        That takes less than a millisecond, or several for a large heap with many holes.
+        """
         if self._has_served and now >= self._trims_at:
             self._has_served, self._trims_at = False, now + _TRIM_SECONDS
             heap.trim()

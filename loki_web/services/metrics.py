@@ -100,7 +100,7 @@ class KeptFamilies:
         return list(build_families(self._families, {}))
 
     def build(self, numbers: Numbers) -> list[Metric]:
-        """Return the families with their numbers."""
+        """Return the families with their numbers; shared, must not be changed."""
         before, metrics = self._built
         if numbers != before:
             metrics = list(build_families(self._families, numbers))

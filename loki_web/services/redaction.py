@@ -52,7 +52,9 @@ _PEM_LINE = re.compile(
     rf"|.{{0,80}}\s{_BASE64}{{60,80}}+={{0,2}}{_END_OF_LINE}"
 )
 _MOST_PEM_LINES = 300
-_MOST_HASHES = 1 << 15  # of lines without a secret
+_MOST_CLEAN_LINES = 1 << 15
+_MOST_BYTES = 512 * 1024  # of a generation of lines with a secret
+_LINE_BYTES = 256  # of one besides its characters
 _MOST_CONTINUED_LINES = 20
 _OPEN_ENDS = (":", "=", "|", ">", ",", "\\", "earer")
 _OPEN_HINT = re.compile("|".join((*secrets_names.HINTS, "login", "bearer", r"\\\Z")), re.IGNORECASE)
@@ -344,31 +346,46 @@ _READERS = {
 }
 
 
-class _CleanLines:
-    """Remembers lines of logs without a secret: clients read the same lines again and again.
+class _RedactedLines:
+    """Remembers how lines of logs were redacted: clients read the same lines again and again.
 
-    Only hashes of lines are held, in a table of a fixed size; of two with one place, the last. With
-    the lines themselves, few of which outlive a request for many, the memory of all that the
-    request had made could not be returned. A hash has 64 bits and a key of the process: no two
-    lines have the same.
+    Of lines without a secret only hashes are held, in a table of a fixed size: with the lines
+    themselves, few that outlive a large request would keep its memory from being returned. Each
+    hash has one of two places, the newest first. Two lines have the same hash of 64 bits with a
+    probability of 2 ** -64. Lines with a secret are held in two generations of a bounded size: one
+    that is not read while the second generation grows is forgotten.
     """
 
     def __init__(self) -> None:
-        self._hashes = array("q", bytes(_MOST_HASHES * 8))
+        self._clean = array("q", bytes(8 * _MOST_CLEAN_LINES))
+        self._old: dict[str, str] = {}
+        self._young: dict[str, str] = {}
+        self._size = 0
 
-    def redact(self, line: str) -> str:
-        """Return the redacted line."""
-        value = hash(line)
-        place = value % _MOST_HASHES
-        if self._hashes[place] == value:
+    def find(self, line: str) -> str:
+        """Return the redacted line. Two threads may redact one line, as there is no lock."""
+        value, hashes = hash(line), self._clean
+        place = value % _MOST_CLEAN_LINES & ~1
+        if value == hashes[place] or value == hashes[place + 1]:
             return line
-        clean = redact(line)
-        if clean == line:
-            self._hashes[place] = value
-        return clean
+        redacted = self._young.get(line)
+        if redacted is None:
+            redacted = self._old.get(line) or redact(line)
+            if redacted == line:
+                hashes[place + 1] = hashes[place]
+                hashes[place] = value
+            else:
+                self._add(line, redacted)
+        return redacted
+
+    def _add(self, line: str, redacted: str) -> None:
+        if self._size > _MOST_BYTES:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[line] = redacted
+        self._size += 2 * len(line) + _LINE_BYTES
 
 
-_clean_lines = _CleanLines()
+_redacted = _RedactedLines()
 
 
 def redact_lines(lines: list[str]) -> list[str]:
@@ -407,7 +424,7 @@ def _redact_each(lines: list[str]) -> list[str]:
             continue
         stop = _find_continued_end(lines, start)
         if stop == start + 1:
-            clean.append(_clean_lines.redact(lines[start]))
+            clean.append(_redacted.find(lines[start]))
         else:
             text = "\n".join(lines[start:stop])
             spans = _find_spans(text, *_find_hints(text))

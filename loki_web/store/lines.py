@@ -110,9 +110,9 @@ def end_of(stream: BinaryIO, size: int, lines: int) -> bytes:
 
 
 class Lines(Sequence[str]):
-    """Lines in one text; each is decoded when it is read, because of many few are.
+    """Lines of a log in one text, each decoded when it is read: most are never read.
 
-    A slice shares the text.
+    Slices share the text.
 
     :param text: the lines, with a line end between them.
     :param starts: where they begin, and where the line after the last would begin.

@@ -3,8 +3,8 @@
 An answer is what a view returned: body, ETag and the inputs that the view read. While the versions
 of the inputs are unchanged, a request is a lookup. Each encoded form of an answer, one per content
 coding, is cached with its headers: such a request is answered before Flask routes it, after the
-same checks as every other request. `/metrics`, which changes with each request, is answered so too,
-with a body that is made for each (`rewrite`).
+same checks as every other request. `/metrics` is answered the same way, but its body is computed
+for each request (`bypass_flask`).
 """
 
 import hashlib
@@ -37,7 +37,8 @@ from loki_web.web import context
 from loki_web.web.access import METRICS, SCOPES_HEADER, get_identity_in
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
-# For answers. One is needed again only for another content coding or origin: the forms are sent.
+# Of answers, large ones packed. One is read again only for another content coding, or for a request
+# with an Origin; all other requests get a form.
 MAX_BYTES = 1024 * 1024
 MAX_FORM_BYTES = 2 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
@@ -47,11 +48,12 @@ _IS_PLAIN = "loki_web.is_plain"
 _EXTENSION = "loki_web.answers"
 # Browsers may cache the response for this user, and must revalidate it before each use.
 _CACHING = "private, no-cache"
-_OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower()})
+_OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower(), "date"})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
-# A gzip header and a window of 16 KiB: larger buffers are mapped and unmapped for each body.
+# A gzip header and a window of 16 KiB. With the defaults of zlib, buffers reach the size from which
+# `server.heap` has each mapped and unmapped.
 _GZIP_BITS, _GZIP_MEMORY = 16 + 14, 7
 _OVERHEAD = 4096  # bytes of an entry besides its body: headers, and states of its inputs
 # The only header besides the content coding that a response depends on.
@@ -67,10 +69,10 @@ class Answer:
     """What a view returned.
 
     :ivar rule: of the route; determines the scope that a request needs.
-    :ivar is_packed: whether the body is compressed, to be kept.
     :ivar headers: those that the view set, and Cache-Control unless clients must not keep it.
     :ivar etag: None if clients must not keep the response.
-    :ivar write: makes the body for each request; None if it is always the same.
+    :ivar write: returns the body, called for each request; None if the body is constant.
+    :ivar is_packed: whether the body is compressed, to be kept.
     """
 
     rule: str
@@ -165,7 +167,7 @@ class Answers:
         with self._lock:
             return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
-    def keep_form(self, environ: Environ, headers: Iterable[tuple[str, str]], body: bytes) -> _Form:
+    def keep_form(self, environ: Environ, headers: list[tuple[str, str]], body: bytes) -> _Form:
         """Cache the response of Flask, without the headers of this one request."""
         answer: Answer = environ[_ANSWER]
         left_out, write = _OF_ONE_REQUEST, None
@@ -245,8 +247,9 @@ class KeptAnswers:
         elif form:
             scopes = self._scopes(environ, form.rule)
             if scopes is not None and _limit(environ) is None:
-                with suppress(Exception):  # of `write`: Flask meets it too, and answers with 500
-                    return _send(form, environ, scopes, start_response)
+                body = _body_of(form)
+                if body is not None:
+                    return _send(form, body, environ, scopes, start_response)
         return self._through_flask(environ, start_response)
 
     def _scopes(self, environ: Environ, rule: str) -> str | None:
@@ -274,7 +277,8 @@ class KeptAnswers:
         if form.write:
             start_response(status, headers)
             return [body]
-        return _send(form, environ, dict(headers).get(SCOPES_HEADER, ""), start_response)
+        scopes = dict(headers).get(SCOPES_HEADER, "")
+        return _send(form, form.body, environ, scopes, start_response)
 
 
 def install(app: Flask, guard: Guard) -> None:
@@ -304,12 +308,12 @@ def kept(view: View, *, is_confidential: bool = False) -> View:
     return cast(View, answer)
 
 
-def rewrite(write: Callable[[], bytes]) -> None:
-    """Answer requests like the current one without Flask: with its headers, and a body for each.
+def bypass_flask(write: Callable[[], bytes]) -> None:
+    """Answer later requests with the key of the current one with its headers and a new body.
 
-    That is done for requests without a query, in the content codings of _ENCODERS.
+    That is done for requests without a query, and for the content codings of _ENCODERS.
 
-    :param write: makes the body, without a request.
+    :param write: returns the body; called outside of a request.
     """
     environ = request.environ
     if _IS_PLAIN in environ and environ[_ACCEPTED] in _ENCODERS and not request.query_string:
@@ -321,7 +325,7 @@ def _write_encoded(write: Callable[[], bytes], encode: Callable[[bytes], bytes])
 
 
 def _gzip(data: bytes) -> bytes:
-    """Compress a body of one request, quickly: a third of the time of flask-compress."""
+    """Compress at level 1, in a third of the time of flask-compress."""
     compressor = zlib.compressobj(1, wbits=_GZIP_BITS, memLevel=_GZIP_MEMORY)
     return compressor.compress(data) + compressor.flush()
 
@@ -358,8 +362,19 @@ def _answer(response: Response, inputs: Inputs, is_confidential: bool) -> Answer
     return Answer(rule, body, response.headers.to_wsgi_list(), etag, Dependencies(inputs))
 
 
-def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> Iterable[bytes]:
-    """Send a cached form; 304 without a body if the client's ETag matches."""
+def _body_of(form: _Form) -> bytes | None:
+    """Return the body of a form; None if `write` fails: Flask meets that too, and answers 500."""
+    if form.write is None:
+        return form.body
+    with suppress(Exception):
+        return form.write()
+    return None
+
+
+def _send(
+    form: _Form, body: bytes, environ: Environ, scopes: str, start_response: Any
+) -> Iterable[bytes]:
+    """Send a body with the headers of a form; 304 without it if the client's ETag matches."""
     headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
@@ -369,9 +384,7 @@ def _send(form: _Form, environ: Environ, scopes: str, start_response: Any) -> It
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
         )
         return []
-    body = form.body
     if form.write:
-        body = form.write()
         headers.append(("Content-Length", str(len(body))))
     start_response("200 OK", headers)
     return [body]

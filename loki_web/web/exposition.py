@@ -1,4 +1,4 @@
-"""Encode metrics for Prometheus. Of a line, only the value changes, if that has changed."""
+"""Encode metrics for Prometheus. Lines are kept between scrapes; changed values are replaced."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 _MAX_FORMATS = 4  # a client can ask for many versions of OpenMetrics
-_NOTHING_MORE = (None, None, None)  # besides name, labels and value: then the value ends the line
+_NO_EXTRAS = (None, None, None)  # timestamp, exemplar, native histogram; the value ends the line
 
 Encode = Callable[[Collector], bytes]
 
@@ -19,7 +19,7 @@ Encode = Callable[[Collector], bytes]
 class _Encoded(NamedTuple):
     """A metric as text: comments, then one line for each of the samples.
 
-    :param text: the lines, each with its end.
+    :param text: the comments and the lines, joined. Each ends with a line feed.
     """
 
     comments: list[str]
@@ -38,6 +38,8 @@ class _Some(Collector):
 
 class Exposition:
     """The text of metrics in one format, made from what has changed since the text before.
+
+    A name always has the same description and type.
 
     :param encode: encodes metrics in the format, with one line for each sample.
     """
@@ -85,13 +87,13 @@ class Exposition:
 
 
 def _renew(sample: Sample, before: Sample, line: str) -> str:
-    """Return the line of a sample of which at most the value has changed; empty for others.
+    """Return the line with the value of a sample; empty if more than the value has changed.
 
     :param line: of the sample before.
     """
     if sample == before:
         return line
-    is_value = sample[:2] == before[:2] and sample[3:] == before[3:] == _NOTHING_MORE
+    is_value = sample[:2] == before[:2] and sample[3:] == before[3:] == _NO_EXTRAS
     return f"{line.rpartition(' ')[0]} {_number(sample.value)}\n" if is_value else ""
 
 

@@ -1,5 +1,6 @@
 """Answers that are kept: the same for everybody who may have them, and for nobody else."""
 
+import gc
 import gzip
 import json
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from werkzeug.test import create_environ, run_wsgi_app
 from loki_web.api.metrics import ActivityCollector
 from loki_web.logging_setup import USER
 from loki_web.store import packing
+from loki_web.web.answers import Answer
+from loki_web.web.exposition import Exposition
 from tests.support import answers
 from tests.support.accounts import PAST, bearer, entry, everybody, store
 from tests.support.places import Place
@@ -168,9 +171,7 @@ def test_metrics_have_the_format_that_is_asked_for(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/openmetrics-text"])
-def test_metrics_without_flask_are_those_of_the_moment(
-    app: Flask, session: Place, kind: str
-) -> None:
+def test_metrics_without_flask_are_current(app: Flask, session: Place, kind: str) -> None:
     codings = (None, "gzip", "br", "gzip", None, None)
     for number, coding in enumerate(codings):
         session.write("queue/pending.json", [{"id": f"t{n}"} for n in range(100 + number)])
@@ -194,9 +195,44 @@ def test_metrics_of_other_projects_are_not_kept(session: Place) -> None:
         assert b'project="other"' in others
 
 
-def test_metrics_that_cannot_be_computed_are_an_error_of_the_server(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_calls_are_in_the_next_metrics(session: Place) -> None:
+    app = session.app(LOKI_ENTERPRISE_AUTH="true", LOKI_METRICS_PUBLIC="true")
+    for number in range(4):
+        lines = send(app, "/metrics").body.decode().splitlines()
+        assert f'loki_refused_calls_total{{status="401"}} {number}.0' in lines
+        assert send(app, STATUS).code == 401
+
+
+def test_formats_that_few_ask_for_hold_no_expositions(app: Flask) -> None:
+    def count() -> int:
+        gc.collect()
+        return sum(isinstance(each, Exposition) for each in gc.get_objects())
+
+    before = count()
+    for number in range(40):
+        accepted = f"application/openmetrics-text;version=1.0.{number}"
+        for _ in range(2):
+            assert send(app, "/metrics", HTTP_ACCEPT=accepted).code == 200
+    assert count() - before < 10
+
+
+def test_a_large_answer_is_held_compressed_and_sent_whole(app: Flask, session: Place) -> None:
+    tasks = [{"id": f"task-{number}", "title": "a title"} for number in range(2000)]
+    session.write("queue/pending.json", tasks)
+    first = send(app, "/api/tasks", HTTP_ORIGIN=OWN).lasting
+    body = first[2]
+    assert len(body) > packing.LARGE_BYTES
+    gc.collect()
+    held = [each for each in gc.get_objects() if isinstance(each, Answer)]
+    assert max(len(each.body) for each in held if each.rule == "/api/tasks") < len(body) / 4
+    for _ in range(2):
+        assert send(app, "/api/tasks", HTTP_ORIGIN=OWN).lasting == first
+        assert send(app, "/api/tasks").body == body
+        head = send(app, "/api/tasks", method="HEAD")
+        assert head.headers["Content-Length"] == str(len(body))
+
+
+def test_a_failing_collector_causes_status_500(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with monkeypatch.context() as broken:
             broken.setattr(ActivityCollector, "collect", None)

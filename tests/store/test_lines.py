@@ -60,7 +60,7 @@ def test_an_unreadable_file_has_no_lines(tmp_path: Path, name: str) -> None:
     "part",
     [slice(None), slice(1, None), slice(-2, None), slice(2, 1), slice(None, None, -1), slice(9)],
 )
-def test_the_last_lines_are_a_sequence(part: slice) -> None:
+def test_the_last_lines_behave_like_a_list(part: slice) -> None:
     end = "\n  first\r\n\n \0\nhéllo\n…\nlast".encode()
     expected = ["  first", "héllo", "…", "last"]
     last = lines_in(end, 10)
