@@ -44,7 +44,7 @@ def test_a_line_without_a_time_has_that_of_the_nearest(
 
 def test_lines_without_visible_characters_have_no_entry() -> None:
     lines = ["", "a", " \t", "\x1b[0m", "b\r"]
-    numbered = parse_numbered(lines, written_at=WRITTEN_AT)
+    numbered = list(parse_numbered(lines, written_at=WRITTEN_AT))
     assert [(number, entry["message"]) for number, entry in numbered] == [(1, "a"), (4, "b")]
 
 

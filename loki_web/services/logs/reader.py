@@ -2,9 +2,9 @@
 
 import re
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, TypeVar
 
 from loki_web.services.context import Sources
 from loki_web.services.logs import parser
@@ -21,6 +21,9 @@ _RANKS = ("agent.log", "autonomy-", "background-")
 _WINDOWS = (512, 4096, 2 * MAX_LINES)  # few numbers of lines: the last lines are held for each
 CONTEXT_LINES = 200  # before a line, for redaction: more than the longest private key has
 _REDACTED_LENGTH = 4 * MAX_MESSAGE
+
+
+T = TypeVar("T")
 
 
 class ColorDict(TypedDict):
@@ -102,8 +105,8 @@ def parse_numbered(
     *,
     written_at: datetime,
     above: Sequence[str] = (),
-) -> list[tuple[int, LogEntryDict]]:
-    """Return the entries of raw log lines, each with the index of its line.
+) -> Iterator[tuple[int, LogEntryDict]]:
+    """Yield the entries of raw log lines, each with the index of its line.
 
     Lines without visible characters are skipped. A line without a time gets the time of the nearest
     line that has one (the line above, if two are equally near) and `timestamp_estimated`.
@@ -114,22 +117,28 @@ def parse_numbered(
     context = _parse_lines(above[-CONTEXT_LINES:], written_at)
     parsed = _parse_lines(lines, written_at)
     messages = redact_lines([_limit_for_redaction(line.message) for _, line in (*context, *parsed)])
-    timed = [(number, line.moment) for number, line in parsed if line.moment]
-    if parsed and parsed[0][1].moment is None:
-        timed = [*_find_last_moment(above, written_at), *timed]
+    timed = _list_times(parsed, above, written_at)
     places = [number for number, _ in timed]
-    entries: list[tuple[int, LogEntryDict]] = []
-    for (number, line), message in zip(parsed, messages[len(context) :], strict=True):
+    last, timestamp = written_at, zoneless(written_at)
+    for (number, line), message in zip(_consume(parsed), messages[len(context) :], strict=True):
         moment = line.moment or _find_nearest(timed, bisect(places, number), number) or written_at
+        if moment != last:
+            last, timestamp = moment, zoneless(moment)
         entry: LogEntryDict = {
             "message": _cut(message),
             "level": line.level,
-            "timestamp": zoneless(moment),
+            "timestamp": timestamp,
         }
         if line.moment is None:
             entry["timestamp_estimated"] = True
-        entries.append((number, entry))
-    return entries
+        yield number, entry
+
+
+def _consume(items: list[T]) -> Iterator[T]:
+    """Yield the items of a list, and free each: of many lines, those that are done take memory."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def _find_start(window: Sequence[str], lines: int) -> tuple[int, bool]:
@@ -145,6 +154,17 @@ def _parse_lines(lines: Sequence[str], written_at: datetime) -> list[tuple[int, 
     """Return the visible lines with their numbers."""
     texts = enumerate(map(parser.clean_line, lines))
     return [(number, parser.parse_line(text, written_at)) for number, text in texts if text]
+
+
+def _list_times(
+    parsed: list[tuple[int, parser.LogLine]], above: Sequence[str], written_at: datetime
+) -> list[tuple[int, datetime]]:
+    """Return the times near lines that have none, with the numbers of their lines."""
+    if all(line.moment for _, line in parsed):
+        return []
+    timed = [(number, line.moment) for number, line in parsed if line.moment]
+    before = [] if parsed[0][1].moment else _find_last_moment(above, written_at)
+    return [*before, *timed]
 
 
 def _find_last_moment(above: Sequence[str], written_at: datetime) -> list[tuple[int, datetime]]:
