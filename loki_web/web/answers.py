@@ -48,7 +48,9 @@ _IS_PLAIN = "loki_web.is_plain"
 _EXTENSION = "loki_web.answers"
 # Browsers may cache the response for this user, and must revalidate it before each use.
 _CACHING = "private, no-cache"
-_OF_ONE_REQUEST = frozenset({REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower(), "date"})
+_OF_ONE_REQUEST = frozenset(
+    {REQUEST_ID_HEADER.lower(), SCOPES_HEADER.lower(), "date", "content-length"}
+)
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
@@ -98,11 +100,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """An answer in one content coding, with all headers that do not depend on the client.
+    """An answer in one content coding, with all headers that do not depend on the request.
 
     It does not refer to the answer, whose body is several times as large and may be evicted.
 
-    :ivar write: as of the answer, in the content coding; then the headers have no Content-Length.
+    :ivar write: as of the answer, in the content coding.
     """
 
     rule: str
@@ -170,12 +172,11 @@ class Answers:
     def keep_form(self, environ: Environ, headers: list[tuple[str, str]], body: bytes) -> _Form:
         """Cache the response of Flask, without the headers of this one request."""
         answer: Answer = environ[_ANSWER]
-        left_out, write = _OF_ONE_REQUEST, None
+        kept_headers = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
+        write = None
         if answer.write:
-            left_out, body = left_out | {"content-length"}, b""
             coding = dict(headers).get("Content-Encoding", "")
-            write = partial(_write_encoded, answer.write, _ENCODERS[coding])
-        kept_headers = [header for header in headers if header[0].lower() not in left_out]
+            body, write = b"", partial(_write_encoded, answer.write, _ENCODERS[coding])
         body = answer.body if body == answer.body else body  # one copy of equal bytes
         form = _Form(answer.rule, answer.etag, answer.dependencies, kept_headers, body, write)
         with self._lock:
@@ -274,11 +275,8 @@ class KeptAnswers:
         body = b"".join(chunks)
         chunks.close()
         form = self._answers.keep_form(environ, headers, body)
-        if form.write:
-            start_response(status, headers)
-            return [body]
         scopes = dict(headers).get(SCOPES_HEADER, "")
-        return _send(form, form.body, environ, scopes, start_response)
+        return _send(form, body, environ, scopes, start_response)
 
 
 def install(app: Flask, guard: Guard) -> None:
@@ -375,7 +373,11 @@ def _send(
     form: _Form, body: bytes, environ: Environ, scopes: str, start_response: Any
 ) -> Iterable[bytes]:
     """Send a body with the headers of a form; 304 without it if the client's ETag matches."""
-    headers = [*form.headers, (REQUEST_ID_HEADER, logging_setup.request_id())]
+    headers = [
+        *form.headers,
+        ("Content-Length", str(len(body))),
+        (REQUEST_ID_HEADER, logging_setup.request_id()),
+    ]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
     if_none_match, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
@@ -384,8 +386,6 @@ def _send(
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
         )
         return []
-    if form.write:
-        headers.append(("Content-Length", str(len(body))))
     start_response("200 OK", headers)
     return [body]
 
