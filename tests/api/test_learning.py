@@ -2,7 +2,6 @@
 
 import json
 import os
-import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from tests.support import places
 from tests.support.answers import strict_json
 from tests.support.children import backdate
 from tests.support.places import Place
-from tests.support.work import bytes_read
+from tests.support.work import bytes_read, tracing_memory
 
 Ask = Callable[[str], Any]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -595,13 +594,10 @@ def test_a_file_of_half_a_gigabyte_costs_little_memory_and_time(place: Place) ->
     with open(path, "a") as stream:
         stream.write("\n" + "\n".join(lines) + "\n")
     client = place.client()
-    tracemalloc.start()
-    try:
+    with tracing_memory() as memory:
         assert get(client, "signals?limit=1")[0]["data"]["n"] == 29_999
         assert get(client, "metrics")["totalSignals"] > 25_000
-        assert tracemalloc.get_traced_memory()[1] < 50 * 1024 * 1024
-    finally:
-        tracemalloc.stop()
+    assert memory.peak < 50 * 1024 * 1024
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import gc
 import json
 import re
-import tracemalloc
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from loki_web.services.redaction import REDACTED, redact, redact_lines, redact_within
 from loki_web.services.secrets.patterns import TOKENS, compile_once
 from tests.support.recordings import FIXTURE
-from tests.support.work import count_calls
+from tests.support.work import count_calls, tracing_memory
 
 KEY = "9fK2xQ7bVn4TzL8w"
 HEX = "0123456789abcdef"
@@ -611,15 +610,20 @@ def test_redacted_lines_use_little_memory_and_secrets_stay_hidden(step: int, mos
     lines[::step] = [f"password={index}xK9vQ2" for index in range(40_000 // step)]
     expected = [f"password={REDACTED}" if "=" in line else line for line in lines]
     redact_lines(lines[:10])
-    tracemalloc.start()
-    try:
+    with tracing_memory() as memory:
         for _ in range(2):
             assert redact_lines(lines) == expected
         gc.collect()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < most
+    assert memory.kept < most
+
+
+@pytest.mark.slow
+def test_secrets_in_lines_that_were_redacted_are_forgotten_in_the_end() -> None:
+    line = "password=xK9vQ2 of test_secrets_in_lines_that_were_redacted_are_forgotten"
+    first, again = _calls_of_lines([line]), _calls_of_lines([line])
+    for index in range(80):
+        redact_lines([f"password={index}xK9vQ2 {'a b ' * 16384}"])
+    assert _calls_of_lines([line]) == first > again
 
 
 def _calls_of_lines(lines: list[str]) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.support.stored_tasks import (
     let_age,
 )
 from tests.support.waiting import wait_until_settled
+from tests.support.work import tracing_memory
 
 COUNT = 20
 
@@ -130,13 +130,9 @@ def test_stored_tasks_are_not_kept_beside_those_that_were_listed(many: Place) ->
     _list(sources)
     for number in range(MAX_VALUES):  # of others, so that the stored tasks are loaded again
         sources.values.get(number, lambda _: None)
-    tracemalloc.start()
-    try:
+    with tracing_memory() as memory:
         _list(sources)
-        gained, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert gained < COUNT * len(text) / 4
+    assert memory.kept < COUNT * len(text) / 4
 
 
 def test_secrets_are_not_stored(many: Place) -> None:

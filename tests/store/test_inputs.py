@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import shutil
-import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -22,6 +21,7 @@ from tests.store.readers import Taken
 from tests.support.moments import changing_at
 from tests.support.places import write
 from tests.support.waiting import wait_until_settled
+from tests.support.work import tracing_memory
 
 OLD = 1_600_000_000
 NOW = 1_700_000_000_000_000_000
@@ -262,13 +262,9 @@ def test_a_large_document_is_not_parsed_to_find_out_whether_it_is_there(folder: 
     put(folder.path / "large.json", LARGE)
     wait_until_settled(folder.path)  # until then it is read again
     assert len(folder.document("large.json")) == 2000
-    tracemalloc.start()
-    try:
+    with tracing_memory() as memory:
         assert folder.has_document("large.json")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < len(LARGE) / 4
+    assert memory.peak < len(LARGE) / 4
 
 
 LARGE_READS: dict[str, Callable[[Folder], Any]] = {
@@ -286,16 +282,12 @@ def test_what_a_large_file_holds_is_not_kept_as_it_is_used(
     text = "[" + ",\n".join(f'{{"number": {number}}}' for number in range(9_000)) + "]"
     put(folder.path / "large.json", text)
     wait_until_settled(folder.path)
-    tracemalloc.start()
-    try:
+    with tracing_memory() as memory:
         first = read(folder)
         assert len(first) > 8_000
         del first
         gc.collect()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < len(text) / 2
+    assert memory.kept < len(text) / 2
     assert list(read(folder)) == list(read(Folder(folder.path)))
 
 

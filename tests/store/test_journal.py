@@ -2,7 +2,6 @@
 
 import json
 import os
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from loki_web.store.lines import MAX_LINE_BYTES
 from loki_web.store.look import are_current, recording
 from tests.store.readers import Taken
 from tests.support.children import backdate
-from tests.support.work import bytes_read
+from tests.support.work import bytes_read, tracing_memory
 
 MIB = 1024 * 1024
 
@@ -238,13 +237,10 @@ def test_an_endless_line_is_skipped_in_little_memory(
     assert numbers(journal) == [1]
     os.truncate(path, 100 * MIB)
     append(path, (b"\n" + line(2)) * ended)
-    tracemalloc.start()
-    try:
+    with tracing_memory() as memory:
         expected = ([1, 2], 3) if ended else ([1], 1)
         assert (numbers(journal), journal.line_count()) == expected
-        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
-    finally:
-        tracemalloc.stop()
+    assert memory.peak < 16 * MIB
 
 
 @pytest.mark.parametrize(

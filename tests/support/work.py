@@ -1,8 +1,11 @@
 """How much work something is, in units that do not depend on the machine."""
 
 import gc
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from cProfile import Profile
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -24,3 +27,23 @@ def count_calls(act: Callable[[], object]) -> int:
     finally:
         gc.enable()
     return sum(entry.callcount for entry in profile.getstats())
+
+
+@dataclass
+class Memory:
+    """Bytes that were allocated inside a block: those that are still in use, and the most."""
+
+    kept: int = 0
+    peak: int = 0
+
+
+@contextmanager
+def tracing_memory() -> Iterator[Memory]:
+    """Measure what Python allocates inside the block, garbage that is not collected included."""
+    memory = Memory()
+    tracemalloc.start()
+    try:
+        yield memory
+        memory.kept, memory.peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
