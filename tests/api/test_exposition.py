@@ -57,9 +57,9 @@ class Fixed(Collector):
         return [self._metric]
 
 
-def in_library(accept: str, numbers: Numbers) -> str:
+def in_library(accept: str, shown: Collector) -> str:
     registry = CollectorRegistry()
-    registry.register(Shown(numbers))
+    registry.register(shown)
     encode, _ = choose_encoder(accept)
     return encode(registry).decode()
 
@@ -69,7 +69,8 @@ def in_library(accept: str, numbers: Numbers) -> str:
 def test_the_text_is_that_of_the_library(accept: str, scrapes: list[Numbers]) -> None:
     exposition = Exposition(choose_encoder(accept)[0])
     for numbers in [*scrapes, *reversed(scrapes), {"c": 9}, *scrapes]:
-        assert exposition.encode(Shown(numbers).collect()) == in_library(accept, numbers)
+        shown = Shown(numbers)
+        assert exposition.encode(shown.collect()) == in_library(accept, shown)
 
 
 @pytest.mark.parametrize(("scrapes", "first", "second"), SCRAPES.values(), ids=SCRAPES.keys())
@@ -96,9 +97,7 @@ def test_a_value_that_does_not_end_the_line_is_encoded_by_the_library(accept: st
     for number, timestamp in ((1, None), (2, 5), (3, 5), (3, 0), (4, 0), (5, None), (6, None)):
         gauge = GaugeMetricFamily("some", "Numbers", labels=["label"])
         gauge.add_metric(["a"], number, timestamp)
-        registry = CollectorRegistry()
-        registry.register(Fixed(gauge))
-        assert exposition.encode([gauge]) == choose_encoder(accept)[0](registry).decode()
+        assert exposition.encode([gauge]) == in_library(accept, Fixed(gauge))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import places
 from tests.support.places import Place
-from tests.support.servers import Server, serving
+from tests.support.servers import serving
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.wire import connect
 
@@ -52,10 +52,10 @@ def test_a_signal_ends_the_worker(place: Place, tmp_path: Path, name: str, momen
     flag.touch()
     text = CONF.format(flag=str(flag), name=name) + moment
     with serving(place, conf=places.write(tmp_path / "conf.py", text)) as server:
-        wait_until(lambda: count(server, "Booting worker") == 2, "another worker")
+        wait_until(lambda: server.count("Booting worker") == 2, "another worker")
         assert not flag.exists()
-        assert not count(server, "SIGKILL")
-        assert not count(server, "Traceback")
+        assert not server.count("SIGKILL")
+        assert not server.count("Traceback")
 
 
 PATIENT = """
@@ -78,7 +78,3 @@ def test_a_client_without_a_request_does_not_delay_the_end(
         with suppress(ConnectionError):  # the server may have ended already
             client.sendall(data)
         assert server.process.wait(PATIENCE_SECONDS) == 0
-
-
-def count(server: Server, words: str) -> int:
-    return len([line for line in server.errors if words in line])

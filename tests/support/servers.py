@@ -63,6 +63,10 @@ class Server:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         return requests.request(method, self.url + path, timeout=PATIENCE_SECONDS, **options)
 
+    def count(self, words: str) -> int:
+        """Return how many lines on standard error have these words."""
+        return sum(words in line for line in self.errors)
+
     def workers(self) -> list[int]:
         """The pids of the processes that answer."""
         return [child.pid for child in psutil.Process(self.process.pid).children()]
