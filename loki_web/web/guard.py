@@ -60,7 +60,7 @@ class Guard:
         """Check a request that is answered without Flask.
 
         :param rule: of the route that matches the path.
-        :return: the value of the header X-Loki-Scopes; empty if no token was needed.
+        :return: the value of the header X-Loki-Scopes; empty on public routes.
         :raises PublicError: when the request is refused.
         """
         _begin(environ)
@@ -169,7 +169,7 @@ def install(app: Flask, sources: WritableSources) -> Guard:
         context.complete_headers(response)
         headers = response.headers
         scopes = _note_user(request.environ)
-        if access.get_identity().key:  # set for a valid token, even without scopes
+        if scopes or access.get_identity().key:  # a valid token can be without scopes
             headers[access.SCOPES_HEADER] = scopes
         for name, value in _ALWAYS.items():
             headers.setdefault(name, value)
@@ -206,8 +206,10 @@ def _restrict_frames(headers: Headers, ancestors: tuple[str, ...]) -> None:
 def _note_user(environ: dict[str, Any]) -> str:
     """Store the user name in the environ, for the access log.
 
-    :return: the value of the header X-Loki-Scopes; empty if no token was needed.
+    :return: the value of the header X-Loki-Scopes: all scopes if authentication is off, because a
+        client's cache adds the headers of a 304 to those of an answer that it got when it was on;
+        empty on public routes.
     """
     identity = access.get_identity_in(environ)
     environ[logging_setup.USER] = identity.name if identity.key else ""
-    return " ".join(sorted(identity.scopes)) if identity.key else ""
+    return " ".join(sorted(identity.scopes))

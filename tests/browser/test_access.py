@@ -178,6 +178,22 @@ def test_a_viewer_sees_what_cannot_be_done_and_why_without_having_tried(
     assert watched.said == []
 
 
+def test_a_viewer_may_everything_once_the_server_wants_no_token(
+    tmp_path: Path, sleeper: int, open_page: OpenPage
+) -> None:
+    place = places.recorded(tmp_path, live_pid=sleeper, today=True)
+    accounts.everybody(place)
+    port = str(servers.free_port())
+    with servers.serving(place, LOKI_DASHBOARD_PORT=port, **CLOSED) as server:
+        page = open_page(f"{server.url}/#/council", token=accounts.raw("viewer")).page
+        button = page.get_by_role("button", name="Force review")
+        expect(button).to_have_attribute("title", "The token lacks the scope “control”")
+    with servers.serving(place, LOKI_DASHBOARD_PORT=port):
+        page.reload()
+        expect(page.locator("#main")).to_contain_text("Verdicts")
+        expect(button).to_be_enabled()
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
