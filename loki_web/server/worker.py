@@ -31,8 +31,10 @@ from gunicorn.workers import gthread
 
 from loki_web.config.settings import get_process_settings
 from loki_web.server import heap
+from loki_web.server.balance import Balance
 from loki_web.server.hooks import refuse
 from loki_web.server.shares import Shares
+from loki_web.store.shared.counts import open_counts
 
 HANDSHAKE_SECONDS = 5.0  # for a TLS handshake
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte
@@ -95,10 +97,20 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         else:
             super().handle_quit(sig, frame)
 
+    def init_process(self) -> None:
+        """Prepare to count connections in the memory of the workers, and run."""
+        self._balance = Balance(open_counts())
+        super().init_process()
+
     def accept(self, listener: Any) -> None:
-        """Accept a connection. If no descriptor is free, close the longest idle connections."""
+        """Accept a connection, unless a worker with fewer does.
+
+        If no descriptor is free, close the longest idle connections.
+        """
+        self._balance.give_way(self.nr_conns, lambda: _is_readable(listener, 0.0))
         try:
             super().accept(listener)
+            self._balance.publish(self.nr_conns)
         except OSError as error:
             if error.errno not in _NO_DESCRIPTORS:
                 raise
@@ -183,6 +195,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._resume_queued()
         self._trim_heap(now)
         super().murder_pending()
+        self._balance.publish(self.nr_conns if self.alive else None)
 
     def _trim_heap(self, now: float) -> None:
         """Return to the system what requests have freed.

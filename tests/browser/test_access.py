@@ -183,12 +183,12 @@ def test_a_viewer_may_everything_once_the_server_wants_no_token(
 ) -> None:
     place = places.recorded(tmp_path, live_pid=sleeper, today=True)
     accounts.everybody(place)
-    port = str(servers.free_port())
-    with servers.serving(place, LOKI_DASHBOARD_PORT=port, **CLOSED) as server:
+    port = {"LOKI_DASHBOARD_PORT": str(servers.free_port())}
+    with servers.serving(place, workers=1, **port, **CLOSED) as server:
         page = open_page(f"{server.url}/#/council", token=accounts.raw("viewer")).page
         button = page.get_by_role("button", name="Force review")
         expect(button).to_have_attribute("title", "The token lacks the scope “control”")
-    with servers.serving(place, LOKI_DASHBOARD_PORT=port):
+    with servers.serving(place, workers=1, **port):
         page.reload()
         expect(page.locator("#main")).to_contain_text("Verdicts")
         expect(button).to_be_enabled()

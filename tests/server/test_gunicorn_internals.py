@@ -25,6 +25,7 @@ SIGNATURES = [
     (glogging.Logger.setup, "self, cfg"),
     (glogging.Logger.access, "self, resp, req, environ, request_time"),
     (gthread.ThreadWorker.__init__, "self, *args, **kwargs"),
+    (gthread.ThreadWorker.init_process, "self"),
     (gthread.ThreadWorker.handle_quit, "self, sig, frame"),
     (gthread.ThreadWorker.accept, "self, listener"),
     (gthread.ThreadWorker.handle, "self, conn"),
@@ -77,6 +78,10 @@ USES: list[tuple[Any, str]] = [
     (arbiter.Arbiter.reexec, r"self\.reexec_pid = os\.fork\(\)"),
     (arbiter.Arbiter.spawn_workers, r"self\.spawn_worker\(\)"),
     (arbiter.Arbiter.spawn_worker, r"os\.fork\(\)"),
+    (
+        arbiter.Arbiter.spawn_worker,
+        r"self\.cfg\.post_fork\(self, worker\)\s+worker\.init_process\(\)",
+    ),
     (arbiter.Arbiter.start, r"self\.LISTENERS = sock\.create_sockets"),
     (arbiter.Arbiter.start, r"self\.cfg\.when_ready\(self\)"),
     (sock.BaseSocket.__init__, r"self\.sock = "),

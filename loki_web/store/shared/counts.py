@@ -44,7 +44,7 @@ class Counts:
 
     def total(self, cell: int) -> float:
         """Return the sum of a cell of all processes."""
-        return sum(self._rows[cell : self._end() : CELLS])
+        return sum(self.values(cell))
 
     def totals(self, first: int, number: int) -> list[float]:
         """Return the sums of a number of neighboring cells, each over all processes."""
@@ -53,7 +53,11 @@ class Counts:
 
     def greatest(self, cell: int) -> float:
         """Return the greatest value of a cell of all processes."""
-        return max(self._rows[cell : self._end() : CELLS])
+        return max(self.values(cell))
+
+    def values(self, cell: int) -> "memoryview[float]":
+        """Return a cell of each process; 0 for a row that no process has."""
+        return self._rows[cell : self._end() : CELLS]
 
     def _end(self) -> int:
         return int(self._used[0]) * CELLS
