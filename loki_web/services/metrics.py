@@ -11,7 +11,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from loki_web.services import events, tasks
 from loki_web.services.agents import records
-from loki_web.services.agents.records import Agent
 from loki_web.services.context import Sources
 from loki_web.services.cost.budget import compute_budget
 from loki_web.services.cost.context_window import get_context_window
@@ -137,7 +136,7 @@ def compute_numbers(sources: Sources) -> Numbers:
         "loki_uptime_seconds": round(session_state.get_uptime_seconds(sources), 3),
         "loki_tokens": _count_tokens(sources),
         "loki_budget_used_usd": budget.used,
-        "loki_agents": _count_states(agents),
+        "loki_agents": _count_states(sources),
         "loki_damaged_files": count_unusable(sources),
         **{name: number for name, number in optional.items() if number is not None},
     }
@@ -186,11 +185,14 @@ def _count_tokens(sources: Sources) -> dict[Labels, float]:
     return dict(tokens)
 
 
-def _count_states(agents: list[Agent]) -> dict[Labels, float]:
+def _count_states(sources: Sources) -> dict[Labels, float]:
     """Return the number of agents by state, for the most frequent states."""
-    states = [agent.status for agent in agents]
-    names = _choose_values((state, 1) for state in states)
-    return dict(Counter((names[state],) for state in states))
+    numbers = records.count_by_status(sources)
+    names = _choose_values(numbers.items())
+    counts: Counter[Labels] = Counter()
+    for state, number in numbers.items():
+        counts[(names[state],)] += number
+    return dict(counts)
 
 
 def _choose_values(weighted: Iterable[tuple[str, int]]) -> dict[str, str]:

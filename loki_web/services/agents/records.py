@@ -204,6 +204,18 @@ def count_all(sources: Sources, agents: list[Agent]) -> int:
     return max(total, count_alive(sources, agents))
 
 
+def count_by_status(sources: Sources) -> dict[str, int]:
+    """Return the number of agents for each status in the list, see `Agent.status`."""
+    session = liveness.get_liveness(sources)
+    return _count_by_status(sources, session.alive, session.known_by)
+
+
+@derived
+def _count_by_status(sources: Sources, session_lives: bool, known_by: KnownBy) -> dict[str, int]:
+    agents = _read_agents(sources, session_lives, known_by)
+    return dict(Counter(agent.status for agent in agents))
+
+
 def _read_count(sources: Sources, agents: list[Agent], name: str) -> int:
     """Return a number in the state file; 0 with a list of agents, or if the session is over."""
     if agents or sources.project.exists(AGENTS_FILE) or not liveness.get_liveness(sources).alive:
