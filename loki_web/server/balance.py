@@ -10,42 +10,54 @@ from collections.abc import Callable
 from loki_web.services.cells import Gauge
 from loki_web.store.shared.counts import Counts
 
-GIVE_WAY_SECONDS = 0.005  # for a worker with fewer connections to accept one
+WAIT_SECONDS = 0.01  # in all, for other workers to accept connections
+WAIT_SHARE = 0.05  # of the time: what a worker may wait again
 _PAUSE_SECONDS = 0.0002
-_IN_VAIN_SECONDS = 0.1  # without giving way, after no other worker has accepted
 
 
 class Balance:
-    """Lets a worker give way to those that have fewer connections.
+    """Lets a worker give way to those that have fewer active connections.
 
     :param counts: those of this worker, in the memory that all workers share.
     """
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._gives_way_from = 0.0
+        self._may_wait, self._since = WAIT_SECONDS, time.monotonic()
 
-    def publish(self, connections: int | None) -> None:
-        """Tell the other workers how many connections this one has; None: it accepts no more."""
-        self._counts.put(Gauge.CONNECTIONS, 0 if connections is None else connections + 1)
+    def publish(self, active: int | None) -> None:
+        """Tell the other workers how many active connections this one has.
 
-    def give_way(self, connections: int, is_waiting: Callable[[], bool]) -> None:
-        """Wait for another worker to accept a connection, if one has fewer by a quarter or more.
-
-        Equal numbers would cost more than they bring where each connection has a single request.
-
-        :param connections: how many this worker has.
-        :param is_waiting: returns whether no worker has accepted it yet.
+        :param active: None if it accepts no more connections.
         """
-        now = time.monotonic()
-        if now < self._gives_way_from:
-            return
-        while self._has_more(connections) and is_waiting():
-            if time.monotonic() - now >= GIVE_WAY_SECONDS:
-                self._gives_way_from = now + _IN_VAIN_SECONDS
-                return
-            time.sleep(_PAUSE_SECONDS)
+        self._counts.put(Gauge.ACTIVE_CONNECTIONS, 0 if active is None else active + 1)
 
-    def _has_more(self, connections: int) -> bool:
-        published = self._counts.values(Gauge.CONNECTIONS)
-        return any(0 < number <= connections - connections // 4 for number in published)
+    def gives_way(self, active: int, is_waiting: Callable[[], bool]) -> bool:
+        """Wait for another worker to accept a connection, if one has fewer than this one.
+
+        :param active: how many active connections this worker has.
+        :param is_waiting: returns whether no worker has accepted the connection yet.
+        :return: whether another worker has accepted it.
+        """
+        self.publish(active)  # so that it does not give way to what it was itself
+        began = now = time.monotonic()
+        may_wait = min(WAIT_SECONDS, self._may_wait + WAIT_SHARE * (now - self._since))
+        is_accepted = False
+        while now - began < may_wait and self._has_more(active):
+            is_accepted = not is_waiting()
+            if is_accepted:
+                break
+            time.sleep(_PAUSE_SECONDS)
+            now = time.monotonic()
+        self._may_wait, self._since = may_wait - (now - began), now
+        return is_accepted
+
+    def _has_more(self, active: int) -> bool:
+        """Return whether another worker has fewer active connections by more than a quarter.
+
+        Smaller differences are left: connections of a single request come and go.
+        """
+        return any(
+            0 < number <= active - active // 4
+            for number in self._counts.values(Gauge.ACTIVE_CONNECTIONS)
+        )

@@ -22,6 +22,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import chain, islice, takewhile
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -49,6 +50,9 @@ _MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
 _NO_ROOM_SECONDS = 0.01
 _TRIM_SECONDS = 10.0  # at least, between two trims of the heap
+_ACTIVE_SECONDS = 1.0  # for which a connection counts as active after a request
+_MOST_ACTIVE = 64  # to be counted
+_PUBLISH_SECONDS = 0.01  # at least, between two counts of the active connections
 _LEAST_BYTES, _MOST_BYTES = 8192, 1024 * 1024  # to receive of a body at once, as gunicorn does
 _EXPENSIVE = (
     b"/api/registry",
@@ -81,11 +85,19 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._knows_clients = not get_process_settings().trusted_proxies
         self._stops_at = float("inf")
         self._has_served, self._trims_at = False, 0.0
+        self._publishes_at = 0.0
 
     @property
     def is_serving(self) -> bool:
         """Whether a thread serves a request."""
         return bool(self._serving)
+
+    def _count_active(self) -> int:
+        """Return how many connections have a request or had one a moment ago; new ones too."""
+        since = time.monotonic() + self.cfg.keepalive - _ACTIVE_SECONDS
+        latest_first = (reversed(self.keepalived_conns), reversed(self.pending_conns))
+        active = [takewhile(lambda conn: conn.timeout > since, conns) for conns in latest_first]
+        return len(self._busy) + sum(1 for _ in islice(chain(*active), _MOST_ACTIVE))
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop at once, but between two events of the main loop.
@@ -107,10 +119,12 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
         If no descriptor is free, close the longest idle connections.
         """
-        self._balance.give_way(self.nr_conns, lambda: _is_readable(listener, 0.0))
+        active = self._count_active()
+        if self._balance.gives_way(active, lambda: _is_readable(listener, 0.0)):
+            return
         try:
             super().accept(listener)
-            self._balance.publish(self.nr_conns)
+            self._balance.publish(active + 1)
         except OSError as error:
             if error.errno not in _NO_DESCRIPTORS:
                 raise
@@ -195,7 +209,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._resume_queued()
         self._trim_heap(now)
         super().murder_pending()
-        self._balance.publish(self.nr_conns if self.alive else None)
+        if self.alive and now >= self._publishes_at:
+            self._publishes_at = now + _PUBLISH_SECONDS
+            self._balance.publish(self._count_active())
 
     def _trim_heap(self, now: float) -> None:
         """Return to the system what requests have freed.
@@ -209,6 +225,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
     def _cap_keepalive(self, deadline: float) -> None:
         """Close connections without a complete head at `deadline` too; called when it stops."""
         self._stops_at = deadline
+        self._balance.publish(None)
         super()._cap_keepalive(deadline)
 
     def _defer(self, conn: Any) -> None:
@@ -468,9 +485,9 @@ def _without_blocking(sock: Any, call: Callable[..., Any], argument: Any) -> Any
 
 
 def _is_readable(sock: Any, seconds: float) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(sock, selectors.EVENT_READ)
-        return bool(selector.select(max(0.0, seconds)))
+    selector = selectors.PollSelector()  # unlike epoll it needs no descriptor
+    selector.register(sock, selectors.EVENT_READ)
+    return bool(selector.select(max(0.0, seconds)))
 
 
 def _is_late(conn: Any, now: float) -> bool:

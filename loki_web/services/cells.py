@@ -18,7 +18,7 @@ class Gauge(IntEnum):
     FEED_LAG = auto()
     REDIS_WAITING = auto()
     REDIS_REFUSED = auto()
-    CONNECTIONS = auto()  # one more than there are; 0 if the process accepts none
+    ACTIVE_CONNECTIONS = auto()  # one more than there are; 0 if the process accepts none
 
 
 class Counter(IntEnum):

@@ -22,6 +22,7 @@ from werkzeug.http import parse_accept_header, parse_etags
 
 from loki_web import logging_setup
 from loki_web.errors import PublicError
+from loki_web.schemas.logs import CURSOR_HEADER
 from loki_web.store.look import (
     Dependencies,
     Inputs,
@@ -352,12 +353,20 @@ def _compute(view: Callable[[], Any], look: Look | None) -> tuple[Response, Inpu
 
 def _answer(response: Response, inputs: Inputs, is_confidential: bool) -> Answer:
     body = response.get_data()
-    etag = None if is_confidential else hashlib.blake2b(body, digest_size=16).hexdigest()
+    etag = None if is_confidential else _make_etag(body, response.headers.get(CURSOR_HEADER, ""))
     rule = request.url_rule.rule if request.url_rule else request.path
     if etag is not None:
         response.headers.setdefault("Cache-Control", _CACHING)
     del response.headers["Content-Length"]  # Flask computes it, also for a compressed body
     return Answer(rule, body, response.headers.to_wsgi_list(), etag, Dependencies(inputs))
+
+
+def _make_etag(body: bytes, cursor: str) -> str:
+    """Return the ETag of a body and of the header that, unlike others, may be absent.
+
+    A client keeps the headers of the response that it has if a 304 does not repeat them.
+    """
+    return hashlib.blake2b(body + cursor.encode(), digest_size=16).hexdigest()
 
 
 def _body_of(form: _Form) -> bytes | None:

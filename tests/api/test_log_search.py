@@ -178,6 +178,19 @@ def test_a_line_that_is_appended_is_found_by_the_same_search(
     assert messages(get(client, f"after={first['cursor']}")[0]) == ["two"]
 
 
+def test_a_search_that_has_ended_is_not_said_to_be_unchanged(
+    place: Place, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A client keeps the headers that a 304 does not repeat, so it would go on with the old cursor.
+    monkeypatch.setattr(search, "MAX_BYTES", 30)
+    place.write("logs/session.log", "[INFO] one\n" * 9)
+    before = client.get("/api/logs?query=x")
+    place.write("logs/session.log", "[INFO] one\n")
+    after = client.get("/api/logs?query=x", headers={"If-None-Match": before.headers["ETag"]})
+    assert (before.get_json(), CURSOR in before.headers) == ([], True)
+    assert (after.status_code, after.get_json(), CURSOR in after.headers) == (200, [], False)
+
+
 def test_a_search_without_a_log_is_empty(client: FlaskClient) -> None:
     assert get(client, "query=x") == ([], None)
     assert get(client, "after=start") == ([], None)

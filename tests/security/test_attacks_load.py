@@ -6,7 +6,9 @@ What a thread has to wait for, and for how long, is in `contract/test_slow_clien
 
 import contextlib
 import http.client
+import os
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -204,10 +206,17 @@ def test_a_server_starts_with_few_descriptors(place: Place) -> None:
         serves(server.url)
 
 
-def test_a_server_without_descriptors_goes_on_with_fewer_connections(place: Place) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_without_descriptors_goes_on_with_fewer_connections(
+    place: Place, workers: int
+) -> None:
     few = 100
-    with serving(place, LOKI_THREADS=str(THREADS)) as server, ExitStack() as stack:
-        pid = server.workers()[0]
+    threads = str(THREADS)
+    with serving(place, workers=workers, LOKI_THREADS=threads) as server, ExitStack() as stack:
+        pid, *others = before = server.workers()
+        for other in others:  # it has fewer connections, and accepts none
+            os.kill(other, signal.SIGSTOP)
+            stack.callback(os.kill, other, signal.SIGCONT)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
         for _ in range(3 * few):
             stack.enter_context(connect(server))
@@ -216,7 +225,7 @@ def test_a_server_without_descriptors_goes_on_with_fewer_connections(place: Plac
         stack.close()
         wait_until(lambda: works(server), "an answer")
         serves(server.url)
-        assert server.workers() == [pid]
+        assert server.workers() == before
 
 
 @pytest.mark.parametrize("free", [2, 40])

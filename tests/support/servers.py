@@ -25,7 +25,6 @@ from tests.support.waiting import PATIENCE_SECONDS, wait_until
 ROOT = Path(__file__).parents[2]
 _MOST_RESERVED = 64  # far more than servers that are being started at one time
 _reserved: deque[int] = deque()  # the descriptors of sockets
-_ports_for_pages: list[int] = []  # reserved for good, and used by no server now
 Process = subprocess.Popen[str] | prepared.Process
 _MOST_LINES = 40  # of the log of a server that a failed test shows
 running_test: pytest.Item | None = None  # set by the conftest before the test's fixtures
@@ -115,33 +114,14 @@ def free_port() -> int:
     server of the other test passes for healthy meanwhile, and when that test ends it, the clients
     of this one are told 1001 in the middle.
     """
-    port, descriptor = _reserve()
-    _reserved.append(descriptor)
-    if len(_reserved) > _MOST_RESERVED:
-        os.close(_reserved.popleft())  # its server has been listening for long
-    return port
-
-
-def _reserve() -> tuple[int, int]:
     probe = socket.socket()
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     probe.bind(("127.0.0.1", 0))
-    return int(probe.getsockname()[1]), probe.detach()
-
-
-@contextmanager
-def _lent_port() -> Iterator[int]:
-    """A free port, which servers of browser tests use in turn.
-
-    Chromium keeps the modules of an address, compiled: to load the page costs it a third less CPU
-    than from a port that is new.
-    """
-    if running_test is None or not running_test.get_closest_marker("browser"):
-        yield free_port()
-        return
-    port = _ports_for_pages.pop() if _ports_for_pages else _reserve()[0]
-    yield port
-    _ports_for_pages.append(port)  # a server that did not end keeps its port
+    port = int(probe.getsockname()[1])
+    _reserved.append(probe.detach())
+    if len(_reserved) > _MOST_RESERVED:
+        os.close(_reserved.popleft())  # its server has been listening for long
+    return port
 
 
 def environment(place: Place, **settings: str) -> dict[str, str]:
@@ -201,17 +181,16 @@ def serving(
     The signal is SIGQUIT: after SIGTERM, workers wait two seconds for further requests on
     connections that are kept alive, as those of a page. `Server.end` sends SIGTERM.
     """
-    with _lent_port() as free:
-        port = settings.setdefault("LOKI_DASHBOARD_PORT", str(free))
-        env = environment(place, LOKI_WORKERS=str(workers), **settings)
-        errors, errors_end = os.pipe()
-        with open(errors_end, "w") as end:
-            master = start_module(
-                "gunicorn", "-c", str(conf), *options, target, env=env, errors=end.fileno()
-            )
-        with _attended(master, open(errors), f"127.0.0.1:{port}", signal.SIGQUIT) as server:
-            _wait_for_workers(server, workers)
-            yield server
+    port = settings.setdefault("LOKI_DASHBOARD_PORT", str(free_port()))
+    env = environment(place, LOKI_WORKERS=str(workers), **settings)
+    errors, errors_end = os.pipe()
+    with open(errors_end, "w") as end:
+        master = start_module(
+            "gunicorn", "-c", str(conf), *options, target, env=env, errors=end.fileno()
+        )
+    with _attended(master, open(errors), f"127.0.0.1:{port}", signal.SIGQUIT) as server:
+        _wait_for_workers(server, workers)
+        yield server
 
 
 @contextmanager

@@ -123,7 +123,7 @@ export const project = new URLSearchParams(location.search).get('project') ?? ''
 /** The folder of the project in which changes are made; empty for the one of the server. */
 export const acting = cell('');
 const OF_SERVER = /^api\/(registry|enterprise|fleet|focus|secrets|auth)\b/;
-/** The scopes of the token in the last response; null if no token is needed. */
+/** The scopes of the token in the last response; null until a response had them. */
 export const scopes = cell(/** @type {string | null} */ (null));
 /** The scopes that requests were refused for. */
 export const denied = cell(/** @type {Set<string>} */ (new Set()));
