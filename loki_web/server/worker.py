@@ -92,13 +92,6 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         """Whether a thread serves a request."""
         return bool(self._serving)
 
-    def _count_active(self) -> int:
-        """Return how many connections have a request or had one a moment ago; new ones too."""
-        since = time.monotonic() + self.cfg.keepalive - _ACTIVE_SECONDS
-        latest_first = (reversed(self.keepalived_conns), reversed(self.pending_conns))
-        active = [takewhile(lambda conn: conn.timeout > since, conns) for conns in latest_first]
-        return len(self._busy) + sum(1 for _ in islice(chain(*active), _MOST_ACTIVE))
-
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop at once, but between two events of the main loop.
 
@@ -209,9 +202,20 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         self._resume_queued()
         self._trim_heap(now)
         super().murder_pending()
+        self._publish_connections(now)
+
+    def _publish_connections(self, now: float) -> None:
+        """Tell the other workers how many connections are active, see `server.balance`."""
         if self.alive and now >= self._publishes_at:
             self._publishes_at = now + _PUBLISH_SECONDS
             self._balance.publish(self._count_active())
+
+    def _count_active(self) -> int:
+        """Return how many connections have a request or had one a moment ago; new ones too."""
+        since = time.monotonic() + self.cfg.keepalive - _ACTIVE_SECONDS
+        latest_first = (reversed(self.keepalived_conns), reversed(self.pending_conns))
+        active = [takewhile(lambda conn: conn.timeout > since, conns) for conns in latest_first]
+        return len(self._busy) + sum(1 for _ in islice(chain(*active), _MOST_ACTIVE))
 
     def _trim_heap(self, now: float) -> None:
         """Return to the system what requests have freed.
