@@ -112,12 +112,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
 
         If no descriptor is free, close the longest idle connections.
         """
-        active = self._count_active()
-        if self._balance.gives_way(active, lambda: _is_readable(listener, 0.0)):
+        if self._balance.gives_way(self._count_active(), lambda: _is_readable(listener, 0.0)):
             return
         try:
             super().accept(listener)
-            self._balance.publish(active + 1)
+            self._balance.publish(self._count_active())
         except OSError as error:
             if error.errno not in _NO_DESCRIPTORS:
                 raise

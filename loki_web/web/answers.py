@@ -366,7 +366,9 @@ def _make_etag(body: bytes, cursor: str) -> str:
 
     A client keeps the headers of the response that it has if a 304 does not repeat them.
     """
-    return hashlib.blake2b(body + cursor.encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(body, digest_size=16)
+    digest.update(cursor.encode())
+    return digest.hexdigest()
 
 
 def _body_of(form: _Form) -> bytes | None:

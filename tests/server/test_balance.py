@@ -19,7 +19,7 @@ from tests.support.wire import connect, head
 
 @pytest.fixture
 def balances() -> list[Balance]:
-    """Those of three workers; the memory has rows for more."""
+    """Make the balances of three workers, in memory that has rows for more."""
     memory = SharedCounts(5)
     rows = [memory.take_row() for _ in range(3)]
     return [Balance(memory.open(row)) for row in rows if row is not None]

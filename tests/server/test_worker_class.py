@@ -108,6 +108,5 @@ def test_free_memory_goes_back_to_the_system_after_requests(
                 assert server.get("/health").status_code == 200
             if seconds < 1:
                 wait_until(lambda: server.count("trimmed") >= number, "memory is given back")  # noqa: B023
-        assert (
-            seconds < 1 or server.count("trimmed") <= 2
-        )  # after warming, and after the first request
+        # After warming, and after the first request.
+        assert seconds < 1 or server.count("trimmed") <= 2
