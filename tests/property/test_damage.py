@@ -31,7 +31,7 @@ ADDED = {
 SOURCES = {
     "/health": (),
     "/health/live": (),
-    "/health/ready": (),
+    "/health/ready": ("~dashboard/audit",),  # whether it can be written
     "/openapi.json": (),
     "/api/auth/info": (),
     "/api/enterprise/status": (),

@@ -4,6 +4,7 @@ import gc
 import json
 import re
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.work import count_calls, tracing_memory
 KEY = "9fK2xQ7bVn4TzL8w"
 HEX = "0123456789abcdef"
 UUID = "01234567-89ab-4cde-8f01-23456789abcd"
+_numbers = count()
 WEB_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{KEY}"
 
 
@@ -530,7 +532,7 @@ def _lines(path: Path) -> list[str]:
     "piece",
     [
         *("-eyJaaaaaaaa", "eyJaaaaaaaa.eyJaaaaaaaa", "loki_", "loki_aaaaaaaaaaaaaaaaaaa.", "sk-"),
-        *("a://b:", "aa://a@", "://", "authorization:", "authorization: a=", "authorization: a ,"),
+        *("a://b:", "aa://a@", "authorization:", "authorization: a=", "authorization: a ,"),
         *("cookie: a;", "cookie:;", "cookie ", "bearer ", "bearer aaaaaaa", "password ", 'token:"'),
         *(
             "token:\\",
@@ -639,8 +641,12 @@ def test_many_beginnings_of_key_blocks_are_read_once() -> None:
 
 
 def _calls(text: str) -> int:
-    """Count the calls that redacting a text takes, as a text and as lines."""
+    """Count the calls that redacting a text takes, as a text and as lines.
+
+    A number is appended, because lines that were redacted before are remembered for a while.
+    """
     compile_all()
+    text = f"{text} {next(_numbers)}"
     return count_calls(lambda: (redact(text), redact_lines(text.split("\n"))))
 
 

@@ -8,6 +8,8 @@ from cProfile import Profile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.counts import handle_events
+
 
 def bytes_read() -> int:
     """Bytes that this process has read until now, from wherever."""
@@ -16,11 +18,12 @@ def bytes_read() -> int:
 
 
 def count_calls(act: Callable[[], object]) -> int:
-    """Count the calls of functions in Python and C, without those of the garbage collector.
+    """Count the calls in Python and C, without those of earlier events and the garbage collector.
 
     cProfile counts in C: a function for `sys.setprofile` takes three times as long as the calls.
     """
     profile = Profile()
+    handle_events()
     gc.disable()
     try:
         profile.runcall(act)
