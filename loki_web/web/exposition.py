@@ -65,7 +65,7 @@ class Exposition:
             before = _Encoded(self._encode_metric(metric, []), [], [], "")
         samples = metric.samples
         kept = zip(samples, before.samples, before.lines, strict=False)
-        lines = [_renew(sample, old, line) for sample, old, line in kept]
+        lines = [line if sample is old else _renew(sample, old, line) for sample, old, line in kept]
         lines += [""] * (len(samples) - len(lines))
         places = [place for place, line in enumerate(lines) if not line]
         if places:

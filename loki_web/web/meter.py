@@ -63,6 +63,7 @@ class Histograms:
         self._places = {pair: place for place, pair in enumerate(self._pairs)}
         self._counts = counts
         self._series: dict[int, _Series] = {}
+        self._numbers: tuple[bytes, list[int]] = b"", []
         if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):
             raise ValueError("there are more routes than cells")
 
@@ -101,26 +102,39 @@ class Histograms:
         return family
 
     def _list_numbers(self) -> list[int]:
+        """Return the kinds of requests that have a series; those of `other` always have one."""
         size = len(self._pairs)
         end = size * len(_CLASSES)
-        flagged = {flag.start() for flag in _FLAG.finditer(self._counts.flags[:end])}
-        return sorted({*flagged, *range(size - 1, end, size)})
+        flags = bytes(self._counts.flags[:end])
+        before, numbers = self._numbers
+        if flags != before:
+            flagged = {flag.start() for flag in _FLAG.finditer(flags)}
+            numbers = sorted({*flagged, *range(size - 1, end, size)})
+            self._numbers = flags, numbers
+        return numbers
 
     def _find_samples(self, number: int) -> list[Sample]:
-        """Return the samples of a kind of requests; the same ones while its numbers are."""
-        totals = self._counts.totals(_cell(number), _CELLS)
+        """Return the samples of a kind of requests; the same ones while it had no more of them.
+
+        Each request makes a sum of seconds grow, after it was counted.
+        """
+        seconds = self._counts.values(_cell(number) + _SUM).tolist()
         series = self._series.get(number)
-        if series is None or series.totals != totals:
+        if series is None or series.seconds != seconds:
             status_class, place = divmod(number, len(self._pairs))
             labels = *self._pairs[place], _CLASSES[status_class]
-            series = self._series[number] = _Series(totals, _make_samples(labels, totals))
+            totals = self._counts.totals(_cell(number), _CELLS)
+            series = self._series[number] = _Series(seconds, _make_samples(labels, totals))
         return series.samples
 
 
 class _Series(NamedTuple):
-    """The numbers of a histogram, the sum of seconds last, and the samples with them."""
+    """The samples of a histogram.
 
-    totals: list[float]
+    :param seconds: the sum of each process, read before the numbers of the samples.
+    """
+
+    seconds: list[float]
     samples: list[Sample]
 
 
