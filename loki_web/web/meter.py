@@ -118,13 +118,16 @@ class Histograms:
 
         Each request makes a sum of seconds grow, after it was counted.
         """
-        seconds = self._counts.values(_cell(number) + _SUM).tolist()
+        seconds = list(self._counts.values(_cell(number) + _SUM))
         series = self._series.get(number)
         if series is None or series.seconds != seconds:
-            status_class, place = divmod(number, len(self._pairs))
-            labels = *self._pairs[place], _CLASSES[status_class]
             totals = self._counts.totals(_cell(number), _CELLS)
-            series = self._series[number] = _Series(seconds, _make_samples(labels, totals))
+            if series is None or not series.samples:
+                status_class, place = divmod(number, len(self._pairs))
+                samples = _make_samples((*self._pairs[place], _CLASSES[status_class]), totals)
+            else:
+                samples = _renew_samples(series.samples, totals)
+            series = self._series[number] = _Series(seconds, samples)
         return series.samples
 
 
@@ -224,6 +227,17 @@ def _make_samples(labels: tuple[str, ...], totals: list[float]) -> list[Sample]:
     if any(counts):
         family.add_metric(labels, list(zip(_UPPER, accumulate(counts), strict=True)), seconds)
     return family.samples
+
+
+def _renew_samples(before: list[Sample], totals: list[float]) -> list[Sample]:
+    """Return the samples of a histogram with other numbers, without making their labels again."""
+    *counts, seconds = totals
+    at_most = list(accumulate(counts))
+    values = *at_most, at_most[-1], seconds
+    return [
+        Sample(sample.name, sample.labels, value)
+        for sample, value in zip(before, values, strict=True)
+    ]
 
 
 def _cell(number: int) -> int:
