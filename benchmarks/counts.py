@@ -50,9 +50,9 @@ class Counts:
 
 
 def handle_events() -> None:
-    """Handle the events of all folders now: those that nobody needs any more can be many.
+    """Handle all pending file system events, also of folders that are no longer used.
 
-    To end the watch of such a folder is another event, so events are read until there are none.
+    Removing the watch of such a folder causes another event, so read until there are none.
     """
     notifier, epoch = get_notifier(), -1
     while notifier.epoch != epoch:
@@ -61,7 +61,7 @@ def handle_events() -> None:
 
 
 def counted(call: Callable[[], Any]) -> Counts:
-    """Count what a call does in this thread, without earlier events and the garbage collector.
+    """Count what a call does in this thread, without pending events and the garbage collector.
 
     Functions in C that are called by other functions in C are not seen, except for what they read.
     """

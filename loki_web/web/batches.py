@@ -20,11 +20,11 @@ class Batch(Generic[T]):
 
 
 class Batches(Generic[T]):
-    """Computes a value that is never the same again: by one thread at a time.
+    """Compute a value that is never the same again, in one thread at a time.
 
-    The requests that wait while one is computed share the next one. So each gets a value whose
-    computation began after it had asked, and threads that compute do not take turns at one
-    interpreter lock.
+    Requests that wait while a value is computed share the next one, so the computation of each
+    value begins after all of its requests have arrived. Threads that compute at the same time would
+    only take turns at the interpreter lock.
 
     :param compute: returns the value of now.
     """
@@ -43,7 +43,10 @@ class Batches(Generic[T]):
         return self._open
 
     def wait(self, batch: Batch[T]) -> T:
-        """Return the value of a batch. Raises what computing it raises; then others try again."""
+        """Return the value of a batch; compute it if no other request of the batch has.
+
+        :raises Exception: if it cannot be computed; the next request of the batch tries again.
+        """
         with self._lock:
             if not batch.values:
                 self._open = Batch()

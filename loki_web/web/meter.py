@@ -114,9 +114,10 @@ class Histograms:
         return numbers
 
     def _find_samples(self, number: int) -> list[Sample]:
-        """Return the samples of a kind of requests; the same ones while it had no more of them.
+        """Return the samples of a kind of requests, the same objects until there is another one.
 
-        Each request makes a sum of seconds grow, after it was counted.
+        A request is counted in its bucket first, and then its seconds are added to the sum of its
+        process, so a different sum shows that the buckets have changed.
         """
         seconds = list(self._counts.values(_cell(number) + _SUM))
         series = self._series.get(number)

@@ -66,7 +66,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Measur
 
 @pytest.fixture
 def even_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each request take a microsecond: it decides how many buckets of the histogram change."""
+    """Let each request take a microsecond: the time decides how many buckets change."""
     monkeypatch.setattr(meter, "perf_counter", partial(next, count(step=2**-20)))
 
 

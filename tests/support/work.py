@@ -18,7 +18,7 @@ def bytes_read() -> int:
 
 
 def count_calls(act: Callable[[], object]) -> int:
-    """Count the calls in Python and C, without those of earlier events and the garbage collector.
+    """Count the calls in Python and C, without pending events and the garbage collector.
 
     cProfile counts in C: a function for `sys.setprofile` takes three times as long as the calls.
     """
