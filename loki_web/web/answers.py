@@ -4,7 +4,7 @@ An answer is what a view returned: body, ETag and the inputs that the view read.
 of the inputs are unchanged, a request is a lookup. Each encoded form of an answer, one per content
 coding, is cached with its headers: such a request is answered before Flask routes it, after the
 same checks as every other request. `/metrics` is answered the same way, but its body is computed
-for each request (`bypass_flask`), or once for those that wait at the same time.
+when it is requested (`bypass_flask`).
 """
 
 import hashlib
@@ -36,7 +36,7 @@ from loki_web.store.look import (
 from loki_web.store.packing import LARGE_BYTES, pack, unpack
 from loki_web.web import context
 from loki_web.web.access import METRICS, SCOPES_HEADER, get_identity_in
-from loki_web.web.batches import Batches
+from loki_web.web.coalescing import Coalescer
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
 # Of answers, large ones packed. One is read again only for another content coding, or for a request
@@ -106,7 +106,8 @@ class _Form:
 
     It does not refer to the answer, whose body is several times as large and may be evicted.
 
-    :ivar write: as of the answer, in the content coding, see `Batches`.
+    :ivar write: returns a new body in the content coding, for all requests that wait, see
+        `Coalescer`; None if the body is constant.
     """
 
     rule: str
@@ -178,7 +179,7 @@ class Answers:
         write = None
         if answer.write:
             coding = dict(headers).get("Content-Encoding", "")
-            body, write = b"", Batches(partial(_write_encoded, answer.write, _ENCODERS[coding]))
+            body, write = b"", Coalescer(partial(_write_encoded, answer.write, _ENCODERS[coding]))
         body = answer.body if body == answer.body else body  # one copy of equal bytes
         form = _Form(answer.rule, answer.etag, answer.dependencies, kept_headers, body, write)
         with self._lock:

@@ -116,8 +116,9 @@ class Histograms:
     def _find_samples(self, number: int) -> list[Sample]:
         """Return the samples of a kind of requests, the same objects until there is another one.
 
-        A request is counted in its bucket first, and then its seconds are added to the sum of its
-        process, so a different sum shows that the buckets have changed.
+        A request is added to its bucket before its seconds are added to the sum of its process, and
+        the sums are read before the buckets. So if no sum has changed, no request has ended since.
+        Each request takes some time, so the sum always changes.
         """
         seconds = list(self._counts.values(_cell(number) + _SUM))
         series = self._series.get(number)

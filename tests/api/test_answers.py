@@ -4,7 +4,9 @@ import gc
 import gzip
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
@@ -22,6 +24,7 @@ from tests.support import answers
 from tests.support.accounts import PAST, bearer, entry, everybody, store
 from tests.support.places import Place
 from tests.support.registered import add_project
+from tests.support.switching import switching_often
 
 OWN, EVIL = "http://localhost:57374", "https://evil.example"
 ALLOW = "Access-Control-Allow-Origin"
@@ -240,6 +243,27 @@ def test_a_failing_collector_causes_status_500(app: Flask, monkeypatch: pytest.M
             assert answer.code == 500
             assert set(json.loads(answer.body)) == {"detail"}
         assert send(app, "/metrics").code == 200
+
+
+def test_scrapes_of_one_format_are_computed_one_at_a_time(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect, running, most = ActivityCollector.collect, set[int](), 0
+
+    def note(collector: ActivityCollector) -> object:
+        nonlocal most
+        running.add(get_ident())
+        most = max(most, len(running))
+        try:
+            return collect(collector)
+        finally:
+            running.discard(get_ident())
+
+    monkeypatch.setattr(ActivityCollector, "collect", note)
+    with switching_often(), ThreadPoolExecutor(8) as threads:
+        codes = list(threads.map(lambda _: send(app, "/metrics").code, range(200)))
+    assert set(codes) == {200}
+    assert most == 1
 
 
 def test_an_answer_that_the_client_has_is_not_sent_again(app: Flask, session: Place) -> None:

@@ -1,9 +1,7 @@
 """The text of metrics is that of the library, which encodes only samples that are new."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -11,6 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from loki_web.web.exposition import Exposition, Expositions
+from tests.support.switching import switching_often
 
 FORMATS = ("text/plain", "application/openmetrics-text", "text/plain;version=1.0.0;escaping=dots")
 Numbers = Mapping[str, float]
@@ -98,17 +97,6 @@ def test_a_value_that_does_not_end_the_line_is_encoded_by_the_library(accept: st
         gauge = GaugeMetricFamily("some", "Numbers", labels=["label"])
         gauge.add_metric(["a"], number, timestamp)
         assert exposition.encode([gauge]) == in_library(accept, Fixed(gauge))
-
-
-@contextmanager
-def switching_often() -> Iterator[None]:
-    """Let another thread run after almost each step of one."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def test_threads_that_ask_for_many_formats_get_their_own() -> None:

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from loki_web.store.shared.counts import SharedCounts
+from loki_web.web.meter import BUCKETS, Histograms
 from tests.support import places
 from tests.support.places import Place
 from tests.support.servers import Server, serving
@@ -147,3 +148,18 @@ def test_no_count_is_lost_when_workers_end(tmp_path: Path) -> None:
             assert running == {1}
         maps = [Path(f"/proc/{pid}/maps").read_text() for pid in server.workers()]
         assert not [each for each in maps if str(tmp_path) in each]
+
+
+def test_a_series_is_renewed_after_a_request_of_any_process(place: Place) -> None:
+    shared, app = SharedCounts(2), place.app()
+    rows = [shared.open(row) for row in (shared.take_row(), shared.take_row()) if row is not None]
+    kept = Histograms(app, rows[0])
+    cell = kept.find("GET", "/health", "200 OK")
+    for counts, bucket in ((rows[0], 0), (rows[1], 3), (rows[0], len(BUCKETS))):
+        counts.add(cell + bucket)
+        kept.build_family()  # a scrape between the two steps of counting a request
+        counts.add(cell + len(BUCKETS) + 1, 0.25)
+        assert kept.build_family().samples == Histograms(app, rows[0]).build_family().samples
+    before, after = kept.build_family().samples, kept.build_family().samples
+    assert len(before) == len(BUCKETS) + 3
+    assert all(old is new for old, new in zip(before, after, strict=True))

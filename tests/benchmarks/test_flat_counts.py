@@ -66,7 +66,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Measur
 
 @pytest.fixture
 def even_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each request take a microsecond: the time decides how many buckets change."""
+    """Let each request take as long: the time decides how many buckets change.
+
+    Without any time the sum of seconds would stay. A power of two is added without rounding.
+    """
     monkeypatch.setattr(meter, "perf_counter", partial(next, count(step=2**-20)))
 
 
@@ -81,7 +84,7 @@ def test_an_unchanged_get_does_the_same_whatever_there_is(
         assert found == medium.at_rest(route), route
         assert (found.opens, found.stats, found.lists, found.read) == (0, 0, 0, 0), route
         # /metrics reads its series, whose number is bounded. Flask alone would take 500 calls more.
-        regexes, calls = (8, 800) if route == "/metrics" else (4, 250)
+        regexes, calls = (8, 500) if route == "/metrics" else (4, 250)
         assert found.regexes <= regexes, (route, found)  # of the request's own headers
         assert found.calls < calls, (route, found)
 

@@ -643,7 +643,7 @@ def test_many_beginnings_of_key_blocks_are_read_once() -> None:
 def _calls(text: str) -> int:
     """Count the calls that redacting a text takes, as a text and as lines.
 
-    A number is appended, because lines that were redacted before are remembered for a while.
+    A number makes the text and its last line new: lines that were redacted before are remembered.
     """
     compile_all()
     text = f"{text} {next(_numbers)}"
