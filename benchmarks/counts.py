@@ -11,7 +11,8 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -49,15 +50,22 @@ class Counts:
     calls: int
 
 
-def handle_events() -> None:
-    """Handle all pending file system events, also of folders that are no longer used.
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep pending file system events and the garbage collector out of the block.
 
-    Removing the watch of such a folder causes another event, so read until there are none.
+    The events may be many, of folders that are no longer used. Removing the watch of such a folder
+    causes another event, so they are read until there are none.
     """
     notifier, epoch = get_notifier(), -1
     while notifier.epoch != epoch:
         epoch = notifier.epoch
         notifier.drain()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def counted(call: Callable[[], Any]) -> Counts:
@@ -73,15 +81,13 @@ def counted(call: Callable[[], Any]) -> Counts:
         elif event == "c_call" and (kind := _kind(function)):
             seen[kind] += 1
 
-    handle_events()
-    before = _IO.read_text()
-    gc.disable()
-    sys.setprofile(note)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
+    with undisturbed():
+        before = _IO.read_text()
+        sys.setprofile(note)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
     read = _bytes_in(_IO.read_text()) - _bytes_in(before) - len(before)
     return Counts(seen["opens"], seen["stats"], seen["lists"], read, seen["regexes"], seen["calls"])
 

@@ -1,6 +1,5 @@
 """How much work something is, in units that do not depend on the machine."""
 
-import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from cProfile import Profile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.counts import handle_events
+from benchmarks.counts import undisturbed
 
 
 def bytes_read() -> int:
@@ -23,12 +22,8 @@ def count_calls(act: Callable[[], object]) -> int:
     cProfile counts in C: a function for `sys.setprofile` takes three times as long as the calls.
     """
     profile = Profile()
-    handle_events()
-    gc.disable()
-    try:
+    with undisturbed():
         profile.runcall(act)
-    finally:
-        gc.enable()
     return sum(entry.callcount for entry in profile.getstats())
 
 
