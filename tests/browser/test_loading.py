@@ -18,7 +18,6 @@ from tests.browser.watching import Watched, is_loaded, settled
 from tests.support import servers
 from tests.support.places import Place
 from tests.support.servers import Server
-from tests.support.waiting import wait_until
 
 VIEWS = ("now", "council", "cost", "memory", "learning", "alerts")
 PAGES = ("tasks/t-101", "agents/a-running", "iterations/400")
@@ -56,31 +55,27 @@ def test_a_view_requests_each_address_once(running: Server, open_page: OpenPage,
     assert [url for url, times in asked.items() if times > 1] == []
 
 
-TWO_TASKS = [{"id": f"t-{number}", "title": f"Task {number}"} for number in (1, 2)]
-# A view, its channel and an address, and how the file of the channel is first and then.
+TWO_ALERTS = [{"id": f"n-{number}", "message": f"Alert {number}"} for number in (1, 2)]
+# A view, a message with which a channel begins, an address, and how a file is first and then.
 BEGINNINGS = [
-    ("tasks", "tasks", "api/tasks", "queue/pending.json", TWO_TASKS[:1], TWO_TASKS),
     (
-        *("now", "council", "api/council/convergence", "council/state.json"),
+        *("alerts", ["begun", "notifications"], "api/notifications?limit=1000"),
+        *("notifications/active.json", TWO_ALERTS[:1], TWO_ALERTS),
+    ),
+    (
+        *("now", ["council", "council"], "api/council/convergence", "council/state.json"),
         *({"last_track_iteration": number} for number in (1, 2)),
     ),
 ]
 
-# From now on a poll comes only after a minute of the page's clock.
-IS_LIVE = """async (channel) => {
-  const load = (name) => import(document.querySelector(`[href$="core/${name}.js"]`).href);
-  const [live, store] = [await load('live'), await load('store')];
-  return live.state.value === 'live' && (channel !== 'council' || store.council.data !== undefined);
-}"""
-
 
 @pytest.mark.parametrize("has_changed", [True, False])
-@pytest.mark.parametrize(("view", "channel", "path", "file", "first", "second"), BEGINNINGS)
+@pytest.mark.parametrize(("view", "sign", "path", "file", "first", "second"), BEGINNINGS)
 def test_a_change_before_its_channel_began_is_requested_without_a_poll(
     empty_place: Place,
     open_page: OpenPage,
     view: str,
-    channel: str,
+    sign: list[str],
     path: str,
     file: str,
     first: object,
@@ -92,58 +87,61 @@ def test_a_change_before_its_channel_began_is_requested_without_a_poll(
     empty_place.write(log, "1795492800|1|7|0|1\n")
     with servers.serving(empty_place) as server, ExitStack() as held:
         sent: list[str] = []
-
-        def prepare(page: Page) -> None:
-            page.clock.install()
-            page.route_web_socket("**/ws", partial(delay, until=held, sent=sent))
-
-        watched = open_page(f"{server.url}/#/{view}", prepare=prepare)
+        hold = partial(hold_feed, until=held, sent=sent)
+        watched = open_page(f"{server.url}/#/{view}", prepare=hold)
         page, address = watched.page, f"{server.url}/{path}"
-        expect(page.locator("#main")).to_contain_text(re.compile("(Task|Iteration) 1"))
-        expect_equal(page, lambda: any(f'"{channel}"' in text for text in sent), True)
-        page.clock.pause_at(page.evaluate("Date.now() / 1000 + 20"))  # no timer runs from now on
-        before = watched.asked.count(address)
+        expect(page.locator("#main")).to_contain_text(re.compile("(Alert|Iteration) 1"))
+        is_loaded_without(sign[1], page, sent)
+        assert watched.asked.count(address) == 1
+        page.evaluate(NOTE_NEWS, [])
         if has_changed:
             empty_place.write(file, second)
             empty_place.write(log, "1795492800|1|7|0|1\n1795493800|2|7|0|1\n")
         held.close()
-        page.wait_for_function(IS_LIVE, arg=channel, polling=50)
+        expect_equal(page, lambda: sign in page.evaluate("window.heard"), True)
         if has_changed:
-
-            def has_requested() -> bool:
-                page.clock.run_for(1000)  # how long a change waits depends on the last answer
-                return watched.asked.count(address) > before
-
-            wait_until(has_requested, "a request")
-            page.clock.resume()
-            expect(page.locator("#main")).to_contain_text(re.compile("(Task|Iteration) 2"))
-        else:
-            page.clock.resume()
-            settled(watched)
-            page.clock.run_for(20_000)
-            is_loaded(page)
-        assert watched.asked.count(address) == before + has_changed
+            expect(page.locator("#main")).to_contain_text(re.compile("(Alert|Iteration) 2"))
+        settled(watched)
+        page.clock.set_fixed_time(BEGIN + timedelta(seconds=20))  # no poll while live
+        page.clock.run_for(2000)
+        is_loaded(page)
+        assert watched.asked.count(address) == 1 + has_changed
 
 
-def delay(socket: WebSocketRoute, *, until: ExitStack, sent: list[str]) -> None:
-    """Keep messages of the page in `sent`, and send them to the server when `until` is closed."""
-    server = socket.connect_to_server()
+def hold_feed(page: Page, *, until: ExitStack, sent: list[str]) -> None:
+    """Keep what the page sends to the feed in `sent`, until `until` is closed.
 
-    def hear(message: str | bytes) -> None:
-        sent.append(str(message))
-        until.callback(server.send, message)
+    The page's clock stands still, so that no poll is due. Its timers run.
+    """
 
-    socket.on_message(hear)
-    until.callback(socket.on_message, server.send)
+    def hold(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def hear(message: str | bytes) -> None:
+            sent.append(str(message))
+            until.callback(server.send, message)
+
+        socket.on_message(hear)
+        until.callback(socket.on_message, server.send)
+
+    page.clock.set_fixed_time(BEGIN)
+    page.route_web_socket("**/ws", hold)
 
 
-# From now on: how often slices told of news, and the types of the messages that were heard.
+def is_loaded_without(channel: str, page: Page, sent: list[str]) -> None:
+    """Wait until the view is loaded and its subscription to a channel is held."""
+    expect_equal(page, lambda: any(f'"{channel}"' in text for text in sent), True)
+    page.clock.run_for(5000)  # no longer does the log wait for its own channel
+    is_loaded(page)
+
+
+# From now on: how often slices told of news, and the type and channel of each message.
 NOTE_NEWS = """async (names) => {
   const load = (name) => import(document.querySelector(`[href$="core/${name}.js"]`).href);
   const [live, store] = [await load('live'), await load('store')];
   window.told = Object.fromEntries(names.map((name) => [name, 0]));
   window.heard = [];
-  live.onMessage((type) => window.heard.push(type));
+  live.onMessage((type, data, channel) => window.heard.push([type, channel]));
   for (const name of names) store[name].watch(() => { window.told[name] += 1; });
   for (const name of names) window.told[name] = 0; // a slice calls at once who watches it
 }"""
@@ -161,16 +159,16 @@ def test_what_was_loaded_is_not_drawn_again_when_its_channel_begins_with_it(
     budget = "metrics/budget.json"
     empty_place.write(budget, {"limit": 10, "budget_used": 1})
     with servers.serving(empty_place) as server, ExitStack() as held:
-        hold = partial(delay, until=held, sent=[])
-        page = open_page(
-            f"{server.url}/#/now", prepare=lambda page: page.route_web_socket("**/ws", hold)
-        ).page
-        is_loaded(page)
+        sent: list[str] = []
+        hold = partial(hold_feed, until=held, sent=sent)
+        page = open_page(f"{server.url}/#/now", prepare=hold).page
+        is_loaded_without("cost", page, sent)
         page.evaluate(NOTE_NEWS, KNOWN)
         if failed:
             page.evaluate(FAIL, failed)
         held.close()
-        expect_equal(page, lambda: set(KNOWN) <= set(page.evaluate("window.heard")), True)
+        both = {(name, name) for name in KNOWN}
+        expect_equal(page, lambda: both <= {*map(tuple, page.evaluate("window.heard"))}, True)
         told = {name: int(name == failed) for name in KNOWN}
         assert page.evaluate("window.told") == told
         empty_place.write(budget, {"limit": 10, "budget_used": 2})
