@@ -13,7 +13,8 @@ distinct queries), `cold` (the first request after a start, with an empty and wi
 folder), `retrieve` (`POST /api/memory/retrieve`), `feed` (change to subscriber, idle CPU) and
 `writer` (rates and latency while the session is written to). The last two change the session, which
 is then made again; do not run two of these at once in one folder (`--where`). A folder in memory
-(`--where /dev/shm/sessions`) keeps a busy disk out of the figures.
+(`--where /dev/shm/sessions`) keeps a busy disk out of the figures. Except for `cold`, a server is
+ready (`/health/ready`) before it is measured.
 """
 
 import argparse
@@ -106,7 +107,14 @@ class Benchmark:
     # The servers
 
     @contextmanager
-    def _ours(self, cache: str = "cache") -> Iterator[Server]:
+    def _ours(self) -> Iterator[Server]:
+        """Our server, ready: the values that it computes at its start are there."""
+        with self._starting("cache") as server:
+            server.wait_until_ready()
+            yield server
+
+    @contextmanager
+    def _starting(self, cache: str) -> Iterator[Server]:
         with self._serving(servers.OURS, self._session, cache, self._options.tree) as server:
             yield server
 
@@ -143,9 +151,9 @@ class Benchmark:
             captured = self._captured(ours)
             rival = stack.enter_context(self._bare(captured))
             tree = self._options.tree
-            simple = stack.enter_context(self._serving(servers.PLAIN, self._session, "plain", tree))
+            simple = stack.enter_context(self._serving(servers.PLAIN, self._session, "cache", tree))
             alone = stack.enter_context(
-                self._serving(servers.BARE_HEALTH, self._session, "alone", tree)
+                self._serving(servers.BARE_HEALTH, self._session, "cache", tree)
             )
             for number, (route, answer) in enumerate(captured.items()):
                 path = answer[0]
@@ -202,7 +210,7 @@ class Benchmark:
         for number, (route, (path, _, _, _)) in enumerate(captured.items()):
             times: Figures = {}
             for state in ("empty", "warm"):
-                with self._ours(f"cold-{number}") as server:
+                with self._starting(f"cold-{number}") as server:
                     times[f"{state} cache: start ms"] = server.start_milliseconds
                     started_at = time.perf_counter()
                     server.raw(path, self._headers)

@@ -56,6 +56,13 @@ class Server:
     def post(self, path: str, body: Any) -> requests.Response:
         return requests.post(self.url + path, json=body, timeout=120)
 
+    def wait_until_ready(self) -> None:
+        while time.monotonic() < self.started + _START_SECONDS:
+            if self.get("/health/ready").status_code == 200:
+                return
+            time.sleep(0.05)
+        raise SystemExit("A server did not become ready. Its log says why.")
+
     def workers(self) -> list[psutil.Process]:
         return self.master.children()
 

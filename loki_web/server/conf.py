@@ -19,7 +19,7 @@ from loki_web.config.parsers import WORKER_CLASSES
 from loki_web.config.settings import get_process_settings
 from loki_web.errors import SettingsError
 from loki_web.live import shutdown
-from loki_web.server import access_log, heap, hooks, inheritance, signals, worker
+from loki_web.server import access_log, heap, hooks, inheritance, read_ahead, signals, worker
 
 gc.enable()
 
@@ -79,8 +79,9 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Refuse public addresses without authentication, before a worker accepts connections."""
+    """Refuse public addresses without authentication, and read ahead, before there is a worker."""
     hooks.refuse_exposure(_settings, server)
+    read_ahead.read_ahead(_sources, server)
 
 
 def pre_exec(server: Any) -> None:

@@ -174,6 +174,11 @@ def open_index(sources: Sources) -> Iterator[SignalIndex]:
             journal.store()
 
 
+def read_signals(sources: Sources) -> None:
+    """Read the signal files, so that their records are stored."""
+    observe(_get_signal_files(sources))
+
+
 def read_records(sources: Sources, places: list[Place]) -> Iterator[tuple[Record, Json]]:
     """Yield the records at places of the index, each with its content.
 

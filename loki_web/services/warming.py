@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from loki_web.errors import StorageError
-from loki_web.services import tasks
+from loki_web.services import events, tasks
 from loki_web.services.cells import Counter
 from loki_web.services.context import Sources
 from loki_web.services.cost import usage
@@ -29,6 +29,7 @@ _BUSY_SECONDS = 10.0  # a server that is always busy is warmed all the same
 _PAUSE_SECONDS = 0.02
 VALUES: dict[str, Callable[[Sources], object]] = {
     "shown-project": selection.find_shown,
+    "signals": events.read_signals,
     "status": status.get_status,
     "learning": lambda sources: queries.get_metrics(sources, "7d", None, None),
     "episodes": lambda sources: episodes.get_catalog(sources),

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.failing import refusing, retry
-from tests.browser.reading import expect_facts, expect_rows, panel
+from tests.browser.reading import expect_equal, expect_facts, expect_rows, panel
 from tests.browser.seen import is_accessible, is_no_wider
 from tests.browser.watching import settled
 from tests.support import accounts, places, registered, servers
@@ -291,7 +291,7 @@ def test_the_depth_of_the_search_can_be_chosen(
     expect(dialog.locator("li", has_text="kelp")).to_have_count(1)
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
-    assert page.evaluate("window.following.size") == 0
+    expect_equal(page, lambda: page.evaluate("window.following.size"), 0)
 
 
 def test_projects_of_other_programs_appear_and_disappear(
