@@ -70,6 +70,7 @@ def on_starting(server: Any) -> None:
     hooks.share_counts(_settings, server)
     signals.hold_back(server)
     hooks.replace_workers_without_a_gap(server)
+    hooks.end_with_workers(server)
     hooks.sweep(_sources)
     hooks.forget_focus(_sources, server)
     hooks.sign_audit_log(_sources)
@@ -81,7 +82,7 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Refuse public addresses without authentication, and read ahead, before there is a worker."""
     hooks.refuse_exposure(_settings, server)
-    read_ahead.read_ahead(_sources, server)
+    read_ahead.start_reader(_sources, server)
 
 
 def pre_exec(server: Any) -> None:

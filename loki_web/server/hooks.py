@@ -22,6 +22,7 @@ from loki_web.config.parsers import OTHER_WORKER_CLASSES, WORKER_CLASSES
 from loki_web.config.settings import Settings
 from loki_web.errors import LinkedFolder, SettingsError
 from loki_web.live.service import get_live
+from loki_web.live.shutdown import STOP_SIGNALS
 from loki_web.server import heap
 from loki_web.server_clock import STARTED_AT
 from loki_web.services import cells, warming
@@ -39,6 +40,7 @@ _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoin
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
 READY_SECONDS = 30.0  # how long old workers stay for new ones at a reload
 _POLL_SECONDS = 0.02
+_END_SECONDS, _END_POLL_SECONDS = 2.0, 0.002
 _SPARE_ROWS = 16  # for workers that SIGTTIN adds
 _PID_FILE = "dashboard/dashboard.pid"
 
@@ -164,6 +166,24 @@ def replace_workers_without_a_gap(server: Any) -> None:
         stop_surplus()
 
     server.manage_workers = manage_workers
+
+
+def end_with_workers(server: Any) -> None:
+    """At a stop, let the master notice at once that its workers have ended.
+
+    gunicorn looks for that each tenth of a second, and sleeps once more after the last one. After
+    _END_SECONDS it does so here too; until then a second signal has to wait.
+    """
+    kill_workers = server.kill_workers
+
+    def kill_workers_and_wait(number: int) -> None:
+        kill_workers(number)
+        deadline = time.monotonic() + _END_SECONDS
+        while number in STOP_SIGNALS and server.WORKERS and time.monotonic() < deadline:
+            server.reap_workers()
+            time.sleep(_END_POLL_SECONDS)
+
+    server.kill_workers = kill_workers_and_wait
 
 
 def _is_accepting(worker: Any) -> bool:

@@ -22,7 +22,7 @@ _NICENESS = 5  # requests have priority where all cores are in use
 log = logging.getLogger(__name__)
 
 
-def read_ahead(sources: Sources, server: Any) -> None:
+def start_reader(sources: Sources, server: Any) -> None:
     """Start the process in the master, before it forks workers; gunicorn reaps it."""
     if "sidecar" in server.app.app_uri or not is_due(sources):
         return

@@ -14,8 +14,10 @@ seconds use a quarter of the threads; others of that kind are queued without a t
 import errno
 import os
 import selectors
+import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -46,6 +48,7 @@ MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of responses that clients do not take, in
 _REST_SECONDS = 0.05  # to receive an unread body before the connection is kept alive
 _SHORT_SECONDS = 0.2  # for the body of a request, in all; longer waits are limited in number
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_QUIT_SECONDS = 0.1
 _MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
 _NO_ROOM_SECONDS = 0.01
@@ -98,9 +101,27 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
         gunicorn's handler takes the lock of the thread pool, which the loop may hold already.
         """
         if self.booted:
-            self.method_queue.defer(super().handle_quit, sig, frame)
+            self.method_queue.defer(self._quit)
         else:
-            super().handle_quit(sig, frame)
+            self._quit()
+
+    def _quit(self) -> None:
+        """End; only if requests are at work, wait for them as long as gunicorn does in any case."""
+        self.alive = False
+        self.tpool.shutdown(wait=False)
+        self.cfg.worker_int(self)
+        if self._busy:
+            time.sleep(_QUIT_SECONDS)
+        sys.exit(0)
+
+    def init_signals(self) -> None:
+        """Let signals wake the main loop.
+
+        One that came just before the loop began to wait, or that the system gave to another thread,
+        was handled a second later.
+        """
+        super().init_signals()
+        signal.set_wakeup_fd(self.method_queue._write_fd, warn_on_full_buffer=False)
 
     def init_process(self) -> None:
         """Prepare to count connections in the memory of the workers, and run."""

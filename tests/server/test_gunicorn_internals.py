@@ -52,6 +52,13 @@ USES: list[tuple[Any, str]] = [
     (gthread.ThreadWorker.run, r"self\.murder_pending\(\)"),
     (gthread.ThreadWorker.handle_quit, r"self\.tpool\.shutdown"),  # whose lock may be held
     (gthread.PollableMethodQueue.defer, r"self, callback, \*args"),
+    (gthread.PollableMethodQueue.init, r"os\.set_blocking\(self\._write_fd, False\)"),
+    (gthread.PollableMethodQueue.run_callbacks, r"os\.read\(self\._read_fd, max_callbacks\)"),
+    (base.Worker.init_signals, r"signal\.set_wakeup_fd\(self\.PIPE\[1\]\)"),
+    (
+        base.Worker.handle_quit,
+        r"self\.cfg\.worker_int\(self\)\s+time\.sleep\(0\.1\)\s+sys\.exit\(0\)",
+    ),
     (gthread.ThreadWorker.finish_request, r"result is _DEFER and self\.alive"),
     (
         gthread.ThreadWorker.run,
@@ -83,6 +90,8 @@ USES: list[tuple[Any, str]] = [
         r"self\.cfg\.post_fork\(self, worker\)\s+worker\.init_process\(\)",
     ),
     (arbiter.Arbiter.start, r"self\.LISTENERS = sock\.create_sockets"),
+    (arbiter.Arbiter.stop, r"self\.kill_workers\(sig\)\s.*\n.*\n\s+while \(self\.WORKERS or "),
+    (arbiter.Arbiter.reap_workers, r"if worker is None:"),  # of a process that is no worker
     (arbiter.Arbiter.start, r"self\.cfg\.when_ready\(self\)"),
     (sock.BaseSocket.__init__, r"self\.sock = "),
     (sock.UnixSocket.bind, r"os\.umask\(self\.conf\.umask\)"),

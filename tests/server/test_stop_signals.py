@@ -58,6 +58,56 @@ def test_a_signal_ends_the_worker(place: Place, tmp_path: Path, name: str, momen
         assert not server.count("Traceback")
 
 
+# The main loop waits for ever, and another thread gets the signal.
+IN_ANOTHER_THREAD = """
+from time import sleep
+from loki_web.server.worker import Worker
+wait = Worker.wait_for_and_dispatch_events
+Worker.wait_for_and_dispatch_events = lambda worker, timeout: wait(worker, 3600)
+def post_worker_init(worker):
+    conf.post_worker_init(worker)
+    threading.Thread(target=receive, daemon=True).start()
+def receive():
+    while not os.path.exists({go!r}):
+        sleep(0.01)
+    os.unlink({go!r})
+    signal.pthread_kill(threading.get_ident(), signal.{name})
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+def test_a_signal_wakes_a_worker_that_waits(place: Place, tmp_path: Path, name: str) -> None:
+    go = tmp_path / "go"
+    text = CONF.format(flag="", name=name) + IN_ANOTHER_THREAD.format(go=str(go), name=name)
+    with serving(place, conf=places.write(tmp_path / "conf.py", text)) as server:
+        go.touch()
+        wait_until(lambda: server.count("Booting worker") == 2, "another worker")
+
+
+SAYING_HOW_LONG_IT_SLEEPS = """
+import sys, threading, time
+from loki_web.server.conf import *
+sleep = time.sleep
+def sleep_and_say(seconds):
+    if threading.current_thread() is threading.main_thread():
+        print("slept", seconds, file=sys.stderr)
+    sleep(seconds)
+time.sleep = sleep_and_say
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+def test_a_server_without_requests_ends_without_a_pause(
+    place: Place, tmp_path: Path, name: str
+) -> None:
+    conf = places.write(tmp_path / "conf.py", SAYING_HOW_LONG_IT_SLEEPS)
+    with serving(place, conf=conf) as server:
+        before = len(server.errors)
+        assert server.end(signal.Signals[name]) == 0
+    pauses = [float(line.split()[1]) for line in server.errors[before:] if "slept" in line]
+    assert max(pauses, default=0) < 0.1
+
+
 PATIENT = """
 from loki_web.server.conf import *
 graceful_timeout = 3600
