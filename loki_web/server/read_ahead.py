@@ -11,6 +11,8 @@ import signal
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.util import set_owner_process
+
 from loki_web.live.shutdown import STOP_SIGNALS
 from loki_web.services import events, warming
 from loki_web.services.context import Sources
@@ -23,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def start_reader(sources: Sources, server: Any) -> None:
-    """Start the process in the master, before it forks workers; gunicorn reaps it."""
+    """Start the process in the master, before it forks workers; gunicorn reaps it.
+
+    If it cannot be started, the workers read the history.
+    """
     if "sidecar" in server.app.app_uri or not is_due(sources):
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -31,9 +36,11 @@ def start_reader(sources: Sources, server: Any) -> None:
         process = os.fork()
         if process == 0:
             _read(sources, server)
+        log.info("a long history: it is read ahead by process %d", process)
+    except OSError as error:
+        log.warning("a long history: no process could be started to read it ahead: %s", error)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    log.info("a long history: it is read ahead by process %d", process)
 
 
 def is_due(sources: Sources) -> bool:
@@ -52,9 +59,10 @@ def _read(sources: Sources, server: Any) -> None:
         for number in (*server.SIGNALS, signal.SIGCHLD):  # their handlers are for the master
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        _end_with(server.pid)
         for listener in server.LISTENERS:
             listener.sock.close()
+        set_owner_process(server.cfg.uid, server.cfg.gid, initgroups=server.cfg.initgroups)
+        _end_with(server.pid)  # a change of the user would undo it
         os.nice(_NICENESS)
         warming.warm(sources)
     finally:

@@ -48,7 +48,7 @@ MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of responses that clients do not take, in
 _REST_SECONDS = 0.05  # to receive an unread body before the connection is kept alive
 _SHORT_SECONDS = 0.2  # for the body of a request, in all; longer waits are limited in number
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_QUIT_SECONDS = 0.1
+_QUIT_SECONDS, _QUIT_POLL_SECONDS = 0.1, 0.002
 _MAX_QUEUED = 8  # for each thread
 _ROOM = 16  # descriptors that a few concurrent requests need
 _NO_ROOM_SECONDS = 0.01
@@ -106,12 +106,13 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             self._quit()
 
     def _quit(self) -> None:
-        """End; only if requests are at work, wait for them as long as gunicorn does in any case."""
+        """End; wait for requests at work, no longer than gunicorn does in any case."""
         self.alive = False
         self.tpool.shutdown(wait=False)
         self.cfg.worker_int(self)
-        if self._busy:
-            time.sleep(_QUIT_SECONDS)
+        deadline = time.monotonic() + _QUIT_SECONDS
+        while self._serving and time.monotonic() < deadline:
+            time.sleep(_QUIT_POLL_SECONDS)
         sys.exit(0)
 
     def init_signals(self) -> None:

@@ -21,6 +21,7 @@ def name_of(value: Any) -> str:
 
 SIGNATURES = [
     (util.write_error, "sock, status_int, reason, mesg"),
+    (util.set_owner_process, "uid, gid, initgroups=False"),
     (util.write_nonblock, "sock, data, chunked=False"),
     (glogging.Logger.setup, "self, cfg"),
     (glogging.Logger.access, "self, resp, req, environ, request_time"),

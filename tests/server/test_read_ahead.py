@@ -94,9 +94,28 @@ def test_the_process_that_reads_ahead_ends_with_the_server(
     env = servers.environment(place, LOKI_WORKERS="1", LOKI_DASHBOARD_PORT=str(port))
     command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "wsgi:app"]
     with servers.running(command, env, f"127.0.0.1:{port}") as server:
+        wait_until(lambda: server.count(SAID), "a process that reads ahead")
         (line,) = (line for line in server.errors if SAID in line)
         reader = psutil.Process(int(line.rpartition(" ")[2]))
-        assert not reader.net_connections()
+        wait_until(lambda: not reader.net_connections(), "a process that does not listen")
         end(server.process.pid)
         server.process.wait(timeout=PATIENCE_SECONDS)
         wait_until(lambda: not reader.is_running(), "the end of the process")
+
+
+@pytest.mark.server
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a server for another group")
+def test_the_process_that_reads_ahead_has_the_group_of_the_workers(
+    place: Place, tmp_path: Path
+) -> None:
+    place.write(events.FILE, LONG)
+    conf, port = tmp_path / "conf.py", servers.free_port()
+    conf.write_text(f"{CONF}group = 65534\n")
+    env = servers.environment(place, LOKI_WORKERS="1", LOKI_DASHBOARD_PORT=str(port))
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "wsgi:app"]
+    with servers.running(command, env, f"127.0.0.1:{port}") as server:
+        wait_until(lambda: groups_of(server) == [65534, 65534], "a worker and a process that reads")
+
+
+def groups_of(server: servers.Server) -> list[int]:
+    return [psutil.Process(pid).gids().real for pid in server.workers()]
