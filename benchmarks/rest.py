@@ -217,6 +217,7 @@ class Benchmark:
                     times[f"{state} cache: first ms"] = (time.perf_counter() - started_at) * 1000
                     if state == "empty":
                         load.measure(server, path, self._headers, _WARM_SECONDS)
+                        server.wait_until_ready()
             yield route, times
 
     def _memory(self) -> Iterator[tuple[str, Figures]]:

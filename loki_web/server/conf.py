@@ -80,7 +80,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Refuse public addresses without authentication, and read ahead, before there is a worker."""
+    """Refuse public addresses without authentication, and fork the reader of a long history."""
     hooks.refuse_exposure(_settings, server)
     read_ahead.start_reader(_sources, server)
 

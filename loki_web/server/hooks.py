@@ -40,7 +40,7 @@ _WRITTEN = ("", "signals", "notifications", "metrics", "state", "state/checkpoin
 _WRITTEN_AT_HOME = ("dashboard", "dashboard/audit")
 READY_SECONDS = 30.0  # how long old workers stay for new ones at a reload
 _POLL_SECONDS = 0.02
-_END_SECONDS, _END_POLL_SECONDS = 2.0, 0.002
+_END_SECONDS, _END_POLL_SECONDS = 2.5, 0.002  # gunicorn waits 2 s for idle connections
 _SPARE_ROWS = 16  # for workers that SIGTTIN adds
 _PID_FILE = "dashboard/dashboard.pid"
 
@@ -171,8 +171,8 @@ def replace_workers_without_a_gap(server: Any) -> None:
 def end_with_workers(server: Any) -> None:
     """At a stop, let the master notice at once that its workers have ended.
 
-    gunicorn looks for that each tenth of a second, and sleeps once more after the last one. After
-    _END_SECONDS it does so here too; until then a second signal has to wait.
+    gunicorn polls every 0.1 s and sleeps once more after the last worker. Here the master polls
+    every 2 ms for up to _END_SECONDS, in which it handles no other signal.
     """
     kill_workers = server.kill_workers
 

@@ -1,4 +1,4 @@
-"""Read a long history in a process of its own, at the first start with a project.
+"""Read a long history in a separate process, at the first start with a project.
 
 It reads beside the first requests, on another core, and stores what it has computed in the derived
 index. The workers load that, and so do not hold the memory that the reading takes.
@@ -11,13 +11,13 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from gunicorn.util import set_owner_process
-
 from loki_web.live.shutdown import STOP_SIGNALS
 from loki_web.services import events, warming
 from loki_web.services.context import Sources
+from loki_web.store.value_store import ValueStore
 
-LONG_BYTES = 8 * 1024 * 1024  # of events; what is shorter is read in less time than a fork saves
+LONG_BYTES = 8 * 1024 * 1024  # of events; workers read shorter histories faster
+_DONE, _STAMP = "read ahead", "1"  # stored after all values
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 _NICENESS = 5  # requests have priority where all cores are in use
 
@@ -25,46 +25,52 @@ log = logging.getLogger(__name__)
 
 
 def start_reader(sources: Sources, server: Any) -> None:
-    """Start the process in the master, before it forks workers; gunicorn reaps it.
+    """Fork the process from the master, before the first worker; gunicorn reaps it.
 
-    If it cannot be started, the workers read the history.
+    If it cannot be forked, or the workers have another user, who has another cache folder, the
+    workers read the history.
     """
-    if "sidecar" in server.app.app_uri or not is_due(sources):
+    is_for_workers = "sidecar" not in server.app.app_uri and server.cfg.uid == os.geteuid()
+    if not is_for_workers or not is_long(sources) or sources.cache_folder is None:
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        process = os.fork()
-        if process == 0:
-            _read(sources, server)
-        log.info("a long history: it is read ahead by process %d", process)
+        if os.fork() == 0:
+            _run(sources, server)
     except OSError as error:
-        log.warning("a long history: no process could be started to read it ahead: %s", error)
+        log.warning("cannot fork a process that reads the long history: %s", error.strerror)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
-def is_due(sources: Sources) -> bool:
-    """Return whether the history is long, and there is no derived index of it yet."""
-    index = sources.index.path
-    if index is None or index.exists():
-        return False
+def is_long(sources: Sources) -> bool:
+    """Return whether the history is so long that a separate process should read it."""
     with suppress(OSError):
         return os.stat(sources.project.path / events.FILE).st_size >= LONG_BYTES
     return False
 
 
-def _read(sources: Sources, server: Any) -> None:
-    """Compute the values in the new process, and end it."""
+def has_read(sources: Sources) -> bool:
+    """Return whether all values were stored before, by this version."""
+    return ValueStore(sources.index).load(_DONE, _STAMP) is not None
+
+
+def _run(sources: Sources, server: Any) -> None:
+    """Compute the values in the new process, unless that was done before, and end it."""
     try:
         for number in (*server.SIGNALS, signal.SIGCHLD):  # their handlers are for the master
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        _end_with(server.pid)
         for listener in server.LISTENERS:
             listener.sock.close()
-        set_owner_process(server.cfg.uid, server.cfg.gid, initgroups=server.cfg.initgroups)
-        _end_with(server.pid)  # a change of the user would undo it
         os.nice(_NICENESS)
-        warming.warm(sources)
+        if not has_read(sources):
+            log.info("reading the long history in a separate process")
+            warming.warm(sources)
+            ValueStore(sources.index).store(_DONE, _STAMP, b"")
+    except Exception:
+        log.exception("cannot read the history in a separate process")
     finally:
         os._exit(0)
 

@@ -14,7 +14,6 @@ seconds use a quarter of the threads; others of that kind are queued without a t
 import errno
 import os
 import selectors
-import signal
 import socket
 import ssl
 import sys
@@ -106,23 +105,23 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # the library has no 
             self._quit()
 
     def _quit(self) -> None:
-        """End; wait for requests at work, no longer than gunicorn does in any case."""
+        """End; wait for requests in progress, no longer than gunicorn does in any case."""
         self.alive = False
         self.tpool.shutdown(wait=False)
         self.cfg.worker_int(self)
         deadline = time.monotonic() + _QUIT_SECONDS
-        while self._serving and time.monotonic() < deadline:
+        while (self._serving or self._lingering) and time.monotonic() < deadline:
             time.sleep(_QUIT_POLL_SECONDS)
         sys.exit(0)
 
-    def init_signals(self) -> None:
-        """Let signals wake the main loop.
+    def run(self) -> None:
+        """Run the main loop, and let signals wake it.
 
-        One that came just before the loop began to wait, or that the system gave to another thread,
-        was handled a second later.
+        Otherwise a signal that comes just before the loop waits, or that the system gives to
+        another thread, is handled up to a second later.
         """
-        super().init_signals()
-        signal.set_wakeup_fd(self.method_queue._write_fd, warn_on_full_buffer=False)
+        self.poller.register(self.PIPE[0], selectors.EVENT_READ, _drain)
+        super().run()
 
     def init_process(self) -> None:
         """Prepare to count connections in the memory of the workers, and run."""
@@ -446,6 +445,11 @@ def _send_unsent(conn: Any) -> None:
 
 def _count_unsent(conn: Any) -> int:
     return sum(map(len, conn.unsent))
+
+
+def _drain(pipe: int) -> None:
+    with suppress(BlockingIOError):
+        os.read(pipe, _LEAST_BYTES)
 
 
 def _receive_head(conn: Any) -> bool:

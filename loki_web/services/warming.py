@@ -1,7 +1,7 @@
-"""Compute the most expensive values while a worker starts, before the first request.
+"""Compute the most expensive values in the background while a worker starts.
 
-Of the workers that share a cache folder one computes each value first; the others then load it from
-the derived index.
+Of the processes that share a cache folder one computes each value first; the others then load it
+from the derived index.
 """
 
 import gc
@@ -25,7 +25,6 @@ from loki_web.store import atomic
 
 EXTENSION = "loki_web.warming"
 _LOCK_SECONDS = 60.0
-_BEGIN_SECONDS = 0.25  # for requests that waited for the start: they do not share the interpreter
 _BUSY_SECONDS = 10.0  # a server that is always busy is warmed all the same
 _PAUSE_SECONDS = 0.02
 VALUES: dict[str, Callable[[Sources], object]] = {
@@ -49,14 +48,13 @@ def start_warming(
     then: Callable[[], None] = lambda: None,
     is_busy: Callable[[], bool] = lambda: False,
 ) -> threading.Thread:
-    """Warm the caches of this process a moment later in a daemon thread, and return that thread.
+    """Warm the caches of this process in a daemon thread, and return that thread.
 
     :param then: called in that thread after the last value.
     :param is_busy: returns whether a request is served, which has priority.
     """
 
     def run() -> None:
-        time.sleep(_BEGIN_SECONDS)
         warm(sources, is_busy)
         sources.counts.add(Counter.WARMING_ENDED)
         gc.collect()

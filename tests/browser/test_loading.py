@@ -55,12 +55,12 @@ def test_a_view_requests_each_address_once(running: Server, open_page: OpenPage,
     assert [url for url, times in asked.items() if times > 1] == []
 
 
-TWO_ALERTS = [{"id": f"n-{number}", "message": f"Alert {number}"} for number in (1, 2)]
+ALERTS = [{"id": f"n-{number}", "message": f"Alert {number}"} for number in (1, 2)]
 # A view, a message with which a channel begins, an address, and how a file is first and then.
 BEGINNINGS = [
     (
         *("alerts", ["begun", "notifications"], "api/notifications?limit=1000"),
-        *("notifications/active.json", TWO_ALERTS[:1], TWO_ALERTS),
+        *("notifications/active.json", ALERTS[:1], ALERTS),
     ),
     (
         *("now", ["council", "council"], "api/council/convergence", "council/state.json"),
@@ -70,12 +70,12 @@ BEGINNINGS = [
 
 
 @pytest.mark.parametrize("has_changed", [True, False])
-@pytest.mark.parametrize(("view", "sign", "path", "file", "first", "second"), BEGINNINGS)
+@pytest.mark.parametrize(("view", "message", "path", "file", "first", "second"), BEGINNINGS)
 def test_a_change_before_its_channel_began_is_requested_without_a_poll(
     empty_place: Place,
     open_page: OpenPage,
     view: str,
-    sign: list[str],
+    message: list[str],
     path: str,
     file: str,
     first: object,
@@ -91,14 +91,14 @@ def test_a_change_before_its_channel_began_is_requested_without_a_poll(
         watched = open_page(f"{server.url}/#/{view}", prepare=hold)
         page, address = watched.page, f"{server.url}/{path}"
         expect(page.locator("#main")).to_contain_text(re.compile("(Alert|Iteration) 1"))
-        is_loaded_without(sign[1], page, sent)
+        wait_until_loaded_without(message[1], page, sent)
         assert watched.asked.count(address) == 1
         page.evaluate(NOTE_NEWS, [])
         if has_changed:
             empty_place.write(file, second)
             empty_place.write(log, "1795492800|1|7|0|1\n1795493800|2|7|0|1\n")
         held.close()
-        expect_equal(page, lambda: sign in page.evaluate("window.heard"), True)
+        expect_equal(page, lambda: message in page.evaluate("window.heard"), True)
         if has_changed:
             expect(page.locator("#main")).to_contain_text(re.compile("(Alert|Iteration) 2"))
         settled(watched)
@@ -128,10 +128,10 @@ def hold_feed(page: Page, *, until: ExitStack, sent: list[str]) -> None:
     page.route_web_socket("**/ws", hold)
 
 
-def is_loaded_without(channel: str, page: Page, sent: list[str]) -> None:
+def wait_until_loaded_without(channel: str, page: Page, sent: list[str]) -> None:
     """Wait until the view is loaded and its subscription to a channel is held."""
     expect_equal(page, lambda: any(f'"{channel}"' in text for text in sent), True)
-    page.clock.run_for(5000)  # no longer does the log wait for its own channel
+    page.clock.run_for(5000)  # the log waits for its channel so long
     is_loaded(page)
 
 
@@ -162,13 +162,13 @@ def test_what_was_loaded_is_not_drawn_again_when_its_channel_begins_with_it(
         sent: list[str] = []
         hold = partial(hold_feed, until=held, sent=sent)
         page = open_page(f"{server.url}/#/now", prepare=hold).page
-        is_loaded_without("cost", page, sent)
+        wait_until_loaded_without("cost", page, sent)
         page.evaluate(NOTE_NEWS, KNOWN)
         if failed:
             page.evaluate(FAIL, failed)
         held.close()
-        both = {(name, name) for name in KNOWN}
-        expect_equal(page, lambda: both <= {*map(tuple, page.evaluate("window.heard"))}, True)
+        expected = {(name, name) for name in KNOWN}
+        expect_equal(page, lambda: expected <= {*map(tuple, page.evaluate("window.heard"))}, True)
         told = {name: int(name == failed) for name in KNOWN}
         assert page.evaluate("window.told") == told
         empty_place.write(budget, {"limit": 10, "budget_used": 2})

@@ -21,13 +21,13 @@ def name_of(value: Any) -> str:
 
 SIGNATURES = [
     (util.write_error, "sock, status_int, reason, mesg"),
-    (util.set_owner_process, "uid, gid, initgroups=False"),
     (util.write_nonblock, "sock, data, chunked=False"),
     (glogging.Logger.setup, "self, cfg"),
     (glogging.Logger.access, "self, resp, req, environ, request_time"),
     (gthread.ThreadWorker.__init__, "self, *args, **kwargs"),
     (gthread.ThreadWorker.init_process, "self"),
     (gthread.ThreadWorker.handle_quit, "self, sig, frame"),
+    (gthread.ThreadWorker.run, "self"),
     (gthread.ThreadWorker.accept, "self, listener"),
     (gthread.ThreadWorker.handle, "self, conn"),
     (gthread.ThreadWorker.enqueue_req, "self, conn"),
@@ -53,8 +53,6 @@ USES: list[tuple[Any, str]] = [
     (gthread.ThreadWorker.run, r"self\.murder_pending\(\)"),
     (gthread.ThreadWorker.handle_quit, r"self\.tpool\.shutdown"),  # whose lock may be held
     (gthread.PollableMethodQueue.defer, r"self, callback, \*args"),
-    (gthread.PollableMethodQueue.init, r"os\.set_blocking\(self\._write_fd, False\)"),
-    (gthread.PollableMethodQueue.run_callbacks, r"os\.read\(self\._read_fd, max_callbacks\)"),
     (base.Worker.init_signals, r"signal\.set_wakeup_fd\(self\.PIPE\[1\]\)"),
     (
         base.Worker.handle_quit,

@@ -4,11 +4,12 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support import places
 from tests.support.places import Place
-from tests.support.servers import serving
+from tests.support.servers import Server, serving
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.wire import connect
 
@@ -60,6 +61,7 @@ def test_a_signal_ends_the_worker(place: Place, tmp_path: Path, name: str, momen
 
 # The main loop waits for ever, and another thread gets the signal.
 IN_ANOTHER_THREAD = """
+timeout = 3600
 from time import sleep
 from loki_web.server.worker import Worker
 wait = Worker.wait_for_and_dispatch_events
@@ -80,17 +82,45 @@ def test_a_signal_wakes_a_worker_that_waits(place: Place, tmp_path: Path, name: 
     go = tmp_path / "go"
     text = CONF.format(flag="", name=name) + IN_ANOTHER_THREAD.format(go=str(go), name=name)
     with serving(place, conf=places.write(tmp_path / "conf.py", text)) as server:
+        wait_until(lambda: has_no_connections(server), "a worker without connections")
         go.touch()
         wait_until(lambda: server.count("Booting worker") == 2, "another worker")
 
 
-SAYING_HOW_LONG_IT_SLEEPS = """
-import sys, threading, time
+def has_no_connections(server: Server) -> bool:
+    (worker,) = server.workers()
+    connections = psutil.Process(worker).net_connections()
+    return all(connection.status == psutil.CONN_LISTEN for connection in connections)
+
+
+AT_ITS_END = """
+def worker_exit(server, worker):
+    os.kill(os.getpid(), signal.{name})
+    conf.worker_exit(server, worker)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+def test_a_second_signal_at_the_end_of_a_worker_changes_nothing(
+    place: Place, tmp_path: Path, name: str
+) -> None:
+    text = CONF.format(flag="", name=name) + AT_ITS_END.format(name=name)
+    with serving(place, conf=places.write(tmp_path / "conf.py", text)) as server:
+        assert server.end(signal.Signals[name]) == 0
+    assert not server.count("ignored")
+    assert not server.count("Traceback")
+
+
+# The main threads say how long they sleep.
+SAYING = """
+import os, sys, threading, time
+from loki_web.server import hooks
 from loki_web.server.conf import *
+hooks._END_SECONDS = 3600
 sleep = time.sleep
 def sleep_and_say(seconds):
     if threading.current_thread() is threading.main_thread():
-        print("slept", seconds, file=sys.stderr)
+        print("slept", os.getpid(), seconds, file=sys.stderr)
     sleep(seconds)
 time.sleep = sleep_and_say
 """
@@ -100,12 +130,13 @@ time.sleep = sleep_and_say
 def test_a_server_without_requests_ends_without_a_pause(
     place: Place, tmp_path: Path, name: str
 ) -> None:
-    conf = places.write(tmp_path / "conf.py", SAYING_HOW_LONG_IT_SLEEPS)
-    with serving(place, conf=conf) as server:
-        before = len(server.errors)
+    with serving(place, conf=places.write(tmp_path / "conf.py", SAYING)) as server:
+        wait_until(lambda: has_no_connections(server), "a worker without connections")
+        before, master = len(server.errors), str(server.process.pid)
         assert server.end(signal.Signals[name]) == 0
-    pauses = [float(line.split()[1]) for line in server.errors[before:] if "slept" in line]
-    assert max(pauses, default=0) < 0.1
+    slept = [line.split()[1:] for line in server.errors[before:] if line.startswith("slept")]
+    assert {seconds for pid, seconds in slept if pid == master} <= {"0.002"}
+    assert [seconds for pid, seconds in slept if pid != master] == []
 
 
 PATIENT = """
