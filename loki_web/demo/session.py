@@ -4,6 +4,8 @@ import os
 import random
 import threading
 import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from loki_web.demo import clock, story
@@ -43,12 +45,20 @@ class Session:
         self._started = seconds()
         self._phase = story.PHASES[0]
         self._ended = threading.Event()
-        self.stop_requested = threading.Event()
+        self._stops: SimpleQueue[None] = SimpleQueue()
         self._queues = Queues(self._write)
         self._agents = Agents(Writers(places.project))
         self._council = Council(self._write, self._chance)
         self._costs = Costs(self._write, self._chance)
         self._knowledge = Knowledge(self._write, self._chance)
+
+    def request_stop(self) -> None:
+        """Stop the session soon. A signal handler may call this at any moment.
+
+        The handler runs in the thread that waits: with the lock of a `threading.Event` it could
+        wait for itself.
+        """
+        self._stops.put(None)
 
     def play(self) -> None:
         """Play the session, the hours until the present at once, until it is stopped."""
@@ -156,13 +166,14 @@ class Session:
             raise Stopped
 
     def _wants_to_stop(self) -> bool:
-        return self._write.exists("STOP") or self.stop_requested.is_set()
+        return self._write.exists("STOP") or not self._stops.empty()
 
     def _pass_time(self) -> None:
         if clock.is_past():
             clock.skip(_PAST_STEP_SECONDS)
             return
-        self.stop_requested.wait(_STEP_SECONDS / self._speed)
+        with suppress(Empty):
+            self._stops.put(self._stops.get(timeout=_STEP_SECONDS / self._speed))
         self._obey()
 
     def _change_phase(self, phase: str) -> None:

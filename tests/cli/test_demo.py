@@ -91,3 +91,32 @@ def test_the_writer_alone_ends_on_sigterm(tmp_path: Path) -> None:
     writer.send_signal(signal.SIGTERM)
     assert writer.wait(PATIENCE_SECONDS) == 0
     assert not (loki / "loki.pid").exists()
+
+
+# A signal comes while the playing thread is in Python code of a lock, after it has begun to play.
+AT_A_LOCK = """
+import signal, sys, threading
+from loki_web.demo import session
+begin = session.Session._iterate
+def iterate(playing, number):
+    sys.settrace(trace)
+    begin(playing, number)
+def trace(frame, event, arg):
+    if frame.f_code.co_filename == threading.__file__:
+        signal.raise_signal(signal.SIGTERM)
+    return trace
+session.Session._iterate = iterate
+sys.argv = ["demo", *sys.argv[1:]]
+import loki_web.demo.__main__
+"""
+
+
+def test_a_signal_at_a_lock_ends_the_writer(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", AT_A_LOCK, str(tmp_path), "1000"])
+    wait_until((places_in(tmp_path).loki / "loki.pid").exists, "a session")
+    writer.send_signal(signal.SIGTERM)
+    try:
+        assert writer.wait(PATIENCE_SECONDS) == 0
+    finally:
+        writer.kill()
+        writer.wait()

@@ -252,7 +252,8 @@ def _attended(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         server.reader.join(timeout=PATIENCE_SECONDS)
-        errors.close()
+        if not server.reader.is_alive():  # closing would wait for a process that holds the pipe
+            errors.close()
 
 
 def show_logs(item: pytest.Item) -> None:
