@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from benchmarks import records
 from benchmarks.records import Record, seconds
 from benchmarks.sessions import Session, dashboard_state
+from loki_web.demo.signal_event import SignalEvent
 from loki_web.demo.writers import Writers
 
 _QUEUES = ("pending", "in-progress", "review", "completed", "failed")
@@ -34,7 +34,7 @@ class Writer:
 
     def __init__(self, session: Session, speed: float = 1.0) -> None:
         session.discard()
-        self.ended = threading.Event()
+        self.ended = SignalEvent()
         self._loki = session.loki
         self._write = Writers(session.loki)
         self._chance = random.Random(1)

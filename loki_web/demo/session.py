@@ -4,8 +4,6 @@ import os
 import random
 import threading
 import time
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from loki_web.demo import clock, story
@@ -15,6 +13,7 @@ from loki_web.demo.council import Council
 from loki_web.demo.knowledge import Knowledge
 from loki_web.demo.places import Places
 from loki_web.demo.queues import Queues
+from loki_web.demo.signal_event import SignalEvent
 from loki_web.demo.writers import Writers, micros, real_time, seconds
 
 _STEP_SECONDS = 3.0
@@ -45,20 +44,12 @@ class Session:
         self._started = seconds()
         self._phase = story.PHASES[0]
         self._ended = threading.Event()
-        self._stops: SimpleQueue[None] = SimpleQueue()
+        self.stop_requested = SignalEvent()
         self._queues = Queues(self._write)
         self._agents = Agents(Writers(places.project))
         self._council = Council(self._write, self._chance)
         self._costs = Costs(self._write, self._chance)
         self._knowledge = Knowledge(self._write, self._chance)
-
-    def request_stop(self) -> None:
-        """Stop the session soon. A signal handler may call this at any moment.
-
-        The handler runs in the thread that waits: with the lock of a `threading.Event` it could
-        wait for itself.
-        """
-        self._stops.put(None)
 
     def play(self) -> None:
         """Play the session, the hours until the present at once, until it is stopped."""
@@ -166,14 +157,13 @@ class Session:
             raise Stopped
 
     def _wants_to_stop(self) -> bool:
-        return self._write.exists("STOP") or not self._stops.empty()
+        return self._write.exists("STOP") or self.stop_requested.is_set()
 
     def _pass_time(self) -> None:
         if clock.is_past():
             clock.skip(_PAST_STEP_SECONDS)
             return
-        with suppress(Empty):
-            self._stops.put(self._stops.get(timeout=_STEP_SECONDS / self._speed))
+        self.stop_requested.wait(_STEP_SECONDS / self._speed)
         self._obey()
 
     def _change_phase(self, phase: str) -> None:
