@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +110,11 @@ class Benchmark:
     def _ours(self) -> Iterator[Server]:
         """Our server, ready: the values that it computes at its start are there."""
         with self._starting("cache") as server:
-            server.wait_until_ready()
+            server.wait_for("/health/ready")
             yield server
 
-    @contextmanager
-    def _starting(self, cache: str) -> Iterator[Server]:
-        with self._serving(servers.OURS, self._session, cache, self._options.tree) as server:
-            yield server
+    def _starting(self, cache: str) -> AbstractContextManager[Server]:
+        return self._serving(servers.OURS, self._session, cache, self._options.tree)
 
     @contextmanager
     def _serving(
@@ -217,7 +215,7 @@ class Benchmark:
                     times[f"{state} cache: first ms"] = (time.perf_counter() - started_at) * 1000
                     if state == "empty":
                         load.measure(server, path, self._headers, _WARM_SECONDS)
-                        server.wait_until_ready()
+                        server.wait_for("/health/ready")
             yield route, times
 
     def _memory(self) -> Iterator[tuple[str, Figures]]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,15 @@ class Server:
     def post(self, path: str, body: Any) -> requests.Response:
         return requests.post(self.url + path, json=body, timeout=120)
 
-    def wait_until_ready(self) -> None:
-        while time.monotonic() < self.started + _START_SECONDS:
-            if self.get("/health/ready").status_code == 200:
-                return
-            time.sleep(0.05)
-        raise SystemExit("A server did not become ready. Its log says why.")
+    def wait_for(self, path: str) -> None:
+        """Wait until a path is answered with status 200."""
+        deadline = self.started + _START_SECONDS
+        while time.monotonic() < deadline and self.master.status() != psutil.STATUS_ZOMBIE:
+            with suppress(requests.ConnectionError):
+                if self.get(path).status_code == 200:
+                    return
+            time.sleep(0.01)
+        raise SystemExit(f"No answer 200 to {path}. Run the command of the server by hand.")
 
     def workers(self) -> list[psutil.Process]:
         return self.master.children()
@@ -114,7 +117,8 @@ def serving(
     )
     try:
         server = Server(psutil.Process(process.pid), port, started)
-        _wait_for(server, process)
+        server.wait_for("/health")
+        server.start_milliseconds = (time.monotonic() - started) * 1000
         yield server
     finally:
         _end(process)
@@ -129,17 +133,6 @@ def running_session(loki: Path) -> Iterator[None]:
         yield
     finally:
         file.unlink(missing_ok=True)
-
-
-def _wait_for(server: Server, process: "subprocess.Popen[bytes]") -> None:
-    while time.monotonic() < server.started + _START_SECONDS and process.poll() is None:
-        try:
-            if server.get("/health").status_code == 200:
-                server.start_milliseconds = (time.monotonic() - server.started) * 1000
-                return
-        except requests.ConnectionError:
-            time.sleep(0.01)
-    raise SystemExit("A server did not start. Run its command by hand to see why.")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

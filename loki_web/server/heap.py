@@ -4,9 +4,7 @@ glibc gives each thread an arena of its own and keeps what was freed in it. A wo
 year of history at its start would hold twice the memory that it needs from then on.
 """
 
-import ctypes
-from contextlib import suppress
-from functools import cache
+from loki_web.server import libc
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt(3)
 _LARGE_BYTES = 64 * 1024
@@ -20,18 +18,10 @@ def configure() -> None:
     was freed. A small block that is allocated behind such a block then prevents that its memory is
     returned to the system.
     """
-    with suppress(OSError, AttributeError):
-        _libc().mallopt(_M_ARENA_MAX, _ARENAS)
-        _libc().mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    libc.call("mallopt", _M_ARENA_MAX, _ARENAS)
+    libc.call("mallopt", _M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def trim() -> None:
     """Return free memory to the system; nothing where there is no glibc."""
-    with suppress(OSError, AttributeError):
-        _libc().malloc_trim(0)
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    """Return the functions of the process; opened once, as each opening makes a class."""
-    return ctypes.CDLL(None)
+    libc.call("malloc_trim", 0)

@@ -116,12 +116,17 @@ def sweep(sources: WritableSources) -> None:
     WritableFolder(sources.settings.audit_key.parent).sweep("")
 
 
+def is_sidecar(server: Any) -> bool:
+    """Return whether a master serves the live feed alone."""
+    return "sidecar" in server.app.app_uri
+
+
 def forget_focus(sources: WritableSources, server: Any) -> None:
     """Show the project of this server again, as the runner expects of a new server.
 
     Neither a sidecar nor the new master of an upgrade by USR2 is a new server.
     """
-    is_new = not server.master_pid and "sidecar" not in server.app.app_uri
+    is_new = not server.master_pid and not is_sidecar(server)
     if is_new and sources.cache_folder is not None:
         selection.forget_focus(sources)
 

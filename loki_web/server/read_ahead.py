@@ -4,14 +4,13 @@ It reads beside the first requests, on another core, and stores what it has comp
 index. The workers load that, and so do not hold the memory that the reading takes.
 """
 
-import ctypes
 import logging
 import os
 import signal
 from contextlib import suppress
 from typing import Any
 
-from loki_web.live.shutdown import STOP_SIGNALS
+from loki_web.server import hooks, libc, signals
 from loki_web.services import events, warming
 from loki_web.services.context import Sources
 from loki_web.store.value_store import ValueStore
@@ -30,17 +29,15 @@ def start_reader(sources: Sources, server: Any) -> None:
     If it cannot be forked, or the workers have another user, who has another cache folder, the
     workers read the history.
     """
-    is_for_workers = "sidecar" not in server.app.app_uri and server.cfg.uid == os.geteuid()
+    is_for_workers = not hooks.is_sidecar(server) and server.cfg.uid == os.geteuid()
     if not is_for_workers or not is_long(sources) or sources.cache_folder is None:
         return
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        if os.fork() == 0:
-            _run(sources, server)
+        with signals.held_back():
+            if os.fork() == 0:
+                _run(sources, server)
     except OSError as error:
         log.warning("cannot fork a process that reads the long history: %s", error.strerror)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def is_long(sources: Sources) -> bool:
@@ -60,7 +57,7 @@ def _run(sources: Sources, server: Any) -> None:
     try:
         for number in (*server.SIGNALS, signal.SIGCHLD):  # their handlers are for the master
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signals.receive()
         _end_with(server.pid)
         for listener in server.LISTENERS:
             listener.sock.close()
@@ -77,7 +74,6 @@ def _run(sources: Sources, server: Any) -> None:
 
 def _end_with(parent: int) -> None:
     """End this process when the master ends; needs Linux."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
