@@ -104,6 +104,29 @@ def test_entries_with_all_words_come_before_others(garden: Place) -> None:
     assert results[0]["score"] > 0.5 >= results[1]["score"] > 0
 
 
+def write_goals(place: Place, goals: list[str]) -> None:
+    for number, goal in enumerate(goals):
+        place.write(
+            f"memory/episodic/2026-02-02/{number}.json",
+            episode(f"g{number:02}", context={"phase": "ACT", "goal": goal}),
+        )
+
+
+def test_many_entries_with_the_words_themselves_come_before_longer_words(place: Place) -> None:
+    write_goals(place, ["Graft the peaches"] * 30 + ["Graft a peach. Water, prune, weed"] * 30)
+    results = retrieve(place.client(), "graft a peach", topK=5)
+    assert {result["id"] for result in results} <= {f"g{number}" for number in range(30, 60)}
+    assert {result["score"] for result in results} == {1.0}
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_frequent_words_find_what_no_other_word_finds(place: Place, count: int) -> None:
+    write_goals(place, ["Weed the garden"] * count + ["Prune an apple tree"])
+    last = f"g{count:02}"
+    assert ids(place.client(), "the zebra apple")[:2] == [last, "g00"]
+    assert ids(place.client(), "the zebra")[0] == "g00"
+
+
 def test_each_result_says_why_it_matches_and_is_the_whole_entry(garden: Place) -> None:
     client = garden.client()
     kinds = {"episode": "episodes", "pattern": "patterns", "skill": "skills"}

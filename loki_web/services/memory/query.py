@@ -19,6 +19,13 @@ _LEAST_PREFIX = 3
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[^\W_][\u0300-\u036f]*)+")
 
+_FREQUENT_WORDS = """
+    a an and are as at be been but by can for from had has have how if in into is it its no not of
+    on or our should so than that the their them then there these they this those to was we were
+    what when where which who why will with would you your
+"""
+_FREQUENT = frozenset(_FREQUENT_WORDS.split())
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -61,6 +68,11 @@ def parse_terms(question: str) -> list[Term]:
     return [Term(word, _get_stem(word)) for word in list(words)[:MAX_TERMS]]
 
 
+def match_exactly(terms: Sequence[Term]) -> str:
+    """Return an FTS5 expression for entries with the words of all terms."""
+    return " AND ".join(f'"{term.word}"' for term in terms)
+
+
 def match_all(terms: Sequence[Term]) -> str:
     """Return an FTS5 expression for entries with all terms."""
     return " AND ".join(term.expression for term in terms)
@@ -69,6 +81,11 @@ def match_all(terms: Sequence[Term]) -> str:
 def match_any(terms: Sequence[Term]) -> str:
     """Return an FTS5 expression for entries with at least one of the terms."""
     return " OR ".join(term.expression for term in terms)
+
+
+def list_rare(terms: Sequence[Term]) -> list[Term]:
+    """Return the terms that are not among the most frequent words of English."""
+    return [term for term in terms if term.word not in _FREQUENT]
 
 
 def normalize(text: str) -> str:

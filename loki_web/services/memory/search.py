@@ -64,7 +64,8 @@ def retrieve(sources: Sources, body: Json) -> RetrievalDict:
     """Search for entries with at least one term of `query`, or a word that begins with its stem.
 
     Entries with all terms come first; the others are ranked by the number and rarity of their
-    terms and by field (title, labels, body). Entries of `taskType` (a phase, category or type of
+    terms and by field (title, labels, body). If many entries have exactly the words of the query,
+    those with only longer words are left out. Entries of `taskType` (a phase, category or type of
     task) rank higher among entries with as many terms.
 
     :param body: the request body, which is returned in `query`; `topK` limits the results. `goal`
@@ -92,13 +93,19 @@ def _search_index(sources: Sources, terms: Sequence[Term], limit: int) -> Answer
     """Return the candidates from the index, more than `limit`.
 
     The entry with most terms need not have the greatest weight, and an entry may have changed since
-    it was indexed.
+    it was indexed. Expressions with fewer prefixes and fewer entries take less time: they are tried
+    first.
     """
-    expressions = [memory_query.match_all(terms)]
+    most = 2 * limit + 20
+    expressions = [memory_query.match_exactly(terms), memory_query.match_all(terms)]
     if len(terms) > 1:
-        expressions.append(memory_query.match_any(terms))
+        choices = (memory_query.list_rare(terms), terms)
+        expressions += dict.fromkeys(memory_query.match_any(some) for some in choices if some)
     contents = index_rows.get_contents(sources)
-    return sources.memory_index.search(contents, expressions, 2 * limit + 20)
+    answer = sources.memory_index.search(contents, expressions, most)
+    exact, *others = answer.hits
+    # Weights of exact words alone are not comparable with those of the others.
+    return Answer([exact] if len(exact) == most else others, answer.complete)
 
 
 def _find_entries(
