@@ -93,6 +93,7 @@ _Kind = Literal["created_at", "started_at", "completed_at"]
 _Choice = dict[str, _Source]
 _QUEUES = [_Source(queue, is_copy=False) for queue in _STATUS_OF_QUEUE]
 _COPIES = [_Source(queue, is_copy=True) for queue in _STATE_KEYS]
+_IN_ORDER = [_Source(queue, is_copy) for queue in _LIST_ORDER for is_copy in (False, True)]
 
 
 class _Chosen(NamedTuple):
@@ -148,25 +149,24 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
         snapshot, previous = _load_tasks(sources)
         if snapshot is not None and sources.project.matches(snapshot):
             return _make_list(previous)
-    chosen, read = _choose(sources), _reader(sources)
-    fingerprints = {source: _fingerprint_entries(sources, source) for source in {*chosen.values()}}
+    read = _reader(sources)
     changed = 0
     positions: Counter[str] = Counter()
     merged: dict[str, _Chosen] = {}
-    for identity, source in chosen.items():
-        fingerprint = fingerprints[source][identity]
-        queue = source.queue
-        status = _STATUS_OF_QUEUE[queue]
-        position = positions[status]
-        positions[status] += 1
-        choice = previous.get(identity)
-        if choice is None or (choice.queue, choice.fingerprint) != (queue, fingerprint):
-            task = _build_task(identity, queue, read(source, identity), position)
-            choice = _Chosen(queue, fingerprint, task)
-            changed += 1
-        elif choice.task["position"] != position:
-            choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
-        merged[identity] = choice
+    for source, identities in _choose(sources).items():
+        queue, status = source.queue, _STATUS_OF_QUEUE[source.queue]
+        fingerprints = _fingerprint_entries(sources, source)
+        for position, identity in enumerate(identities, positions[status]):
+            fingerprint = fingerprints[identity]
+            choice = previous.get(identity)
+            if choice is None or choice.fingerprint != fingerprint or choice.queue != queue:
+                task = _build_task(identity, queue, read(source, identity), position)
+                choice = _Chosen(queue, fingerprint, task)
+                changed += 1
+            elif choice.task["position"] != position:
+                choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
+            merged[identity] = choice
+        positions[status] += len(identities)
     if changed >= BULK:
         _store_tasks(sources, None, merged)
     return _make_list(merged)
@@ -186,12 +186,12 @@ def _make_list(chosen: dict[str, _Chosen]) -> TaskList:
 
 
 @derived
-def _choose(sources: Sources) -> _Choice:
-    """Return for each id the source whose entry is used, pending ones first."""
-    groups: dict[str, _Choice] = {queue: {} for queue in _LIST_ORDER}
+def _choose(sources: Sources) -> dict[_Source, list[str]]:
+    """Return the sources with the ids for which their entry is used, pending ones first."""
+    groups: dict[_Source, list[str]] = {source: [] for source in _IN_ORDER}
     for identity, source in _choose_copies(sources, _choose_queued(sources)).items():
-        groups[source.queue][identity] = source
-    return {identity: source for group in groups.values() for identity, source in group.items()}
+        groups[source].append(identity)
+    return {source: identities for source, identities in groups.items() if identities}
 
 
 def _choose_queued(sources: Sources) -> _Choice:
@@ -199,7 +199,7 @@ def _choose_queued(sources: Sources) -> _Choice:
     queued: _Choice = {}
     read = _reader(sources)
     for source in _list_queues(sources):
-        for identity in _list_identities(sources, source):
+        for identity in _fingerprint_entries(sources, source):
             other = queued.get(identity)
             if other is not None:
                 # Ids repeat in each session, so the times of the entries decide. If they have
@@ -326,10 +326,10 @@ def count_tasks(sources: Sources) -> dict[str, int]:
         return {
             name: as_count(state.read_dashboard_state(sources, f"{name}_tasks")) for name in counts
         }
-    for source, number in Counter(_choose(sources).values()).items():
+    for source, identities in _choose(sources).items():
         status = _STATUS_OF_QUEUE[source.queue]
         outcome = "failed" if source.queue in _FAILED_QUEUES else "completed"
-        counts[outcome if status == DONE else status] += number
+        counts[outcome if status == DONE else status] += len(identities)
     return counts
 
 
@@ -347,8 +347,9 @@ def get_current_task(sources: Sources) -> str:
     read = _reader(sources)
     active = [
         read(source, identity)
-        for identity, source in _choose(sources).items()
+        for source, identities in _choose(sources).items()
         if _STATUS_OF_QUEUE[source.queue] == IN_PROGRESS
+        for identity in identities
     ]
     others = (entry for entry in active if first_text(entry.get("type")) != "iteration")
     current = next(others, active[0] if active else None)
@@ -445,10 +446,10 @@ def _identify(queue: str, entries: list[Json]) -> Iterator[tuple[str, Json]]:
     identities = Identities(queue)
     for entry in entries:
         value = entry.get("id")
-        content = (
-            () if isinstance(value, str) and value else (_get_title(entry), _get_description(entry))
-        )
-        yield identities.assign(value, *content), entry
+        if isinstance(value, str) and value.strip():
+            yield value, entry
+        else:
+            yield identities.assign(value, _get_title(entry), _get_description(entry)), entry
 
 
 def _build_task(identity: str, queue: str, entry: Json, position: int) -> TaskDict:

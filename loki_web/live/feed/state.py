@@ -160,12 +160,18 @@ def _without_position(task: Entry) -> Entry:
 
 def _moved_tasks(former: Mapping[str, Entry], tasks: Sequence[Entry]) -> set[str]:
     """Return the ids of tasks reordered within their status: the smallest set that explains it."""
+    if not any(_has_other_position(former.get(task["id"]), task) for task in tasks):
+        return set()
     queues: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for task in tasks:
         before = former.get(task["id"])
         if before is not None and before["status"] == task["status"]:
             queues[task["status"]].append((before["position"], task["id"]))
     return {task_id for queue in queues.values() for task_id in _out_of_order(queue)}
+
+
+def _has_other_position(before: Entry | None, task: Entry) -> bool:
+    return before is not None and before is not task and before["position"] != task["position"]
 
 
 def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
