@@ -160,7 +160,12 @@ def _without_position(task: Entry) -> Entry:
 
 def _moved_tasks(former: Mapping[str, Entry], tasks: Sequence[Entry]) -> set[str]:
     """Return the ids of tasks reordered within their status: the smallest set that explains it."""
-    if not any(_has_other_position(former.get(task["id"]), task) for task in tasks):
+    if all(
+        (before := former.get(task["id"])) is task
+        or before is None
+        or before["position"] == task["position"]
+        for task in tasks
+    ):
         return set()
     queues: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for task in tasks:
@@ -168,10 +173,6 @@ def _moved_tasks(former: Mapping[str, Entry], tasks: Sequence[Entry]) -> set[str
         if before is not None and before["status"] == task["status"]:
             queues[task["status"]].append((before["position"], task["id"]))
     return {task_id for queue in queues.values() for task_id in _out_of_order(queue)}
-
-
-def _has_other_position(before: Entry | None, task: Entry) -> bool:
-    return before is not None and before is not task and before["position"] != task["position"]
 
 
 def _out_of_order(queue: list[tuple[int, str]]) -> Iterable[str]:
@@ -275,22 +276,24 @@ class ListSlice:
         return _hash(b"".join([*self._marks.values(), *missing])).hex()
 
     def _compare(self, entries: Sequence[Entry]) -> list[Message]:
-        now = self._clock()
-        messages, by_id, marks = self._forget_gone(now), {}, {}
-        moved = self._kind.moved(self._by_id, entries)
-        for entry in entries:
-            entry_id = entry["id"]
-            before = self._by_id.get(entry_id) or self._missing.pop(entry_id, (now, None))[1]
+        now, former = self._clock(), self._by_id
+        messages = self._forget_gone(now)
+        moved = self._kind.moved(former, entries)
+        by_id = {entry["id"]: entry for entry in entries}
+        marks = {entry_id: self._marks.get(entry_id, b"") for entry_id in by_id}
+        for entry_id, entry in by_id.items():
+            if former.get(entry_id) is entry and entry_id not in moved:
+                continue
+            before = former.get(entry_id) or self._missing.pop(entry_id, (now, None))[1]
             if entry_id in moved:
                 message_type: str | None = self._kind.moved_type
             else:
                 message_type = None if entry is before else self._kind.message_type(before, entry)
             if message_type:
                 messages.append(Message(message_type, entry))
-            by_id[entry_id] = entry
-            mark = None if message_type else self._marks.get(entry_id)
-            marks[entry_id] = mark or _hash(_serialize(self._kind.mark(entry)))
-        for entry_id, entry in self._by_id.items():
+            if message_type or not marks[entry_id]:
+                marks[entry_id] = _hash(_serialize(self._kind.mark(entry)))
+        for entry_id, entry in former.items():
             if entry_id not in by_id:
                 self._missing[entry_id] = (now, entry)
         self._by_id, self._marks = by_id, marks
