@@ -22,7 +22,7 @@ from loki_web.live.feed.channels import CHANNELS
 from loki_web.live.feed.state import Slice
 from loki_web.live.feed.watcher import Watcher
 from loki_web.live.messages import Batch, Message, Topic
-from loki_web.live.protocol import topics_of
+from loki_web.live.protocol import PROJECTS, topics_of
 from loki_web.services.cells import Gauge
 from loki_web.services.context import Sources
 from loki_web.services.fleet import selection
@@ -229,7 +229,7 @@ class Feed:
         self._turned_at = time.monotonic()
         events = [item for item in items if isinstance(item, float)]
         with looking():
-            for topic in self._tracked:
+            for topic in sorted(self._tracked, key=_is_of_projects):  # those change seldom: last
                 self._refresh(topic, is_touched=bool(events))
             for item in items:
                 if isinstance(item, tuple):
@@ -328,3 +328,7 @@ class Feed:
                 self._outlet.publish(Batch.encode(topic, messages, tracked.slice.token))
         except Exception:  # the other topics continue
             log.exception("the channel %s could not be read", topic.channel)
+
+
+def _is_of_projects(topic: Topic) -> bool:
+    return topic.channel == PROJECTS
