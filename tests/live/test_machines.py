@@ -502,6 +502,8 @@ def test_a_killed_redis_loses_and_repeats_no_message(machines: Machines) -> None
         wait_until(partial(is_in_state, server, "ready"), "a server that is ready again")
     wait_until(lambda: WAITING_NONE in machines.alpha.get("/metrics").text, "an empty outbox")
     wait_until(lambda: edge.get("/api/tasks").ok, "the states, which Redis had lost")
+    reports = (keys.machine("alpha"), keys.machine("beta"))  # each is written after the streams
+    wait_until(lambda: redis.client.exists(*reports) == 2, "both machines, published again")
 
 
 @pytest.mark.slow
