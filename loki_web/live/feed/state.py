@@ -276,14 +276,16 @@ class ListSlice:
         return _hash(b"".join([*self._marks.values(), *missing])).hex()
 
     def _compare(self, entries: Sequence[Entry]) -> list[Message]:
-        now, former = self._clock(), self._by_id
+        now, former, moved = self._clock(), self._by_id, set[str]()
         messages = self._forget_gone(now)
-        moved = self._kind.moved(former, entries)
-        by_id = {entry["id"]: entry for entry in entries}
-        marks = {entry_id: self._marks.get(entry_id, b"") for entry_id in by_id}
-        for entry_id, entry in by_id.items():
-            if former.get(entry_id) is entry and entry_id not in moved:
-                continue
+        if self._have_same_order(entries):
+            pairs = zip(self._entries, entries, strict=True)
+            changed = [entry for before, entry in pairs if entry is not before]
+        else:
+            moved = self._kind.moved(former, entries)
+            changed = self._rearrange(entries, moved, now)
+        for entry in changed:
+            entry_id = entry["id"]
             before = former.get(entry_id) or self._missing.pop(entry_id, (now, None))[1]
             if entry_id in moved:
                 message_type: str | None = self._kind.moved_type
@@ -291,13 +293,31 @@ class ListSlice:
                 message_type = None if entry is before else self._kind.message_type(before, entry)
             if message_type:
                 messages.append(Message(message_type, entry))
-            if message_type or not marks[entry_id]:
-                marks[entry_id] = _hash(_serialize(self._kind.mark(entry)))
-        for entry_id, entry in former.items():
-            if entry_id not in by_id:
-                self._missing[entry_id] = (now, entry)
-        self._by_id, self._marks = by_id, marks
+            if message_type or not self._marks[entry_id]:
+                self._marks[entry_id] = _hash(_serialize(self._kind.mark(entry)))
+            self._by_id[entry_id] = entry
         return messages
+
+    def _have_same_order(self, entries: Sequence[Entry]) -> bool:
+        """Return whether the ids are those of the last list, in the same order."""
+        return len(entries) == len(self._entries) == len(self._by_id) and all(
+            entry is before or entry["id"] == before["id"]
+            for before, entry in zip(self._entries, entries, strict=True)
+        )
+
+    def _rearrange(self, entries: Sequence[Entry], moved: set[str], now: float) -> list[Entry]:
+        """Take over the ids and the order of the entries; return those that changed or moved."""
+        former, marks = self._by_id, self._marks
+        self._by_id = {entry["id"]: entry for entry in entries}
+        self._marks = {entry_id: marks.get(entry_id, b"") for entry_id in self._by_id}
+        for entry_id, entry in former.items():
+            if entry_id not in self._by_id:
+                self._missing[entry_id] = (now, entry)
+        return [
+            entry
+            for entry_id, entry in self._by_id.items()
+            if former.get(entry_id) is not entry or entry_id in moved
+        ]
 
     def _forget_gone(self, now: float) -> list[Message]:
         """Forget entries missing for GONE_SECONDS; return the messages that report it."""
