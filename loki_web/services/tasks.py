@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
@@ -104,16 +105,29 @@ class _Chosen(NamedTuple):
     task: TaskDict
 
 
+class _Made(NamedTuple):
+    """What the tasks of a source are made from: the same makes the same tasks.
+
+    :ivar start: the position of the first one.
+    """
+
+    identities: list[str]
+    fingerprints: dict[str, int]
+    start: int
+
+
 @dataclass(frozen=True, slots=True)
 class TaskList:
     """All tasks of a folder. It is shared between threads: do not modify it.
 
     :ivar tasks: pending ones first. A task that has not changed is the same object as before.
     :ivar chosen: by task id.
+    :ivar groups: those of each source, if they were not loaded.
     """
 
     tasks: list[TaskDict]
     chosen: dict[str, _Chosen]
+    groups: dict[_Source, tuple[_Made, dict[str, _Chosen]]]
 
 
 def list_tasks(
@@ -143,33 +157,53 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
     The state file is a copy. Its entry is used only for an id that is in no queue, and only if the
     queue file was not written after the state file.
     """
-    if before is not None:
-        previous = before.chosen
-    else:
+    if before is None:
         snapshot, previous = _load_tasks(sources)
+        before = TaskList([choice.task for choice in previous.values()], previous, {})
         if snapshot is not None and sources.project.matches(snapshot):
-            return _make_list(previous)
+            return before
     read = _reader(sources)
-    changed = 0
+    built: list[str] = []
     positions: Counter[str] = Counter()
-    merged: dict[str, _Chosen] = {}
+    merged, groups = dict[str, _Chosen](), {}
     for source, identities in _choose(sources).items():
-        queue, status = source.queue, _STATUS_OF_QUEUE[source.queue]
-        fingerprints = _fingerprint_entries(sources, source)
-        for position, identity in enumerate(identities, positions[status]):
-            fingerprint = fingerprints[identity]
-            choice = previous.get(identity)
-            if choice is None or choice.fingerprint != fingerprint or choice.queue != queue:
-                task = _build_task(identity, queue, read(source, identity), position)
-                choice = _Chosen(queue, fingerprint, task)
-                changed += 1
-            elif choice.task["position"] != position:
-                choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
-            merged[identity] = choice
+        status = _STATUS_OF_QUEUE[source.queue]
+        made = _Made(identities, _fingerprint_entries(sources, source), positions[status])
         positions[status] += len(identities)
-    if changed >= BULK:
+        former, chosen = before.groups.get(source, (None, {}))
+        if former != made:
+            chosen = _choose_tasks(source, made, before.chosen, partial(read, source), built)
+        groups[source] = made, chosen
+        merged |= chosen
+    if len(built) >= BULK:
         _store_tasks(sources, None, merged)
-    return _make_list(merged)
+    return TaskList([choice.task for choice in merged.values()], merged, groups)
+
+
+def _choose_tasks(
+    source: _Source,
+    made: _Made,
+    previous: dict[str, _Chosen],
+    read: Callable[[str], Json],
+    built: list[str],
+) -> dict[str, _Chosen]:
+    """Return the tasks of a source by id; keep those of unchanged entries.
+
+    :param read: returns the entry of an id.
+    :param built: the ids of tasks that were made anew are appended.
+    """
+    queue, chosen = source.queue, dict[str, _Chosen]()
+    for position, identity in enumerate(made.identities, made.start):
+        fingerprint = made.fingerprints[identity]
+        choice = previous.get(identity)
+        if choice is None or choice.fingerprint != fingerprint or choice.queue != queue:
+            task = _build_task(identity, queue, read(identity), position)
+            choice = _Chosen(queue, fingerprint, task)
+            built.append(identity)
+        elif choice.task["position"] != position:
+            choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
+        chosen[identity] = choice
+    return chosen
 
 
 def store_tasks(sources: Sources) -> None:
@@ -179,10 +213,6 @@ def store_tasks(sources: Sources) -> None:
     snapshot = sources.project.take_snapshot(recorded.inputs)
     if snapshot is not None and len(task_list.tasks) >= BULK:
         _store_tasks(sources, snapshot, task_list.chosen)
-
-
-def _make_list(chosen: dict[str, _Chosen]) -> TaskList:
-    return TaskList([choice.task for choice in chosen.values()], chosen)
 
 
 @derived

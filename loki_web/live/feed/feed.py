@@ -35,7 +35,7 @@ _RETRY_SECONDS = 60
 _LOOK_SECONDS = 1.0  # poll what has no events: exited processes, some file systems
 _ALL_SECONDS = 5.0  # poll what depends on the clock, such as age limits
 _MORE_SECONDS = 0.05
-_TOGETHER_SECONDS = 0.004  # writes within this time are read in one turn
+_TOGETHER_SECONDS = 0.002  # writes within this time are read in one turn
 _APART_SECONDS = 0.02  # minimum between two turns while changes continue
 _FAILED = "The live feed could not be read. Try again later."
 
