@@ -104,6 +104,10 @@ class _Mirror:
             self._epoch, self._state, self._due = epoch, contents.state, due
             return self._read(database, contents, deadline)
 
+    def is_of(self, database: sqlite3.Connection) -> bool:
+        """Return whether this is the database into which the files were indexed last."""
+        return sqlite.epoch(database) == self._epoch
+
     def _is_current(self, epoch: str, contents: Contents) -> bool:
         return (epoch, contents.state) == (self._epoch, self._state) and not self._due
 
@@ -144,7 +148,10 @@ class SearchIndex:
 
         def work(database: sqlite3.Connection, mirror: _Mirror) -> Answer:
             complete = mirror.refresh(database, contents, REFRESH_SECONDS)
-            return Answer(_hits_of(database, matches, most), complete)
+            with sqlite.reading(database):
+                if mirror.is_of(database):
+                    return Answer(_hits_of(database, matches, most), complete)
+            return work(database, mirror)  # the file was emptied meanwhile
 
         try:
             answer = self._with_shared(work)

@@ -258,6 +258,20 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def reading(database: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in a transaction that only reads: no other process writes from its first read.
+
+    Without it a file that was emptied may be created anew between two statements.
+    """
+    database.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+
+
 def _schema(database: sqlite3.Connection) -> int:
     return int(database.execute("PRAGMA user_version").fetchone()[0])
 

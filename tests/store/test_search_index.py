@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,22 @@ def search_in_a_worker(path: Path, damages: bool) -> list[int]:
             garbage(path)
         counts.append(len(index.search(contents(many(300)), ['"apple"'], 1000).hits[0]))
     return counts
+
+
+@pytest.mark.parametrize("at", [1, 150, 300])
+def test_an_index_that_is_created_anew_meanwhile_is_filled_again(path: Path, at: int) -> None:
+    """Another process has opened the file just after it was emptied."""
+    index, files, reads = index_at(path), many(300), list[str]()
+
+    def rows(name: str) -> tuple[str, list[Row]] | None:
+        reads.append(name)
+        if len(reads) == at:
+            path.write_bytes(b"")
+            assert find(index_at(path), {}, '"apple"') == []
+        return files.get(name)
+
+    found = index.search(replace(contents(files), rows=rows), ['"apple"'], 1000)
+    assert (len(found.hits[0]), found.complete) == (300, True)
 
 
 @pytest.mark.slow
