@@ -105,8 +105,8 @@ class _Chosen(NamedTuple):
     task: TaskDict
 
 
-class _Made(NamedTuple):
-    """What the tasks of a source are made from: the same makes the same tasks.
+class _Input(NamedTuple):
+    """The input of the tasks of a source. If it is equal, the tasks are the same.
 
     :ivar start: the position of the first one.
     """
@@ -122,12 +122,12 @@ class TaskList:
 
     :ivar tasks: pending ones first. A task that has not changed is the same object as before.
     :ivar chosen: by task id.
-    :ivar groups: those of each source, if they were not loaded.
+    :ivar groups: by source, the input and its tasks; empty if they come from the index.
     """
 
     tasks: list[TaskDict]
     chosen: dict[str, _Chosen]
-    groups: dict[_Source, tuple[_Made, dict[str, _Chosen]]]
+    groups: dict[_Source, tuple[_Input, dict[str, _Chosen]]]
 
 
 def list_tasks(
@@ -163,43 +163,43 @@ def get_task_list(sources: Sources, before: TaskList | None) -> TaskList:
         if snapshot is not None and sources.project.matches(snapshot):
             return before
     read = _reader(sources)
-    built: list[str] = []
+    new_ids: list[str] = []
     positions: Counter[str] = Counter()
     merged, groups = dict[str, _Chosen](), {}
     for source, identities in _choose(sources).items():
         status = _STATUS_OF_QUEUE[source.queue]
-        made = _Made(identities, _fingerprint_entries(sources, source), positions[status])
+        given = _Input(identities, _fingerprint_entries(sources, source), positions[status])
         positions[status] += len(identities)
         former, chosen = before.groups.get(source, (None, {}))
-        if former != made:
-            chosen = _choose_tasks(source, made, before.chosen, partial(read, source), built)
-        groups[source] = made, chosen
+        if former != given:
+            chosen = _choose_tasks(source, given, before.chosen, partial(read, source), new_ids)
+        groups[source] = given, chosen
         merged |= chosen
-    if len(built) >= BULK:
+    if len(new_ids) >= BULK:
         _store_tasks(sources, None, merged)
     return TaskList([choice.task for choice in merged.values()], merged, groups)
 
 
 def _choose_tasks(
     source: _Source,
-    made: _Made,
+    given: _Input,
     previous: dict[str, _Chosen],
     read: Callable[[str], Json],
-    built: list[str],
+    new_ids: list[str],
 ) -> dict[str, _Chosen]:
     """Return the tasks of a source by id; keep those of unchanged entries.
 
     :param read: returns the entry of an id.
-    :param built: the ids of tasks that were made anew are appended.
+    :param new_ids: the ids of the tasks that are not kept are appended.
     """
     queue, chosen = source.queue, dict[str, _Chosen]()
-    for position, identity in enumerate(made.identities, made.start):
-        fingerprint = made.fingerprints[identity]
+    for position, identity in enumerate(given.identities, given.start):
+        fingerprint = given.fingerprints[identity]
         choice = previous.get(identity)
         if choice is None or choice.fingerprint != fingerprint or choice.queue != queue:
             task = _build_task(identity, queue, read(identity), position)
             choice = _Chosen(queue, fingerprint, task)
-            built.append(identity)
+            new_ids.append(identity)
         elif choice.task["position"] != position:
             choice = _Chosen(queue, fingerprint, {**choice.task, "position": position})
         chosen[identity] = choice

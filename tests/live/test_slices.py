@@ -162,6 +162,13 @@ def test_a_reported_entry_is_told_at_each_change() -> None:
     assert listed.told({**seen, "acknowledged": True}) == [("notification", "n")]
 
 
+def test_a_new_entry_with_the_id_of_another_is_told() -> None:
+    listed = Listed(state.send_changed_entries("notification", "notification_removed"))
+    old = {"id": "n", "message": "old"}
+    listed.told(old)
+    assert listed.told({"id": "n", "message": "new"}, old) == [("notification", "n")]
+
+
 def test_the_messages_since_a_known_state_are_returned(listed: Listed) -> None:
     known = listed.slice.token
     listed.told(task("a"), task("b"))

@@ -229,7 +229,7 @@ class Feed:
         self._turned_at = time.monotonic()
         events = [item for item in items if isinstance(item, float)]
         with looking():
-            for topic in sorted(self._tracked, key=_is_of_projects):  # those change seldom: last
+            for topic in sorted(self._tracked, key=_is_of_projects):  # seldom changed
                 self._refresh(topic, is_touched=bool(events))
             for item in items:
                 if isinstance(item, tuple):

@@ -293,9 +293,11 @@ class ListSlice:
                 message_type = None if entry is before else self._kind.message_type(before, entry)
             if message_type:
                 messages.append(Message(message_type, entry))
+            if former is self._by_id:  # else they have been taken over
+                former[entry_id] = entry
             if message_type or not self._marks[entry_id]:
-                self._marks[entry_id] = _hash(_serialize(self._kind.mark(entry)))
-            self._by_id[entry_id] = entry
+                mark = self._kind.mark(self._by_id[entry_id])
+                self._marks[entry_id] = _hash(_serialize(mark))
         return messages
 
     def _have_same_order(self, entries: Sequence[Entry]) -> bool:
@@ -306,7 +308,11 @@ class ListSlice:
         )
 
     def _rearrange(self, entries: Sequence[Entry], moved: set[str], now: float) -> list[Entry]:
-        """Take over the ids and the order of the entries; return those that changed or moved."""
+        """Take over the ids and the order of the entries; return those that changed or moved.
+
+        Entries that are not in the list any more are missing from now on. Of several entries with
+        one id the last is kept.
+        """
         former, marks = self._by_id, self._marks
         self._by_id = {entry["id"]: entry for entry in entries}
         self._marks = {entry_id: marks.get(entry_id, b"") for entry_id in self._by_id}
@@ -315,8 +321,8 @@ class ListSlice:
                 self._missing[entry_id] = (now, entry)
         return [
             entry
-            for entry_id, entry in self._by_id.items()
-            if former.get(entry_id) is not entry or entry_id in moved
+            for entry in entries
+            if former.get(entry["id"]) is not entry or entry["id"] in moved
         ]
 
     def _forget_gone(self, now: float) -> list[Message]:

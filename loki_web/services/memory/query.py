@@ -19,6 +19,7 @@ _LEAST_PREFIX = 3
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[^\W_][\u0300-\u036f]*)+")
 
+# In most entries: a search for one of them weighs all of these, which takes most of its time.
 _FREQUENT_WORDS = """
     a an and are as at be been but by can for from had has have how if in into is it its no not of
     on or our should so than that the their them then there these they this those to was we were

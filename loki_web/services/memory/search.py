@@ -65,7 +65,8 @@ def retrieve(sources: Sources, body: Json) -> RetrievalDict:
 
     Entries with all terms come first; the others are ranked by the number and rarity of their
     terms and by field (title, labels, body). If many entries have exactly the words of the query,
-    those with only longer words are left out. Entries of `taskType` (a phase, category or type of
+    those with only longer words are left out; if many have one of its less frequent words, those
+    with only words like "the". Entries of `taskType` (a phase, category or type of
     task) rank higher among entries with as many terms.
 
     :param body: the request body, which is returned in `query`; `topK` limits the results. `goal`
@@ -97,15 +98,18 @@ def _search_index(sources: Sources, terms: Sequence[Term], limit: int) -> Answer
     first.
     """
     most = 2 * limit + 20
-    expressions = [memory_query.match_exactly(terms), memory_query.match_all(terms)]
-    if len(terms) > 1:
-        choices = (memory_query.list_rare(terms), terms)
-        expressions += dict.fromkeys(memory_query.match_any(some) for some in choices if some)
-    contents = index_rows.get_contents(sources)
-    answer = sources.memory_index.search(contents, expressions, most)
-    exact, *others = answer.hits
-    # Weights of exact words alone are not comparable with those of the others.
-    return Answer([exact] if len(exact) == most else others, answer.complete)
+    exact, every = memory_query.match_exactly(terms), memory_query.match_all(terms)
+    rare = memory_query.match_any(memory_query.list_rare(terms))
+    some = memory_query.match_any(terms)
+    quick = {exact, rare} - {every, some, ""}  # their weights are not comparable with others
+    expressions = [each for each in dict.fromkeys((exact, every, rare, some)) if each]
+    answer = sources.memory_index.search(index_rows.get_contents(sources), expressions, most)
+    hits = [
+        group
+        for expression, group in zip(expressions, answer.hits, strict=True)
+        if expression not in quick or len(group) == most
+    ]
+    return Answer(hits, answer.complete)
 
 
 def _find_entries(
