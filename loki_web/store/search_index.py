@@ -148,10 +148,10 @@ class SearchIndex:
 
         def work(database: sqlite3.Connection, mirror: _Mirror) -> Answer:
             complete = mirror.refresh(database, contents, REFRESH_SECONDS)
-            with sqlite.reading(database):
+            with sqlite.transaction(database, only_reads=True):
                 if mirror.is_of(database):
                     return Answer(_hits_of(database, matches, most), complete)
-            return work(database, mirror)  # the file was emptied meanwhile
+            return work(database, mirror)  # the file was emptied and created anew meanwhile
 
         try:
             answer = self._with_shared(work)

@@ -246,9 +246,12 @@ def epoch(database: sqlite3.Connection) -> str:
 
 
 @contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Run the block in a transaction: commit at its end, roll back on an exception."""
-    database.execute("BEGIN IMMEDIATE")
+def transaction(database: sqlite3.Connection, *, only_reads: bool = False) -> Iterator[None]:
+    """Run the block in a transaction: commit at its end, roll back on an exception.
+
+    :param only_reads: other processes may read too; none of them writes after its first read.
+    """
+    database.execute("BEGIN" if only_reads else "BEGIN IMMEDIATE")
     try:
         yield
         database.execute("COMMIT")
@@ -256,20 +259,6 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
         raise
-
-
-@contextmanager
-def reading(database: sqlite3.Connection) -> Iterator[None]:
-    """Run the block in a transaction that only reads: no other process writes from its first read.
-
-    Without it a file that was emptied may be created anew between two statements.
-    """
-    database.execute("BEGIN")
-    try:
-        yield
-    finally:
-        with suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
 
 
 def _schema(database: sqlite3.Connection) -> int:

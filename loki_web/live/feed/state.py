@@ -281,6 +281,7 @@ class ListSlice:
         if self._have_same_order(entries):
             pairs = zip(self._entries, entries, strict=True)
             changed = [entry for before, entry in pairs if entry is not before]
+            self._by_id = {**former, **{entry["id"]: entry for entry in changed}}
         else:
             moved = self._kind.moved(former, entries)
             changed = self._rearrange(entries, moved, now)
@@ -293,8 +294,6 @@ class ListSlice:
                 message_type = None if entry is before else self._kind.message_type(before, entry)
             if message_type:
                 messages.append(Message(message_type, entry))
-            if former is self._by_id:  # else they have been taken over
-                former[entry_id] = entry
             if message_type or not self._marks[entry_id]:
                 mark = self._kind.mark(self._by_id[entry_id])
                 self._marks[entry_id] = _hash(_serialize(mark))
