@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any, NamedTuple, TypeVar
 
 from cachetools import LRUCache
@@ -27,7 +27,7 @@ from loki_web.store.value_store import ValueStore
 MAX_ENTRY_BYTES = 1024 * 1024
 MAX_ENTRIES = 100_000
 MAX_CONTENT_BYTES = 256 * 1024 * 1024  # for each collection without a digest
-MAX_RESULT_BYTES = 512 * 1024  # file sizes of the cached results of `derive_one`
+MAX_RESULT_BYTES = 256 * 1024  # file sizes of the cached results of `derive_one`
 BULK = 64  # parsing fewer files is faster than loading digests
 _MAX_RECENT = 256
 _ROUND_SECONDS = 0.9
@@ -95,8 +95,8 @@ class Collection:
 
     :param root: no file outside it is read; links out of it are skipped.
     :param relative: the path of the folder below `root`.
-    :param digest: computes what is kept instead of each content, as JSON values without secrets;
-        None as a result skips the file.
+    :param digest: computes what is kept instead of each content: a JSON value without secrets, a
+        tuple for an array, because it takes less memory; None as a result skips the file.
     :param named: read only files of this name; None for all that end with `.json`.
     :param value_store: where digests are kept between runs, so that each version of a file is
         parsed once. Contents are never stored there, because they may contain secrets.
@@ -454,8 +454,12 @@ class Collection:
         """Return the files to read with their versions, and the files that are gone."""
         stale: dict[str, Version] = {}
         gone: list[str] = []
-        stamps = self._entries.stamps_of(due.difference(doubtful))
-        for name, version in self._listing.find_changed(due, stamps):
+        unsure = dict.fromkeys(doubtful)  # no version is known of these
+        stamp_of = self._entries.stamp_of
+        for name, version in chain(
+            self._listing.find_changed(due.difference(doubtful), stamp_of),
+            self._listing.find_changed(due & doubtful, unsure.get),
+        ):
             if version is not None:
                 stale[name] = version
                 continue

@@ -65,10 +65,10 @@ class Entries:
         """Return how many entries have no value."""
         return self._values.count(None) - len(self._free)
 
-    def stamps_of(self, paths: Iterable[str]) -> dict[str, int]:
-        """Return the stamps of those of some paths that have an entry."""
-        rows, stamps = self._rows, self._stamps
-        return {path: stamps[rows[path]] for path in paths if path in rows}
+    def stamp_of(self, path: str) -> int | None:
+        """Return the stamp of the entry of a path, or None."""
+        row = self._rows.get(path)
+        return None if row is None else self._stamps[row]
 
     def stamps(self) -> dict[str, int]:
         """Return the stamps of the entries that have a value, by path."""
@@ -150,7 +150,10 @@ class Entries:
         self._rows = dict(zip(names, range(len(names)), strict=True))
         both = array("q", data[end + 1 :])
         self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
-        self._values = [RELEASED if value is None else value for value in values]
+        self._values = [
+            RELEASED if value is None else tuple(value) if isinstance(value, list) else value
+            for value in values
+        ]
         self._free = []
 
     def remove(self, path: str) -> None:

@@ -41,7 +41,7 @@ from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
 # Of answers, large ones packed. One is read again only for another content coding, or for a request
 # with an Origin; all other requests get a form.
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 512 * 1024
 MAX_FORM_BYTES = 2 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"

@@ -272,6 +272,21 @@ def test_changes_while_the_server_is_down_are_detected_at_the_start(
     assert counted.calls == parsed
 
 
+@pytest.mark.parametrize("digest", [1.5, "text", (1, "text"), (), {"n": 1}])
+def test_a_stored_digest_equals_the_computed_one(folder: Path, path: Path, digest: Any) -> None:
+    wait_until_settled(folder)
+    computed, loaded = (
+        Collection(
+            Root(folder.parent),
+            folder.name,
+            digest=lambda content: digest,
+            value_store=store_at(path),
+        ).items()
+        for _ in range(2)
+    )
+    assert loaded == computed
+
+
 def test_damaged_digests_are_computed_again(folder: Path, path: Path) -> None:
     keep(folder, path)
     changed("UPDATE value SET data = x'00'")(path)

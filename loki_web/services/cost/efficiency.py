@@ -21,18 +21,18 @@ def get_collection(sources: Sources) -> Collection:
     return sources.project.collection("metrics/efficiency", digest=_make_digest)
 
 
-def unpack(digest: list[Any]) -> Json:
+def unpack(digest: tuple[Any, ...]) -> Json:
     """Return the fields of a record from a value of the collection."""
     return dict(zip(_FIELDS, digest, strict=True))
 
 
-def _make_digest(record: Any) -> list[Any] | None:
+def _make_digest(record: Any) -> tuple[Any, ...] | None:
     """Return the fields that are used of an efficiency record, None for a malformed file."""
     if not isinstance(record, dict):
         return None
-    return [
+    return (
         redact_name(first_text(record.get("model"), default=UNKNOWN)),
         redact_name(first_text(record.get("phase"), default=UNKNOWN)),
         tidy_time(record.get("timestamp")),
         *(as_amount(record.get(name)) for name in _NUMBERS),
-    ]
+    )

@@ -139,7 +139,7 @@ def _read_efficiency(sources: Sources, before: _Uses | None) -> _Uses:
     return _Uses(changes.generation, prices, uses, [use for _, use in in_order])
 
 
-def _make_use(name: str, digest: list[Any] | None, prices: PriceList) -> Use | None:
+def _make_use(name: str, digest: tuple[Any, ...] | None, prices: PriceList) -> Use | None:
     """Return the use in a file, None when the file is not an efficiency record."""
     match = _FILE.fullmatch(name)
     if not match or digest is None:
@@ -198,12 +198,16 @@ def _merge(recorded: list[Use], tracked: list[Use]) -> list[Use]:
             untracked.append(use)
             is_later = is_later or bool(others)
         elif use.has_tokens or not other.has_tokens:
-            merged[id(other)] = replace(use, session=other.session)
+            merged[id(other)] = _in_session(use, other.session)
         else:
             merged[id(other)] = replace(other, cost_usd=max(use.cost_usd, other.cost_usd))
     last = tracked[-1].session + is_later if tracked else 1
-    uses = [*merged.values(), *(replace(use, session=last) for use in untracked)]
+    uses = [*merged.values(), *(_in_session(use, last) for use in untracked)]
     return sorted(uses, key=lambda use: (use.session, use.iteration))
+
+
+def _in_session(use: Use, session: int) -> Use:
+    return use if use.session == session else replace(use, session=session)
 
 
 def _is_same(recorded: Use, tracked: Use) -> bool:

@@ -156,14 +156,14 @@ def _read_episode(sources: Sources, episode: Episode) -> EpisodeDict | None:
     return get_collection(sources).derive_one(episode.path, format_episode)
 
 
-def _make_digest(content: Any) -> list[Any] | None:
+def _make_digest(content: Any) -> tuple[int, str | None] | None:
     """Return the time and the stored id of an episode, None for a malformed file."""
     if not isinstance(content, dict) or not content:
         return None
-    return [microseconds_of(content.get("timestamp"), UNKNOWN_TIME), get_own_id(content)]
+    return microseconds_of(content.get("timestamp"), UNKNOWN_TIME), get_own_id(content)
 
 
-def _make_episode(path: str, digest: list[Any] | None) -> Episode | None:
+def _make_episode(path: str, digest: tuple[int, str | None] | None) -> Episode | None:
     """Return the catalog's entry for a file, None if it is malformed or an index."""
     if digest is None or path == "index.json" or path.endswith("/index.json"):
         return None
