@@ -1,10 +1,10 @@
 """Cache of responses to GET requests, valid until one of their inputs changes.
 
 An answer is what a view returned: body, ETag and the inputs that the view read. While the versions
-of the inputs are unchanged, a request is a lookup. Each encoded form of an answer, one per content
-coding, is cached with its headers: such a request is answered before Flask routes it, after the
-same checks as every other request. `/metrics` is answered the same way, but its body is computed
-when it is requested (`bypass_flask`).
+of the inputs are unchanged, a request is a lookup. An answer that is asked for again is cached with
+its headers in encoded form, one per content coding: such a request is answered before Flask routes
+it, after the same checks as every other request. `/metrics` is answered the same way, but its body
+is computed when it is requested (`bypass_flask`).
 """
 
 import hashlib
@@ -46,6 +46,7 @@ MAX_FORM_BYTES = 2 * 1024 * 1024
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
 _CHANGE = "loki_web.change"
+_KEEPS_FORM = "loki_web.keeps_form"
 _IS_PLAIN = "loki_web.is_plain"
 _EXTENSION = "loki_web.answers"
 # Browsers may cache the response for this user, and must revalidate it before each use.
@@ -157,7 +158,9 @@ class Answers:
                     if response.status_code != 200 or response.is_streamed:
                         return response
                     answer = _answer(response, inputs, is_confidential)
-                    self._keep(key, answer)
+                    request.environ[_KEEPS_FORM] = not self._keep(key, answer)
+        else:
+            request.environ[_KEEPS_FORM] = True
         request.environ[_ANSWER] = answer
         response = Response(answer.body, headers=answer.headers)
         if answer.etag is None:
@@ -173,7 +176,11 @@ class Answers:
             return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
     def keep_form(self, environ: Environ, headers: list[tuple[str, str]], body: bytes) -> _Form:
-        """Cache the response of Flask, without the headers of this one request."""
+        """Return the response of Flask as a form, and cache it if it may be asked for again.
+
+        Most URLs with a query are requested once: a first request leaves only its answer, unless
+        that is too large.
+        """
         answer: Answer = environ[_ANSWER]
         kept_headers = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
         write = None
@@ -182,9 +189,12 @@ class Answers:
             body, write = b"", Coalescer(partial(_write_encoded, answer.write, _ENCODERS[coding]))
         body = answer.body if body == answer.body else body  # one copy of equal bytes
         form = _Form(answer.rule, answer.etag, answer.dependencies, kept_headers, body, write)
+        key = (*_key(environ), environ[_ACCEPTED])
+        is_repeated = environ.get(_KEEPS_FORM) or write is not None
         with self._lock:
-            if len(body) + _OVERHEAD < MAX_FORM_BYTES and _limit(environ) is None:
-                self._forms[(*_key(environ), environ[_ACCEPTED])] = form
+            is_wanted = _limit(environ) is None and (is_repeated or key in self._forms)
+            if is_wanted and len(body) + _OVERHEAD < MAX_FORM_BYTES:
+                self._forms[key] = form
         return form
 
     def _find_current(self, key: Key, change: _Change | None = None) -> Answer | None:
@@ -194,11 +204,14 @@ class Answers:
             return None
         return answer.unpack() if answer.dependencies.are_current() else None
 
-    def _keep(self, key: Key, answer: Answer) -> None:
+    def _keep(self, key: Key, answer: Answer) -> bool:
+        """Cache an answer. Return whether it is small enough."""
         packed = answer.pack()
-        with self._lock:
-            if len(packed.body) + _OVERHEAD < MAX_BYTES:
+        is_small = len(packed.body) + _OVERHEAD < MAX_BYTES
+        if is_small:
+            with self._lock:
                 self._answers[key] = packed
+        return is_small
 
     @contextmanager
     def _single_computation(self, key: Key) -> Iterator[bool]:

@@ -36,8 +36,8 @@ def reads(app: Flask) -> list[str]:
 
 
 def warm(client: FlaskClient, path: str) -> None:
-    """Let the admin have the answer in every form."""
-    for more in ({}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "br"}):
+    """Let the admin have the answer in every form; the first request leaves none."""
+    for more in ({}, {}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "br"}):
         client.get(path, headers={**bearer("admin"), **more})
 
 
@@ -94,7 +94,8 @@ def test_a_kept_answer_is_the_same_for_everybody(app: Flask, place: Place) -> No
     cold, kept = place.client(**ON), app.test_client()
     for path in reads(app):
         elsewhere = {**bearer("admin"), "Host": "[::1]:1234"}
-        kept.get(path, headers=elsewhere)
+        for _ in range(2):
+            kept.get(path, headers=elsewhere)
         first = kept.get(path, headers=bearer("viewer"))
         second = cold.get(path, headers=bearer("viewer"))
         assert first.status_code == second.status_code, path
@@ -135,6 +136,7 @@ def test_the_api_key_counts_before_a_token_for_kept_answers_too(
 @pytest.mark.parametrize("path", ["/api/status", "/openapi.json", "/", "/health"])
 def test_no_kept_answer_to_another_host(place: Place, path: str) -> None:
     client = place.client()
-    client.get(path)
+    for _ in range(2):
+        client.get(path)
     code = client.get(path, headers={"Host": "evil.example"}).status_code
     assert code == (200 if path == "/health" else 403)

@@ -109,7 +109,7 @@ def test_every_route_opens_what_is_limited_alone(app: Flask, place: Place, who: 
     for route in routes(app):
         if route.changes and who == "limited":
             continue
-        if not route.changes:
+        for _ in range(0 if route.changes else 2):
             client.get(route.path, headers=bearer("admin"))
         for query in ("", f"?project={SECRET}", "?project=*", "?project=id-seen"):
             path = route.path + query
