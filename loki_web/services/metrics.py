@@ -26,8 +26,8 @@ from loki_web.text import printable
 
 Metric = GaugeMetricFamily | CounterMetricFamily
 Labels = tuple[str, ...]
-# A number, or one for the values of each combination of labels.
-Numbers = Mapping[str, float | Mapping[Labels, float]]
+Value = float | Mapping[Labels, float]  # one for the values of each combination of labels
+Numbers = Mapping[str, Value]
 _STATUS_CODES = {
     session_state.STOPPED: 0,
     session_state.RUNNING: 1,
@@ -78,21 +78,23 @@ _MOST_CHARACTERS = 60  # of such a value
 
 def build_families(families: Sequence[Family], numbers: Numbers) -> Iterator[Metric]:
     """Return the families, with samples for those in `numbers`."""
-    for family in families:
-        kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
-        metric = kind(family.name, family.description, labels=family.labels)
-        value = numbers.get(family.name, {})
-        for labels, number in value.items() if isinstance(value, Mapping) else [((), value)]:
-            metric.add_metric(labels, number)
-        yield metric
+    return (_build_family(family, numbers.get(family.name, {})) for family in families)
+
+
+def _build_family(family: Family, value: Value) -> Metric:
+    kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
+    metric = kind(family.name, family.description, labels=family.labels)
+    for labels, number in value.items() if isinstance(value, Mapping) else [((), value)]:
+        metric.add_metric(labels, number)
+    return metric
 
 
 class KeptFamilies:
-    """Families that are built again only when their numbers have changed."""
+    """Families, each of which is built again only when its numbers have changed."""
 
     def __init__(self, families: Sequence[Family]) -> None:
         self._families = families
-        self._built: tuple[Numbers | None, list[Metric]] = None, []
+        self._built: dict[str, tuple[Value, Metric]] = {}
 
     def describe(self) -> list[Metric]:
         """Return the families without samples."""
@@ -100,11 +102,13 @@ class KeptFamilies:
 
     def build(self, numbers: Numbers) -> list[Metric]:
         """Return the families with their numbers; shared, must not be changed."""
-        before, metrics = self._built
-        if numbers != before:
-            metrics = list(build_families(self._families, numbers))
-            self._built = numbers, metrics
-        return metrics
+        return [self._build(family, numbers.get(family.name, {})) for family in self._families]
+
+    def _build(self, family: Family, value: Value) -> Metric:
+        built = self._built.get(family.name)
+        if built is None or built[0] != value:
+            built = self._built[family.name] = value, _build_family(family, value)
+        return built[1]
 
 
 def compute_numbers(sources: Sources) -> Numbers:

@@ -63,7 +63,7 @@ class Histograms:
         self._places = {pair: place for place, pair in enumerate(self._pairs)}
         self._counts = counts
         self._series: dict[int, _Series] = {}
-        self._numbers: tuple[bytes, list[int]] = b"", []
+        self._sums: tuple[bytes, dict[int, int]] = b"", {}
         if len(self._pairs) * len(_CLASSES) > min(FLAGS, (CELLS - REQUESTS) // _CELLS):
             raise ValueError("there are more routes than cells")
 
@@ -95,42 +95,45 @@ class Histograms:
         return True
 
     def build_family(self) -> Metric:
-        """Return the histograms of all kinds of requests that there were."""
-        family = _make_family()
-        for number in self._list_numbers():
-            family.samples += self._find_samples(number)
+        """Return the histograms of all kinds of requests that there were.
+
+        The samples of a kind are the same objects until there is another request of it. A request
+        is added to its bucket before its seconds are added to the sum of its process, and the sums
+        are read before the buckets. So if no sum has changed, no request has ended since. Each
+        request takes some time, so the sum always changes.
+        """
+        family, sums = _make_family(), self._find_sums()
+        for number, seconds in zip(sums, self._counts.columns(sums.values()), strict=True):
+            series = self._series.get(number)
+            if series is None or series.seconds != seconds:
+                before = series.samples if series else []
+                samples = self._make_samples(number, before)
+                series = self._series[number] = _Series(seconds, samples)
+            family.samples += series.samples
         return family
 
-    def _list_numbers(self) -> list[int]:
-        """Return the kinds of requests that have a series; those of `other` always have one."""
+    def _find_sums(self) -> dict[int, int]:
+        """Return the kinds of requests that have a series, each with the cell of its sum.
+
+        Those of `other` always have one.
+        """
         size = len(self._pairs)
         end = size * len(_CLASSES)
         flags = bytes(self._counts.flags[:end])
-        before, numbers = self._numbers
+        before, sums = self._sums
         if flags != before:
             flagged = {flag.start() for flag in _FLAG.finditer(flags)}
             numbers = sorted({*flagged, *range(size - 1, end, size)})
-            self._numbers = flags, numbers
-        return numbers
+            sums = {number: _cell(number) + _SUM for number in numbers}
+            self._sums = flags, sums
+        return sums
 
-    def _find_samples(self, number: int) -> list[Sample]:
-        """Return the samples of a kind of requests, the same objects until there is another one.
-
-        A request is added to its bucket before its seconds are added to the sum of its process, and
-        the sums are read before the buckets. So if no sum has changed, no request has ended since.
-        Each request takes some time, so the sum always changes.
-        """
-        seconds = list(self._counts.values(_cell(number) + _SUM))
-        series = self._series.get(number)
-        if series is None or series.seconds != seconds:
-            totals = self._counts.totals(_cell(number), _CELLS)
-            if series is None or not series.samples:
-                status_class, place = divmod(number, len(self._pairs))
-                samples = _make_samples((*self._pairs[place], _CLASSES[status_class]), totals)
-            else:
-                samples = _renew_samples(series.samples, totals)
-            series = self._series[number] = _Series(seconds, samples)
-        return series.samples
+    def _make_samples(self, number: int, before: list[Sample]) -> list[Sample]:
+        totals = self._counts.totals(_cell(number), _CELLS)
+        if before:
+            return _renew_samples(before, totals)
+        status_class, place = divmod(number, len(self._pairs))
+        return _make_samples((*self._pairs[place], _CLASSES[status_class]), totals)
 
 
 class _Series(NamedTuple):
@@ -139,7 +142,7 @@ class _Series(NamedTuple):
     :param seconds: the sum of each process, read before the numbers of the samples.
     """
 
-    seconds: list[float]
+    seconds: tuple[float, ...]
     samples: list[Sample]
 
 

@@ -8,6 +8,7 @@ ever falls. No file is mapped: one that is truncated, or whose disk is full, wou
 
 import mmap
 import threading
+from collections.abc import Collection, Iterator
 
 GAUGES = 16  # the first cells of a row become 0 when its worker ends
 CELLS = 16_384  # of a row; memory is used only for those that were touched
@@ -58,6 +59,11 @@ class Counts:
     def values(self, cell: int) -> "memoryview[float]":
         """Return a cell of each process; 0 for a row that no process has."""
         return self._rows[cell : self._end() : CELLS]
+
+    def columns(self, cells: Collection[int]) -> Iterator[tuple[float, ...]]:
+        """Yield for each of some cells its values in all processes, as `values` returns them."""
+        rows = [self._rows[at : at + CELLS] for at in range(0, self._end(), CELLS)]
+        return zip(*([row[cell] for cell in cells] for row in rows), strict=True)
 
     def _end(self) -> int:
         return int(self._used[0]) * CELLS
