@@ -221,21 +221,43 @@ def _put(
     """Replace the entries of files; None removes them."""
     with sqlite.transaction(database):
         for path, versioned_rows in entries.items():
-            database.execute(
-                "DELETE FROM words WHERE rowid IN (SELECT number FROM entry WHERE path = ?)",
-                (path,),
-            )
-            database.execute("DELETE FROM entry WHERE path = ?", (path,))
-            database.execute("DELETE FROM source WHERE path = ?", (path,))
+            numbers = _remove(database, path)
             if versioned_rows is not None:
-                _insert(database, path, *versioned_rows)
+                _insert(database, path, numbers, *versioned_rows)
 
 
-def _insert(database: sqlite3.Connection, path: str, version: str, rows: Sequence[Row]) -> None:
+def _remove(database: sqlite3.Connection, path: str) -> dict[tuple[str, str], int]:
+    """Remove the entries of a file. Return the number that each had."""
+    found = database.execute(
+        "SELECT kind, id, number FROM entry WHERE path = ? ORDER BY number", (path,)
+    )
+    numbers = {(kind, identifier): number for kind, identifier, number in found}
+    database.execute(
+        "DELETE FROM words WHERE rowid IN (SELECT number FROM entry WHERE path = ?)", (path,)
+    )
+    database.execute("DELETE FROM entry WHERE path = ?", (path,))
+    database.execute("DELETE FROM source WHERE path = ?", (path,))
+    return numbers
+
+
+def _insert(
+    database: sqlite3.Connection,
+    path: str,
+    numbers: Mapping[tuple[str, str], int],
+    version: str,
+    rows: Sequence[Row],
+) -> None:
+    """Insert the entries of a file.
+
+    :param numbers: those of before, used again if the file has the same entries: among equally good
+        matches they decide about the order, which must not depend on when a file was read.
+    """
     database.execute("INSERT INTO source VALUES (?, ?)", (path, version))
+    is_same = [(row.kind, row.id) for row in rows] == [*numbers]
     for row in rows:
         number = database.execute(
-            "INSERT INTO entry (path, kind, id) VALUES (?, ?, ?)", (path, row.kind, row.id)
+            "INSERT INTO entry (number, path, kind, id) VALUES (?, ?, ?, ?)",
+            (numbers[row.kind, row.id] if is_same else None, path, row.kind, row.id),
         ).lastrowid
         database.execute(
             "INSERT INTO words (rowid, title, labels, body) VALUES (?, ?, ?, ?)",

@@ -95,6 +95,22 @@ def test_expressions_after_one_with_enough_matches_are_skipped(index: SearchInde
     assert [ids(answer, 0), ids(answer, 1)] == [["two"], []]
 
 
+def test_equally_good_matches_keep_their_order_when_a_file_is_indexed_again(
+    index: SearchIndex,
+) -> None:
+    files: Files = {name: ("1", [row(name, "apple")]) for name in ("a", "b", "c")}
+    files["c"] = ("1", [row("c1", "apple"), row("c2", "apple")])
+    order = ["a", "b", "c1", "c2"]
+    assert find(index, files, '"apple"') == order
+    for name in ("b", "a", "c"):
+        files[name] = ("2", files[name][1])
+        assert find(index, files, '"apple"') == order
+    files["c"] = ("3", [row("c3", "apple"), *files["c"][1]])
+    assert find(index, files, '"apple"') == ["a", "b", "c3", "c1", "c2"]
+    files["b"] = ("3", [row("b", "apple"), row("b", "apple")])
+    assert sorted(find(index, files, '"apple"')) == ["a", "b", "b", "c1", "c2", "c3"]
+
+
 def test_only_changed_files_are_indexed_again(index: SearchIndex) -> None:
     files = dict(FILES)
     read: list[str] = []
