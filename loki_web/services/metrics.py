@@ -26,7 +26,7 @@ from loki_web.text import printable
 
 Metric = GaugeMetricFamily | CounterMetricFamily
 Labels = tuple[str, ...]
-Value = float | Mapping[Labels, float]  # one for the values of each combination of labels
+Value = float | Mapping[Labels, float]  # a number, or one for each combination of label values
 Numbers = Mapping[str, Value]
 _STATUS_CODES = {
     session_state.STOPPED: 0,

@@ -454,11 +454,9 @@ class Collection:
         """Return the files to read with their versions, and the files that are gone."""
         stale: dict[str, Version] = {}
         gone: list[str] = []
-        unsure = dict.fromkeys(doubtful)  # no version is known of these
-        stamp_of = self._entries.stamp_of
         for name, version in chain(
-            self._listing.find_changed(due.difference(doubtful), stamp_of),
-            self._listing.find_changed(due & doubtful, unsure.get),
+            self._listing.find_changed(due.difference(doubtful), self._entries.get_stamp),
+            self._listing.find_changed(due & doubtful, lambda _: None),  # read in any case
         ):
             if version is not None:
                 stale[name] = version

@@ -65,7 +65,7 @@ class Entries:
         """Return how many entries have no value."""
         return self._values.count(None) - len(self._free)
 
-    def stamp_of(self, path: str) -> int | None:
+    def get_stamp(self, path: str) -> int | None:
         """Return the stamp of the entry of a path, or None."""
         row = self._rows.get(path)
         return None if row is None else self._stamps[row]

@@ -134,16 +134,16 @@ class Listing:
         return directory.path, own
 
     def find_changed(
-        self, names: Collection[str], stamp_of: Callable[[str], int | None]
+        self, names: Collection[str], get_stamp: Callable[[str], int | None]
     ) -> Iterator[tuple[str, Version | None]]:
         """Examine listed files. Yield those that have another version than before, with it.
 
-        :param stamp_of: returns the stamp of the version before; a file without one has changed.
+        :param get_stamp: returns the stamp of the version before; a file without one has changed.
         :return: the version is None if the file is missing or no regular file.
         """
         directories, linked = self._directories, self.linked
         with files.OpenFolders(self._base) as folders:
-            examine = folders.status if len(names) >= _BULK else _examine
+            is_bulk = len(names) >= _BULK
             for name in names:
                 below, _, own = name.rpartition("/")
                 directory = directories.get(below)
@@ -151,10 +151,11 @@ class Listing:
                     real = files.resolve_below(self._base, os.path.join(self._relative, name))
                     status = files.lstat(real) if real else None
                 else:
-                    status = examine(directory.path, own) or _examine(directory.path, own)
+                    status = folders.status(directory.path, own) if is_bulk else None
+                    status = status or files.lstat(f"{directory.path}/{own}")
                 if status is None or not stat.S_ISREG(status.st_mode):
                     yield name, None
-                elif files.get_stamp(status) != stamp_of(name):
+                elif files.get_stamp(status) != get_stamp(name):
                     yield name, Version.from_status(status)
 
     def _directory(self, below: str, is_linked: bool) -> _Directory | None:
@@ -199,10 +200,6 @@ class Listing:
 
     def _is_wanted(self, name: str) -> bool:
         return name == self._named if self._named else name.endswith(".json")
-
-
-def _examine(folder: str, name: str) -> os.stat_result | None:
-    return files.lstat(f"{folder}/{name}")
 
 
 def _kind(path: str) -> Callable[[int], bool] | None:

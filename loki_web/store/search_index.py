@@ -228,10 +228,10 @@ def _put(
 
 def _remove(database: sqlite3.Connection, path: str) -> dict[tuple[str, str], int]:
     """Remove the entries of a file. Return the number that each had."""
-    found = database.execute(
+    rows = database.execute(
         "SELECT kind, id, number FROM entry WHERE path = ? ORDER BY number", (path,)
     )
-    numbers = {(kind, identifier): number for kind, identifier, number in found}
+    numbers = {(kind, identifier): number for kind, identifier, number in rows}
     database.execute(
         "DELETE FROM words WHERE rowid IN (SELECT number FROM entry WHERE path = ?)", (path,)
     )
@@ -249,8 +249,8 @@ def _insert(
 ) -> None:
     """Insert the entries of a file.
 
-    :param numbers: those of before, used again if the file has the same entries: among equally good
-        matches they decide about the order, which must not depend on when a file was read.
+    :param numbers: those of before, used again if the file has the same entries: equally good
+        matches are ordered by number, and indexing a file again must not change their order.
     """
     database.execute("INSERT INTO source VALUES (?, ?)", (path, version))
     is_same = [(row.kind, row.id) for row in rows] == [*numbers]

@@ -1,10 +1,10 @@
 """Cache of responses to GET requests, valid until one of their inputs changes.
 
 An answer is what a view returned: body, ETag and the inputs that the view read. While the versions
-of the inputs are unchanged, a request is a lookup. An answer that is asked for again is cached with
-its headers in encoded form, one per content coding: such a request is answered before Flask routes
-it, after the same checks as every other request. `/metrics` is answered the same way, but its body
-is computed when it is requested (`bypass_flask`).
+of the inputs are unchanged, a request is a lookup. From its second request on an answer is cached
+with its headers in encoded form, one per content coding: such a request is answered before Flask
+routes it, after the same checks as every other request. `/metrics` is answered the same way, but
+its body is computed when it is requested (`bypass_flask`).
 """
 
 import hashlib
@@ -39,14 +39,14 @@ from loki_web.web.access import METRICS, SCOPES_HEADER, get_identity_in
 from loki_web.web.coalescing import Coalescer
 from loki_web.web.guard import REQUEST_ID_HEADER, Guard
 
-# Of answers, large ones packed. One is read again only for another content coding, or for a request
-# with an Origin; all other requests get a form.
+# Of answers, large ones packed. One is read for the second request of a URL, for another content
+# coding, and for requests with an Origin; all other requests get a form.
 MAX_BYTES = 512 * 1024
 MAX_FORM_BYTES = 2 * 1024 * 1024
+_MAX_REQUESTED = 1024  # URLs that are known to have been requested
 _TRIES = 3  # to compute an answer from one consistent state of the files
 _ANSWER = "loki_web.answer"
 _CHANGE = "loki_web.change"
-_KEEPS_FORM = "loki_web.keeps_form"
 _IS_PLAIN = "loki_web.is_plain"
 _EXTENSION = "loki_web.answers"
 # Browsers may cache the response for this user, and must revalidate it before each use.
@@ -136,6 +136,7 @@ class Answers:
         self._forms: LRUCache[Key, _Form] = LRUCache(
             MAX_FORM_BYTES, getsizeof=lambda form: len(form.body) + _OVERHEAD
         )
+        self._requested: LRUCache[int, None] = LRUCache(_MAX_REQUESTED)
         self._computing: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
 
@@ -148,19 +149,17 @@ class Answers:
         """
         # A look holds what it has parsed, and the environ lasts until the answer is sent.
         key, change = _key(request.environ), request.environ.pop(_CHANGE, None)
-        answer = self._find_current(key, change)
+        answer, look = self._find_current(key, change)
         if answer is None:
             with self._single_computation(key) as has_waited:
-                answer = self._find_current(key) if has_waited else None
+                if has_waited:
+                    answer, look = self._find_current(key)
                 if answer is None:
-                    look = change.look if change and not has_waited else None
                     response, inputs = _compute(view, look)
                     if response.status_code != 200 or response.is_streamed:
                         return response
                     answer = _answer(response, inputs, is_confidential)
-                    request.environ[_KEEPS_FORM] = not self._keep(key, answer)
-        else:
-            request.environ[_KEEPS_FORM] = True
+                    self._keep(key, answer)
         request.environ[_ANSWER] = answer
         response = Response(answer.body, headers=answer.headers)
         if answer.etag is None:
@@ -175,11 +174,10 @@ class Answers:
         with self._lock:
             return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
-    def keep_form(self, environ: Environ, headers: list[tuple[str, str]], body: bytes) -> _Form:
-        """Return the response of Flask as a form, and cache it if it may be asked for again.
+    def make_form(self, environ: Environ, headers: list[tuple[str, str]], body: bytes) -> _Form:
+        """Return the response of Flask as a form. Cache it unless this is the first such request.
 
-        Most URLs with a query are requested once: a first request leaves only its answer, unless
-        that is too large.
+        Most URLs with a query are requested once.
         """
         answer: Answer = environ[_ANSWER]
         kept_headers = [header for header in headers if header[0].lower() not in _OF_ONE_REQUEST]
@@ -190,28 +188,29 @@ class Answers:
         body = answer.body if body == answer.body else body  # one copy of equal bytes
         form = _Form(answer.rule, answer.etag, answer.dependencies, kept_headers, body, write)
         key = (*_key(environ), environ[_ACCEPTED])
-        is_repeated = environ.get(_KEEPS_FORM) or write is not None
         with self._lock:
-            is_wanted = _limit(environ) is None and (is_repeated or key in self._forms)
-            if is_wanted and len(body) + _OVERHEAD < MAX_FORM_BYTES:
+            is_repeated = hash(key) in self._requested or write is not None
+            self._requested[hash(key)] = None
+            if is_repeated and _limit(environ) is None and len(body) + _OVERHEAD < MAX_FORM_BYTES:
                 self._forms[key] = form
         return form
 
-    def _find_current(self, key: Key, change: _Change | None = None) -> Answer | None:
+    def _find_current(
+        self, key: Key, change: _Change | None = None
+    ) -> tuple[Answer | None, Look | None]:
+        """Return the cached answer if it is current, else the look in which a change was found."""
         with self._lock:
             answer = self._answers.get(key)
         if answer is None or (change and answer.dependencies is change.dependencies):
-            return None
-        return answer.unpack() if answer.dependencies.are_current() else None
+            return None, change.look if change else None
+        look = answer.dependencies.look_for_change()
+        return (answer.unpack(), None) if look is None else (None, look)
 
-    def _keep(self, key: Key, answer: Answer) -> bool:
-        """Cache an answer. Return whether it is small enough."""
+    def _keep(self, key: Key, answer: Answer) -> None:
         packed = answer.pack()
-        is_small = len(packed.body) + _OVERHEAD < MAX_BYTES
-        if is_small:
-            with self._lock:
+        with self._lock:
+            if len(packed.body) + _OVERHEAD < MAX_BYTES:
                 self._answers[key] = packed
-        return is_small
 
     @contextmanager
     def _single_computation(self, key: Key) -> Iterator[bool]:
@@ -277,7 +276,7 @@ class KeptAnswers:
             return None
 
     def _through_flask(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """Let Flask answer, and cache the response if it comes from `respond` with status 200."""
+        """Let Flask answer, and make a form of a response of `respond` with status 200."""
         status, headers = "", list[tuple[str, str]]()
 
         def start(status_line: str, fields: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -290,7 +289,7 @@ class KeptAnswers:
             return cast(Iterable[bytes], chunks)
         body = b"".join(chunks)
         chunks.close()
-        form = self._answers.keep_form(environ, headers, body)
+        form = self._answers.make_form(environ, headers, body)
         scopes = dict(headers).get(SCOPES_HEADER, "")
         return _send(form, body, environ, scopes, start_response)
 

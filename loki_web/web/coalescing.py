@@ -12,7 +12,7 @@ class Batch(Generic[T]):
     """Requests that share one value.
 
     :ivar lock: held while the value is computed.
-    :ivar requests: about how many there are.
+    :ivar requests: how many have joined; approximate, because it is counted without a lock.
     :ivar values: the value, as soon as it is computed.
     """
 
@@ -29,7 +29,8 @@ class Coalescer(Generic[T]):
 
     Requests that arrive during a computation share the next one, so each computation begins after
     all of its requests have arrived. Concurrent computations would mostly compete for the
-    interpreter lock. If requests have been sharing, those that wait for that lock may join first.
+    interpreter lock. If the last batch had several requests, the interpreter lock is released
+    once before the computation, so that waiting requests can join.
 
     :param compute: returns the current value.
     """
@@ -38,7 +39,7 @@ class Coalescer(Generic[T]):
         self._compute = compute
         self._open = Batch[T]()
         self._computing = threading.Lock()
-        self._is_shared = False  # the last batch
+        self._is_last_shared = False
 
     def __call__(self) -> T:
         """Return a value whose computation begins after this call."""
@@ -58,10 +59,10 @@ class Coalescer(Generic[T]):
         with batch.lock:  # its other requests do not wait for the computation of a later batch
             if not batch.values:
                 with self._computing:
-                    if self._is_shared:
+                    if self._is_last_shared:
                         time.sleep(0)
                     if batch is self._open:  # a retry leaves the batch open that came after it
                         self._open = Batch()
                     batch.values.append(self._compute())
-                    self._is_shared = batch.requests > 1
+                    self._is_last_shared = batch.requests > 1
         return batch.values[0]

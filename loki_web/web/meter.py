@@ -95,7 +95,7 @@ class Histograms:
         return True
 
     def build_family(self) -> Metric:
-        """Return the histograms of all kinds of requests that there were.
+        """Return a histogram for each method, route and status class that had requests.
 
         The samples of a kind are the same objects until there is another request of it. A request
         is added to its bucket before its seconds are added to the sum of its process, and the sums
@@ -103,7 +103,7 @@ class Histograms:
         request takes some time, so the sum always changes.
         """
         family, sums = _make_family(), self._find_sums()
-        for number, seconds in zip(sums, self._counts.columns(sums.values()), strict=True):
+        for number, seconds in zip(sums, self._counts.read_columns(sums.values()), strict=True):
             series = self._series.get(number)
             if series is None or series.seconds != seconds:
                 before = series.samples if series else []

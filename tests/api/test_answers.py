@@ -100,31 +100,31 @@ def test_the_second_answer_is_the_first(session: Place) -> None:
     for template in answers.gets():
         for path in answers.addresses(client.get, template):
             for coding in ("", "gzip"):
-                sent = [send(app, path, HTTP_ACCEPT_ENCODING=coding) for _ in range(3)]
-                assert sent[0].lasting == sent[1].lasting == sent[2].lasting, path
-                assert len({each.headers["X-Request-ID"] for each in sent}) == len(sent)
+                responses = [send(app, path, HTTP_ACCEPT_ENCODING=coding) for _ in range(3)]
+                assert responses[0].lasting == responses[1].lasting == responses[2].lasting, path
+                assert len({each.headers["X-Request-ID"] for each in responses}) == 3
 
 
-def test_an_answer_that_is_asked_for_again_is_sent_without_flask(session: Place) -> None:
+def test_requests_after_the_second_bypass_flask(session: Place) -> None:
     app = session.app()
-    path, reached = "/api/tasks?limit=5", list[str]()
+    path, paths = "/api/tasks?limit=5", list[str]()
 
     def note(_: Flask) -> None:
-        reached.append(request.path)
+        paths.append(request.path)
 
     with request_started.connected_to(note, app):
         counts = []
         for _ in range(4):
             assert send(app, path).code == 200
-            counts.append(len(reached))
+            counts.append(len(paths))
         session.write("queue/pending.json", [{"id": f"t{n}"} for n in range(77)])
         for _ in range(2):
             assert send(app, path).code == 200
-            counts.append(len(reached))
+            counts.append(len(paths))
     assert counts == [1, 2, 2, 2, 3, 3]
 
 
-def test_queries_that_are_sent_once_leave_no_encoded_form(app: Flask) -> None:
+def test_first_requests_cache_no_form(app: Flask) -> None:
     def count_forms() -> int:
         gc.collect()
         return sum(type(each).__name__ == "_Form" for each in gc.get_objects())

@@ -96,11 +96,11 @@ def test_a_value_that_is_there_does_not_wait_for_a_later_computation() -> None:
 def test_after_a_shared_computation_waiting_requests_may_join_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    coalescer, joined = Coalescer(count().__next__), list[Batch[int]]()
-    monkeypatch.setattr("time.sleep", lambda _: joined.append(coalescer.join()))
+    coalescer, batches = Coalescer(count().__next__), list[Batch[int]]()
+    monkeypatch.setattr("time.sleep", lambda _: batches.append(coalescer.join()))
     assert coalescer() == 0
-    assert not joined
+    assert not batches
     together = coalescer.join(), coalescer.join()
     assert [coalescer.wait(batch) for batch in together] == [1, 1]
     assert coalescer() == 2
-    assert [coalescer.wait(batch) for batch in joined] == [2]
+    assert [coalescer.wait(batch) for batch in batches] == [2]

@@ -33,7 +33,7 @@ def other(place: Place) -> Place:
     return project
 
 
-@pytest.mark.parametrize("repeated", [1, 2])  # computed, and kept
+@pytest.mark.parametrize("repeated", [1, 2, 3])  # computed, cached, sent without Flask
 @pytest.mark.parametrize(
     "name",
     [

@@ -60,7 +60,7 @@ class Counts:
         """Return a cell of each process; 0 for a row that no process has."""
         return self._rows[cell : self._end() : CELLS]
 
-    def columns(self, cells: Collection[int]) -> Iterator[tuple[float, ...]]:
+    def read_columns(self, cells: Collection[int]) -> Iterator[tuple[float, ...]]:
         """Yield for each of some cells its values in all processes, as `values` returns them."""
         rows = [self._rows[at : at + CELLS] for at in range(0, self._end(), CELLS)]
         return zip(*([row[cell] for cell in cells] for row in rows), strict=True)
