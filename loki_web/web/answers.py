@@ -56,6 +56,7 @@ _OF_ONE_REQUEST = frozenset(
 )
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _ACCEPTED = "HTTP_ACCEPT_ENCODING"
+_IF_NONE_MATCH = "HTTP_IF_NONE_MATCH"
 _CODINGS = ("zstd", "br", "gzip", "deflate")  # of flask-compress, in its order of preference
 # A gzip header and a window of 16 KiB. With the defaults of zlib, buffers reach the size from which
 # `server.heap` has each mapped and unmapped.
@@ -166,7 +167,9 @@ class Answers:
             return response  # with the guard's `no-store`
         response.set_etag(answer.etag, weak=True)
         if _IS_PLAIN in request.environ:
-            return response  # see `KeptAnswers`
+            # `_send` compares the ETag. If Flask-Compress did, its 304 would leave no form.
+            request.environ.pop(_IF_NONE_MATCH, None)
+            return response
         return cast(Response, response.make_conditional(request))
 
     def form(self, environ: Environ) -> _Form | None:
@@ -265,7 +268,8 @@ class KeptAnswers:
             if scopes is not None and _limit(environ) is None:
                 body = _body_of(form)
                 if body is not None:
-                    return _send(form, body, environ, scopes, start_response)
+                    known = environ.get(_IF_NONE_MATCH)
+                    return _send(form, body, known, scopes, start_response)
         return self._through_flask(environ, start_response)
 
     def _scopes(self, environ: Environ, rule: str) -> str | None:
@@ -278,6 +282,7 @@ class KeptAnswers:
     def _through_flask(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Let Flask answer, and make a form of a response of `respond` with status 200."""
         status, headers = "", list[tuple[str, str]]()
+        known = environ.get(_IF_NONE_MATCH)  # `respond` removes it
 
         def start(status_line: str, fields: list[tuple[str, str]], exc_info: Any = None) -> None:
             nonlocal status, headers
@@ -291,7 +296,7 @@ class KeptAnswers:
         chunks.close()
         form = self._answers.make_form(environ, headers, body)
         scopes = dict(headers).get(SCOPES_HEADER, "")
-        return _send(form, body, environ, scopes, start_response)
+        return _send(form, body, known, scopes, start_response)
 
 
 def install(app: Flask, guard: Guard) -> None:
@@ -395,9 +400,12 @@ def _body_of(form: _Form) -> bytes | None:
 
 
 def _send(
-    form: _Form, body: bytes, environ: Environ, scopes: str, start_response: Any
+    form: _Form, body: bytes, known: str | None, scopes: str, start_response: Any
 ) -> Iterable[bytes]:
-    """Send a body with the headers of a form; 304 without it if the client's ETag matches."""
+    """Send a body with the headers of a form; 304 without it if the client's ETag matches.
+
+    :param known: the request's If-None-Match header.
+    """
     headers = [
         *form.headers,
         ("Content-Length", str(len(body))),
@@ -405,8 +413,7 @@ def _send(
     ]
     if scopes:
         headers.append((SCOPES_HEADER, scopes))
-    if_none_match, etag = environ.get("HTTP_IF_NONE_MATCH"), form.etag
-    if if_none_match and etag and parse_etags(if_none_match).contains_weak(etag):
+    if known and form.etag and parse_etags(known).contains_weak(form.etag):
         start_response(
             "304 NOT MODIFIED", [one for one in headers if one[0].lower() not in _OF_A_BODY]
         )

@@ -124,6 +124,23 @@ def test_requests_after_the_second_bypass_flask(session: Place) -> None:
     assert counts == [1, 2, 2, 2, 3, 3]
 
 
+def test_clients_that_revalidate_bypass_flask_too(session: Place) -> None:
+    app = session.app()
+    paths = list[str]()
+
+    def note(_: Flask) -> None:
+        paths.append(request.path)
+
+    with request_started.connected_to(note, app):
+        known = send(app, BIG, HTTP_ACCEPT_ENCODING="gzip").headers["ETag"]
+        for count in (2, 2, 2):
+            answer = send(app, BIG, HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH=known)
+            assert (answer.code, answer.body) == (304, b"")
+            assert len(paths) == count
+        assert send(app, BIG, HTTP_ACCEPT_ENCODING="gzip").code == 200
+    assert len(paths) == 2
+
+
 def test_first_requests_cache_no_form(app: Flask) -> None:
     def count_forms() -> int:
         gc.collect()
