@@ -1,7 +1,6 @@
 """Coalesce requests that wait for the same value into one computation."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,15 +11,13 @@ class Batch(Generic[T]):
     """Requests that share one value.
 
     :ivar lock: held while the value is computed.
-    :ivar requests: how many have joined; approximate, because it is counted without a lock.
     :ivar values: the value, as soon as it is computed.
     """
 
-    __slots__ = ("lock", "requests", "values")
+    __slots__ = ("lock", "values")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.requests = 0
         self.values: list[T] = []
 
 
@@ -29,8 +26,7 @@ class Coalescer(Generic[T]):
 
     Requests that arrive during a computation share the next one, so each computation begins after
     all of its requests have arrived. Concurrent computations would mostly compete for the
-    interpreter lock. If the last batch had several requests, the interpreter lock is released
-    once before the computation, so that waiting requests can join.
+    interpreter lock.
 
     :param compute: returns the current value.
     """
@@ -39,7 +35,6 @@ class Coalescer(Generic[T]):
         self._compute = compute
         self._open = Batch[T]()
         self._computing = threading.Lock()
-        self._is_last_shared = False
 
     def __call__(self) -> T:
         """Return a value whose computation begins after this call."""
@@ -47,9 +42,7 @@ class Coalescer(Generic[T]):
 
     def join(self) -> Batch[T]:
         """Return the open batch: its computation has not begun."""
-        batch = self._open
-        batch.requests += 1
-        return batch
+        return self._open
 
     def wait(self, batch: Batch[T]) -> T:
         """Return the value of a batch; compute it if no other request of the batch has.
@@ -59,10 +52,7 @@ class Coalescer(Generic[T]):
         with batch.lock:  # its other requests do not wait for the computation of a later batch
             if not batch.values:
                 with self._computing:
-                    if self._is_last_shared:
-                        time.sleep(0)
                     if batch is self._open:  # a retry leaves the batch open that came after it
                         self._open = Batch()
                     batch.values.append(self._compute())
-                    self._is_last_shared = batch.requests > 1
         return batch.values[0]

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from loki_web.web.coalescing import Batch, Coalescer
+from loki_web.web.coalescing import Coalescer
 from tests.support.waiting import PATIENCE_SECONDS
 
 
@@ -91,16 +91,3 @@ def test_a_value_that_is_there_does_not_wait_for_a_later_computation() -> None:
         assert not later.done()
         goes_on.set()
         assert later.result() == 1
-
-
-def test_after_a_shared_computation_waiting_requests_may_join_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    coalescer, batches = Coalescer(count().__next__), list[Batch[int]]()
-    monkeypatch.setattr("time.sleep", lambda _: batches.append(coalescer.join()))
-    assert coalescer() == 0
-    assert not batches
-    together = coalescer.join(), coalescer.join()
-    assert [coalescer.wait(batch) for batch in together] == [1, 1]
-    assert coalescer() == 2
-    assert [coalescer.wait(batch) for batch in batches] == [2]
