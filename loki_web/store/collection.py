@@ -32,7 +32,7 @@ BULK = 64  # parsing fewer files is faster than loading digests
 _MAX_RECENT = 256
 _ROUND_SECONDS = 0.9
 _MAX_LOG = 1000
-_FORMAT = "2"  # of the stored digests
+_FORMAT = "3"  # of the stored digests
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)

@@ -134,25 +134,24 @@ class Entries:
             array("q", map(column.__getitem__, rows.values()))
             for column in (self._stamps, self._mtimes)
         )
-        header = orjson.dumps([list(rows), stored_values])
-        return b"\n".join([header, b"".join(column.tobytes() for column in columns)])
+        tables = orjson.dumps(list(rows)), orjson.dumps(stored_values)
+        return b"\n".join([*tables, b"".join(column.tobytes() for column in columns)])
 
     def load(self, data: bytes, names: list[str]) -> None:
         """Replace all entries by those that `dump` returned.
 
         :param names: paths of which the strings are shared: a second copy would cost memory.
         """
-        end = data.index(b"\n")
-        paths, values = orjson.loads(data[:end])
-        if paths != names:
+        paths, values, columns = data.split(b"\n", 2)
+        if paths != orjson.dumps(names):  # so many strings would take time and memory
             interned = {name: name for name in names}
-            names = [interned.get(path, path) for path in paths]
+            names = [interned.get(path, path) for path in orjson.loads(paths)]
         self._rows = dict(zip(names, range(len(names)), strict=True))
-        both = array("q", data[end + 1 :])
-        self._stamps, self._mtimes = both[: len(paths)], both[len(paths) :]
+        both = array("q", columns)
+        self._stamps, self._mtimes = both[: len(names)], both[len(names) :]
         self._values = [
             RELEASED if value is None else tuple(value) if isinstance(value, list) else value
-            for value in values
+            for value in orjson.loads(values)
         ]
         self._free = []
 

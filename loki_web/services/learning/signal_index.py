@@ -324,16 +324,15 @@ class SignalIndex:
 
         :param current: the stamps of the versions of all files.
         """
+        names, stamps = list(current), array("q", current.values())
+        if (names, stamps) == (self._file_list, self._file_stamps):
+            self._name_files(names)
+            return set()
+        own = dict(zip(names, names, strict=True)).get
+        self._name_files([own(name, name) for name in self._file_list])
         stored = dict(zip(self._file_list, self._file_stamps, strict=True))
-        differing: set[str] = set()
-        if stored != current:
-            differing = {name for name, _ in stored.items() ^ current.items()}
-            differing.discard("")  # of numbers that are free
-        names = list(current)
-        if names != self._file_list:
-            own = dict(zip(names, names, strict=True)).get
-            names = [own(name, name) for name in self._file_list]
-        self._name_files(names)
+        differing = {name for name, _ in stored.items() ^ current.items()}
+        differing.discard("")  # of numbers that are free
         return differing
 
     def _name_files(self, names: list[str]) -> None:
