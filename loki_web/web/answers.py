@@ -178,7 +178,7 @@ class Answers:
             return self._forms.get((*_key(environ), environ[_ACCEPTED]))
 
     def make_form(self, environ: Environ, headers: list[tuple[str, str]], body: bytes) -> _Form:
-        """Return the response of Flask as a form. Cache it unless this is the first such request.
+        """Return the response of Flask as a form; cache it from the second request of the URL on.
 
         Most URLs with a query are requested once.
         """
@@ -190,12 +190,12 @@ class Answers:
             body, write = b"", Coalescer(partial(_write_encoded, answer.write, _ENCODERS[coding]))
         body = answer.body if body == answer.body else body  # one copy of equal bytes
         form = _Form(answer.rule, answer.etag, answer.dependencies, kept_headers, body, write)
-        key = (*_key(environ), environ[_ACCEPTED])
+        key = _key(environ)
         with self._lock:
             is_repeated = hash(key) in self._requested or write is not None
             self._requested[hash(key)] = None
             if is_repeated and _limit(environ) is None and len(body) + _OVERHEAD < MAX_FORM_BYTES:
-                self._forms[key] = form
+                self._forms[(*key, environ[_ACCEPTED])] = form
         return form
 
     def _find_current(

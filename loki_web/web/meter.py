@@ -107,7 +107,7 @@ class Histograms:
             series = self._series.get(number)
             if series is None or series.seconds != seconds:
                 before = series.samples if series else []
-                samples = self._make_samples(number, before)
+                samples = self._compute_samples(number, before)
                 series = self._series[number] = _Series(seconds, samples)
             family.samples += series.samples
         return family
@@ -128,7 +128,7 @@ class Histograms:
             self._sums = flags, sums
         return sums
 
-    def _make_samples(self, number: int, before: list[Sample]) -> list[Sample]:
+    def _compute_samples(self, number: int, before: list[Sample]) -> list[Sample]:
         totals = self._counts.totals(_cell(number), _CELLS)
         if before:
             return _renew_samples(before, totals)

@@ -3,8 +3,9 @@
 import gc
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any
@@ -71,6 +72,18 @@ def send(
     return Sent(int(status.split()[0]), Headers(headers), b"".join(chunks), seen)
 
 
+@contextmanager
+def noting_requests(app: Flask) -> Iterator[list[str]]:
+    """Yield the paths of the requests that Flask handles in the block."""
+    paths = list[str]()
+
+    def note(_: Flask) -> None:
+        paths.append(request.path)
+
+    with request_started.connected_to(note, app):
+        yield paths
+
+
 def of(name: str) -> dict[str, Any]:
     return {"HTTP_AUTHORIZATION": bearer(name)["Authorization"]}
 
@@ -106,13 +119,8 @@ def test_the_second_answer_is_the_first(session: Place) -> None:
 
 
 def test_requests_after_the_second_bypass_flask(session: Place) -> None:
-    app = session.app()
-    path, paths = "/api/tasks?limit=5", list[str]()
-
-    def note(_: Flask) -> None:
-        paths.append(request.path)
-
-    with request_started.connected_to(note, app):
+    app, path = session.app(), "/api/tasks?limit=5"
+    with noting_requests(app) as paths:
         counts = []
         for _ in range(4):
             assert send(app, path).code == 200
@@ -126,12 +134,7 @@ def test_requests_after_the_second_bypass_flask(session: Place) -> None:
 
 def test_clients_that_revalidate_bypass_flask_too(session: Place) -> None:
     app = session.app()
-    paths = list[str]()
-
-    def note(_: Flask) -> None:
-        paths.append(request.path)
-
-    with request_started.connected_to(note, app):
+    with noting_requests(app) as paths:
         known = send(app, BIG, HTTP_ACCEPT_ENCODING="gzip").headers["ETag"]
         for count in (2, 2, 2):
             answer = send(app, BIG, HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH=known)
@@ -139,6 +142,15 @@ def test_clients_that_revalidate_bypass_flask_too(session: Place) -> None:
             assert len(paths) == count
         assert send(app, BIG, HTTP_ACCEPT_ENCODING="gzip").code == 200
     assert len(paths) == 2
+
+
+def test_the_second_request_in_another_content_coding_bypasses_flask(app: Flask) -> None:
+    for coding in ("gzip", "br"):
+        assert send(app, BIG, HTTP_ACCEPT_ENCODING=coding).code == 200
+    with noting_requests(app) as paths:
+        for coding in ("gzip", "br"):
+            assert send(app, BIG, HTTP_ACCEPT_ENCODING=coding).code == 200
+    assert not paths
 
 
 def test_first_requests_cache_no_form(app: Flask) -> None:

@@ -198,15 +198,15 @@ def _merge(recorded: list[Use], tracked: list[Use]) -> list[Use]:
             untracked.append(use)
             is_later = is_later or bool(others)
         elif use.has_tokens or not other.has_tokens:
-            merged[id(other)] = _in_session(use, other.session)
+            merged[id(other)] = _assign_session(use, other.session)
         else:
             merged[id(other)] = replace(other, cost_usd=max(use.cost_usd, other.cost_usd))
     last = tracked[-1].session + is_later if tracked else 1
-    uses = [*merged.values(), *(_in_session(use, last) for use in untracked)]
+    uses = [*merged.values(), *(_assign_session(use, last) for use in untracked)]
     return sorted(uses, key=lambda use: (use.session, use.iteration))
 
 
-def _in_session(use: Use, session: int) -> Use:
+def _assign_session(use: Use, session: int) -> Use:
     return use if use.session == session else replace(use, session=session)
 
 
